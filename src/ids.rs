@@ -1,0 +1,236 @@
+//! Identifiers, each a type of its own, made only by parsing.
+//!
+//! Holding an [`AccessKeyId`] means that it has the shape of one; nothing later checks again. An
+//! identifier is never a secret: all of them may be printed, journalled and compared.
+//! Knows no service and no file. Fails with [`InvalidId`], which says what was expected.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Text that does not have the shape of the identifier asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not {expected}")]
+pub struct InvalidId {
+    /// The text, cut to at most 80 characters.
+    pub given: String,
+    /// What it should have been, as a phrase: "an AWS account id: 12 digits".
+    pub expected: &'static str,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $accepts:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// What text must be to be parsed, as a phrase for messages.
+            pub const EXPECTED: &'static str = $expected;
+
+            /// Parses `text`.
+            pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                let accepts: fn(&str) -> bool = $accepts;
+                if accepts(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(InvalidId { given: text.chars().take(80).collect(), expected: Self::EXPECTED })
+                }
+            }
+
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// Letters, digits and the punctuation that IAM allows in names.
+fn is_iam_name(text: &str, longest: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= longest
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+}
+
+/// Lower-case words joined by single hyphens.
+fn is_kebab(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.split('-').all(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+}
+
+id!(
+    /// An AWS account: 12 digits, kept as text because it may begin with a zero.
+    AccountId,
+    "an AWS account id: 12 digits",
+    |t| t.len() == 12 && t.bytes().all(|b| b.is_ascii_digit())
+);
+id!(
+    /// A long-lived (`AKIA`) or temporary (`ASIA`) access key id. Not a secret.
+    AccessKeyId,
+    "an access key id: `AKIA` or `ASIA` and 12 to 124 capital letters or digits",
+    |t| (16..=128).contains(&t.len())
+        && (t.starts_with("AKIA") || t.starts_with("ASIA"))
+        && t.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+);
+id!(
+    /// The name of an IAM user, without its path.
+    UserName,
+    "an IAM user name: 1 to 64 of letters, digits and _+=,.@-",
+    |t| is_iam_name(t, 64)
+);
+id!(
+    /// The name of an IAM role, without its path.
+    RoleName,
+    "an IAM role name: 1 to 64 of letters, digits and _+=,.@-",
+    |t| is_iam_name(t, 64)
+);
+id!(
+    /// The name of an inline policy.
+    PolicyName,
+    "an IAM policy name: 1 to 128 of letters, digits and _+=,.@-",
+    |t| is_iam_name(t, 128)
+);
+id!(
+    /// An Amazon resource name.
+    Arn,
+    "an ARN: `arn:partition:service:region:account:resource`",
+    |t| t.len() <= 2048
+        && t.starts_with("arn:")
+        && t.splitn(6, ':').count() == 6
+        && !t.ends_with(':')
+        && t.bytes().all(|b| b.is_ascii_graphic())
+);
+id!(
+    /// A Secrets Manager secret, by name or by ARN.
+    SecretId,
+    "a secret's name or ARN: 1 to 512 of letters, digits and /_+=.@-",
+    |t| if t.starts_with("arn:") {
+        Arn::parse(t).is_ok() && t.contains(":secretsmanager:") && t.contains(":secret:")
+    } else {
+        !t.is_empty()
+            && t.len() <= 512
+            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b))
+    }
+);
+id!(
+    /// One version of a secret.
+    VersionId,
+    "a secret version id: 1 to 64 letters, digits and hyphens",
+    |t| !t.is_empty()
+        && t.len() <= 64
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+);
+id!(
+    /// A step of a playbook.
+    StepId,
+    "a step id: lower-case words joined by hyphens, at most 64 characters",
+    is_kebab
+);
+id!(
+    /// A kind of thing that can be done, as playbooks name it: `iam.user.quarantine`.
+    ActionKind,
+    "an action: lower-case words joined by dots and hyphens",
+    |t| t.len() <= 96 && t.split('.').count() >= 2 && t.split('.').all(is_kebab)
+);
+id!(
+    /// One change of a plan: the step it comes from and its number within it, `keys-off.2`.
+    ChangeId,
+    "a change id: a step id, a dot and a number",
+    |t| t.rsplit_once('.').is_some_and(|(step, n)| {
+        is_kebab(step) && !n.is_empty() && n.len() <= 9 && n.bytes().all(|b| b.is_ascii_digit())
+    })
+);
+
+impl ChangeId {
+    /// The `n`-th change (from 1) of `step`.
+    pub fn of(step: &StepId, n: usize) -> Self {
+        Self(format!("{step}.{n}"))
+    }
+
+    /// The step the change comes from.
+    pub fn step(&self) -> StepId {
+        StepId(self.0.rsplit_once('.').expect("parsed with a dot").0.to_owned())
+    }
+}
+
+impl Arn {
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub fn partition(&self) -> &str {
+        self.field(1)
+    }
+
+    /// The account the resource is in; empty for resources that have none.
+    pub fn account(&self) -> &str {
+        self.field(4)
+    }
+
+    /// Everything after the fifth colon: `user/path/name`.
+    pub fn resource(&self) -> &str {
+        self.field(5)
+    }
+
+    fn field(&self, n: usize) -> &str {
+        self.0.splitn(6, ':').nth(n).expect("parsed with six fields")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_ids_keep_a_leading_zero_and_nothing_else_passes() {
+        assert_eq!(AccountId::parse("012345678901").unwrap().as_str(), "012345678901");
+        for wrong in
+            ["12345678901", "1234567890123", "12345678901a", "", "１２３４５６７８９０１２"]
+        {
+            assert!(AccountId::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_change_knows_its_step() {
+        let step = StepId::parse("keys-off").unwrap();
+        assert_eq!(ChangeId::of(&step, 2).as_str(), "keys-off.2");
+        assert_eq!(ChangeId::of(&step, 2).step(), step);
+        assert!(ChangeId::parse("keys-off").is_err());
+    }
+
+    #[test]
+    fn an_identifier_cannot_be_smuggled_in_through_json() {
+        assert!(serde_json::from_str::<UserName>("\"a b\"").is_err());
+        assert_eq!(serde_json::from_str::<UserName>("\"a.b\"").unwrap().as_str(), "a.b");
+    }
+}

@@ -1,0 +1,363 @@
+//! What was read of one account, when and by whom, and what could not be read.
+//!
+//! An [`Inventory`] maps questions ([`Want`]) to answers ([`Fact`]) or to the reason there is none
+//! ([`Gap`]). The same map, taken anew, is what an action judges the world by; so a survey, a check
+//! for staleness, a recovery after a crash and a proof all look through one pair of eyes.
+//! Holds no secret and decides nothing; reading is `survey`'s business.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{
+    AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VersionId,
+};
+
+/// One question to the cloud. Each is answered by one operation, read to its last page.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Want {
+    /// Who owns this key, and when was it last used? (`iam:GetAccessKeyLastUsed`)
+    AccessKeyLastUsed(AccessKeyId),
+    /// The user itself and its boundary. (`iam:GetUser`)
+    User(UserName),
+    /// (`iam:ListAccessKeys`)
+    AccessKeys(UserName),
+    /// The console password. (`iam:GetLoginProfile`)
+    LoginProfile(UserName),
+    /// (`iam:ListMFADevices`)
+    MfaDevices(UserName),
+    /// Git, Keyspaces, Bedrock and other passwords of single services.
+    /// (`iam:ListServiceSpecificCredentials`)
+    ServiceSpecificCredentials(UserName),
+    /// (`iam:ListSSHPublicKeys`)
+    SshPublicKeys(UserName),
+    /// (`iam:ListSigningCertificates`)
+    SigningCertificates(UserName),
+    /// Managed policies attached to the user. (`iam:ListAttachedUserPolicies`)
+    AttachedPolicies(UserName),
+    /// (`iam:ListUserPolicies`)
+    InlinePolicyNames(UserName),
+    /// (`iam:GetUserPolicy`)
+    InlinePolicy(UserName, PolicyName),
+    /// Every role of the account with its trust policy. (`iam:ListRoles`)
+    Roles,
+    /// Quotas of the account. (`iam:GetAccountSummary`)
+    AccountSummary,
+    /// A secret's versions and labels, never its value. (`secretsmanager:DescribeSecret`)
+    Secret(SecretId),
+}
+
+/// The answer to a [`Want`] of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// `None`: no such key.
+    AccessKeyLastUsed(Option<KeyUse>),
+    /// `None`: no such user.
+    User(Option<User>),
+    /// Sorted by id. Empty, too, where there is no such user.
+    AccessKeys(Vec<AccessKey>),
+    /// `None`: no console password.
+    LoginProfile(Option<LoginProfile>),
+    /// Serial numbers, sorted.
+    MfaDevices(Vec<String>),
+    /// Sorted by id.
+    ServiceSpecificCredentials(Vec<ServiceSpecificCredential>),
+    /// Sorted by id.
+    SshPublicKeys(Vec<CredentialStatus>),
+    /// Sorted by id.
+    SigningCertificates(Vec<CredentialStatus>),
+    /// Sorted.
+    AttachedPolicies(Vec<Arn>),
+    /// Sorted.
+    InlinePolicyNames(Vec<PolicyName>),
+    /// The document as JSON text, decoded; `None`: no such policy.
+    InlinePolicy(Option<String>),
+    /// Sorted by name.
+    Roles(Vec<Role>),
+    /// By AWS's own names, as in `AttachedPoliciesPerUserQuota`.
+    AccountSummary(BTreeMap<String, i64>),
+    /// `None`: no such secret.
+    Secret(Option<SecretMetadata>),
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The operation that was refused or failed, as `iam:ListAccessKeys`.
+    pub operation: String,
+    /// AWS's code, or our word where no answer came.
+    pub code: String,
+    /// The sentence that came with it.
+    pub message: String,
+}
+
+/// Who used a key, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyUse {
+    /// The key's owner.
+    pub user: UserName,
+    /// `None`: never used, or not since AWS began to record it.
+    pub last_used_at: Option<Timestamp>,
+    /// The service last used, as AWS names it (`s3`).
+    pub service: Option<String>,
+    /// The region last used.
+    pub region: Option<String>,
+}
+
+/// An IAM user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its name.
+    pub name: UserName,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its unique id (`AIDA...`), which a user made anew under the same name does not share.
+    pub id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The managed policy that bounds it.
+    pub boundary: Option<Arn>,
+}
+
+/// `Active` or `Inactive`, as AWS has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Usable.
+    Active,
+    /// Not usable, and can be made usable again.
+    Inactive,
+}
+
+/// One access key of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: AccessKeyId,
+    /// Whether AWS accepts it.
+    pub status: Status,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A console password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginProfile {
+    /// When it was set up.
+    pub created_at: Timestamp,
+    /// Whether the next sign-in must change it.
+    pub reset_required: bool,
+}
+
+/// A password for one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpecificCredential {
+    /// Its id (`ACCA...`).
+    pub id: String,
+    /// The service (`codecommit.amazonaws.com`).
+    pub service: String,
+    /// Whether AWS accepts it.
+    pub status: Status,
+}
+
+/// An uploaded key or certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialStatus {
+    /// Its id.
+    pub id: String,
+    /// Whether AWS accepts it.
+    pub status: Status,
+}
+
+/// A role and whom it trusts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its name.
+    pub name: RoleName,
+    /// Its ARN.
+    pub arn: Arn,
+    /// The trust policy as JSON text, decoded.
+    pub trust: String,
+}
+
+/// A secret, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretMetadata {
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name.
+    pub name: String,
+    /// The labels of each version that has any.
+    pub versions: BTreeMap<VersionId, Vec<String>>,
+    /// Whether the service rotates it by itself.
+    pub rotates_itself: bool,
+    /// Set while it waits to be deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl SecretMetadata {
+    /// The version that carries `label`.
+    pub fn holder_of(&self, label: &str) -> Option<&VersionId> {
+        self.versions.iter().find(|(_, labels)| labels.iter().any(|l| l == label)).map(|(id, _)| id)
+    }
+}
+
+/// Who is asking, as STS gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The account the credentials belong to.
+    pub account: AccountId,
+    /// The caller's ARN.
+    pub arn: Arn,
+    /// The caller's unique id; for a role session `AROA...:name`.
+    pub id: String,
+    /// The access key id the requests are signed with, where it is known.
+    pub access_key_id: Option<AccessKeyId>,
+}
+
+/// What was read of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// Who read it, and so in which account.
+    pub caller: Caller,
+    /// When the reading began.
+    pub taken_at: Timestamp,
+    /// Every question asked, with its answer or the reason there is none.
+    #[serde(with = "answers")]
+    pub answers: BTreeMap<Want, Result<Fact, Gap>>,
+}
+
+/// Something was judged that had not been read. Planning and judging ask for what they need first,
+/// so this is a bug of the caller, or a gap, told apart by `gap`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", match gap {
+    Some(gap) => format!("could not be read: {} answered {}: {}", gap.operation, gap.code, gap.message),
+    None => format!("{want:?} was not asked for"),
+})]
+pub struct Unread {
+    /// The question.
+    pub want: Want,
+    /// Why it has no answer, if it was asked.
+    pub gap: Option<Gap>,
+}
+
+macro_rules! answer {
+    ($(#[$doc:meta])* $name:ident, $variant:ident ( $($arg:ident : $ty:ty),* ) -> $out:ty) => {
+        $(#[$doc])*
+        pub fn $name(&self, $($arg: &$ty),*) -> Result<&$out, Unread> {
+            let want = answer!(@want $variant $($arg)*);
+            match self.answers.get(&want) {
+                Some(Ok(Fact::$variant(fact))) => Ok(fact),
+                Some(Ok(_)) => unreachable!("a fact is stored under the want of its own name"),
+                Some(Err(gap)) => Err(Unread { want, gap: Some(gap.clone()) }),
+                None => Err(Unread { want, gap: None }),
+            }
+        }
+    };
+    (@want $variant:ident) => { Want::$variant };
+    (@want $variant:ident $($arg:ident)+) => { Want::$variant($($arg.clone()),+) };
+}
+
+impl Inventory {
+    /// An inventory in which nothing has been asked yet.
+    pub fn new(caller: Caller, taken_at: Timestamp) -> Self {
+        Self { caller, taken_at, answers: BTreeMap::new() }
+    }
+
+    /// The questions that have no answer, with the reasons.
+    pub fn gaps(&self) -> impl Iterator<Item = (&Want, &Gap)> {
+        self.answers.iter().filter_map(|(want, answer)| Some((want, answer.as_ref().err()?)))
+    }
+
+    answer!(
+        /// Who owns a key, and when it was last used.
+        access_key_last_used, AccessKeyLastUsed(id: AccessKeyId) -> Option<KeyUse>);
+    answer!(
+        /// A user.
+        user, User(user: UserName) -> Option<User>);
+    answer!(
+        /// A user's access keys.
+        access_keys, AccessKeys(user: UserName) -> Vec<AccessKey>);
+    answer!(
+        /// A user's console password.
+        login_profile, LoginProfile(user: UserName) -> Option<LoginProfile>);
+    answer!(
+        /// A user's MFA devices.
+        mfa_devices, MfaDevices(user: UserName) -> Vec<String>);
+    answer!(
+        /// A user's passwords for single services.
+        service_specific_credentials, ServiceSpecificCredentials(user: UserName) -> Vec<ServiceSpecificCredential>);
+    answer!(
+        /// A user's SSH public keys.
+        ssh_public_keys, SshPublicKeys(user: UserName) -> Vec<CredentialStatus>);
+    answer!(
+        /// A user's signing certificates.
+        signing_certificates, SigningCertificates(user: UserName) -> Vec<CredentialStatus>);
+    answer!(
+        /// The managed policies attached to a user.
+        attached_policies, AttachedPolicies(user: UserName) -> Vec<Arn>);
+    answer!(
+        /// The names of a user's inline policies.
+        inline_policy_names, InlinePolicyNames(user: UserName) -> Vec<PolicyName>);
+    answer!(
+        /// One inline policy of a user.
+        inline_policy, InlinePolicy(user: UserName, policy: PolicyName) -> Option<String>);
+    answer!(
+        /// Every role of the account.
+        roles, Roles() -> Vec<Role>);
+    answer!(
+        /// The account's quotas and counts.
+        account_summary, AccountSummary() -> BTreeMap<String, i64>);
+    answer!(
+        /// A secret, without its value.
+        secret, Secret(id: SecretId) -> Option<SecretMetadata>);
+}
+
+/// JSON has no maps with structured keys: answers are kept as a list.
+mod answers {
+    use super::{BTreeMap, Deserialize, Fact, Gap, Serialize, Want};
+
+    #[derive(Serialize)]
+    struct AnswerRef<'a> {
+        want: &'a Want,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fact: Option<&'a Fact>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gap: Option<&'a Gap>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Answer {
+        want: Want,
+        fact: Option<Fact>,
+        gap: Option<Gap>,
+    }
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        answers: &BTreeMap<Want, Result<Fact, Gap>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(answers.iter().map(|(want, answer)| AnswerRef {
+            want,
+            fact: answer.as_ref().ok(),
+            gap: answer.as_ref().err(),
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Want, Result<Fact, Gap>>, D::Error> {
+        Vec::<Answer>::deserialize(deserializer)?
+            .into_iter()
+            .map(|Answer { want, fact, gap }| match (fact, gap) {
+                (Some(fact), None) => Ok((want, Ok(fact))),
+                (None, Some(gap)) => Ok((want, Err(gap))),
+                _ => Err(serde::de::Error::custom("an answer has a fact or a gap, not both")),
+            })
+            .collect()
+    }
+}
