@@ -3,7 +3,15 @@
 //!
 //! Read in this order: [`inventory`], `plan`, `action`, `journal`, `run`. `ARCHITECTURE.md` has the map.
 
+pub mod action;
 pub mod clock;
+pub mod cloud;
 pub mod ids;
 pub mod inventory;
+pub mod journal;
+pub mod ledger;
+pub mod plan;
+pub mod playbook;
+pub mod run;
 pub mod secret;
+pub mod survey;

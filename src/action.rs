@@ -1,0 +1,200 @@
+//! What an action is: a kind of thing that can be done to one target, and everything said about it.
+//!
+//! An action has five duties, and `run` knows nothing else about it: say what must be read
+//! ([`Action::wants`], [`Action::look`]), decide ([`Action::plan`], pure), judge where the world
+//! stands ([`Action::judge`], pure), and carry out ([`Action::apply`], the only one given a handle that
+//! writes). One file per action, one row per action in [`catalog`].
+//!
+//! An action must not print, read the time, touch a file or know the journal. A secret never leaves
+//! one `apply`: what mints also delivers. `apply` is safe to repeat from wherever it stopped.
+
+pub mod catalog;
+mod delivery;
+mod iam_access_key_deactivate;
+mod iam_access_key_replace;
+mod iam_user_lift_quarantine;
+mod iam_user_quarantine;
+mod iam_user_revoke_sessions;
+mod quarantine_barriers;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::{CallError, WriteCloud};
+use crate::ids::{AccessKeyId, VersionId};
+use crate::inventory::{Inventory, Unread, Want};
+use crate::journal::{AppendError, Position, Receipt};
+use crate::plan::Effect;
+use crate::playbook::ActionShape;
+
+/// What operators and auditors are told about an action before they use it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Every permission it may need, as IAM names them.
+    pub permissions: &'static [&'static str],
+    /// How it can be taken back, in a sentence.
+    pub undo: &'static str,
+    /// What it may break, a sentence each.
+    pub hazards: &'static [&'static str],
+    /// MITRE D3FEND techniques it carries out.
+    pub d3fend: &'static [&'static str],
+    /// MITRE ATT&CK techniques it counters.
+    pub counters: &'static [&'static str],
+}
+
+/// A kind of thing that can be done.
+pub trait Action: Send + Sync + 'static {
+    /// Its name, fields, phases and possible effects, as playbooks see them.
+    const SHAPE: ActionShape;
+    /// What is said about it.
+    const ABOUT: About;
+
+    /// Its `with:` block, evaluated and checked against the shape's fields.
+    type Inputs: DeserializeOwned;
+    /// Everything decided about one change. No secret.
+    type Change: Serialize + DeserializeOwned + Send + Sync;
+
+    /// What must be read before it can be planned.
+    fn wants(inputs: &Self::Inputs) -> Vec<Want>;
+
+    /// Decides. Pure: the same inputs and inventory give the same drafts.
+    fn plan(
+        inputs: &Self::Inputs,
+        inventory: &Inventory,
+    ) -> Result<Vec<Draft<Self::Change>>, PlanError>;
+
+    /// What must be read to judge one change.
+    fn look(change: &Self::Change) -> Vec<Want>;
+
+    /// Where the world stands. Pure. `notes` are what `apply` noted in earlier attempts.
+    fn judge(change: &Self::Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread>;
+
+    /// Carries the change out, from wherever an earlier attempt stopped.
+    fn apply(
+        change: &Self::Change,
+        cloud: &WriteCloud,
+        notes: &mut dyn Notes,
+    ) -> impl Future<Output = Result<Receipt, ApplyError>> + Send;
+}
+
+/// One change as an action drafts it; `planning` adds where it comes from and what it waits for.
+#[derive(Clone, Debug)]
+pub struct Draft<C> {
+    /// What it is done to.
+    pub target: String,
+    /// What is done.
+    pub what: String,
+    /// The state found.
+    pub before: String,
+    /// The state wanted.
+    pub after: String,
+    /// Whether it is already so.
+    pub already: bool,
+    /// What it does.
+    pub effects: Vec<Effect>,
+    /// What of it cannot be taken back.
+    pub irreversible: Option<String>,
+    /// The action's own decisions.
+    pub decided: C,
+}
+
+/// Why an action cannot be planned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Something that must be known could not be read, or was not asked for.
+    #[error(transparent)]
+    Unread(#[from] Unread),
+    /// The world does not allow it.
+    #[error("{message}")]
+    Impossible {
+        /// What stands in the way.
+        message: String,
+        /// What to do about it.
+        help: String,
+    },
+}
+
+/// What must not be forgotten between two calls of one change: written to the journal and synced before
+/// `apply` goes on. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Note {
+    /// Sessions issued before this moment are about to be denied.
+    Denying {
+        /// By AWS's clock.
+        issued_before: Timestamp,
+    },
+    /// A key is about to be deleted to make room, or because nobody has its secret.
+    Removing {
+        /// Which.
+        key: AccessKeyId,
+        /// Why.
+        why: String,
+    },
+    /// A key is about to be minted. One that appears from now on may be ours.
+    Minting {
+        /// By AWS's clock.
+        at: Timestamp,
+    },
+    /// A key was minted; its secret is in nobody's hands but ours.
+    Minted {
+        /// Which.
+        key: AccessKeyId,
+    },
+    /// A new version is about to be stored under a label of its own.
+    Staging {
+        /// Which version.
+        version: VersionId,
+        /// The key in it.
+        key: AccessKeyId,
+    },
+    /// A policy could not be added for want of room, and the next way was tried.
+    NoRoom {
+        /// What was tried.
+        tried: String,
+    },
+}
+
+/// Where notes go.
+pub trait Notes: Send {
+    /// What was noted so far, oldest first.
+    fn so_far(&self) -> &[Note];
+
+    /// Notes one thing more; returns once it is safe.
+    fn note<'a>(
+        &'a mut self,
+        note: Note,
+    ) -> Pin<Box<dyn Future<Output = Result<(), AppendError>> + Send + 'a>>;
+
+    /// The case and change, as text: what is derived from it is the same on every attempt.
+    fn seed(&self) -> String;
+}
+
+/// Why a change could not be carried out, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A call did not succeed; its error says whether its effect may exist.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A note could not be kept: the run stops here.
+    #[error(transparent)]
+    Note(#[from] AppendError),
+    /// It must not be done as things are; a person has to decide.
+    #[error("{0}")]
+    Refused(String),
+    /// The world could not be read in between.
+    #[error(transparent)]
+    Unread(#[from] Unread),
+}
+
+/// What is to be taken off or deleted may not be there: all the better.
+fn gone(answer: Result<(), CallError>) -> Result<(), CallError> {
+    match answer {
+        Err(error) if error.is_absent() => Ok(()),
+        answer => answer,
+    }
+}

@@ -1,0 +1,156 @@
+//! The table of actions, and their object-safe face.
+//!
+//! Here, and only here, an action's typed change becomes JSON and back; no other code knows which
+//! kinds there are.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
+use crate::cloud::WriteCloud;
+use crate::ids::ActionKind;
+use crate::inventory::{Inventory, Unread, Want};
+use crate::journal::{Position, Receipt};
+use crate::playbook::{ActionShape, Vocabulary};
+
+/// A future in a box, for the erased face.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An action whose types are hidden. Every JSON value handed in was written by this program: the inputs
+/// were checked against the shape, the change came out of `plan`.
+pub trait ErasedAction: Send + Sync {
+    /// As [`Action::SHAPE`].
+    fn shape(&self) -> ActionShape;
+    /// As [`Action::ABOUT`].
+    fn about(&self) -> About;
+    /// As [`Action::wants`].
+    fn wants(&self, inputs: &Value) -> Vec<Want>;
+    /// As [`Action::plan`].
+    fn plan(&self, inputs: &Value, inventory: &Inventory) -> Result<Vec<Draft<Value>>, PlanError>;
+    /// As [`Action::look`].
+    fn look(&self, change: &Value) -> Vec<Want>;
+    /// As [`Action::judge`].
+    fn judge(&self, change: &Value, notes: &[Note], facts: &Inventory) -> Result<Position, Unread>;
+    /// As [`Action::apply`].
+    fn apply<'a>(
+        &'a self,
+        change: &'a Value,
+        cloud: &'a WriteCloud,
+        notes: &'a mut dyn Notes,
+    ) -> Boxed<'a, Result<Receipt, ApplyError>>;
+}
+
+struct Erased<A>(A);
+
+fn typed<T: DeserializeOwned>(value: &Value) -> T {
+    T::deserialize(value).expect("checked against the action's own shape, or written by its plan")
+}
+
+impl<A: Action> ErasedAction for Erased<A> {
+    fn shape(&self) -> ActionShape {
+        A::SHAPE
+    }
+
+    fn about(&self) -> About {
+        A::ABOUT
+    }
+
+    fn wants(&self, inputs: &Value) -> Vec<Want> {
+        A::wants(&typed(inputs))
+    }
+
+    fn plan(&self, inputs: &Value, inventory: &Inventory) -> Result<Vec<Draft<Value>>, PlanError> {
+        let drafts = A::plan(&typed(inputs), inventory)?;
+        let erase = |draft: Draft<A::Change>| Draft {
+            decided: serde_json::to_value(&draft.decided).expect("plain data"),
+            target: draft.target,
+            what: draft.what,
+            before: draft.before,
+            after: draft.after,
+            already: draft.already,
+            effects: draft.effects,
+            irreversible: draft.irreversible,
+        };
+        Ok(drafts.into_iter().map(erase).collect())
+    }
+
+    fn look(&self, change: &Value) -> Vec<Want> {
+        A::look(&typed(change))
+    }
+
+    fn judge(&self, change: &Value, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
+        A::judge(&typed(change), notes, facts)
+    }
+
+    fn apply<'a>(
+        &'a self,
+        change: &'a Value,
+        cloud: &'a WriteCloud,
+        notes: &'a mut dyn Notes,
+    ) -> Boxed<'a, Result<Receipt, ApplyError>> {
+        Box::pin(async move { A::apply(&typed(change), cloud, notes).await })
+    }
+}
+
+/// Every action, sorted by kind.
+static CATALOG: &[&dyn ErasedAction] = &[
+    &Erased(super::iam_access_key_deactivate::Deactivate),
+    &Erased(super::iam_access_key_replace::Replace),
+    &Erased(super::iam_user_lift_quarantine::LiftQuarantine),
+    &Erased(super::iam_user_quarantine::Quarantine),
+    &Erased(super::iam_user_revoke_sessions::RevokeSessions),
+];
+
+/// Every action, sorted by kind.
+pub fn all() -> &'static [&'static dyn ErasedAction] {
+    CATALOG
+}
+
+/// The action called `kind`.
+pub fn find(kind: &ActionKind) -> Option<&'static dyn ErasedAction> {
+    CATALOG.iter().copied().find(|action| action.shape().kind == kind.as_str())
+}
+
+/// The actions as playbooks see them.
+pub struct Actions(Vec<ActionShape>);
+
+impl Actions {
+    /// All of them.
+    pub fn new() -> Self {
+        Self(CATALOG.iter().map(|action| action.shape()).collect())
+    }
+}
+
+impl Default for Actions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Vocabulary for Actions {
+    fn actions(&self) -> &[ActionShape] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_unique_sorted_and_well_formed_and_nothing_is_left_unsaid() {
+        let kinds: Vec<&str> = CATALOG.iter().map(|action| action.shape().kind).collect();
+        assert!(kinds.is_sorted_by(|a, b| a < b), "{kinds:?}");
+        for action in CATALOG {
+            let (shape, about) = (action.shape(), action.about());
+            ActionKind::parse(shape.kind).unwrap();
+            assert!(!shape.phases.is_empty() && !shape.effects.is_empty(), "{}", shape.kind);
+            assert!(!about.permissions.is_empty() && !about.undo.is_empty(), "{}", shape.kind);
+            assert!(!about.d3fend.is_empty() && !about.counters.is_empty(), "{}", shape.kind);
+            assert!(!about.hazards.is_empty(), "{}", shape.kind);
+        }
+    }
+}

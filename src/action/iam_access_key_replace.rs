@@ -1,0 +1,339 @@
+//! `iam.access-key.replace`: mint an access key and deliver it straight into the secret its owner reads.
+//!
+//! One action, because a secret must not pass from one to another through anything that is written down.
+//! `CreateAccessKey` has no idempotency token and tells the secret once, so a lost answer or a crash can
+//! leave a key whose secret nobody has. Every such key is found and removed: the change carries the keys
+//! that were there before, and a note says from when on a stranger may be ours. A stranger older than
+//! that is not ours, and stops the change.
+//!
+//! IAM lets a user hold two keys. With both slots taken one key is used up: deleted for good, which the
+//! plan says in capitals and the journal records first. It is a key the gate counts as cut, and of the
+//! candidates the youngest, because a key an intruder hung on is younger than the one he stole, and the
+//! old one's last use still tells who has not yet moved over.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::delivery::{self, CURRENT, STAGED};
+use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError, gone};
+use crate::cloud::WriteCloud;
+use crate::ids::{AccessKeyId, SecretId, UserName, VersionId};
+use crate::inventory::{Inventory, SecretMetadata, Status, Unread, Want};
+use crate::journal::{Position, Receipt};
+use crate::plan::{Credential, Effect};
+use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
+
+/// Keys a user can hold, where the account does not tell its own quota.
+const KEYS_QUOTA: i64 = 2;
+
+pub(super) struct Replace;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Inputs {
+    user: UserName,
+    deliver_to: SecretId,
+    replaces: Option<AccessKeyId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    user: UserName,
+    deliver_to: SecretId,
+    /// The keys that were there when this was planned.
+    before: Vec<AccessKeyId>,
+    /// The key that is deleted to make room.
+    uses_up: Option<AccessKeyId>,
+    /// The version that was current when this was planned.
+    current: Option<VersionId>,
+}
+
+impl Action for Replace {
+    const SHAPE: ActionShape = ActionShape {
+        kind: "iam.access-key.replace",
+        title: "Mint an access key into the secret its owner reads",
+        fields: &[
+            Field::required("user", FieldType::UserName, "The new key's owner"),
+            Field::required(
+                "deliver_to",
+                FieldType::SecretId,
+                "The secret it is delivered into, as JSON; other fields are kept",
+            ),
+            Field::optional(
+                "replaces",
+                FieldType::AccessKeyId,
+                "The key whose work it takes over; it is not the one used up to make room",
+            ),
+        ],
+        phases: &[Phase::Rotate],
+        effects: &[EffectKind::Issues, EffectKind::Delivers, EffectKind::Destroys],
+    };
+    const ABOUT: About = About {
+        permissions: &[
+            "iam:ListAccessKeys",
+            "iam:GetAccountSummary",
+            "iam:CreateAccessKey",
+            "iam:DeleteAccessKey",
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecretVersionStage",
+        ],
+        undo: "the new key can be deactivated and AWSCURRENT moved back; the old keys stay cut",
+        hazards: &[
+            "whoever else can read the secret can read the new key",
+            "delivered is not used: what holds the old key works again only once it reads the secret anew",
+        ],
+        d3fend: &["D3-CRO", "D3-RIC"],
+        counters: &["T1552.001", "T1078.004"],
+    };
+
+    type Inputs = Inputs;
+    type Change = Change;
+
+    fn wants(inputs: &Inputs) -> Vec<Want> {
+        vec![
+            Want::User(inputs.user.clone()),
+            Want::AccessKeys(inputs.user.clone()),
+            Want::Secret(inputs.deliver_to.clone()),
+            Want::AccountSummary,
+        ]
+    }
+
+    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
+        let Inputs { user, deliver_to, replaces } = inputs;
+        let secret = deliverable(deliver_to, inventory)?;
+        let keys = inventory.access_keys(user)?;
+        let quota = inventory
+            .account_summary()
+            .ok()
+            .and_then(|summary| summary.get("AccessKeysPerUserQuota").copied())
+            .unwrap_or(KEYS_QUOTA);
+        let full = i64::try_from(keys.len()).unwrap_or(i64::MAX) >= quota;
+        let uses_up = keys
+            .iter()
+            .filter(|key| full && Some(&key.id) != replaces.as_ref())
+            .max_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)))
+            .map(|key| key.id.clone());
+        let mut effects = vec![
+            Effect::Issues { user: user.clone(), replaces: replaces.clone() },
+            Effect::Delivers { secret: deliver_to.clone() },
+        ];
+        if let Some(id) = &uses_up {
+            let credential = Credential::AccessKey { user: user.clone(), id: id.clone() };
+            effects.push(Effect::Destroys { credential });
+        }
+        let current = secret.holder_of(CURRENT).cloned();
+        let rotates = if secret.rotates_itself { ", which also rotates by itself" } else { "" };
+        Ok(vec![Draft {
+            target: format!("user {user}"),
+            what: format!("mint a key into secret {deliver_to}{rotates}"),
+            before: match &current {
+                Some(version) => format!("current version {version}"),
+                None => "the secret has no value yet".to_owned(),
+            },
+            after: format!("one new active key of {user}, in the current version of the secret"),
+            already: false,
+            effects,
+            irreversible: uses_up.as_ref().map(|id| {
+                format!("deletes access key {id} for good: {user} holds {quota} keys and no more fit")
+            }),
+            decided: Change {
+                user: user.clone(),
+                deliver_to: deliver_to.clone(),
+                before: keys.iter().map(|key| key.id.clone()).collect(),
+                uses_up,
+                current,
+            },
+        }])
+    }
+
+    fn look(change: &Change) -> Vec<Want> {
+        vec![Want::AccessKeys(change.user.clone()), Want::Secret(change.deliver_to.clone())]
+    }
+
+    fn judge(change: &Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
+        let keys = facts.access_keys(&change.user)?;
+        let Some(secret) = facts.secret(&change.deliver_to)? else {
+            let why = format!("secret {} is gone", change.deliver_to);
+            return Ok(Position::Elsewhere { why });
+        };
+        let minting = minting(notes);
+        let strangers: Vec<_> = keys.iter().filter(|k| !change.before.contains(&k.id)).collect();
+        if let Some(foreign) = strangers.iter().find(|k| !may_be_ours(k.created_at, minting)) {
+            let why = format!("access key {} has appeared, and it is not ours", foreign.id);
+            return Ok(Position::Elsewhere { why });
+        }
+        let current = secret.holder_of(CURRENT);
+        let staged = staged(notes);
+        let ours = staged.as_ref().map(|(version, _)| version);
+        if current != change.current.as_ref() && current != ours {
+            let why = match current {
+                Some(version) => format!("the secret's current version is now {version}"),
+                None => "the secret has no current version any more".to_owned(),
+            };
+            return Ok(Position::Elsewhere { why });
+        }
+        let used_up = |key: &AccessKeyId| !keys.iter().any(|k| &k.id == key);
+        let missing = if let Some((version, key)) = &staged {
+            if strangers.len() != 1 || strangers[0].id != *key || strangers[0].status != Status::Active {
+                "the new key is not the only one"
+            } else if current != Some(version) {
+                "the new key is not delivered"
+            } else if secret.holder_of(STAGED).is_some() {
+                "the label it was staged under is still there"
+            } else if !change.uses_up.as_ref().is_none_or(used_up) {
+                "the key to be used up is still there"
+            } else {
+                return Ok(Position::After);
+            }
+        } else if minting.is_none() {
+            return Ok(Position::Before);
+        } else {
+            "a key may have been minted, and was not delivered"
+        };
+        Ok(Position::Between { why: missing.to_owned() })
+    }
+
+    async fn apply(
+        change: &Change,
+        cloud: &WriteCloud,
+        notes: &mut dyn Notes,
+    ) -> Result<Receipt, ApplyError> {
+        let Change { user, deliver_to, .. } = change;
+        let secret = cloud.read().secrets().describe(deliver_to).await?;
+        let labels = secret.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
+        let keys = cloud.read().iam().access_keys(user).await?;
+        if let Some((version, key)) = staged(notes.so_far()) {
+            let works = keys.iter().any(|k| {
+                k.access_key_id() == Some(key.as_str())
+                    && k.status() == Some(&aws_sdk_iam::types::StatusType::Active)
+            });
+            if works && labels.contains_key(version.as_str()) {
+                return hand_over(change, cloud, version, key).await;
+            }
+        }
+        make_room(change, cloud, notes, &keys).await?;
+        let there = delivery::open(cloud, deliver_to).await?;
+        let at = cloud.read().sts().time().await?;
+        notes.note(Note::Minting { at }).await?;
+        let minted = cloud.iam().create_access_key(user).await?;
+        notes.note(Note::Minted { key: minted.id.clone() }).await?;
+        let value = delivery::with_fields(
+            there.as_ref(),
+            &[
+                ("access_key_id", minted.id.as_str()),
+                ("secret_access_key", minted.secret.expose()),
+            ],
+        );
+        let version = delivery::version_of(&notes.seed(), minted.id.as_str());
+        let staging = Note::Staging { version: version.clone(), key: minted.id.clone() };
+        notes.note(staging).await?;
+        cloud.secrets().stage(deliver_to, &value, &version, STAGED).await?;
+        hand_over(change, cloud, version, minted.id).await
+    }
+}
+
+/// Removes keys that an earlier attempt of ours left behind, and the one that is used up.
+async fn make_room(
+    change: &Change,
+    cloud: &WriteCloud,
+    notes: &mut dyn Notes,
+    keys: &[aws_sdk_iam::types::AccessKeyMetadata],
+) -> Result<(), ApplyError> {
+    let minting = minting(notes.so_far());
+    for key in keys {
+        let Some(id) = key.access_key_id().and_then(|id| AccessKeyId::parse(id).ok()) else {
+            return Err(ApplyError::Refused(format!("{} has a key without an id", change.user)));
+        };
+        let why = if change.uses_up.as_ref() == Some(&id) {
+            "to make room: no more keys fit"
+        } else if change.before.contains(&id) {
+            continue;
+        } else {
+            let created = key.create_date().and_then(|at| Timestamp::from_second(at.secs()).ok());
+            if !created.is_some_and(|created| may_be_ours(created, minting)) {
+                return Err(ApplyError::Refused(format!(
+                    "access key {id} of {} has appeared since the plan was made, and it is not ours; \
+                     plan again, so that it is cut like the others",
+                    change.user
+                )));
+            }
+            "minted by an earlier attempt, and nobody has its secret"
+        };
+        notes.note(Note::Removing { key: id.clone(), why: why.to_owned() }).await?;
+        gone(cloud.iam().delete_access_key(&change.user, &id).await)?;
+    }
+    Ok(())
+}
+
+/// Moves `AWSCURRENT` to our version and takes our own label off it.
+async fn hand_over(
+    change: &Change,
+    cloud: &WriteCloud,
+    version: VersionId,
+    key: AccessKeyId,
+) -> Result<Receipt, ApplyError> {
+    let Change { deliver_to, current, .. } = change;
+    let secret = cloud.read().secrets().describe(deliver_to).await?;
+    let labels = secret.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
+    let holds = |label: &str| {
+        let found = labels.iter().find(|(_, stages)| stages.iter().any(|s| s == label));
+        found.map(|(id, _)| id.as_str())
+    };
+    if holds(CURRENT) != Some(version.as_str()) {
+        // Named from the plan: if anybody has moved it since, AWS refuses, and so it should.
+        cloud.secrets().move_label(deliver_to, CURRENT, Some(&version), current.as_ref()).await?;
+    }
+    if let Some(holder) = holds(STAGED).and_then(|id| VersionId::parse(id).ok()) {
+        cloud.secrets().move_label(deliver_to, STAGED, None, Some(&holder)).await?;
+    }
+    Ok(Receipt {
+        issued: Some(key),
+        delivered: Some((deliver_to.clone(), version)),
+        ..Receipt::default()
+    })
+}
+
+/// The secret, if a key can be delivered into it.
+fn deliverable<'a>(
+    id: &SecretId,
+    inventory: &'a Inventory,
+) -> Result<&'a SecretMetadata, PlanError> {
+    let impossible = |message: String, help: String| PlanError::Impossible { message, help };
+    match inventory.secret(id)? {
+        Some(secret) if secret.deleted_at.is_some() => Err(impossible(
+            format!("secret {id} is waiting to be deleted"),
+            format!("restore it (aws secretsmanager restore-secret --secret-id {id}), or name another"),
+        )),
+        Some(secret) => Ok(secret),
+        None => Err(impossible(
+            format!("account {} has no secret {id} in this region", inventory.caller.account),
+            format!(
+                "check the name and the region, or make it: aws secretsmanager create-secret --name {id}"
+            ),
+        )),
+    }
+}
+
+/// When the first attempt began to mint.
+fn minting(notes: &[Note]) -> Option<Timestamp> {
+    notes.iter().find_map(|note| match note {
+        Note::Minting { at } => Some(*at),
+        _ => None,
+    })
+}
+
+/// The version and key that were staged last.
+fn staged(notes: &[Note]) -> Option<(VersionId, AccessKeyId)> {
+    notes.iter().rev().find_map(|note| match note {
+        Note::Staging { version, key } => Some((version.clone(), key.clone())),
+        _ => None,
+    })
+}
+
+/// Both times are AWS's own, to the second.
+fn may_be_ours(created_at: Timestamp, minting: Option<Timestamp>) -> bool {
+    minting.is_some_and(|at| created_at >= at)
+}

@@ -1,0 +1,171 @@
+//! `iam.user.quarantine`: deny a user everything, whatever he holds and whatever he minted.
+//!
+//! An explicit deny on the user is evaluated on every request, also for sessions that outlive the key
+//! that minted them, so it is the one cut that reaches everything at once. It is seen at once and
+//! enforced seconds later, and whoever may change the user can take it off: hence proof, and hence the
+//! other cuts beside it. Everything about it can be taken back.
+
+use serde::{Deserialize, Serialize};
+
+use super::quarantine_barriers::{self as barriers, Barrier};
+use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
+use crate::cloud::WriteCloud;
+use crate::ids::{Arn, UserName};
+use crate::inventory::{Inventory, Unread, Want};
+use crate::journal::{Position, Receipt};
+use crate::plan::{self, Effect, Subject};
+use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
+
+/// IAM's quota of managed policies on one user, where the account does not tell its own.
+const ATTACHED_QUOTA: i64 = 10;
+
+pub(super) struct Quarantine;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Inputs {
+    user: UserName,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    user: UserName,
+    /// The ways to do it, the first to be tried first; the next only where AWS says there is no room.
+    ladder: Vec<Barrier>,
+    /// `AWSDenyAll` in the account's partition.
+    deny_all: Arn,
+}
+
+impl Action for Quarantine {
+    const SHAPE: ActionShape = ActionShape {
+        kind: "iam.user.quarantine",
+        title: "Deny a user everything",
+        fields: &[Field::required("user", FieldType::UserName, "The user to cut off")],
+        phases: &[Phase::Contain],
+        effects: &[EffectKind::Cuts],
+    };
+    const ABOUT: About = About {
+        permissions: &[
+            "iam:GetUser",
+            "iam:ListAttachedUserPolicies",
+            "iam:GetUserPolicy",
+            "iam:GetAccountSummary",
+            "iam:AttachUserPolicy",
+            "iam:PutUserPolicy",
+            "iam:PutUserPermissionsBoundary",
+        ],
+        undo: "`iam.user.lift-quarantine`; a boundary that was displaced is put back",
+        hazards: &[
+            "whatever works under this user stops until it is lifted",
+            "enforced some seconds after it can be read; until then the user can still act, also on the quarantine itself",
+            "whoever may change the user's policies can take it off again",
+        ],
+        d3fend: &["D3-AL"],
+        counters: &["T1078.004", "T1098"],
+    };
+
+    type Inputs = Inputs;
+    type Change = Change;
+
+    fn wants(inputs: &Inputs) -> Vec<Want> {
+        let mut wants = barriers::wants(&inputs.user);
+        wants.push(Want::AccountSummary);
+        wants
+    }
+
+    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
+        let user = &inputs.user;
+        if inventory.user(user)?.is_none() {
+            return Err(no_such_user(user, inventory));
+        }
+        // Without permission to read what stands, the cut is planned all the same: it is harmless to
+        // repeat, and the journal will say that it could not be seen.
+        let standing = barriers::standing(user, inventory).unwrap_or_default();
+        let quota = inventory
+            .account_summary()
+            .ok()
+            .and_then(|summary| summary.get("AttachedPoliciesPerUserQuota").copied())
+            .unwrap_or(ATTACHED_QUOTA);
+        let full = inventory
+            .attached_policies(user)
+            .is_ok_and(|attached| i64::try_from(attached.len()).unwrap_or(i64::MAX) >= quota);
+        let ladder = match (standing.first(), full) {
+            (Some(stands), _) => vec![*stands],
+            (None, false) => Barrier::LADDER.to_vec(),
+            (None, true) => Barrier::LADDER[1..].to_vec(),
+        };
+        let names: Vec<&str> = ladder.iter().map(|barrier| barrier.describe()).collect();
+        Ok(vec![Draft {
+            target: format!("user {user}"),
+            what: "deny everything".to_owned(),
+            before: match standing.first() {
+                Some(barrier) => format!("quarantined: {}", barrier.describe()),
+                None => "not quarantined".to_owned(),
+            },
+            after: format!("quarantined: {}", names.join("; if there is no room, ")),
+            already: !standing.is_empty(),
+            effects: vec![Effect::Cuts {
+                subject: Subject::User { user: user.clone() },
+                barrier: plan::Barrier::Quarantine,
+            }],
+            irreversible: None,
+            decided: Change {
+                user: user.clone(),
+                ladder,
+                deny_all: barriers::deny_all_arn(&inventory.caller.arn),
+            },
+        }])
+    }
+
+    fn look(change: &Change) -> Vec<Want> {
+        barriers::wants(&change.user)
+    }
+
+    fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
+        if facts.user(&change.user).is_ok_and(Option::is_none) {
+            return Ok(Position::Elsewhere { why: format!("there is no user {}", change.user) });
+        }
+        let standing = barriers::standing(&change.user, facts)?;
+        Ok(if standing.is_empty() { Position::Before } else { Position::After })
+    }
+
+    async fn apply(
+        change: &Change,
+        cloud: &WriteCloud,
+        notes: &mut dyn Notes,
+    ) -> Result<Receipt, ApplyError> {
+        let Change { user, deny_all, .. } = change;
+        let iam = cloud.iam();
+        let mut last = None;
+        for barrier in &change.ladder {
+            let answer = match barrier {
+                Barrier::Managed => iam.attach_policy(user, deny_all).await,
+                Barrier::Inline => {
+                    iam.put_inline_policy(user, &barriers::inline_name(), barriers::DENY_ALL).await
+                }
+                Barrier::Boundary => iam.put_boundary(user, deny_all).await,
+            };
+            match answer {
+                Ok(()) => {
+                    let by = Some(barrier.describe().to_owned());
+                    return Ok(Receipt { by, ..Receipt::default() });
+                }
+                Err(error) if error.is_quota() => {
+                    notes.note(Note::NoRoom { tried: barrier.describe().to_owned() }).await?;
+                    last = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.expect("a ladder has at least one rung").into())
+    }
+}
+
+/// The same sentence wherever a user is not there.
+pub(super) fn no_such_user(user: &UserName, inventory: &Inventory) -> PlanError {
+    PlanError::Impossible {
+        message: format!("account {} has no user {user}", inventory.caller.account),
+        help: "check the name, and whether the credentials are for the right account".to_owned(),
+    }
+}

@@ -1,0 +1,101 @@
+//! The cloud, through handles: one that reads, and one that writes.
+//!
+//! Planning and surveying are given a [`ReadCloud`]; only an action's `apply` is given a
+//! [`WriteCloud`]. A write handle can give a read handle, never the other way round, and neither gives
+//! out the SDK's clients or request builders, which could be bent into other requests. So a dry run
+//! is not a flag: the code that plans holds nothing that could write.
+//!
+//! Reading compiles:
+//! ```
+//! # use portcullis::{cloud::ReadCloud, ids::UserName};
+//! async fn plan(cloud: &ReadCloud, user: &UserName) {
+//!     let _ = cloud.iam().access_keys(user).await;
+//! }
+//! ```
+//! Writing through the same handle does not:
+//! ```compile_fail
+//! # use portcullis::{cloud::ReadCloud, ids::UserName};
+//! async fn plan(cloud: &ReadCloud, user: &UserName) {
+//!     let _ = cloud.iam().create_access_key(user).await;
+//! }
+//! ```
+//! A write handle gives a read handle:
+//! ```
+//! # use portcullis::cloud::{ReadCloud, WriteCloud};
+//! fn look(cloud: &WriteCloud) -> &ReadCloud { cloud.read() }
+//! ```
+//! and never the other way:
+//! ```compile_fail
+//! # use portcullis::cloud::{ReadCloud, WriteCloud};
+//! fn look(cloud: &ReadCloud) -> &WriteCloud { cloud.write() }
+//! ```
+//! Nor does either give out a client:
+//! ```compile_fail
+//! # use portcullis::cloud::ReadCloud;
+//! fn bend(cloud: &ReadCloud) { let _ = cloud.iam().client.create_user(); }
+//! ```
+
+mod attempt;
+mod connection;
+mod guard;
+mod iam;
+mod pace;
+mod secretsmanager;
+mod sts;
+
+pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
+pub use connection::{Connection, Endpoint};
+pub use guard::{READS, WRITES};
+pub use iam::{Minted, ReadIam, WriteIam};
+pub use secretsmanager::{ReadSecrets, WriteSecrets};
+pub use sts::ReadSts;
+
+/// What can be read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ReadCloud {
+    iam: ReadIam,
+    secrets: ReadSecrets,
+    sts: ReadSts,
+}
+
+impl ReadCloud {
+    /// Reads from IAM.
+    pub fn iam(&self) -> &ReadIam {
+        &self.iam
+    }
+
+    /// Reads from Secrets Manager, never a value.
+    pub fn secrets(&self) -> &ReadSecrets {
+        &self.secrets
+    }
+
+    /// Reads from STS.
+    pub fn sts(&self) -> &ReadSts {
+        &self.sts
+    }
+}
+
+/// What can be changed. Given to `apply` and to nothing else.
+#[derive(Clone, Debug)]
+pub struct WriteCloud {
+    read: ReadCloud,
+    iam: WriteIam,
+    secrets: WriteSecrets,
+}
+
+impl WriteCloud {
+    /// The reading half.
+    pub fn read(&self) -> &ReadCloud {
+        &self.read
+    }
+
+    /// Changes in IAM.
+    pub fn iam(&self) -> &WriteIam {
+        &self.iam
+    }
+
+    /// Changes in Secrets Manager, and the values themselves.
+    pub fn secrets(&self) -> &WriteSecrets {
+        &self.secrets
+    }
+}

@@ -1,0 +1,280 @@
+//! What one attempt at a call came to, and how sure that is.
+//!
+//! The SDK's error alone cannot say whether an effect may exist: a refusal by our own guard, missing
+//! credentials and a connection lost after sending look alike. So the HTTP client is wrapped, and
+//! the wrapper records whether the request went out and what status came back. That decides:
+//!
+//! | went out | answer | the effect |
+//! |---|---|---|
+//! | no | - | did not happen |
+//! | yes | 4xx | did not happen |
+//! | yes | 5xx, unreadable, none | may have happened |
+//!
+//! The wrapper also keeps AWS's `Date`. It knows no operation and never repeats a call.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Whether a call that did not succeed may still have had its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    /// It had none.
+    DidNot,
+    /// It may have had one; only looking at the world can tell.
+    MayHave,
+}
+
+/// Why a call did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// It never left: no connection, no credentials, or refused by our own guard.
+    NotSent,
+    /// The service said no.
+    Refused,
+    /// The service said: not so fast.
+    Throttled,
+    /// The service failed (5xx).
+    Unavailable,
+    /// An answer came that could not be read.
+    Unreadable,
+    /// No answer came.
+    Lost,
+}
+
+/// A call that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{operation} {}: {code}: {message}", match cause {
+    Cause::NotSent => "could not be sent",
+    Cause::Refused => "was refused",
+    Cause::Throttled => "was throttled",
+    Cause::Unavailable => "failed at the service",
+    Cause::Unreadable => "was answered unreadably",
+    Cause::Lost => "got no answer",
+})]
+pub struct CallError {
+    /// As `iam:CreateAccessKey`.
+    pub operation: String,
+    /// Whether its effect may exist.
+    pub certainty: Certainty,
+    /// Why.
+    pub cause: Cause,
+    /// AWS's code, or our word where none came.
+    pub code: String,
+    /// The sentence that came with it. Never holds a request's body.
+    pub message: String,
+}
+
+impl CallError {
+    /// Whether AWS said that the thing asked for does not exist.
+    pub fn is_absent(&self) -> bool {
+        self.cause == Cause::Refused
+            && matches!(
+                self.code.as_str(),
+                "NoSuchEntity" | "NoSuchEntityException" | "ResourceNotFoundException"
+            )
+    }
+
+    /// Whether AWS said that a quota is used up.
+    pub fn is_quota(&self) -> bool {
+        self.cause == Cause::Refused && self.code.starts_with("LimitExceeded")
+    }
+
+    /// Whether the same call may well succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.cause, Cause::Throttled | Cause::Unavailable | Cause::Lost | Cause::Unreadable)
+            || (self.cause == Cause::NotSent && self.code == NO_CONNECTION)
+    }
+
+    /// Whether the responder's own credentials are missing, expired or not accepted.
+    pub fn is_credentials(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            NO_CREDENTIALS
+                | "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+                | "SignatureDoesNotMatch"
+                | "InvalidSignatureException"
+                | "AuthFailure"
+        )
+    }
+}
+
+/// Our word where no connection could be made.
+pub const NO_CONNECTION: &str = "NoConnection";
+/// Our word where no credentials could be found.
+pub const NO_CREDENTIALS: &str = "NoCredentials";
+
+/// What the wrapper saw of one attempt.
+#[derive(Debug, Default)]
+struct Seen {
+    sent: bool,
+    status: Option<u16>,
+    date: Option<Timestamp>,
+}
+
+tokio::task_local! {
+    /// The attempt under way in this task; the wrapper writes to it.
+    static ATTEMPT: Arc<Mutex<Seen>>;
+}
+
+/// Sends one request and says what came of it. Calls made through any other way are not recorded,
+/// which is why the handles offer no builders.
+pub(super) async fn attempt<O, E>(
+    operation: &'static str,
+    send: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+) -> Result<(O, Option<Timestamp>), CallError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let result = ATTEMPT.scope(Arc::clone(&seen), send).await;
+    let seen = seen.lock().expect("no panic while it is held");
+    result.map(|output| (output, seen.date)).map_err(|error| classify(operation, &seen, &error))
+}
+
+fn classify<E>(operation: &'static str, seen: &Seen, error: &SdkError<E, HttpResponse>) -> CallError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let never_connected = matches!(error, SdkError::DispatchFailure(failure)
+        if failure.as_connector_error().is_some_and(never_connected));
+    let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
+    let code = meta.and_then(|m| m.code()).map(str::to_owned);
+    let (certainty, cause) = match (seen.sent && !never_connected, seen.status) {
+        (false, _) => (Certainty::DidNot, Cause::NotSent),
+        (true, None) => (Certainty::MayHave, Cause::Lost),
+        (true, Some(400..=499)) if code.as_deref().is_some_and(is_throttling) => {
+            (Certainty::DidNot, Cause::Throttled)
+        }
+        (true, Some(429)) => (Certainty::DidNot, Cause::Throttled),
+        (true, Some(400..=499)) => (Certainty::DidNot, Cause::Refused),
+        (true, Some(500..=599)) => (Certainty::MayHave, Cause::Unavailable),
+        (true, Some(_)) => (Certainty::MayHave, Cause::Unreadable),
+    };
+    let innermost = innermost(error);
+    let code = code.unwrap_or_else(|| {
+        match cause {
+            Cause::NotSent if never_connected => NO_CONNECTION,
+            Cause::NotSent if innermost.contains("credentials") => NO_CREDENTIALS,
+            Cause::NotSent => "NotSent",
+            Cause::Lost => "NoAnswer",
+            Cause::Refused => "Refused",
+            Cause::Throttled => "Throttled",
+            Cause::Unavailable => "Unavailable",
+            Cause::Unreadable => "Unreadable",
+        }
+        .to_owned()
+    });
+    let message = meta.and_then(|m| m.message()).map_or(innermost, str::to_owned);
+    CallError { operation: operation.to_owned(), certainty, cause, code, message }
+}
+
+/// The codes by which AWS services say "slow down".
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "SlowDown"
+            | "PriorRequestNotComplete"
+    )
+}
+
+fn never_connected(error: &ConnectorError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The last cause in the chain: the only one that says something of this very call.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    text
+}
+
+/// Wraps the HTTP client that really sends, so that every attempt is recorded.
+#[derive(Debug)]
+pub(super) struct Recording(pub(super) SharedHttpClient);
+
+impl HttpClient for Recording {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(RecordingConnector(self.0.http_connector(settings, components)))
+    }
+}
+
+#[derive(Debug)]
+struct RecordingConnector(SharedHttpConnector);
+
+impl HttpConnector for RecordingConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        // Requests made outside an attempt (the SDK fetching credentials, say) are let through
+        // unrecorded: nothing asks about them.
+        let seen = ATTEMPT.try_with(Arc::clone).ok();
+        if let Some(seen) = &seen {
+            seen.lock().expect("no panic while it is held").sent = true;
+        }
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let response = answer.await?;
+            if let Some(seen) = seen {
+                let mut seen = seen.lock().expect("no panic while it is held");
+                seen.status = Some(response.status().as_u16());
+                seen.date = response.headers().get("date").and_then(parse_http_date);
+            }
+            Ok(response)
+        })
+    }
+}
+
+fn parse_http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_date_is_read_to_the_second() {
+        let at = parse_http_date("Tue, 24 Mar 2026 07:10:00 GMT").unwrap();
+        assert_eq!(at.to_string(), "2026-03-24T07:10:00Z");
+        assert!(parse_http_date("yesterday").is_none());
+    }
+}

@@ -1,0 +1,288 @@
+//! IAM: the calls this tool makes, each sent here and nowhere else.
+//!
+//! Listings are read to the last page. What is asked about and does not exist is `None`, not an
+//! error. Outputs are the SDK's own; `survey` turns them into facts. A freshly minted secret leaves
+//! the SDK's output here and travels on as a [`Secret`].
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
+use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
+use aws_sdk_iam::types::{
+    AccessKeyMetadata, AttachedPolicy, LoginProfile, MfaDevice, Role,
+    ServiceSpecificCredentialMetadata, SigningCertificate, SshPublicKeyMetadata, StatusType, User,
+};
+
+use super::attempt::{CallError, Cause, Certainty, attempt};
+use super::pace::Pace;
+use crate::ids::{AccessKeyId, Arn, PolicyName, UserName};
+use crate::inventory::Status;
+use crate::secret::Secret;
+
+/// Pages of one listing, at most: a server that never ends its listing is a fault, not a reason to
+/// wait for ever.
+const PAGES: usize = 10_000;
+
+/// Reads from IAM.
+#[derive(Clone, Debug)]
+pub struct ReadIam {
+    pub(super) client: Client,
+    pub(super) pace: Pace,
+}
+
+/// A listing of one user's things, to the last page; a user that does not exist has none.
+macro_rules! listing {
+    ($(#[$doc:meta])* $name:ident, $operation:literal, $call:ident, $items:ident -> $item:ty) => {
+        $(#[$doc])*
+        pub async fn $name(&self, user: &UserName) -> Result<Vec<$item>, CallError> {
+            let mut items = Vec::new();
+            let mut marker: Option<String> = None;
+            for _ in 0..PAGES {
+                let page = self
+                    .pace
+                    .read(|| {
+                        let call = self.client.$call().user_name(user.as_str());
+                        attempt($operation, call.set_marker(marker.clone()).send())
+                    })
+                    .await;
+                let Some((page, _)) = absent_is_none(page)? else { return Ok(Vec::new()) };
+                let next = page.marker().map(str::to_owned);
+                items.extend_from_slice(page.$items());
+                if !page.is_truncated || next.is_none() {
+                    return Ok(items);
+                }
+                marker = next;
+            }
+            Err(endless($operation))
+        }
+    };
+}
+
+impl ReadIam {
+    listing!(
+        /// A user's access keys. (`iam:ListAccessKeys`)
+        access_keys, "iam:ListAccessKeys", list_access_keys, access_key_metadata -> AccessKeyMetadata);
+    listing!(
+        /// A user's MFA devices. (`iam:ListMFADevices`)
+        mfa_devices, "iam:ListMFADevices", list_mfa_devices, mfa_devices -> MfaDevice);
+    listing!(
+        /// A user's passwords for single services. (`iam:ListServiceSpecificCredentials`)
+        service_specific_credentials, "iam:ListServiceSpecificCredentials",
+        list_service_specific_credentials,
+        service_specific_credentials -> ServiceSpecificCredentialMetadata);
+    listing!(
+        /// A user's SSH public keys. (`iam:ListSSHPublicKeys`)
+        ssh_public_keys, "iam:ListSSHPublicKeys", list_ssh_public_keys,
+        ssh_public_keys -> SshPublicKeyMetadata);
+    listing!(
+        /// A user's signing certificates. (`iam:ListSigningCertificates`)
+        signing_certificates, "iam:ListSigningCertificates", list_signing_certificates,
+        certificates -> SigningCertificate);
+    listing!(
+        /// The managed policies attached to a user. (`iam:ListAttachedUserPolicies`)
+        attached_policies, "iam:ListAttachedUserPolicies", list_attached_user_policies,
+        attached_policies -> AttachedPolicy);
+    listing!(
+        /// The names of a user's inline policies. (`iam:ListUserPolicies`)
+        inline_policy_names, "iam:ListUserPolicies", list_user_policies, policy_names -> String);
+
+    /// Every role of the account. (`iam:ListRoles`)
+    pub async fn roles(&self) -> Result<Vec<Role>, CallError> {
+        let mut roles = Vec::new();
+        let mut marker: Option<String> = None;
+        for _ in 0..PAGES {
+            let (page, _) = self
+                .pace
+                .read(|| {
+                    let call = self.client.list_roles().set_marker(marker.clone());
+                    attempt("iam:ListRoles", call.send())
+                })
+                .await?;
+            roles.extend(page.roles);
+            if !page.is_truncated || page.marker.is_none() {
+                return Ok(roles);
+            }
+            marker = page.marker;
+        }
+        Err(endless("iam:ListRoles"))
+    }
+
+    /// A user. (`iam:GetUser`)
+    pub async fn user(&self, user: &UserName) -> Result<Option<User>, CallError> {
+        let call = || attempt("iam:GetUser", self.client.get_user().user_name(user.as_str()).send());
+        Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.user))
+    }
+
+    /// Who owns a key and when it was last used. (`iam:GetAccessKeyLastUsed`)
+    pub async fn access_key_last_used(
+        &self,
+        key: &AccessKeyId,
+    ) -> Result<Option<GetAccessKeyLastUsedOutput>, CallError> {
+        let call = || {
+            let call = self.client.get_access_key_last_used().access_key_id(key.as_str());
+            attempt("iam:GetAccessKeyLastUsed", call.send())
+        };
+        Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output))
+    }
+
+    /// A user's console password, never its value. (`iam:GetLoginProfile`)
+    pub async fn login_profile(&self, user: &UserName) -> Result<Option<LoginProfile>, CallError> {
+        let call = || {
+            attempt(
+                "iam:GetLoginProfile",
+                self.client.get_login_profile().user_name(user.as_str()).send(),
+            )
+        };
+        Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.login_profile))
+    }
+
+    /// An inline policy's document, as AWS sends it: percent-encoded JSON. (`iam:GetUserPolicy`)
+    pub async fn inline_policy(
+        &self,
+        user: &UserName,
+        policy: &PolicyName,
+    ) -> Result<Option<String>, CallError> {
+        let call = || {
+            let call = self.client.get_user_policy().user_name(user.as_str());
+            attempt("iam:GetUserPolicy", call.policy_name(policy.as_str()).send())
+        };
+        Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output.policy_document))
+    }
+
+    /// The account's quotas and counts. (`iam:GetAccountSummary`)
+    pub async fn account_summary(&self) -> Result<GetAccountSummaryOutput, CallError> {
+        let call = || attempt("iam:GetAccountSummary", self.client.get_account_summary().send());
+        self.pace.read(call).await.map(|(output, _)| output)
+    }
+}
+
+/// Changes in IAM. No call here is ever repeated by itself.
+#[derive(Clone, Debug)]
+pub struct WriteIam {
+    pub(super) client: Client,
+    pub(super) pace: Pace,
+}
+
+/// A key that exists since this moment, and whose secret exists nowhere else.
+#[derive(Debug)]
+pub struct Minted {
+    /// Its id.
+    pub id: AccessKeyId,
+    /// Its secret, told once.
+    pub secret: Secret,
+}
+
+impl WriteIam {
+    /// Attaches a managed policy to a user. (`iam:AttachUserPolicy`)
+    pub async fn attach_policy(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
+        let call = self.client.attach_user_policy().user_name(user.as_str());
+        let call = call.policy_arn(policy.as_str()).send();
+        self.pace.once(attempt("iam:AttachUserPolicy", call)).await.map(drop)
+    }
+
+    /// Detaches a managed policy from a user. (`iam:DetachUserPolicy`)
+    pub async fn detach_policy(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
+        let call = self.client.detach_user_policy().user_name(user.as_str());
+        let call = call.policy_arn(policy.as_str()).send();
+        self.pace.once(attempt("iam:DetachUserPolicy", call)).await.map(drop)
+    }
+
+    /// Writes an inline policy of a user. (`iam:PutUserPolicy`)
+    pub async fn put_inline_policy(
+        &self,
+        user: &UserName,
+        policy: &PolicyName,
+        document: &str,
+    ) -> Result<(), CallError> {
+        let call = self.client.put_user_policy().user_name(user.as_str());
+        let call = call.policy_name(policy.as_str()).policy_document(document).send();
+        self.pace.once(attempt("iam:PutUserPolicy", call)).await.map(drop)
+    }
+
+    /// Deletes an inline policy of a user. (`iam:DeleteUserPolicy`)
+    pub async fn delete_inline_policy(
+        &self,
+        user: &UserName,
+        policy: &PolicyName,
+    ) -> Result<(), CallError> {
+        let call = self.client.delete_user_policy().user_name(user.as_str());
+        let call = call.policy_name(policy.as_str()).send();
+        self.pace.once(attempt("iam:DeleteUserPolicy", call)).await.map(drop)
+    }
+
+    /// Bounds a user by a managed policy, in place of any other. (`iam:PutUserPermissionsBoundary`)
+    pub async fn put_boundary(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
+        let call = self.client.put_user_permissions_boundary().user_name(user.as_str());
+        let call = call.permissions_boundary(policy.as_str()).send();
+        self.pace.once(attempt("iam:PutUserPermissionsBoundary", call)).await.map(drop)
+    }
+
+    /// Takes a user's boundary off. (`iam:DeleteUserPermissionsBoundary`)
+    pub async fn delete_boundary(&self, user: &UserName) -> Result<(), CallError> {
+        let call = self.client.delete_user_permissions_boundary().user_name(user.as_str()).send();
+        self.pace.once(attempt("iam:DeleteUserPermissionsBoundary", call)).await.map(drop)
+    }
+
+    /// Makes a key usable or unusable. (`iam:UpdateAccessKey`)
+    pub async fn set_access_key_status(
+        &self,
+        user: &UserName,
+        key: &AccessKeyId,
+        status: Status,
+    ) -> Result<(), CallError> {
+        let status = match status {
+            Status::Active => StatusType::Active,
+            Status::Inactive => StatusType::Inactive,
+        };
+        let call = self.client.update_access_key().user_name(user.as_str());
+        let call = call.access_key_id(key.as_str()).status(status).send();
+        self.pace.once(attempt("iam:UpdateAccessKey", call)).await.map(drop)
+    }
+
+    /// Mints a key. Has no idempotency token and tells the secret once. (`iam:CreateAccessKey`)
+    pub async fn create_access_key(&self, user: &UserName) -> Result<Minted, CallError> {
+        let operation = "iam:CreateAccessKey";
+        let call = self.client.create_access_key().user_name(user.as_str()).send();
+        let (output, _) = self.pace.once(attempt(operation, call)).await?;
+        let minted = output.access_key.and_then(|key| {
+            let id = AccessKeyId::parse(key.access_key_id).ok()?;
+            Some(Minted { id, secret: Secret::new(key.secret_access_key) })
+        });
+        minted.ok_or_else(|| CallError {
+            operation: operation.to_owned(),
+            certainty: Certainty::MayHave,
+            cause: Cause::Unreadable,
+            code: "Unreadable".to_owned(),
+            message: "the answer holds no access key".to_owned(),
+        })
+    }
+
+    /// Deletes a key, for good. (`iam:DeleteAccessKey`)
+    pub async fn delete_access_key(
+        &self,
+        user: &UserName,
+        key: &AccessKeyId,
+    ) -> Result<(), CallError> {
+        let call = self.client.delete_access_key().user_name(user.as_str());
+        let call = call.access_key_id(key.as_str()).send();
+        self.pace.once(attempt("iam:DeleteAccessKey", call)).await.map(drop)
+    }
+}
+
+/// Turns "there is no such thing" into `None`.
+pub(super) fn absent_is_none<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn endless(operation: &str) -> CallError {
+    CallError {
+        operation: operation.to_owned(),
+        certainty: Certainty::DidNot,
+        cause: Cause::Unreadable,
+        code: "EndlessListing".to_owned(),
+        message: format!("the listing did not end within {PAGES} pages"),
+    }
+}

@@ -1,0 +1,52 @@
+//! Who we are, and what time AWS has.
+
+use jiff::Timestamp;
+
+use super::attempt::{CallError, Cause, Certainty, attempt};
+use super::pace::Pace;
+use crate::ids::{AccountId, Arn};
+use crate::inventory::Caller;
+
+/// Reads from STS.
+#[derive(Clone, Debug)]
+pub struct ReadSts {
+    pub(super) client: aws_sdk_sts::Client,
+    pub(super) pace: Pace,
+}
+
+impl ReadSts {
+    /// Who is asking. (`sts:GetCallerIdentity`, which needs no permission)
+    pub async fn caller(&self) -> Result<Caller, CallError> {
+        self.identity().await.map(|(caller, _)| caller)
+    }
+
+    /// The time by AWS's own clock, to the second. Session denies take theirs from here, because
+    /// AWS compares them with when *it* issued a session.
+    pub async fn time(&self) -> Result<Timestamp, CallError> {
+        let (_, date) = self.identity().await?;
+        date.ok_or_else(|| unreadable("the answer carries no Date"))
+    }
+
+    async fn identity(&self) -> Result<(Caller, Option<Timestamp>), CallError> {
+        let (output, date) = self
+            .pace
+            .read(|| attempt("sts:GetCallerIdentity", self.client.get_caller_identity().send()))
+            .await?;
+        let account = output.account().and_then(|a| AccountId::parse(a).ok());
+        let arn = output.arn().and_then(|a| Arn::parse(a).ok());
+        let (Some(account), Some(arn), Some(id)) = (account, arn, output.user_id) else {
+            return Err(unreadable("the answer lacks the account, the ARN or the id"));
+        };
+        Ok((Caller { account, arn, id, access_key_id: None }, date))
+    }
+}
+
+fn unreadable(message: &str) -> CallError {
+    CallError {
+        operation: "sts:GetCallerIdentity".to_owned(),
+        certainty: Certainty::DidNot,
+        cause: Cause::Unreadable,
+        code: "Unreadable".to_owned(),
+        message: message.to_owned(),
+    }
+}

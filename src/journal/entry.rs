@@ -1,0 +1,168 @@
+//! What can be written in a journal.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId, SecretId, VersionId};
+use crate::playbook::Proof;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Entry {
+    /// The case begins: always the first entry.
+    Opened {
+        /// Digest of the plan that was approved.
+        plan: String,
+        /// The account it is for.
+        account: AccountId,
+        /// Version of the program.
+        program: String,
+    },
+    /// Somebody ran or resumed it.
+    Started {
+        /// As STS gives it.
+        caller: Arn,
+    },
+    /// A change is about to be made. Its effect may exist from here on.
+    Intended {
+        /// Which.
+        change: ChangeId,
+    },
+    /// Something that must not be forgotten between two calls of one change. Never a secret.
+    Noted {
+        /// Which.
+        change: ChangeId,
+        /// What; only the action reads it.
+        note: serde_json::Value,
+    },
+    /// A call ended in an error.
+    Failed {
+        /// Which.
+        change: ChangeId,
+        /// Whether its effect may exist all the same.
+        may_have: bool,
+        /// What was said.
+        why: String,
+    },
+    /// Every call was answered as hoped. The world was not yet looked at.
+    Applied {
+        /// Which.
+        change: ChangeId,
+        /// What only the server could tell.
+        receipt: Receipt,
+    },
+    /// The world was looked at.
+    Observed {
+        /// Which.
+        change: ChangeId,
+        /// Where it stands.
+        position: Position,
+    },
+    /// A cut was proven, so strongly.
+    Proved {
+        /// Which.
+        change: ChangeId,
+        /// How strongly.
+        proof: Proof,
+        /// What was seen, in a sentence.
+        evidence: String,
+    },
+    /// A change, or the whole run, waits for a person.
+    Held {
+        /// Which change; `None`: the run.
+        change: Option<ChangeId>,
+        /// What for, in a sentence that says what to do.
+        until: String,
+    },
+    /// Every way in is proven cut: what was waiting behind the gate may start.
+    GateOpened {
+        /// The weakest proof among the cuts.
+        proof: Proof,
+    },
+    /// The gate was tried, or had been open, and stays shut.
+    GateShut {
+        /// Why, a sentence each.
+        reasons: Vec<String>,
+    },
+    /// The run ended.
+    Finished {
+        /// Its exit code.
+        exit: u8,
+    },
+}
+
+impl Entry {
+    /// The change it speaks of, if it speaks of one.
+    pub fn change(&self) -> Option<&ChangeId> {
+        match self {
+            Self::Intended { change }
+            | Self::Noted { change, .. }
+            | Self::Failed { change, .. }
+            | Self::Applied { change, .. }
+            | Self::Observed { change, .. }
+            | Self::Proved { change, .. } => Some(change),
+            Self::Held { change, .. } => change.as_ref(),
+            Self::Opened { .. }
+            | Self::Started { .. }
+            | Self::GateOpened { .. }
+            | Self::GateShut { .. }
+            | Self::Finished { .. } => None,
+        }
+    }
+}
+
+/// Where the world stands with regard to one change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "position", rename_all = "kebab-case")]
+pub enum Position {
+    /// As the plan found it.
+    Before,
+    /// As the plan wants it.
+    After,
+    /// On the way: begun, not finished.
+    Between {
+        /// What is there and what is missing.
+        why: String,
+    },
+    /// Somebody else has changed it: neither what was found nor what is wanted.
+    Elsewhere {
+        /// What is there instead.
+        why: String,
+    },
+    /// Nothing readable shows it.
+    CannotTell {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Before => f.write_str("not done"),
+            Self::After => f.write_str("done"),
+            Self::Between { why } => write!(f, "half done: {why}"),
+            Self::Elsewhere { why } => write!(f, "changed by somebody else: {why}"),
+            Self::CannotTell { why } => write!(f, "cannot be seen: {why}"),
+        }
+    }
+}
+
+/// What only the server could tell. Never a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The key that was issued.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub issued: Option<AccessKeyId>,
+    /// Where it was delivered to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub delivered: Option<(SecretId, VersionId)>,
+    /// Sessions issued before this moment are denied.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub denied_before: Option<Timestamp>,
+    /// How it was done, where there was more than one way.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub by: Option<String>,
+}

@@ -1,0 +1,219 @@
+//! One line of the journal: entries that were synced together, and a check over every byte.
+//!
+//! `{"hash":"<64 hexadecimal digits>","body":{...}}` and a line feed. The hash is SHA-256 of the hash
+//! before and the body's bytes, and is compared as text; what is not covered by it is compared byte
+//! for byte. So no single byte of a journal can change unnoticed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Entry;
+
+/// The hash "before" the first line.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The version of the lines that this program writes and reads.
+const VERSION: u32 = 1;
+
+const OPEN: &[u8] = b"{\"hash\":\"";
+const MIDDLE: &[u8] = b"\",\"body\":";
+const CLOSE: &[u8] = b"}\n";
+const HASH: usize = 64;
+
+/// What was synced at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// When it was written, by the responder's clock.
+    pub at: Timestamp,
+    /// What it says.
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    v: u32,
+    seq: u64,
+    at: Timestamp,
+    entries: Vec<Entry>,
+}
+
+/// A journal's bytes, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// The lines, in order.
+    pub lines: Vec<Line>,
+    /// Bytes of the good lines. What follows was cut short by a crash and is to be truncated.
+    pub good: usize,
+    /// Bytes that follow.
+    pub torn: usize,
+    head: Option<String>,
+}
+
+impl Decoded {
+    /// The hash of the last good line.
+    pub fn head(&self) -> &str {
+        self.head.as_deref().unwrap_or(GENESIS)
+    }
+}
+
+/// A journal that cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the journal {why}")]
+pub struct Damage {
+    /// Which line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A line's bytes and its hash.
+pub(super) fn encode(before: &str, line: &Line) -> (Vec<u8>, String) {
+    let body = Body { v: VERSION, seq: line.seq, at: line.at, entries: line.entries.clone() };
+    let body = serde_json::to_vec(&body).expect("plain data");
+    let hash = hash_of(before, &body);
+    let bytes = [OPEN, hash.as_bytes(), MIDDLE, &body, CLOSE].concat();
+    (bytes, hash)
+}
+
+fn hash_of(before: &str, body: &[u8]) -> String {
+    hex::encode(Sha256::new().chain_update(before).chain_update(body).finalize())
+}
+
+/// Reads a journal's bytes.
+///
+/// A last line that a crash cut short is left out and counted in [`Decoded::torn`]. A last line that is
+/// whole but does not check was not cut short, it was changed; like any other bad line it is damage.
+pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
+    let mut decoded = Decoded::default();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let number = decoded.lines.len() + 1;
+        let end = rest.iter().position(|&b| b == b'\n').map(|i| i + 1);
+        let (line, tail) = rest.split_at(end.unwrap_or(rest.len()));
+        let Some((hash, body)) = parts(line) else {
+            if tail.is_empty() {
+                decoded.torn = line.len();
+                break;
+            }
+            return Err(Damage { line: number, why: "is not a line of a journal".to_owned() });
+        };
+        if hash != hash_of(decoded.head(), body).as_bytes() {
+            let why = "does not match its hash: it, or a line before it, was changed".to_owned();
+            return Err(Damage { line: number, why });
+        }
+        decoded.lines.push(read_body(body, number)?);
+        decoded.good += line.len();
+        decoded.head = Some(String::from_utf8_lossy(hash).into_owned());
+        rest = tail;
+    }
+    Ok(decoded)
+}
+
+/// The hash and the body of a whole line.
+fn parts(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (hash, rest) = line.strip_prefix(OPEN)?.split_at_checked(HASH)?;
+    let body = rest.strip_prefix(MIDDLE)?.strip_suffix(CLOSE)?;
+    // A body that is not JSON was torn: a crash can leave the line's end and lose its middle.
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).ok()?;
+    Some((hash, body))
+}
+
+fn read_body(body: &[u8], number: usize) -> Result<Line, Damage> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u32,
+    }
+    let damage = |why: String| Damage { line: number, why };
+    match serde_json::from_slice(body) {
+        Ok(Versioned { v: VERSION }) => {}
+        Ok(Versioned { v }) => {
+            return Err(damage(format!("has format {v}; this program reads format {VERSION}")));
+        }
+        Err(error) => return Err(damage(format!("has no version: {error}"))),
+    }
+    let Body { seq, at, entries, .. } =
+        serde_json::from_slice(body).map_err(|error| damage(format!("cannot be read: {error}")))?;
+    if seq != number as u64 {
+        return Err(damage(format!("says it is line {seq}")));
+    }
+    Ok(Line { seq, at, entries })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ChangeId;
+
+    fn journal() -> (Vec<u8>, Vec<Line>) {
+        let change = ChangeId::parse("keys-off.1").unwrap();
+        let at: Timestamp = "2026-03-24T07:10:00Z".parse().unwrap();
+        let lines = [
+            vec![Entry::Intended { change: change.clone() }],
+            vec![
+                Entry::Failed { change: change.clone(), may_have: true, why: "no answer".to_owned() },
+                Entry::Intended { change: change.clone() },
+            ],
+            vec![Entry::Observed { change, position: super::super::Position::After }],
+        ];
+        let (mut bytes, mut all, mut head) = (Vec::new(), Vec::new(), GENESIS.to_owned());
+        for (n, entries) in lines.into_iter().enumerate() {
+            let line = Line { seq: n as u64 + 1, at, entries };
+            let (encoded, hash) = encode(&head, &line);
+            bytes.extend(encoded);
+            all.push(line);
+            head = hash;
+        }
+        (bytes, all)
+    }
+
+    #[test]
+    fn every_prefix_of_a_journal_reads_as_its_whole_lines() {
+        let (bytes, lines) = journal();
+        for n in 0..=bytes.len() {
+            let decoded = decode(&bytes[..n]).unwrap();
+            assert_eq!(decoded.lines, lines[..decoded.lines.len()]);
+            assert_eq!(decoded.good + decoded.torn, n);
+            assert_eq!(decoded.torn == 0, bytes[..n].is_empty() || bytes[n - 1] == b'\n');
+        }
+        assert_eq!(decode(&bytes).unwrap().lines, lines);
+    }
+
+    #[test]
+    fn no_byte_can_change_unnoticed() {
+        let (bytes, lines) = journal();
+        for i in 0..bytes.len() {
+            for flip in [0x01, 0x20, 0x80] {
+                let mut changed = bytes.clone();
+                changed[i] ^= flip;
+                match decode(&changed) {
+                    Err(_) => {}
+                    Ok(decoded) => {
+                        assert!(decoded.torn > 0 && decoded.lines.len() < lines.len(), "byte {i}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_last_line_that_is_whole_but_changed_is_damage_and_not_a_crash() {
+        let (bytes, _) = journal();
+        let text = String::from_utf8(bytes).unwrap();
+        let changed = text.replace("\"after\"", "\"befor\"");
+        assert_ne!(changed, text);
+        assert_eq!(decode(changed.as_bytes()).unwrap_err().line, 3);
+    }
+
+    #[test]
+    fn lines_cannot_change_places_or_be_left_out() {
+        let (bytes, _) = journal();
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        assert!(decode([lines[1], lines[0], lines[2]].concat().as_bytes()).is_err());
+        assert!(decode([lines[0], lines[2]].concat().as_bytes()).is_err());
+    }
+}

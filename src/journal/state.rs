@@ -1,0 +1,260 @@
+//! What a journal adds up to: one total function over states and entries.
+//!
+//! "Failed" is not a state of the world, it is a sentence in the report. A refusal leaves a change in
+//! doubt as well, since one change may make several calls and a refusal speaks for the last alone;
+//! only looking at the world takes a change out of doubt.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Entry, Position, Receipt};
+use crate::ids::{AccountId, Arn, ChangeId};
+use crate::playbook::Proof;
+
+/// Where one change stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ChangeState {
+    /// Nothing has been done.
+    #[default]
+    Pending,
+    /// Its effect may exist.
+    InDoubt,
+    /// Every answer came; the world was not yet looked at.
+    Applied,
+    /// Seen in the world.
+    Seen,
+    /// A person is needed.
+    Held,
+}
+
+/// An entry that cannot follow: the journal was not written by this program, or the program is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{entry:?} cannot follow {found}")]
+pub struct Illegal {
+    /// Where things stood.
+    pub found: String,
+    /// What was to follow.
+    pub entry: Box<Entry>,
+}
+
+impl ChangeState {
+    /// The state after `entry`, which speaks of this change.
+    fn next(&self, entry: &Entry) -> Option<Self> {
+        use ChangeState::{Applied, Held, InDoubt, Pending, Seen};
+        Some(match (self, entry) {
+            (_, Entry::Held { .. }) => Held,
+            (_, Entry::Observed { position: Position::After, .. }) => Seen,
+            (Pending | InDoubt | Held | Seen, Entry::Intended { .. }) => InDoubt,
+            (InDoubt, Entry::Noted { .. } | Entry::Failed { .. }) => InDoubt,
+            (InDoubt, Entry::Applied { .. }) => Applied,
+            (Pending, Entry::Observed { .. }) => Pending,
+            (Held, Entry::Observed { .. }) => Held,
+            // Not seen after all, or taken off again by somebody: it has to be done once more.
+            (InDoubt | Applied | Seen, Entry::Observed { .. }) => InDoubt,
+            (Seen, Entry::Proved { .. }) => Seen,
+            (
+                Pending | Applied | Seen | Held,
+                Entry::Noted { .. } | Entry::Failed { .. } | Entry::Applied { .. },
+            )
+            | (Pending | InDoubt | Applied | Held, Entry::Proved { .. })
+            | (Applied, Entry::Intended { .. })
+            | (
+                _,
+                Entry::Opened { .. }
+                | Entry::Started { .. }
+                | Entry::GateOpened { .. }
+                | Entry::GateShut { .. }
+                | Entry::Finished { .. },
+            ) => return None,
+        })
+    }
+}
+
+/// All that is known of one change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeRecord {
+    /// Where it stands.
+    pub state: ChangeState,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// What the action noted, in order.
+    pub notes: Vec<serde_json::Value>,
+    /// What the server told, of the last attempt that was answered.
+    pub receipt: Option<Receipt>,
+    /// When it was first seen since it was last begun.
+    pub seen_at: Option<Timestamp>,
+    /// The strongest proof since then, when, and what was seen.
+    pub proof: Option<(Proof, Timestamp, String)>,
+    /// The last trouble, in a sentence.
+    pub trouble: Option<String>,
+    /// Somebody took it off again after it had been seen.
+    pub contested: bool,
+}
+
+/// The gate, as the journal has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GateState {
+    /// Not tried yet.
+    #[default]
+    Untried,
+    /// Shut, and why.
+    Shut(Vec<String>),
+    /// Open, on the strength of this proof.
+    Open(Proof, Timestamp),
+}
+
+/// All that is known of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Digest of the plan, account and program version, once the case was opened.
+    pub opened: Option<(String, AccountId, String)>,
+    /// When it was opened.
+    pub opened_at: Option<Timestamp>,
+    /// Everybody who ran or resumed it, in order.
+    pub callers: Vec<Arn>,
+    /// The changes that were touched.
+    pub changes: BTreeMap<ChangeId, ChangeRecord>,
+    /// The gate.
+    pub gate: GateState,
+    /// Why the whole run waits for a person, if it does.
+    pub held: Option<String>,
+    /// The exit code, if the last run ended by itself.
+    pub finished: Option<u8>,
+    /// When the last entry was written.
+    pub last_at: Option<Timestamp>,
+}
+
+impl State {
+    /// The record of one change; an untouched change has an empty one.
+    pub fn change(&self, id: &ChangeId) -> ChangeRecord {
+        self.changes.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Whether `entries` may follow, in this order. Looks only at the changes they speak of.
+    pub(super) fn check(&self, entries: &[Entry]) -> Result<(), Illegal> {
+        let mut opened = self.opened.is_some();
+        let mut states: BTreeMap<&ChangeId, ChangeState> = BTreeMap::new();
+        for entry in entries {
+            let illegal = |found: String| Illegal { found, entry: Box::new(entry.clone()) };
+            match (opened, matches!(entry, Entry::Opened { .. })) {
+                (true, true) => return Err(illegal("an open case".to_owned())),
+                (false, false) => return Err(illegal("an empty journal".to_owned())),
+                (false, true) => opened = true,
+                (true, false) => {}
+            }
+            if let Some(change) = entry.change() {
+                let state = states.entry(change).or_insert_with(|| {
+                    self.changes.get(change).map_or_else(ChangeState::default, |r| r.state.clone())
+                });
+                *state = state
+                    .next(entry)
+                    .ok_or_else(|| illegal(format!("{change} being {state:?}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one more entry in.
+    pub(super) fn take(&mut self, at: Timestamp, entry: &Entry) -> Result<(), Illegal> {
+        self.check(std::slice::from_ref(entry))?;
+        self.last_at = Some(at);
+        self.finished = None;
+        match entry {
+            Entry::Opened { plan, account, program } => {
+                self.opened = Some((plan.clone(), account.clone(), program.clone()));
+                self.opened_at = Some(at);
+            }
+            Entry::Started { caller } => {
+                self.callers.push(caller.clone());
+                self.held = None;
+            }
+            Entry::GateOpened { proof } => self.gate = GateState::Open(*proof, at),
+            Entry::GateShut { reasons } => self.gate = GateState::Shut(reasons.clone()),
+            Entry::Finished { exit } => self.finished = Some(*exit),
+            Entry::Held { change: None, until } => self.held = Some(until.clone()),
+            Entry::Intended { change }
+            | Entry::Noted { change, .. }
+            | Entry::Failed { change, .. }
+            | Entry::Applied { change, .. }
+            | Entry::Observed { change, .. }
+            | Entry::Proved { change, .. }
+            | Entry::Held { change: Some(change), .. } => {
+                let record = self.changes.entry(change.clone()).or_default();
+                let next = record.state.next(entry).expect("checked above");
+                record.take(at, entry, next);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ChangeRecord {
+    fn take(&mut self, at: Timestamp, entry: &Entry, next: ChangeState) {
+        match entry {
+            Entry::Intended { .. } => {
+                self.attempts += 1;
+                self.seen_at = None;
+                self.proof = None;
+            }
+            Entry::Noted { note, .. } => self.notes.push(note.clone()),
+            Entry::Failed { why, .. } => self.trouble = Some(why.clone()),
+            Entry::Applied { receipt, .. } => self.receipt = Some(receipt.clone()),
+            Entry::Observed { position: Position::After, .. } => {
+                self.seen_at.get_or_insert(at);
+                self.trouble = None;
+            }
+            Entry::Observed { position, .. } => {
+                if self.state == ChangeState::Seen {
+                    self.contested = true;
+                    self.trouble = Some(format!("taken off again: {position}"));
+                }
+                self.seen_at = None;
+                self.proof = None;
+            }
+            Entry::Proved { proof, evidence, .. } => {
+                if self.proof.as_ref().is_none_or(|(strongest, ..)| strongest <= proof) {
+                    self.proof = Some((*proof, at, evidence.clone()));
+                }
+            }
+            Entry::Held { until, .. } => self.trouble = Some(until.clone()),
+            Entry::Opened { .. }
+            | Entry::Started { .. }
+            | Entry::GateOpened { .. }
+            | Entry::GateShut { .. }
+            | Entry::Finished { .. } => {}
+        }
+        self.state = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole table, so that a changed transition is a changed line in a review.
+    #[test]
+    fn the_table_of_states_by_entries() {
+        let change = ChangeId::parse("step.1").unwrap();
+        let c = || change.clone();
+        let entries = [
+            ("intended", Entry::Intended { change: c() }),
+            ("noted", Entry::Noted { change: c(), note: serde_json::Value::Null }),
+            ("failed", Entry::Failed { change: c(), may_have: false, why: String::new() }),
+            ("applied", Entry::Applied { change: c(), receipt: Receipt::default() }),
+            ("before", Entry::Observed { change: c(), position: Position::Before }),
+            ("after", Entry::Observed { change: c(), position: Position::After }),
+            ("proved", Entry::Proved { change: c(), proof: Proof::Settled, evidence: String::new() }),
+            ("held", Entry::Held { change: Some(c()), until: String::new() }),
+        ];
+        use ChangeState::{Applied, Held, InDoubt, Pending, Seen};
+        let mut table = String::new();
+        for state in [Pending, InDoubt, Applied, Seen, Held] {
+            for (name, entry) in &entries {
+                let next = state.next(entry).map_or("-".to_owned(), |next| format!("{next:?}"));
+                table += &format!("{state:?} {name} {next}\n");
+            }
+        }
+        assert_eq!(table, include_str!("state_table.txt"));
+    }
+}

@@ -1,0 +1,222 @@
+//! The ledger: every credential in scope, each in exactly one standing, with the proof of it.
+//!
+//! Computed from the plan and the journal alone, so it can be read years later without a cloud. "Unused"
+//! is not a standing, and inactive is blocked, not dead. With one credential unaccounted, or one whose
+//! standing is not proven, a run is not green, and its exit code says so.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
+use crate::journal::{ChangeState, State};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use crate::playbook::Proof;
+
+/// The account of every credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    /// One row per credential found, in order.
+    pub rows: Vec<Row>,
+    /// What was issued in place of what was cut.
+    pub issued: Vec<Issued>,
+}
+
+/// One credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Which.
+    pub credential: Credential,
+    /// How it stands.
+    pub standing: Standing,
+    /// The strongest proof of that, and what was seen.
+    pub proof: Option<(Proof, String)>,
+}
+
+/// How a credential stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "standing", rename_all = "kebab-case")]
+pub enum Standing {
+    /// Deleted: it cannot come back.
+    Dead {
+        /// By which change.
+        by: ChangeId,
+    },
+    /// Something stands in its way.
+    Blocked {
+        /// What.
+        by: Vec<Barrier>,
+        /// Who could take it off.
+        removable_by: String,
+        /// For sessions: those issued before this moment, all of which are dead 36 hours later.
+        issued_before: Option<Timestamp>,
+    },
+    /// Blocked, and another was delivered for its work.
+    Replaced {
+        /// What stands in its way.
+        by: Vec<Barrier>,
+        /// The new key.
+        with: AccessKeyId,
+    },
+    /// Nothing is known to stand in its way.
+    Unaccounted {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Standing {
+    /// The bare word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Dead { .. } => "dead",
+            Self::Blocked { .. } => "blocked",
+            Self::Replaced { .. } => "replaced",
+            Self::Unaccounted { .. } => "unaccounted",
+        }
+    }
+}
+
+/// A new credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Issued {
+    /// For whom.
+    pub user: UserName,
+    /// Which.
+    pub key: AccessKeyId,
+    /// Where it was delivered.
+    pub delivered: Option<(SecretId, VersionId)>,
+    /// The key whose work it takes over.
+    pub replaces: Option<AccessKeyId>,
+}
+
+/// How long AWS lets a user's session live.
+pub const LONGEST_SESSION: jiff::SignedDuration = jiff::SignedDuration::from_hours(36);
+
+impl Ledger {
+    /// The ledger of `plan`, as far as the journal says it has come.
+    pub fn of(plan: &Plan, state: &State) -> Self {
+        let issued: Vec<Issued> =
+            seen(plan, state).flat_map(|change| issued_by(change, state)).collect();
+        let roles = plan.roles.iter().map(|reach| Credential::RoleSessions { role: reach.role.clone() });
+        let mut credentials: Vec<Credential> = plan.credentials.iter().cloned().chain(roles).collect();
+        credentials.sort();
+        credentials.dedup();
+        let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
+        Self { rows: rows.collect(), issued }
+    }
+
+    /// Rows of which nothing is known to stand in the way.
+    pub fn unaccounted(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| matches!(row.standing, Standing::Unaccounted { .. }))
+    }
+
+    /// Rows whose standing was not seen to be enforced: read back, and read back again, is not proof.
+    pub fn unproven(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| {
+            !matches!(row.standing, Standing::Unaccounted { .. })
+                && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
+        })
+    }
+}
+
+/// Changes that are seen in the world.
+fn seen<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Change> {
+    plan.changes.iter().filter(|change| state.change(&change.id).state == ChangeState::Seen)
+}
+
+fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
+    let receipt = state.change(&change.id).receipt.unwrap_or_default();
+    let Some(key) = receipt.issued else { return Vec::new() };
+    change
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Issues { user, replaces } => Some(Issued {
+                user: user.clone(),
+                key: key.clone(),
+                delivered: receipt.delivered.clone(),
+                replaces: replaces.clone(),
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The barriers that stand in the way of `credential`, each with the change that put it there: of the
+/// cuts that were seen, those that no change seen has lifted again.
+pub fn barriers<'a>(
+    plan: &'a Plan,
+    state: &State,
+    credential: &Credential,
+) -> BTreeMap<Barrier, &'a Change> {
+    let mut standing: BTreeMap<Barrier, &Change> = BTreeMap::new();
+    for change in &plan.changes {
+        if state.change(&change.id).state != ChangeState::Seen {
+            continue;
+        }
+        for effect in &change.effects {
+            if let Effect::Cuts { subject, barrier } = effect
+                && subject.covers(credential)
+                && !is_lifted(plan, state, subject, *barrier)
+            {
+                standing.insert(*barrier, change);
+            }
+        }
+    }
+    // Whoever was denied twice was denied once more than needed: only the later pass speaks.
+    if standing.contains_key(&Barrier::SessionsSecondPass) {
+        standing.remove(&Barrier::SessionsFirstPass);
+    }
+    standing
+}
+
+/// Whether a lift of this barrier has begun. From its first call on the barrier may be off.
+pub fn is_lifted(plan: &Plan, state: &State, subject: &Subject, barrier: Barrier) -> bool {
+    plan.changes.iter().any(|change| {
+        state.change(&change.id).attempts > 0
+            && change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Lifts { user, barrier: lifted }
+                    if *lifted == barrier && subject.user() == Some(user))
+            })
+    })
+}
+
+fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) -> Row {
+    let standing = barriers(plan, state, &credential);
+    let proof = standing
+        .values()
+        .filter_map(|change| state.change(&change.id).proof)
+        .max_by_key(|(proof, ..)| *proof)
+        .map(|(proof, _, evidence)| (proof, evidence));
+    let destroyed = seen(plan, state)
+        .find(|change| change.effects.contains(&Effect::Destroys { credential: credential.clone() }));
+    if let Some(change) = destroyed {
+        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
+    }
+    if standing.is_empty() {
+        let why = match &credential {
+            Credential::RoleSessions { role } => {
+                format!("role {role} trusts somebody in scope, and no step cuts its sessions")
+            }
+            _ => "no step cuts it, or its cut was not seen".to_owned(),
+        };
+        return Row { credential, standing: Standing::Unaccounted { why }, proof: None };
+    }
+    let by: Vec<Barrier> = standing.keys().copied().collect();
+    let replacement = issued.iter().find(|issued| {
+        matches!(&credential, Credential::AccessKey { id, .. } if issued.replaces.as_ref() == Some(id))
+    });
+    let standing = match replacement {
+        Some(issued) => Standing::Replaced { by, with: issued.key.clone() },
+        None => Standing::Blocked {
+            removable_by: by.iter().map(|b| b.removable_by()).collect::<Vec<_>>().join("; and "),
+            issued_before: standing
+                .values()
+                .find_map(|change| state.change(&change.id).receipt?.denied_before),
+            by,
+        },
+    };
+    Row { credential, standing, proof }
+}

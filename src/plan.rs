@@ -1,0 +1,176 @@
+//! A plan: every change that will be made, in order, with what it does and why; and what will not be.
+//!
+//! A plan is a value. It is made by `planning` from a playbook, inputs and an inventory, carried out
+//! by `run`, and read by the ledger and the report. It holds every decision and no secret. Saved, it
+//! carries a digest of all it stands on, so that what was reviewed is what runs.
+//! Knows no action: what a change does is told by its [`Effect`]s, and only those.
+
+mod credential;
+mod effect;
+mod saved;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use credential::{Credential, credential_wants, credentials_of};
+pub use effect::{Barrier, Effect, Subject};
+pub use saved::{OpenError, SavedPlan};
+
+use crate::ids::{AccountId, ActionKind, Arn, ChangeId, RoleName, StepId, UserName};
+use crate::playbook::{Mode, Phase, Proof};
+
+/// What will be done, all of it decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The playbook's name.
+    pub playbook: String,
+    /// The playbook's title.
+    pub title: String,
+    /// Breach or planned.
+    pub mode: Mode,
+    /// The account it is for.
+    pub account: AccountId,
+    /// Who surveyed.
+    pub caller: Arn,
+    /// The endpoint, where it is not AWS itself.
+    pub endpoint: Option<String>,
+    /// The inputs, as given and checked.
+    pub inputs: BTreeMap<String, serde_json::Value>,
+    /// When the inventory it stands on was taken.
+    pub surveyed_at: Timestamp,
+    /// What the gate asks for.
+    pub gate: GateTerms,
+    /// Principals in scope: whoever a change cuts. The gate wants everything they hold.
+    pub users: Vec<UserName>,
+    /// Roles whose trust policy admits one of them. Sessions of these may be held.
+    pub roles: Vec<RoleInReach>,
+    /// Every credential that the principals in scope hold.
+    pub credentials: Vec<Credential>,
+    /// The changes, in an order that respects their needs.
+    pub changes: Vec<Change>,
+    /// What was seen and is left alone.
+    pub untouched: Vec<Untouched>,
+    /// What the operator should know before saying yes.
+    pub warnings: Vec<String>,
+}
+
+/// What the gate asks for before anything new is issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateTerms {
+    /// The weakest proof it takes.
+    pub proof: Proof,
+    /// How long after the last cut the world is looked at again, in seconds.
+    pub margin_seconds: u64,
+}
+
+impl GateTerms {
+    /// The margin as a duration.
+    pub fn margin(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.margin_seconds)
+    }
+}
+
+/// A role that somebody in scope may have assumed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleInReach {
+    /// Its name.
+    pub role: RoleName,
+    /// Which user its trust admits.
+    pub user: UserName,
+    /// How: "named", "the whole account", "anyone".
+    pub admits: String,
+}
+
+/// Something that was seen and is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Untouched {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// One decided modification of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Its name within the plan.
+    pub id: ChangeId,
+    /// The step of the playbook it comes from.
+    pub step: StepId,
+    /// The line of the playbook where that step begins, from 1.
+    pub line: usize,
+    /// When it is due.
+    pub phase: Phase,
+    /// The action that carries it out.
+    pub kind: ActionKind,
+    /// What it is done to: `user ci-deploy`.
+    pub target: String,
+    /// What is done: `deactivate AKIA...`.
+    pub what: String,
+    /// The state found.
+    pub before: String,
+    /// The state wanted.
+    pub after: String,
+    /// Whether it was already so when surveyed: nothing is written, and it is proven all the same.
+    pub already: bool,
+    /// What it does, for gate, ledger, lint and approvals.
+    pub effects: Vec<Effect>,
+    /// How it can be taken back.
+    pub undo: String,
+    /// What cannot be taken back, if anything; shown in capitals.
+    pub irreversible: Option<String>,
+    /// What it may break.
+    pub hazards: Vec<String>,
+    /// Permissions it needs, as IAM names them.
+    pub permissions: Vec<String>,
+    /// What must be done, and how surely, before it starts.
+    pub needs: Vec<Need>,
+    /// The action's own decisions; only the action reads them.
+    pub decided: serde_json::Value,
+}
+
+/// Another change that comes first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Need {
+    /// Which.
+    pub change: ChangeId,
+    /// Seen in the world at least so surely.
+    pub proof: Proof,
+}
+
+impl Change {
+    /// Whether the gate stands before it: it issues, delivers or lifts.
+    pub fn is_gated(&self) -> bool {
+        self.effects.iter().any(Effect::is_gated)
+    }
+
+    /// Whether it cuts something.
+    pub fn cuts(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::Cuts { .. }))
+    }
+
+    /// Whether every effect is a cut: it may be made without looking first.
+    pub fn only_cuts(&self) -> bool {
+        self.effects.iter().all(|effect| matches!(effect, Effect::Cuts { .. }))
+    }
+}
+
+impl Plan {
+    /// The change called `id`.
+    pub fn change(&self, id: &ChangeId) -> Option<&Change> {
+        self.changes.iter().find(|change| &change.id == id)
+    }
+
+    /// The changes that will write something.
+    pub fn pending(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| !change.already)
+    }
+}

@@ -1,0 +1,143 @@
+//! Whatever lets somebody in: the rows of the ledger.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccessKeyId, RoleName, UserName};
+use crate::inventory::{Inventory, Unread, Want};
+
+/// One way in. Ordered, so that lists of them always come out the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Credential {
+    /// A long-lived access key.
+    AccessKey {
+        /// Whose.
+        user: UserName,
+        /// Which.
+        id: AccessKeyId,
+    },
+    /// The console password.
+    Password {
+        /// Whose.
+        user: UserName,
+    },
+    /// Every temporary credential issued to the user. They outlive the key that minted them and
+    /// cannot be listed.
+    Sessions {
+        /// Whose.
+        user: UserName,
+    },
+    /// A password for one service.
+    ServiceSpecific {
+        /// Whose.
+        user: UserName,
+        /// Which (`ACCA...`).
+        id: String,
+        /// For what.
+        service: String,
+    },
+    /// An SSH public key for CodeCommit.
+    SshKey {
+        /// Whose.
+        user: UserName,
+        /// Which.
+        id: String,
+    },
+    /// An X.509 signing certificate.
+    SigningCertificate {
+        /// Whose.
+        user: UserName,
+        /// Which.
+        id: String,
+    },
+    /// Sessions of a role that somebody in scope may have assumed.
+    RoleSessions {
+        /// Which role.
+        role: RoleName,
+    },
+}
+
+impl Credential {
+    /// The user who holds it; `None` for a role's sessions.
+    pub fn user(&self) -> Option<&UserName> {
+        match self {
+            Self::AccessKey { user, .. }
+            | Self::Password { user }
+            | Self::Sessions { user }
+            | Self::ServiceSpecific { user, .. }
+            | Self::SshKey { user, .. }
+            | Self::SigningCertificate { user, .. } => Some(user),
+            Self::RoleSessions { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccessKey { user, id } => write!(f, "access key {id} of {user}"),
+            Self::Password { user } => write!(f, "console password of {user}"),
+            Self::Sessions { user } => write!(f, "sessions of {user}"),
+            Self::ServiceSpecific { user, id, service } => {
+                write!(f, "{service} password {id} of {user}")
+            }
+            Self::SshKey { user, id } => write!(f, "SSH key {id} of {user}"),
+            Self::SigningCertificate { user, id } => {
+                write!(f, "signing certificate {id} of {user}")
+            }
+            Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
+        }
+    }
+}
+
+/// What must be read to list everything that lets `user` in.
+pub fn credential_wants(user: &UserName) -> Vec<Want> {
+    vec![
+        Want::AccessKeys(user.clone()),
+        Want::LoginProfile(user.clone()),
+        Want::ServiceSpecificCredentials(user.clone()),
+        Want::SshPublicKeys(user.clone()),
+        Want::SigningCertificates(user.clone()),
+    ]
+}
+
+/// Everything that lets `user` in, active or not, as far as it could be read, and what could not. The
+/// sessions are not among it: they cannot be listed.
+pub fn credentials_of(user: &UserName, facts: &Inventory) -> (Vec<Credential>, Vec<Unread>) {
+    let mut found = Vec::new();
+    let mut unread = Vec::new();
+    let user_of = || user.clone();
+    match facts.access_keys(user) {
+        Ok(keys) => found.extend(
+            keys.iter().map(|key| Credential::AccessKey { user: user_of(), id: key.id.clone() }),
+        ),
+        Err(error) => unread.push(error),
+    }
+    match facts.login_profile(user) {
+        Ok(Some(_)) => found.push(Credential::Password { user: user_of() }),
+        Ok(None) => {}
+        Err(error) => unread.push(error),
+    }
+    match facts.service_specific_credentials(user) {
+        Ok(all) => found.extend(all.iter().map(|one| Credential::ServiceSpecific {
+            user: user_of(),
+            id: one.id.clone(),
+            service: one.service.clone(),
+        })),
+        Err(error) => unread.push(error),
+    }
+    match facts.ssh_public_keys(user) {
+        Ok(all) => found
+            .extend(all.iter().map(|one| Credential::SshKey { user: user_of(), id: one.id.clone() })),
+        Err(error) => unread.push(error),
+    }
+    match facts.signing_certificates(user) {
+        Ok(all) => found.extend(
+            all.iter().map(|one| Credential::SigningCertificate { user: user_of(), id: one.id.clone() }),
+        ),
+        Err(error) => unread.push(error),
+    }
+    (found, unread)
+}

@@ -1,0 +1,94 @@
+//! A plan on disk: versioned, with the inventory and the playbook it stands on, under one digest.
+//!
+//! The digest covers every byte of the content in a canonical form, so that a plan that was edited
+//! after review is refused. It is not a signature: whoever can write the file can also write the
+//! digest. It is printed, so that two people can compare what they approve.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Plan;
+use crate::inventory::Inventory;
+
+/// The version of the file's shape that this program writes and reads.
+const VERSION: u32 = 1;
+
+/// A plan with all it stands on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedPlan {
+    /// The plan.
+    pub plan: Plan,
+    /// What was read.
+    pub inventory: Inventory,
+    /// The playbook's text.
+    pub playbook: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    portcullis_plan: u32,
+    digest: String,
+    content: serde_json::Value,
+}
+
+/// Why a saved plan is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not JSON, or not of this shape.
+    #[error("this is not a plan that `portcullis plan -o` wrote")]
+    NotAPlan(#[source] serde_json::Error),
+    /// From another version of the program.
+    #[error("the plan has format {found}; this program reads format {VERSION}")]
+    Version {
+        /// The file's version.
+        found: u32,
+    },
+    /// Its content does not match its digest.
+    #[error("the plan was changed after it was made: its content has digest {actual}, it says {said}")]
+    Edited {
+        /// The digest in the file.
+        said: String,
+        /// The digest of the content.
+        actual: String,
+    },
+}
+
+impl SavedPlan {
+    /// SHA-256 of the canonical content, as hexadecimal.
+    pub fn digest(&self) -> String {
+        digest_of(&serde_json::to_value(self).expect("plain data"))
+    }
+
+    /// The file's text.
+    pub fn to_text(&self) -> String {
+        let content = serde_json::to_value(self).expect("plain data");
+        let file = File { portcullis_plan: VERSION, digest: digest_of(&content), content };
+        serde_json::to_string_pretty(&file).expect("plain data") + "\n"
+    }
+
+    /// Reads a file's text, and refuses what was edited or is not for this version.
+    pub fn from_text(text: &str) -> Result<Self, OpenError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            portcullis_plan: u32,
+        }
+        let Versioned { portcullis_plan: found } =
+            serde_json::from_str(text).map_err(OpenError::NotAPlan)?;
+        if found != VERSION {
+            return Err(OpenError::Version { found });
+        }
+        let file: File = serde_json::from_str(text).map_err(OpenError::NotAPlan)?;
+        let actual = digest_of(&file.content);
+        if actual != file.digest {
+            return Err(OpenError::Edited { said: file.digest, actual });
+        }
+        serde_json::from_value(file.content).map_err(OpenError::NotAPlan)
+    }
+}
+
+/// Keys keep the order they are written in, so the compact text of a value is canonical.
+fn digest_of(content: &serde_json::Value) -> String {
+    hex::encode(Sha256::digest(content.to_string()))
+}

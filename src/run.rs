@@ -1,0 +1,247 @@
+//! Carrying a plan out: drive every change from wherever the journal says it stands.
+//!
+//! A first run is the resumption of an empty journal; there is one path. The order is: cut everything,
+//! see whatever can mint sessions stay cut, cut sessions once more, see all of it stay cut, open the
+//! gate, and only then issue, deliver and lift. Nothing is decided here that the plan has not decided:
+//! what the world says otherwise makes a change wait for a person.
+//!
+//! Knows no action by name and prints nothing; what happens is told to an [`Observer`]. It may be killed
+//! between any two lines.
+
+mod event;
+mod gate;
+mod settle;
+mod step;
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+pub use event::{Event, Observer};
+pub use step::GIVE_UP_AFTER;
+
+use crate::clock::Clock;
+use crate::cloud::WriteCloud;
+use crate::ids::ChangeId;
+use crate::inventory::Inventory;
+use crate::journal::{AppendError, ChangeState, Entry, GateState, Journal};
+use crate::ledger::Ledger;
+use crate::plan::{Change, Plan};
+use crate::playbook::Phase;
+use crate::survey::SurveyError;
+use step::Driven;
+
+/// One execution of one plan.
+pub struct Run<'a> {
+    /// What to do.
+    pub plan: &'a Plan,
+    /// The plan's digest, from which what must be the same on every attempt is derived.
+    pub digest: &'a str,
+    /// What the plan stands on.
+    pub inventory: &'a Inventory,
+    /// What was done so far, and where the rest is recorded.
+    pub journal: &'a Journal,
+    /// The cloud.
+    pub cloud: &'a WriteCloud,
+    /// The time.
+    pub clock: Clock,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+    /// Turns `true` when somebody asks to stop at the next safe point.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All done, every credential accounted for and its standing proven.
+    Proven,
+    /// All done; some credential is unaccounted, or its standing was not seen enforced.
+    NotProven,
+    /// A person is needed; each sentence says for what.
+    Held(Vec<String>),
+    /// The cloud could not be reached or stopped taking our credentials; `resume` goes on from here.
+    Stopped(Vec<String>),
+    /// Somebody asked to stop, and it was safe to.
+    Interrupted,
+}
+
+/// A run that could not go on recording what it does, and therefore stopped doing it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] AppendError),
+    /// The world could not be read.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+}
+
+impl Run<'_> {
+    /// Runs to an end. The ending is recorded, unless the journal itself failed.
+    pub async fn execute(&self) -> Result<Ending, RunError> {
+        self.record(Entry::Started { caller: self.inventory.caller.arn.clone() }).await?;
+        let ending = match self.phases().await {
+            Ok(ending) => ending,
+            Err(Halt::Journal(error)) => return Err(error.into()),
+            Err(Halt::Unread(error)) => Ending::Stopped(vec![error.0.to_string()]),
+            Err(Halt::Stopped(why)) => Ending::Stopped(why),
+            Err(Halt::Interrupted) => Ending::Interrupted,
+            Err(Halt::Held(why)) => Ending::Held(why),
+        };
+        self.record(Entry::Finished { exit: ending.code() }).await?;
+        Ok(ending)
+    }
+
+    async fn phases(&self) -> Result<Ending, Halt> {
+        if let GateState::Open(..) = self.journal.state().gate {
+            self.recheck_open_gate().await?;
+        } else {
+            self.cut_everything().await?;
+            self.open_gate().await?;
+        }
+        for phase in [Phase::Rotate, Phase::Recover, Phase::Destroy] {
+            let due: Vec<&Change> = self.due(|change| change.phase == phase);
+            if !due.is_empty() {
+                self.observer.event(&Event::PhaseBegan { phase, changes: due.len() });
+                self.drive_in_order(due).await?;
+            }
+        }
+        self.check_once_more().await?;
+        let state = self.journal.state();
+        let held = self.troubles(ChangeState::Held);
+        if !held.is_empty() {
+            return Ok(Ending::Held(held));
+        }
+        let waiting: Vec<String> = self
+            .due(|_| true)
+            .iter()
+            .map(|change| format!("{} was not done: what it needs was not done", change.id))
+            .collect();
+        if !waiting.is_empty() {
+            return Ok(Ending::Held(waiting));
+        }
+        let ledger = Ledger::of(self.plan, &state);
+        let green = ledger.unaccounted().next().is_none() && ledger.unproven().next().is_none();
+        Ok(if green { Ending::Proven } else { Ending::NotProven })
+    }
+
+    /// Containment, to the second pass over sessions.
+    async fn cut_everything(&self) -> Result<(), Halt> {
+        let before_gate = |change: &Change| !change.phase.is_behind_the_gate();
+        let first: Vec<&Change> = self.due(|c| before_gate(c) && c.needs.is_empty());
+        self.observer.event(&Event::PhaseBegan {
+            phase: Phase::Contain,
+            changes: self.due(before_gate).len(),
+        });
+        self.drive_side_by_side(&first).await?;
+        // Whatever waits for a proof of these waits for the same moment: prove them together, once.
+        let waiting = self.due(|c| before_gate(c) && !c.needs.is_empty());
+        let needed: Vec<&Change> = self
+            .plan
+            .changes
+            .iter()
+            .filter(|c| waiting.iter().any(|w| w.needs.iter().any(|need| need.change == c.id)))
+            .collect();
+        if !waiting.is_empty() {
+            self.settle(&needed, "whatever can mint sessions").await?;
+            self.drive_in_order(waiting).await?;
+        }
+        Ok(())
+    }
+
+    /// Drives changes that are ready, wave by wave, until none is.
+    async fn drive_in_order(&self, mut waiting: Vec<&Change>) -> Result<(), Halt> {
+        loop {
+            let (ready, later): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|change| self.needs_are_met(change));
+            if ready.is_empty() {
+                return Ok(());
+            }
+            self.drive_side_by_side(&ready).await?;
+            waiting = later;
+        }
+    }
+
+    async fn drive_side_by_side(&self, changes: &[&Change]) -> Result<(), Halt> {
+        let driven = join_all(changes.iter().map(|change| self.drive(change))).await;
+        let mut stopped = Vec::new();
+        for (change, driven) in changes.iter().zip(driven) {
+            match driven {
+                Ok(Driven::Seen | Driven::Held) => {}
+                Ok(Driven::GaveUp(why)) => stopped.push(format!("{}: {why}", change.id)),
+                Err(halt) => return Err(halt),
+            }
+        }
+        if stopped.is_empty() { Ok(()) } else { Err(Halt::Stopped(stopped)) }
+    }
+
+    fn needs_are_met(&self, change: &Change) -> bool {
+        change.needs.iter().all(|need| {
+            let record = self.journal.change(&need.change);
+            record.state == ChangeState::Seen
+                && (need.proof <= crate::playbook::Proof::ReadBack
+                    || record.proof.is_some_and(|(proof, ..)| proof >= need.proof))
+        })
+    }
+
+    /// Changes that are not seen in the world yet, in the plan's order.
+    fn due(&self, wanted: impl Fn(&Change) -> bool) -> Vec<&Change> {
+        let undone = |change: &&Change| self.journal.change(&change.id).state != ChangeState::Seen;
+        self.plan.changes.iter().filter(|change| wanted(change)).filter(undone).collect()
+    }
+
+    /// The sentences that changes in `state` left behind.
+    fn troubles(&self, state: ChangeState) -> Vec<String> {
+        let records: BTreeMap<ChangeId, _> = self.journal.state().changes;
+        records
+            .into_iter()
+            .filter(|(_, record)| record.state == state)
+            .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
+            .collect()
+    }
+
+    async fn record(&self, entry: Entry) -> Result<(), AppendError> {
+        self.journal.append(entry).await
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        *self.stop.borrow()
+    }
+}
+
+/// Why the phases were left early.
+#[derive(Debug)]
+enum Halt {
+    Journal(AppendError),
+    Unread(SurveyError),
+    Stopped(Vec<String>),
+    Held(Vec<String>),
+    Interrupted,
+}
+
+impl From<AppendError> for Halt {
+    fn from(error: AppendError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<SurveyError> for Halt {
+    fn from(error: SurveyError) -> Self {
+        Self::Unread(error)
+    }
+}
+
+impl Ending {
+    /// The exit code, from which a script knows what state the cloud is in.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Proven => 0,
+            Self::Stopped(_) => 10,
+            Self::NotProven => 11,
+            Self::Held(_) => 13,
+            Self::Interrupted => 130,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The gate, as the executor keeps it: the last of the three places it is checked.
+//!
+//! Judged from the plan and the journal alone, before every single change behind it, so that no path
+//! through the driver can forget it. Opening it takes a fresh look besides: every credential that the
+//! principals in scope hold *now* must be one the plan knows. What is not stops the run.
+
+use std::collections::BTreeSet;
+
+use super::{Event, Halt, Run};
+use crate::ids::UserName;
+use crate::inventory::{Inventory, Unread};
+use crate::journal::{ChangeState, Entry, GateState};
+use crate::ledger::{self, Ledger};
+use crate::plan::{Change, Credential, Effect, credentials_of, credential_wants};
+use crate::playbook::Proof;
+use crate::survey;
+
+impl Run<'_> {
+    /// Sees every cut stay cut, and opens the gate if nothing speaks against it.
+    pub(super) async fn open_gate(&self) -> Result<(), Halt> {
+        let cuts = self.standing_cuts();
+        self.settle(&cuts, "every cut").await?;
+        let gated = self.plan.changes.iter().any(Change::is_gated);
+        let mut reasons = self.reasons_from_journal();
+        if reasons.is_empty() {
+            reasons = self.newcomers().await?;
+        }
+        if !gated && reasons.is_empty() {
+            return Ok(());
+        }
+        if reasons.is_empty() {
+            let proof = self.weakest_proof();
+            self.record(Entry::GateOpened { proof }).await?;
+            self.observer.event(&Event::GateOpened { proof });
+            return Ok(());
+        }
+        self.shut(reasons).await
+    }
+
+    /// A gate that was open stays open only while every cut that made it open still stands.
+    pub(super) async fn recheck_open_gate(&self) -> Result<(), Halt> {
+        let mut contested = false;
+        for change in self.standing_cuts() {
+            contested |= !self.still_stands(change).await?;
+        }
+        let mut reasons = self.reasons_from_journal();
+        if !contested && reasons.is_empty() {
+            reasons = self.newcomers().await?;
+        }
+        if reasons.is_empty() { Ok(()) } else { self.shut(reasons).await }
+    }
+
+    async fn shut(&self, reasons: Vec<String>) -> Result<(), Halt> {
+        self.observer.event(&Event::GateShut { reasons: &reasons });
+        self.record(Entry::GateShut { reasons: reasons.clone() }).await?;
+        Err(Halt::Held(reasons))
+    }
+
+    /// What speaks against starting anything behind the gate: nothing, only if it was opened and what
+    /// opened it still holds by the journal.
+    pub(super) fn gate_reasons(&self) -> Vec<String> {
+        match self.journal.state().gate {
+            GateState::Open(..) => self.reasons_from_journal(),
+            GateState::Shut(reasons) => reasons,
+            GateState::Untried => vec!["it was not opened yet".to_owned()],
+        }
+    }
+
+    /// Cuts that are not seen, or not proven as surely as the plan's gate asks.
+    fn reasons_from_journal(&self) -> Vec<String> {
+        let state = self.journal.state();
+        let asked = self.plan.gate.proof;
+        let mut reasons = Vec::new();
+        for change in self.plan.changes.iter().filter(|change| change.cuts()) {
+            let lifted = change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Cuts { subject, barrier }
+                    if ledger::is_lifted(self.plan, &state, subject, *barrier))
+            });
+            if lifted {
+                continue;
+            }
+            let record = state.change(&change.id);
+            let label = format!("{} ({}, {})", change.id, change.target, change.what);
+            match (record.state, record.proof) {
+                (ChangeState::Seen, Some((proof, ..))) if proof >= asked => {}
+                (ChangeState::Seen, proof) => {
+                    let has = proof.map_or("read-back", |(proof, ..)| proof.as_str());
+                    reasons.push(format!("{label} is proven {has}, and the gate asks for {asked}"));
+                }
+                (_, _) => {
+                    let why = record.trouble.unwrap_or_else(|| "it was not seen".to_owned());
+                    reasons.push(format!("{label} is not cut: {why}"));
+                }
+            }
+        }
+        for credential in &self.plan.credentials {
+            let covered = !ledger::barriers(self.plan, &state, credential).is_empty()
+                || self.is_gone_or_lifted(credential, &state);
+            if !covered {
+                reasons.push(format!("nothing cuts the {credential}"));
+            }
+        }
+        reasons
+    }
+
+    /// Whether a credential that no barrier covers any more was destroyed, or freed by a lift that was
+    /// itself allowed.
+    fn is_gone_or_lifted(&self, credential: &Credential, state: &crate::journal::State) -> bool {
+        self.plan.changes.iter().any(|change| {
+            state.change(&change.id).attempts > 0
+                && change.effects.iter().any(|effect| match effect {
+                    Effect::Destroys { credential: gone } => gone == credential,
+                    Effect::Lifts { user, .. } => credential.user() == Some(user),
+                    _ => false,
+                })
+        })
+    }
+
+    fn weakest_proof(&self) -> Proof {
+        let state = self.journal.state();
+        let proofs = self.standing_cuts().into_iter().filter_map(|c| state.change(&c.id).proof);
+        proofs.map(|(proof, ..)| proof).min().unwrap_or(Proof::ReadBack)
+    }
+
+    /// Credentials of principals in scope that neither the plan knows nor this run has issued.
+    pub(super) async fn newcomers(&self) -> Result<Vec<String>, Halt> {
+        let state = self.journal.state();
+        let issued: BTreeSet<_> = Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
+        let mut reasons = Vec::new();
+        for user in &self.plan.users {
+            let (held, unread) = self.held_now(user).await?;
+            for credential in held {
+                let ours = matches!(&credential, Credential::AccessKey { id, .. }
+                    if issued.contains(id) || self.is_issuing(user));
+                if !ours && !self.plan.credentials.contains(&credential) {
+                    reasons.push(format!(
+                        "{credential} has appeared since the plan was made: somebody is still inside. \
+                         Plan again, so that it is cut too"
+                    ));
+                }
+            }
+            // What could not be read when planning was shown then; it is covered by the quarantine or
+            // it is a reason already. What could be read then and cannot now is new.
+            for unread in unread {
+                if self.inventory.answers.get(&unread.want).is_some_and(Result::is_ok) {
+                    reasons.push(format!("{user}: {unread}"));
+                }
+            }
+        }
+        Ok(reasons)
+    }
+
+    /// Whether a key of ours may be in the making: its change was begun and is not seen yet. Then the
+    /// change's own judgement tells strangers apart, by when they were made.
+    fn is_issuing(&self, user: &UserName) -> bool {
+        self.plan.changes.iter().any(|change| {
+            let record = self.journal.change(&change.id);
+            record.attempts > 0
+                && record.state != ChangeState::Seen
+                && change
+                    .effects
+                    .iter()
+                    .any(|effect| matches!(effect, Effect::Issues { user: to, .. } if to == user))
+        })
+    }
+
+    /// Why lifting the quarantine of `user` would let somebody in: a credential that nothing else
+    /// blocks, or one that cannot be read.
+    pub(super) async fn lifting_would_open(&self, user: &UserName) -> Result<Option<String>, Halt> {
+        let state = self.journal.state();
+        let ledger = Ledger::of(self.plan, &state);
+        let (mut held, unread) = self.held_now(user).await?;
+        held.push(Credential::Sessions { user: user.clone() });
+        if let Some(unread) = unread.first() {
+            return Ok(Some(format!("it cannot be seen what {user} holds: {unread}; allow it, then resume")));
+        }
+        for credential in held {
+            let ours = matches!(&credential, Credential::AccessKey { id, .. }
+                if ledger.issued.iter().any(|issued| issued.key == *id));
+            let barriers = ledger::barriers(self.plan, &state, &credential);
+            let blocked = barriers.keys().any(|barrier| *barrier != crate::plan::Barrier::Quarantine);
+            if !ours && !blocked {
+                return Ok(Some(format!(
+                    "lifting would open the {credential} again: only the quarantine blocks it. Cut it by \
+                     hand or by a step of its own, then resume"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn held_now(&self, user: &UserName) -> Result<(Vec<Credential>, Vec<Unread>), Halt> {
+        let wants = credential_wants(user);
+        let facts: Inventory =
+            survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?;
+        Ok(credentials_of(user, &facts))
+    }
+
+    /// The last look: everything that should stand stands, and nobody new has come.
+    pub(super) async fn check_once_more(&self) -> Result<(), Halt> {
+        for change in self.standing_cuts() {
+            self.still_stands(change).await?;
+        }
+        let newcomers = self.newcomers().await?;
+        if newcomers.is_empty() {
+            return Ok(());
+        }
+        let until = newcomers.join("; ");
+        self.record(Entry::Held { change: None, until }).await?;
+        Err(Halt::Held(newcomers))
+    }
+}

@@ -1,0 +1,118 @@
+//! Seeing cuts stay cut.
+//!
+//! IAM shows a change at once and enforces it seconds later, and an intruder who is quick takes a deny
+//! off before it bites. So the cuts are given the margin and then looked at again. What still stands is
+//! *settled*; what does not is *contested*: an alarm, not something to try again in silence.
+
+use futures_util::future::try_join_all;
+
+use super::{Event, Halt, Run};
+use crate::action::catalog;
+use crate::journal::{ChangeState, Entry, Position};
+use crate::ledger;
+use crate::plan::{Change, Effect};
+use crate::playbook::Proof;
+
+impl Run<'_> {
+    /// Waits until the margin has passed since the last of `cuts` was seen, then looks at each again.
+    pub(super) async fn settle(&self, cuts: &[&Change], what: &str) -> Result<(), Halt> {
+        let state = self.journal.state();
+        let cuts: Vec<&Change> = cuts
+            .iter()
+            .copied()
+            .filter(|change| state.change(&change.id).state == ChangeState::Seen)
+            .collect();
+        let Some(last) = cuts.iter().filter_map(|c| state.change(&c.id).seen_at).max() else {
+            return Ok(());
+        };
+        let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
+            .unwrap_or(jiff::SignedDuration::MAX);
+        let until = last.saturating_add(margin).unwrap_or(jiff::Timestamp::MAX);
+        // Proofs from before the last cut say nothing of the time after it.
+        let unproven: Vec<&Change> = cuts
+            .iter()
+            .copied()
+            .filter(|c| state.change(&c.id).proof.is_none_or(|(_, at, _)| at < until))
+            .collect();
+        if unproven.is_empty() {
+            return Ok(());
+        }
+        self.observer.event(&Event::Settling { what, cuts: unproven.len(), until });
+        self.wait_until(until).await?;
+        let contested: Vec<bool> =
+            try_join_all(unproven.iter().map(|change| self.prove_settled(change))).await?;
+        if contested.contains(&true) {
+            return Err(Halt::Held(self.troubles(ChangeState::Held)));
+        }
+        Ok(())
+    }
+
+    /// Looks at one cut again; says whether it was taken off.
+    async fn prove_settled(&self, change: &Change) -> Result<bool, Halt> {
+        let record = self.journal.change(&change.id);
+        if self.still_stands(change).await? {
+            let first = record.seen_at.map(|at| at.strftime("%H:%M:%S").to_string());
+            let again = self.clock.now().strftime("%H:%M:%S");
+            let evidence = format!(
+                "read back as wanted at {} and again at {again} UTC",
+                first.unwrap_or_default()
+            );
+            let proof = Proof::Settled;
+            self.record(Entry::Proved { change: change.id.clone(), proof, evidence }).await?;
+            self.observer.event(&Event::Proved { change, proof });
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Looks whether a cut that was seen is still there; records and announces it when it is not.
+    pub(super) async fn still_stands(&self, change: &Change) -> Result<bool, Halt> {
+        let action = catalog::find(&change.kind).expect("planned from the same catalog");
+        let (position, until) = match self.look(change, action).await? {
+            Ok(Position::After) => return Ok(true),
+            Ok(position) => {
+                let until = format!(
+                    "{} was taken off again ({position}): somebody who can is still inside. Find out who \
+                     (CloudTrail, by user {}), cut him too, then resume",
+                    change.what, change.target
+                );
+                (position, until)
+            }
+            Err(unread) => {
+                let why = unread.to_string();
+                (Position::CannotTell { why: why.clone() }, format!("it cannot be seen any more: {why}"))
+            }
+        };
+        self.observer.event(&Event::Contested { change, position: &position });
+        self.record(Entry::Observed { change: change.id.clone(), position }).await?;
+        self.record(Entry::Held { change: Some(change.id.clone()), until }).await?;
+        Ok(false)
+    }
+
+    /// Cuts that were seen and that nothing has lifted since.
+    pub(super) fn standing_cuts(&self) -> Vec<&Change> {
+        let state = self.journal.state();
+        let lifted = |change: &Change| {
+            change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Cuts { subject, barrier }
+                    if ledger::is_lifted(self.plan, &state, subject, *barrier))
+            })
+        };
+        self.plan
+            .changes
+            .iter()
+            .filter(|c| c.cuts() && state.change(&c.id).state == ChangeState::Seen && !lifted(c))
+            .collect()
+    }
+
+    /// Waits, unless somebody asks to stop.
+    async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            // An error means that nobody is left who could ask: then there is only the time to wait for.
+            Ok(_) = stop.wait_for(|stop| *stop) => Err(Halt::Interrupted),
+            () = self.clock.sleep_until(until) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Driving one change from wherever the journal says it stands.
+//!
+//! Look, record the intent, apply, record the answer, look again. A cut that was never begun is made
+//! without looking first: it does no harm to cut twice, and time counts. Everything else, and everything
+//! that may have been begun before a crash or behind a lost answer, is looked at before it is touched.
+//! What can pass is waited for; what cannot makes the change wait for a person.
+//!
+//! Knows nothing of where it runs: it needs a plan, a journal, a cloud and a clock.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::{Event, Halt, Run};
+use crate::action::catalog::{self, ErasedAction};
+use crate::action::{ApplyError, Note, Notes};
+use crate::cloud::{CallError, Cause, Certainty};
+use crate::ids::ChangeId;
+use crate::inventory::Unread;
+use crate::journal::{AppendError, ChangeState, Entry, Journal, Position};
+use crate::plan::{Change, Effect};
+use crate::survey;
+
+/// Attempts at one change in one run, when what goes wrong looks as if it might pass. With the waits
+/// between them about two minutes.
+pub const GIVE_UP_AFTER: u32 = 7;
+
+/// The first wait; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Looks after an answer, before what is not seen counts as not done: what was written may be read
+/// late.
+const LOOKS: u32 = 4;
+
+/// What driving came to.
+pub(super) enum Driven {
+    /// It is seen in the world.
+    Seen,
+    /// It waits for a person.
+    Held,
+    /// It kept failing in a way that may pass: `resume` goes on.
+    GaveUp(String),
+}
+
+/// What to do after a look.
+enum Verdict {
+    Done,
+    Apply,
+    Hold(String),
+}
+
+impl Run<'_> {
+    /// Drives `change` as far as it goes.
+    pub(super) async fn drive(&self, change: &Change) -> Result<Driven, Halt> {
+        let action = catalog::find(&change.kind).expect("planned from the same catalog");
+        let mut wait = FIRST_WAIT;
+        let mut trouble = String::new();
+        for _ in 0..GIVE_UP_AFTER {
+            let state = self.journal.change(&change.id).state;
+            if state == ChangeState::Seen {
+                return Ok(Driven::Seen);
+            }
+            let untouched = state == ChangeState::Pending;
+            if !(untouched && change.only_cuts() && !change.already) {
+                match self.look_before(change, action, &state).await? {
+                    Verdict::Done => return Ok(Driven::Seen),
+                    Verdict::Hold(until) => return self.hold(change, until).await,
+                    Verdict::Apply => {}
+                }
+            }
+            if self.is_asked_to_stop() {
+                return Err(Halt::Interrupted);
+            }
+            if change.is_gated()
+                && let Some(until) = self.may_start(change).await?
+            {
+                return self.hold(change, until).await;
+            }
+            match self.attempt(change, action).await? {
+                Attempt::Answered => match self.look_after(change, action).await? {
+                    Verdict::Done => return Ok(Driven::Seen),
+                    Verdict::Hold(until) => return self.hold(change, until).await,
+                    Verdict::Apply => "answered, and not to be seen".clone_into(&mut trouble),
+                },
+                Attempt::Hold(until) => return self.hold(change, until).await,
+                Attempt::Refused(why) => {
+                    // A refusal speaks for one call. What matters is how things stand.
+                    match self.look_after_refusal(change, action).await? {
+                        Verdict::Done => return Ok(Driven::Seen),
+                        Verdict::Hold(_) | Verdict::Apply => return self.hold(change, why).await,
+                    }
+                }
+                Attempt::MayPass(why) => trouble = why,
+            }
+            self.observer.event(&Event::Trouble { change, why: trouble.clone() });
+            self.clock.sleep(wait).await;
+            wait *= 2;
+        }
+        Ok(Driven::GaveUp(trouble))
+    }
+
+    /// The look before anything is done.
+    async fn look_before(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+        state: &ChangeState,
+    ) -> Result<Verdict, Halt> {
+        let position = match self.look(change, action).await? {
+            Ok(position) => position,
+            Err(unread) if change.only_cuts() => {
+                // Blind, but a cut may be made blind; that it cannot be seen holds it afterwards.
+                tracing::debug!(%unread, change = %change.id, "cutting without a look");
+                return Ok(Verdict::Apply);
+            }
+            Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
+        };
+        self.record_position(change, &position).await?;
+        Ok(match position {
+            Position::After => {
+                let found = *state == ChangeState::Pending;
+                self.observer.event(&Event::Seen { change, found });
+                Verdict::Done
+            }
+            Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
+            Position::Before | Position::Between { .. } | Position::CannotTell { .. } => Verdict::Apply,
+        })
+    }
+
+    /// The look after every call was answered as hoped.
+    async fn look_after(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+    ) -> Result<Verdict, Halt> {
+        let mut wait = FIRST_WAIT;
+        for look in 1..=LOOKS {
+            let position = match self.look(change, action).await? {
+                Ok(position) => position,
+                Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
+            };
+            if position == Position::After {
+                self.record_position(change, &position).await?;
+                self.observer.event(&Event::Seen { change, found: false });
+                return Ok(Verdict::Done);
+            }
+            if look == LOOKS {
+                self.record_position(change, &position).await?;
+                return Ok(match position {
+                    Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
+                    _ => Verdict::Apply,
+                });
+            }
+            self.clock.sleep(wait).await;
+            wait *= 2;
+        }
+        Ok(Verdict::Apply)
+    }
+
+    async fn look_after_refusal(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+    ) -> Result<Verdict, Halt> {
+        let Ok(position) = self.look(change, action).await? else { return Ok(Verdict::Apply) };
+        self.record_position(change, &position).await?;
+        if position == Position::After {
+            self.observer.event(&Event::Seen { change, found: false });
+            return Ok(Verdict::Done);
+        }
+        Ok(Verdict::Apply)
+    }
+
+    /// Reads what the action wants to see, and lets it judge.
+    pub(super) async fn look(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+    ) -> Result<Result<Position, Unread>, Halt> {
+        let wants = action.look(&change.decided);
+        let facts = survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?;
+        let notes = notes_of(self.journal, &change.id);
+        Ok(action.judge(&change.decided, &notes, &facts))
+    }
+
+    async fn record_position(&self, change: &Change, position: &Position) -> Result<(), AppendError> {
+        let entry = Entry::Observed { change: change.id.clone(), position: position.clone() };
+        self.record(entry).await
+    }
+
+    async fn attempt(&self, change: &Change, action: &dyn ErasedAction) -> Result<Attempt, Halt> {
+        self.record(Entry::Intended { change: change.id.clone() }).await?;
+        let attempt = self.journal.change(&change.id).attempts;
+        self.observer.event(&Event::Began { change, attempt });
+        let mut notes = JournalNotes {
+            journal: self.journal,
+            change: change.id.clone(),
+            digest: self.digest,
+            notes: notes_of(self.journal, &change.id),
+        };
+        let failed = |may_have: bool, why: String| Entry::Failed {
+            change: change.id.clone(),
+            may_have,
+            why,
+        };
+        match action.apply(&change.decided, self.cloud, &mut notes).await {
+            Ok(receipt) => {
+                self.record(Entry::Applied { change: change.id.clone(), receipt }).await?;
+                Ok(Attempt::Answered)
+            }
+            Err(ApplyError::Note(error)) => Err(Halt::Journal(error)),
+            Err(ApplyError::Refused(why)) => {
+                self.record(failed(true, why.clone())).await?;
+                Ok(Attempt::Hold(why))
+            }
+            Err(ApplyError::Unread(unread)) => {
+                let why = cannot_see(&unread);
+                self.record(failed(true, why.clone())).await?;
+                Ok(Attempt::Hold(why))
+            }
+            Err(ApplyError::Call(error)) => {
+                let may_have = error.certainty == Certainty::MayHave;
+                self.record(failed(may_have, error.to_string())).await?;
+                self.after_error(&error)
+            }
+        }
+    }
+
+    fn after_error(&self, error: &CallError) -> Result<Attempt, Halt> {
+        if error.is_credentials() {
+            return Err(Halt::Stopped(vec![format!(
+                "the responder's own credentials are not accepted any more ({error}); get fresh ones"
+            )]));
+        }
+        Ok(match error.cause {
+            Cause::Refused => Attempt::Refused(error.to_string()),
+            _ if error.is_passing() => Attempt::MayPass(error.to_string()),
+            _ => Attempt::Hold(error.to_string()),
+        })
+    }
+
+    async fn hold(&self, change: &Change, until: String) -> Result<Driven, Halt> {
+        self.observer.event(&Event::Held { change, until: &until });
+        self.record(Entry::Held { change: Some(change.id.clone()), until }).await?;
+        Ok(Driven::Held)
+    }
+
+    /// Why a change behind the gate must not start now, if it must not.
+    async fn may_start(&self, change: &Change) -> Result<Option<String>, Halt> {
+        if let Some(reason) = self.gate_reasons().first() {
+            return Ok(Some(format!("the gate is shut: {reason}")));
+        }
+        for effect in &change.effects {
+            if let Effect::Lifts { user, .. } = effect
+                && let Some(until) = self.lifting_would_open(user).await?
+            {
+                return Ok(Some(until));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Answered,
+    Refused(String),
+    MayPass(String),
+    Hold(String),
+}
+
+fn cannot_see(unread: &Unread) -> String {
+    match &unread.gap {
+        Some(gap) => format!(
+            "it cannot be seen whether it is done: {} answered {}; allow it, then resume",
+            gap.operation, gap.code
+        ),
+        None => format!("it cannot be seen whether it is done: {unread}"),
+    }
+}
+
+fn notes_of(journal: &Journal, change: &ChangeId) -> Vec<Note> {
+    let notes = journal.change(change).notes;
+    notes
+        .into_iter()
+        .map(|note| serde_json::from_value(note).expect("written by this program, and checked by the chain"))
+        .collect()
+}
+
+/// Notes that go into the journal.
+struct JournalNotes<'a> {
+    journal: &'a Journal,
+    change: ChangeId,
+    digest: &'a str,
+    notes: Vec<Note>,
+}
+
+impl Notes for JournalNotes<'_> {
+    fn so_far(&self) -> &[Note] {
+        &self.notes
+    }
+
+    fn note<'a>(
+        &'a mut self,
+        note: Note,
+    ) -> Pin<Box<dyn Future<Output = Result<(), AppendError>> + Send + 'a>> {
+        Box::pin(async move {
+            let value = serde_json::to_value(&note).expect("plain data");
+            let entry = Entry::Noted { change: self.change.clone(), note: value };
+            self.journal.append(entry).await?;
+            self.notes.push(note);
+            Ok(())
+        })
+    }
+
+    fn seed(&self) -> String {
+        format!("{} {}", self.digest, self.change)
+    }
+}

@@ -1,0 +1,265 @@
+//! Reading the cloud: questions in, an inventory out.
+//!
+//! What the account refuses to show becomes a gap, recorded and shown; it never stops the questions
+//! that can be answered. What stops a survey is having no credentials or no connection. Decides
+//! nothing, and holds a handle that cannot write.
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
+use crate::ids::{AccessKeyId, Arn, PolicyName, RoleName, UserName, VersionId};
+use crate::inventory::{
+    AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, LoginProfile, Role, SecretMetadata,
+    ServiceSpecificCredential, Status, User, Want,
+};
+
+/// A survey that could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the account could not be read")]
+pub struct SurveyError(#[source] pub CallError);
+
+/// Begins an inventory: who is asking.
+pub async fn begin(cloud: &ReadCloud, clock: Clock) -> Result<Inventory, SurveyError> {
+    let taken_at = clock.now();
+    let caller = cloud.sts().caller().await.map_err(SurveyError)?;
+    Ok(Inventory::new(caller, taken_at))
+}
+
+/// Asks every question of `wants` that `inventory` has no answer to, side by side.
+pub async fn fill(
+    cloud: &ReadCloud,
+    inventory: &mut Inventory,
+    wants: impl IntoIterator<Item = Want>,
+) -> Result<(), SurveyError> {
+    let mut asking = JoinSet::new();
+    for want in wants {
+        if !inventory.answers.contains_key(&want) {
+            let cloud = cloud.clone();
+            asking.spawn(async move {
+                let answer = ask(&cloud, &want).await;
+                (want, answer)
+            });
+        }
+    }
+    while let Some(asked) = asking.join_next().await {
+        let (want, answer) = asked.expect("asking does not panic and is not aborted");
+        let answer = match answer {
+            Ok(fact) => Ok(fact),
+            Err(error) if error.cause == Cause::Refused && !error.is_credentials() => {
+                Err(Gap { operation: error.operation, code: error.code, message: error.message })
+            }
+            Err(error) => return Err(SurveyError(error)),
+        };
+        inventory.answers.insert(want, answer);
+    }
+    Ok(())
+}
+
+/// Looks anew: the same questions, into an inventory of their own.
+pub async fn look(
+    cloud: &ReadCloud,
+    at: &Inventory,
+    wants: impl IntoIterator<Item = Want>,
+    clock: Clock,
+) -> Result<Inventory, SurveyError> {
+    let mut fresh = Inventory::new(at.caller.clone(), clock.now());
+    fill(cloud, &mut fresh, wants).await?;
+    Ok(fresh)
+}
+
+async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
+    let iam = cloud.iam();
+    Ok(match want {
+        Want::AccessKeyLastUsed(id) => {
+            let output = iam.access_key_last_used(id).await?;
+            Fact::AccessKeyLastUsed(whole("iam:GetAccessKeyLastUsed", output, |output| {
+                let used = output.access_key_last_used();
+                // AWS writes "N/A" for a key that was never used.
+                let real = |text: &str| (text != "N/A").then(|| text.to_owned());
+                Some(KeyUse {
+                    user: UserName::parse(output.user_name()?).ok()?,
+                    last_used_at: used.and_then(|u| timestamp(u.last_used_date()?)),
+                    service: used.and_then(|u| real(u.service_name())),
+                    region: used.and_then(|u| real(u.region())),
+                })
+            })?)
+        }
+        Want::User(user) => Fact::User(whole("iam:GetUser", iam.user(user).await?, |found| {
+            Some(User {
+                name: UserName::parse(found.user_name()).ok()?,
+                arn: Arn::parse(found.arn()).ok()?,
+                id: found.user_id().to_owned(),
+                created_at: timestamp(found.create_date())?,
+                boundary: found
+                    .permissions_boundary()
+                    .and_then(|b| Arn::parse(b.permissions_boundary_arn()?).ok()),
+            })
+        })?),
+        Want::AccessKeys(user) => {
+            let keys = iam.access_keys(user).await?;
+            let mut keys = every("iam:ListAccessKeys", keys.iter(), |key| {
+                Some(AccessKey {
+                    id: AccessKeyId::parse(key.access_key_id()?).ok()?,
+                    status: status(key.status()?),
+                    created_at: timestamp(key.create_date()?)?,
+                })
+            })?;
+            keys.sort_by(|a, b| a.id.cmp(&b.id));
+            Fact::AccessKeys(keys)
+        }
+        Want::LoginProfile(user) => {
+            let profile = iam.login_profile(user).await?;
+            Fact::LoginProfile(whole("iam:GetLoginProfile", profile, |profile| {
+                Some(LoginProfile {
+                    created_at: timestamp(profile.create_date())?,
+                    reset_required: profile.password_reset_required(),
+                })
+            })?)
+        }
+        Want::MfaDevices(user) => {
+            let devices = iam.mfa_devices(user).await?;
+            Fact::MfaDevices(sorted(devices.iter().map(|d| d.serial_number().to_owned())))
+        }
+        Want::ServiceSpecificCredentials(user) => {
+            let found = iam.service_specific_credentials(user).await?;
+            let mut found: Vec<_> = found
+                .iter()
+                .map(|credential| ServiceSpecificCredential {
+                    id: credential.service_specific_credential_id().to_owned(),
+                    service: credential.service_name().to_owned(),
+                    status: status(credential.status()),
+                })
+                .collect();
+            found.sort_by(|a, b| a.id.cmp(&b.id));
+            Fact::ServiceSpecificCredentials(found)
+        }
+        Want::SshPublicKeys(user) => {
+            let found = iam.ssh_public_keys(user).await?;
+            Fact::SshPublicKeys(statuses(
+                found.iter().map(|key| (key.ssh_public_key_id(), key.status())),
+            ))
+        }
+        Want::SigningCertificates(user) => {
+            let found = iam.signing_certificates(user).await?;
+            Fact::SigningCertificates(statuses(
+                found.iter().map(|certificate| (certificate.certificate_id(), certificate.status())),
+            ))
+        }
+        Want::AttachedPolicies(user) => {
+            let found = iam.attached_policies(user).await?;
+            let found = every("iam:ListAttachedUserPolicies", found.iter(), |policy| {
+                Arn::parse(policy.policy_arn()?).ok()
+            })?;
+            Fact::AttachedPolicies(sorted(found.into_iter()))
+        }
+        Want::InlinePolicyNames(user) => {
+            let found = iam.inline_policy_names(user).await?;
+            let found =
+                every("iam:ListUserPolicies", found.iter(), |name| PolicyName::parse(name).ok())?;
+            Fact::InlinePolicyNames(sorted(found.into_iter()))
+        }
+        Want::InlinePolicy(user, policy) => {
+            let document = iam.inline_policy(user, policy).await?;
+            Fact::InlinePolicy(document.map(|text| decoded(&text)))
+        }
+        Want::Roles => {
+            let found = iam.roles().await?;
+            let mut roles = every("iam:ListRoles", found.iter(), |role| {
+                Some(Role {
+                    name: RoleName::parse(role.role_name()).ok()?,
+                    arn: Arn::parse(role.arn()).ok()?,
+                    trust: decoded(role.assume_role_policy_document()?),
+                })
+            })?;
+            roles.sort_by(|a, b| a.name.cmp(&b.name));
+            Fact::Roles(roles)
+        }
+        Want::AccountSummary => {
+            let output = iam.account_summary().await?;
+            let counts = output.summary_map().into_iter().flatten();
+            Fact::AccountSummary(
+                counts.map(|(key, count)| (key.as_str().to_owned(), i64::from(*count))).collect(),
+            )
+        }
+        Want::Secret(id) => {
+            let found = cloud.secrets().describe(id).await?;
+            Fact::Secret(whole("secretsmanager:DescribeSecret", found, |secret| {
+                let versions = secret.version_ids_to_stages().into_iter().flatten();
+                Some(SecretMetadata {
+                    arn: Arn::parse(secret.arn()?).ok()?,
+                    name: secret.name()?.to_owned(),
+                    versions: versions
+                        .map(|(id, labels)| {
+                            Some((VersionId::parse(id).ok()?, sorted(labels.iter().cloned())))
+                        })
+                        .collect::<Option<_>>()?,
+                    rotates_itself: secret.rotation_enabled().unwrap_or(false),
+                    deleted_at: secret.deleted_date().and_then(timestamp),
+                })
+            })?)
+        }
+    })
+}
+
+/// What exists, turned into a fact. An answer that cannot be understood is an error, never nothing: a
+/// credential that is overlooked lets the intruder back in.
+fn whole<F, T>(
+    operation: &str,
+    found: Option<F>,
+    understand: impl Fn(&F) -> Option<T>,
+) -> Result<Option<T>, CallError> {
+    found.map(|found| understand(&found).ok_or_else(|| not_understood(operation))).transpose()
+}
+
+/// The same for every item of a listing.
+fn every<'a, F: 'a, T>(
+    operation: &str,
+    found: impl Iterator<Item = &'a F>,
+    understand: impl Fn(&F) -> Option<T>,
+) -> Result<Vec<T>, CallError> {
+    found.map(|item| understand(item).ok_or_else(|| not_understood(operation))).collect()
+}
+
+fn not_understood(operation: &str) -> CallError {
+    CallError {
+        operation: operation.to_owned(),
+        certainty: Certainty::DidNot,
+        cause: Cause::Unreadable,
+        code: "Unreadable".to_owned(),
+        message: "the answer holds something this program does not understand".to_owned(),
+    }
+}
+
+fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort();
+    items
+}
+
+fn statuses<'a>(
+    found: impl Iterator<Item = (&'a str, &'a aws_sdk_iam::types::StatusType)>,
+) -> Vec<CredentialStatus> {
+    let mut found: Vec<_> =
+        found.map(|(id, s)| CredentialStatus { id: id.to_owned(), status: status(s) }).collect();
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found
+}
+
+/// Anything but a plain "inactive" counts as usable.
+fn status(status: &aws_sdk_iam::types::StatusType) -> Status {
+    match status {
+        aws_sdk_iam::types::StatusType::Inactive => Status::Inactive,
+        _ => Status::Active,
+    }
+}
+
+fn timestamp(at: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
+}
+
+/// IAM sends policy documents percent-encoded.
+fn decoded(document: &str) -> String {
+    percent_encoding::percent_decode_str(document).decode_utf8_lossy().into_owned()
+}
