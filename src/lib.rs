@@ -3,7 +3,10 @@
 //!
 //! Read in this order: [`inventory`], `plan`, `action`, `journal`, `run`. `ARCHITECTURE.md` has the map.
 
+pub mod cli;
 pub mod clock;
+pub mod diagnostic;
 pub mod ids;
 pub mod inventory;
+pub mod playbook;
 pub mod secret;
