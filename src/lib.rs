@@ -1,11 +1,14 @@
 //! Portcullis changes the locks of a cloud account after a break-in: it cuts every way in, proves it,
 //! and only then hands out anything new.
 //!
-//! Read in this order: [`inventory`], `plan`, `action`, `journal`, `run`. `ARCHITECTURE.md` has the map.
+//! Read in this order: [`plan`], [`action`], one file under it, [`journal`], [`run`].
+//! `ARCHITECTURE.md` has the map.
 
 pub mod action;
+pub mod cli;
 pub mod clock;
 pub mod cloud;
+pub mod diagnostic;
 pub mod ids;
 pub mod inventory;
 pub mod journal;

@@ -1,1 +1,3 @@
 //! One test binary; a module for each thing that must be true.
+
+mod playbook;

@@ -1,0 +1,365 @@
+//! Problems in what somebody wrote: values with a code, a place and advice. Not errors of ours.
+//!
+//! A reader collects every [`Diagnostic`] it finds and stops at none; [`Diagnostics`] puts them in
+//! order of place, drops repetitions and keeps the count of those that are not shown. A diagnostic
+//! carries the text it points into, so it can be shown long after the reader is gone.
+//! Knows neither playbooks nor terminals: showing is `cli::diagnostics`' business. Cannot fail.
+
+mod code;
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use code::Code;
+
+/// A text that was read, under the name the user gave for it. Cheap to copy.
+#[derive(Clone)]
+pub struct Source(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// A text and its name: the path as the user typed it.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { name: name.into(), text: text.into() }))
+    }
+
+    /// A text from bytes. Bytes that are not UTF-8 are a problem with a place: the first of them.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Box<Diagnostic>> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self::new(name, text)),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let bytes = error.into_bytes();
+                let byte = bytes[at];
+                // What is valid before the place is enough to show the place.
+                let good = String::from_utf8_lossy(&bytes[..at]).into_owned();
+                let place = Place::new(&Self::new(name, good), at..at);
+                Err(Box::new(
+                    Diagnostic::error(
+                        Code::NotYaml,
+                        format!(
+                            "the file is not UTF-8: byte 0x{byte:02X} is not part of any character"
+                        ),
+                    )
+                    .at(place, "after this")
+                    .help("save the file as UTF-8"),
+                ))
+            }
+        }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Line and column of a byte, both from 1; columns count characters.
+    pub fn line_column(&self, byte: usize) -> (usize, usize) {
+        let text = self.text();
+        let byte = text.floor_char_boundary(byte);
+        let before = &text[..byte];
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        (line, before[line_start..].chars().count() + 1)
+    }
+}
+
+impl Ord for Source {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Nearly always the same text in the same memory: not compared byte for byte.
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.name().cmp(other.name()).then_with(|| self.text().cmp(other.text()))
+    }
+}
+
+impl PartialOrd for Source {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Source {}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({:?}, {} bytes)", self.0.name, self.0.text.len())
+    }
+}
+
+/// A stretch of one source, in bytes. Both ends lie between characters and within the text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    source: Source,
+    start: usize,
+    end: usize,
+}
+
+impl Place {
+    /// The stretch `range` of `source`, moved to the nearest borders of characters.
+    pub fn new(source: &Source, range: Range<usize>) -> Self {
+        let text = source.text();
+        let start = text.floor_char_boundary(range.start);
+        let end = text.floor_char_boundary(range.end).max(start);
+        Self { source: source.clone(), start, end }
+    }
+
+    /// The source.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The bytes.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// What stands there.
+    pub fn text(&self) -> &str {
+        &self.source.text()[self.range()]
+    }
+
+    /// Line and column of its beginning, both from 1; columns count characters.
+    pub fn line_column(&self) -> (usize, usize) {
+        self.source.line_column(self.start)
+    }
+
+    /// The line of its beginning, from 1.
+    pub fn line(&self) -> usize {
+        self.line_column().0
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.source.name())
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing runs until it is mended.
+    Error,
+    /// Worth a look; does not stop anything.
+    Warning,
+}
+
+/// A place and what is to be said about it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    /// Where.
+    pub place: Place,
+    /// What; may be empty.
+    pub text: String,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which kind of problem.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, as one sentence without a full stop.
+    pub message: String,
+    /// The place to mend; `None` for what stands in no file.
+    pub primary: Option<Label>,
+    /// Other places concerned.
+    pub others: Vec<Label>,
+    /// What to type instead.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            primary: None,
+            others: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// A warning without a place yet.
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// Sets the place to mend.
+    #[must_use]
+    pub fn at(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.primary = Some(Label { place, text: label.into() });
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn and(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.others.push(Label { place, text: label.into() });
+        self
+    }
+
+    /// Says what to type instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same with advice, where there is some.
+    #[must_use]
+    pub fn help_if(self, help: Option<String>) -> Self {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+}
+
+/// One line, for logs and assertions: `path:3:7: error[unknown-key]: message`.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(label) = &self.primary {
+            write!(f, "{}: ", label.place)?;
+        }
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{severity}[{}]: {}", self.code, self.message)
+    }
+}
+
+/// Problems as they are shown: in order of place, without repetitions, and not too many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    shown: Vec<Diagnostic>,
+    more: usize,
+}
+
+impl Diagnostics {
+    /// How many are shown; the rest is counted.
+    pub const AT_MOST: usize = 50;
+
+    /// Those to show.
+    pub fn shown(&self) -> &[Diagnostic] {
+        &self.shown
+    }
+
+    /// How many more there are.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+
+    /// Whether one of those shown is an error. (Errors come before warnings when there are too
+    /// many, so none hides.)
+    pub fn has_errors(&self) -> bool {
+        self.shown.iter().any(|d| d.severity == Severity::Error)
+    }
+}
+
+/// Puts problems in the order they are shown in and drops repetitions.
+pub fn sort(problems: &mut Vec<Diagnostic>) {
+    problems.sort_by(|a, b| {
+        let key = |d: &Diagnostic| d.primary.as_ref().map(|label| label.place.clone());
+        key(a)
+            .cmp(&key(b))
+            .then(a.severity.cmp(&b.severity))
+            .then(a.code.cmp(&b.code))
+            .then_with(|| a.message.cmp(&b.message))
+    });
+    problems.dedup();
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(problems: I) -> Self {
+        let mut shown: Vec<_> = problems.into_iter().collect();
+        sort(&mut shown);
+        let more = shown.len().saturating_sub(Self::AT_MOST);
+        if more > 0 {
+            shown.sort_by_key(|d| d.severity);
+            shown.truncate(Self::AT_MOST);
+            sort(&mut shown);
+        }
+        Self { shown, more }
+    }
+}
+
+impl From<Vec<Diagnostic>> for Diagnostics {
+    fn from(problems: Vec<Diagnostic>) -> Self {
+        problems.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters() {
+        let source = Source::new("p", "a: 1\né: ü x\n");
+        let x = source.text().find('x').unwrap();
+        assert_eq!(source.line_column(x), (2, 6));
+        assert_eq!(source.line_column(0), (1, 1));
+        assert_eq!(source.line_column(1000), (3, 1));
+        // In the middle of `é`, and beyond the end: moved to a border.
+        assert_eq!(Place::new(&source, 6..7).range(), 5..7);
+        assert_eq!(Place::new(&source, 99..3).range(), source.text().len()..source.text().len());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_have_a_place() {
+        let problem = Source::from_bytes("p.yaml", b"a: 1\nb: \xff\n".to_vec()).unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "p.yaml:2:4: error[not-yaml]: the file is not UTF-8: byte 0xFF is not part of any character"
+        );
+    }
+
+    #[test]
+    fn problems_are_shown_in_order_once_and_not_too_many() {
+        let source = Source::new("p", "x".repeat(200));
+        let at = |n: usize, d: Diagnostic| d.at(Place::new(&source, n..n + 1), "");
+        let mut problems: Vec<_> = (0..60)
+            .rev()
+            .map(|n| at(n, Diagnostic::warning(Code::UnusedTarget, format!("w{n}"))))
+            .collect();
+        problems.push(at(150, Diagnostic::error(Code::UnknownKey, "last")));
+        problems.push(at(150, Diagnostic::error(Code::UnknownKey, "last")));
+        let shown = Diagnostics::from(problems);
+        assert_eq!(shown.shown().len(), Diagnostics::AT_MOST);
+        assert_eq!(shown.more(), 11);
+        assert!(shown.has_errors(), "warnings must not push an error out");
+        assert_eq!(shown.shown()[0].message, "w0");
+        assert_eq!(shown.shown().last().unwrap().message, "last");
+    }
+}

@@ -1,0 +1,219 @@
+//! The playbook language: YAML in, a checked [`Playbook`] out, or every problem in it at once.
+//!
+//! Reading goes `node` (YAML with places) -> `second_reader` (would others read the same?) -> `lower`
+//! (typed, checked). Expressions stay unevaluated, with their places, until there are inputs and an
+//! inventory. The first of the gate's three places is here: no playbook is read in which something
+//! new is handed out before the gate. The language knows the shapes of actions, given as a
+//! [`Vocabulary`], and never what they do; it reads no file and asks no cloud.
+
+mod expression;
+mod field;
+mod inputs;
+mod lower;
+mod node;
+mod second_reader;
+mod template;
+mod vocabulary;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+pub use self::expression::Expression;
+pub use self::expression::evaluate::{Evaluated, Scope};
+pub use self::expression::functions::{FUNCTIONS, Function, Unanswered};
+pub use self::field::{Choices, Field, FieldType, Mismatch};
+pub use self::inputs::Given;
+pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+pub use self::template::Template;
+pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary};
+use crate::diagnostic::{self, Code, Diagnostic, Place, Severity, Source};
+use crate::ids::{ActionKind, StepId};
+use crate::inventory::{Inventory, Want};
+
+/// A playbook that was read and found right.
+#[derive(Clone, Debug)]
+pub struct Playbook {
+    /// The text it was read from.
+    pub source: Source,
+    /// Its name, in lower-case words joined by hyphens.
+    pub name: String,
+    /// What it is for, in one line.
+    pub title: String,
+    /// Breach or planned.
+    pub mode: Mode,
+    /// The ATT&CK techniques it answers.
+    pub counters: Vec<String>,
+    /// What the operator must say, in the order of the file.
+    pub inputs: Vec<Input>,
+    /// What is worked out from inputs and inventory, each after those it needs.
+    pub targets: Vec<Target>,
+    /// What the gate asks for.
+    pub gate: Gate,
+    /// What a plan may not exceed.
+    pub limits: Limits,
+    /// The steps, in the order of the file.
+    pub steps: Vec<Step>,
+}
+
+/// Something the operator gives.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// What it must be.
+    pub ty: FieldType,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Its value when it is not given, canonical.
+    pub default: Option<Value>,
+    /// What it is, for whoever is asked for it.
+    pub help: Option<String>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A name for what an expression gives.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// What gives it its value.
+    pub expression: Expression,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// What must be proven before anything new is handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// How strong the proof must be: never `read-back`.
+    pub proof: Proof,
+    /// How long a cut must stay before it counts as settled.
+    pub margin: SignedDuration,
+    /// Where it says so, if it does.
+    pub place: Option<Place>,
+}
+
+/// What a plan may not exceed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many changes.
+    pub changes: Option<usize>,
+    /// Where it says so, if it does.
+    pub place: Option<Place>,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// When it runs.
+    pub phase: Phase,
+    /// What it does.
+    pub uses: ActionKind,
+    /// With what, in the order of the file. Every required field is there.
+    pub with: Vec<(String, Template)>,
+    /// The steps that must be done before.
+    pub needs: Vec<StepId>,
+    /// What it is for, in the author's words.
+    pub title: Option<String>,
+    /// Where it stands: its id.
+    pub place: Place,
+}
+
+impl Step {
+    /// What stands under `with` by that name.
+    pub fn field(&self, name: &str) -> Option<&Template> {
+        self.with.iter().find(|(field, _)| field == name).map(|(_, template)| template)
+    }
+}
+
+/// How much stack reading may use. The expression parser takes over 100 KiB for each level of
+/// nesting in unoptimised builds; the limits in `expression` keep it well below this.
+const STACK: usize = 64 << 20;
+
+/// Reads a playbook. Gives it with warnings, or every problem in it.
+pub fn read(
+    source: Source,
+    vocabulary: &(dyn Vocabulary + Sync),
+) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
+    // A thread of its own, for its stack: see `STACK`. Nothing runs beside it.
+    let (playbook, mut problems) = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("playbook".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, || read_here(&source, vocabulary))
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .unwrap_or_else(|error| {
+                let message = format!("no memory to read a playbook with: {error}");
+                (None, vec![Diagnostic::error(Code::TooLarge, message)])
+            })
+    });
+    diagnostic::sort(&mut problems);
+    match playbook {
+        Some(playbook) if problems.iter().all(|p| p.severity == Severity::Warning) => {
+            Ok((playbook, problems))
+        }
+        _ => Err(problems),
+    }
+}
+
+fn read_here(source: &Source, vocabulary: &dyn Vocabulary) -> (Option<Playbook>, Vec<Diagnostic>) {
+    let tree = match node::read(source) {
+        Ok(tree) => tree,
+        Err(problem) => return (None, vec![problem]),
+    };
+    if let Err(problem) = second_reader::agree(source, &tree) {
+        return (None, vec![problem]);
+    }
+    lower::lower(source, &tree, vocabulary)
+}
+
+/// What came of working out the targets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// Every target has its value.
+    Known(BTreeMap<String, Value>),
+    /// Not before this has been read.
+    Needs(BTreeSet<Want>),
+}
+
+impl Playbook {
+    /// Works out every target, each after those it needs; or says what must be read first. All
+    /// problems come at once.
+    pub fn targets(
+        &self,
+        inputs: &BTreeMap<String, Value>,
+        inventory: &Inventory,
+    ) -> Result<Targets, Vec<Diagnostic>> {
+        let mut known = BTreeMap::new();
+        let mut needs = BTreeSet::new();
+        let mut problems = Vec::new();
+        for target in &self.targets {
+            if !target.expression.targets().iter().all(|name| known.contains_key(name)) {
+                continue;
+            }
+            let scope = Scope { inputs, targets: &known, inventory };
+            match target.expression.evaluate(&scope) {
+                Ok(Evaluated::Value(value)) => {
+                    known.insert(target.name.clone(), value);
+                }
+                Ok(Evaluated::Needs(wants)) => needs.extend(wants),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        match (problems.is_empty(), needs.is_empty()) {
+            (false, _) => Err(problems),
+            (true, false) => Ok(Targets::Needs(needs)),
+            (true, true) => Ok(Targets::Known(known)),
+        }
+    }
+
+    /// The step of that id.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
+}

@@ -1,0 +1,260 @@
+//! Expressions: CEL inside `${{ ... }}`, checked before anything runs.
+//!
+//! The `cel` crate parses and evaluates; what may be said is decided here and in `check`: the roots
+//! `inputs`, `targets` and `inventory`, a handful of functions, one loop at most, no map literals
+//! (their order would be random). Length and nesting are bounded before the parser sees the text,
+//! because its stack use grows with them. Knows nothing of steps and fields.
+
+pub(crate) mod check;
+pub(crate) mod evaluate;
+pub(crate) mod functions;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use cel::common::ast::{Expr, IdedExpr, SourceInfo};
+use cel::parser::Parser;
+
+use self::check::Shape;
+use self::functions::Function;
+use crate::diagnostic::{Code, Diagnostic, Place};
+
+/// The longest expression.
+const MAX_LENGTH: usize = 800;
+/// How many opening brackets an expression may have, nested or not.
+const MAX_BRACKETS: usize = 24;
+/// How many signs an expression may have: each may cost the parser a level of its stack.
+const MAX_SIGNS: usize = 160;
+/// How deep the parsed expression may be: evaluating recurses as deep.
+const MAX_DEPTH: usize = 32;
+
+/// A checked expression.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    text: String,
+    place: Place,
+    ast: IdedExpr,
+    calls: Vec<CallSite>,
+    shape: Shape,
+    inputs: BTreeSet<String>,
+    targets: BTreeSet<String>,
+}
+
+/// One call of an inventory function.
+#[derive(Clone, Debug)]
+struct CallSite {
+    function: &'static Function,
+    place: Place,
+}
+
+impl Expression {
+    /// What stands between the delimiters.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The inputs it reads.
+    pub fn inputs(&self) -> &BTreeSet<String> {
+        &self.inputs
+    }
+
+    /// The targets it reads.
+    pub fn targets(&self) -> &BTreeSet<String> {
+        &self.targets
+    }
+
+    /// What it gives, as far as that can be known without evaluating.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+/// An expression that has been parsed, not yet checked.
+pub(crate) struct Parsed {
+    text: String,
+    place: Place,
+    ast: IdedExpr,
+    info: SourceInfo,
+    /// Whether the text stands in the source as it is, so that places inside it can be shown.
+    verbatim: bool,
+}
+
+impl Parsed {
+    /// Parses `text`, which stands at `place`.
+    pub(crate) fn parse(text: &str, place: Place) -> Result<Self, Diagnostic> {
+        let bad = |message: String, label: &str| {
+            Diagnostic::error(Code::BadExpression, message).at(place.clone(), label)
+        };
+        if text.trim().is_empty() {
+            return Err(bad("the expression is empty".to_owned(), "nothing in here")
+                .help("write one, as in ${{ inputs.name }}"));
+        }
+        let brackets = text.bytes().filter(|b| b"([{".contains(b)).count();
+        let signs = text.bytes().filter(u8::is_ascii_punctuation).count();
+        if text.len() > MAX_LENGTH || brackets > MAX_BRACKETS || signs > MAX_SIGNS {
+            return Err(Diagnostic::error(
+                Code::ExpressionCost,
+                format!(
+                    "the expression is too long: at most {MAX_LENGTH} bytes, {MAX_BRACKETS} \
+                     brackets and {MAX_SIGNS} signs"
+                ),
+            )
+            .at(place, "too long")
+            .help("split it: give a part of it a name under `targets`"));
+        }
+        let verbatim = place.text().contains(text);
+        match Parser::new().parse_with_source_info(text) {
+            Ok((ast, info)) => {
+                if depth(&ast) > MAX_DEPTH {
+                    return Err(Diagnostic::error(
+                        Code::ExpressionCost,
+                        format!("the expression is nested deeper than {MAX_DEPTH} levels"),
+                    )
+                    .at(place, "too deep")
+                    .help("split it: give a part of it a name under `targets`"));
+                }
+                Ok(Self { text: text.to_owned(), place, ast, info, verbatim })
+            }
+            Err(errors) => {
+                let (at, message) = errors
+                    .errors
+                    .first()
+                    .map_or((None, String::new()), |e| (byte_at(text, e.pos), e.msg.clone()));
+                let place = match at {
+                    Some(at) if verbatim => inner_place(&place, text, at..at + 1),
+                    _ => place,
+                };
+                let message = readable(&message);
+                Err(Diagnostic::error(Code::BadExpression, format!("not an expression: {message}"))
+                    .at(place, "here")
+                    .help("expressions are CEL, as in ${{ inputs.name }}"))
+            }
+        }
+    }
+
+    /// Where it stands.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The names under `root` it reads, without judging them.
+    pub(crate) fn names_under(&self, root: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        walk(&self.ast, &mut |expr| {
+            if let Expr::Select(select) = &expr.expr
+                && matches!(&select.operand.expr, Expr::Ident(name) if name == root)
+            {
+                names.insert(select.field.clone());
+            }
+        });
+        names
+    }
+
+    /// The place of one node with all that belongs to it.
+    fn place_of(&self, expr: &IdedExpr) -> Place {
+        if !self.verbatim {
+            return self.place.clone();
+        }
+        let mut extent: Option<Range<usize>> = None;
+        walk(expr, &mut |node| {
+            if let Some((start, stop)) = self.info.offset_for(node.id) {
+                let start = byte_of_char(&self.text, start as usize);
+                let end = byte_of_char(&self.text, stop as usize + 1);
+                extent = Some(match extent.take() {
+                    None => start..end,
+                    Some(range) => range.start.min(start)..range.end.max(end),
+                });
+            }
+        });
+        match extent {
+            Some(range) => inner_place(&self.place, &self.text, range),
+            None => self.place.clone(),
+        }
+    }
+}
+
+/// The place of a part of `text`, which stands somewhere within `outer`.
+fn inner_place(outer: &Place, text: &str, part: Range<usize>) -> Place {
+    let offset = outer.text().find(text).unwrap_or(0);
+    let base = outer.range().start + offset;
+    let end = base + part.end.min(text.len());
+    Place::new(outer.source(), (base + part.start).min(end)..end)
+}
+
+/// The byte at which the `n`-th character begins: the parser counts characters.
+fn byte_of_char(text: &str, n: usize) -> usize {
+    text.char_indices().nth(n).map_or(text.len(), |(i, _)| i)
+}
+
+/// The byte of a line and column as the parser gives them, both from 1.
+fn byte_at(text: &str, (line, column): (isize, isize)) -> Option<usize> {
+    let line = usize::try_from(line).ok()?.checked_sub(1)?;
+    let column = usize::try_from(column).ok()?.checked_sub(1)?;
+    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    Some(start + byte_of_char(&text[start..], column))
+}
+
+/// The parser's message without its vocabulary.
+fn readable(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let front = message.split(" expecting ").next().unwrap_or(message);
+    let front = front.replace("'<EOF>'", "the end");
+    super::field::shorten(&front)
+}
+
+/// Calls `visit` for every node, a parent before its parts.
+fn walk<'e>(expr: &'e IdedExpr, visit: &mut dyn FnMut(&'e IdedExpr)) {
+    visit(expr);
+    match &expr.expr {
+        Expr::Call(call) => {
+            if let Some(target) = &call.target {
+                walk(target, visit);
+            }
+            for arg in &call.args {
+                walk(arg, visit);
+            }
+        }
+        Expr::Select(select) => walk(&select.operand, visit),
+        Expr::List(list) => {
+            for element in &list.elements {
+                walk(element, visit);
+            }
+        }
+        Expr::Comprehension(loop_) => {
+            for part in [
+                &loop_.iter_range,
+                &loop_.accu_init,
+                &loop_.loop_cond,
+                &loop_.loop_step,
+                &loop_.result,
+            ] {
+                walk(part, visit);
+            }
+        }
+        // Refused by the checker before anything is asked of their parts.
+        Expr::Map(_) | Expr::Struct(_) => {}
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
+    }
+}
+
+/// How deep the tree is, counted without recursion into what could be too deep to recurse into: the
+/// parser's own limits bound it well below that.
+fn depth(expr: &IdedExpr) -> usize {
+    let deepest = |parts: &mut dyn Iterator<Item = &IdedExpr>| parts.map(depth).max().unwrap_or(0);
+    1 + match &expr.expr {
+        Expr::Call(call) => {
+            deepest(&mut call.target.as_deref().into_iter().chain(call.args.iter()))
+        }
+        Expr::Select(select) => depth(&select.operand),
+        Expr::List(list) => deepest(&mut list.elements.iter()),
+        Expr::Comprehension(l) => deepest(
+            &mut [&l.iter_range, &l.accu_init, &l.loop_cond, &l.loop_step, &l.result].into_iter(),
+        ),
+        _ => 0,
+    }
+}

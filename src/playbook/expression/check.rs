@@ -1,0 +1,692 @@
+//! Judges a parsed expression: what it may name, what it may call, what it costs, and what it gives.
+//!
+//! Every finding is collected. What passes is rewritten into the few forms that `evaluate` serves:
+//! calls of inventory functions become look-ups in numbered variables, and `has(x.y)` becomes
+//! `x.y != null`. A type that cannot be known is [`Shape::Unknown`], which fits everywhere and is
+//! checked again when there is a value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators,
+};
+
+use super::functions::{self, Attribute, FUNCTIONS, Function};
+use super::{CallSite, Expression, Parsed};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::playbook::field::{FieldType, nearest, shorten};
+
+/// What an expression gives, as far as it is known.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// Not known before there is a value.
+    Unknown,
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// Any text.
+    Text,
+    /// Text of a certain type.
+    Of(FieldType),
+    /// A list.
+    List(Box<Shape>),
+    /// An object with these fields.
+    Object(&'static [Attribute]),
+    /// That, or `null`.
+    Nullable(Box<Shape>),
+}
+
+impl Shape {
+    /// The shape of values of a type.
+    pub(crate) fn of(ty: &FieldType) -> Self {
+        match ty {
+            FieldType::Integer => Self::Integer,
+            FieldType::Boolean => Self::Boolean,
+            FieldType::List(item) => Self::List(Box::new(Self::of(item))),
+            FieldType::Text | FieldType::OneOf(_) => Self::Text,
+            ty if ty.is_textual() => Self::Of(ty.clone()),
+            _ => Self::Unknown,
+        }
+    }
+
+    pub(crate) fn is_textual(&self) -> bool {
+        matches!(self, Self::Unknown | Self::Text | Self::Of(_))
+    }
+
+    /// Whether it may stand where `ty` is wanted; if not, what is wrong.
+    pub(crate) fn fits(&self, ty: &FieldType, required: bool) -> Result<(), Misfit> {
+        let misfit = || Misfit::OtherType;
+        match (self, ty) {
+            (Self::Unknown, _) | (_, FieldType::Any) => Ok(()),
+            (Self::Null, _) if !required => Ok(()),
+            (Self::Nullable(_) | Self::Null, _) if required => Err(Misfit::MayBeAbsent),
+            (Self::Nullable(inner), ty) => inner.fits(ty, required),
+            (Self::Object(attributes), _) => Err(Misfit::Object(attributes)),
+            (shape, FieldType::Either(types)) => {
+                if types.iter().any(|ty| shape.fits(ty, required).is_ok()) {
+                    Ok(())
+                } else {
+                    Err(misfit())
+                }
+            }
+            (Self::Text, ty) if ty.is_textual() => Ok(()),
+            (Self::Of(_), FieldType::Text) => Ok(()),
+            (Self::Of(given), wanted) if given == wanted => Ok(()),
+            // A secret may be named by its ARN; whether it is a secret's is seen from the value.
+            (Self::Of(FieldType::Arn), FieldType::SecretId) => Ok(()),
+            (Self::Boolean, FieldType::Boolean) | (Self::Integer, FieldType::Integer) => Ok(()),
+            (Self::List(item), FieldType::List(wanted)) => item.fits(wanted, true),
+            _ => Err(misfit()),
+        }
+    }
+
+    fn same_kind(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unknown | Self::Null | Self::Nullable(_), _)
+            | (_, Self::Unknown | Self::Null | Self::Nullable(_)) => true,
+            (Self::Of(a), Self::Of(b)) => a == b,
+            (a, b) if a.is_textual() && b.is_textual() => true,
+            (Self::Boolean, Self::Boolean)
+            | (Self::Integer, Self::Integer)
+            | (Self::Object(_), Self::Object(_)) => true,
+            (Self::List(a), Self::List(b)) => a.same_kind(b),
+            _ => false,
+        }
+    }
+
+    /// What is true of both.
+    fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Null, Self::Null) => Self::Null,
+            (Self::Null, shape) | (shape, Self::Null) => match shape {
+                Self::Nullable(_) | Self::Unknown => shape,
+                shape => Self::Nullable(Box::new(shape)),
+            },
+            (Self::Nullable(a), Self::Nullable(b)) => Self::Nullable(Box::new(a.join(*b))),
+            (Self::Nullable(a), b) | (b, Self::Nullable(a)) => match a.join(b) {
+                Self::Unknown => Self::Unknown,
+                joined => Self::Nullable(Box::new(joined)),
+            },
+            (Self::Of(a), Self::Of(b)) if a == b => Self::Of(a),
+            (Self::Text | Self::Of(_), Self::Text | Self::Of(_)) => Self::Text,
+            (Self::Boolean, Self::Boolean) => Self::Boolean,
+            (Self::Integer, Self::Integer) => Self::Integer,
+            (Self::List(a), Self::List(b)) => Self::List(Box::new(a.join(*b))),
+            (Self::Object(a), Self::Object(b)) if std::ptr::eq(a, b) => Self::Object(a),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// As a phrase: "a whole number".
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("something not known yet"),
+            Self::Null => f.write_str("nothing"),
+            Self::Boolean => f.write_str("true or false"),
+            Self::Integer => f.write_str("a whole number"),
+            Self::Text => f.write_str("text"),
+            // The first half of the phrase is the name, the second the form of the text.
+            Self::Of(ty) => f.write_str(ty.to_string().split(':').next().unwrap_or_default()),
+            Self::List(item) => write!(f, "a list, each item {item}"),
+            Self::Object(_) => f.write_str("an object with fields of its own"),
+            Self::Nullable(inner) => write!(f, "{inner}, or nothing"),
+        }
+    }
+}
+
+/// Why a shape does not fit a type.
+pub(crate) enum Misfit {
+    OtherType,
+    MayBeAbsent,
+    Object(&'static [Attribute]),
+}
+
+/// The names an expression may use.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// Inputs and what they hold.
+    pub(crate) inputs: BTreeMap<String, Shape>,
+    /// Targets and what they hold, as far as they are known yet.
+    pub(crate) targets: BTreeMap<String, Shape>,
+}
+
+const ROOTS: &[&str] = &["inputs", "targets", "inventory"];
+
+/// Functions of values, each with the receiver's and arguments' demands in `Checker::function`.
+const VALUE_FUNCTIONS: &[&str] = &["size", "contains", "startsWith", "endsWith", "string", "has"];
+const LOOPS: &[&str] = &["all", "exists", "exists_one", "filter", "map"];
+
+/// Checks and rewrites.
+pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Diagnostic>> {
+    let mut checker = Checker {
+        parsed: &parsed,
+        names,
+        problems: Vec::new(),
+        variables: Vec::new(),
+        loops: 0,
+        inputs: BTreeSet::new(),
+        targets: BTreeSet::new(),
+    };
+    let shape = checker.shape(&parsed.ast);
+    let Checker { problems, inputs, targets, .. } = checker;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut calls = Vec::new();
+    let ast = rewrite(parsed.ast.clone(), &parsed, &mut calls);
+    Ok(Expression { text: parsed.text, place: parsed.place, ast, calls, shape, inputs, targets })
+}
+
+struct Checker<'p> {
+    parsed: &'p Parsed,
+    names: &'p Names,
+    problems: Vec<Diagnostic>,
+    /// Variables of loops, innermost last.
+    variables: Vec<(String, Shape)>,
+    loops: usize,
+    inputs: BTreeSet<String>,
+    targets: BTreeSet<String>,
+}
+
+impl Checker<'_> {
+    fn place(&self, expr: &IdedExpr) -> Place {
+        self.parsed.place_of(expr)
+    }
+
+    fn problem(
+        &mut self,
+        code: Code,
+        expr: &IdedExpr,
+        message: String,
+        help: Option<String>,
+    ) -> Shape {
+        let label = match code {
+            Code::UnknownReference => "not known",
+            Code::WrongType => "of another type",
+            _ => "here",
+        };
+        let problem = Diagnostic::error(code, message).at(self.place(expr), label).help_if(help);
+        self.problems.push(problem);
+        Shape::Unknown
+    }
+
+    fn shape(&mut self, expr: &IdedExpr) -> Shape {
+        match &expr.expr {
+            Expr::Literal(literal) => self.literal(expr, literal),
+            Expr::Ident(name) => self.variable(expr, name),
+            Expr::Select(select) => self.select(expr, select),
+            Expr::Call(call) => self.call(expr, call),
+            Expr::List(list) => self.list(list),
+            Expr::Comprehension(comprehension) => self.comprehension(expr, comprehension),
+            Expr::Map(_) | Expr::Struct(_) => self.problem(
+                Code::BadExpression,
+                expr,
+                "expressions make no maps or messages".to_owned(),
+                Some("write `{` in quotes if it is meant as text".to_owned()),
+            ),
+            Expr::Unspecified => {
+                self.problem(Code::BadExpression, expr, "not an expression".to_owned(), None)
+            }
+        }
+    }
+
+    fn literal(&mut self, expr: &IdedExpr, literal: &LiteralValue) -> Shape {
+        let kind = match literal {
+            LiteralValue::Boolean(_) => return Shape::Boolean,
+            LiteralValue::Int(_) => return Shape::Integer,
+            LiteralValue::String(_) => return Shape::Text,
+            LiteralValue::Null => return Shape::Null,
+            LiteralValue::Double(_) => "fractions",
+            LiteralValue::UInt(_) => "unsigned numbers",
+            LiteralValue::Bytes(_) => "bytes",
+        };
+        self.problem(
+            Code::BadExpression,
+            expr,
+            format!("expressions have no {kind}"),
+            Some("use whole numbers and text".to_owned()),
+        )
+    }
+
+    fn variable(&mut self, expr: &IdedExpr, name: &str) -> Shape {
+        if let Some((_, shape)) = self.variables.iter().rev().find(|(known, _)| known == name) {
+            return shape.clone();
+        }
+        if ROOTS.contains(&name) {
+            let of = if name == "inventory" { "function" } else { "name" };
+            return self.problem(
+                Code::BadExpression,
+                expr,
+                format!("`{name}` alone is not a value"),
+                Some(format!("follow it with a {of}, as in {name}.NAME")),
+            );
+        }
+        let named_elsewhere = if self.names.inputs.contains_key(name) {
+            Some(format!("write inputs.{name}"))
+        } else if self.names.targets.contains_key(name) {
+            Some(format!("write targets.{name}"))
+        } else {
+            nearest(name, ROOTS.iter().copied()).map(|root| format!("did you mean `{root}`?"))
+        };
+        self.problem(
+            Code::UnknownReference,
+            expr,
+            format!("`{}` is not known here", shorten(name)),
+            Some(named_elsewhere.unwrap_or_else(|| {
+                "expressions begin with `inputs.`, `targets.` or `inventory.`".to_owned()
+            })),
+        )
+    }
+
+    fn select(&mut self, expr: &IdedExpr, select: &SelectExpr) -> Shape {
+        let shape = match &select.operand.expr {
+            Expr::Ident(root) if self.is_root(root) => self.name_under(expr, root, &select.field),
+            _ => {
+                let shape = self.shape(&select.operand);
+                self.field(expr, &shape, &select.field)
+            }
+        };
+        // `has(...)` asks whether there is something.
+        if select.test { Shape::Boolean } else { shape }
+    }
+
+    fn is_root(&self, name: &str) -> bool {
+        ROOTS.contains(&name) && !self.variables.iter().any(|(known, _)| known == name)
+    }
+
+    fn name_under(&mut self, expr: &IdedExpr, root: &str, name: &str) -> Shape {
+        let (known, kind) = match root {
+            "inputs" => (&self.names.inputs, "input"),
+            "targets" => (&self.names.targets, "target"),
+            _ => {
+                let help = match functions::find(name) {
+                    Some(function) => format!("call it: {}", signature(function)),
+                    None => format!("the functions are {}", function_names()),
+                };
+                let message = format!("`inventory.{}` is not a value", shorten(name));
+                return self.problem(Code::BadExpression, expr, message, Some(help));
+            }
+        };
+        if let Some(shape) = known.get(name) {
+            let shape = shape.clone();
+            let used = if root == "inputs" { &mut self.inputs } else { &mut self.targets };
+            used.insert(name.to_owned());
+            return shape;
+        }
+        let help = match nearest(name, known.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{root}.{near}`?"),
+            None if known.is_empty() => format!("declare it under `{root}:`"),
+            None => format!(
+                "declare it under `{root}:`; there are {}",
+                known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        let message = format!("there is no {kind} `{}`", shorten(name));
+        self.problem(Code::UnknownReference, expr, message, Some(help))
+    }
+
+    fn field(&mut self, expr: &IdedExpr, shape: &Shape, name: &str) -> Shape {
+        match shape {
+            Shape::Unknown => Shape::Unknown,
+            Shape::Nullable(inner) => self.field(expr, inner, name),
+            Shape::Object(attributes) => {
+                if let Some(attribute) = attributes.iter().find(|a| a.name == name) {
+                    return (attribute.shape)();
+                }
+                let help = match nearest(name, attributes.iter().map(|a| a.name)) {
+                    Some(near) => format!("did you mean `.{near}`?"),
+                    None => format!("it has {}", attribute_names(attributes)),
+                };
+                let message = format!("there is no field `{}`", shorten(name));
+                self.problem(Code::UnknownReference, expr, message, Some(help))
+            }
+            other => {
+                let message = format!("{other} has no fields, and so no `.{}`", shorten(name));
+                self.problem(Code::WrongType, expr, message, None)
+            }
+        }
+    }
+
+    fn list(&mut self, list: &ListExpr) -> Shape {
+        let mut item: Option<Shape> = None;
+        for element in &list.elements {
+            let shape = self.shape(element);
+            item = Some(match item.take() {
+                None => shape,
+                Some(before) => before.join(shape),
+            });
+        }
+        Shape::List(Box::new(item.unwrap_or(Shape::Unknown)))
+    }
+
+    fn comprehension(&mut self, expr: &IdedExpr, loop_: &ComprehensionExpr) -> Shape {
+        let range = self.shape(&loop_.iter_range);
+        let item = match range {
+            Shape::List(item) => *item,
+            Shape::Unknown => Shape::Unknown,
+            other => {
+                let message = format!("a loop runs over a list, not over {other}");
+                self.problem(Code::WrongType, &loop_.iter_range, message, None)
+            }
+        };
+        if self.loops > 0 {
+            return self.problem(
+                Code::ExpressionCost,
+                expr,
+                "a loop within a loop".to_owned(),
+                Some("give the inner list a name under `targets`".to_owned()),
+            );
+        }
+        if ROOTS.contains(&loop_.iter_var.as_str()) {
+            let message = format!("a loop's variable cannot be called `{}`", loop_.iter_var);
+            return self.problem(Code::BadExpression, expr, message, None);
+        }
+        self.loops += 1;
+        self.variables.push((loop_.accu_var.clone(), Shape::Unknown));
+        self.variables.push((loop_.iter_var.clone(), item));
+        let step = self.shape(&loop_.loop_step);
+        self.variables.truncate(self.variables.len() - 2);
+        self.loops -= 1;
+        match &loop_.accu_init.expr {
+            // `map` and `filter` collect; the others ask.
+            Expr::List(_) => match step {
+                list @ Shape::List(_) => list,
+                _ => Shape::List(Box::new(Shape::Unknown)),
+            },
+            _ => Shape::Boolean,
+        }
+    }
+
+    fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Shape {
+        if let Some(target) = &call.target {
+            if let Expr::Ident(root) = &target.expr
+                && self.is_root(root)
+            {
+                return self.inventory_call(expr, root, call);
+            }
+            let receiver = self.shape(target);
+            return self.function(expr, call, Some((target, receiver)));
+        }
+        match call.func_name.as_str() {
+            name if name.starts_with(['_', '!', '-', '@']) => self.operator(expr, call),
+            _ => self.function(expr, call, None),
+        }
+    }
+
+    fn inventory_call(&mut self, expr: &IdedExpr, root: &str, call: &CallExpr) -> Shape {
+        for argument in &call.args {
+            // Their own problems are reported whatever the call is.
+            if root != "inventory" || functions::find(&call.func_name).is_none() {
+                self.shape(argument);
+            }
+        }
+        if root != "inventory" {
+            let message = format!("`{root}` has no functions");
+            return self.problem(Code::BadExpression, expr, message, None);
+        }
+        let Some(function) = functions::find(&call.func_name) else {
+            let names = FUNCTIONS.iter().map(|function| function.name);
+            let help = match nearest(&call.func_name, names) {
+                Some(near) => format!("did you mean `inventory.{near}`?"),
+                None => format!("the functions are {}", function_names()),
+            };
+            let message = format!("the inventory has no function `{}`", shorten(&call.func_name));
+            return self.problem(Code::UnknownReference, expr, message, Some(help));
+        };
+        if call.args.len() != function.arguments.len() {
+            for argument in &call.args {
+                self.shape(argument);
+            }
+            let message = format!(
+                "`inventory.{}` takes {}, not {}",
+                function.name,
+                count(function.arguments.len()),
+                call.args.len()
+            );
+            let help = format!("write {}", signature(function));
+            return self.problem(Code::BadExpression, expr, message, Some(help));
+        }
+        for (argument, (name, ty)) in call.args.iter().zip(function.arguments) {
+            let shape = self.shape(argument);
+            if let Err(misfit) = shape.fits(ty, true) {
+                let (message, help) = explain_misfit(&misfit, &shape, name, ty);
+                self.problem(Code::WrongType, argument, message, help);
+            }
+        }
+        (function.result)()
+    }
+
+    fn function(
+        &mut self,
+        expr: &IdedExpr,
+        call: &CallExpr,
+        receiver: Option<(&IdedExpr, Shape)>,
+    ) -> Shape {
+        let mut operands: Vec<(&IdedExpr, Shape)> = Vec::new();
+        let is_method = receiver.is_some();
+        operands.extend(receiver);
+        for argument in &call.args {
+            let shape = self.shape(argument);
+            operands.push((argument, shape));
+        }
+        let name = call.func_name.as_str();
+        let shapes: Vec<&Shape> = operands.iter().map(|(_, shape)| shape).collect();
+        match (name, shapes.as_slice()) {
+            ("size", [Shape::List(_)]) => Shape::Integer,
+            ("size", [of]) if of.is_textual() => Shape::Integer,
+            ("contains" | "startsWith" | "endsWith", [a, b])
+                if is_method && a.is_textual() && b.is_textual() =>
+            {
+                Shape::Boolean
+            }
+            ("string", [Shape::Integer | Shape::Boolean]) if !is_method => Shape::Text,
+            ("string", [of]) if !is_method && of.is_textual() => Shape::Text,
+            (known, _) if VALUE_FUNCTIONS.contains(&known) => {
+                let help = match known {
+                    "size" => "it counts a list or a text: size(inputs.names)",
+                    "string" => "it writes a number as text: string(10)",
+                    "has" => "it asks whether a value is there: has(inputs.name)",
+                    _ => "it compares texts: inputs.name.startsWith('ci-')",
+                };
+                let message = format!("`{known}` does not take these");
+                self.problem(Code::WrongType, expr, message, Some(help.to_owned()))
+            }
+            (unknown, _) => {
+                let all = VALUE_FUNCTIONS.iter().chain(LOOPS).copied();
+                let help = match nearest(unknown, all.clone()) {
+                    Some(near) if near != unknown => format!("did you mean `{near}`?"),
+                    Some(near) => format!("a loop is written list.{near}(x, x == 'a')"),
+                    None if functions::find(unknown).is_some() => {
+                        format!("write inventory.{unknown}(...)")
+                    }
+                    None => format!("the functions are {}", all.collect::<Vec<_>>().join(", ")),
+                };
+                let message = format!("there is no function `{}`", shorten(unknown));
+                self.problem(Code::UnknownReference, expr, message, Some(help))
+            }
+        }
+    }
+
+    fn operator(&mut self, expr: &IdedExpr, call: &CallExpr) -> Shape {
+        let shapes: Vec<Shape> = call.args.iter().map(|argument| self.shape(argument)).collect();
+        let integers = |shapes: &[Shape]| {
+            shapes.iter().all(|shape| matches!(shape, Shape::Integer | Shape::Unknown))
+        };
+        let booleans = |shapes: &[Shape]| {
+            shapes.iter().all(|shape| matches!(shape, Shape::Boolean | Shape::Unknown))
+        };
+        let name = call.func_name.as_str();
+        match (name, shapes.as_slice()) {
+            (operators::CONDITIONAL, [condition, yes, no])
+                if booleans(std::slice::from_ref(condition)) =>
+            {
+                yes.clone().join(no.clone())
+            }
+            (operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT, operands)
+                if booleans(operands) =>
+            {
+                Shape::Boolean
+            }
+            // Part of how loops are written out; only the parser writes it.
+            (operators::NOT_STRICTLY_FALSE, [_]) => Shape::Boolean,
+            (operators::EQUALS | operators::NOT_EQUALS, [a, b]) if a.same_kind(b) => Shape::Boolean,
+            (
+                operators::LESS
+                | operators::LESS_EQUALS
+                | operators::GREATER
+                | operators::GREATER_EQUALS,
+                operands,
+            ) if integers(operands) => Shape::Boolean,
+            (operators::ADD, [Shape::Unknown, other] | [other, Shape::Unknown]) => other.clone(),
+            (operators::ADD, [Shape::List(a), Shape::List(b)]) => {
+                Shape::List(Box::new(a.as_ref().clone().join(b.as_ref().clone())))
+            }
+            (operators::ADD, [a, b]) if a.is_textual() && b.is_textual() => Shape::Text,
+            (
+                operators::ADD
+                | operators::SUBSTRACT
+                | operators::MULTIPLY
+                | operators::DIVIDE
+                | operators::MODULO
+                | operators::NEGATE,
+                operands,
+            ) if integers(operands) => Shape::Integer,
+            (operators::INDEX, [Shape::List(item), Shape::Integer | Shape::Unknown]) => {
+                item.as_ref().clone()
+            }
+            (operators::INDEX, [Shape::Unknown, _]) => Shape::Unknown,
+            (operators::IN, [_, Shape::Unknown]) => Shape::Boolean,
+            (operators::IN, [item, Shape::List(of)]) if item.same_kind(of) => Shape::Boolean,
+            _ => {
+                let written: String =
+                    name.chars().filter(|c| !matches!(c, '_' | '@')).collect::<String>();
+                let given: Vec<String> = shapes.iter().map(ToString::to_string).collect();
+                let message = format!("`{written}` does not go with {}", given.join(" and "));
+                let order = [
+                    operators::LESS,
+                    operators::LESS_EQUALS,
+                    operators::GREATER,
+                    operators::GREATER_EQUALS,
+                ];
+                let help = order
+                    .contains(&name)
+                    .then(|| "only whole numbers have an order here".to_owned());
+                self.problem(Code::WrongType, expr, message, help)
+            }
+        }
+    }
+}
+
+/// What is wrong with a value of `shape` where `name` wants `ty`, and what to do.
+pub(crate) fn explain_misfit(
+    misfit: &Misfit,
+    shape: &Shape,
+    name: &str,
+    ty: &FieldType,
+) -> (String, Option<String>) {
+    match misfit {
+        Misfit::OtherType => (format!("`{name}` wants {ty}, and this is {shape}"), None),
+        Misfit::MayBeAbsent => (
+            format!("`{name}` must be there, and this may be nothing"),
+            Some("mark the input `required: true` or give it a `default`".to_owned()),
+        ),
+        Misfit::Object(attributes) => (
+            format!("`{name}` wants {ty}, and this is an object"),
+            Some(format!("pick one of its fields: {}", attribute_names(attributes))),
+        ),
+    }
+}
+
+fn attribute_names(attributes: &[Attribute]) -> String {
+    attributes.iter().map(|a| format!("`.{}`", a.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn function_names() -> String {
+    FUNCTIONS.iter().map(|f| format!("`{}`", f.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn signature(function: &Function) -> String {
+    let arguments: Vec<&str> = function.arguments.iter().map(|(name, _)| *name).collect();
+    format!("inventory.{}({})", function.name, arguments.join(", "))
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "one argument".to_owned() } else { format!("{n} arguments") }
+}
+
+/// The variable that stands for the `n`-th call of an inventory function. No playbook can name it.
+pub(super) fn call_variable(n: usize) -> String {
+    format!("@call{n}")
+}
+
+fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>) -> IdedExpr {
+    let place = parsed.place_of(&expr);
+    let IdedExpr { id, expr } = expr;
+    let node = |expr: Expr| IdedExpr { id, expr };
+    match expr {
+        Expr::Select(SelectExpr { operand, field, test }) => {
+            let operand = Box::new(rewrite(*operand, parsed, calls));
+            let plain = node(Expr::Select(SelectExpr { operand, field, test: false }));
+            if !test {
+                return plain;
+            }
+            node(Expr::Call(CallExpr {
+                func_name: operators::NOT_EQUALS.to_owned(),
+                target: None,
+                args: vec![plain, node(Expr::Literal(LiteralValue::Null))],
+            }))
+        }
+        Expr::Call(CallExpr { func_name, target, args }) => {
+            let args: Vec<IdedExpr> =
+                args.into_iter().map(|argument| rewrite(argument, parsed, calls)).collect();
+            let is_inventory = target
+                .as_ref()
+                .is_some_and(|t| matches!(&t.expr, Expr::Ident(name) if name == "inventory"));
+            if is_inventory && let Some(function) = functions::find(&func_name) {
+                let variable = call_variable(calls.len());
+                calls.push(CallSite { function, place });
+                return node(Expr::Call(CallExpr {
+                    func_name: operators::INDEX.to_owned(),
+                    target: None,
+                    args: vec![node(Expr::Ident(variable)), node(Expr::List(ListExpr::new(args)))],
+                }));
+            }
+            let target = target.map(|target| Box::new(rewrite(*target, parsed, calls)));
+            node(Expr::Call(CallExpr { func_name, target, args }))
+        }
+        Expr::List(list) => {
+            let elements =
+                list.elements.into_iter().map(|element| rewrite(element, parsed, calls)).collect();
+            node(Expr::List(ListExpr::new(elements)))
+        }
+        Expr::Comprehension(loop_) => {
+            let ComprehensionExpr {
+                iter_range,
+                iter_var,
+                iter_var2,
+                accu_var,
+                accu_init,
+                loop_cond,
+                loop_step,
+                result,
+            } = *loop_;
+            node(Expr::Comprehension(Box::new(ComprehensionExpr {
+                iter_range: rewrite(iter_range, parsed, calls),
+                iter_var,
+                iter_var2,
+                accu_var,
+                accu_init,
+                loop_cond,
+                loop_step: rewrite(loop_step, parsed, calls),
+                result,
+            })))
+        }
+        other => node(other),
+    }
+}

@@ -1,0 +1,287 @@
+//! Gives an expression its value, or says what must be read first.
+//!
+//! Pure: what the inventory has not been asked yet comes back as [`Evaluated::Needs`]; whoever called
+//! reads it and calls again. Nothing depends on the order of a map: objects come back sorted by key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use cel::common::traits::Indexer;
+use cel::common::types::{MAP_TYPE, Type};
+use cel::common::value::{CowVal, Val};
+use cel::objects::{Key, Map};
+use cel::{Context, Env, ExecutionError};
+use serde_json::{Number, Value};
+
+use super::check::call_variable;
+use super::functions::Unanswered;
+use super::{CallSite, Expression};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::inventory::{Inventory, Want};
+use crate::playbook::field::{FieldType, shorten};
+
+/// What an expression may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'s> {
+    /// Inputs, bound by `Playbook::bind_inputs`. One that is missing is `null`.
+    pub inputs: &'s BTreeMap<String, Value>,
+    /// Targets that have a value already.
+    pub targets: &'s BTreeMap<String, Value>,
+    /// What was read of the cloud.
+    pub inventory: &'s Inventory,
+}
+
+/// What came of evaluating.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Evaluated {
+    /// The value.
+    Value(Value),
+    /// Not known before this has been read.
+    Needs(BTreeSet<Want>),
+}
+
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+impl Expression {
+    /// Evaluates it.
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Evaluated, Diagnostic> {
+        let found = Mutex::new(Findings::default());
+        let result = {
+            let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+            for (root, used, values) in
+                [("inputs", &self.inputs, scope.inputs), ("targets", &self.targets, scope.targets)]
+            {
+                for name in used {
+                    let value = values.get(name).unwrap_or(&Value::Null);
+                    context.add_variable_from_value(format!("{root}.{name}"), to_cel(value));
+                }
+            }
+            for (n, site) in self.calls.iter().enumerate() {
+                let answers = Answers { site, inventory: scope.inventory, found: &found };
+                context.add_variable_as_val(call_variable(n), Box::new(answers));
+            }
+            cel::Value::resolve(&self.ast, &context)
+        };
+        let Findings { wants, problem } =
+            found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(value) => {
+                from_cel(&value).map(Evaluated::Value).ok_or_else(|| self.failed("no plain value"))
+            }
+            // A problem seen while something is still unread may go away; reading comes first.
+            Err(_) if !wants.is_empty() => Ok(Evaluated::Needs(wants)),
+            Err(error) => Err(problem.unwrap_or_else(|| self.failed(&error.to_string()))),
+        }
+    }
+
+    fn failed(&self, why: &str) -> Diagnostic {
+        Diagnostic::error(
+            Code::ExpressionFailed,
+            format!("the expression has no value: {}", shorten(why)),
+        )
+        .at(self.place.clone(), "evaluated with the inputs of this run")
+        .help("check what the parts are with `has(...)`, or `!= null`, before using them")
+    }
+}
+
+/// What the calls of inventory functions came upon.
+#[derive(Debug, Default)]
+struct Findings {
+    wants: BTreeSet<Want>,
+    problem: Option<Diagnostic>,
+}
+
+/// One call of an inventory function, as the evaluator sees it: a map from arguments to answers.
+#[derive(Debug)]
+struct Answers<'v> {
+    site: &'v CallSite,
+    inventory: &'v Inventory,
+    found: &'v Mutex<Findings>,
+}
+
+impl Answers<'_> {
+    fn answer(&self, arguments: &[Value]) -> Result<Value, Findings> {
+        let CallSite { function, place } = self.site;
+        let fail = |problem| Findings { wants: BTreeSet::new(), problem: Some(problem) };
+        let mut accepted = Vec::with_capacity(arguments.len());
+        for ((name, ty), value) in function.arguments.iter().zip(arguments) {
+            accepted.push(ty.accept(value).map_err(|mismatch| {
+                fail(
+                    Diagnostic::error(
+                        Code::WrongType,
+                        format!(
+                            "`{name}` of `inventory.{}` wants {}, and this is {}",
+                            function.name, mismatch.expected, mismatch.found
+                        ),
+                    )
+                    .at(place.clone(), "asked here")
+                    .help_if(mismatch.help),
+                )
+            })?);
+        }
+        let wants: BTreeSet<Want> = (function.wants)(&accepted)
+            .into_iter()
+            .filter(|want| !self.inventory.answers.contains_key(want))
+            .collect();
+        if !wants.is_empty() {
+            return Err(Findings { wants, problem: None });
+        }
+        (function.answer)(self.inventory, &accepted).map_err(|unanswered| match unanswered {
+            Unanswered::Nothing { message, help } => fail(
+                Diagnostic::error(Code::NothingFound, message)
+                    .at(place.clone(), "looked for here")
+                    .help(help),
+            ),
+            Unanswered::Unread(unread) => match unread.gap {
+                // A further question that follows from the first answers.
+                None => Findings { wants: BTreeSet::from([unread.want]), problem: None },
+                Some(gap) => fail(
+                    Diagnostic::error(
+                        Code::CouldNotRead,
+                        format!(
+                            "could not be read: {} answered {}: {}",
+                            gap.operation,
+                            gap.code,
+                            shorten(&gap.message)
+                        ),
+                    )
+                    .at(place.clone(), "asked here")
+                    .help(format!(
+                        "allow {} to the credentials in use, or use others",
+                        gap.operation
+                    )),
+                ),
+            },
+        })
+    }
+}
+
+static ANSWERS_TYPE: Type = MAP_TYPE;
+
+impl Val for Answers<'_> {
+    fn get_type(&self) -> &Type {
+        &ANSWERS_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &ANSWERS_TYPE
+    }
+
+    fn as_indexer<'b, 'w>(&'b self) -> Option<&'b (dyn Indexer + 'w)>
+    where
+        Self: 'w,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'w>(&self) -> Box<dyn Val + 'w>
+    where
+        Self: 'w,
+    {
+        Box::new(Answers { site: self.site, inventory: self.inventory, found: self.found })
+    }
+}
+
+impl Indexer for Answers<'_> {
+    fn get<'b, 'w>(&'b self, arguments: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        let name = self.site.function.name;
+        let arguments = cel::Value::try_from(arguments)?;
+        let Some(Value::Array(arguments)) = from_cel(&arguments) else {
+            return Err(ExecutionError::function_error(name, "arguments are no list"));
+        };
+        match self.answer(&arguments) {
+            Ok(value) => {
+                let value: Box<dyn Val> = to_cel(&value)
+                    .try_into()
+                    .map_err(|_| ExecutionError::function_error(name, "no plain value"))?;
+                Ok(CowVal::Owned(value))
+            }
+            Err(Findings { wants, problem }) => {
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.wants.extend(wants);
+                // The first is the one that stopped the evaluation, unless it was absorbed.
+                found.problem = found.problem.take().or(problem);
+                Err(ExecutionError::function_error(name, "no answer yet"))
+            }
+        }
+    }
+
+    fn steal<'w>(self: Box<Self>, arguments: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        self.get(arguments).map(CowVal::into_owned)
+    }
+}
+
+/// A plain value for the evaluator. Whole numbers become signed ones: CEL does not mix the two kinds.
+fn to_cel(value: &Value) -> cel::Value {
+    match value {
+        Value::Null => cel::Value::Null,
+        Value::Bool(b) => cel::Value::Bool(*b),
+        Value::Number(n) => match n.as_i64() {
+            Some(n) => cel::Value::Int(n),
+            None => cel::Value::Float(n.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => cel::Value::String(Arc::new(text.clone())),
+        Value::Array(items) => {
+            cel::Value::List(items.iter().map(to_cel).collect::<Vec<_>>().into())
+        }
+        Value::Object(fields) => cel::Value::Map(Map {
+            map: Arc::new(
+                fields
+                    .iter()
+                    .map(|(name, value)| (Key::String(Arc::new(name.clone())), to_cel(value)))
+                    .collect(),
+            ),
+        }),
+    }
+}
+
+/// The evaluator's value as a plain one, objects sorted by key.
+fn from_cel(value: &cel::Value) -> Option<Value> {
+    Some(match value {
+        cel::Value::Null => Value::Null,
+        cel::Value::Bool(b) => Value::Bool(*b),
+        cel::Value::Int(n) => Value::from(*n),
+        cel::Value::UInt(n) => Value::from(*n),
+        cel::Value::Float(n) => Value::Number(Number::from_f64(*n)?),
+        cel::Value::String(text) => Value::String(text.as_str().to_owned()),
+        cel::Value::List(items) => {
+            Value::Array(items.iter().map(from_cel).collect::<Option<Vec<_>>>()?)
+        }
+        cel::Value::Map(map) => {
+            let mut fields = BTreeMap::new();
+            for (key, value) in map.map.iter() {
+                let Key::String(key) = key else { return None };
+                fields.insert(key.as_str().to_owned(), from_cel(value)?);
+            }
+            Value::Object(fields.into_iter().collect())
+        }
+        _ => return None,
+    })
+}
+
+/// Checks a value against the type of the field it goes into; `null` stands for what is left out.
+pub(crate) fn accept(
+    value: &Value,
+    ty: &FieldType,
+    required: bool,
+    expression: &Expression,
+    name: &str,
+) -> Result<Value, Diagnostic> {
+    if value.is_null() && !required {
+        return Ok(Value::Null);
+    }
+    ty.accept(value).map_err(|mismatch| {
+        Diagnostic::error(
+            Code::WrongType,
+            format!("`{name}` wants {}, and this gave {}", mismatch.expected, mismatch.found),
+        )
+        .at(expression.place().clone(), "evaluated with the inputs of this run")
+        .help_if(mismatch.help)
+    })
+}

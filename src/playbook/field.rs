@@ -1,0 +1,446 @@
+//! Fields and their types: one table row per field drives decoding, checking, and what is shown to
+//! authors.
+//!
+//! A type accepts a value and gives it back in one canonical spelling (instants in UTC), or says what
+//! it wanted. Knows nothing of places: callers attach them. Fails with [`Mismatch`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::ids::{AccessKeyId, AccountId, Arn, InvalidId, RoleName, SecretId, UserName};
+
+/// One field of an action or of the playbook itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its key.
+    pub name: &'static str,
+    /// What its value must be.
+    pub ty: FieldType,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it is for, in one line.
+    pub help: &'static str,
+}
+
+impl Field {
+    /// A field that must be there.
+    pub const fn required(name: &'static str, ty: FieldType, help: &'static str) -> Self {
+        Self { name, ty, required: true, help }
+    }
+
+    /// A field that may be left out.
+    pub const fn optional(name: &'static str, ty: FieldType, help: &'static str) -> Self {
+        Self { name, ty, required: false, help }
+    }
+}
+
+/// What a value may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// The name of an IAM user.
+    UserName,
+    /// An access key id.
+    AccessKeyId,
+    /// A secret's name or ARN.
+    SecretId,
+    /// Twelve digits, as text.
+    AccountId,
+    /// An ARN.
+    Arn,
+    /// The name of an IAM role.
+    RoleName,
+    /// An instant, RFC 3339.
+    Timestamp,
+    /// A length of time: `90s`, `2h 30m`.
+    Duration,
+    /// Any text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A list of values of one type.
+    List(&'static FieldType),
+    /// One of these words.
+    OneOf(Choices),
+    /// Any of these types; the first that accepts decides.
+    Either(&'static [FieldType]),
+    /// Any value at all; something else decides.
+    Any,
+    /// The name of a type, as inputs name it.
+    TypeName,
+    /// A mapping with these fields.
+    Table(&'static [Field]),
+    /// A mapping from names to mappings with these fields.
+    MapOf(&'static [Field]),
+    /// A mapping from names to values with expressions in them.
+    Expressions,
+}
+
+/// The words of [`FieldType::OneOf`]: fixed for an action, read from the playbook for an input.
+pub type Choices = Cow<'static, [Cow<'static, str>]>;
+
+/// The types an input can name, each with the list of it.
+const NAMED: &[(&str, FieldType)] = &[
+    ("user-name", FieldType::UserName),
+    ("access-key-id", FieldType::AccessKeyId),
+    ("secret-id", FieldType::SecretId),
+    ("account-id", FieldType::AccountId),
+    ("arn", FieldType::Arn),
+    ("role-name", FieldType::RoleName),
+    ("timestamp", FieldType::Timestamp),
+    ("duration", FieldType::Duration),
+    ("text", FieldType::Text),
+    ("integer", FieldType::Integer),
+    ("boolean", FieldType::Boolean),
+];
+
+/// A value that is not of the type wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was wanted, as a phrase: "an access key id: ...".
+    pub expected: String,
+    /// What was found, as a phrase: "the number 12".
+    pub found: String,
+    /// Whether the value was of the right kind and only its content is wrong.
+    pub right_kind: bool,
+    /// What to type instead, where that is known.
+    pub help: Option<String>,
+}
+
+impl FieldType {
+    /// The type of that name, as inputs name it: `user-name`, `list of user-name`.
+    pub fn find(name: &str) -> Option<Self> {
+        let find = |name: &str| NAMED.iter().find(|(n, _)| *n == name).map(|(_, ty)| ty);
+        match name.strip_prefix("list of ") {
+            Some(item) => find(item.trim()).map(FieldType::List),
+            None => find(name).cloned(),
+        }
+    }
+
+    /// The names [`FieldType::find`] knows, without the lists.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(name, _)| *name)
+    }
+
+    /// Whether every value of it is a text.
+    pub fn is_textual(&self) -> bool {
+        match self {
+            Self::Integer | Self::Boolean | Self::List(_) | Self::Any => false,
+            Self::Table(_) | Self::MapOf(_) | Self::Expressions | Self::TypeName => false,
+            Self::Either(types) => types.iter().all(Self::is_textual),
+            _ => true,
+        }
+    }
+
+    /// Whether some text can be a value of it.
+    pub fn takes_text(&self) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Either(types) => types.iter().any(Self::takes_text),
+            ty => ty.is_textual(),
+        }
+    }
+
+    /// Takes a value and gives it back in its canonical spelling.
+    pub fn accept(&self, value: &Value) -> Result<Value, Mismatch> {
+        match self {
+            Self::UserName => self.identifier(value, UserName::parse),
+            Self::AccessKeyId => self.identifier(value, AccessKeyId::parse),
+            Self::SecretId => self.identifier(value, SecretId::parse),
+            Self::AccountId => self.identifier(value, AccountId::parse),
+            Self::Arn => self.identifier(value, Arn::parse),
+            Self::RoleName => self.identifier(value, RoleName::parse),
+            Self::Timestamp => {
+                let text = self.text(value)?;
+                let instant: Timestamp = text.parse().map_err(|_| self.content(value))?;
+                Ok(Value::String(instant.to_string()))
+            }
+            Self::Duration => {
+                let text = self.text(value)?;
+                let length = parse_duration(text).ok_or_else(|| self.content(value))?;
+                Ok(Value::String(format!("{length:#}")))
+            }
+            Self::Text => self.text(value).map(|text| Value::String(text.to_owned())),
+            Self::Integer => match value {
+                Value::Number(n) if n.is_i64() => Ok(value.clone()),
+                _ => Err(self.kind(value)),
+            },
+            Self::Boolean => match value {
+                Value::Bool(_) => Ok(value.clone()),
+                _ => Err(self.kind(value)),
+            },
+            Self::List(item) => match value {
+                Value::Array(items) => items.iter().map(|v| item.accept(v)).collect(),
+                _ => Err(self.kind(value)),
+            },
+            Self::OneOf(words) => {
+                let text = self.text(value)?;
+                if words.iter().any(|word| word == text) {
+                    Ok(value.clone())
+                } else {
+                    let help = nearest(text, words.iter().map(AsRef::as_ref))
+                        .map(|word| format!("did you mean `{word}`?"));
+                    Err(Mismatch { help, ..self.content(value) })
+                }
+            }
+            Self::Either(types) => {
+                let mut closest = self.kind(value);
+                for ty in *types {
+                    match ty.accept(value) {
+                        Ok(value) => return Ok(value),
+                        // The reason that comes nearest, in the words of the whole.
+                        Err(e) => {
+                            closest.right_kind |= e.right_kind;
+                            closest.help = closest.help.or(e.help);
+                        }
+                    }
+                }
+                Err(closest)
+            }
+            Self::Any => Ok(value.clone()),
+            // Decoded by `lower`, key by key; a plain value never is one.
+            Self::TypeName | Self::Table(_) | Self::MapOf(_) | Self::Expressions => {
+                Err(self.kind(value))
+            }
+        }
+    }
+
+    /// Takes what was typed on a command line: text, whatever the type.
+    pub fn accept_typed(&self, text: &str) -> Result<Value, Mismatch> {
+        let value = match self {
+            Self::Integer => text.parse::<i64>().map(Value::from).ok(),
+            Self::Boolean => text.parse::<bool>().map(Value::from).ok(),
+            Self::List(item) => {
+                let items = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                return items.map(|part| item.accept_typed(part)).collect();
+            }
+            _ => None,
+        };
+        self.accept(&value.unwrap_or_else(|| Value::String(text.to_owned())))
+    }
+
+    /// A value of the type, to be shown as what to type.
+    pub fn example(&self) -> String {
+        match self {
+            Self::UserName => "ci-deploy".to_owned(),
+            Self::AccessKeyId => "AKIA...".to_owned(),
+            Self::SecretId => "prod/ci/key".to_owned(),
+            Self::AccountId => "012345678901".to_owned(),
+            Self::Arn => "arn:aws:iam::012345678901:role/name".to_owned(),
+            Self::RoleName => "deploy".to_owned(),
+            Self::Timestamp => "2026-03-19T00:00:00Z".to_owned(),
+            Self::Duration => "90s".to_owned(),
+            Self::Text => "TEXT".to_owned(),
+            Self::Integer => "10".to_owned(),
+            Self::Boolean => "true".to_owned(),
+            Self::List(item) => format!("{},...", item.example()),
+            Self::OneOf(words) => words.first().map(|w| w.to_string()).unwrap_or_default(),
+            Self::Either(types) => types.first().map(Self::example).unwrap_or_default(),
+            Self::Any => "VALUE".to_owned(),
+            Self::TypeName => "user-name".to_owned(),
+            Self::Table(_) | Self::MapOf(_) | Self::Expressions => "{ ... }".to_owned(),
+        }
+    }
+
+    fn text<'v>(&self, value: &'v Value) -> Result<&'v str, Mismatch> {
+        value.as_str().ok_or_else(|| {
+            let mut mismatch = self.kind(value);
+            if let Value::Number(_) | Value::Bool(_) = value {
+                mismatch.help = Some(format!("write it in quotes: \"{value}\""));
+            }
+            mismatch
+        })
+    }
+
+    fn identifier<T: Into<String>>(
+        &self,
+        value: &Value,
+        parse: fn(String) -> Result<T, InvalidId>,
+    ) -> Result<Value, Mismatch> {
+        let text = self.text(value)?;
+        parse(text.to_owned()).map(|id| Value::String(id.into())).map_err(|_| {
+            let trimmed = text.trim();
+            let help = (trimmed != text && parse(trimmed.to_owned()).is_ok())
+                .then(|| "take the spaces off".to_owned());
+            Mismatch { help, ..self.content(value) }
+        })
+    }
+
+    fn kind(&self, value: &Value) -> Mismatch {
+        Mismatch {
+            expected: self.to_string(),
+            found: describe(value),
+            right_kind: false,
+            help: None,
+        }
+    }
+
+    fn content(&self, value: &Value) -> Mismatch {
+        Mismatch { right_kind: true, ..self.kind(value) }
+    }
+}
+
+/// A length of time in words; only units that are always equally long.
+pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
+    let length: SignedDuration = text.parse().ok()?;
+    (!length.is_negative()).then_some(length)
+}
+
+/// What is wanted, as a phrase.
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UserName => f.write_str(UserName::EXPECTED),
+            Self::AccessKeyId => f.write_str(AccessKeyId::EXPECTED),
+            Self::SecretId => f.write_str(SecretId::EXPECTED),
+            Self::AccountId => f.write_str(AccountId::EXPECTED),
+            Self::Arn => f.write_str(Arn::EXPECTED),
+            Self::RoleName => f.write_str(RoleName::EXPECTED),
+            Self::Timestamp => f.write_str("an instant with its offset, like 2026-03-19T00:00:00Z"),
+            Self::Duration => f.write_str("a length of time, like 90s or 2h 30m"),
+            Self::Text => f.write_str("text"),
+            Self::Integer => f.write_str("a whole number"),
+            Self::Boolean => f.write_str("true or false"),
+            Self::List(item) => write!(f, "a list, each item {item}"),
+            Self::OneOf(words) => match words.as_ref() {
+                [one] => write!(f, "`{one}`"),
+                words => {
+                    f.write_str("one of ")?;
+                    for (i, word) in words.iter().enumerate() {
+                        let between = if i == 0 { "" } else { ", " };
+                        write!(f, "{between}`{word}`")?;
+                    }
+                    Ok(())
+                }
+            },
+            Self::Either(types) => {
+                for (i, ty) in types.iter().enumerate() {
+                    let between = if i == 0 { "" } else { ", or " };
+                    write!(f, "{between}{ty}")?;
+                }
+                Ok(())
+            }
+            Self::Any => f.write_str("a value"),
+            Self::TypeName => f.write_str("the name of a type"),
+            Self::Table(_) | Self::MapOf(_) | Self::Expressions => f.write_str("a mapping"),
+        }
+    }
+}
+
+/// A value, as a phrase: "the number 12", "a list".
+pub(crate) fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(b) => format!("the truth value {b}"),
+        Value::Number(n) => format!("the number {n}"),
+        Value::String(text) => format!("the text `{}`", shorten(text)),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a mapping".to_owned(),
+    }
+}
+
+/// Text for a message: one line of at most 60 characters, nothing a terminal would obey.
+pub(crate) fn shorten(text: &str) -> String {
+    const AT_MOST: usize = 60;
+    let mut short: String = text
+        .chars()
+        .take(AT_MOST)
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if text.chars().nth(AT_MOST).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+/// The candidate that `text` most likely was meant to be, if one is near enough to say so.
+pub(crate) fn nearest<'a>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // Nothing this long is a slip of the finger, and comparing takes the product of the lengths.
+    const LONGEST: usize = 80;
+    if text.is_empty() || text.len() > LONGEST {
+        return None;
+    }
+    let folded = |text: &str| text.to_lowercase().replace(['_', ' '], "-");
+    let wanted = folded(text);
+    candidates
+        .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
+        .map(|candidate| {
+            let near = folded(candidate);
+            let distance = strsim::osa_distance(&wanted, &near);
+            (distance, wanted.len().max(near.len()), candidate)
+        })
+        .filter(|(distance, longest, _)| *distance <= (longest / 3).max(1) && distance < longest)
+        .min_by_key(|(distance, _, _)| *distance)
+        .map(|(_, _, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_come_back_in_one_spelling() {
+        let accept = |ty: FieldType, value: Value| ty.accept(&value).unwrap();
+        let instant = accept(FieldType::Timestamp, json!("2026-03-19T01:00:00+01:00"));
+        assert_eq!(instant, "2026-03-19T00:00:00Z");
+        assert_eq!(accept(FieldType::Duration, json!("90s")), "1m 30s");
+        assert_eq!(accept(FieldType::List(&FieldType::UserName), json!(["a"])), json!(["a"]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_from_what_is_of_the_wrong_kind() {
+        let kind = FieldType::AccountId.accept(&json!(123_456_789_012_i64)).unwrap_err();
+        assert!(!kind.right_kind);
+        assert_eq!(kind.help.unwrap(), "write it in quotes: \"123456789012\"");
+        let content = FieldType::AccountId.accept(&json!("12345")).unwrap_err();
+        assert!(content.right_kind);
+        for wrong in ["2026-03-19", "2026-03-19T00:00:00", "yesterday", ""] {
+            assert!(FieldType::Timestamp.accept(&json!(wrong)).is_err(), "{wrong}");
+        }
+        for wrong in ["-5s", "soon", "1mo", ""] {
+            assert!(FieldType::Duration.accept(&json!(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn either_says_all_it_would_take() {
+        const WORD: FieldType = FieldType::OneOf(Cow::Borrowed(&[Cow::Borrowed("all")]));
+        let ty = FieldType::Either(&[WORD, FieldType::List(&FieldType::Integer)]);
+        assert_eq!(ty.accept(&json!("all")).unwrap(), "all");
+        assert_eq!(ty.accept(&json!([1])).unwrap(), json!([1]));
+        let error = ty.accept(&json!("al")).unwrap_err();
+        assert_eq!(error.expected, "`all`, or a list, each item a whole number");
+        assert_eq!(error.help.unwrap(), "did you mean `all`?");
+    }
+
+    #[test]
+    fn the_command_line_gives_text_for_every_type() {
+        assert_eq!(FieldType::Integer.accept_typed("10").unwrap(), 10);
+        assert_eq!(FieldType::Boolean.accept_typed("true").unwrap(), true);
+        let list = FieldType::List(&FieldType::UserName);
+        assert_eq!(list.accept_typed("a, b,").unwrap(), json!(["a", "b"]));
+        assert!(FieldType::Integer.accept_typed("ten").is_err());
+        assert_eq!(FieldType::AccountId.accept_typed("012345678901").unwrap(), "012345678901");
+    }
+
+    #[test]
+    fn only_near_misses_are_suggested() {
+        let keys = ["id", "phase", "uses", "with", "needs"];
+        assert_eq!(nearest("phsae", keys), Some("phase"));
+        assert_eq!(nearest("need", keys), Some("needs"));
+        assert_eq!(nearest("Uses", keys), Some("uses"));
+        assert_eq!(nearest("xyz", keys), None);
+        assert_eq!(nearest("", keys), None);
+        assert_eq!(nearest(&"a".repeat(100_000), keys), None);
+    }
+}

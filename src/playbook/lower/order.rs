@@ -1,0 +1,245 @@
+//! How the steps stand to each other: ids, needs, phases, and the first of the gate's three places.
+
+use std::collections::BTreeMap;
+
+use super::{Draft, Lowering};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ids::StepId;
+use crate::playbook::field::shorten;
+use crate::playbook::vocabulary::{EffectKind, Mode, Phase};
+
+/// Judges the steps.
+pub(super) fn check(lowering: &mut Lowering<'_>, mode: Mode, steps: &[Draft<'_, '_>]) {
+    let index = ids(lowering, steps);
+    needs(lowering, steps, &index);
+    for step in steps {
+        phase(lowering, mode, step);
+    }
+    if mode == Mode::Breach {
+        cuts_before_issuing(lowering, steps);
+    }
+}
+
+fn ids(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) -> BTreeMap<StepId, usize> {
+    let mut index = BTreeMap::new();
+    for (i, step) in steps.iter().enumerate() {
+        let Some(id) = &step.id else { continue };
+        match index.get(id) {
+            None => {
+                index.insert(id.clone(), i);
+            }
+            Some(first) => {
+                let first: &Draft<'_, '_> = &steps[*first];
+                let problem =
+                    Diagnostic::error(Code::DuplicateId, format!("two steps are called `{id}`"))
+                        .at(lowering.place(&step.id_range), "again here")
+                        .and(lowering.place(&first.id_range), "first here")
+                        .help("give one of them another id");
+                lowering.push(problem);
+            }
+        }
+    }
+    index
+}
+
+fn needs(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>], index: &BTreeMap<StepId, usize>) {
+    let mut edges: Vec<Vec<usize>> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let mut of_step = Vec::new();
+        for (need, range) in &step.needs {
+            let Some(&needed) = index.get(need) else {
+                let near = lowering.suggest(need.as_str(), index.keys().map(StepId::as_str));
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "name the id of another step".to_owned(),
+                };
+                let problem = Diagnostic::error(
+                    Code::UnknownReference,
+                    format!("there is no step `{}`", shorten(need.as_str())),
+                )
+                .at(lowering.place(range), "not known")
+                .help(help);
+                lowering.push(problem);
+                continue;
+            };
+            of_step.push(needed);
+            if let (Some((own, _)), Some((other, other_range))) = (step.phase, steps[needed].phase)
+                && other > own
+            {
+                let problem = Diagnostic::error(
+                    Code::NeedsLaterPhase,
+                    format!("a step of `{own}` waits for `{need}`, which runs in `{other}`, later"),
+                )
+                .at(lowering.place(range), "would wait for ever")
+                .and(lowering.place(other_range), "runs later")
+                .help("take the need out, or move one of the two to another phase");
+                lowering.push(problem);
+            }
+        }
+        edges.push(of_step);
+    }
+    for cycle in sort(&edges).cycles {
+        circle(lowering, steps, &cycle);
+    }
+}
+
+fn circle(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>], cycle: &[usize]) {
+    let names: Vec<String> = cycle
+        .iter()
+        .take(10)
+        .filter_map(|i| steps[*i].id.as_ref().map(|id| format!("`{id}`")))
+        .collect();
+    let message = if cycle.len() == 1 {
+        format!("{} waits for itself", names.join(""))
+    } else {
+        format!("steps wait for each other: {}", names.join(" -> "))
+    };
+    // The place to mend is a need: the one that leads on from the first step of the circle.
+    let next = &steps[cycle[if cycle.len() > 1 { 1 } else { 0 }]].id;
+    let first = &steps[cycle[0]];
+    let range = first
+        .needs
+        .iter()
+        .find(|(need, _)| Some(need) == next.as_ref())
+        .map_or(&first.id_range, |(_, range)| range);
+    let mut problem = Diagnostic::error(Code::Cycle, message)
+        .at(lowering.place(range), "waits for this")
+        .help("take one of these needs out");
+    for i in cycle.iter().skip(1).take(8) {
+        problem = problem.and(lowering.place(&steps[*i].id_range), "which waits for the next");
+    }
+    lowering.push(problem);
+}
+
+fn phase(lowering: &mut Lowering<'_>, mode: Mode, step: &Draft<'_, '_>) {
+    let (Some((phase, range)), Some((action, uses))) = (step.phase, step.action) else { return };
+    let early = action.effects.iter().find(|effect| match effect {
+        EffectKind::Cuts => false,
+        EffectKind::Issues | EffectKind::Delivers | EffectKind::Lifts => {
+            !matches!(phase, Phase::Rotate | Phase::Recover)
+        }
+        EffectKind::Destroys => !phase.is_behind_the_gate(),
+    });
+    let allowed =
+        || action.phases.iter().map(|phase| format!("`{phase}`")).collect::<Vec<_>>().join(" or ");
+    if mode == Mode::Breach
+        && let Some(effect) = early
+    {
+        let does = match effect {
+            EffectKind::Issues => "makes a new credential",
+            EffectKind::Delivers => "hands a credential out",
+            EffectKind::Lifts => "takes a cut back",
+            EffectKind::Cuts | EffectKind::Destroys => "deletes for good",
+        };
+        let why = if phase.is_behind_the_gate() {
+            format!("`{}` {does}, and `{phase}` is for deleting", action.kind)
+        } else {
+            format!("`{}` {does}, and `{phase}` is before the gate", action.kind)
+        };
+        let problem = Diagnostic::error(Code::GateOrder, why)
+            .at(lowering.place(range), "before every cut is proven")
+            .and(lowering.place(uses), does)
+            .help(format!("put it in {}", allowed()));
+        lowering.push(problem);
+        return;
+    }
+    if !action.phases.contains(&phase) {
+        let problem = Diagnostic::error(
+            Code::WrongPhase,
+            format!("`{}` does not belong in `{phase}`", action.kind),
+        )
+        .at(lowering.place(range), "not here")
+        .and(lowering.place(uses), "")
+        .help(format!("put it in {}", allowed()));
+        lowering.push(problem);
+    }
+}
+
+fn cuts_before_issuing(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
+    let cuts = steps.iter().any(|step| match (step.phase, step.action) {
+        (Some((phase, _)), Some((action, _))) => {
+            !phase.is_behind_the_gate() && action.effects.contains(&EffectKind::Cuts)
+        }
+        // A step that could not be read may be the one that cuts.
+        _ => true,
+    });
+    let issues = steps.iter().find_map(|step| {
+        step.action.filter(|(action, _)| action.effects.contains(&EffectKind::Issues))
+    });
+    if let (false, Some((action, range))) = (cuts, issues) {
+        let problem = Diagnostic::error(
+            Code::IssuesWithoutCut,
+            format!("`{}` makes a new credential, and nothing is cut before", action.kind),
+        )
+        .at(lowering.place(range), "the intruder could read it")
+        .help("add a step of phase `contain` that cuts; or, if nothing is compromised, `mode: planned`");
+        lowering.push(problem);
+    }
+}
+
+/// An order in which everything comes after what it needs, and the circles that prevent one.
+pub(super) struct Sorted {
+    pub(super) order: Vec<usize>,
+    pub(super) cycles: Vec<Vec<usize>>,
+}
+
+/// Sorts so that each comes after those its edges lead to; keeps the given order where it can.
+pub(super) fn sort(edges: &[Vec<usize>]) -> Sorted {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; edges.len()];
+    let mut sorted = Sorted { order: Vec::with_capacity(edges.len()), cycles: Vec::new() };
+    for root in 0..edges.len() {
+        if marks[root] != Mark::New {
+            continue;
+        }
+        // The way down from the root: a node, and which of its edges comes next.
+        let mut path = vec![(root, 0)];
+        marks[root] = Mark::Open;
+        while let Some((node, next)) = path.last_mut() {
+            let node = *node;
+            let Some(&to) = edges[node].get(*next) else {
+                marks[node] = Mark::Done;
+                sorted.order.push(node);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            match marks[to] {
+                Mark::New => {
+                    marks[to] = Mark::Open;
+                    path.push((to, 0));
+                }
+                Mark::Open => {
+                    let start = path.iter().position(|(node, _)| *node == to).unwrap_or(0);
+                    sorted.cycles.push(path[start..].iter().map(|(node, _)| *node).collect());
+                }
+                Mark::Done => {}
+            }
+        }
+    }
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_comes_after_what_it_needs() {
+        let sorted = sort(&[vec![2], vec![0], vec![], vec![1, 2]]);
+        assert_eq!(sorted.order, [2, 0, 1, 3]);
+        assert!(sorted.cycles.is_empty());
+    }
+
+    #[test]
+    fn every_circle_is_found_and_the_order_is_still_whole() {
+        let sorted = sort(&[vec![1], vec![0], vec![2], vec![0]]);
+        assert_eq!(sorted.cycles, [vec![0, 1], vec![2]]);
+        assert_eq!(sorted.order.len(), 4);
+    }
+}

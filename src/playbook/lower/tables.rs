@@ -1,0 +1,85 @@
+//! The fields of a playbook, one row each: what the decoder, the checker and the help go by.
+
+use std::borrow::Cow;
+
+use crate::playbook::field::{Field, FieldType};
+
+/// A playbook.
+pub const PLAYBOOK: &[Field] = &[
+    Field::required("portcullis", FieldType::Integer, "version of the language"),
+    Field::required("name", FieldType::Text, "lower-case words joined by hyphens"),
+    Field::required("title", FieldType::Text, "what it is for, in one line"),
+    Field::optional("mode", MODE, "breach unless it says planned"),
+    Field::optional("counters", FieldType::List(&FieldType::Text), "ATT&CK techniques it answers"),
+    Field::optional("inputs", FieldType::MapOf(INPUT), "what the operator must say"),
+    Field::optional("targets", FieldType::Expressions, "names for what expressions give"),
+    Field::optional("gate", FieldType::Table(GATE), "what must be proven before anything new"),
+    Field::optional("limits", FieldType::Table(LIMITS), "what a plan may not exceed"),
+    Field::required("steps", FieldType::List(&FieldType::Table(STEP)), "what is done"),
+];
+
+/// An input.
+pub const INPUT: &[Field] = &[
+    Field::required("type", FieldType::TypeName, "what it must be"),
+    Field::optional("required", FieldType::Boolean, "whether it must be given"),
+    Field::optional("default", FieldType::Any, "its value when it is not given"),
+    Field::optional("help", FieldType::Text, "what it is, for whoever is asked for it"),
+];
+
+/// What the gate asks for.
+pub const GATE: &[Field] = &[
+    Field::optional("proof", PROOF, "how strong the proof of every cut must be"),
+    Field::optional("margin", FieldType::Duration, "how long a cut must stay to count as settled"),
+];
+
+/// What a plan may not exceed.
+pub const LIMITS: &[Field] =
+    &[Field::optional("changes", FieldType::Integer, "how many changes a plan may have")];
+
+/// A step.
+pub const STEP: &[Field] = &[
+    Field::required("id", FieldType::Text, "lower-case words joined by hyphens"),
+    Field::required("phase", PHASE, "when it runs"),
+    Field::required("uses", FieldType::Text, "the action it takes"),
+    Field::optional("with", FieldType::Expressions, "what the action takes"),
+    Field::optional("needs", FieldType::List(&FieldType::Text), "steps that must be done before"),
+    Field::optional("title", FieldType::Text, "what it is for"),
+];
+
+const MODE: FieldType =
+    FieldType::OneOf(Cow::Borrowed(&[Cow::Borrowed("breach"), Cow::Borrowed("planned")]));
+
+/// `read-back` is missing on purpose: it opens no gate. `silent` needs a log, which is not read yet.
+const PROOF: FieldType =
+    FieldType::OneOf(Cow::Borrowed(&[Cow::Borrowed("enforced"), Cow::Borrowed("settled")]));
+
+const PHASE: FieldType = FieldType::OneOf(Cow::Borrowed(&[
+    Cow::Borrowed("contain"),
+    Cow::Borrowed("eradicate"),
+    Cow::Borrowed("rotate"),
+    Cow::Borrowed("recover"),
+    Cow::Borrowed("destroy"),
+]));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playbook::vocabulary::{Mode, Phase, Proof};
+
+    #[test]
+    fn the_words_in_the_tables_are_the_words_of_the_language() {
+        let words = |ty: &FieldType| match ty {
+            FieldType::OneOf(words) => words.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            _ => panic!("not a choice"),
+        };
+        let all: Vec<_> = Phase::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(words(&PHASE), all);
+        let all: Vec<_> = Mode::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(words(&MODE), all);
+        assert_eq!(
+            words(&PROOF),
+            [Proof::Enforced.to_string(), Proof::Settled.to_string()],
+            "nothing lowers the gate to read-back"
+        );
+    }
+}

@@ -1,0 +1,297 @@
+//! Values under `with`, and literals anywhere: checked against the type of their field.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde_json::{Number, Value};
+
+use super::{Fields, Lowering, MAX_EXPRESSIONS};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::playbook::expression::check::{Misfit, Shape, check, explain_misfit};
+use crate::playbook::expression::{Expression, Parsed};
+use crate::playbook::field::{Field, FieldType, shorten};
+use crate::playbook::node::{Kind, Node};
+use crate::playbook::template::{self, Content, Part, Piece, Template};
+use crate::playbook::vocabulary::ActionShape;
+
+impl Lowering<'_> {
+    /// A value without expressions.
+    pub(super) fn literal(&mut self, node: &Node, name: &str, ty: &FieldType) -> Option<Value> {
+        let value = self.plain(node)?;
+        if let Kind::Text(text) = &node.kind
+            && template::has_expression(text)
+        {
+            let problem = Diagnostic::error(
+                Code::BadExpression,
+                format!("`{name}` is read before there is anything to evaluate with"),
+            )
+            .at(self.place(&node.range), "no expressions here")
+            .help("expressions stand under `targets` and `with`");
+            self.push(problem);
+            return None;
+        }
+        match ty.accept(&value) {
+            Ok(value) => Some(value),
+            Err(mismatch) => {
+                self.mismatch(name, node, mismatch);
+                None
+            }
+        }
+    }
+
+    /// The node as a plain value.
+    fn plain(&mut self, node: &Node) -> Option<Value> {
+        Some(match &node.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(b) => Value::Bool(*b),
+            Kind::Int(n) => match i64::try_from(*n) {
+                Ok(n) => Value::from(n),
+                Err(_) => {
+                    self.wrong_type(node, "a number has at most 18 digits", "");
+                    return None;
+                }
+            },
+            Kind::Float(n) => Value::Number(Number::from_f64(*n)?),
+            Kind::Text(text) => Value::String(text.clone()),
+            Kind::List(items) => {
+                Value::Array(items.iter().map(|item| self.plain(item)).collect::<Option<_>>()?)
+            }
+            Kind::Map(_) => Value::Object(serde_json::Map::new()),
+        })
+    }
+
+    /// The type an input names.
+    pub(super) fn input_type(&mut self, node: &Node) -> Option<FieldType> {
+        match &node.kind {
+            Kind::Text(name) => {
+                let ty = FieldType::find(name);
+                if ty.is_none() {
+                    let plain = name.strip_prefix("list of ").unwrap_or(name);
+                    let help = match self.suggest(plain, FieldType::names()) {
+                        Some(near) if plain == name => format!("did you mean `{near}`?"),
+                        Some(near) => format!("did you mean `list of {near}`?"),
+                        None => format!(
+                            "the types are {}; `list of TYPE`; and {{ one-of: [WORD, ...] }}",
+                            FieldType::names().collect::<Vec<_>>().join(", ")
+                        ),
+                    };
+                    let problem = Diagnostic::error(
+                        Code::BadValue,
+                        format!("there is no type `{}`", shorten(name)),
+                    )
+                    .at(self.place(&node.range), "not known")
+                    .help(help);
+                    self.push(problem);
+                }
+                ty
+            }
+            Kind::Map(_) => {
+                let fields = self.fields(node, ONE_OF, "a choice", &node.range);
+                let mut words = Vec::new();
+                for node in self.list(&fields, "one-of", "`{ one-of: [eu, us] }`") {
+                    if let Some(Value::String(word)) =
+                        self.literal(node, "one-of", &FieldType::Text)
+                    {
+                        words.push(Cow::Owned(word));
+                    }
+                }
+                (!words.is_empty()).then_some(FieldType::OneOf(Cow::Owned(words)))
+            }
+            _ => {
+                self.wrong_type(node, "a type is a name", "`type: user-name`");
+                None
+            }
+        }
+    }
+
+    /// What stands under `with`, by the fields of the action.
+    pub(super) fn with(
+        &mut self,
+        fields: &Fields<'_>,
+        action: Option<&ActionShape>,
+        what: &str,
+        whole: &Range<usize>,
+    ) -> Vec<(String, Template)> {
+        let mut values = Vec::new();
+        let entries = self.map(fields, "with", "`with: { user: ci-deploy }`");
+        let Some(action) = action else {
+            // Not known what it takes; its expressions can be judged all the same.
+            for (key, node) in entries {
+                self.template(node, &key.text, &FieldType::Any, false);
+            }
+            return values;
+        };
+        for (key, node) in entries {
+            match action.fields.iter().find(|field| field.name == key.text) {
+                Some(field) => {
+                    if let Some(template) =
+                        self.template(node, field.name, &field.ty, field.required)
+                    {
+                        values.push((field.name.to_owned(), template));
+                    }
+                }
+                None => self.unknown_key(key, &format!("`{}`", action.kind), action.fields),
+            }
+        }
+        let whole = fields.get("with").map_or(whole, |(key, _)| &key.range);
+        for field in action.fields.iter().filter(|field| field.required) {
+            if !entries.iter().any(|(key, _)| key.text == field.name) {
+                self.missing_key(field, &format!("{what} (`{}`)", action.kind), whole);
+            }
+        }
+        values
+    }
+
+    fn template(
+        &mut self,
+        node: &Node,
+        name: &str,
+        ty: &FieldType,
+        required: bool,
+    ) -> Option<Template> {
+        let content = match &node.kind {
+            Kind::Text(text) if template::has_expression(text) => {
+                self.expressions(node, text, name, ty, required)?
+            }
+            Kind::List(items) if has_expression(items) => {
+                let item_type = item_type(ty)?;
+                let items: Vec<Option<Template>> =
+                    items.iter().map(|item| self.template(item, name, item_type, true)).collect();
+                Content::List(items.into_iter().collect::<Option<_>>()?)
+            }
+            Kind::Null if !required => Content::Literal(Value::Null),
+            _ => Content::Literal(self.literal(node, name, ty)?),
+        };
+        Some(Template {
+            place: self.place(&node.range),
+            field: name.to_owned(),
+            ty: ty.clone(),
+            required,
+            content,
+        })
+    }
+
+    fn expressions(
+        &mut self,
+        node: &Node,
+        text: &str,
+        name: &str,
+        ty: &FieldType,
+        required: bool,
+    ) -> Option<Content> {
+        let place = self.place(&node.range);
+        let mut parts: Vec<Option<Part>> = Vec::new();
+        for piece in template::pieces(text, &place) {
+            parts.push(match piece {
+                Piece::Text(text) => Some(Part::Text(text)),
+                Piece::Expression(parsed) => self.expression(parsed).map(Part::Expression),
+            });
+        }
+        let mut parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
+        if let [Part::Expression(_)] = parts.as_slice()
+            && let Some(Part::Expression(expression)) = parts.pop()
+        {
+            if let Err(misfit) = expression.shape().fits(ty, required) {
+                self.misfit(&misfit, &expression, name, ty);
+                return None;
+            }
+            return Some(Content::Expression(expression));
+        }
+        let mut good = true;
+        if !ty.takes_text() {
+            let problem = Diagnostic::error(
+                Code::WrongType,
+                format!("`{name}` wants {ty}, and an expression with text around it is text"),
+            )
+            .at(place, "of another type")
+            .help("let the expression stand alone");
+            self.push(problem);
+            good = false;
+        }
+        for part in &parts {
+            if let Part::Expression(expression) = part {
+                match expression.shape() {
+                    Shape::Integer | Shape::Boolean => {}
+                    shape if shape.is_textual() => {}
+                    shape => {
+                        let misfit = match shape {
+                            Shape::Nullable(_) | Shape::Null => Misfit::MayBeAbsent,
+                            Shape::Object(attributes) => Misfit::Object(attributes),
+                            _ => Misfit::OtherType,
+                        };
+                        self.misfit(&misfit, expression, name, &FieldType::Text);
+                        good = false;
+                    }
+                }
+            }
+        }
+        good.then_some(Content::Text(parts))
+    }
+
+    fn misfit(&mut self, misfit: &Misfit, expression: &Expression, name: &str, ty: &FieldType) {
+        let (message, help) = explain_misfit(misfit, expression.shape(), name, ty);
+        let label = match misfit {
+            Misfit::MayBeAbsent => "may be nothing",
+            _ => "of another type",
+        };
+        let problem = Diagnostic::error(Code::WrongType, message)
+            .at(expression.place().clone(), label)
+            .help_if(help);
+        self.push(problem);
+    }
+
+    fn expression(&mut self, parsed: Result<Parsed, Diagnostic>) -> Option<Expression> {
+        let parsed = self.counted(parsed)?;
+        match check(parsed, &self.names) {
+            Ok(expression) => Some(expression),
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| self.push(problem));
+                None
+            }
+        }
+    }
+
+    /// What was parsed, unless it is wrong or one too many.
+    pub(super) fn counted(&mut self, parsed: Result<Parsed, Diagnostic>) -> Option<Parsed> {
+        self.expressions += 1;
+        match parsed {
+            Ok(parsed) if self.expressions <= MAX_EXPRESSIONS => Some(parsed),
+            Ok(parsed) => {
+                if self.expressions == MAX_EXPRESSIONS + 1 {
+                    let problem = Diagnostic::error(
+                        Code::TooLarge,
+                        format!("more than {MAX_EXPRESSIONS} expressions"),
+                    )
+                    .at(parsed.place().clone(), "one too many")
+                    .help("give what stands in many places a name under `targets`");
+                    self.push(problem);
+                }
+                None
+            }
+            Err(problem) => {
+                self.push(problem);
+                None
+            }
+        }
+    }
+}
+
+const ONE_OF: &[Field] =
+    &[Field::required("one-of", FieldType::List(&FieldType::Text), "the words to choose from")];
+
+fn has_expression(items: &[Node]) -> bool {
+    items.iter().any(|item| match &item.kind {
+        Kind::Text(text) => template::has_expression(text),
+        _ => false,
+    })
+}
+
+/// What the items of a list must be, where a list is wanted at all.
+fn item_type(ty: &FieldType) -> Option<&FieldType> {
+    match ty {
+        FieldType::List(item) => Some(item),
+        FieldType::Either(types) => types.iter().find_map(item_type),
+        FieldType::Any => Some(&FieldType::Any),
+        _ => None,
+    }
+}

@@ -1,0 +1,167 @@
+//! The second reading: the same text through another YAML reader, and through YAML 1.1's rules.
+//!
+//! What a person reads must be what the machine reads. A playbook that two readers, or two versions
+//! of the language, take for different things is refused with the first place where they part. Many
+//! tools still read YAML 1.1, in which `no` is false and `0755` is 493: such words are refused
+//! unless they are quoted. Instants are the exception: unquoted they mean the same to everyone.
+
+use std::ops::Range;
+
+use serde_yaml::Value;
+
+use super::field::shorten;
+use super::node::{Kind, Node};
+use crate::diagnostic::{Code, Diagnostic, Place, Source};
+
+/// Refuses a text whose tree another reader would not have built.
+pub(crate) fn agree(source: &Source, tree: &Node) -> Result<(), Diagnostic> {
+    let other: Value = serde_yaml::from_str(source.text()).map_err(|error| {
+        let at = error.location().map_or(0, |location| location.index());
+        ambiguous(source, at..at, "a second YAML reader does not read this file", "it stops here")
+            .help("write it more plainly: quote text, indent with spaces")
+    })?;
+    compare(source, tree, &other)
+}
+
+fn compare(source: &Source, node: &Node, other: &Value) -> Result<(), Diagnostic> {
+    let same = match (&node.kind, other) {
+        (Kind::Null, Value::Null) => true,
+        (Kind::Bool(ours), Value::Bool(theirs)) => ours == theirs,
+        (Kind::Int(ours), Value::Number(theirs)) => {
+            theirs.as_i64().map(i128::from).or(theirs.as_u64().map(i128::from)) == Some(*ours)
+                && is_plain_decimal(source, &node.range)
+        }
+        (Kind::Float(ours), Value::Number(theirs)) => {
+            theirs.is_f64() && theirs.as_f64().map(f64::to_bits) == Some(ours.to_bits())
+        }
+        (Kind::Text(ours), Value::String(theirs)) => {
+            ours == theirs && yaml11(source, &node.range, ours).is_none()
+        }
+        (Kind::List(ours), Value::Sequence(theirs)) if ours.len() == theirs.len() => {
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                compare(source, ours, theirs)?;
+            }
+            true
+        }
+        (Kind::Map(ours), Value::Mapping(theirs)) if ours.len() == theirs.len() => {
+            for ((key, value), (their_key, their_value)) in ours.iter().zip(theirs) {
+                if their_key.as_str() != Some(&key.text) {
+                    return Err(differ(source, key.range.clone(), their_key));
+                }
+                if let Some(meaning) = yaml11(source, &key.range, &key.text) {
+                    return Err(in_yaml11(source, key.range.clone(), &key.text, meaning));
+                }
+                compare(source, value, their_value)?;
+            }
+            true
+        }
+        _ => false,
+    };
+    if same {
+        return Ok(());
+    }
+    let raw = source.text().get(node.range.clone()).unwrap_or_default();
+    if let Kind::Text(text) = &node.kind
+        && let Some(meaning) = yaml11(source, &node.range, text)
+    {
+        return Err(in_yaml11(source, node.range.clone(), text, meaning));
+    }
+    if let Kind::Int(_) = &node.kind
+        && !is_plain_decimal(source, &node.range)
+    {
+        return Err(in_yaml11(
+            source,
+            node.range.clone(),
+            raw,
+            "a number in a notation of its own",
+        ));
+    }
+    Err(differ(source, node.range.clone(), other))
+}
+
+/// What YAML 1.1 takes an unquoted text for, where that is not text.
+fn yaml11(source: &Source, range: &Range<usize>, text: &str) -> Option<&'static str> {
+    // Quoted text is longer in the source than it is; only text that stands there as it is can be
+    // plain. (A block scalar can, too: then it is refused for nothing, and quoting mends it.)
+    if source.text().get(range.clone()) != Some(text) {
+        return None;
+    }
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let lower = text.to_ascii_lowercase();
+    if ["y", "yes", "on", "true"].contains(&lower.as_str()) {
+        Some("true")
+    } else if ["n", "no", "off", "false"].contains(&lower.as_str()) {
+        Some("false")
+    } else if lower == "null" || text == "~" {
+        Some("nothing")
+    } else if text == "=" || text == "<<" {
+        Some("an instruction")
+    } else if unsigned.starts_with(|c: char| c.is_ascii_digit()) && digits(unsigned) {
+        Some("a number")
+    } else if ["0b", "0o", "0x"].iter().any(|prefix| {
+        lower.trim_start_matches(['-', '+']).strip_prefix(prefix).is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit() || b == b'_')
+        })
+    }) {
+        Some("a number")
+    } else if unsigned.contains(':')
+        && unsigned.split(':').enumerate().all(|(i, part)| {
+            let part = if i == 0 { part } else { part.split('.').next().unwrap_or_default() };
+            digits(part) && (i == 0 || part.len() <= 2)
+        })
+    {
+        Some("a number in base 60")
+    } else if unsigned.contains('_')
+        && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.bytes().all(|b| b.is_ascii_digit() || b"_.eE+-".contains(&b))
+    {
+        Some("a number")
+    } else {
+        None
+    }
+}
+
+/// Whether a number is written as everybody writes it.
+fn is_plain_decimal(source: &Source, range: &Range<usize>) -> bool {
+    let raw = source.text().get(range.clone()).unwrap_or_default();
+    let digits = raw.strip_prefix('-').unwrap_or(raw);
+    digits == "0"
+        || (!digits.starts_with('0')
+            && !digits.is_empty()
+            && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn in_yaml11(source: &Source, range: Range<usize>, text: &str, meaning: &str) -> Diagnostic {
+    let text = shorten(text);
+    ambiguous(
+        source,
+        range,
+        &format!("`{text}` is {meaning} to some YAML readers and not to others"),
+        "could mean two things",
+    )
+    .help(format!("if it is text, write \"{text}\"; if not, write it plainly (true, false, 493)"))
+}
+
+fn differ(source: &Source, range: Range<usize>, other: &Value) -> Diagnostic {
+    let theirs = match other {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(b) => format!("the truth value {b}"),
+        Value::Number(n) => format!("the number {n}"),
+        Value::String(text) => format!("the text `{}`", shorten(text)),
+        Value::Sequence(_) => "another list".to_owned(),
+        Value::Mapping(_) => "another mapping".to_owned(),
+        Value::Tagged(_) => "a tagged value".to_owned(),
+    };
+    ambiguous(
+        source,
+        range,
+        &format!("a second YAML reader takes this for {theirs}"),
+        "two readers differ here",
+    )
+    .help("if it is text, write it in quotes")
+}
+
+fn ambiguous(source: &Source, range: Range<usize>, message: &str, label: &str) -> Diagnostic {
+    Diagnostic::error(Code::AmbiguousYaml, message).at(Place::new(source, range), label)
+}
