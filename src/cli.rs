@@ -1,3 +1,57 @@
-//! The command line: the only place that prints or exits.
+//! The command line: arguments in, exit code out. The only place that prints or exits.
+//!
+//! What a command produces goes to standard output; progress, questions and errors go to standard error.
+//! Every error is turned into words once, here: what, why, and what to type next.
 
+mod args;
+mod check;
 pub mod diagnostics;
+mod exit;
+mod explain;
+mod live;
+mod log;
+mod plan;
+mod rehearse;
+mod run;
+mod serve;
+mod sources;
+mod status;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Args;
+pub use exit::{Exit, Failure};
+
+use args::Command;
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are not errors, and clap knows where each belongs.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let ended = log::start().and_then(|()| match args.command {
+        Command::Check(args) => check::check(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Resume(args) => run::resume(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Rehearse(args) => rehearse::rehearse(&args),
+        Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
+        Command::Explain(args) => explain::explain(&args),
+    });
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}

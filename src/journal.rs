@@ -71,12 +71,7 @@ struct Disk {
 impl Journal {
     /// Goes on after what was decoded (nothing, for a new case).
     pub fn open(decoded: &Decoded, medium: Box<dyn Medium>, clock: Clock) -> Result<Self, Illegal> {
-        let mut state = State::default();
-        for line in &decoded.lines {
-            for entry in &line.entries {
-                state.take(line.at, entry)?;
-            }
-        }
+        let state = State::of(decoded)?;
         let disk = Disk {
             medium,
             head: decoded.head().to_owned(),

@@ -5,6 +5,7 @@
 //! `ARCHITECTURE.md` has the map.
 
 pub mod action;
+pub mod case;
 pub mod cli;
 pub mod clock;
 pub mod cloud;
@@ -14,6 +15,7 @@ pub mod inventory;
 pub mod journal;
 pub mod ledger;
 pub mod plan;
+pub mod planning;
 pub mod playbook;
 pub mod run;
 pub mod secret;

@@ -4,6 +4,8 @@
 //! that can be answered. What stops a survey is having no credentials or no connection. Decides
 //! nothing, and holds a handle that cannot write.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -20,11 +22,45 @@ use crate::inventory::{
 #[error("the account could not be read")]
 pub struct SurveyError(#[source] pub CallError);
 
-/// Begins an inventory: who is asking.
-pub async fn begin(cloud: &ReadCloud, clock: Clock) -> Result<Inventory, SurveyError> {
+/// Begins an inventory: who is asking, and with which key where that is known.
+pub async fn begin(
+    cloud: &ReadCloud,
+    clock: Clock,
+    access_key_id: Option<AccessKeyId>,
+) -> Result<Inventory, SurveyError> {
     let taken_at = clock.now();
-    let caller = cloud.sts().caller().await.map_err(SurveyError)?;
+    let mut caller = cloud.sts().caller().await.map_err(SurveyError)?;
+    caller.access_key_id = access_key_id;
     Ok(Inventory::new(caller, taken_at))
+}
+
+/// What somebody who thinks on an inventory comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thought<T> {
+    /// A result.
+    Ready(T),
+    /// Not before this has been read.
+    Needs(BTreeSet<Want>),
+}
+
+/// Rounds of reading and thinking, at most: each adds what the last one asked for.
+const ROUNDS: usize = 64;
+
+/// Reads and lets `think`, until there is a result. What is asked for twice has an answer by then, so this
+/// ends.
+pub async fn until<T, E>(
+    cloud: &ReadCloud,
+    inventory: &mut Inventory,
+    mut think: impl FnMut(&Inventory) -> Result<Thought<T>, E>,
+) -> Result<Result<T, E>, SurveyError> {
+    for _ in 0..ROUNDS {
+        match think(inventory) {
+            Ok(Thought::Ready(result)) => return Ok(Ok(result)),
+            Ok(Thought::Needs(wants)) => fill(cloud, inventory, wants).await?,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    unreachable!("every round reads something that was not read before, and playbooks are finite")
 }
 
 /// Asks every question of `wants` that `inventory` has no answer to, side by side.

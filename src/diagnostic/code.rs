@@ -51,6 +51,8 @@ codes! {
     BadInput = "bad-input",
     /// A value of the right type that is not one of those allowed.
     BadValue = "bad-value",
+    /// The account, as it is, does not allow what a step asks for.
+    CannotPlan = "cannot-plan",
     /// The cloud did not answer a question that an expression asks.
     CouldNotRead = "could-not-read",
     /// Steps or targets that wait for each other.
@@ -69,14 +71,20 @@ codes! {
     GateProof = "gate-proof",
     /// New credentials, and nothing is cut.
     IssuesWithoutCut = "issues-without-cut",
+    /// The plan would cut off whoever runs it.
+    LockOut = "lock-out",
     /// A key that must be there.
     MissingKey = "missing-key",
     /// A step that waits for a later phase.
     NeedsLaterPhase = "needs-later-phase",
+    /// A mode that this version reads and does not run.
+    ModePlanned = "mode-planned",
     /// Not YAML at all.
     NotYaml = "not-yaml",
     /// What an expression looks for does not exist.
     NothingFound = "nothing-found",
+    /// More changes than the playbook allows.
+    OverLimit = "over-limit",
     /// More than a playbook may hold.
     TooLarge = "too-large",
     /// An action that does not exist.

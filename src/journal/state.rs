@@ -126,6 +126,17 @@ pub struct State {
 }
 
 impl State {
+    /// The state that a journal's lines add up to.
+    pub fn of(decoded: &super::Decoded) -> Result<Self, Illegal> {
+        let mut state = Self::default();
+        for line in &decoded.lines {
+            for entry in &line.entries {
+                state.take(line.at, entry)?;
+            }
+        }
+        Ok(state)
+    }
+
     /// The record of one change; an untouched change has an empty one.
     pub fn change(&self, id: &ChangeId) -> ChangeRecord {
         self.changes.get(id).cloned().unwrap_or_default()

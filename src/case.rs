@@ -1,0 +1,245 @@
+//! The case: the directory of one incident, with its plan, its journal and its lock.
+//!
+//! `CASE/playbook.yaml` is for reading; `CASE/rounds/1/plan.json` is what runs, with the inventory it
+//! stands on; `CASE/journal.jsonl` is what was done; `CASE/lock` is held while somebody works on it. A case
+//! appears whole or not at all, and only its owner may read it. Interprets nothing.
+
+use std::fs::{self, File, OpenOptions};
+use std::future::Future;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use crate::journal::{Damage, Decoded, Medium, decode};
+use crate::plan::{OpenError, SavedPlan};
+
+const PLAYBOOK: &str = "playbook.yaml";
+const PLAN: &str = "rounds/1/plan.json";
+const JOURNAL: &str = "journal.jsonl";
+const LOCK: &str = "lock";
+
+/// An open case, locked against others while this value lives.
+#[derive(Debug)]
+pub struct Case {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// Why a case cannot be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// The file system said no.
+    #[error("{action} {}", path.display())]
+    Io {
+        /// What was tried: "cannot write".
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is nothing there, or something else.
+    #[error("{} is not a case", .0.display())]
+    NotACase(PathBuf),
+    /// Another process works on it.
+    #[error("case {} is being worked on by another process", .0.display())]
+    Locked(PathBuf),
+    /// Its plan is not the one that was approved.
+    #[error("the plan of case {} cannot be used", path.display())]
+    Plan {
+        /// The case.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// Its journal cannot be trusted.
+    #[error("the journal of case {} was changed or is damaged", path.display())]
+    Journal {
+        /// The case.
+        path: PathBuf,
+        /// Where and how.
+        #[source]
+        source: Damage,
+    },
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CaseError {
+    let path = path.to_owned();
+    move |source| CaseError::Io { action, path, source }
+}
+
+impl Case {
+    /// Makes a new case under `root`, named after `name` and the first number that is free, with `files`
+    /// beside the plan.
+    pub fn create(
+        root: &Path,
+        name: &str,
+        saved: &SavedPlan,
+        files: &[(&str, String)],
+    ) -> Result<Self, CaseError> {
+        private_dir(root)?;
+        let making = root.join(format!(".making-{name}-{}", std::process::id()));
+        // What an earlier attempt of a process of the same number left behind was never a case.
+        let _ = fs::remove_dir_all(&making);
+        private_dir(&making)?;
+        let made = fill(&making, saved, files).and_then(|()| settle(root, name, &making));
+        if made.is_err() {
+            let _ = fs::remove_dir_all(&making);
+        }
+        Self::lock(made?)
+    }
+
+    /// Opens a case that is there, and locks it.
+    pub fn open(dir: &Path) -> Result<Self, CaseError> {
+        if !dir.join(PLAN).is_file() {
+            return Err(CaseError::NotACase(dir.to_owned()));
+        }
+        Self::lock(dir.to_owned())
+    }
+
+    fn lock(dir: PathBuf) -> Result<Self, CaseError> {
+        let path = dir.join(LOCK);
+        let lock = private_file(&path, OpenOptions::new().write(true).create(true))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir, _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => Err(CaseError::Locked(dir)),
+            Err(fs::TryLockError::Error(error)) => Err(io_error("cannot lock", &path)(error)),
+        }
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The journal, ready to be appended to. What a crash cut short is truncated.
+    pub fn journal(&self) -> Result<(Decoded, Box<dyn Medium>), CaseError> {
+        let decoded = read_journal(&self.dir)?;
+        let path = self.dir.join(JOURNAL);
+        let file = private_file(&path, OpenOptions::new().append(true).create(true))?;
+        if decoded.torn > 0 {
+            file.set_len(decoded.good as u64).map_err(io_error("cannot truncate", &path))?;
+            file.sync_all().map_err(io_error("cannot sync", &path))?;
+        }
+        sync_dir(&self.dir)?;
+        Ok((decoded, Box::new(JournalFile(file))))
+    }
+
+    /// Replaces a file of the case, whole or not at all.
+    pub fn replace(&self, name: &str, text: &str) -> Result<(), CaseError> {
+        replace(&self.dir.join(name), text)
+    }
+}
+
+/// The plan of a case, without locking it.
+pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
+    let path = dir.join(PLAN);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(CaseError::NotACase(dir.to_owned()));
+        }
+        other => other.map_err(io_error("cannot read", &path))?,
+    };
+    SavedPlan::from_text(&text).map_err(|source| CaseError::Plan { path: dir.to_owned(), source })
+}
+
+/// The journal of a case, without locking it.
+pub fn read_journal(dir: &Path) -> Result<Decoded, CaseError> {
+    let path = dir.join(JOURNAL);
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other.map_err(io_error("cannot read", &path))?,
+    };
+    decode(&bytes).map_err(|source| CaseError::Journal { path: dir.to_owned(), source })
+}
+
+/// Another file of a case, if it is there.
+pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
+    let path = dir.join(name);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some).map_err(io_error("cannot read", &path)),
+    }
+}
+
+/// Writes a file, whole or not at all, for its owner only.
+pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".making");
+    let making = path.with_file_name(name);
+    write(&making, text)?;
+    fs::rename(&making, path).map_err(io_error("cannot write", path))?;
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => sync_dir(dir),
+        _ => sync_dir(Path::new(".")),
+    }
+}
+
+fn fill(dir: &Path, saved: &SavedPlan, files: &[(&str, String)]) -> Result<(), CaseError> {
+    private_dir(&dir.join("rounds/1"))?;
+    write(&dir.join(PLAYBOOK), &saved.playbook)?;
+    write(&dir.join(PLAN), &saved.to_text())?;
+    for (name, text) in files {
+        write(&dir.join(name), text)?;
+    }
+    sync_dir(&dir.join("rounds/1"))?;
+    sync_dir(&dir.join("rounds"))?;
+    sync_dir(dir)
+}
+
+/// Gives the finished directory the first name that is free. Renaming onto a directory that has something
+/// in it fails, so two processes never share one.
+fn settle(root: &Path, name: &str, making: &Path) -> Result<PathBuf, CaseError> {
+    for n in 1..10_000 {
+        let dir = root.join(format!("{name}-{n}"));
+        if dir.exists() {
+            continue;
+        }
+        match fs::rename(making, &dir) {
+            Ok(()) => {
+                sync_dir(root)?;
+                return Ok(dir);
+            }
+            Err(_) if dir.exists() => {}
+            Err(error) => return Err(io_error("cannot make", &dir)(error)),
+        }
+    }
+    Err(CaseError::NotACase(root.join(name)))
+}
+
+fn private_dir(path: &Path) -> Result<(), CaseError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(path).map_err(io_error("cannot make", path))
+}
+
+fn private_file(path: &Path, options: &mut OpenOptions) -> Result<File, CaseError> {
+    options.mode(0o600).open(path).map_err(io_error("cannot open", path))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CaseError> {
+    let mut file =
+        private_file(path, OpenOptions::new().write(true).create(true).truncate(true))?;
+    file.write_all(text.as_bytes()).map_err(io_error("cannot write", path))?;
+    file.sync_all().map_err(io_error("cannot sync", path))
+}
+
+fn sync_dir(path: &Path) -> Result<(), CaseError> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(io_error("cannot sync", path))
+}
+
+/// The journal's file: opened for appending, synced with every line.
+struct JournalFile(File);
+
+impl Medium for JournalFile {
+    fn append<'a>(
+        &'a mut self,
+        line: &'a [u8],
+    ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>> {
+        let result = self.0.write_all(line).and_then(|()| self.0.sync_data());
+        Box::pin(std::future::ready(result))
+    }
+}

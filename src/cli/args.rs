@@ -1,0 +1,195 @@
+//! The command line, as typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::playbook::Proof;
+
+/// Change the locks after a break-in: cut every way in, prove it, and only then hand out new keys
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Start with:  portcullis rehearse playbooks/leaked-access-key")]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Play a playbook against the built-in cloud: no account, no credentials
+    Rehearse(Rehearse),
+    /// Check a playbook: every problem at once
+    Check(Check),
+    /// Survey the account, read-only, and show what would be done
+    Plan(Plan),
+    /// Carry out a saved plan, or plan and carry out a playbook
+    Run(Run),
+    /// Go on with a case that was stopped, interrupted or held
+    Resume(Resume),
+    /// Show where a case stands; needs no cloud
+    Status(Status),
+    /// The rehearsal cloud
+    #[command(subcommand)]
+    Cloud(CloudCommand),
+    /// Explain the code of an error message
+    Explain(Explain),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CloudCommand {
+    /// Serve a rehearsal world on loopback, for anybody's AWS client
+    Serve(Serve),
+}
+
+/// Which AWS, and as whom.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Access {
+    /// Profile of the AWS configuration to take credentials and region from
+    #[arg(long, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// Region whose Secrets Manager is used; IAM has none
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// Send every request to this endpoint instead of AWS
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint_url: Option<String>,
+}
+
+/// What a playbook is given, and what one run may set otherwise.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Given {
+    /// Give an input its value
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) inputs: Vec<(String, String)>,
+    /// Lower or raise what the gate asks for, for this run
+    #[arg(long, value_name = "PROOF")]
+    pub(super) gate: Option<GateProof>,
+    /// How long after the last cut the cuts are looked at again, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) margin: Option<u64>,
+}
+
+/// The proofs a gate can ask for. Nothing lowers it to read-back.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum GateProof {
+    /// Read back again, unchanged, some time later
+    Settled,
+    /// A request was refused because of the cut
+    Enforced,
+}
+
+impl From<GateProof> for Proof {
+    fn from(proof: GateProof) -> Self {
+        match proof {
+            GateProof::Settled => Self::Settled,
+            GateProof::Enforced => Self::Enforced,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {
+    /// Playbook: its folder or its file
+    pub(super) playbook: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Plan {
+    /// Playbook: its folder or its file
+    pub(super) playbook: PathBuf,
+    #[command(flatten)]
+    pub(super) given: Given,
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Save the plan, for `portcullis run FILE`
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Run {
+    /// A plan saved with `plan -o`, or a playbook
+    pub(super) what: PathBuf,
+    #[command(flatten)]
+    pub(super) given: Given,
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Show what would be done and stop: the same as `plan`
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask; only with a saved plan, which somebody has read
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) cases: Cases,
+}
+
+/// Where cases are kept.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Cases {
+    /// Directory that cases are kept in
+    #[arg(long, value_name = "DIR", default_value = "cases")]
+    pub(super) cases: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Resume {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    #[command(flatten)]
+    pub(super) access: Access,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Status {
+    /// The case's directory
+    pub(super) case: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Rehearse {
+    /// Playbook: its folder or its file
+    pub(super) playbook: PathBuf,
+    /// World to play it in, instead of world.yaml beside the playbook
+    #[arg(long, value_name = "FILE")]
+    pub(super) world: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) given: Given,
+    #[command(flatten)]
+    pub(super) cases: Cases,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Serve {
+    /// World to serve
+    #[arg(long, value_name = "FILE")]
+    pub(super) world: PathBuf,
+    /// Loopback address to listen on; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4599", value_parser = loopback)]
+    pub(super) listen: SocketAddr,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    /// The code in brackets: error[unknown-key]
+    pub(super) code: String,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it is written name=value".to_owned()),
+    }
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "it is written 127.0.0.1:4599".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("the rehearsal cloud is served on loopback only (127.0.0.1 or [::1])".to_owned())
+    }
+}

@@ -1,0 +1,159 @@
+//! Exit codes, and how an error is told.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::view::{self, Style};
+use crate::case::CaseError;
+use crate::cloud::NO_CREDENTIALS;
+use crate::run::RunError;
+use crate::survey::SurveyError;
+
+/// From the number alone a script knows what state the cloud is in. `README.md` has the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done and proven, or nothing to do.
+    Done = 0,
+    /// A bug.
+    Internal = 1,
+    /// Wrong command line.
+    Usage = 2,
+    /// Playbook or configuration not valid.
+    Invalid = 3,
+    /// Refused before starting; nothing was changed.
+    Refused = 5,
+    /// Stopped part-way.
+    Stopped = 10,
+    /// All applied, not all proven.
+    NotProven = 11,
+    /// A person is needed.
+    Held = 13,
+    /// Interrupted at a safe point.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error, in words.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What went wrong.
+    what: String,
+    /// Why, outermost cause first.
+    why: Vec<String>,
+    /// What to type next.
+    help: Option<String>,
+}
+
+impl Failure {
+    /// Something went wrong.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), why: Vec::new(), help: None }
+    }
+
+    /// Because of `error` and its causes.
+    #[must_use]
+    pub fn because(mut self, error: &dyn std::error::Error) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            self.why.push(error.to_string());
+            cause = error.source();
+        }
+        self
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Tells it.
+    pub(super) fn print(&self) {
+        if self.what.is_empty() {
+            return;
+        }
+        let mut text = format!("{}: {}\n", Style::Bad.paint("error"), self.what);
+        for why in &self.why {
+            let _ = writeln!(text, "  because: {why}");
+        }
+        if let Some(help) = &self.help {
+            let _ = writeln!(text, "  {}: {help}", Style::Strong.paint("next"));
+        }
+        view::err(&text);
+    }
+
+    /// Already told.
+    pub(super) fn told(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+}
+
+impl From<CaseError> for Failure {
+    fn from(error: CaseError) -> Self {
+        let help = match &error {
+            CaseError::Io { .. } => {
+                "check that the directory can be written and has room, or name another with --cases DIR"
+            }
+            CaseError::NotACase(_) => "name the directory that `portcullis run` printed",
+            CaseError::Locked(_) => "wait until it ends, or stop it with Ctrl-C; then try again",
+            CaseError::Plan { .. } => {
+                "nothing was done. Restore the case from a copy, or plan and run anew"
+            }
+            CaseError::Journal { .. } => {
+                "nothing was done. Compare its head with the one printed when it last ran; restore the \
+                 journal from a copy if you have one. Without it, plan anew: cuts that stand are found"
+            }
+        };
+        Self::new(Exit::Refused, error.to_string()).because_of(&error).help(help)
+    }
+}
+
+impl Failure {
+    fn because_of(mut self, error: &dyn std::error::Error) -> Self {
+        if let Some(source) = error.source() {
+            self = self.because(source);
+        }
+        self
+    }
+}
+
+impl From<SurveyError> for Failure {
+    fn from(error: SurveyError) -> Self {
+        let call = &error.0;
+        let help = if call.code == NO_CREDENTIALS {
+            "give credentials of the incident account: AWS_PROFILE=..., --profile NAME, or AWS_ACCESS_KEY_ID \
+             and AWS_SECRET_ACCESS_KEY"
+        } else if call.is_credentials() {
+            "the credentials are expired or not accepted: get fresh ones, check the account and the clock"
+        } else if call.code == crate::cloud::NO_CONNECTION {
+            "check the network and the endpoint (--endpoint-url), then try again"
+        } else {
+            "try again; if it stays, look at the service's status"
+        };
+        Self::new(Exit::Refused, error.to_string()).because(call).help(help)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Survey(error) => {
+                Self { exit: Exit::Stopped, ..Self::from(error) }
+            }
+            RunError::Journal(error) => Self::new(Exit::Stopped, error.to_string())
+                .because_of(&error)
+                .help(
+                    "no further change was begun. Make room on the disk of the case directory or make it \
+                     writable, then: portcullis resume CASE",
+                ),
+        }
+    }
+}

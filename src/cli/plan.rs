@@ -1,0 +1,79 @@
+//! `portcullis plan`, and `run --dry-run`: survey, plan, show.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::live::Live;
+use super::{sources, view};
+use crate::case;
+use crate::cloud::ReadCloud;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::inventory::Inventory;
+use crate::plan::SavedPlan;
+use crate::planning::{self, Planned, Terms};
+use crate::playbook::Playbook;
+use crate::survey::{self, Thought};
+
+pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
+    show(&args.playbook, &args.given, &args.access, args.output.as_deref())
+}
+
+/// Plans and shows; saves where asked.
+pub(super) fn show(
+    path: &Path,
+    given: &args::Given,
+    access: &args::Access,
+    output: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let playbook = sources::playbook(path)?;
+    let inputs = sources::inputs(&playbook, given, &BTreeMap::new())?;
+    let terms = sources::terms(given, access.endpoint_url.as_deref());
+    let saved = view::runtime().block_on(async {
+        let live = Live::connect(access).await?;
+        let inventory = live.begin().await?;
+        make(&playbook, &inputs, &terms, live.connection.read(), inventory).await
+    })?;
+    view::out(&view::plan(&saved));
+    if let Some(output) = output {
+        case::replace(output, &saved.to_text())?;
+        view::out(&format!("\nSaved. Next: portcullis run {}\n", output.display()));
+    } else {
+        view::out("\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json\n");
+    }
+    Ok(Exit::Done)
+}
+
+/// Surveys as far as the playbook asks, and plans.
+pub(super) async fn make(
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, Value>,
+    terms: &Terms,
+    cloud: &ReadCloud,
+    mut inventory: Inventory,
+) -> Result<SavedPlan, Failure> {
+    let thought = survey::until(cloud, &mut inventory, |inventory| {
+        Ok(match planning::plan(playbook, inputs, inventory, terms)? {
+            Planned::Plan(plan) => Thought::Ready(plan),
+            Planned::Needs(wants) => Thought::Needs(wants),
+        })
+    });
+    match thought.await? {
+        Ok(plan) => {
+            let text = playbook.source.text().to_owned();
+            Ok(SavedPlan { plan: *plan, inventory, playbook: text })
+        }
+        Err(problems) => Err(refused(problems)),
+    }
+}
+
+/// A playbook that is right and cannot be planned here is refused; one that this version does not run is
+/// not valid.
+fn refused(problems: Vec<Diagnostic>) -> Failure {
+    let invalid = problems.iter().all(|problem| problem.code == Code::ModePlanned);
+    view::diagnostics(problems);
+    Failure::told(if invalid { Exit::Invalid } else { Exit::Refused })
+}

@@ -1,0 +1,162 @@
+//! `portcullis rehearse`: the same playbook against the built-in cloud.
+//!
+//! Time is virtual, so that waiting costs nothing; the account, the intruder and the consumers are in the
+//! world file. The state of the world is kept in the case beside the journal and saved before every line
+//! of it, so that stopping and resuming a rehearsal means what it means for real.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::region::Region;
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::run::{Conduct, case_name};
+use super::{plan, sources, view};
+use crate::case::{self, Case};
+use crate::clock::Clock;
+use crate::cloud::{Connection, Endpoint};
+use crate::ids::AccessKeyId;
+use crate::journal::Medium;
+use crate::plan::SavedPlan;
+use crate::sim::{self, Cloud, World};
+use crate::survey;
+
+const WORLD: &str = "world.yaml";
+const STATE: &str = "world.json";
+
+/// Where rehearsals are played. IAM has no region, and the world's secrets are in this one.
+const REGION: &str = "us-east-1";
+
+pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
+    let playbook = sources::playbook(&args.playbook)?;
+    let beside = sources::playbook_file(&args.playbook).with_file_name(WORLD);
+    let world_file = args.world.clone().unwrap_or(beside);
+    let world = world(&world_file)?;
+    let inputs = sources::inputs(&playbook, &args.given, world.rehearsal_inputs())?;
+    let terms = sources::terms(&args.given, None);
+    view::virtual_runtime().block_on(async {
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        view::out(&format!(
+            "Rehearsing {} in the built-in cloud ({}). Nothing real is touched.\n",
+            playbook.name,
+            world_file.display()
+        ));
+        view::out(&view::not_modelled(sim::NOT_MODELLED));
+        let (connection, key) = connect(&cloud, clock);
+        let inventory = survey::begin(connection.read(), clock, key).await?;
+        let caller = inventory.caller.clone();
+        let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
+        view::out(&view::plan(&saved));
+        let name = format!("rehearsal-{}", case_name(&saved, clock));
+        let state = cloud.save().to_string();
+        let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;
+        go(&case, &saved, &cloud, &connection, &caller, clock).await
+    })
+}
+
+/// Whether a case is a rehearsal: it has a world of its own.
+pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
+    Ok(case::read_file(case, STATE)?.is_some())
+}
+
+/// Goes on with a rehearsal where its world and its journal stand.
+pub(super) fn resume(case: &Case, saved: &SavedPlan) -> Result<Exit, Failure> {
+    let damaged = |why: &dyn std::error::Error| {
+        Failure::new(Exit::Refused, "the world of this rehearsal cannot be read")
+            .because(why)
+            .help("rehearse anew")
+    };
+    let text = case::read_file(case.dir(), STATE)?.unwrap_or_default();
+    let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
+    view::virtual_runtime().block_on(async {
+        let now = sim::saved_at(&state).map_err(|error| damaged(&error))?;
+        let clock = Clock::starting_at(now);
+        let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
+        let (connection, key) = connect(&cloud, clock);
+        let caller = survey::begin(connection.read(), clock, key).await?.caller;
+        go(case, saved, &cloud, &connection, &caller, clock).await
+    })
+}
+
+async fn go(
+    case: &Case,
+    saved: &SavedPlan,
+    cloud: &Cloud,
+    connection: &Connection,
+    caller: &crate::inventory::Caller,
+    clock: Clock,
+) -> Result<Exit, Failure> {
+    let (decoded, medium) = case.journal()?;
+    let medium = WithWorld { medium, cloud: cloud.clone(), state: case.dir().join(STATE) };
+    let conduct = Conduct {
+        saved,
+        caller,
+        case: case.dir(),
+        connection,
+        clock,
+        verdict: Some(&|| view::verdict(cloud)),
+    };
+    let exit = conduct.conduct(&decoded, Box::new(medium)).await?;
+    case.replace(STATE, &cloud.save().to_string())?;
+    Ok(exit)
+}
+
+/// Reads a world.
+pub(super) fn world(path: &Path) -> Result<World, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("cannot read world {shown}"))
+            .because(&error)
+            .help("a rehearsal needs a world: world.yaml beside the playbook, or --world FILE")
+    })?;
+    World::parse(&text).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("world {shown} is not valid")).because(&error)
+    })
+}
+
+/// Handles on the rehearsal cloud, as its responder.
+fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<AccessKeyId>) {
+    let responder = cloud.responder_credentials();
+    let key = AccessKeyId::parse(responder.access_key_id.as_str()).ok();
+    let credentials = Credentials::new(
+        responder.access_key_id.as_str(),
+        responder.secret.expose(),
+        responder.session_token.as_ref().map(|token| token.expose().to_owned()),
+        None,
+        "rehearsal",
+    );
+    let connection = Connection::new(
+        cloud.http_client(),
+        SharedCredentialsProvider::new(credentials),
+        Region::from_static(REGION),
+        Endpoint::Aws,
+        clock,
+    );
+    (connection, key)
+}
+
+/// A journal that saves the world before every line: what a crash then loses of the world, the journal
+/// has not announced as done.
+struct WithWorld {
+    medium: Box<dyn Medium>,
+    cloud: Cloud,
+    state: PathBuf,
+}
+
+impl Medium for WithWorld {
+    fn append<'a>(
+        &'a mut self,
+        line: &'a [u8],
+    ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>> {
+        Box::pin(async move {
+            case::replace(&self.state, &self.cloud.save().to_string()).map_err(io::Error::other)?;
+            self.medium.append(line).await
+        })
+    }
+}

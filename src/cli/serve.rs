@@ -1,0 +1,45 @@
+//! `portcullis cloud serve`: a rehearsal world on loopback, for anybody's AWS client.
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::view;
+use crate::clock::Clock;
+use crate::sim::{self, Cloud};
+
+pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
+    let world = super::rehearse::world(&args.world)?;
+    view::runtime().block_on(async {
+        let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
+            Failure::new(Exit::Refused, format!("cannot listen on {}", args.listen))
+                .because(&error)
+                .help("another process may have the port; give --listen 127.0.0.1:0 for any free one")
+        })?;
+        let address = listener.local_addr().map_err(|error| {
+            Failure::new(Exit::Refused, "cannot tell the address").because(&error)
+        })?;
+        let cloud = Cloud::new(&world, Clock::starting_at(world.now()));
+        let responder = cloud.responder_credentials();
+        view::out(&format!(
+            "export AWS_ENDPOINT_URL=http://{address}\nexport AWS_REGION=us-east-1\nexport \
+             AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY={}\n{}",
+            responder.access_key_id,
+            responder.secret.expose(),
+            match &responder.session_token {
+                Some(token) => format!("export AWS_SESSION_TOKEN={}\n", token.expose()),
+                None => String::new(),
+            }
+        ));
+        view::err(&format!(
+            "Serving world {} on http://{address}; its responder's credentials are above. Ctrl-C stops it.\n",
+            args.world.display()
+        ));
+        view::err(&view::not_modelled(sim::NOT_MODELLED));
+        let stop = async {
+            let _ = tokio::signal::ctrl_c().await;
+        };
+        cloud.serve(listener, stop).await.map_err(|error| {
+            Failure::new(Exit::Stopped, "serving failed").because(&error)
+        })
+    })?;
+    Ok(Exit::Done)
+}

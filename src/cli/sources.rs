@@ -1,0 +1,66 @@
+//! Reading what the command line names: playbooks and their inputs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::view;
+use crate::action::catalog::Actions;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::planning::Terms;
+use crate::playbook::{self, Given, Playbook};
+
+/// The playbook's file: the path itself, or `playbook.yaml` in the folder.
+pub(super) fn playbook_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("playbook.yaml") } else { path.to_owned() }
+}
+
+/// Reads a playbook and shows its problems, all of them.
+pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
+    let file = playbook_file(path);
+    let name = file.display().to_string();
+    let bytes = std::fs::read(&file).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("cannot read playbook {name}"))
+            .because(&error)
+            .help("name a playbook's folder, or its file; `ls playbooks` shows those that come with it")
+    })?;
+    let source = Source::from_bytes(name, bytes).map_err(|problem| invalid(vec![*problem]))?;
+    let (playbook, warnings) = playbook::read(source, &Actions::new()).map_err(invalid)?;
+    view::diagnostics(warnings);
+    Ok(playbook)
+}
+
+/// Shows problems in a playbook.
+pub(super) fn invalid(problems: Vec<Diagnostic>) -> Failure {
+    view::diagnostics(problems);
+    Failure::told(Exit::Invalid)
+}
+
+/// Checks the inputs of the command line, with those of a world file behind them.
+pub(super) fn inputs(
+    playbook: &Playbook,
+    given: &args::Given,
+    behind: &BTreeMap<String, Value>,
+) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut all: BTreeMap<String, Given> =
+        behind.iter().map(|(name, value)| (name.clone(), Given::Value(value.clone()))).collect();
+    for (name, value) in &given.inputs {
+        all.insert(name.clone(), Given::Typed(value.clone()));
+    }
+    playbook.bind_inputs(&all).map_err(|problems| {
+        view::diagnostics(problems);
+        Failure::told(Exit::Usage)
+    })
+}
+
+/// What this run sets otherwise than the playbook.
+pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Terms {
+    Terms {
+        gate: given.gate.map(Into::into),
+        margin_seconds: given.margin,
+        endpoint: endpoint.map(str::to_owned),
+    }
+}

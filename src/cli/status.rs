@@ -1,0 +1,37 @@
+//! `portcullis status`: where a case stands, from its directory alone.
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::view;
+use crate::case;
+use crate::journal::State;
+use crate::ledger::Ledger;
+
+pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
+    let saved = case::read_plan(&args.case)?;
+    let decoded = case::read_journal(&args.case)?;
+    let state = State::of(&decoded).map_err(|error| {
+        Failure::new(Exit::Refused, "the journal does not make sense").because(&error)
+    })?;
+    if let Some((plan, ..)) = &state.opened
+        && *plan != saved.digest()
+    {
+        return Err(Failure::new(Exit::Refused, "the journal belongs to another plan")
+            .help("the plan of this case was replaced; restore it from a copy"));
+    }
+    let ledger = Ledger::of(&saved.plan, &state);
+    let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
+    view::out(&format!("Case {}\n", args.case.display()));
+    view::out(&view::progress_of(&saved.plan, &state));
+    view::out(&account.render());
+    view::out(&format!("\nJournal: {} lines, head {}\n", decoded.lines.len(), decoded.head()));
+    let case = args.case.display();
+    let next = match state.finished {
+        Some(0) => "nothing".to_owned(),
+        Some(11) => "see to what is unaccounted or not proven above".to_owned(),
+        Some(13) => format!("do what is asked above, then: portcullis resume {case}"),
+        _ => format!("portcullis resume {case}"),
+    };
+    view::out(&format!("Next: {next}\n"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,109 @@
+//! What people see: the plan, the progress, the account of every credential.
+//!
+//! Everything that came from a cloud is untrusted text: control characters are shown, never obeyed.
+//! Colour is only ever an addition; without it every word is still there. Writing to a closed pipe is not
+//! an error.
+
+mod account;
+mod plan;
+mod progress;
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style as AnsiStyle};
+
+pub(super) use account::{Account, ending, verdict};
+pub(super) use plan::plan;
+pub(super) use progress::{Progress, progress_of};
+
+use super::diagnostics;
+use crate::diagnostic::Diagnostic;
+
+/// Writes to standard output.
+pub(super) fn out(text: &str) {
+    let _ = anstream::stdout().write_all(text.as_bytes());
+}
+
+/// Writes to standard error.
+pub(super) fn err(text: &str) {
+    let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
+/// Shows problems, to standard error.
+pub(super) fn diagnostics(problems: Vec<Diagnostic>) {
+    if !problems.is_empty() {
+        err(&diagnostics::text(problems));
+    }
+}
+
+/// The few ways in which text stands out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Style {
+    Good,
+    Bad,
+    Careful,
+    Strong,
+    Faint,
+}
+
+impl Style {
+    /// `text` in this style. Where colour is not wanted it is taken out again on the way.
+    pub(super) fn paint(self, text: &str) -> String {
+        let style = match self {
+            Self::Good => AnsiColor::Green.on_default().bold(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+            Self::Careful => AnsiColor::Yellow.on_default().bold(),
+            Self::Strong => AnsiStyle::new().bold(),
+            Self::Faint => AnsiStyle::new().dimmed(),
+        };
+        format!("{style}{text}{style:#}")
+    }
+}
+
+/// Text from outside, made harmless: control characters and marks that turn the direction of writing
+/// become visible.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        if c.is_control() || turns {
+            plain.extend(c.escape_unicode());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// What the rehearsal cloud leaves out, said where it is used.
+pub(super) fn not_modelled(what: &[&str]) -> String {
+    format!("{}\n", Style::Faint.paint(&format!("It does not model: {}.", what.join("; "))))
+}
+
+/// A runtime in real time, on this thread alone.
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system gives a process one event loop")
+}
+
+/// A runtime in which time passes only by waiting.
+pub(super) fn virtual_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("the system gives a process one event loop")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_outside_cannot_move_the_cursor() {
+        assert_eq!(plain("a\u{1b}[2Jb\r\nc\u{202e}d"), "a\\u{1b}[2Jb\\u{d}\\u{a}c\\u{202e}d");
+        assert_eq!(plain("Zoë 日本"), "Zoë 日本");
+    }
+}

@@ -1,0 +1,130 @@
+//! The account of every credential at the end of a run, and how the run ended.
+
+use std::fmt::Write as _;
+
+use super::{Style, plain};
+use crate::journal::State;
+use crate::ledger::{LONGEST_SESSION, Ledger, Row, Standing};
+use crate::plan::Plan;
+use crate::run::Ending;
+use crate::sim::Cloud;
+
+/// What is known of every credential concerned.
+pub(in crate::cli) struct Account<'a> {
+    pub(in crate::cli) plan: &'a Plan,
+    pub(in crate::cli) state: &'a State,
+    pub(in crate::cli) ledger: &'a Ledger,
+}
+
+impl Account<'_> {
+    /// As text.
+    pub(in crate::cli) fn render(&self) -> String {
+        let mut text = String::new();
+        let heading = format!("Every credential concerned ({})", self.ledger.rows.len());
+        let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
+        for row in &self.ledger.rows {
+            one(&mut text, row);
+        }
+        if !self.ledger.issued.is_empty() {
+            let _ = writeln!(text, "\n{}", Style::Strong.paint("Issued"));
+        }
+        for issued in &self.ledger.issued {
+            let _ = write!(text, "  access key {} for {}", issued.key, issued.user);
+            if let Some((secret, version)) = &issued.delivered {
+                let _ = write!(text, ", in secret {secret} (version {version})");
+            }
+            text.push_str("\n      delivered is not used: not seen in use by its owner yet\n");
+        }
+        let contested: Vec<_> = self
+            .plan
+            .changes
+            .iter()
+            .filter(|change| self.state.change(&change.id).contested)
+            .collect();
+        if !contested.is_empty() {
+            let _ = writeln!(text, "\n{}", Style::Bad.paint("Taken off again by somebody"));
+            for change in contested {
+                let _ = writeln!(text, "  {}  {}: {}", change.id, plain(&change.target), plain(&change.what));
+            }
+        }
+        text
+    }
+}
+
+fn one(text: &mut String, row: &Row) {
+    let style = match row.standing {
+        Standing::Dead { .. } | Standing::Replaced { .. } => Style::Good,
+        Standing::Blocked { .. } => Style::Careful,
+        Standing::Unaccounted { .. } => Style::Bad,
+    };
+    let proof = row.proof.as_ref().map_or("not proven".to_owned(), |(proof, _)| proof.to_string());
+    let credential = plain(&row.credential.to_string());
+    let word = style.paint(&format!("{:<11}", row.standing.word()));
+    let _ = writeln!(text, "  {word}  {credential}");
+    let detail = match &row.standing {
+        Standing::Dead { by } => format!("deleted by {by}"),
+        Standing::Replaced { by, with } => {
+            let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+            format!("{}; {with} was delivered in its place", by.join(", "))
+        }
+        Standing::Blocked { by, removable_by, issued_before } => {
+            let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+            let until = issued_before.and_then(|at| at.checked_add(LONGEST_SESSION).ok());
+            let until = until.map_or(String::new(), |at| {
+                format!("; the last of them expires by {}", at.strftime("%Y-%m-%d %H:%M UTC"))
+            });
+            format!("{}{until}; removable by {removable_by}", by.join(", "))
+        }
+        Standing::Unaccounted { why } => why.clone(),
+    };
+    let _ = writeln!(text, "               {}; proof: {proof}", plain(&detail));
+}
+
+/// How the run ended, and what to type next: the last thing on the screen.
+pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
+    let (style, word, what, list): (_, _, _, &[String]) = match ending {
+        Ending::Proven => (
+            Style::Good,
+            "DONE",
+            "every credential is accounted for, and its standing proven",
+            &[],
+        ),
+        Ending::NotProven => (
+            Style::Careful,
+            "DONE, NOT PROVEN",
+            "all was applied; some credential is unaccounted, or no request was seen refused because of its cut",
+            &[],
+        ),
+        Ending::Held(reasons) => (Style::Bad, "HELD", "a person is needed", reasons),
+        Ending::Stopped(reasons) => (Style::Bad, "STOPPED PART-WAY", "the cuts that were made stand", reasons),
+        Ending::Interrupted => (Style::Careful, "INTERRUPTED", "at a safe point; the cuts that were made stand", &[]),
+    };
+    let mut text = format!("\n{}: {what} (exit code {})\n", style.paint(word), ending.code());
+    for reason in list {
+        let _ = writeln!(text, "  - {}", plain(reason));
+    }
+    let _ = writeln!(text, "{}: {next}", Style::Strong.paint("Next"));
+    text
+}
+
+/// What a rehearsal's world says: every credential the intruder holds, tried; every consumer, tried.
+pub(in crate::cli) fn verdict(cloud: &Cloud) -> String {
+    let mut text = format!("\n{}\n", Style::Strong.paint("Tried in the world"));
+    for reach in cloud.intruder_reach() {
+        let (style, word) =
+            if reach.allowed.is_empty() { (Style::Good, "refused") } else { (Style::Bad, "LET IN") };
+        let _ = writeln!(
+            text,
+            "  {}  the intruder with {}{}",
+            style.paint(&format!("{word:<11}")),
+            reach.credential,
+            if reach.allowed.is_empty() { String::new() } else { format!(": {}", reach.allowed.join(", ")) }
+        );
+    }
+    for consumer in cloud.consumers() {
+        let (style, word) = if consumer.works { (Style::Good, "works") } else { (Style::Bad, "BROKEN") };
+        let why = consumer.why.map_or(String::new(), |why| format!(": {why}"));
+        let _ = writeln!(text, "  {}  {}{why}", style.paint(&format!("{word:<11}")), consumer.name);
+    }
+    text
+}

@@ -1,0 +1,112 @@
+//! A run as it goes: a line for everything that happens, with the time.
+
+use std::fmt::Write as _;
+
+use super::{Style, err, plain};
+use crate::clock::Clock;
+use crate::journal::{ChangeState, GateState, State};
+use crate::plan::Plan;
+use crate::run::{Event, Observer};
+
+/// Prints what happens to standard error.
+pub(in crate::cli) struct Progress {
+    clock: Clock,
+}
+
+impl Progress {
+    pub(in crate::cli) fn new(clock: Clock) -> Self {
+        Self { clock }
+    }
+
+    fn line(&self, style: Style, word: &str, rest: &str) {
+        let now = self.clock.now().strftime("%H:%M:%S");
+        err(&format!("{now}  {}  {}\n", style.paint(&format!("{word:<9}")), plain(rest)));
+    }
+}
+
+impl Observer for Progress {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::PhaseBegan { phase, changes } => {
+                self.line(Style::Strong, phase.as_str(), &format!("{changes} changes to make"));
+            }
+            Event::Began { change, attempt } => {
+                let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                let rest = format!("{}  {}: {}{again}", change.id, change.target, change.what);
+                self.line(Style::Faint, "begun", &rest);
+            }
+            Event::Seen { change, found } => {
+                let how = if *found { "found so" } else { "seen in the account" };
+                self.line(Style::Good, "done", &format!("{}  {how}", change.id));
+            }
+            Event::Trouble { change, why } => {
+                self.line(Style::Careful, "again", &format!("{}  {why}; looking before trying again", change.id));
+            }
+            Event::Held { change, until } => {
+                self.line(Style::Bad, "held", &format!("{}  {until}", change.id));
+            }
+            Event::Settling { what, cuts, until } => {
+                let rest = format!(
+                    "{cuts} cuts have time until {} UTC to reach every corner; then {what} is looked at again",
+                    until.strftime("%H:%M:%S")
+                );
+                self.line(Style::Faint, "waiting", &rest);
+            }
+            Event::Proved { change, proof } => {
+                self.line(Style::Good, proof.as_str(), &format!("{}  {}", change.id, change.what));
+            }
+            Event::Contested { change, position } => {
+                self.line(Style::Bad, "CONTESTED", &format!("{}  {}: {position}", change.id, change.what));
+            }
+            Event::GateOpened { proof } => {
+                self.line(Style::Good, "GATE OPEN", &format!("every way in is cut; proof: {proof}"));
+            }
+            Event::GateShut { reasons } => {
+                self.line(Style::Bad, "GATE SHUT", "nothing new is issued");
+                for reason in *reasons {
+                    self.line(Style::Bad, "", reason);
+                }
+            }
+        }
+    }
+}
+
+/// Where every change stands, from the journal alone.
+pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
+    let mut text = String::new();
+    for change in &plan.changes {
+        let record = state.change(&change.id);
+        let (style, word) = match record.state {
+            ChangeState::Pending => (Style::Faint, "to do"),
+            ChangeState::InDoubt => (Style::Careful, "in doubt"),
+            ChangeState::Applied => (Style::Careful, "unseen"),
+            ChangeState::Seen => (Style::Good, "done"),
+            ChangeState::Held => (Style::Bad, "held"),
+        };
+        let proof = record.proof.map_or(String::new(), |(proof, ..)| format!(" ({proof})"));
+        let _ = writeln!(
+            text,
+            "  {}  {}  {}: {}{proof}",
+            style.paint(&format!("{word:<9}")),
+            change.id,
+            plain(&change.target),
+            plain(&change.what)
+        );
+        if let Some(trouble) = record.trouble {
+            let _ = writeln!(text, "             {}", plain(&trouble));
+        }
+    }
+    match &state.gate {
+        GateState::Untried => text.push_str("  the gate was not tried yet\n"),
+        GateState::Open(proof, at) => {
+            let _ = writeln!(text, "  the gate opened at {} UTC ({proof})", at.strftime("%H:%M:%S"));
+        }
+        GateState::Shut(reasons) => {
+            text.push_str("  the gate is shut:\n");
+            for reason in reasons {
+                let _ = writeln!(text, "    {}", plain(reason));
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,322 @@
+//! From playbook, inputs and inventory to a plan. Pure: no cloud, no clock, no file.
+//!
+//! Either everything that must be known is in the inventory and there is a plan, or there is a list of
+//! what is to be read first; whoever surveys reads it and asks again. The plan is the same, byte for
+//! byte, for the same playbook, inputs and inventory. All problems come at once.
+
+mod lint;
+mod order;
+
+pub use lint::refuse_lock_out;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::action::catalog::{self, ErasedAction};
+use crate::action::{Draft, PlanError};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ids::ChangeId;
+use crate::inventory::{Inventory, Want};
+use crate::plan::{
+    Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, Untouched,
+    credential_wants, credentials_of,
+};
+use crate::playbook::{Evaluated, Mode, Playbook, Proof, Scope, Step, Targets};
+
+/// What one run may set otherwise than the playbook has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The gate's proof.
+    pub gate: Option<Proof>,
+    /// The gate's margin, in seconds.
+    pub margin_seconds: Option<u64>,
+    /// The endpoint, where it is not AWS itself.
+    pub endpoint: Option<String>,
+}
+
+/// What came of planning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Planned {
+    /// A plan.
+    Plan(Box<Plan>),
+    /// Not before this has been read.
+    Needs(BTreeSet<Want>),
+}
+
+/// Plans. `inputs` come from [`Playbook::bind_inputs`].
+pub fn plan(
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, Value>,
+    inventory: &Inventory,
+    terms: &Terms,
+) -> Result<Planned, Vec<Diagnostic>> {
+    if playbook.mode == Mode::Planned {
+        let message = "`mode: planned` is not run by this version".to_owned();
+        return Err(vec![
+            Diagnostic::error(Code::ModePlanned, message)
+                .help("for a breach, write `mode: breach`; see `portcullis explain mode-planned`"),
+        ]);
+    }
+    let targets = match playbook.targets(inputs, inventory)? {
+        Targets::Known(targets) => targets,
+        Targets::Needs(wants) => return Ok(Planned::Needs(wants)),
+    };
+    let scope = Scope { inputs, targets: &targets, inventory };
+    let steps = match evaluate(playbook, &scope)? {
+        Ok(steps) => steps,
+        Err(wants) => return Ok(Planned::Needs(wants)),
+    };
+    let unread = |wants: Vec<Want>| -> BTreeSet<Want> {
+        wants.into_iter().filter(|want| !inventory.answers.contains_key(want)).collect()
+    };
+    let wants = unread(steps.iter().flat_map(|(_, action, with)| action.wants(with)).collect());
+    if !wants.is_empty() {
+        return Ok(Planned::Needs(wants));
+    }
+    let mut changes = draft(&steps, inventory)?;
+    let users: BTreeSet<_> = changes
+        .iter()
+        .flat_map(|change| &change.effects)
+        .filter_map(|effect| match effect {
+            Effect::Cuts { subject, .. } => subject.user().cloned(),
+            _ => None,
+        })
+        .collect();
+    let mut wants: Vec<Want> = users.iter().flat_map(credential_wants).collect();
+    wants.extend(users.iter().cloned().map(Want::User));
+    if !users.is_empty() {
+        wants.push(Want::Roles);
+    }
+    let wants = unread(wants);
+    if !wants.is_empty() {
+        return Ok(Planned::Needs(wants));
+    }
+
+    let mut warnings = Vec::new();
+    let mut credentials = Vec::new();
+    for user in &users {
+        let (found, unread) = credentials_of(user, inventory);
+        credentials.extend(found);
+        credentials.push(Credential::Sessions { user: user.clone() });
+        for unread in unread {
+            warnings.push(format!("what {user} holds was not read in full: {unread}"));
+        }
+    }
+    credentials.sort();
+    let roles = roles_in_reach(&users, inventory, &mut warnings);
+    connect(playbook, &mut changes);
+    order::sort(&mut changes);
+    let gate = GateTerms {
+        proof: terms.gate.unwrap_or(playbook.gate.proof),
+        margin_seconds: terms.margin_seconds.unwrap_or_else(|| {
+            u64::try_from(playbook.gate.margin.as_secs()).unwrap_or(u64::MAX)
+        }),
+    };
+    let mut plan = Plan {
+        playbook: playbook.name.clone(),
+        title: playbook.title.clone(),
+        mode: playbook.mode,
+        account: inventory.caller.account.clone(),
+        caller: inventory.caller.arn.clone(),
+        endpoint: terms.endpoint.clone(),
+        inputs: inputs.clone(),
+        surveyed_at: inventory.taken_at,
+        gate,
+        users: users.into_iter().collect(),
+        untouched: untouched(&roles, &changes, inventory),
+        roles,
+        credentials,
+        changes,
+        warnings,
+    };
+    lint::lint(playbook, &mut plan, inventory)?;
+    Ok(Planned::Plan(Box::new(plan)))
+}
+
+type Steps<'p> = Vec<(&'p Step, &'static dyn ErasedAction, Value)>;
+
+/// Evaluates every step's `with:`, or says what must be read first.
+fn evaluate<'p>(
+    playbook: &'p Playbook,
+    scope: &Scope<'_>,
+) -> Result<Result<Steps<'p>, BTreeSet<Want>>, Vec<Diagnostic>> {
+    let (mut steps, mut wants, mut problems) = (Vec::new(), BTreeSet::new(), Vec::new());
+    for step in &playbook.steps {
+        let mut with = serde_json::Map::new();
+        for (field, template) in &step.with {
+            match template.evaluate(scope) {
+                // An input that was left out leaves the field out.
+                Ok(Evaluated::Value(Value::Null)) => {}
+                Ok(Evaluated::Value(value)) => {
+                    with.insert(field.clone(), value);
+                }
+                Ok(Evaluated::Needs(more)) => wants.extend(more),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let action = catalog::find(&step.uses).expect("the playbook was read against the catalog");
+        let missing: Vec<&str> = action
+            .shape()
+            .fields
+            .iter()
+            .filter(|field| field.required && !with.contains_key(field.name))
+            .map(|field| field.name)
+            .collect();
+        if wants.is_empty() && problems.is_empty() && !missing.is_empty() {
+            let message = format!("`{}` has no value for {}", step.uses, missing.join(", "));
+            problems.push(
+                Diagnostic::error(Code::MissingKey, message)
+                    .at(step.place.clone(), "needed by this step")
+                    .help("give the input it is taken from: -i name=value"),
+            );
+        }
+        steps.push((step, action, Value::Object(with)));
+    }
+    match (problems.is_empty(), wants.is_empty()) {
+        (false, _) => Err(problems),
+        (true, false) => Ok(Err(wants)),
+        (true, true) => Ok(Ok(steps)),
+    }
+}
+
+/// Lets every action decide.
+fn draft(steps: &Steps<'_>, inventory: &Inventory) -> Result<Vec<Change>, Vec<Diagnostic>> {
+    let (mut changes, mut problems) = (Vec::new(), Vec::new());
+    for (step, action, with) in steps {
+        match action.plan(with, inventory) {
+            Ok(drafts) => {
+                let numbered = drafts.into_iter().enumerate();
+                changes.extend(numbered.map(|(n, draft)| change(step, *action, n + 1, draft)));
+            }
+            Err(error) => problems.push(cannot_plan(step, &error)),
+        }
+    }
+    if problems.is_empty() { Ok(changes) } else { Err(problems) }
+}
+
+fn change(step: &Step, action: &dyn ErasedAction, n: usize, draft: Draft<Value>) -> Change {
+    let about = action.about();
+    let sentences = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
+    Change {
+        id: ChangeId::of(&step.id, n),
+        step: step.id.clone(),
+        line: step.place.line(),
+        phase: step.phase,
+        kind: step.uses.clone(),
+        target: draft.target,
+        what: draft.what,
+        before: draft.before,
+        after: draft.after,
+        already: draft.already,
+        effects: draft.effects,
+        undo: about.undo.to_owned(),
+        irreversible: draft.irreversible,
+        hazards: sentences(about.hazards),
+        permissions: sentences(about.permissions),
+        needs: Vec::new(),
+        decided: draft.decided,
+    }
+}
+
+fn cannot_plan(step: &Step, error: &PlanError) -> Diagnostic {
+    let help = match error {
+        PlanError::Impossible { help, .. } => help.clone(),
+        PlanError::Unread(unread) => match &unread.gap {
+            Some(gap) => format!("allow {} to the credentials in use, then plan again", gap.operation),
+            None => "this is a bug: please report it with the playbook".to_owned(),
+        },
+    };
+    Diagnostic::error(Code::CannotPlan, format!("step `{}` cannot be planned: {error}", step.id))
+        .at(step.place.clone(), "this step")
+        .help(help)
+}
+
+/// Says of every change what comes first: what its step needs, and, for the second pass over sessions,
+/// the proof that whatever could mint new ones is cut.
+fn connect(playbook: &Playbook, changes: &mut [Change]) {
+    let stops_minting: Vec<(ChangeId, Effect)> = changes
+        .iter()
+        .flat_map(|change| change.effects.iter().map(|effect| (change.id.clone(), effect.clone())))
+        .filter(|(_, effect)| {
+            matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting())
+        })
+        .collect();
+    let of_steps: Vec<(ChangeId, crate::ids::StepId)> =
+        changes.iter().map(|change| (change.id.clone(), change.step.clone())).collect();
+    for change in changes {
+        let step = playbook.step(&change.step).expect("changes come from steps");
+        let mut needs: Vec<Need> = of_steps
+            .iter()
+            .filter(|(_, of)| step.needs.contains(of))
+            .map(|(id, _)| Need { change: id.clone(), proof: Proof::ReadBack })
+            .collect();
+        for effect in &change.effects {
+            let Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } = effect else {
+                continue;
+            };
+            let first = stops_minting.iter().filter(|(_, other)| {
+                matches!(other, Effect::Cuts { subject: other, .. } if other.user() == subject.user())
+            });
+            needs.extend(first.map(|(id, _)| Need { change: id.clone(), proof: Proof::Settled }));
+        }
+        change.needs = needs;
+    }
+}
+
+/// Roles that somebody in scope may have assumed, by their trust policies.
+fn roles_in_reach(
+    users: &BTreeSet<crate::ids::UserName>,
+    inventory: &Inventory,
+    warnings: &mut Vec<String>,
+) -> Vec<RoleInReach> {
+    if users.is_empty() {
+        return Vec::new();
+    }
+    let roles = match inventory.roles() {
+        Ok(roles) => roles,
+        Err(unread) => {
+            warnings.push(format!("which roles can be assumed was not read: {unread}"));
+            return Vec::new();
+        }
+    };
+    let mut reach = Vec::new();
+    for user in users {
+        let Some(arn) = inventory.user(user).ok().and_then(Option::as_ref).map(|u| &u.arn) else {
+            continue;
+        };
+        for role in roles {
+            if let Some(admits) = crate::policy::trust::admits_in_words(&role.trust, arn) {
+                reach.push(RoleInReach { role: role.name.clone(), user: user.clone(), admits });
+            }
+        }
+    }
+    reach
+}
+
+/// What was seen and is left alone, and why.
+fn untouched(roles: &[RoleInReach], changes: &[Change], inventory: &Inventory) -> Vec<Untouched> {
+    let mut untouched: Vec<Untouched> = roles
+        .iter()
+        .map(|reach| Untouched {
+            what: format!("role {}", reach.role),
+            why: format!(
+                "its trust policy admits {} ({}), and no step cuts its sessions",
+                reach.user, reach.admits
+            ),
+        })
+        .collect();
+    for effect in changes.iter().flat_map(|change| &change.effects) {
+        if let Effect::Delivers { secret } = effect {
+            untouched.push(Untouched {
+                what: format!("other readers of secret {secret}"),
+                why: "not examined: whoever may read it will read the new key".to_owned(),
+            });
+        }
+    }
+    untouched.push(Untouched {
+        what: format!("everything else in account {}", inventory.caller.account),
+        why: "not selected by the playbook".to_owned(),
+    });
+    untouched
+}

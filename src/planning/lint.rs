@@ -1,0 +1,155 @@
+//! Is a finished plan safe? The second of the gate's three places, the lock-out, the limits.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::inventory::{Caller, Inventory};
+use crate::plan::{Barrier, Credential, Effect, Plan, Subject};
+use crate::playbook::{Playbook, Proof};
+
+/// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
+/// measured).
+const LEAST_SENSIBLE_MARGIN: u64 = 10;
+
+/// Refuses an unsafe plan, and adds the warnings that an operator should read before saying yes.
+pub(super) fn lint(
+    playbook: &Playbook,
+    plan: &mut Plan,
+    inventory: &Inventory,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    problems.extend(refuse_lock_out(plan, inventory, &inventory.caller).err());
+    behind_the_gate(playbook, plan, &mut problems);
+    if let Some(limit) = playbook.limits.changes
+        && plan.pending().count() > limit
+    {
+        let message = format!(
+            "the plan has {} changes, and the playbook allows {limit}",
+            plan.pending().count()
+        );
+        let mut problem = Diagnostic::error(Code::OverLimit, message)
+            .help("read them with `portcullis plan`; raise `limits.changes` if all are meant");
+        if let Some(place) = &playbook.limits.place {
+            problem = problem.at(place.clone(), "the limit");
+        }
+        problems.push(problem);
+    }
+    lifts(plan);
+    gate(plan);
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Never cut the branch we sit on: refuses where `caller` is somebody the plan cuts off. Asked again when
+/// a saved plan is run, because another may run it.
+pub fn refuse_lock_out(
+    plan: &Plan,
+    inventory: &Inventory,
+    caller: &Caller,
+) -> Result<(), Diagnostic> {
+    for user in &plan.users {
+        let found = inventory.user(user).ok().and_then(Option::as_ref);
+        let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+        let same_user = found.is_some_and(|user| {
+            // A session minted by the user has the user's own id; a federated one has another, and is
+            // told by the key that signs or by its ARN.
+            user.id == caller.id || user.arn == caller.arn
+        });
+        let same_key = keys.iter().any(|key| Some(&key.id) == caller.access_key_id.as_ref());
+        if same_user || same_key {
+            let message = format!(
+                "the plan would cut off its own caller: {} is user {user}, which the playbook contains",
+                caller.arn
+            );
+            let help = "run from an identity the playbook does not touch: a break-glass user, or an \
+                        incident role (AWS_PROFILE=... portcullis plan ...)";
+            return Err(Diagnostic::error(Code::LockOut, message).help(help));
+        }
+    }
+    Ok(())
+}
+
+/// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed
+/// is cut first.
+fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
+    for change in plan.changes.iter().filter(|change| change.is_gated()) {
+        let mut complain = |message: String, help: &str| {
+            let mut problem = Diagnostic::error(Code::GateOrder, message).help(help);
+            if let Some(step) = playbook.step(&change.step) {
+                problem = problem.at(step.place.clone(), "this step");
+            }
+            problems.push(problem);
+        };
+        if !change.phase.is_behind_the_gate() {
+            complain(
+                format!("{} would {} before the gate", change.id, change.what),
+                "move the step to phase rotate or recover",
+            );
+        }
+        for effect in &change.effects {
+            match effect {
+                Effect::Issues { user, .. } | Effect::Lifts { user, .. } if !plan.users.contains(user) => {
+                    complain(
+                        format!("{} concerns {user}, whom no step cuts off first", change.id),
+                        "add `iam.user.quarantine` for the same user in phase contain",
+                    );
+                }
+                Effect::Destroys { credential } if !is_cut(plan, credential) => {
+                    complain(
+                        format!("{} would delete the {credential}, which no step cuts first", change.id),
+                        "add `iam.access-key.deactivate` with `keys: all` in phase contain",
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_cut(plan: &Plan, credential: &Credential) -> bool {
+    plan.changes.iter().flat_map(|change| &change.effects).any(|effect| {
+        matches!(effect, Effect::Cuts { subject: Subject::Credential { credential: cut }, .. }
+            if cut == credential)
+    })
+}
+
+/// Lifts that will wait for a person, said in advance: cuts must not wait for them.
+fn lifts(plan: &mut Plan) {
+    let mut warnings = Vec::new();
+    for change in &plan.changes {
+        for effect in &change.effects {
+            let Effect::Lifts { user, barrier: Barrier::Quarantine } = effect else { continue };
+            for credential in plan.credentials.iter().filter(|c| c.user() == Some(user)) {
+                if !is_cut(plan, credential) {
+                    warnings.push(format!(
+                        "{} will be held: nothing but the quarantine blocks the {credential}",
+                        change.id
+                    ));
+                }
+            }
+        }
+    }
+    plan.warnings.extend(warnings);
+}
+
+fn gate(plan: &mut Plan) {
+    if !plan.changes.iter().any(crate::plan::Change::is_gated) {
+        return;
+    }
+    if plan.gate.proof > Proof::Settled {
+        plan.warnings.push(format!(
+            "the gate asks for {} proof, which this version cannot obtain: everything will be cut, the gate \
+             will stay shut, and nothing will be issued. `--gate settled` lowers it for one run",
+            plan.gate.proof
+        ));
+    } else {
+        plan.warnings.push(
+            "the gate opens on settled proof: that cuts are enforced is inferred, not shown. The run will \
+             end with exit code 11"
+                .to_owned(),
+        );
+    }
+    if plan.gate.margin_seconds < LEAST_SENSIBLE_MARGIN {
+        plan.warnings.push(format!(
+            "a margin of {} s is shorter than cuts may take to be enforced (seconds, at times minutes)",
+            plan.gate.margin_seconds
+        ));
+    }
+}
