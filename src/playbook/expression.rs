@@ -171,11 +171,31 @@ impl Parsed {
                 });
             }
         });
-        match extent {
+        match extent.map(|range| whole_call(&self.text, range)) {
             Some(range) => inner_place(&self.place, &self.text, range),
             None => self.place.clone(),
         }
     }
+}
+
+/// Nodes know where their first signs stand: a call by its opening bracket, without its name before
+/// and its closing bracket after.
+fn whole_call(text: &str, range: Range<usize>) -> Range<usize> {
+    let Range { mut start, mut end } = range;
+    if text[start..].starts_with('(') {
+        let name = text[..start].trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        start = name.len();
+    }
+    for (open, close) in [('(', ')'), ('[', ']')] {
+        let count = |c: char| text[start..end].chars().filter(|other| *other == c).count();
+        for _ in count(close)..count(open) {
+            let rest = text[end..].trim_start();
+            if rest.starts_with(close) {
+                end = text.len() - rest.len() + 1;
+            }
+        }
+    }
+    start..end
 }
 
 /// The place of a part of `text`, which stands somewhere within `outer`.
@@ -203,8 +223,10 @@ fn byte_at(text: &str, (line, column): (isize, isize)) -> Option<usize> {
 fn readable(message: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     let front = message.split(" expecting ").next().unwrap_or(message);
-    let front = front.replace("'<EOF>'", "the end");
-    super::field::shorten(&front)
+    if front.contains("<EOF>") {
+        return "it ends too early".to_owned();
+    }
+    super::field::shorten(front)
 }
 
 /// Calls `visit` for every node, a parent before its parts.
@@ -236,9 +258,8 @@ fn walk<'e>(expr: &'e IdedExpr, visit: &mut dyn FnMut(&'e IdedExpr)) {
                 walk(part, visit);
             }
         }
-        // Refused by the checker before anything is asked of their parts.
-        Expr::Map(_) | Expr::Struct(_) => {}
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
+        // Maps and messages are refused before anything is asked of their parts.
+        Expr::Map(_) | Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
     }
 }
 

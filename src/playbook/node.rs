@@ -201,12 +201,12 @@ impl<'de> Deserialize<'de> for RawKind {
 
 fn convert(source: &Source, Tagged(spanned, tag): Raw) -> Result<Node, Diagnostic> {
     let range = range_of(source, spanned.referenced);
-    if let Some(tag) = tag {
+    if tag.is_some() {
         return Err(Diagnostic::error(
             Code::UnsupportedYaml,
-            format!("YAML tags are not read: `{}`", shorten(&tag)),
+            "YAML tags (`!name`) are not read",
         )
-        .at(Place::new(source, range), "tagged")
+        .at(Place::new(source, with_properties(source, range)), "tagged")
         .help(
             "write the value without its tag; text that looks like something else goes in quotes",
         ));
@@ -264,18 +264,14 @@ fn convert_key(source: &Source, key: Raw) -> Result<Key, Diagnostic> {
 
 fn range_of(source: &Source, location: Location) -> Range<usize> {
     let span = location.span();
-    match (span.byte_offset(), span.byte_len()) {
-        (Some(start), length) => {
-            let start = usize::try_from(start).unwrap_or(usize::MAX);
-            let length = usize::try_from(length.unwrap_or(0)).unwrap_or(0);
-            let end = start.saturating_add(length).min(source.text().len());
-            trim(source.text(), start.min(end)..end)
-        }
-        (None, _) => {
-            let at = byte_of(source.text(), location.line(), location.column());
-            at..at
-        }
-    }
+    let Some(start) = span.byte_offset() else {
+        let at = byte_of(source.text(), location.line(), location.column());
+        return at..at;
+    };
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let length = usize::try_from(span.byte_len().unwrap_or(0)).unwrap_or(0);
+    let end = start.saturating_add(length).min(source.text().len());
+    trim(source.text(), start.min(end)..end)
 }
 
 /// The range without the white space at its end, which block scalars have.
@@ -296,12 +292,29 @@ fn byte_of(text: &str, line: u64, column: u64) -> usize {
     start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i)
 }
 
+/// The range, begun at the tag or anchor that stands before it on its line.
+fn with_properties(source: &Source, range: Range<usize>) -> Range<usize> {
+    let mut start = range.start;
+    loop {
+        let before = source.text()[..start].trim_end_matches(' ');
+        let word = before.rfind([' ', '\n', '[', '{', ',']).map_or(0, |i| i + 1);
+        if !before[word..].starts_with(['!', '&']) {
+            return start..range.end;
+        }
+        start = word;
+    }
+}
+
 /// The library's refusal, in our words and with our codes.
 fn explain(source: &Source, error: &Error) -> Diagnostic {
     let range = error.location().map_or(0..0, |location| range_of(source, location));
     let at = |code, message: &str, label: &str, help: Option<&str>| {
+        let range = match code {
+            Code::UnsupportedYaml => with_properties(source, range.clone()),
+            _ => range.clone(),
+        };
         Diagnostic::error(code, message)
-            .at(Place::new(source, range.clone()), label)
+            .at(Place::new(source, range), label)
             .help_if(help.map(str::to_owned))
     };
     match error {
@@ -354,7 +367,12 @@ fn explain(source: &Source, error: &Error) -> Diagnostic {
             if message.contains("recursion limit") || message.contains("nesting") {
                 return too_deep(&at);
             }
-            at(Code::NotYaml, &format!("not YAML: {}", shorten_sentence(message)), "here", None)
+            let line = source.text()[..range.start].rfind('\n').map_or(0, |i| i + 1);
+            let line = source.text()[line..].lines().next().unwrap_or_default();
+            let help = line
+                .contains("${{")
+                .then_some("put the whole expression in quotes: \"${{ ... }}\"");
+            at(Code::NotYaml, &format!("not YAML: {}", shorten_sentence(message)), "here", help)
         }
     }
 }

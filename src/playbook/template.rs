@@ -79,7 +79,7 @@ impl Template {
                     accept(&value, &self.ty, self.required, expression, &self.field)
                         .map(Evaluated::Value)
                 }
-                needs => Ok(needs),
+                needs @ Evaluated::Needs(_) => Ok(needs),
             },
             Content::Text(parts) => self.text(parts, scope),
             Content::List(items) => {
