@@ -1,8 +1,11 @@
 //! Playbooks as authors write them: what is read, what is refused, and what they are shown.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
+mod hostile;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use portcullis::cli;
 use portcullis::diagnostic::{Code, Diagnostic, Source};
@@ -271,11 +274,11 @@ fn every_broken_playbook_is_refused_for_what_is_wrong_with_it_and_nothing_else()
             .collect();
         let expected = remarks(&text, "expect");
         if found != expected {
-            wrong.push_str(&format!("{name}: expected {expected:?}, found {found:?}\n"));
+            writeln!(wrong, "{name}: expected {expected:?}, found {found:?}").unwrap();
         }
         let own = name.split(['.']).next().unwrap().split("--").next().unwrap();
         if own != "many-at-once" && !found.iter().any(|f| f.split(' ').next() == Some(own)) {
-            wrong.push_str(&format!("{name}: does not produce its own code\n"));
+            writeln!(wrong, "{name}: does not produce its own code").unwrap();
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
