@@ -138,7 +138,7 @@ const STACK: usize = 64 << 20;
 /// Reads a playbook. Gives it with warnings, or every problem in it.
 pub fn read(
     source: &Source,
-    vocabulary: &(dyn Vocabulary + Sync),
+    vocabulary: &dyn Vocabulary,
 ) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
     // A thread of its own, for its stack: see `STACK`. Nothing runs beside it.
     let (playbook, mut problems) = std::thread::scope(|scope| {

@@ -8,6 +8,8 @@
 pub(crate) mod check;
 pub(crate) mod evaluate;
 pub(crate) mod functions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -163,8 +165,14 @@ impl Parsed {
         let mut extent: Option<Range<usize>> = None;
         walk(expr, &mut |node| {
             if let Some((start, stop)) = self.info.offset_for(node.id) {
-                let start = byte_of_char(&self.text, start as usize);
-                let end = byte_of_char(&self.text, stop as usize + 1);
+                // Bytes, the last one included. Of a selection it is only the dot.
+                let start = self.text.floor_char_boundary(start as usize);
+                let mut end = self.text.ceil_char_boundary(stop as usize + 1);
+                if let Expr::Select(select) = &node.expr
+                    && let Some(at) = self.text[start..].find(&select.field)
+                {
+                    end = start + at + select.field.len();
+                }
                 extent = Some(match extent.take() {
                     None => start..end,
                     Some(range) => range.start.min(start)..range.end.max(end),
@@ -206,12 +214,12 @@ fn inner_place(outer: &Place, text: &str, part: Range<usize>) -> Place {
     Place::new(outer.source(), (base + part.start).min(end)..end)
 }
 
-/// The byte at which the `n`-th character begins: the parser counts characters.
+/// The byte at which the `n`-th character begins.
 fn byte_of_char(text: &str, n: usize) -> usize {
     text.char_indices().nth(n).map_or(text.len(), |(i, _)| i)
 }
 
-/// The byte of a line and column as the parser gives them, both from 1.
+/// The byte of a line and column as the parser's errors have them: from 1, and in characters.
 fn byte_at(text: &str, (line, column): (isize, isize)) -> Option<usize> {
     let line = usize::try_from(line).ok()?.checked_sub(1)?;
     let column = usize::try_from(column).ok()?.checked_sub(1)?;
