@@ -405,3 +405,63 @@ fn shorten_sentence(text: &str) -> String {
         .trim()
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every scalar and key with what stands at its place.
+    fn flatten(source: &Source, node: &Node, found: &mut Vec<(String, String)>) {
+        let raw = |range: &Range<usize>| source.text()[range.clone()].to_owned();
+        match &node.kind {
+            Kind::List(items) => items.iter().for_each(|item| flatten(source, item, found)),
+            Kind::Map(entries) => {
+                for (key, value) in entries {
+                    found.push((key.text.clone(), raw(&key.range)));
+                    flatten(source, value, found);
+                }
+            }
+            Kind::Text(text) => found.push((text.clone(), raw(&node.range))),
+            other => found.push((format!("{other:?}"), raw(&node.range))),
+        }
+    }
+
+    #[test]
+    fn every_key_and_value_knows_where_it_stands() {
+        let text = "\u{feff}# é\r\né: [a, 'it''s', \"\\u263a\"]\r\nblock: |\r\n  one\r\n  two\r\n\
+                    n: -7\r\ndeep: {b: {c: true}}\r\nnothing:\r\n";
+        let source = Source::new("p", text);
+        let mut found = Vec::new();
+        flatten(&source, &read(&source).unwrap(), &mut found);
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|(value, raw)| (value.as_str(), raw.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("é", "é"),
+                ("a", "a"),
+                ("it's", "'it''s'"),
+                ("\u{263a}", "\"\\u263a\""),
+                ("block", "block"),
+                ("one\ntwo\n", "one\r\n  two"),
+                ("n", "n"),
+                ("Int(-7)", "-7"),
+                ("deep", "deep"),
+                ("b", "b"),
+                ("c", "c"),
+                ("Bool(true)", "true"),
+                ("nothing", "nothing"),
+                ("Null", ""),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_and_column_become_a_byte() {
+        let text = "é: 1\n  ü: 2\n";
+        assert_eq!(byte_of(text, 1, 1), 0);
+        assert_eq!(&text[byte_of(text, 2, 3)..][..2], "ü");
+        assert_eq!(byte_of(text, 1, 99), 5, "at most the end of the line");
+        assert_eq!(byte_of(text, 99, 1), text.len());
+    }
+}

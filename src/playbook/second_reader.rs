@@ -178,3 +178,84 @@ fn differ(source: &Source, range: Range<usize>, other: &Value) -> Diagnostic {
 fn ambiguous(source: &Source, range: Range<usize>, message: &str, label: &str) -> Diagnostic {
     Diagnostic::error(Code::AmbiguousYaml, message).at(Place::new(source, range), label)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playbook::node;
+
+    fn verdict(text: &str) -> Option<String> {
+        let source = Source::new("p", text);
+        let verdict = node::read(&source).and_then(|tree| agree(&source, &tree));
+        verdict.err().map(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn words_that_two_versions_of_yaml_read_differently_are_refused() {
+        for word in [
+            "no",
+            "NO",
+            "yes",
+            "Off",
+            "on",
+            "y",
+            "N",
+            "0755",
+            "012345678901",
+            "0o17",
+            "0x1F",
+            "0b101",
+            "1_000",
+            "1_0.5",
+            "12:30:45",
+            "190:20:30.15",
+            "=",
+            "+5",
+            "1_000_000",
+        ] {
+            let found = verdict(&format!("a: {word}\n"));
+            assert!(found.as_deref().unwrap_or_default().contains("p:1:4"), "{word}: {found:?}");
+            assert!(verdict(&format!("{word}: a\n")).is_some(), "{word} is no key either");
+            for quoted in [format!("a: \"{word}\"\n"), format!("a: '{word}'\n")] {
+                assert_eq!(verdict(&quoted), None, "{quoted}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_everybody_reads_alike_are_taken() {
+        for word in [
+            "true",
+            "False",
+            "~",
+            "null",
+            "",
+            "0",
+            "-7",
+            "493",
+            "123456789012",
+            "1.5",
+            "2026-03-19",
+            "2026-03-19T00:00:00Z",
+            "nobody",
+            "yes-man",
+            "1m 30s",
+            "a:b",
+            "AKIA0755",
+            "1.2.3",
+            "arn:aws:iam::012345678901:user/a",
+            "10.0.0.0/8",
+            "_1",
+            "no.",
+            "prod/ci/key",
+            "12:a",
+        ] {
+            assert_eq!(verdict(&format!("a: {word}\n")), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_too_large_for_one_reader_are_refused() {
+        assert!(verdict("a: 12345678901234567890123\n").is_some());
+    }
+}

@@ -12,8 +12,8 @@ use portcullis::diagnostic::{Code, Diagnostic, Source};
 use portcullis::ids::{AccessKeyId, AccountId, Arn, UserName};
 use portcullis::inventory::{Caller, Fact, Gap, Inventory, KeyUse, Want};
 use portcullis::playbook::{
-    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Phase, Playbook, Scope,
-    Targets,
+    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Mode, Phase, Playbook,
+    Proof, Scope, Targets,
 };
 use serde_json::{Value, json};
 
@@ -377,4 +377,75 @@ error[nothing-found]: no access key AKIAIOSFODNN7EXAMPLE is known to this accoun
    |
    = help: check the id, and that the credentials in use are for the account it belongs to (they are for 012345678901)";
     assert_eq!(shown("nothing-found.yaml"), expected);
+}
+
+#[test]
+fn a_planned_rotation_needs_no_cut_and_a_breach_is_the_default() {
+    let new_key = "\
+portcullis: 1
+name: routine
+title: Routine
+MODE
+steps:
+  - id: new-key
+    phase: rotate
+    uses: iam.access-key.replace
+    with: { user: alice, deliver_to: prod/key }
+";
+    let (playbook, warnings) = read(&new_key.replace("MODE", "mode: planned")).unwrap();
+    assert_eq!(playbook.mode, Mode::Planned);
+    assert_eq!(warnings, []);
+    for mode in ["mode: breach", ""] {
+        let problems = read(&new_key.replace("MODE", mode)).unwrap_err();
+        assert_eq!(problems[0].code, Code::IssuesWithoutCut, "{mode}");
+    }
+}
+
+#[test]
+fn the_gate_asks_for_enforced_unless_the_file_says_settled() {
+    let (shipped, _) = read(SHIPPED).unwrap();
+    assert_eq!((shipped.gate.proof, shipped.gate.margin.as_secs()), (Proof::Settled, 60));
+    let gate = "gate:\n  proof: settled\n  margin: 60s\n";
+    assert!(SHIPPED.contains(gate));
+    let (without, _) = read(&SHIPPED.replace(gate, "")).unwrap();
+    assert_eq!((without.gate.proof, without.gate.margin.as_secs()), (Proof::Enforced, 60));
+    assert_eq!(without.gate.place, None);
+    for proof in ["read-back", "silent", "none"] {
+        assert!(read(&SHIPPED.replace("proof: settled", &format!("proof: {proof}"))).is_err());
+    }
+}
+
+#[test]
+fn values_with_expressions_in_them_are_checked_when_they_are_known() {
+    let text = "\
+portcullis: 1
+name: mixed
+title: Mixed
+inputs:
+  team: { type: text, required: true }
+  first: { type: text, required: true }
+steps:
+  - id: keys-off
+    phase: contain
+    uses: iam.access-key.deactivate
+    with:
+      user: ci-${{ inputs.team }}-deploy
+      keys: [AKIAI44QH8DHBEXAMPLE, \"${{ inputs.first }}\"]
+";
+    let (playbook, _) = read(text).unwrap();
+    let inventory = inventory();
+    let targets = BTreeMap::new();
+    let evaluate = |team: &str, first: &str, field: &str| {
+        let inputs =
+            BTreeMap::from([("team".to_owned(), json!(team)), ("first".to_owned(), json!(first))]);
+        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+        playbook.steps[0].field(field).unwrap().evaluate(&scope).map_err(|p| p.to_string())
+    };
+    let value = |value| Ok(Evaluated::Value(value));
+    assert_eq!(evaluate("build", KEY, "user"), value(json!("ci-build-deploy")));
+    assert_eq!(evaluate("build", KEY, "keys"), value(json!(["AKIAI44QH8DHBEXAMPLE", KEY])));
+    let error = evaluate("two words", KEY, "user").unwrap_err();
+    assert!(error.starts_with("playbook.yaml:12:13: error[wrong-type]: `user` wants"), "{error}");
+    let error = evaluate("build", "none", "keys").unwrap_err();
+    assert!(error.starts_with("playbook.yaml:13:37: error[wrong-type]: `keys` wants"), "{error}");
 }
