@@ -137,20 +137,19 @@ const STACK: usize = 64 << 20;
 
 /// Reads a playbook. Gives it with warnings, or every problem in it.
 pub fn read(
-    source: Source,
-    vocabulary: &(dyn Vocabulary + Sync),
+    source: &Source,
+    vocabulary: &dyn Vocabulary,
 ) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
     // A thread of its own, for its stack: see `STACK`. Nothing runs beside it.
     let (playbook, mut problems) = std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("playbook".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(scope, || read_here(&source, vocabulary))
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .unwrap_or_else(|error| {
+        let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK);
+        match thread.spawn_scoped(scope, || read_here(source, vocabulary)) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => {
                 let message = format!("no memory to read a playbook with: {error}");
                 (None, vec![Diagnostic::error(Code::TooLarge, message)])
-            })
+            }
+        }
     });
     diagnostic::sort(&mut problems);
     match playbook {

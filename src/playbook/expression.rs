@@ -8,6 +8,8 @@
 pub(crate) mod check;
 pub(crate) mod evaluate;
 pub(crate) mod functions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -163,19 +165,45 @@ impl Parsed {
         let mut extent: Option<Range<usize>> = None;
         walk(expr, &mut |node| {
             if let Some((start, stop)) = self.info.offset_for(node.id) {
-                let start = byte_of_char(&self.text, start as usize);
-                let end = byte_of_char(&self.text, stop as usize + 1);
+                // Bytes, the last one included. Of a selection it is only the dot.
+                let start = self.text.floor_char_boundary(start as usize);
+                let mut end = self.text.ceil_char_boundary(stop as usize + 1);
+                if let Expr::Select(select) = &node.expr
+                    && let Some(at) = self.text[start..].find(&select.field)
+                {
+                    end = start + at + select.field.len();
+                }
                 extent = Some(match extent.take() {
                     None => start..end,
                     Some(range) => range.start.min(start)..range.end.max(end),
                 });
             }
         });
-        match extent {
+        match extent.map(|range| whole_call(&self.text, range)) {
             Some(range) => inner_place(&self.place, &self.text, range),
             None => self.place.clone(),
         }
     }
+}
+
+/// Nodes know where their first signs stand: a call by its opening bracket, without its name before
+/// and its closing bracket after.
+fn whole_call(text: &str, range: Range<usize>) -> Range<usize> {
+    let Range { mut start, mut end } = range;
+    if text[start..].starts_with('(') {
+        let name = text[..start].trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        start = name.len();
+    }
+    for (open, close) in [('(', ')'), ('[', ']')] {
+        let count = |c: char| text[start..end].chars().filter(|other| *other == c).count();
+        for _ in count(close)..count(open) {
+            let rest = text[end..].trim_start();
+            if rest.starts_with(close) {
+                end = text.len() - rest.len() + 1;
+            }
+        }
+    }
+    start..end
 }
 
 /// The place of a part of `text`, which stands somewhere within `outer`.
@@ -186,12 +214,12 @@ fn inner_place(outer: &Place, text: &str, part: Range<usize>) -> Place {
     Place::new(outer.source(), (base + part.start).min(end)..end)
 }
 
-/// The byte at which the `n`-th character begins: the parser counts characters.
+/// The byte at which the `n`-th character begins.
 fn byte_of_char(text: &str, n: usize) -> usize {
     text.char_indices().nth(n).map_or(text.len(), |(i, _)| i)
 }
 
-/// The byte of a line and column as the parser gives them, both from 1.
+/// The byte of a line and column as the parser's errors have them: from 1, and in characters.
 fn byte_at(text: &str, (line, column): (isize, isize)) -> Option<usize> {
     let line = usize::try_from(line).ok()?.checked_sub(1)?;
     let column = usize::try_from(column).ok()?.checked_sub(1)?;
@@ -203,8 +231,10 @@ fn byte_at(text: &str, (line, column): (isize, isize)) -> Option<usize> {
 fn readable(message: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     let front = message.split(" expecting ").next().unwrap_or(message);
-    let front = front.replace("'<EOF>'", "the end");
-    super::field::shorten(&front)
+    if front.contains("<EOF>") {
+        return "it ends too early".to_owned();
+    }
+    super::field::shorten(front)
 }
 
 /// Calls `visit` for every node, a parent before its parts.
@@ -236,9 +266,8 @@ fn walk<'e>(expr: &'e IdedExpr, visit: &mut dyn FnMut(&'e IdedExpr)) {
                 walk(part, visit);
             }
         }
-        // Refused by the checker before anything is asked of their parts.
-        Expr::Map(_) | Expr::Struct(_) => {}
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
+        // Maps and messages are refused before anything is asked of their parts.
+        Expr::Map(_) | Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
     }
 }
 

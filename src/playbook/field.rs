@@ -129,8 +129,14 @@ impl FieldType {
     /// Whether every value of it is a text.
     pub fn is_textual(&self) -> bool {
         match self {
-            Self::Integer | Self::Boolean | Self::List(_) | Self::Any => false,
-            Self::Table(_) | Self::MapOf(_) | Self::Expressions | Self::TypeName => false,
+            Self::Integer
+            | Self::Boolean
+            | Self::List(_)
+            | Self::Any
+            | Self::Table(_)
+            | Self::MapOf(_)
+            | Self::Expressions
+            | Self::TypeName => false,
             Self::Either(types) => types.iter().all(Self::is_textual),
             _ => true,
         }
@@ -235,10 +241,10 @@ impl FieldType {
             Self::Timestamp => "2026-03-19T00:00:00Z".to_owned(),
             Self::Duration => "90s".to_owned(),
             Self::Text => "TEXT".to_owned(),
-            Self::Integer => "10".to_owned(),
+            Self::Integer => "1".to_owned(),
             Self::Boolean => "true".to_owned(),
             Self::List(item) => format!("{},...", item.example()),
-            Self::OneOf(words) => words.first().map(|w| w.to_string()).unwrap_or_default(),
+            Self::OneOf(words) => words.first().map(ToString::to_string).unwrap_or_default(),
             Self::Either(types) => types.first().map(Self::example).unwrap_or_default(),
             Self::Any => "VALUE".to_owned(),
             Self::TypeName => "user-name".to_owned(),

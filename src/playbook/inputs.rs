@@ -86,3 +86,96 @@ fn wrong(input: &Input, mismatch: &Mismatch) -> Diagnostic {
     )
     .help(format!("{hint}give it like -i {}={}", input.name, input.ty.example()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::diagnostic::Source;
+    use crate::playbook::{self, ActionShape, Phase};
+
+    const NOTHING: ActionShape = ActionShape {
+        kind: "do.nothing",
+        title: "nothing",
+        fields: &[],
+        phases: &[Phase::Contain],
+        effects: &[],
+    };
+
+    fn playbook() -> Playbook {
+        let text = "\
+portcullis: 1
+name: inputs
+title: Inputs
+inputs:
+  key: { type: access-key-id, required: true, help: The key that leaked }
+  at: { type: timestamp, default: 2026-03-19T01:00:00+01:00 }
+  users: { type: list of user-name }
+  speed: { type: { one-of: [slow, fast] }, default: slow }
+  count: { type: integer }
+steps:
+  - { id: nothing, phase: contain, uses: do.nothing }
+";
+        playbook::read(&Source::new("p", text), &vec![NOTHING]).unwrap().0
+    }
+
+    fn bind(given: &[(&str, Given)]) -> Result<BTreeMap<String, Value>, Vec<String>> {
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        playbook().bind_inputs(&given).map_err(|problems| {
+            problems
+                .iter()
+                .map(|p| format!("{} = {}", p.message, p.help.clone().unwrap_or_default()))
+                .collect()
+        })
+    }
+
+    fn typed(text: &str) -> Given {
+        Given::Typed(text.to_owned())
+    }
+
+    #[test]
+    fn values_are_canonical_and_defaults_filled_in() {
+        let bound = bind(&[
+            ("key", typed("AKIAIOSFODNN7EXAMPLE")),
+            ("users", typed("alice, bob")),
+            ("count", Given::Value(json!(3))),
+        ])
+        .unwrap();
+        assert_eq!(
+            json!(bound),
+            json!({
+                "at": "2026-03-19T00:00:00Z",
+                "count": 3,
+                "key": "AKIAIOSFODNN7EXAMPLE",
+                "speed": "slow",
+                "users": ["alice", "bob"],
+            })
+        );
+        let bound = bind(&[("key", typed("AKIAIOSFODNN7EXAMPLE"))]).unwrap();
+        assert_eq!(bound["users"], Value::Null, "neither given nor with a default");
+    }
+
+    #[test]
+    fn every_problem_says_what_to_type() {
+        let problems = bind(&[
+            ("kye", typed("AKIAIOSFODNN7EXAMPLE")),
+            ("at", typed("yesterday")),
+            ("speed", typed("fats")),
+            ("count", Given::Value(json!("3"))),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "playbook `inputs` has no input `kye` = did you mean -i key=...?",
+                "input `key` is missing: The key that leaked = give it with -i key=AKIA...",
+                "input `at` wants an instant with its offset, like 2026-03-19T00:00:00Z, not the text \
+                 `yesterday` = give it like -i at=2026-03-19T00:00:00Z",
+                "input `speed` wants one of `slow`, `fast`, not the text `fats` = did you mean `fast`?; \
+                 give it like -i speed=slow",
+                "input `count` wants a whole number, not the text `3` = give it like -i count=1",
+            ]
+        );
+    }
+}

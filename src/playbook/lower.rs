@@ -172,7 +172,7 @@ impl<'a> Lowering<'a> {
         if let Kind::Null = tree.kind {
             self.push(
                 Diagnostic::error(Code::MissingKey, "the playbook is empty")
-                    .at(self.place(&tree.range), "nothing in here")
+                    .at(self.place(&(0..0)), "nothing in here")
                     .help("begin with `portcullis: 1`, `name:` and `steps:`"),
             );
             return None;
@@ -474,7 +474,11 @@ impl<'a> Lowering<'a> {
                         place: self.place(&key.range),
                     });
                 }
-                Err(problems) => problems.into_iter().for_each(|problem| self.push(problem)),
+                Err(problems) => {
+                    for problem in problems {
+                        self.push(problem);
+                    }
+                }
             }
         }
         targets

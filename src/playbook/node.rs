@@ -201,12 +201,12 @@ impl<'de> Deserialize<'de> for RawKind {
 
 fn convert(source: &Source, Tagged(spanned, tag): Raw) -> Result<Node, Diagnostic> {
     let range = range_of(source, spanned.referenced);
-    if let Some(tag) = tag {
+    if tag.is_some() {
         return Err(Diagnostic::error(
             Code::UnsupportedYaml,
-            format!("YAML tags are not read: `{}`", shorten(&tag)),
+            "YAML tags (`!name`) are not read",
         )
-        .at(Place::new(source, range), "tagged")
+        .at(Place::new(source, with_properties(source, range)), "tagged")
         .help(
             "write the value without its tag; text that looks like something else goes in quotes",
         ));
@@ -264,18 +264,14 @@ fn convert_key(source: &Source, key: Raw) -> Result<Key, Diagnostic> {
 
 fn range_of(source: &Source, location: Location) -> Range<usize> {
     let span = location.span();
-    match (span.byte_offset(), span.byte_len()) {
-        (Some(start), length) => {
-            let start = usize::try_from(start).unwrap_or(usize::MAX);
-            let length = usize::try_from(length.unwrap_or(0)).unwrap_or(0);
-            let end = start.saturating_add(length).min(source.text().len());
-            trim(source.text(), start.min(end)..end)
-        }
-        (None, _) => {
-            let at = byte_of(source.text(), location.line(), location.column());
-            at..at
-        }
-    }
+    let Some(start) = span.byte_offset() else {
+        let at = byte_of(source.text(), location.line(), location.column());
+        return at..at;
+    };
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let length = usize::try_from(span.byte_len().unwrap_or(0)).unwrap_or(0);
+    let end = start.saturating_add(length).min(source.text().len());
+    trim(source.text(), start.min(end)..end)
 }
 
 /// The range without the white space at its end, which block scalars have.
@@ -296,12 +292,29 @@ fn byte_of(text: &str, line: u64, column: u64) -> usize {
     start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i)
 }
 
+/// The range, begun at the tag or anchor that stands before it on its line.
+fn with_properties(source: &Source, range: Range<usize>) -> Range<usize> {
+    let mut start = range.start;
+    loop {
+        let before = source.text()[..start].trim_end_matches(' ');
+        let word = before.rfind([' ', '\n', '[', '{', ',']).map_or(0, |i| i + 1);
+        if !before[word..].starts_with(['!', '&']) {
+            return start..range.end;
+        }
+        start = word;
+    }
+}
+
 /// The library's refusal, in our words and with our codes.
 fn explain(source: &Source, error: &Error) -> Diagnostic {
     let range = error.location().map_or(0..0, |location| range_of(source, location));
     let at = |code, message: &str, label: &str, help: Option<&str>| {
+        let range = match code {
+            Code::UnsupportedYaml => with_properties(source, range.clone()),
+            _ => range.clone(),
+        };
         Diagnostic::error(code, message)
-            .at(Place::new(source, range.clone()), label)
+            .at(Place::new(source, range), label)
             .help_if(help.map(str::to_owned))
     };
     match error {
@@ -354,7 +367,12 @@ fn explain(source: &Source, error: &Error) -> Diagnostic {
             if message.contains("recursion limit") || message.contains("nesting") {
                 return too_deep(&at);
             }
-            at(Code::NotYaml, &format!("not YAML: {}", shorten_sentence(message)), "here", None)
+            let line = source.text()[..range.start].rfind('\n').map_or(0, |i| i + 1);
+            let line = source.text()[line..].lines().next().unwrap_or_default();
+            let help = line
+                .contains("${{")
+                .then_some("put the whole expression in quotes: \"${{ ... }}\"");
+            at(Code::NotYaml, &format!("not YAML: {}", shorten_sentence(message)), "here", help)
         }
     }
 }
@@ -386,4 +404,64 @@ fn shorten_sentence(text: &str) -> String {
         .collect::<String>()
         .trim()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every scalar and key with what stands at its place.
+    fn flatten(source: &Source, node: &Node, found: &mut Vec<(String, String)>) {
+        let raw = |range: &Range<usize>| source.text()[range.clone()].to_owned();
+        match &node.kind {
+            Kind::List(items) => items.iter().for_each(|item| flatten(source, item, found)),
+            Kind::Map(entries) => {
+                for (key, value) in entries {
+                    found.push((key.text.clone(), raw(&key.range)));
+                    flatten(source, value, found);
+                }
+            }
+            Kind::Text(text) => found.push((text.clone(), raw(&node.range))),
+            other => found.push((format!("{other:?}"), raw(&node.range))),
+        }
+    }
+
+    #[test]
+    fn every_key_and_value_knows_where_it_stands() {
+        let text = "\u{feff}# é\r\né: [a, 'it''s', \"\\u263a\"]\r\nblock: |\r\n  one\r\n  two\r\n\
+                    n: -7\r\ndeep: {b: {c: true}}\r\nnothing:\r\n";
+        let source = Source::new("p", text);
+        let mut found = Vec::new();
+        flatten(&source, &read(&source).unwrap(), &mut found);
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|(value, raw)| (value.as_str(), raw.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("é", "é"),
+                ("a", "a"),
+                ("it's", "'it''s'"),
+                ("\u{263a}", "\"\\u263a\""),
+                ("block", "block"),
+                ("one\ntwo\n", "one\r\n  two"),
+                ("n", "n"),
+                ("Int(-7)", "-7"),
+                ("deep", "deep"),
+                ("b", "b"),
+                ("c", "c"),
+                ("Bool(true)", "true"),
+                ("nothing", "nothing"),
+                ("Null", ""),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_and_column_become_a_byte() {
+        let text = "é: 1\n  ü: 2\n";
+        assert_eq!(byte_of(text, 1, 1), 0);
+        assert_eq!(&text[byte_of(text, 2, 3)..][..2], "ü");
+        assert_eq!(byte_of(text, 1, 99), 5, "at most the end of the line");
+        assert_eq!(byte_of(text, 99, 1), text.len());
+    }
 }

@@ -86,39 +86,47 @@ fn yaml11(source: &Source, range: &Range<usize>, text: &str) -> Option<&'static 
     if source.text().get(range.clone()) != Some(text) {
         return None;
     }
-    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let lower = text.to_ascii_lowercase();
-    if ["y", "yes", "on", "true"].contains(&lower.as_str()) {
-        Some("true")
-    } else if ["n", "no", "off", "false"].contains(&lower.as_str()) {
-        Some("false")
-    } else if lower == "null" || text == "~" {
-        Some("nothing")
-    } else if text == "=" || text == "<<" {
-        Some("an instruction")
-    } else if unsigned.starts_with(|c: char| c.is_ascii_digit()) && digits(unsigned) {
+    match lower.as_str() {
+        "y" | "yes" | "on" | "true" => return Some("true"),
+        "n" | "no" | "off" | "false" => return Some("false"),
+        "null" | "~" => return Some("nothing"),
+        "=" | "<<" => return Some("an instruction"),
+        _ => {}
+    }
+    let unsigned = lower.strip_prefix(['-', '+']).unwrap_or(&lower);
+    if is_yaml11_number(unsigned) {
         Some("a number")
-    } else if ["0b", "0o", "0x"].iter().any(|prefix| {
-        lower.trim_start_matches(['-', '+']).strip_prefix(prefix).is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit() || b == b'_')
-        })
-    }) {
-        Some("a number")
-    } else if unsigned.contains(':')
-        && unsigned.split(':').enumerate().all(|(i, part)| {
-            let part = if i == 0 { part } else { part.split('.').next().unwrap_or_default() };
-            digits(part) && (i == 0 || part.len() <= 2)
-        })
-    {
+    } else if is_base_60(unsigned) {
         Some("a number in base 60")
-    } else if unsigned.contains('_')
-        && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && unsigned.bytes().all(|b| b.is_ascii_digit() || b"_.eE+-".contains(&b))
-    {
-        Some("a number")
     } else {
         None
+    }
+}
+
+/// Numbers in notations that not every reader knows: `0755`, `1_000`, `0b1010`, `0o17`.
+fn is_yaml11_number(text: &str) -> bool {
+    let radix = ["0b", "0o", "0x"].iter().find_map(|prefix| text.strip_prefix(prefix));
+    if let Some(digits) = radix {
+        return !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit() || b == b'_');
+    }
+    let fraction = text.contains('_') && !text.starts_with('_');
+    text.starts_with(|c: char| c.is_ascii_digit() || (fraction && c == '.'))
+        && (text.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+            || (fraction && text.bytes().all(|b| b.is_ascii_digit() || b"_.e+-".contains(&b))))
+}
+
+/// `12:30:45`, which YAML 1.1 takes for 45045.
+fn is_base_60(text: &str) -> bool {
+    let mut parts = text.split(':');
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    parts.next().is_some_and(digits) && {
+        let rest: Vec<&str> = parts.collect();
+        !rest.is_empty()
+            && rest.iter().all(|part| {
+                let whole = part.split('.').next().unwrap_or_default();
+                digits(whole) && whole.len() <= 2
+            })
     }
 }
 
@@ -140,7 +148,12 @@ fn in_yaml11(source: &Source, range: Range<usize>, text: &str, meaning: &str) ->
         &format!("`{text}` is {meaning} to some YAML readers and not to others"),
         "could mean two things",
     )
-    .help(format!("if it is text, write \"{text}\"; if not, write it plainly (true, false, 493)"))
+    .help(match meaning {
+        "true" | "false" => format!("write \"{text}\" if it is text, {meaning} if it is not"),
+        "nothing" => format!("write \"{text}\" if it is text, or leave it out"),
+        "an instruction" => format!("write \"{text}\""),
+        _ => format!("write \"{text}\" if it is text; a number is written in plain decimal digits"),
+    })
 }
 
 fn differ(source: &Source, range: Range<usize>, other: &Value) -> Diagnostic {
@@ -164,4 +177,85 @@ fn differ(source: &Source, range: Range<usize>, other: &Value) -> Diagnostic {
 
 fn ambiguous(source: &Source, range: Range<usize>, message: &str, label: &str) -> Diagnostic {
     Diagnostic::error(Code::AmbiguousYaml, message).at(Place::new(source, range), label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playbook::node;
+
+    fn verdict(text: &str) -> Option<String> {
+        let source = Source::new("p", text);
+        let verdict = node::read(&source).and_then(|tree| agree(&source, &tree));
+        verdict.err().map(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn words_that_two_versions_of_yaml_read_differently_are_refused() {
+        for word in [
+            "no",
+            "NO",
+            "yes",
+            "Off",
+            "on",
+            "y",
+            "N",
+            "0755",
+            "012345678901",
+            "0o17",
+            "0x1F",
+            "0b101",
+            "1_000",
+            "1_0.5",
+            "12:30:45",
+            "190:20:30.15",
+            "=",
+            "+5",
+            "1_000_000",
+        ] {
+            let found = verdict(&format!("a: {word}\n"));
+            assert!(found.as_deref().unwrap_or_default().contains("p:1:4"), "{word}: {found:?}");
+            assert!(verdict(&format!("{word}: a\n")).is_some(), "{word} is no key either");
+            for quoted in [format!("a: \"{word}\"\n"), format!("a: '{word}'\n")] {
+                assert_eq!(verdict(&quoted), None, "{quoted}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_everybody_reads_alike_are_taken() {
+        for word in [
+            "true",
+            "False",
+            "~",
+            "null",
+            "",
+            "0",
+            "-7",
+            "493",
+            "123456789012",
+            "1.5",
+            "2026-03-19",
+            "2026-03-19T00:00:00Z",
+            "nobody",
+            "yes-man",
+            "1m 30s",
+            "a:b",
+            "AKIA0755",
+            "1.2.3",
+            "arn:aws:iam::012345678901:user/a",
+            "10.0.0.0/8",
+            "_1",
+            "no.",
+            "prod/ci/key",
+            "12:a",
+        ] {
+            assert_eq!(verdict(&format!("a: {word}\n")), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_too_large_for_one_reader_are_refused() {
+        assert!(verdict("a: 12345678901234567890123\n").is_some());
+    }
 }

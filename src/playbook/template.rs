@@ -79,7 +79,7 @@ impl Template {
                     accept(&value, &self.ty, self.required, expression, &self.field)
                         .map(Evaluated::Value)
                 }
-                needs => Ok(needs),
+                needs @ Evaluated::Needs(_) => Ok(needs),
             },
             Content::Text(parts) => self.text(parts, scope),
             Content::List(items) => {
@@ -217,5 +217,37 @@ fn within(place: &Place, part: &str, seen: &mut usize) -> Range<usize> {
             base + start..base + *seen
         }
         None => place.range(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Source;
+
+    fn shown(text: &str) -> Vec<String> {
+        let source = Source::new("p", text);
+        pieces(text, &Place::new(&source, 0..text.len()))
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text,
+                Piece::Expression(Ok(parsed)) => {
+                    format!("{}@{}", parsed.place().text(), parsed.place().range().start)
+                }
+                Piece::Expression(Err(problem)) => format!("! {}", problem.message),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn text_and_expressions_are_told_apart() {
+        assert_eq!(shown("plain } }} text"), ["plain } }} text"]);
+        assert_eq!(shown("${{ a.b }}"), ["${{ a.b }}@0"]);
+        assert_eq!(shown("x-${{ a }}-y"), ["x-", "${{ a }}@2", "-y"]);
+        assert_eq!(shown("${{ a }}${{ a }}"), ["${{ a }}@0", "${{ a }}@8"]);
+        assert_eq!(shown("${{ '}}' }}!"), ["${{ '}}' }}@0", "!"]);
+        assert_eq!(shown("${{ \"\\\"}}\" }}"), ["${{ \"\\\"}}\" }}@0"]);
+        assert_eq!(shown("a ${{ b"), ["a ", "! the expression has no end"]);
+        assert_eq!(shown("${{}}"), ["! the expression is empty"]);
     }
 }

@@ -122,7 +122,7 @@ pub struct ActionShape {
 }
 
 /// The actions there are.
-pub trait Vocabulary {
+pub trait Vocabulary: Sync {
     /// All of them.
     fn actions(&self) -> &[ActionShape];
 
@@ -132,7 +132,13 @@ pub trait Vocabulary {
     }
 }
 
-impl Vocabulary for [ActionShape] {
+impl Vocabulary for &[ActionShape] {
+    fn actions(&self) -> &[ActionShape] {
+        self
+    }
+}
+
+impl Vocabulary for Vec<ActionShape> {
     fn actions(&self) -> &[ActionShape] {
         self
     }

@@ -1,14 +1,19 @@
 //! Playbooks as authors write them: what is read, what is refused, and what they are shown.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+mod hostile;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
+use portcullis::cli;
 use portcullis::diagnostic::{Code, Diagnostic, Source};
 use portcullis::ids::{AccessKeyId, AccountId, Arn, UserName};
 use portcullis::inventory::{Caller, Fact, Gap, Inventory, KeyUse, Want};
 use portcullis::playbook::{
-    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Phase, Playbook, Scope,
-    Targets,
+    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Mode, Phase, Playbook,
+    Proof, Scope, Targets,
 };
 use serde_json::{Value, json};
 
@@ -63,14 +68,18 @@ const ACTIONS: [ActionShape; 6] = [
     ActionShape {
         kind: "iam.access-key.delete",
         title: "delete keys for good",
-        fields: &[USER, Field::required("keys", KEYS, "which")],
+        fields: &[
+            USER,
+            Field::required("keys", KEYS, "which"),
+            Field::optional("at_most", FieldType::Integer, "how many"),
+        ],
         phases: &[Phase::Destroy],
         effects: &[EffectKind::Destroys],
     },
 ];
 
 fn read(text: &str) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
-    playbook::read(Source::new("playbook.yaml", text), &ACTIONS)
+    playbook::read(&Source::new("playbook.yaml", text), &ACTIONS)
 }
 
 fn inventory() -> Inventory {
@@ -174,4 +183,269 @@ fn an_unknown_key_and_a_refused_question_point_into_the_file() {
     let problems = playbook.targets(&inputs, &inventory).unwrap_err();
     assert_eq!(problems[0].code, Code::CouldNotRead);
     assert!(problems[0].message.contains("iam:GetAccessKeyLastUsed answered AccessDenied"));
+}
+
+/// A broken playbook says itself what is wrong with it, in comments at its end:
+/// `# expect: CODE LINE:COLUMN`, one line each, `-` for no place; and, if it can be read,
+/// `# given: NAME=VALUE` and `# inventory: found | no-such-key | refused` for what is done with it.
+fn remarks<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
+    let prefix = format!("# {key}: ");
+    text.lines().filter_map(|line| line.strip_prefix(prefix.as_str())).collect()
+}
+
+/// Everything that is wrong with a playbook: as it is read, or with what its remarks say is given.
+fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
+    let source = Source::new(name, text);
+    let (playbook, warnings) = match playbook::read(&source, &ACTIONS) {
+        Err(problems) => return problems,
+        Ok(read) => read,
+    };
+    let given = remarks(text, "given");
+    if given.is_empty() {
+        return warnings;
+    }
+    let given: BTreeMap<String, Given> = given
+        .iter()
+        .map(|given| {
+            let (name, value) = given.split_once('=').unwrap();
+            (name.to_owned(), Given::Typed(value.to_owned()))
+        })
+        .collect();
+    let inputs = match playbook.bind_inputs(&given) {
+        Err(problems) => return problems,
+        Ok(inputs) => inputs,
+    };
+    let mut inventory = inventory();
+    let answer = match remarks(text, "inventory").as_slice() {
+        ["found"] => Ok(Fact::AccessKeyLastUsed(Some(KeyUse {
+            user: UserName::parse("alice").unwrap(),
+            last_used_at: None,
+            service: None,
+            region: None,
+        }))),
+        ["no-such-key"] => Ok(Fact::AccessKeyLastUsed(None)),
+        ["refused"] => Err(Gap {
+            operation: "iam:GetAccessKeyLastUsed".to_owned(),
+            code: "AccessDenied".to_owned(),
+            message: "not authorized".to_owned(),
+        }),
+        other => panic!("{name}: no such inventory: {other:?}"),
+    };
+    inventory.answers.insert(want(), answer);
+    let targets = match playbook.targets(&inputs, &inventory) {
+        Err(problems) => return problems,
+        Ok(Targets::Known(targets)) => targets,
+        Ok(Targets::Needs(needs)) => panic!("{name}: still needs {needs:?}"),
+    };
+    let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+    playbook
+        .steps
+        .iter()
+        .flat_map(|step| &step.with)
+        .filter_map(|(_, template)| template.evaluate(&scope).err())
+        .collect()
+}
+
+fn broken() -> BTreeMap<String, String> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/broken");
+    std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_broken_playbook_is_refused_for_what_is_wrong_with_it_and_nothing_else() {
+    let mut wrong = String::new();
+    for (name, text) in broken() {
+        let found: Vec<String> = problems_of(&name, &text)
+            .iter()
+            .map(|problem| match &problem.primary {
+                Some(label) => {
+                    let (line, column) = label.place.line_column();
+                    format!("{} {line}:{column}", problem.code)
+                }
+                None => format!("{} -", problem.code),
+            })
+            .collect();
+        let expected = remarks(&text, "expect");
+        if found != expected {
+            writeln!(wrong, "{name}: expected {expected:?}, found {found:?}").unwrap();
+        }
+        let own = name.split(['.']).next().unwrap().split("--").next().unwrap();
+        if own != "many-at-once" && !found.iter().any(|f| f.split(' ').next() == Some(own)) {
+            writeln!(wrong, "{name}: does not produce its own code").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn every_code_is_unique_and_has_a_page_and_a_playbook_that_produces_it() {
+    let broken = broken();
+    let mut seen = BTreeSet::new();
+    for code in Code::ALL {
+        let text = code.as_str();
+        assert!(seen.insert(text), "{text} stands twice");
+        assert_eq!(Code::find(text), Some(*code));
+        let page = code.page();
+        assert!(page.starts_with(&format!("# {text}\n\n")), "{text}: the page has another title");
+        assert_eq!(page.matches("\n```").count(), 4, "{text}: a page has two examples");
+        assert!(broken.contains_key(&format!("{text}.yaml")), "{text}: no playbook produces it");
+    }
+    let pages = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnostics"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
+    for page in pages {
+        assert!(seen.contains(page.as_str()), "{page}: a page for a code that does not exist");
+    }
+}
+
+/// Lines that show a problem, with the last line (the count) left off.
+fn shown(name: &str) -> String {
+    let text = broken().remove(name).unwrap();
+    let all = cli::diagnostics::text(&problems_of(name, &text).into(), false);
+    all.rsplit_once("\n\n").unwrap().0.to_owned()
+}
+
+#[test]
+fn a_key_minted_before_the_gate_is_shown_with_both_places() {
+    let expected = "\
+error[gate-order]: `iam.access-key.replace` makes a new credential, and `contain` is before the gate
+ --> gate-order.yaml:7:12
+  |
+7 |     phase: contain
+  |            ^^^^^^^ before every cut is proven
+8 |     uses: iam.access-key.replace
+  |           ---------------------- makes a new credential
+  |
+  = help: put it in `rotate`";
+    assert_eq!(shown("gate-order.yaml"), expected);
+}
+
+#[test]
+fn a_gate_that_a_read_back_would_open_is_explained() {
+    let expected = "\
+error[gate-proof]: a read-back does not open the gate: AWS shows a change before it enforces it
+ --> gate-proof.yaml:4:16
+  |
+4 | gate: { proof: read-back }
+  |                ^^^^^^^^^ not a proof
+  |
+  = help: write `enforced`; or `settled`, and the run will not call itself proven";
+    assert_eq!(shown("gate-proof.yaml"), expected);
+}
+
+#[test]
+fn an_octal_trap_is_explained() {
+    let expected = "\
+error[ambiguous-yaml]: `012345678901` is a number to some YAML readers and not to others
+ --> ambiguous-yaml--account.yaml:5:41
+  |
+5 |   account: { type: account-id, default: 012345678901 }
+  |                                         ^^^^^^^^^^^^ could mean two things
+  |
+  = help: write \"012345678901\" if it is text; a number is written in plain decimal digits";
+    assert_eq!(shown("ambiguous-yaml--account.yaml"), expected);
+}
+
+#[test]
+fn what_is_not_there_may_not_flow_into_what_must_be() {
+    let expected = "\
+error[wrong-type]: `deliver_to` must be there, and this may be nothing
+ --> wrong-type--absent.yaml:8:95
+  |
+8 | ...{ user: alice, deliver_to: \"${{ inputs.where }}\" } }
+  |                                ^^^^^^^^^^^^^^^^^^^ may be nothing
+  |
+  = help: mark the input `required: true` or give it a `default`";
+    assert_eq!(shown("wrong-type--absent.yaml"), expected);
+}
+
+#[test]
+fn a_missing_key_says_which_account_was_asked() {
+    let expected = "\
+error[nothing-found]: no access key AKIAIOSFODNN7EXAMPLE is known to this account
+  --> nothing-found.yaml:10:12
+   |
+10 |   key: ${{ inventory.access_key(\"AKIAIOSFODNN7EXAMPLE\") }}
+   |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ looked for here
+   |
+   = help: check the id, and that the credentials in use are for the account it belongs to (they are for 012345678901)";
+    assert_eq!(shown("nothing-found.yaml"), expected);
+}
+
+#[test]
+fn a_planned_rotation_needs_no_cut_and_a_breach_is_the_default() {
+    let new_key = "\
+portcullis: 1
+name: routine
+title: Routine
+MODE
+steps:
+  - id: new-key
+    phase: rotate
+    uses: iam.access-key.replace
+    with: { user: alice, deliver_to: prod/key }
+";
+    let (playbook, warnings) = read(&new_key.replace("MODE", "mode: planned")).unwrap();
+    assert_eq!(playbook.mode, Mode::Planned);
+    assert_eq!(warnings, []);
+    for mode in ["mode: breach", ""] {
+        let problems = read(&new_key.replace("MODE", mode)).unwrap_err();
+        assert_eq!(problems[0].code, Code::IssuesWithoutCut, "{mode}");
+    }
+}
+
+#[test]
+fn the_gate_asks_for_enforced_unless_the_file_says_settled() {
+    let (shipped, _) = read(SHIPPED).unwrap();
+    assert_eq!((shipped.gate.proof, shipped.gate.margin.as_secs()), (Proof::Settled, 60));
+    let gate = "gate:\n  proof: settled\n  margin: 60s\n";
+    assert!(SHIPPED.contains(gate));
+    let (without, _) = read(&SHIPPED.replace(gate, "")).unwrap();
+    assert_eq!((without.gate.proof, without.gate.margin.as_secs()), (Proof::Enforced, 60));
+    assert_eq!(without.gate.place, None);
+    for proof in ["read-back", "silent", "none"] {
+        assert!(read(&SHIPPED.replace("proof: settled", &format!("proof: {proof}"))).is_err());
+    }
+}
+
+#[test]
+fn values_with_expressions_in_them_are_checked_when_they_are_known() {
+    let text = "\
+portcullis: 1
+name: mixed
+title: Mixed
+inputs:
+  team: { type: text, required: true }
+  first: { type: text, required: true }
+steps:
+  - id: keys-off
+    phase: contain
+    uses: iam.access-key.deactivate
+    with:
+      user: ci-${{ inputs.team }}-deploy
+      keys: [AKIAI44QH8DHBEXAMPLE, \"${{ inputs.first }}\"]
+";
+    let (playbook, _) = read(text).unwrap();
+    let inventory = inventory();
+    let targets = BTreeMap::new();
+    let evaluate = |team: &str, first: &str, field: &str| {
+        let inputs =
+            BTreeMap::from([("team".to_owned(), json!(team)), ("first".to_owned(), json!(first))]);
+        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+        playbook.steps[0].field(field).unwrap().evaluate(&scope).map_err(|p| p.to_string())
+    };
+    let value = |value| Ok(Evaluated::Value(value));
+    assert_eq!(evaluate("build", KEY, "user"), value(json!("ci-build-deploy")));
+    assert_eq!(evaluate("build", KEY, "keys"), value(json!(["AKIAI44QH8DHBEXAMPLE", KEY])));
+    let error = evaluate("two words", KEY, "user").unwrap_err();
+    assert!(error.starts_with("playbook.yaml:12:13: error[wrong-type]: `user` wants"), "{error}");
+    let error = evaluate("build", "none", "keys").unwrap_err();
+    assert!(error.starts_with("playbook.yaml:13:37: error[wrong-type]: `keys` wants"), "{error}");
 }

@@ -61,7 +61,12 @@ impl Shape {
     pub(crate) fn fits(&self, ty: &FieldType, required: bool) -> Result<(), Misfit> {
         let misfit = || Misfit::OtherType;
         match (self, ty) {
-            (Self::Unknown, _) | (_, FieldType::Any) => Ok(()),
+            (Self::Unknown, _) | (_, FieldType::Any)
+            | (Self::Of(_), FieldType::Text)
+            | (Self::Boolean, FieldType::Boolean)
+            | (Self::Integer, FieldType::Integer)
+            // A secret may be named by its ARN; whether it is a secret's is seen from the value.
+            | (Self::Of(FieldType::Arn), FieldType::SecretId) => Ok(()),
             (Self::Null, _) if !required => Ok(()),
             (Self::Nullable(_) | Self::Null, _) if required => Err(Misfit::MayBeAbsent),
             (Self::Nullable(inner), ty) => inner.fits(ty, required),
@@ -74,11 +79,7 @@ impl Shape {
                 }
             }
             (Self::Text, ty) if ty.is_textual() => Ok(()),
-            (Self::Of(_), FieldType::Text) => Ok(()),
             (Self::Of(given), wanted) if given == wanted => Ok(()),
-            // A secret may be named by its ARN; whether it is a secret's is seen from the value.
-            (Self::Of(FieldType::Arn), FieldType::SecretId) => Ok(()),
-            (Self::Boolean, FieldType::Boolean) | (Self::Integer, FieldType::Integer) => Ok(()),
             (Self::List(item), FieldType::List(wanted)) => item.fits(wanted, true),
             _ => Err(misfit()),
         }
@@ -534,7 +535,9 @@ impl Checker<'_> {
                 Shape::Boolean
             }
             // Part of how loops are written out; only the parser writes it.
-            (operators::NOT_STRICTLY_FALSE, [_]) => Shape::Boolean,
+            (operators::NOT_STRICTLY_FALSE, [_]) | (operators::IN, [_, Shape::Unknown]) => {
+                Shape::Boolean
+            }
             (operators::EQUALS | operators::NOT_EQUALS, [a, b]) if a.same_kind(b) => Shape::Boolean,
             (
                 operators::LESS
@@ -561,7 +564,6 @@ impl Checker<'_> {
                 item.as_ref().clone()
             }
             (operators::INDEX, [Shape::Unknown, _]) => Shape::Unknown,
-            (operators::IN, [_, Shape::Unknown]) => Shape::Boolean,
             (operators::IN, [item, Shape::List(of)]) if item.same_kind(of) => Shape::Boolean,
             _ => {
                 let written: String =

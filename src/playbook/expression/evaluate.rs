@@ -70,7 +70,10 @@ impl Expression {
             }
             // A problem seen while something is still unread may go away; reading comes first.
             Err(_) if !wants.is_empty() => Ok(Evaluated::Needs(wants)),
-            Err(error) => Err(problem.unwrap_or_else(|| self.failed(&error.to_string()))),
+            Err(error) => Err(match problem {
+                Some(problem) => *problem,
+                None => self.failed(&reason(&error)),
+            }),
         }
     }
 
@@ -84,11 +87,29 @@ impl Expression {
     }
 }
 
+/// The evaluator's reason in our words, where it is one that happens.
+fn reason(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::IndexOutOfBounds(_) => "the list has no item at that place".to_owned(),
+        ExecutionError::NoSuchKey(name) => format!("there is no field `{name}`"),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "division by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "a number becomes too large".to_owned(),
+        ExecutionError::NoSuchOverload(overload) => format!(
+            "`{}` does not go with {}",
+            overload.function().replace(['_', '@'], ""),
+            overload.argument_types().join(" and ")
+        ),
+        other => other.to_string(),
+    }
+}
+
 /// What the calls of inventory functions came upon.
 #[derive(Debug, Default)]
 struct Findings {
     wants: BTreeSet<Want>,
-    problem: Option<Diagnostic>,
+    problem: Option<Box<Diagnostic>>,
 }
 
 /// One call of an inventory function, as the evaluator sees it: a map from arguments to answers.
@@ -102,7 +123,7 @@ struct Answers<'v> {
 impl Answers<'_> {
     fn answer(&self, arguments: &[Value]) -> Result<Value, Findings> {
         let CallSite { function, place } = self.site;
-        let fail = |problem| Findings { wants: BTreeSet::new(), problem: Some(problem) };
+        let fail = |problem| Findings { wants: BTreeSet::new(), problem: Some(Box::new(problem)) };
         let mut accepted = Vec::with_capacity(arguments.len());
         for ((name, ty), value) in function.arguments.iter().zip(arguments) {
             accepted.push(ty.accept(value).map_err(|mismatch| {

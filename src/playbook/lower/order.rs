@@ -95,7 +95,7 @@ fn circle(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>], cycle: &[usize])
         format!("steps wait for each other: {}", names.join(" -> "))
     };
     // The place to mend is a need: the one that leads on from the first step of the circle.
-    let next = &steps[cycle[if cycle.len() > 1 { 1 } else { 0 }]].id;
+    let next = &steps[cycle[usize::from(cycle.len() > 1)]].id;
     let first = &steps[cycle[0]];
     let range = first
         .needs

@@ -44,13 +44,14 @@ impl Lowering<'_> {
         Some(match &node.kind {
             Kind::Null => Value::Null,
             Kind::Bool(b) => Value::Bool(*b),
-            Kind::Int(n) => match i64::try_from(*n) {
-                Ok(n) => Value::from(n),
-                Err(_) => {
+            Kind::Int(n) => {
+                if let Ok(n) = i64::try_from(*n) {
+                    Value::from(n)
+                } else {
                     self.wrong_type(node, "a number has at most 18 digits", "");
                     return None;
                 }
-            },
+            }
             Kind::Float(n) => Value::Number(Number::from_f64(*n)?),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => {
@@ -245,7 +246,9 @@ impl Lowering<'_> {
         match check(parsed, &self.names) {
             Ok(expression) => Some(expression),
             Err(problems) => {
-                problems.into_iter().for_each(|problem| self.push(problem));
+                for problem in problems {
+                    self.push(problem);
+                }
                 None
             }
         }

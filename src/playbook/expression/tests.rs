@@ -1,0 +1,278 @@
+//! Expressions from text to value: what is known before, and what comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::check::{Names, Shape, check};
+use super::evaluate::{Evaluated, Scope};
+use super::{Expression, Parsed};
+use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::ids::{AccessKeyId, AccountId, Arn, UserName};
+use crate::inventory::{Caller, Fact, Inventory, KeyUse, Want};
+use crate::playbook::field::FieldType;
+
+const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+const OTHER: &str = "AKIAI44QH8DHBEXAMPLE";
+
+fn names() -> Names {
+    let list = Shape::List(Box::new(Shape::Of(FieldType::UserName)));
+    let maybe = Shape::Nullable(Box::new(Shape::Of(FieldType::SecretId)));
+    Names {
+        inputs: [
+            ("key", Shape::Of(FieldType::AccessKeyId)),
+            ("other", Shape::Of(FieldType::AccessKeyId)),
+            ("user", Shape::Of(FieldType::UserName)),
+            ("users", list),
+            ("maybe", maybe),
+            ("n", Shape::Integer),
+            ("yes", Shape::Boolean),
+        ]
+        .map(|(name, shape)| (name.to_owned(), shape))
+        .into(),
+        targets: BTreeMap::from([("owner".to_owned(), Shape::Of(FieldType::UserName))]),
+    }
+}
+
+fn inputs() -> BTreeMap<String, Value> {
+    [
+        ("key", json!(KEY)),
+        ("other", json!(OTHER)),
+        ("user", json!("alice")),
+        ("users", json!(["alice", "bob", "ci-deploy"])),
+        ("maybe", Value::Null),
+        ("n", json!(3)),
+        ("yes", json!(true)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn asked(id: &str) -> Want {
+    Want::AccessKeyLastUsed(AccessKeyId::parse(id).unwrap())
+}
+
+fn inventory(users: &[(&str, Option<&str>)]) -> Inventory {
+    let caller = Caller {
+        account: AccountId::parse("012345678901").unwrap(),
+        arn: Arn::parse("arn:aws:iam::012345678901:user/responder").unwrap(),
+        id: "AIDA".to_owned(),
+        access_key_id: None,
+    };
+    let mut inventory = Inventory::new(caller, "2026-03-24T07:00:00Z".parse().unwrap());
+    for (key, user) in users {
+        let used = user.map(|user| KeyUse {
+            user: UserName::parse(user).unwrap(),
+            last_used_at: None,
+            service: None,
+            region: None,
+        });
+        inventory.answers.insert(asked(key), Ok(Fact::AccessKeyLastUsed(used)));
+    }
+    inventory
+}
+
+fn read(text: &str) -> Result<Expression, Vec<Diagnostic>> {
+    let source = Source::new("e", text);
+    let place = Place::new(&source, 0..text.len());
+    check(Parsed::parse(text, place).map_err(|problem| vec![problem])?, &names())
+}
+
+fn evaluate(text: &str, inventory: &Inventory) -> Result<Evaluated, Diagnostic> {
+    let expression = read(text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+    let targets = BTreeMap::from([("owner".to_owned(), json!("alice"))]);
+    expression.evaluate(&Scope { inputs: &inputs(), targets: &targets, inventory })
+}
+
+fn value(text: &str) -> Value {
+    match evaluate(text, &inventory(&[(KEY, Some("alice")), (OTHER, None)])) {
+        Ok(Evaluated::Value(value)) => value,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn values_are_what_cel_says() {
+    for (text, expected) in [
+        ("inputs.user", json!("alice")),
+        ("targets.owner == inputs.user", json!(true)),
+        ("'é' + inputs.user + \"!\"", json!("éalice!")),
+        ("inputs.n * 2 + 1", json!(7)),
+        ("inputs.yes ? inputs.n : -1", json!(3)),
+        ("inputs.users.filter(u, u.startsWith('a')).map(u, u + '!')", json!(["alice!"])),
+        ("inputs.users.exists(u, u == 'bob') && !inputs.users.all(u, u == 'bob')", json!(true)),
+        ("size(inputs.users) + inputs.users[0].size()", json!(8)),
+        ("'bob' in inputs.users", json!(true)),
+        ("has(inputs.maybe)", json!(false)),
+        ("has(inputs.user) && inputs.maybe == null", json!(true)),
+        ("inputs.maybe", Value::Null),
+        ("inventory.access_key(inputs.key).user", json!("alice")),
+        ("has(inventory.access_key(inputs.key).last_used_at)", json!(false)),
+        ("string(inputs.n) + 'x'", json!("3x")),
+        ("[inputs.user] + inputs.users", json!(["alice", "alice", "bob", "ci-deploy"])),
+        (
+            "inventory.access_key(inputs.key)",
+            json!({"id": KEY, "last_used_at": null, "user": "alice"}),
+        ),
+    ] {
+        assert_eq!(value(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn objects_come_back_in_the_same_order_every_time() {
+    let text = value("inventory.access_key(inputs.key)").to_string();
+    for _ in 0..20 {
+        assert_eq!(value("inventory.access_key(inputs.key)").to_string(), text);
+    }
+    assert!(text.starts_with("{\"id\":"), "{text}");
+}
+
+#[test]
+fn what_has_not_been_read_is_asked_for_and_only_where_it_matters() {
+    let empty = inventory(&[]);
+    let needs = |text: &str| match evaluate(text, &empty) {
+        Ok(Evaluated::Needs(wants)) => wants,
+        other => panic!("{text}: {other:?}"),
+    };
+    assert_eq!(needs("inventory.access_key(inputs.key).user"), BTreeSet::from([asked(KEY)]));
+    // The branch that is not taken asks nothing.
+    let branch = "inputs.yes ? 'x' : inventory.access_key(inputs.key).user";
+    assert_eq!(evaluate(branch, &empty).unwrap(), Evaluated::Value(json!("x")));
+    // A loop asks for all its items at once.
+    let both = needs("[inputs.key, inputs.other].exists(k, inventory.access_key(k).user == 'x')");
+    assert_eq!(both, BTreeSet::from([asked(KEY), asked(OTHER)]));
+    // What is known to be missing waits until everything was asked.
+    let half = inventory(&[(KEY, None)]);
+    let text = "[inputs.key, inputs.other].exists(k, inventory.access_key(k).user == 'x')";
+    assert_eq!(evaluate(text, &half).unwrap(), Evaluated::Needs(BTreeSet::from([asked(OTHER)])));
+}
+
+#[test]
+fn what_does_not_exist_is_a_problem_at_its_call() {
+    let text = "'é' + inventory.access_key(inputs.other).user";
+    let problem = evaluate(text, &inventory(&[(OTHER, None)])).unwrap_err();
+    let label = problem.primary.unwrap();
+    assert_eq!(label.place.text(), "inventory.access_key(inputs.other)");
+    assert_eq!(problem.message, format!("no access key {OTHER} is known to this account"));
+}
+
+#[test]
+fn text_that_is_no_key_id_is_found_when_there_is_a_value() {
+    let text = "inventory.access_key('AKI' + inputs.user).user";
+    let problem = evaluate(text, &inventory(&[])).unwrap_err();
+    assert!(problem.message.contains("this is the text `AKIalice`"), "{}", problem.message);
+}
+
+#[test]
+fn places_are_those_of_the_parts() {
+    for (text, part) in [
+        ("'é' + inputs.usr", "inputs.usr"),
+        ("size( inputs.n )", "size( inputs.n )"),
+        ("inputs.users.map(u, u.name)", "u.name"),
+        ("inputs.user + 1 == 'x'", "inputs.user + 1"),
+        ("inventory.access_key(inputs.user)", "inputs.user"),
+        ("inputs.yes && unknown", "unknown"),
+        ("inputs.n < inputs.user", "inputs.n < inputs.user"),
+        ("[1, 2.5]", "2.5"),
+    ] {
+        let problems = read(text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert_eq!(problems[0].primary.as_ref().unwrap().place.text(), part, "{text}");
+    }
+}
+
+#[test]
+fn every_problem_of_an_expression_is_found() {
+    let problems = read("inputs.a + inputs.b == inventory.c(inputs.d) && e").unwrap_err();
+    assert_eq!(problems.len(), 5, "{problems:?}");
+}
+
+/// A random expression, most of them right.
+fn random(random: &mut fastrand::Rng, depth: usize) -> String {
+    const LEAVES: &[&str] = &[
+        "inputs.user",
+        "inputs.users",
+        "inputs.maybe",
+        "inputs.n",
+        "inputs.yes",
+        "targets.owner",
+        "'text'",
+        "1",
+        "0",
+        "-7",
+        "true",
+        "false",
+        "null",
+        "[]",
+        "u",
+        "inputs.key",
+        "''",
+        "inventory.access_key(inputs.key)",
+        "inventory.access_key(inputs.key).user",
+        "inventory.access_key(inputs.key).last_used_at",
+        "9223372036854775807",
+        "inputs.none",
+    ];
+    if depth == 0 || random.u8(..5) == 0 {
+        return LEAVES[random.usize(..LEAVES.len())].to_owned();
+    }
+    let mut part = || self::random(random, depth - 1);
+    let (a, b, c) = (part(), part(), part());
+    let operators = ["+", "-", "*", "/", "%", "==", "!=", "<", "&&", "||", "in", ">="];
+    match random.u8(..12) {
+        0..=4 => format!("({a} {} {b})", operators[random.usize(..operators.len())]),
+        5 => format!("({a} ? {b} : {c})"),
+        6 => format!("{a}[{b}]"),
+        7 => format!("[{a}, {b}]"),
+        8 => format!("size({a})"),
+        9 => format!("{a}.{}(u, {b})", ["map", "filter", "all", "exists"][random.usize(..4)]),
+        10 => format!("{a}.startsWith({b})"),
+        _ => format!("!({a})"),
+    }
+}
+
+/// Whether a value is of the shape that was promised for it.
+fn keeps(value: &Value, shape: &Shape) -> bool {
+    match (shape, value) {
+        (Shape::Unknown, _)
+        | (Shape::Null | Shape::Nullable(_), Value::Null)
+        | (Shape::Boolean, Value::Bool(_))
+        | (Shape::Text, Value::String(_))
+        | (Shape::Object(_), Value::Object(_)) => true,
+        (Shape::Integer, Value::Number(n)) => n.is_i64(),
+        (Shape::Of(ty), value) => ty.accept(value).is_ok(),
+        (Shape::List(item), Value::Array(values)) => values.iter().all(|value| keeps(value, item)),
+        (Shape::Nullable(inner), value) => keeps(value, inner),
+        _ => false,
+    }
+}
+
+#[test]
+fn what_is_promised_of_a_value_is_kept() {
+    let inventory = inventory(&[(KEY, Some("alice")), (OTHER, Some("bob"))]);
+    let targets = BTreeMap::from([("owner".to_owned(), json!("alice"))]);
+    let inputs = inputs();
+    let (mut right, mut valued) = (0, 0);
+    for seed in 0..15_000 {
+        let mut generator = fastrand::Rng::with_seed(seed);
+        let depth = generator.usize(1..4);
+        let text = random(&mut generator, depth);
+        let Ok(expression) = read(&text) else { continue };
+        right += 1;
+        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+        match expression.evaluate(&scope) {
+            Ok(Evaluated::Value(value)) => {
+                valued += 1;
+                assert!(
+                    keeps(&value, expression.shape()),
+                    "{text} gives {value}, not {}",
+                    expression.shape()
+                );
+            }
+            Ok(Evaluated::Needs(wants)) => panic!("{text} needs {wants:?}"),
+            Err(problem) => assert!(problem.primary.is_some(), "{text}"),
+        }
+    }
+    assert!(right > 1_000 && valued > 500, "{right} right, {valued} with a value");
+}

@@ -1,0 +1,371 @@
+//! Playbooks that somebody wrote to hurt the reader: each is a clear error, soon, and no panic.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use portcullis::cli;
+use portcullis::diagnostic::{Code, Diagnostic, Diagnostics, Source};
+use portcullis::playbook::{self, Playbook};
+
+use super::{ACTIONS, SHIPPED, read};
+
+const HEAD: &str = "portcullis: 1\nname: hostile\ntitle: Hostile\n";
+
+/// Reads, in bounded time, and gives the codes of what is wrong.
+fn codes(text: &str) -> Vec<Code> {
+    #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
+    let started = Instant::now();
+    let problems = match read(text) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems,
+    };
+    let shown = cli::diagnostics::text(&Diagnostics::from(problems.clone()), false);
+    // Two seconds are promised; this is an unoptimised build on a busy machine.
+    assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
+    assert!(shown.len() < 200_000, "{} bytes are shown", shown.len());
+    let unsafe_character = |c: char| c.is_control() && c != '\n';
+    assert!(!shown.contains(unsafe_character), "{shown:?}");
+    for problem in &problems {
+        assert!(problem.message.len() < 1_000, "{} bytes of message", problem.message.len());
+    }
+    problems.iter().map(|problem| problem.code).collect()
+}
+
+#[test]
+fn alias_bombs_are_refused_at_the_first_anchor() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..10 {
+        let aliases = vec![format!("*a{}", i - 1); 10].join(", ");
+        writeln!(bomb, "a{i}: &a{i} [{aliases}]").unwrap();
+    }
+    assert_eq!(codes(&bomb), [Code::UnsupportedYaml]);
+}
+
+#[test]
+fn depth_is_refused_before_it_costs_stack() {
+    assert_eq!(codes(&"[".repeat(1_000_000)), [Code::TooLarge]);
+    assert_eq!(codes(&"{a: ".repeat(200_000)), [Code::TooLarge]);
+    let block: Vec<String> = (0..1_000).map(|i| format!("{}a:", " ".repeat(i))).collect();
+    let block = block.join("\n");
+    assert_eq!(codes(&block), [Code::TooLarge]);
+    assert_eq!(codes(&"- ".repeat(400_000)), [Code::TooLarge]);
+    let dashes = format!("{HEAD}counters: {}\n", "? ".repeat(10_000));
+    assert!(matches!(
+        codes(&dashes).as_slice(),
+        [Code::TooLarge | Code::NotYaml | Code::UnsupportedYaml]
+    ));
+}
+
+#[test]
+fn length_is_refused_before_it_is_read() {
+    let scalar = format!("{HEAD}help: {}\n", "x".repeat(20_000_000));
+    assert_eq!(codes(&scalar), [Code::TooLarge]);
+    let step = "  - { id: a, phase: contain, uses: iam.user.quarantine, with: { user: a } }\n";
+    let steps = format!("{HEAD}steps:\n{}", step.repeat(100_000));
+    assert_eq!(codes(&steps), [Code::TooLarge]);
+    let short = format!("{HEAD}steps:\n{}", "- a\n".repeat(100_000));
+    assert_eq!(codes(&short), [Code::TooLarge]);
+    let steps = format!("{HEAD}steps:\n{}", step.repeat(1_001));
+    assert_eq!(codes(&steps), [Code::TooLarge]);
+    let title = format!("portcullis: 1\nname: a\ntitle: {}\nsteps: []\n", "x".repeat(1_000_000));
+    assert_eq!(codes(&title), [Code::BadValue]);
+}
+
+#[test]
+fn a_thousand_wrong_steps_are_reported_soon() {
+    let step = "  - { idd: a, phase: contian, usess: iam.user.quarantin, needs: [bb, cc, dd] }\n";
+    let steps = format!("{HEAD}steps:\n{}", step.repeat(1_000));
+    assert!(codes(&steps).len() >= Diagnostics::AT_MOST);
+    let same = "  - { id: a, phase: contain, uses: iam.user.quarantine, with: { user: a } }\n";
+    assert_eq!(codes(&format!("{HEAD}steps:\n{}", same.repeat(1_000))).len(), 999);
+    let chain: Vec<String> = (0..1_000)
+        .map(|i| {
+            let next = (i + 1) % 1_000;
+            format!(
+                "  - {{ id: s{i}, phase: contain, uses: iam.user.quarantine, \
+                 with: {{ user: a }}, needs: [s{next}] }}"
+            )
+        })
+        .collect();
+    assert_eq!(codes(&format!("{HEAD}steps:\n{}\n", chain.join("\n"))), [Code::Cycle]);
+}
+
+#[test]
+fn characters_that_are_no_text_are_refused() {
+    assert_eq!(codes("portcullis: 1\0\n"), [Code::NotYaml]);
+    assert_eq!(codes("title: \"\u{1b}[2J\"\n"), [Code::NotYaml]);
+    let problem = Source::from_bytes("p", b"title: \xff\xfe\n".to_vec()).unwrap_err();
+    assert_eq!(problem.code, Code::NotYaml);
+    // Escapes make characters that the file itself does not have.
+    let escaped = format!("{HEAD}st\\u001beps: []\n\"a\\e[31m\": 1\n");
+    assert!(codes(&escaped).contains(&Code::UnknownKey));
+}
+
+#[test]
+fn expressions_cannot_exhaust_the_stack_or_the_clock() {
+    let of = |expression: &str| {
+        codes(&format!(
+            "{HEAD}inputs: {{ l: {{ type: list of text, required: true }} }}\n\
+             targets:\n  t: '${{{{ {} }}}}'\nsteps: []\n",
+            expression.replace('\'', "\"")
+        ))
+    };
+    for (open, close) in [("(", ")"), ("[", "]"), ("size(", ")"), ("l[", "]"), ("!(", ")")] {
+        for n in [8, 20, 24, 25, 100, 10_000] {
+            let expression = format!("{}1{}", open.repeat(n), close.repeat(n));
+            assert!(!of(&expression).is_empty(), "{open} {n}");
+        }
+    }
+    for chain in ["1 + ", "true || ", "-", "!", "true ? 1 : ", "inputs.l.", "1 in ", "a."] {
+        for n in [20, 50, 150, 1_000, 100_000] {
+            let expression = format!("{}1", chain.repeat(n));
+            assert!(!of(&expression).is_empty(), "{chain} {n}");
+        }
+    }
+    let loops = "inputs.l.all(a, inputs.l.all(b, inputs.l.all(c, a == b && b == c)))";
+    assert!(of(loops).contains(&Code::ExpressionCost));
+    assert!(of("inputs.l.map(inputs, inputs)").contains(&Code::BadExpression));
+    for nonsense in ["\u{7f}", "''", "\"\"\"", "a..b", "}}", "${{", "\\", "@", "`a`", "r'\\", "?:"]
+    {
+        assert!(!of(nonsense).is_empty(), "{nonsense}");
+    }
+}
+
+#[test]
+fn many_expressions_are_refused_after_the_first_hundreds() {
+    let targets: Vec<String> =
+        (0..900).map(|i| format!("  t{i}: ${{{{ inventory.access_key('AKIA') }}}}")).collect();
+    let targets = targets.join("\n");
+    let found = codes(&format!("{HEAD}targets:\n{targets}\nsteps: []\n"));
+    assert!(found.contains(&Code::TooLarge));
+    let many = "${{ 1 }}".repeat(50_000);
+    let title = format!("{HEAD}targets:\n  t: \"{many}\"\nsteps: []\n");
+    assert!(!codes(&title).is_empty());
+}
+
+/// A playbook with one of everything, short enough to be mutated often.
+const EVERYTHING: &str = "\
+portcullis: 1
+name: every-thing
+title: \"One of \\u00e9verything\"
+mode: breach
+counters: [T1078, 'T1552.001']
+inputs:
+  key:
+    type: access-key-id
+    required: true
+    help: >-
+      folded
+      help
+  at: { type: timestamp, default: 2026-03-19T00:00:00Z }
+targets:
+  owner: ${{ inventory.access_key(inputs.key).user }}
+gate: { proof: settled, margin: 2m }
+limits: { changes: 20 } # a comment
+steps:
+  - id: cut
+    phase: contain
+    uses: iam.user.quarantine
+    with: { user: \"${{ targets.owner }}\" }
+  - id: keys
+    phase: contain
+    needs: [cut]
+    uses: iam.access-key.deactivate
+    with:
+      user: |-
+        ${{ targets.owner }}
+      keys: [AKIAIOSFODNN7EXAMPLE, '${{ inputs.key }}']
+";
+
+/// The least there is, to be mutated most often.
+const LEAST: &str = "\
+portcullis: 1
+name: least
+title: 'The least'
+targets: { a: \"${{ 'x' }}\" }
+steps:
+  - { id: cut, phase: contain, uses: iam.user.quarantine, with: { user: \"${{ targets.a }}\" } }
+";
+
+fn mutate(random: &mut fastrand::Rng, text: &str) -> String {
+    const PIECES: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ": ",
+        ",",
+        "#",
+        " #",
+        "&a ",
+        "*a",
+        "!x ",
+        "!!str ",
+        "|",
+        ">",
+        "|-\n",
+        "'",
+        "\"",
+        "%",
+        "@",
+        "`",
+        "-",
+        "- ",
+        "?",
+        "? ",
+        "\n",
+        "\n\n",
+        " ",
+        "  ",
+        "\t",
+        "\\",
+        "\\x41",
+        "\\u263a",
+        "é",
+        "\u{feff}",
+        "\u{85}",
+        "\u{2028}",
+        "~",
+        "<<: ",
+        "---\n",
+        "...\n",
+        "${{ ",
+        " }}",
+        "no",
+        "yes",
+        "0755",
+        "0x1F",
+        "1_000",
+        "1e3",
+        ".5",
+        ".inf",
+        "null",
+        "12:30",
+        "2026-01-01",
+        "=",
+        "\r\n",
+        "\r",
+        "\0",
+        "\u{1b}",
+        "''",
+        "\"\"",
+        "{}",
+        "[]",
+        "inputs.",
+        "(",
+        ")",
+        " + 1",
+        "true",
+    ];
+    let mut chars: Vec<char> = text.chars().collect();
+    for _ in 0..random.usize(1..5) {
+        if chars.is_empty() {
+            break;
+        }
+        let at = random.usize(..chars.len());
+        match random.u8(..6) {
+            0 => {
+                chars.remove(at);
+            }
+            1 => chars[at] = chars[random.usize(..chars.len())],
+            2 | 3 => {
+                let piece = PIECES[random.usize(..PIECES.len())];
+                chars.splice(at..at, piece.chars());
+            }
+            4 => {
+                let end = (at + random.usize(1..40)).min(chars.len());
+                let part: Vec<char> = chars[at..end].to_vec();
+                let to = random.usize(..=chars.len());
+                chars.splice(to..to, part);
+            }
+            _ => {
+                let end = (at + random.usize(1..20)).min(chars.len());
+                chars.drain(at..end);
+            }
+        }
+    }
+    chars.into_iter().collect()
+}
+
+/// What another reader takes an accepted playbook for must be what we take it for.
+fn assert_others_read_the_same(text: &str, playbook: &Playbook) {
+    let other: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    assert_eq!(other["name"], playbook.name.as_str());
+    assert_eq!(other["title"], playbook.title.as_str());
+    let steps = other["steps"].as_sequence().unwrap();
+    assert_eq!(steps.len(), playbook.steps.len());
+    for (other, step) in steps.iter().zip(&playbook.steps) {
+        assert_eq!(other["id"], step.id.as_str());
+        assert_eq!(other["phase"], step.phase.as_str());
+        assert_eq!(other["uses"], step.uses.as_str());
+        let with = other["with"].as_mapping().map_or(0, serde_yaml::Mapping::len);
+        assert_eq!(with, step.with.len());
+    }
+    for (name, target) in other["targets"].as_mapping().into_iter().flatten() {
+        let name = name.as_str().unwrap();
+        let ours = playbook.targets.iter().find(|target| target.name == name).unwrap();
+        assert_eq!(target.as_str().unwrap().trim(), format!("${{{{{}}}}}", ours.expression.text()));
+    }
+}
+
+/// Mutates and reads once for each seed; gives how many were accepted, and every code seen.
+fn mutate_and_read(seeds: impl Iterator<Item = u64>) -> (usize, BTreeSet<Code>) {
+    let mut accepted = 0;
+    let mut found = BTreeSet::new();
+    for seed in seeds {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let base = match seed % 8 {
+            0 => SHIPPED,
+            1 | 2 => EVERYTHING,
+            _ => LEAST,
+        };
+        let text = mutate(&mut random, base);
+        let source = Source::new("mutated.yaml", text.as_str());
+        let result = catch_unwind(AssertUnwindSafe(|| playbook::read(&source, &ACTIONS)));
+        let Ok(result) = result else { panic!("seed {seed} panics: {text:?}") };
+        let problems = match result {
+            Ok((playbook, _)) => {
+                accepted += 1;
+                assert_others_read_the_same(&text, &playbook);
+                continue;
+            }
+            Err(problems) => problems,
+        };
+        assert!(!problems.is_empty(), "seed {seed} is refused without a reason: {text:?}");
+        for Diagnostic { primary, .. } in &problems {
+            let place = &primary.as_ref().expect("a file has places").place;
+            assert!(place.range().end <= text.len(), "seed {seed}");
+        }
+        found.extend(problems.iter().map(|problem| problem.code));
+        if seed % 16 == 0 {
+            let shown = cli::diagnostics::text(&problems.into(), false);
+            assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "seed {seed}");
+        }
+    }
+    (accepted, found)
+}
+
+#[test]
+fn mutated_playbooks_are_accepted_or_refused_and_never_panic() {
+    let cases = 20_000;
+    let (accepted, found) = std::thread::scope(|scope| {
+        let half = scope.spawn(|| mutate_and_read((0..cases).filter(|seed| seed / 8 % 2 == 0)));
+        let (b, mut found) = mutate_and_read((0..cases).filter(|seed| seed / 8 % 2 == 1));
+        let (a, other) = half.join().unwrap();
+        found.extend(other);
+        (a + b, found)
+    });
+    // The mutations are neither all harmless nor all fatal.
+    assert!(accepted > 400, "{accepted} of {cases} accepted");
+    assert!(found.len() > 8, "{found:?}");
+}
+
+#[test]
+fn the_unmutated_playbooks_are_right() {
+    for text in [EVERYTHING, LEAST] {
+        assert!(read(text).is_ok(), "{:?}", read(text).map(|_| ()));
+    }
+}
