@@ -1,0 +1,114 @@
+"""Running the built program as an operator does, and keeping every byte it says."""
+
+import base64
+import os
+import re
+import signal
+import subprocess
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+from environment import REPOSITORY
+
+PROGRAM = REPOSITORY / "target" / "debug" / "portcullis"
+# Far more than any run here takes; a run that hangs is a failure.
+WITHIN = 240
+
+
+@dataclass
+class Said:
+    """What one invocation came to."""
+
+    command: list[str]
+    exit: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return f"$ portcullis {' '.join(self.command)}\n{self.out}{self.err}[exit {self.exit}]"
+
+
+class Operator:
+    """Somebody at a terminal, in a directory of his own, with one AWS key in his environment."""
+
+    def __init__(self, directory: Path, key: dict | None):
+        self.directory = directory
+        self.count = 0
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory / "home"),
+            "AWS_REGION": "us-east-1",
+            # Where no credentials are given, none may be looked for outside this machine.
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        if key:
+            self.environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+            self.environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+        (directory / "home").mkdir(parents=True, exist_ok=True)
+
+    def runs(self, *arguments, typing: str = "", largest_file: int | None = None, **environment) -> Said:
+        """Runs the program. What it says is kept in the directory, and so is searched with the rest."""
+        command = [str(argument) for argument in arguments]
+        done = subprocess.run(
+            [str(PROGRAM), *command],
+            cwd=self.directory,
+            env=self.environment | environment,
+            input=typing.encode(),
+            capture_output=True,
+            timeout=WITHIN,
+            check=False,
+            # With the signal ignored, writing past the limit fails as it does on a full disk.
+            restore_signals=largest_file is None,
+            preexec_fn=None if largest_file is None else lambda: full_disk(largest_file),
+        )
+        self.count += 1
+        (self.directory / f"said-{self.count}.out").write_bytes(done.stdout)
+        (self.directory / f"said-{self.count}.err").write_bytes(done.stderr)
+        return Said(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def case(self) -> Path:
+        """The one case in his directory."""
+        cases = [path for path in (self.directory / "cases").iterdir() if path.is_dir()]
+        assert len(cases) == 1, f"one case was expected: {cases}"
+        return cases[0]
+
+    def cases(self) -> list[Path]:
+        """Every case in his directory."""
+        root = self.directory / "cases"
+        return sorted(root.iterdir()) if root.is_dir() else []
+
+
+def full_disk(largest: int) -> None:
+    """Lets this process write no file beyond so many bytes: permission bits do not bind a root user."""
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+
+
+def leaks(directory: Path, secrets: set[str]) -> list[str]:
+    """Where under a directory any of the secrets stands: as it is, or encoded as it may travel."""
+    found = []
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        found += [f"{path.name}" for secret in secrets if any(form in content for form in forms(secret))]
+    return found
+
+
+def forms(secret: str) -> set[bytes]:
+    """A secret as itself, percent-encoded, escaped in JSON, in base64 and in hexadecimal."""
+    plain = secret.encode()
+    inner = [base64.b64encode(b"x" * shift + plain)[4:-4] for shift in range(3)]
+    return {
+        plain,
+        urllib.parse.quote(secret, safe="").encode(),
+        plain.replace(b"/", rb"\/"),
+        plain.hex().encode(),
+        *inner,
+    }
+
+
+def words(text: str) -> str:
+    """Text with its runs of white space made one, so that line breaks do not matter."""
+    return re.sub(r"\s+", " ", text)
