@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::check::{Names, Shape, check};
+use super::check::{Names, check};
 use super::evaluate::{Evaluated, Scope};
+use super::shape::Shape;
 use super::{Expression, Parsed};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::ids::{AccessKeyId, AccountId, Arn, UserName};

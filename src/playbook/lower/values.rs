@@ -7,7 +7,8 @@ use serde_json::{Number, Value};
 
 use super::{Fields, Lowering, MAX_EXPRESSIONS};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::playbook::expression::check::{Misfit, Shape, check, explain_misfit};
+use crate::playbook::expression::check::check;
+use crate::playbook::expression::shape::{Misfit, Shape, explain_misfit};
 use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{Field, FieldType, shorten};
 use crate::playbook::node::{Kind, Node};
