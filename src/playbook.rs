@@ -28,7 +28,7 @@ pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub use self::inputs::Given;
 pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
 pub use self::template::Template;
-pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary};
+pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
 use crate::diagnostic::{self, Code, Diagnostic, Place, Severity, Source};
 use crate::ids::{ActionKind, StepId};
 use crate::inventory::{Inventory, Want};

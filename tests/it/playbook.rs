@@ -380,6 +380,11 @@ error[nothing-found]: no access key AKIAIOSFODNN7EXAMPLE is known to this accoun
 }
 
 #[test]
+fn the_actions_of_these_tests_are_a_vocabulary() {
+    assert_eq!(playbook::faults(&ACTIONS), Vec::<String>::new());
+}
+
+#[test]
 fn a_planned_rotation_needs_no_cut_and_a_breach_is_the_default() {
     let new_key = "\
 portcullis: 1

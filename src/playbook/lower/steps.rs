@@ -72,7 +72,9 @@ impl<'a> Lowering<'a> {
         let with = self.with(&fields, action, &what, &whole);
         let step = match (&id, phase, action) {
             (Some(id), Some(phase), Some(action)) => {
-                ActionKind::parse(action.kind).ok().map(|uses| Step {
+                let uses = ActionKind::parse(action.kind)
+                    .expect("a vocabulary names its actions as playbooks do: `vocabulary::faults`");
+                Some(Step {
                     id: id.clone(),
                     phase,
                     uses,
