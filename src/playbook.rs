@@ -27,6 +27,7 @@ pub use self::expression::shape::Shape;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub use self::inputs::Given;
 pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+pub use self::node::MAX_BYTES;
 pub use self::template::Template;
 pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
 use crate::diagnostic::{self, Code, Diagnostic, Place, Severity, Source};

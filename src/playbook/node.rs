@@ -17,8 +17,8 @@ use serde_saphyr::{Error, Location, Spanned, Tagged};
 use super::field::shorten;
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
-/// The longest text that is read at all.
-pub(crate) const MAX_BYTES: usize = 1 << 20;
+/// The longest text that is read at all. Whoever reads files need not read more of one.
+pub const MAX_BYTES: usize = 1 << 20;
 /// How deep lists and mappings may lie in each other.
 const MAX_DEPTH: usize = 24;
 /// How many values there may be.

@@ -189,6 +189,38 @@ fn every_problem_of_an_expression_is_found() {
     assert_eq!(problems.len(), 5, "{problems:?}");
 }
 
+#[test]
+fn what_is_accepted_can_be_evaluated_on_a_small_stack() {
+    let deepest = |open: &str, middle: &str, close: &str| {
+        (1..200)
+            .rev()
+            .map(|n| format!("{}{middle}{}", open.repeat(n), close.repeat(n)))
+            .filter_map(|text| {
+                let parsed = std::thread::Builder::new().stack_size(64 << 20);
+                parsed.spawn(move || read(&text).ok()).unwrap().join().unwrap()
+            })
+            .next()
+            .unwrap()
+    };
+    for (open, middle, close) in [
+        ("(1 + ", "1", ")"),
+        ("1 + ", "1", ""),
+        ("true ? 1 : ", "1", ""),
+        ("[", "1", "]"),
+        ("!(", "true", ")"),
+    ] {
+        let expression = deepest(open, middle, close);
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        let evaluate = move || {
+            let none = BTreeMap::new();
+            let scope = Scope { inputs: &none, targets: &none, inventory: &inventory(&[]) };
+            let _gone = expression.clone();
+            expression.evaluate(&scope).is_ok()
+        };
+        assert!(small.spawn(evaluate).unwrap().join().unwrap(), "{open}");
+    }
+}
+
 /// A random expression, most of them right.
 fn random(random: &mut fastrand::Rng, depth: usize) -> String {
     const LEAVES: &[&str] = &[

@@ -118,10 +118,16 @@ impl Lowering<'_> {
                         words.push(Cow::Owned(word));
                     }
                 }
-                if words.is_empty() {
-                    return None;
+                if let (true, Some((_, list))) = (words.is_empty(), fields.get("one-of"))
+                    && matches!(&list.kind, Kind::List(items) if items.is_empty())
+                {
+                    let problem =
+                        Diagnostic::error(Code::BadValue, "a choice has at least one word")
+                            .at(self.place(&list.range), "none in here")
+                            .help("write it like { one-of: [slow, fast] }");
+                    self.push(problem);
                 }
-                Some(FieldType::OneOf(Cow::Owned(words)))
+                (!words.is_empty()).then_some(FieldType::OneOf(Cow::Owned(words)))
             }
             _ => {
                 self.wrong_type(node, "a type is a name", "`type: user-name`");
