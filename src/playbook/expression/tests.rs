@@ -195,11 +195,10 @@ fn what_is_accepted_can_be_evaluated_on_a_small_stack() {
         (1..200)
             .rev()
             .map(|n| format!("{}{middle}{}", open.repeat(n), close.repeat(n)))
-            .filter_map(|text| {
+            .find_map(|text| {
                 let parsed = std::thread::Builder::new().stack_size(64 << 20);
                 parsed.spawn(move || read(&text).ok()).unwrap().join().unwrap()
             })
-            .next()
             .unwrap()
     };
     for (open, middle, close) in [
