@@ -17,6 +17,8 @@ pub mod ledger;
 pub mod plan;
 pub mod planning;
 pub mod playbook;
+pub mod policy;
 pub mod run;
 pub mod secret;
+pub mod sim;
 pub mod survey;

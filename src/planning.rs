@@ -22,6 +22,8 @@ use crate::plan::{
     Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, Untouched,
     credential_wants, credentials_of,
 };
+use crate::policy::Document;
+use crate::policy::trust::{Admission, admits};
 use crate::playbook::{Evaluated, Mode, Playbook, Proof, Scope, Step, Targets};
 
 /// What one run may set otherwise than the playbook has it.
@@ -286,9 +288,21 @@ fn roles_in_reach(
             continue;
         };
         for role in roles {
-            if let Some(admits) = crate::policy::trust::admits_in_words(&role.trust, arn) {
-                reach.push(RoleInReach { role: role.name.clone(), user: user.clone(), admits });
-            }
+            let admits = match Document::parse(&role.trust).map(|trust| {
+                admits(&trust, arn.as_str(), inventory.caller.account.as_str())
+            }) {
+                Ok(Admission::No) => continue,
+                Ok(Admission::Named) => "named",
+                Ok(Admission::Account) => "as anyone of the account whose own policies allow it",
+                Ok(Admission::Anyone) => "as anyone at all",
+                // What cannot be understood is not thereby harmless.
+                Err(_) => "perhaps: its trust policy cannot be understood",
+            };
+            reach.push(RoleInReach {
+                role: role.name.clone(),
+                user: user.clone(),
+                admits: admits.to_owned(),
+            });
         }
     }
     reach

@@ -22,12 +22,14 @@ use serde_json::Value;
 
 pub use self::expression::Expression;
 pub use self::expression::evaluate::{Evaluated, Scope};
-pub use self::expression::functions::{FUNCTIONS, Function, Unanswered};
+pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered};
+pub use self::expression::shape::Shape;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub use self::inputs::Given;
 pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+pub use self::node::MAX_BYTES;
 pub use self::template::Template;
-pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary};
+pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
 use crate::diagnostic::{self, Code, Diagnostic, Place, Severity, Source};
 use crate::ids::{ActionKind, StepId};
 use crate::inventory::{Inventory, Want};

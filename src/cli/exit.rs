@@ -68,6 +68,13 @@ impl Failure {
         self
     }
 
+    /// With another exit code.
+    #[must_use]
+    pub(super) fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -145,9 +152,7 @@ impl From<SurveyError> for Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Survey(error) => {
-                Self { exit: Exit::Stopped, ..Self::from(error) }
-            }
+            RunError::Survey(error) => Self::from(error).with_exit(Exit::Stopped),
             RunError::Journal(error) => Self::new(Exit::Stopped, error.to_string())
                 .because_of(&error)
                 .help(

@@ -134,7 +134,7 @@ impl Conduct<'_> {
                 };
                 journal.append(opened).await.map_err(|error| {
                     // Nothing has been done to the cloud yet: that is a refusal, not a stop.
-                    Failure { exit: Exit::Refused, ..Failure::from(crate::run::RunError::from(error)) }
+                    Failure::from(crate::run::RunError::from(error)).with_exit(Exit::Refused)
                 })?;
             }
         }

@@ -28,7 +28,7 @@ pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
             .help("name a playbook's folder, or its file; `ls playbooks` shows those that come with it")
     })?;
     let source = Source::from_bytes(name, bytes).map_err(|problem| invalid(vec![*problem]))?;
-    let (playbook, warnings) = playbook::read(source, &Actions::new()).map_err(invalid)?;
+    let (playbook, warnings) = playbook::read(&source, &Actions::new()).map_err(invalid)?;
     view::diagnostics(warnings);
     Ok(playbook)
 }

@@ -17,7 +17,7 @@ pub(super) use plan::plan;
 pub(super) use progress::{Progress, progress_of};
 
 use super::diagnostics;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Writes to standard output.
 pub(super) fn out(text: &str) {
@@ -32,7 +32,8 @@ pub(super) fn err(text: &str) {
 /// Shows problems, to standard error.
 pub(super) fn diagnostics(problems: Vec<Diagnostic>) {
     if !problems.is_empty() {
-        err(&diagnostics::text(problems));
+        let problems: Diagnostics = problems.into_iter().collect();
+        err(&diagnostics::text(&problems, true));
     }
 }
 

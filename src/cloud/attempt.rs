@@ -13,6 +13,7 @@
 //! The wrapper also keeps AWS's `Date`. It knows no operation and never repeats a call.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{
@@ -134,18 +135,26 @@ tokio::task_local! {
 
 /// Sends one request and says what came of it. Calls made through any other way are not recorded,
 /// which is why the handles offer no builders.
-pub(super) async fn attempt<O, E>(
+pub(super) fn attempt<'a, O: Send + 'a, E>(
     operation: &'static str,
-    send: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-) -> Result<(O, Option<Timestamp>), CallError>
+    send: impl Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send + 'a,
+) -> Attempted<'a, O>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let result = ATTEMPT.scope(Arc::clone(&seen), send).await;
-    let seen = seen.lock().expect("no panic while it is held");
-    result.map(|output| (output, seen.date)).map_err(|error| classify(operation, &seen, &error))
+    // The SDK's futures are some 20 KiB each: kept in a box, they do not swell every caller.
+    let send = Box::pin(send);
+    Box::pin(async move {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let result = ATTEMPT.scope(Arc::clone(&seen), send).await;
+        let seen = seen.lock().expect("no panic while it is held");
+        result.map(|output| (output, seen.date)).map_err(|error| classify(operation, &seen, &error))
+    })
 }
+
+/// One attempt under way: its output, and AWS's `Date`.
+pub(super) type Attempted<'a, O> =
+    Pin<Box<dyn Future<Output = Result<(O, Option<Timestamp>), CallError>> + Send + 'a>>;
 
 fn classify<E>(operation: &'static str, seen: &Seen, error: &SdkError<E, HttpResponse>) -> CallError
 where

@@ -241,11 +241,14 @@ impl ChangeRecord {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     /// The whole table, so that a changed transition is a changed line in a review.
     #[test]
     fn the_table_of_states_by_entries() {
+        use ChangeState::{Applied, Held, InDoubt, Pending, Seen};
         let change = ChangeId::parse("step.1").unwrap();
         let c = || change.clone();
         let entries = [
@@ -258,12 +261,11 @@ mod tests {
             ("proved", Entry::Proved { change: c(), proof: Proof::Settled, evidence: String::new() }),
             ("held", Entry::Held { change: Some(c()), until: String::new() }),
         ];
-        use ChangeState::{Applied, Held, InDoubt, Pending, Seen};
         let mut table = String::new();
         for state in [Pending, InDoubt, Applied, Seen, Held] {
             for (name, entry) in &entries {
                 let next = state.next(entry).map_or("-".to_owned(), |next| format!("{next:?}"));
-                table += &format!("{state:?} {name} {next}\n");
+                writeln!(table, "{state:?} {name} {next}").unwrap();
             }
         }
         assert_eq!(table, include_str!("state_table.txt"));

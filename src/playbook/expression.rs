@@ -8,6 +8,8 @@
 pub(crate) mod check;
 pub(crate) mod evaluate;
 pub(crate) mod functions;
+mod rewrite;
+pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +19,8 @@ use std::ops::Range;
 use cel::common::ast::{Expr, IdedExpr, SourceInfo};
 use cel::parser::Parser;
 
-use self::check::Shape;
 use self::functions::Function;
+use self::shape::Shape;
 use crate::diagnostic::{Code, Diagnostic, Place};
 
 /// The longest expression.

@@ -17,8 +17,8 @@ use serde_saphyr::{Error, Location, Spanned, Tagged};
 use super::field::shorten;
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
-/// The longest text that is read at all.
-pub(crate) const MAX_BYTES: usize = 1 << 20;
+/// The longest text that is read at all. Whoever reads files need not read more of one.
+pub const MAX_BYTES: usize = 1 << 20;
 /// How deep lists and mappings may lie in each other.
 const MAX_DEPTH: usize = 24;
 /// How many values there may be.
@@ -292,6 +292,28 @@ fn byte_of(text: &str, line: u64, column: u64) -> usize {
     start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i)
 }
 
+/// Where the key at `again` stood first: between the two there are only lines further to the right,
+/// so it is the nearest line above with the same key in the same column. In a mapping on one line
+/// it is not looked for.
+fn first_of(text: &str, again: &Range<usize>) -> Option<Range<usize>> {
+    let key = text.get(again.clone())?;
+    let line_start = text[..again.start].rfind('\n')? + 1;
+    let column = again.start - line_start;
+    let mut end = line_start;
+    while end > 0 {
+        let start = text[..end - 1].rfind('\n').map_or(0, |i| i + 1);
+        let line = &text[start..end];
+        if let (Some(before), Some(here)) = (line.get(..column), line.get(column..))
+            && before.bytes().all(|b| b == b' ' || b == b'-')
+            && here.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'))
+        {
+            return Some(start + column..start + column + key.len());
+        }
+        end = start;
+    }
+    None
+}
+
 /// The range, begun at the tag or anchor that stands before it on its line.
 fn with_properties(source: &Source, range: Range<usize>) -> Range<usize> {
     let mut start = range.start;
@@ -321,7 +343,12 @@ fn explain(source: &Source, error: &Error) -> Diagnostic {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map(shorten).unwrap_or_default();
             let message = format!("the key `{key}` stands twice in one mapping");
-            at(Code::DuplicateKey, &message, "again here", Some("keep one of the two"))
+            let problem =
+                at(Code::DuplicateKey, &message, "again here", Some("keep one of the two"));
+            match first_of(source.text(), &range) {
+                Some(first) => problem.and(Place::new(source, first), "first here"),
+                None => problem,
+            }
         }
         Error::Budget { breach, .. } => match breach {
             BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. } => refused_alias(&at),

@@ -5,9 +5,12 @@
 //! [`Vocabulary`]: the language knows what an action is called, which fields it takes and which
 //! effects it may have, never what it does.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::field::Field;
+use crate::ids::ActionKind;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
@@ -132,6 +135,37 @@ pub trait Vocabulary: Sync {
     }
 }
 
+/// What is wrong with a vocabulary itself: for a test of whoever makes one. Nothing may be, before
+/// [`read`](super::read) is given it.
+pub fn faults(vocabulary: &dyn Vocabulary) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut kinds = BTreeSet::new();
+    for action in vocabulary.actions() {
+        let kind = action.kind;
+        let mut fault = |what: &str| faults.push(format!("{kind}: {what}"));
+        if ActionKind::parse(kind).is_err() {
+            fault("not the name of an action");
+        }
+        if !kinds.insert(kind) {
+            fault("stands twice");
+        }
+        let names: BTreeSet<&str> = action.fields.iter().map(|field| field.name).collect();
+        if names.len() != action.fields.len() {
+            fault("two fields of one name");
+        }
+        if action.phases.is_empty() || action.effects.is_empty() {
+            fault("no phase, or no effect");
+        }
+        let early = |phase: &Phase| !phase.is_behind_the_gate();
+        if action.effects.iter().any(|effect| *effect != EffectKind::Cuts)
+            && action.phases.iter().any(early)
+        {
+            fault("does more than cut, and may stand before the gate");
+        }
+    }
+    faults
+}
+
 impl Vocabulary for &[ActionShape] {
     fn actions(&self) -> &[ActionShape] {
         self
@@ -153,6 +187,29 @@ impl<const N: usize> Vocabulary for [ActionShape; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vocabulary_that_would_open_the_gate_is_faulty() {
+        let shape = ActionShape {
+            kind: "iam.key.make",
+            title: "make",
+            fields: &[],
+            phases: &[Phase::Rotate],
+            effects: &[EffectKind::Issues],
+        };
+        assert_eq!(faults(&vec![shape]), Vec::<String>::new());
+        let early = ActionShape { phases: &[Phase::Contain], ..shape };
+        let unnamed = ActionShape { kind: "Make", effects: &[], ..shape };
+        assert_eq!(
+            faults(&vec![shape, early, unnamed]),
+            [
+                "iam.key.make: stands twice",
+                "iam.key.make: does more than cut, and may stand before the gate",
+                "Make: not the name of an action",
+                "Make: no phase, or no effect",
+            ]
+        );
+    }
 
     #[test]
     fn words_are_written_alike_in_playbooks_and_json() {

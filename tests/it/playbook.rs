@@ -341,6 +341,21 @@ error[gate-proof]: a read-back does not open the gate: AWS shows a change before
 }
 
 #[test]
+fn a_key_that_stands_twice_is_shown_at_both_places() {
+    let expected = "\
+error[duplicate-key]: the key `title` stands twice in one mapping
+ --> duplicate-key.yaml:4:1
+  |
+3 | title: A playbook with a mistake
+  | ----- first here
+4 | title: Again
+  | ^^^^^ again here
+  |
+  = help: keep one of the two";
+    assert_eq!(shown("duplicate-key.yaml"), expected);
+}
+
+#[test]
 fn an_octal_trap_is_explained() {
     let expected = "\
 error[ambiguous-yaml]: `012345678901` is a number to some YAML readers and not to others
@@ -377,6 +392,11 @@ error[nothing-found]: no access key AKIAIOSFODNN7EXAMPLE is known to this accoun
    |
    = help: check the id, and that the credentials in use are for the account it belongs to (they are for 012345678901)";
     assert_eq!(shown("nothing-found.yaml"), expected);
+}
+
+#[test]
+fn the_actions_of_these_tests_are_a_vocabulary() {
+    assert_eq!(playbook::faults(&ACTIONS), Vec::<String>::new());
 }
 
 #[test]

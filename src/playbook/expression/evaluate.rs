@@ -13,8 +13,8 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError};
 use serde_json::{Number, Value};
 
-use super::check::call_variable;
 use super::functions::Unanswered;
+use super::rewrite::call_variable;
 use super::{CallSite, Expression};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inventory::{Inventory, Want};

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::check::Shape;
+use super::shape::Shape;
 use crate::ids::AccessKeyId;
 use crate::inventory::{Inventory, Unread, Want};
 use crate::playbook::field::FieldType;

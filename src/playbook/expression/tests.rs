@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::check::{Names, Shape, check};
+use super::check::{Names, check};
 use super::evaluate::{Evaluated, Scope};
+use super::shape::Shape;
 use super::{Expression, Parsed};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::ids::{AccessKeyId, AccountId, Arn, UserName};
@@ -186,6 +187,37 @@ fn places_are_those_of_the_parts() {
 fn every_problem_of_an_expression_is_found() {
     let problems = read("inputs.a + inputs.b == inventory.c(inputs.d) && e").unwrap_err();
     assert_eq!(problems.len(), 5, "{problems:?}");
+}
+
+#[test]
+fn what_is_accepted_can_be_evaluated_on_a_small_stack() {
+    let deepest = |open: &str, middle: &str, close: &str| {
+        (1..200)
+            .rev()
+            .map(|n| format!("{}{middle}{}", open.repeat(n), close.repeat(n)))
+            .find_map(|text| {
+                let parsed = std::thread::Builder::new().stack_size(64 << 20);
+                parsed.spawn(move || read(&text).ok()).unwrap().join().unwrap()
+            })
+            .unwrap()
+    };
+    for (open, middle, close) in [
+        ("(1 + ", "1", ")"),
+        ("1 + ", "1", ""),
+        ("true ? 1 : ", "1", ""),
+        ("[", "1", "]"),
+        ("!(", "true", ")"),
+    ] {
+        let expression = deepest(open, middle, close);
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        let evaluate = move || {
+            let none = BTreeMap::new();
+            let scope = Scope { inputs: &none, targets: &none, inventory: &inventory(&[]) };
+            let _gone = expression.clone();
+            expression.evaluate(&scope).is_ok()
+        };
+        assert!(small.spawn(evaluate).unwrap().join().unwrap(), "{open}");
+    }
 }
 
 /// A random expression, most of them right.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Draft, Lowering};
+use super::Lowering;
+use super::steps::Draft;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::StepId;
 use crate::playbook::field::shorten;

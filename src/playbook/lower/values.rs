@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use serde_json::{Number, Value};
 
-use super::{Fields, Lowering, MAX_EXPRESSIONS};
+use super::{Fields, Lowering, MAX_EXPRESSIONS, MAX_PROBLEMS};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::playbook::expression::check::{Misfit, Shape, check, explain_misfit};
+use crate::playbook::expression::check::check;
+use crate::playbook::expression::shape::{Misfit, Shape, explain_misfit};
 use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{Field, FieldType, shorten};
 use crate::playbook::node::{Kind, Node};
@@ -61,8 +62,29 @@ impl Lowering<'_> {
         })
     }
 
+    /// What is left out must have been complained about: a value that vanished would be a playbook
+    /// that says less than its file.
+    fn never_silently<T>(
+        &mut self,
+        before: usize,
+        value: Option<T>,
+        node: &Node,
+        name: &str,
+    ) -> Option<T> {
+        if value.is_none() && self.problems.len() == before && before < MAX_PROBLEMS {
+            self.wrong_type(node, &format!("`{name}` cannot be this"), "");
+        }
+        value
+    }
+
     /// The type an input names.
     pub(super) fn input_type(&mut self, node: &Node) -> Option<FieldType> {
+        let before = self.problems.len();
+        let ty = self.named_or_choice(node);
+        self.never_silently(before, ty, node, "type")
+    }
+
+    fn named_or_choice(&mut self, node: &Node) -> Option<FieldType> {
         match &node.kind {
             Kind::Text(name) => {
                 let ty = FieldType::find(name);
@@ -95,6 +117,15 @@ impl Lowering<'_> {
                     {
                         words.push(Cow::Owned(word));
                     }
+                }
+                if let (true, Some((_, list))) = (words.is_empty(), fields.get("one-of"))
+                    && matches!(&list.kind, Kind::List(items) if items.is_empty())
+                {
+                    let problem =
+                        Diagnostic::error(Code::BadValue, "a choice has at least one word")
+                            .at(self.place(&list.range), "none in here")
+                            .help("write it like { one-of: [slow, fast] }");
+                    self.push(problem);
                 }
                 (!words.is_empty()).then_some(FieldType::OneOf(Cow::Owned(words)))
             }
@@ -150,25 +181,40 @@ impl Lowering<'_> {
         ty: &FieldType,
         required: bool,
     ) -> Option<Template> {
-        let content = match &node.kind {
-            Kind::Text(text) if template::has_expression(text) => {
-                self.expressions(node, text, name, ty, required)?
-            }
-            Kind::List(items) if has_expression(items) => {
-                let item_type = item_type(ty)?;
-                let items: Vec<Option<Template>> =
-                    items.iter().map(|item| self.template(item, name, item_type, true)).collect();
-                Content::List(items.into_iter().collect::<Option<_>>()?)
-            }
-            Kind::Null if !required => Content::Literal(Value::Null),
-            _ => Content::Literal(self.literal(node, name, ty)?),
-        };
+        let before = self.problems.len();
+        let content = self.content(node, name, ty, required);
+        let content = self.never_silently(before, content, node, name)?;
         Some(Template {
             place: self.place(&node.range),
             field: name.to_owned(),
             ty: ty.clone(),
             required,
             content,
+        })
+    }
+
+    fn content(
+        &mut self,
+        node: &Node,
+        name: &str,
+        ty: &FieldType,
+        required: bool,
+    ) -> Option<Content> {
+        Some(match &node.kind {
+            Kind::Text(text) if template::has_expression(text) => {
+                self.expressions(node, text, name, ty, required)?
+            }
+            Kind::List(items) if has_expression(items) => {
+                let Some(item_type) = item_type(ty) else {
+                    self.wrong_type(node, &format!("`{name}` wants {ty}"), "");
+                    return None;
+                };
+                let items: Vec<Option<Template>> =
+                    items.iter().map(|item| self.template(item, name, item_type, true)).collect();
+                Content::List(items.into_iter().collect::<Option<_>>()?)
+            }
+            Kind::Null if !required => Content::Literal(Value::Null),
+            _ => Content::Literal(self.literal(node, name, ty)?),
         })
     }
 

@@ -295,6 +295,8 @@ fn assert_others_read_the_same(text: &str, playbook: &Playbook) {
     let other: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
     assert_eq!(other["name"], playbook.name.as_str());
     assert_eq!(other["title"], playbook.title.as_str());
+    let inputs = other["inputs"].as_mapping().map_or(0, serde_yaml::Mapping::len);
+    assert_eq!(inputs, playbook.inputs.len());
     let steps = other["steps"].as_sequence().unwrap();
     assert_eq!(steps.len(), playbook.steps.len());
     for (other, step) in steps.iter().zip(&playbook.steps) {

@@ -1,0 +1,298 @@
+//! What a playbook says before its steps: counters, inputs, targets, gate and limits.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::tables::{GATE, INPUT, LIMITS};
+use super::{Fields, Lowering, kebab, order};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::playbook::expression::Parsed;
+use crate::playbook::expression::check::check;
+use crate::playbook::expression::shape::Shape;
+use crate::playbook::field::{FieldType, parse_duration, shorten};
+use crate::playbook::node::{Key, Kind};
+use crate::playbook::template::{self, Piece};
+use crate::playbook::vocabulary::Proof;
+use crate::playbook::{Gate, Input, Limits, Target};
+
+/// The shortest margin: with less, a settled proof would be no more than a read-back.
+const MIN_MARGIN: SignedDuration = SignedDuration::from_secs(1);
+
+impl Lowering<'_> {
+    pub(super) fn counters(&mut self, fields: &Fields<'_>) -> Vec<String> {
+        let mut counters = Vec::new();
+        for node in self.list(fields, "counters", "`counters: [T1552.001]`") {
+            let Some(Value::String(id)) = self.literal(node, "counters", &FieldType::Text) else {
+                continue;
+            };
+            if is_technique(&id) {
+                counters.push(id);
+            } else {
+                let problem = Diagnostic::error(
+                    Code::BadValue,
+                    format!("`{}` is not an ATT&CK technique", shorten(&id)),
+                )
+                .at(self.place(&node.range), "not one")
+                .help("write it like T1552 or T1552.001");
+                self.push(problem);
+            }
+        }
+        counters
+    }
+
+    pub(super) fn inputs(&mut self, fields: &Fields<'_>) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        let example = "`inputs: { user: { type: user-name, required: true } }`";
+        for (key, node) in self.map(fields, "inputs", example) {
+            self.identifier(key, "an input");
+            let given =
+                self.fields(node, INPUT, &format!("input `{}`", shorten(&key.text)), &key.range);
+            let ty = given.get("type").and_then(|(_, node)| self.input_type(node));
+            let required = self.scalar(&given, INPUT, "required").and_then(|v| v.as_bool());
+            let help = self.scalar(&given, INPUT, "help");
+            let default = match (&ty, given.get("default")) {
+                (Some(ty), Some((_, node))) => self.literal(node, "default", ty),
+                _ => None,
+            };
+            if required == Some(true)
+                && let (Some((required, _)), Some((default, _))) =
+                    (given.get("required"), given.get("default"))
+            {
+                let problem = Diagnostic::error(
+                    Code::BadValue,
+                    format!("input `{}` is required and has a default", shorten(&key.text)),
+                )
+                .at(self.place(&default.range), "never used")
+                .and(self.place(&required.range), "because of this")
+                .help("take one of the two out");
+                self.push(problem);
+            }
+            let required = required.unwrap_or(false);
+            // An input with a problem of its own is still there for those who use it.
+            let shape = match &ty {
+                None => Shape::Unknown,
+                Some(ty) if required || given.contains_key("default") => Shape::of(ty),
+                Some(ty) => Shape::Nullable(Box::new(Shape::of(ty))),
+            };
+            self.names.inputs.insert(key.text.clone(), shape);
+            if let Some(ty) = ty {
+                inputs.push(Input {
+                    name: key.text.clone(),
+                    ty,
+                    required,
+                    default,
+                    help: help.and_then(|v| v.as_str().map(str::to_owned)),
+                    place: self.place(&key.range),
+                });
+            }
+        }
+        inputs
+    }
+
+    /// Names of inputs and targets stand in expressions, so they must be words there.
+    fn identifier(&mut self, key: &Key, what: &str) -> bool {
+        let text = key.text.as_str();
+        let is_word = text.len() <= 64
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            && ![
+                "true",
+                "false",
+                "null",
+                "in",
+                "as",
+                "break",
+                "const",
+                "continue",
+                "else",
+                "for",
+                "function",
+                "if",
+                "import",
+                "let",
+                "loop",
+                "package",
+                "namespace",
+                "return",
+                "var",
+                "void",
+                "while",
+            ]
+            .contains(&text);
+        if !is_word {
+            let better = kebab(text).replace('-', "_");
+            let problem = Diagnostic::error(
+                Code::BadValue,
+                format!("the name of {what} is lower-case letters, digits and `_`, beginning with a letter"),
+            )
+            .at(self.place(&key.range), "not one")
+            .help(if better.is_empty() || better == text {
+                "choose another name".to_owned()
+            } else {
+                format!("write `{better}`")
+            });
+            self.push(problem);
+        }
+        is_word
+    }
+
+    pub(super) fn targets(&mut self, fields: &Fields<'_>) -> Vec<Target> {
+        let example = "`targets: { owner: \"${{ inventory.access_key(inputs.id).user }}\" }`";
+        let mut drafts: Vec<(&Key, Parsed)> = Vec::new();
+        for (key, node) in self.map(fields, "targets", example) {
+            self.identifier(key, "a target");
+            // Known from now on, whatever is wrong with it.
+            self.names.targets.insert(key.text.clone(), Shape::Unknown);
+            let Kind::Text(text) = &node.kind else {
+                self.wrong_type(node, "a target is an expression", "\"${{ inputs.user }}\"");
+                continue;
+            };
+            let place = self.place(&node.range);
+            let mut pieces = template::pieces(text, &place);
+            match (pieces.pop(), pieces.is_empty()) {
+                (Some(Piece::Expression(parsed)), true) => {
+                    if let Some(parsed) = self.counted(parsed) {
+                        drafts.push((key, parsed));
+                    }
+                }
+                _ => self.wrong_type(
+                    node,
+                    "a target is one expression and nothing around it",
+                    "\"${{ inputs.user }}\"",
+                ),
+            }
+        }
+        self.targets_in_order(drafts)
+    }
+
+    /// Checks targets, each after those it needs, so that what they give is known.
+    fn targets_in_order(&mut self, drafts: Vec<(&Key, Parsed)>) -> Vec<Target> {
+        let index: BTreeMap<&str, usize> =
+            drafts.iter().enumerate().map(|(i, (key, _))| (key.text.as_str(), i)).collect();
+        let edges: Vec<Vec<usize>> = drafts
+            .iter()
+            .map(|(_, parsed)| {
+                let names = parsed.names_under("targets");
+                names.iter().filter_map(|name| index.get(name.as_str()).copied()).collect()
+            })
+            .collect();
+        let sorted = order::sort(&edges);
+        for cycle in &sorted.cycles {
+            let keys: Vec<&Key> = cycle.iter().map(|i| drafts[*i].0).collect();
+            self.cycle("targets", &keys);
+        }
+        let mut drafts: Vec<Option<(&Key, Parsed)>> = drafts.into_iter().map(Some).collect();
+        let mut targets = Vec::new();
+        for i in sorted.order {
+            let Some((key, parsed)) = drafts[i].take() else { continue };
+            match check(parsed, &self.names) {
+                Ok(expression) => {
+                    self.names.targets.insert(key.text.clone(), expression.shape().clone());
+                    targets.push(Target {
+                        name: key.text.clone(),
+                        expression,
+                        place: self.place(&key.range),
+                    });
+                }
+                Err(problems) => {
+                    for problem in problems {
+                        self.push(problem);
+                    }
+                }
+            }
+        }
+        targets
+    }
+
+    fn cycle(&mut self, what: &str, keys: &[&Key]) {
+        let Some((first, rest)) = keys.split_first() else { return };
+        let names: Vec<String> =
+            keys.iter().map(|key| format!("`{}`", shorten(&key.text))).collect();
+        let message = if rest.is_empty() {
+            format!("{} waits for itself", names[0])
+        } else {
+            format!("{what} wait for each other: {}", names.join(" -> "))
+        };
+        let mut problem = Diagnostic::error(Code::Cycle, message)
+            .at(self.place(&first.range), "waits for the next")
+            .help("take one of them out of the circle");
+        for key in rest.iter().take(8) {
+            problem = problem.and(self.place(&key.range), "and so does this");
+        }
+        self.push(problem);
+    }
+
+    pub(super) fn gate(&mut self, fields: &Fields<'_>) -> Gate {
+        let mut gate =
+            Gate { proof: Proof::Enforced, margin: SignedDuration::from_secs(60), place: None };
+        let Some((key, node)) = fields.get("gate") else { return gate };
+        gate.place = Some(self.place(&key.range));
+        let given = self.fields(node, GATE, "`gate`", &key.range);
+        if let Some((_, node)) = given.get("proof") {
+            match &node.kind {
+                Kind::Text(text) if text == Proof::ReadBack.as_str() => {
+                    let problem = Diagnostic::error(
+                        Code::GateProof,
+                        "a read-back does not open the gate: AWS shows a change before it enforces it",
+                    )
+                    .at(self.place(&node.range), "not a proof")
+                    .help("write `enforced`; or `settled`, and the run will not call itself proven");
+                    self.push(problem);
+                }
+                _ => {
+                    if let Some(proof) = self.word(&given, GATE, "proof", Proof::find) {
+                        gate.proof = proof;
+                    }
+                }
+            }
+        }
+        if let Some(Value::String(text)) = self.scalar(&given, GATE, "margin")
+            && let Some(margin) = parse_duration(&text)
+        {
+            if margin < MIN_MARGIN
+                && let Some((_, node)) = given.get("margin")
+            {
+                let problem = Diagnostic::error(
+                    Code::GateProof,
+                    "without a margin, a settled proof is no more than a read-back",
+                )
+                .at(self.place(&node.range), "too short")
+                .help("leave it out for 60s");
+                self.push(problem);
+            }
+            gate.margin = margin;
+        }
+        gate
+    }
+
+    pub(super) fn limits(&mut self, fields: &Fields<'_>) -> Limits {
+        let mut limits = Limits { changes: None, place: None };
+        let Some((key, node)) = fields.get("limits") else { return limits };
+        limits.place = Some(self.place(&key.range));
+        let given = self.fields(node, LIMITS, "`limits`", &key.range);
+        if let Some(changes) = self.scalar(&given, LIMITS, "changes").and_then(|v| v.as_i64()) {
+            limits.changes = usize::try_from(changes).ok().filter(|changes| *changes > 0);
+            if limits.changes.is_none()
+                && let Some((_, node)) = given.get("changes")
+            {
+                let problem =
+                    Diagnostic::error(Code::BadValue, "a limit is a whole number above zero")
+                        .at(self.place(&node.range), "not one")
+                        .help("leave it out for no limit");
+                self.push(problem);
+            }
+        }
+        limits
+    }
+}
+
+/// `T1552` or `T1552.001`.
+fn is_technique(id: &str) -> bool {
+    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    id.strip_prefix('T').is_some_and(|rest| match rest.split_once('.') {
+        None => digits(rest, 4),
+        Some((technique, part)) => digits(technique, 4) && digits(part, 3),
+    })
+}

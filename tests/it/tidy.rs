@@ -1,0 +1,170 @@
+//! The shape of the code: who may use whom, where secrets are opened, what must not be written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Which modules a module may use: those below it, and those of its own row that it needs.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("ids", &[]),
+    ("secret", &[]),
+    ("clock", &[]),
+    ("diagnostic", &[]),
+    ("policy", &["ids"]),
+    ("inventory", &["ids"]),
+    ("playbook", &["ids", "diagnostic", "inventory"]),
+    ("plan", &["ids", "inventory", "playbook"]),
+    ("journal", &["ids", "clock", "playbook"]),
+    ("ledger", &["ids", "journal", "plan", "playbook"]),
+    ("case", &["journal", "plan"]),
+    ("cloud", &["ids", "secret", "clock", "inventory"]),
+    ("sim", &["ids", "secret", "clock", "policy", "inventory"]),
+    ("action", &["ids", "secret", "inventory", "playbook", "plan", "journal", "cloud"]),
+    ("survey", &["ids", "clock", "inventory", "cloud"]),
+    ("planning", &["ids", "diagnostic", "inventory", "playbook", "plan", "policy", "action"]),
+    (
+        "run",
+        &["ids", "clock", "inventory", "playbook", "plan", "journal", "ledger", "cloud", "action", "survey"],
+    ),
+    (
+        "cli",
+        &[
+            "ids", "secret", "clock", "diagnostic", "inventory", "playbook", "plan", "journal", "ledger",
+            "case", "cloud", "sim", "action", "survey", "planning", "run",
+        ],
+    ),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every source file under `dir`, sorted, with its text.
+fn sources(dir: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.append(&mut sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.insert(path, text);
+        }
+    }
+    found
+}
+
+/// The module that a file belongs to: `plan` for `src/plan.rs` and `src/plan/saved.rs`.
+fn module_of(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).unwrap();
+    let first = below.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code of a file without comments, its tests left out.
+fn code_of(text: &str) -> String {
+    let text = text.split("#[cfg(test)]").next().unwrap();
+    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// The modules named after every `crate::`.
+fn used(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let names = rest.strip_prefix('{').map_or_else(
+            || vec![rest],
+            |group| group.split('}').next().unwrap().split(',').map(str::trim).collect(),
+        );
+        for name in names {
+            let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if name.starts_with(|c: char| c.is_ascii_lowercase()) {
+                used.insert(name);
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn modules_use_only_what_is_below_them() {
+    let table: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let mut seen = BTreeSet::new();
+    for (path, text) in sources(&root().join("src")) {
+        let module = module_of(&path);
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        let allowed = table.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no row"));
+        for name in used(&code_of(&text)) {
+            assert!(
+                name == module || allowed.contains(&name.as_str()),
+                "{}: `{module}` must not use `{name}`",
+                path.display()
+            );
+        }
+        seen.insert(module);
+    }
+    let listed: BTreeSet<String> = MAY_USE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(seen, listed, "the table has a row for every module, and no other");
+}
+
+#[test]
+fn the_sdk_s_clients_are_named_only_by_the_handles() {
+    for (path, text) in sources(&root().join("src")) {
+        let module = module_of(&path);
+        let code = code_of(&text);
+        for word in ["::Client", ".customize(", "from_conf("] {
+            assert!(
+                module == "cloud" || !code.contains(word),
+                "{}: only `cloud` may name {word}",
+                path.display()
+            );
+        }
+        if code.contains("aws_sdk_") {
+            // Outputs and their types may be read by those who turn them into facts.
+            assert!(
+                ["cloud", "survey", "action"].contains(&module.as_str()),
+                "{}: names an SDK crate",
+                path.display()
+            );
+        }
+    }
+}
+
+/// Every place that opens a secret, so that a new one is seen in a review.
+#[test]
+fn secrets_are_opened_only_here() {
+    let opened: BTreeSet<String> = sources(&root().join("src"))
+        .into_iter()
+        .filter(|(path, _)| module_of(path) != "sim")
+        .filter(|(_, text)| code_of(text).contains(".expose()"))
+        .map(|(path, _)| path.strip_prefix(root()).unwrap().display().to_string())
+        .collect();
+    let expected = [
+        "src/action/delivery.rs",           // adds fields to the JSON of a secret
+        "src/action/iam_access_key_replace.rs", // hands the new key to the delivery
+        "src/cli/rehearse.rs",              // signs as the rehearsal's responder
+        "src/cli/serve.rs",                 // hands out the rehearsal's own credentials: its purpose
+        "src/cloud/secretsmanager.rs",      // the call that stores it
+    ];
+    assert_eq!(opened, expected.iter().map(|s| (*s).to_owned()).collect());
+}
+
+#[test]
+fn words_that_name_no_thing_are_not_names_of_modules() {
+    for (path, _) in sources(&root().join("src")).into_iter().chain(sources(&root().join("tests"))) {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            !["utils", "util", "common", "helpers", "helper", "manager", "mod", "misc"].contains(&stem),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    for (path, text) in sources(&root().join("src")) {
+        assert!(text.starts_with("//! "), "{} has no module documentation", path.display());
+    }
+}
