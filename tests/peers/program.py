@@ -3,8 +3,10 @@
 import base64
 import os
 import re
+import resource
 import signal
 import subprocess
+import time
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +69,11 @@ class Operator:
         (self.directory / f"said-{self.count}.err").write_bytes(done.stderr)
         return Said(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
+    def starts(self, *arguments) -> "Running":
+        """Starts the program and leaves it running."""
+        self.count += 1
+        return Running(self, [str(argument) for argument in arguments])
+
     def case(self) -> Path:
         """The one case in his directory."""
         cases = [path for path in (self.directory / "cases").iterdir() if path.is_dir()]
@@ -79,10 +86,58 @@ class Operator:
         return sorted(root.iterdir()) if root.is_dir() else []
 
 
+class Running:
+    """The program at work, with what it says in files."""
+
+    def __init__(self, operator: Operator, command: list[str]):
+        self.command = command
+        self.out = operator.directory / f"said-{operator.count}.out"
+        self.err = operator.directory / f"said-{operator.count}.err"
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = subprocess.Popen(
+                [str(PROGRAM), *command],
+                cwd=operator.directory,
+                env=operator.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                restore_signals=False,
+                preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+            )
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def until_it_says(self, word: str) -> None:
+        """Waits until a word stands in what it says; an error where it ends first."""
+        deadline = time.monotonic() + WITHIN
+        while word not in self.err.read_text():
+            assert self.process.poll() is None, f"it ended without saying {word}: {self.err.read_text()}"
+            assert time.monotonic() < deadline, f"it never said {word}: {self.err.read_text()}"
+            time.sleep(0.02)  # the pace of looking, not a guess at how long it takes
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+
+    def let_files_grow_no_more(self, case: Path) -> None:
+        """From now on it can write no file beyond the size its journal has: its disk is full."""
+        size = (case / "journal.jsonl").stat().st_size
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, size))
+
+    def end(self) -> Said:
+        """Waits for its end."""
+        code = self.process.wait(WITHIN)
+        return Said(self.command, code, self.out.read_text(), self.err.read_text())
+
+
 def full_disk(largest: int) -> None:
     """Lets this process write no file beyond so many bytes: permission bits do not bind a root user."""
-    import resource
-
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 

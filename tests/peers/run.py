@@ -1,0 +1,93 @@
+"""Runs every peer test against the built program: `python3 tests/peers/run.py`.
+
+A peer is somebody else's part: an implementation of AWS (moto), a client of AWS (boto3). It makes the environment
+they live in, from packages pinned by hash. A peer that is not to be had is a failure, and so is a test that is
+not there; nothing is ever skipped. The last line is `N passed, N failed`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import environment
+from processes import Server, tidy_up_when_ended
+from program import PROGRAM
+
+HERE = Path(__file__).resolve().parent
+WORLD = environment.REPOSITORY / "playbooks" / "leaked-access-key" / "world.yaml"
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
+WITHIN = 1200
+
+
+def main() -> None:
+    """Every peer test, one after the other."""
+    tidy_up_when_ended()
+    if not PROGRAM.exists():
+        sys.exit(f"there is no {PROGRAM.relative_to(environment.REPOSITORY)}: run `cargo build` first")
+    python = environment.python()
+    passed = failed = 0
+    for name, run in (("moto_leaked_key.py", program_meets_moto), ("cloud_serve.py", boto3_meets_cloud)):
+        print(f"\n== {name}", flush=True)
+        counts = run(python, HERE / name)
+        passed, failed = passed + counts[0], failed + counts[1]
+    print(f"\n{passed} passed, {failed} failed", flush=True)
+    sys.exit(0 if passed and not failed else 1)
+
+
+def program_meets_moto(python: Path, test: Path) -> tuple[int, int]:
+    """Our program, and an AWS that somebody else wrote."""
+    return outcome(python, test, plain_environment())
+
+
+def boto3_meets_cloud(python: Path, test: Path) -> tuple[int, int]:
+    """Our rehearsal cloud, and a client that somebody else wrote."""
+    command = [PROGRAM, "cloud", "serve", "--world", WORLD, "--listen", "127.0.0.1:0"]
+    try:
+        cloud = Server(command, plain_environment(), None)
+        told = cloud.lines_until(lambda line: line.startswith("export AWS_SESSION_TOKEN="))
+    except (OSError, RuntimeError) as error:
+        print(f"the rehearsal cloud cannot be served: {error}", flush=True)
+        return 0, 1
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in told)
+    try:
+        return outcome(python, test, plain_environment() | exports)
+    finally:
+        cloud.stop()
+
+
+def plain_environment() -> dict[str, str]:
+    """This environment without anybody's AWS settings, and with no way to find others."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return ours | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
+
+
+def outcome(python: Path, test: Path, around: dict[str, str]) -> tuple[int, int]:
+    """Runs one test file, shows what it says, and counts: as it says itself, and one failure if it breaks."""
+    if not test.exists():
+        print(f"there is no {test.name}", flush=True)
+        return 0, 1
+    test_run = subprocess.Popen(
+        [str(python), str(test)], env=around, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        said, _ = test_run.communicate(timeout=WITHIN)
+    except BaseException as error:
+        # Told to end, it tidies up after itself first.
+        test_run.terminate()
+        said, _ = test_run.communicate()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        print(f"{test.name} did not end within {WITHIN} s", flush=True)
+    found = COUNTS.findall(said)
+    print(COUNTS.sub("", said).rstrip(), flush=True)
+    passed, failed = (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
+    if test_run.returncode != 0 or not found:
+        failed = max(failed, 1)
+    return passed, failed
+
+
+if __name__ == "__main__":
+    main()
