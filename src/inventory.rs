@@ -92,6 +92,8 @@ pub struct Gap {
     pub code: String,
     /// The sentence that came with it.
     pub message: String,
+    /// Whether it may well be answered a little later: the service failed or was too busy.
+    pub passing: bool,
 }
 
 /// Who used a key, and when.

@@ -80,7 +80,10 @@ impl Run<'_> {
             }
             Err(unread) => {
                 let why = unread.to_string();
-                (Position::CannotTell { why: why.clone() }, format!("it cannot be seen any more: {why}"))
+                (
+                    Position::CannotTell { why: why.clone() },
+                    format!("it cannot be seen any more: {why}"),
+                )
             }
         };
         self.observer.event(&Event::Contested { change, position: &position });
