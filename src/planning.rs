@@ -104,11 +104,9 @@ pub fn plan(
         credentials.push(Credential::Sessions { user: user.clone() });
     }
     credentials.sort();
-    for (want, gap) in inventory.gaps() {
-        warnings.push(format!(
-            "not everything could be read: {} answered {} ({want:?})",
-            gap.operation, gap.code
-        ));
+    for (_, gap) in inventory.gaps() {
+        warnings
+            .push(format!("{} could not be read: {}: {}", gap.operation, gap.code, gap.message));
     }
     let roles = roles_in_reach(&users, inventory, &mut warnings);
     connect(playbook, &mut changes);

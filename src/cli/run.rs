@@ -59,8 +59,11 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
                 .await?
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        view::err(&view::plan(&saved));
-        if !args.yes {
+        // With --yes somebody has read it already; the digest says that it is the same.
+        if args.yes {
+            view::err(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
+        } else {
+            view::err(&view::plan(&saved));
             confirm(&saved)?;
         }
         let name = case_name(&saved, live.clock);

@@ -178,6 +178,7 @@ fn an_unknown_key_and_a_refused_question_point_into_the_file() {
         operation: "iam:GetAccessKeyLastUsed".to_owned(),
         code: "AccessDenied".to_owned(),
         message: "no".to_owned(),
+        passing: false,
     };
     inventory.answers.insert(want(), Err(gap));
     let problems = playbook.targets(&inputs, &inventory).unwrap_err();
@@ -228,6 +229,7 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
             operation: "iam:GetAccessKeyLastUsed".to_owned(),
             code: "AccessDenied".to_owned(),
             message: "not authorized".to_owned(),
+            passing: false,
         }),
         other => panic!("{name}: no such inventory: {other:?}"),
     };

@@ -28,7 +28,8 @@ impl Observer for Progress {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::PhaseBegan { phase, changes } => {
-                self.line(Style::Strong, phase.as_str(), &format!("{changes} changes to make"));
+                let noun = if *changes == 1 { "change" } else { "changes" };
+                self.line(Style::Strong, phase.as_str(), &format!("{changes} {noun} to make"));
             }
             Event::Began { change, attempt } => {
                 let again =
