@@ -243,7 +243,7 @@ pub struct Unread {
     /// The question.
     pub want: Want,
     /// Why it has no answer, if it was asked.
-    pub gap: Option<Gap>,
+    pub gap: Option<Box<Gap>>,
 }
 
 macro_rules! answer {
@@ -254,7 +254,7 @@ macro_rules! answer {
             match self.answers.get(&want) {
                 Some(Ok(Fact::$variant(fact))) => Ok(fact),
                 Some(Ok(_)) => unreachable!("a fact is stored under the want of its own name"),
-                Some(Err(gap)) => Err(Unread { want, gap: Some(gap.clone()) }),
+                Some(Err(gap)) => Err(Unread { want, gap: Some(Box::new(gap.clone())) }),
                 None => Err(Unread { want, gap: None }),
             }
         }

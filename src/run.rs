@@ -110,7 +110,7 @@ impl Run<'_> {
         }
         self.check_once_more().await?;
         let state = self.journal.state();
-        let held = self.troubles(ChangeState::Held);
+        let held = self.troubles();
         if !held.is_empty() {
             return Ok(Ending::Held(held));
         }
@@ -192,12 +192,12 @@ impl Run<'_> {
         self.plan.changes.iter().filter(|change| wanted(change)).filter(undone).collect()
     }
 
-    /// The sentences that changes in `state` left behind.
-    fn troubles(&self, state: ChangeState) -> Vec<String> {
+    /// What the changes that wait for a person wait for.
+    fn troubles(&self) -> Vec<String> {
         let records: BTreeMap<ChangeId, _> = self.journal.state().changes;
         records
             .into_iter()
-            .filter(|(_, record)| record.state == state)
+            .filter(|(_, record)| record.state == ChangeState::Held)
             .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
             .collect()
     }

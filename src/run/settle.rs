@@ -42,7 +42,7 @@ impl Run<'_> {
         let contested: Vec<bool> =
             try_join_all(unproven.iter().map(|change| self.prove_settled(change))).await?;
         if contested.contains(&true) {
-            return Err(Halt::Held(self.troubles(ChangeState::Held)));
+            return Err(Halt::Held(self.troubles()));
         }
         Ok(())
     }

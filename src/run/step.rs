@@ -233,22 +233,9 @@ impl Run<'_> {
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;
                 self.record(failed(may_have, error.to_string())).await?;
-                self.after_error(&error)
+                after_error(&error)
             }
         }
-    }
-
-    fn after_error(&self, error: &CallError) -> Result<Attempt, Halt> {
-        if error.is_credentials() {
-            return Err(Halt::Stopped(vec![format!(
-                "the responder's own credentials are not accepted any more ({error}); get fresh ones"
-            )]));
-        }
-        Ok(match error.cause {
-            Cause::Refused => Attempt::Refused(error.to_string()),
-            _ if error.is_passing() => Attempt::MayPass(error.to_string()),
-            _ => Attempt::Hold(error.to_string()),
-        })
     }
 
     async fn hold(&self, change: &Change, until: String) -> Result<Driven, Halt> {
@@ -271,6 +258,20 @@ impl Run<'_> {
         }
         Ok(None)
     }
+}
+
+/// What an error of a call means for the attempt.
+fn after_error(error: &CallError) -> Result<Attempt, Halt> {
+    if error.is_credentials() {
+        return Err(Halt::Stopped(vec![format!(
+            "the responder's own credentials are not accepted any more ({error}); get fresh ones"
+        )]));
+    }
+    Ok(match error.cause {
+        Cause::Refused => Attempt::Refused(error.to_string()),
+        _ if error.is_passing() => Attempt::MayPass(error.to_string()),
+        _ => Attempt::Hold(error.to_string()),
+    })
 }
 
 /// What one attempt came to.
