@@ -110,7 +110,7 @@ pub fn plan(
     }
     let roles = roles_in_reach(&users, inventory, &mut warnings);
     connect(playbook, &mut changes);
-    order::sort(&mut changes);
+    order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let gate = GateTerms {
         proof: terms.gate.unwrap_or(playbook.gate.proof),
         margin_seconds: terms
@@ -239,6 +239,18 @@ fn cannot_plan(step: &Step, error: &PlanError) -> Diagnostic {
         .help(help)
 }
 
+fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
+    let ids: Vec<&str> = waiting.iter().map(ChangeId::as_str).collect();
+    let message = format!("these changes wait for each other: {}", ids.join(", "));
+    let help = "a session's second cut waits for every key and quarantine of its user; take `needs` off \
+                the steps that cut those";
+    let problem = Diagnostic::error(Code::Cycle, message).help(help);
+    match waiting.first().and_then(|id| playbook.step(&id.step())) {
+        Some(step) => problem.at(step.place.clone(), "among them this step"),
+        None => problem,
+    }
+}
+
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,
 /// the proof that whatever could mint new ones is cut.
 fn connect(playbook: &Playbook, changes: &mut [Change]) {
@@ -249,13 +261,25 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
             |(_, effect)| matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting()),
         )
         .collect();
+    let second_passes: BTreeSet<ChangeId> = changes
+        .iter()
+        .filter(|change| {
+            change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Cuts { barrier: Barrier::SessionsSecondPass, .. })
+            })
+        })
+        .map(|change| change.id.clone())
+        .collect();
     let of_steps: Vec<(ChangeId, crate::ids::StepId)> =
         changes.iter().map(|change| (change.id.clone(), change.step.clone())).collect();
     for change in changes {
         let step = playbook.step(&change.step).expect("changes come from steps");
+        let stops = stops_minting.iter().any(|(id, _)| *id == change.id);
         let mut needs: Vec<Need> = of_steps
             .iter()
             .filter(|(_, of)| step.needs.contains(of))
+            // Whatever stops minting cannot wait for the pass that waits for it.
+            .filter(|(id, _)| !(stops && second_passes.contains(id)))
             .map(|(id, _)| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {
