@@ -221,8 +221,7 @@ fn private_file(path: &Path, options: &mut OpenOptions) -> Result<File, CaseErro
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CaseError> {
-    let mut file =
-        private_file(path, OpenOptions::new().write(true).create(true).truncate(true))?;
+    let mut file = private_file(path, OpenOptions::new().write(true).create(true).truncate(true))?;
     file.write_all(text.as_bytes()).map_err(io_error("cannot write", path))?;
     file.sync_all().map_err(io_error("cannot sync", path))
 }

@@ -92,6 +92,8 @@ pub struct Gap {
     pub code: String,
     /// The sentence that came with it.
     pub message: String,
+    /// Whether it may well be answered a little later: the service failed or was too busy.
+    pub passing: bool,
 }
 
 /// Who used a key, and when.
@@ -241,7 +243,7 @@ pub struct Unread {
     /// The question.
     pub want: Want,
     /// Why it has no answer, if it was asked.
-    pub gap: Option<Gap>,
+    pub gap: Option<Box<Gap>>,
 }
 
 macro_rules! answer {
@@ -252,7 +254,7 @@ macro_rules! answer {
             match self.answers.get(&want) {
                 Some(Ok(Fact::$variant(fact))) => Ok(fact),
                 Some(Ok(_)) => unreachable!("a fact is stored under the want of its own name"),
-                Some(Err(gap)) => Err(Unread { want, gap: Some(gap.clone()) }),
+                Some(Err(gap)) => Err(Unread { want, gap: Some(Box::new(gap.clone())) }),
                 None => Err(Unread { want, gap: None }),
             }
         }

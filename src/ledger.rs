@@ -59,6 +59,11 @@ pub enum Standing {
         /// The new key.
         with: AccessKeyId,
     },
+    /// Not to be seen, and therefore not to be spoken for.
+    OutOfReach {
+        /// Why.
+        why: String,
+    },
     /// Nothing is known to stand in its way.
     Unaccounted {
         /// Why not.
@@ -73,6 +78,7 @@ impl Standing {
             Self::Dead { .. } => "dead",
             Self::Blocked { .. } => "blocked",
             Self::Replaced { .. } => "replaced",
+            Self::OutOfReach { .. } => "out of reach",
             Self::Unaccounted { .. } => "unaccounted",
         }
     }
@@ -99,23 +105,27 @@ impl Ledger {
     pub fn of(plan: &Plan, state: &State) -> Self {
         let issued: Vec<Issued> =
             seen(plan, state).flat_map(|change| issued_by(change, state)).collect();
-        let roles = plan.roles.iter().map(|reach| Credential::RoleSessions { role: reach.role.clone() });
-        let mut credentials: Vec<Credential> = plan.credentials.iter().cloned().chain(roles).collect();
+        let roles =
+            plan.roles.iter().map(|reach| Credential::RoleSessions { role: reach.role.clone() });
+        let mut credentials: Vec<Credential> =
+            plan.credentials.iter().cloned().chain(roles).collect();
         credentials.sort();
         credentials.dedup();
         let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
         Self { rows: rows.collect(), issued }
     }
 
-    /// Rows of which nothing is known to stand in the way.
+    /// Rows of which nothing is known to stand in the way, or nothing is known at all.
     pub fn unaccounted(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| matches!(row.standing, Standing::Unaccounted { .. }))
+        self.rows.iter().filter(|row| {
+            matches!(row.standing, Standing::Unaccounted { .. } | Standing::OutOfReach { .. })
+        })
     }
 
     /// Rows whose standing was not seen to be enforced: read back, and read back again, is not proof.
     pub fn unproven(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| {
-            !matches!(row.standing, Standing::Unaccounted { .. })
+            !matches!(row.standing, Standing::Unaccounted { .. } | Standing::OutOfReach { .. })
                 && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
         })
     }
@@ -190,10 +200,21 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         .filter_map(|change| state.change(&change.id).proof)
         .max_by_key(|(proof, ..)| *proof)
         .map(|(proof, _, evidence)| (proof, evidence));
-    let destroyed = seen(plan, state)
-        .find(|change| change.effects.contains(&Effect::Destroys { credential: credential.clone() }));
+    let destroyed = seen(plan, state).find(|change| {
+        change.effects.contains(&Effect::Destroys { credential: credential.clone() })
+    });
     if let Some(change) = destroyed {
         return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
+    }
+    if let (true, Credential::Unlisted { operation, .. }) = (standing.is_empty(), &credential) {
+        let accepted = if plan.accepted_gaps.contains(operation) {
+            ", and lifted over all the same"
+        } else {
+            ""
+        };
+        let standing =
+            Standing::OutOfReach { why: format!("{operation} showed nothing{accepted}") };
+        return Row { credential, standing, proof: None };
     }
     if standing.is_empty() {
         let why = match &credential {

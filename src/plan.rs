@@ -53,6 +53,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What was seen and is left alone.
     pub untouched: Vec<Untouched>,
+    /// Kinds of credentials that could not be listed, and over which the operator lifts all the same.
+    pub accepted_gaps: Vec<String>,
     /// What the operator should know before saying yes.
     pub warnings: Vec<String>,
 }

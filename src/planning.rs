@@ -22,9 +22,9 @@ use crate::plan::{
     Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, Untouched,
     credential_wants, credentials_of,
 };
+use crate::playbook::{Evaluated, Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits};
-use crate::playbook::{Evaluated, Mode, Playbook, Proof, Scope, Step, Targets};
 
 /// What one run may set otherwise than the playbook has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Terms {
     pub margin_seconds: Option<u64>,
     /// The endpoint, where it is not AWS itself.
     pub endpoint: Option<String>,
+    /// Listings that were refused, and over which a quarantine may be lifted all the same.
+    pub accepted_gaps: Vec<String>,
 }
 
 /// What came of planning.
@@ -98,22 +100,22 @@ pub fn plan(
     let mut warnings = Vec::new();
     let mut credentials = Vec::new();
     for user in &users {
-        let (found, unread) = credentials_of(user, inventory);
-        credentials.extend(found);
+        credentials.extend(credentials_of(user, inventory));
         credentials.push(Credential::Sessions { user: user.clone() });
-        for unread in unread {
-            warnings.push(format!("what {user} holds was not read in full: {unread}"));
-        }
     }
     credentials.sort();
+    for (_, gap) in inventory.gaps() {
+        warnings
+            .push(format!("{} could not be read: {}: {}", gap.operation, gap.code, gap.message));
+    }
     let roles = roles_in_reach(&users, inventory, &mut warnings);
     connect(playbook, &mut changes);
-    order::sort(&mut changes);
+    order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let gate = GateTerms {
         proof: terms.gate.unwrap_or(playbook.gate.proof),
-        margin_seconds: terms.margin_seconds.unwrap_or_else(|| {
-            u64::try_from(playbook.gate.margin.as_secs()).unwrap_or(u64::MAX)
-        }),
+        margin_seconds: terms
+            .margin_seconds
+            .unwrap_or_else(|| u64::try_from(playbook.gate.margin.as_secs()).unwrap_or(u64::MAX)),
     };
     let mut plan = Plan {
         playbook: playbook.name.clone(),
@@ -130,6 +132,7 @@ pub fn plan(
         roles,
         credentials,
         changes,
+        accepted_gaps: terms.accepted_gaps.clone(),
         warnings,
     };
     lint::lint(playbook, &mut plan, inventory)?;
@@ -225,7 +228,9 @@ fn cannot_plan(step: &Step, error: &PlanError) -> Diagnostic {
     let help = match error {
         PlanError::Impossible { help, .. } => help.clone(),
         PlanError::Unread(unread) => match &unread.gap {
-            Some(gap) => format!("allow {} to the credentials in use, then plan again", gap.operation),
+            Some(gap) => {
+                format!("allow {} to the credentials in use, then plan again", gap.operation)
+            }
             None => "this is a bug: please report it with the playbook".to_owned(),
         },
     };
@@ -234,23 +239,47 @@ fn cannot_plan(step: &Step, error: &PlanError) -> Diagnostic {
         .help(help)
 }
 
+fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
+    let ids: Vec<&str> = waiting.iter().map(ChangeId::as_str).collect();
+    let message = format!("these changes wait for each other: {}", ids.join(", "));
+    let help = "a session's second cut waits for every key and quarantine of its user; take `needs` off \
+                the steps that cut those";
+    let problem = Diagnostic::error(Code::Cycle, message).help(help);
+    match waiting.first().and_then(|id| playbook.step(&id.step())) {
+        Some(step) => problem.at(step.place.clone(), "among them this step"),
+        None => problem,
+    }
+}
+
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,
 /// the proof that whatever could mint new ones is cut.
 fn connect(playbook: &Playbook, changes: &mut [Change]) {
     let stops_minting: Vec<(ChangeId, Effect)> = changes
         .iter()
         .flat_map(|change| change.effects.iter().map(|effect| (change.id.clone(), effect.clone())))
-        .filter(|(_, effect)| {
-            matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting())
+        .filter(
+            |(_, effect)| matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting()),
+        )
+        .collect();
+    let second_passes: BTreeSet<ChangeId> = changes
+        .iter()
+        .filter(|change| {
+            change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Cuts { barrier: Barrier::SessionsSecondPass, .. })
+            })
         })
+        .map(|change| change.id.clone())
         .collect();
     let of_steps: Vec<(ChangeId, crate::ids::StepId)> =
         changes.iter().map(|change| (change.id.clone(), change.step.clone())).collect();
     for change in changes {
         let step = playbook.step(&change.step).expect("changes come from steps");
+        let stops = stops_minting.iter().any(|(id, _)| *id == change.id);
         let mut needs: Vec<Need> = of_steps
             .iter()
             .filter(|(_, of)| step.needs.contains(of))
+            // Whatever stops minting cannot wait for the pass that waits for it.
+            .filter(|(id, _)| !(stops && second_passes.contains(id)))
             .map(|(id, _)| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {
@@ -288,9 +317,9 @@ fn roles_in_reach(
             continue;
         };
         for role in roles {
-            let admits = match Document::parse(&role.trust).map(|trust| {
-                admits(&trust, arn.as_str(), inventory.caller.account.as_str())
-            }) {
+            let admits = match Document::parse(&role.trust)
+                .map(|trust| admits(&trust, arn.as_str(), inventory.caller.account.as_str()))
+            {
                 Ok(Admission::No) => continue,
                 Ok(Admission::Named) => "named",
                 Ok(Admission::Account) => "as anyone of the account whose own policies allow it",

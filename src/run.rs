@@ -25,10 +25,10 @@ use crate::clock::Clock;
 use crate::cloud::WriteCloud;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
-use crate::journal::{AppendError, ChangeState, Entry, GateState, Journal};
+use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, GateState, Journal};
 use crate::ledger::Ledger;
-use crate::plan::{Change, Plan};
-use crate::playbook::Phase;
+use crate::plan::{Change, Need, Plan};
+use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
 use step::Driven;
 
@@ -110,7 +110,7 @@ impl Run<'_> {
         }
         self.check_once_more().await?;
         let state = self.journal.state();
-        let held = self.troubles(ChangeState::Held);
+        let held = self.troubles();
         if !held.is_empty() {
             return Ok(Ending::Held(held));
         }
@@ -127,37 +127,46 @@ impl Run<'_> {
         Ok(if green { Ending::Proven } else { Ending::NotProven })
     }
 
-    /// Containment, to the second pass over sessions.
+    /// Containment, to the second pass over sessions: drive what is ready; prove what others wait to be
+    /// proven; and so on, until nothing is left that could become ready.
     async fn cut_everything(&self) -> Result<(), Halt> {
         let before_gate = |change: &Change| !change.phase.is_behind_the_gate();
-        let first: Vec<&Change> = self.due(|c| before_gate(c) && c.needs.is_empty());
-        self.observer.event(&Event::PhaseBegan {
-            phase: Phase::Contain,
-            changes: self.due(before_gate).len(),
-        });
-        self.drive_side_by_side(&first).await?;
-        // Whatever waits for a proof of these waits for the same moment: prove them together, once.
-        let waiting = self.due(|c| before_gate(c) && !c.needs.is_empty());
-        let needed: Vec<&Change> = self
-            .plan
-            .changes
-            .iter()
-            .filter(|c| waiting.iter().any(|w| w.needs.iter().any(|need| need.change == c.id)))
-            .collect();
+        let mut waiting = self.due(before_gate);
         if !waiting.is_empty() {
-            self.settle(&needed, "whatever can mint sessions").await?;
-            self.drive_in_order(waiting).await?;
+            let changes = waiting.len();
+            self.observer.event(&Event::PhaseBegan { phase: Phase::Contain, changes });
         }
-        Ok(())
+        loop {
+            waiting = self.drive_in_order(waiting).await?;
+            let unproven = self.holding_up(&waiting);
+            if unproven.is_empty() {
+                return Ok(());
+            }
+            self.settle(&unproven, "whatever can mint sessions").await?;
+        }
     }
 
-    /// Drives changes that are ready, wave by wave, until none is.
-    async fn drive_in_order(&self, mut waiting: Vec<&Change>) -> Result<(), Halt> {
+    /// Changes that are seen, and that others wait to be proven more surely.
+    fn holding_up(&self, waiting: &[&Change]) -> Vec<&Change> {
+        let needs = || waiting.iter().flat_map(|change| &change.needs);
+        let holds_up = |change: &&Change| {
+            let record = self.journal.change(&change.id);
+            record.state == ChangeState::Seen
+                && needs().any(|need| need.change == change.id && !is_met(need, &record))
+        };
+        self.plan.changes.iter().filter(holds_up).collect()
+    }
+
+    /// Drives changes that are ready, wave by wave, until none is; gives back the others.
+    async fn drive_in_order<'c>(
+        &self,
+        mut waiting: Vec<&'c Change>,
+    ) -> Result<Vec<&'c Change>, Halt> {
         loop {
             let (ready, later): (Vec<_>, Vec<_>) =
                 waiting.into_iter().partition(|change| self.needs_are_met(change));
             if ready.is_empty() {
-                return Ok(());
+                return Ok(later);
             }
             self.drive_side_by_side(&ready).await?;
             waiting = later;
@@ -178,12 +187,7 @@ impl Run<'_> {
     }
 
     fn needs_are_met(&self, change: &Change) -> bool {
-        change.needs.iter().all(|need| {
-            let record = self.journal.change(&need.change);
-            record.state == ChangeState::Seen
-                && (need.proof <= crate::playbook::Proof::ReadBack
-                    || record.proof.is_some_and(|(proof, ..)| proof >= need.proof))
-        })
+        change.needs.iter().all(|need| is_met(need, &self.journal.change(&need.change)))
     }
 
     /// Changes that are not seen in the world yet, in the plan's order.
@@ -192,12 +196,12 @@ impl Run<'_> {
         self.plan.changes.iter().filter(|change| wanted(change)).filter(undone).collect()
     }
 
-    /// The sentences that changes in `state` left behind.
-    fn troubles(&self, state: ChangeState) -> Vec<String> {
+    /// What the changes that wait for a person wait for.
+    fn troubles(&self) -> Vec<String> {
         let records: BTreeMap<ChangeId, _> = self.journal.state().changes;
         records
             .into_iter()
-            .filter(|(_, record)| record.state == state)
+            .filter(|(_, record)| record.state == ChangeState::Held)
             .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
             .collect()
     }
@@ -209,6 +213,12 @@ impl Run<'_> {
     fn is_asked_to_stop(&self) -> bool {
         *self.stop.borrow()
     }
+}
+
+fn is_met(need: &Need, record: &ChangeRecord) -> bool {
+    record.state == ChangeState::Seen
+        && (need.proof <= Proof::ReadBack
+            || record.proof.as_ref().is_some_and(|(proof, ..)| *proof >= need.proof))
 }
 
 /// Why the phases were left early.

@@ -83,9 +83,12 @@ pub async fn fill(
         let (want, answer) = asked.expect("asking does not panic and is not aborted");
         let answer = match answer {
             Ok(fact) => Ok(fact),
-            Err(error) if error.cause == Cause::Refused && !error.is_credentials() => {
-                Err(Gap { operation: error.operation, code: error.code, message: error.message })
-            }
+            Err(error) if is_gap(&error) => Err(Gap {
+                passing: error.is_passing(),
+                operation: error.operation,
+                code: error.code,
+                message: error.message,
+            }),
             Err(error) => return Err(SurveyError(error)),
         };
         inventory.answers.insert(want, answer);
@@ -103,6 +106,12 @@ pub async fn look(
     let mut fresh = Inventory::new(at.caller.clone(), clock.now());
     fill(cloud, &mut fresh, wants).await?;
     Ok(fresh)
+}
+
+/// Whether an error leaves one question open, rather than all of them: the service answered, and not with
+/// what was asked.
+fn is_gap(error: &CallError) -> bool {
+    !error.is_credentials() && !matches!(error.cause, Cause::NotSent | Cause::Lost)
 }
 
 async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
@@ -180,7 +189,9 @@ async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
         Want::SigningCertificates(user) => {
             let found = iam.signing_certificates(user).await?;
             Fact::SigningCertificates(statuses(
-                found.iter().map(|certificate| (certificate.certificate_id(), certificate.status())),
+                found
+                    .iter()
+                    .map(|certificate| (certificate.certificate_id(), certificate.status())),
             ))
         }
         Want::AttachedPolicies(user) => {

@@ -142,6 +142,7 @@ mod tests {
 
     #[test]
     fn kinds_are_unique_sorted_and_well_formed_and_nothing_is_left_unsaid() {
+        assert_eq!(crate::playbook::faults(&Actions::new()), Vec::<String>::new());
         let kinds: Vec<&str> = CATALOG.iter().map(|action| action.shape().kind).collect();
         assert!(kinds.is_sorted_by(|a, b| a < b), "{kinds:?}");
         for action in CATALOG {

@@ -27,7 +27,10 @@ pub(super) fn version_of(seed: &str, content: &str) -> VersionId {
 }
 
 /// Reads what is there and makes sure that fields can be added to it. Done before anything is minted.
-pub(super) async fn open(cloud: &WriteCloud, secret: &SecretId) -> Result<Option<Secret>, ApplyError> {
+pub(super) async fn open(
+    cloud: &WriteCloud,
+    secret: &SecretId,
+) -> Result<Option<Secret>, ApplyError> {
     let current = cloud.secrets().current_value(secret).await?;
     if let Some(current) = &current {
         fields_of(current).ok_or_else(|| {
@@ -63,9 +66,11 @@ mod tests {
     #[test]
     fn other_fields_and_their_order_are_kept() {
         let there = Secret::new(
-            r#"{"region":"eu-west-1","access_key_id":"old","n":1.50,"nested":{"b":1,"a":2}}"#.to_owned(),
+            r#"{"region":"eu-west-1","access_key_id":"old","n":1.50,"nested":{"b":1,"a":2}}"#
+                .to_owned(),
         );
-        let new = with_fields(Some(&there), &[("access_key_id", "new"), ("secret_access_key", "s")]);
+        let new =
+            with_fields(Some(&there), &[("access_key_id", "new"), ("secret_access_key", "s")]);
         assert_eq!(
             new.expose(),
             r#"{"region":"eu-west-1","access_key_id":"new","n":1.5,"nested":{"b":1,"a":2},"secret_access_key":"s"}"#

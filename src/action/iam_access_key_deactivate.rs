@@ -57,7 +57,9 @@ impl Action for Deactivate {
             Field::required(
                 "keys",
                 FieldType::Either(&[
-                    FieldType::OneOf(std::borrow::Cow::Borrowed(&[std::borrow::Cow::Borrowed("all")])),
+                    FieldType::OneOf(std::borrow::Cow::Borrowed(&[std::borrow::Cow::Borrowed(
+                        "all",
+                    )])),
                     FieldType::List(&FieldType::AccessKeyId),
                 ]),
                 "`all`, or a list of access key ids",

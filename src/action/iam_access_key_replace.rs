@@ -137,7 +137,9 @@ impl Action for Replace {
             already: false,
             effects,
             irreversible: uses_up.as_ref().map(|id| {
-                format!("deletes access key {id} for good: {user} holds {quota} keys and no more fit")
+                format!(
+                    "deletes access key {id} for good: {user} holds {quota} keys and no more fit"
+                )
             }),
             decided: Change {
                 user: user.clone(),
@@ -177,7 +179,10 @@ impl Action for Replace {
         }
         let used_up = |key: &AccessKeyId| !keys.iter().any(|k| &k.id == key);
         let missing = if let Some((version, key)) = &staged {
-            if strangers.len() != 1 || strangers[0].id != *key || strangers[0].status != Status::Active {
+            if strangers.len() != 1
+                || strangers[0].id != *key
+                || strangers[0].status != Status::Active
+            {
                 "the new key is not the only one"
             } else if current != Some(version) {
                 "the new key is not delivered"
@@ -222,10 +227,7 @@ impl Action for Replace {
         notes.note(Note::Minted { key: minted.id.clone() }).await?;
         let value = delivery::with_fields(
             there.as_ref(),
-            &[
-                ("access_key_id", minted.id.as_str()),
-                ("secret_access_key", minted.secret.expose()),
-            ],
+            &[("access_key_id", minted.id.as_str()), ("secret_access_key", minted.secret.expose())],
         );
         let version = delivery::version_of(&notes.seed(), minted.id.as_str());
         let staging = Note::Staging { version: version.clone(), key: minted.id.clone() };
@@ -305,7 +307,9 @@ fn deliverable<'a>(
     match inventory.secret(id)? {
         Some(secret) if secret.deleted_at.is_some() => Err(impossible(
             format!("secret {id} is waiting to be deleted"),
-            format!("restore it (aws secretsmanager restore-secret --secret-id {id}), or name another"),
+            format!(
+                "restore it (aws secretsmanager restore-secret --secret-id {id}), or name another"
+            ),
         )),
         Some(secret) => Ok(secret),
         None => Err(impossible(

@@ -91,10 +91,7 @@ impl Action for LiftQuarantine {
                 None => "not quarantined".to_owned(),
             },
             already: false,
-            effects: vec![Effect::Lifts {
-                user: user.clone(),
-                barrier: plan::Barrier::Quarantine,
-            }],
+            effects: vec![Effect::Lifts { user: user.clone(), barrier: plan::Barrier::Quarantine }],
             irreversible: None,
             decided: Change { user: user.clone(), boundary: found.boundary.clone(), deny_all },
         }])
@@ -141,6 +138,9 @@ impl Action for LiftQuarantine {
         }
         gone(iam.delete_inline_policy(user, &barriers::inline_name()).await)?;
         gone(iam.detach_policy(user, deny_all).await)?;
-        Ok(Receipt { by: Some(Barrier::LADDER.map(Barrier::describe).join(", ")), ..Receipt::default() })
+        Ok(Receipt {
+            by: Some(Barrier::LADDER.map(Barrier::describe).join(", ")),
+            ..Receipt::default()
+        })
     }
 }

@@ -68,7 +68,10 @@ impl Action for RevokeSessions {
     type Change = Change;
 
     fn wants(inputs: &Inputs) -> Vec<Want> {
-        vec![Want::User(inputs.user.clone()), Want::InlinePolicy(inputs.user.clone(), policy_name())]
+        vec![
+            Want::User(inputs.user.clone()),
+            Want::InlinePolicy(inputs.user.clone(), policy_name()),
+        ]
     }
 
     fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
@@ -89,7 +92,9 @@ impl Action for RevokeSessions {
             after: after.to_owned(),
             already: false,
             effects: vec![Effect::Cuts {
-                subject: Subject::Credential { credential: Credential::Sessions { user: user.clone() } },
+                subject: Subject::Credential {
+                    credential: Credential::Sessions { user: user.clone() },
+                },
                 barrier,
             }],
             irreversible: None,
@@ -114,7 +119,10 @@ impl Action for RevokeSessions {
     }
 
     fn look(change: &Change) -> Vec<Want> {
-        vec![Want::User(change.user.clone()), Want::InlinePolicy(change.user.clone(), policy_name())]
+        vec![
+            Want::User(change.user.clone()),
+            Want::InlinePolicy(change.user.clone(), policy_name()),
+        ]
     }
 
     fn judge(change: &Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

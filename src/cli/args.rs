@@ -67,6 +67,9 @@ pub(super) struct Given {
     /// Lower or raise what the gate asks for, for this run
     #[arg(long, value_name = "PROOF")]
     pub(super) gate: Option<GateProof>,
+    /// Lift a quarantine although this listing was refused; recorded in the plan. Can be repeated
+    #[arg(long, value_name = "OPERATION")]
+    pub(super) accept_gap: Vec<String>,
     /// How long after the last cut the cuts are looked at again, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) margin: Option<u64>,
@@ -186,7 +189,8 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| "it is written 127.0.0.1:4599".to_owned())?;
+    let address: SocketAddr =
+        text.parse().map_err(|_| "it is written 127.0.0.1:4599".to_owned())?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {

@@ -90,7 +90,6 @@ fn refuse_stray_endpoint(access: &Access) -> Result<(), Failure> {
 }
 
 fn stray(whence: &str, url: &str) -> Failure {
-    Failure::new(Exit::Refused, format!("{whence} sends requests to {url} instead of AWS")).help(
-        format!("if that is meant, say so: --endpoint-url {url}; if not, unset it"),
-    )
+    Failure::new(Exit::Refused, format!("{whence} sends requests to {url} instead of AWS"))
+        .help(format!("if that is meant, say so: --endpoint-url {url}; if not, unset it"))
 }

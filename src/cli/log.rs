@@ -25,7 +25,8 @@ pub(super) fn start() -> Result<(), Failure> {
     }
     let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let capped = filter_fn(|metadata| {
-        metadata.target().split("::").next() == Some("portcullis") || *metadata.level() <= Level::INFO
+        metadata.target().split("::").next() == Some("portcullis")
+            || *metadata.level() <= Level::INFO
     });
     let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(capped);
     tracing_subscriber::registry().with(asked).with(layer).init();

@@ -42,7 +42,9 @@ pub(super) fn show(
         case::replace(output, &saved.to_text())?;
         view::out(&format!("\nSaved. Next: portcullis run {}\n", output.display()));
     } else {
-        view::out("\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json\n");
+        view::out(
+            "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json\n",
+        );
     }
     Ok(Exit::Done)
 }

@@ -29,11 +29,20 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         return plan::show(&args.what, &args.given, &args.access, None);
     }
     if args.yes && !saved_plan {
-        return Err(Failure::new(Exit::Usage, "--yes is for a saved plan only, which somebody has read")
-            .help("portcullis plan PLAYBOOK ... -o plan.json, read it, portcullis run plan.json --yes"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "--yes is for a saved plan only, which somebody has read",
+        )
+        .help(
+            "portcullis plan PLAYBOOK ... -o plan.json, read it, portcullis run plan.json --yes",
+        ));
     }
-    if saved_plan && (!args.given.inputs.is_empty() || args.given.gate.is_some() || args.given.margin.is_some())
-    {
+    let given = &args.given;
+    let decided_already = !given.inputs.is_empty()
+        || given.gate.is_some()
+        || given.margin.is_some()
+        || !given.accept_gap.is_empty();
+    if saved_plan && decided_already {
         return Err(Failure::new(Exit::Usage, "a saved plan has its inputs and its gate already")
             .help("plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json"));
     }
@@ -46,11 +55,15 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             let playbook = sources::playbook(&args.what)?;
             let inputs = sources::inputs(&playbook, &args.given, &BTreeMap::new())?;
             let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref());
-            plan::make(&playbook, &inputs, &terms, live.connection.read(), inventory.clone()).await?
+            plan::make(&playbook, &inputs, &terms, live.connection.read(), inventory.clone())
+                .await?
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        view::err(&view::plan(&saved));
-        if !args.yes {
+        // With --yes somebody has read it already; the digest says that it is the same.
+        if args.yes {
+            view::err(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
+        } else {
+            view::err(&view::plan(&saved));
             confirm(&saved)?;
         }
         let name = case_name(&saved, live.clock);

@@ -23,9 +23,9 @@ pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
     let file = playbook_file(path);
     let name = file.display().to_string();
     let bytes = std::fs::read(&file).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("cannot read playbook {name}"))
-            .because(&error)
-            .help("name a playbook's folder, or its file; `ls playbooks` shows those that come with it")
+        Failure::new(Exit::Invalid, format!("cannot read playbook {name}")).because(&error).help(
+            "name a playbook's folder, or its file; `ls playbooks` shows those that come with it",
+        )
     })?;
     let source = Source::from_bytes(name, bytes).map_err(|problem| invalid(vec![*problem]))?;
     let (playbook, warnings) = playbook::read(&source, &Actions::new()).map_err(invalid)?;
@@ -62,5 +62,6 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Terms {
         gate: given.gate.map(Into::into),
         margin_seconds: given.margin,
         endpoint: endpoint.map(str::to_owned),
+        accepted_gaps: given.accept_gap.clone(),
     }
 }

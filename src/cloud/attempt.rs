@@ -95,8 +95,10 @@ impl CallError {
 
     /// Whether the same call may well succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self.cause, Cause::Throttled | Cause::Unavailable | Cause::Lost | Cause::Unreadable)
-            || (self.cause == Cause::NotSent && self.code == NO_CONNECTION)
+        matches!(
+            self.cause,
+            Cause::Throttled | Cause::Unavailable | Cause::Lost | Cause::Unreadable
+        ) || (self.cause == Cause::NotSent && self.code == NO_CONNECTION)
     }
 
     /// Whether the responder's own credentials are missing, expired or not accepted.

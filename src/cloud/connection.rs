@@ -98,7 +98,10 @@ impl Connection {
         let parts = Parts { http, credentials, region, endpoint, clock };
         let (iam, secrets, sts) = (Pace::new(clock), Pace::new(clock), Pace::new(clock));
         let read = ReadCloud {
-            iam: ReadIam { client: client!(aws_sdk_iam, "iam", &[READS], &parts), pace: iam.clone() },
+            iam: ReadIam {
+                client: client!(aws_sdk_iam, "iam", &[READS], &parts),
+                pace: iam.clone(),
+            },
             secrets: ReadSecrets {
                 client: client!(aws_sdk_secretsmanager, "secretsmanager", &[READS], &parts),
                 pace: secrets.clone(),

@@ -108,7 +108,8 @@ impl ReadIam {
 
     /// A user. (`iam:GetUser`)
     pub async fn user(&self, user: &UserName) -> Result<Option<User>, CallError> {
-        let call = || attempt("iam:GetUser", self.client.get_user().user_name(user.as_str()).send());
+        let call =
+            || attempt("iam:GetUser", self.client.get_user().user_name(user.as_str()).send());
         Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.user))
     }
 

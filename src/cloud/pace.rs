@@ -10,18 +10,26 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::attempt::CallError;
+use super::attempt::{CallError, Cause};
 use crate::clock::Clock;
 
 /// Calls in flight per account and service. Few enough not to starve the account's other callers,
 /// who share its request rate.
 const IN_FLIGHT: usize = 8;
 
-/// Tries of one read. With the waits below, about half a minute before it is given up.
-const READ_TRIES: u32 = 6;
+/// Tries of one read that is told to slow down. With the waits below, about a minute.
+const TRIES_THROTTLED: u32 = 8;
+
+/// Tries of one read that fails otherwise. With the waits below, some four seconds: a service that fails
+/// so long will not answer this question soon, and there are others.
+const TRIES: u32 = 4;
 
 /// The first wait; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+fn tries_of(error: &CallError) -> u32 {
+    if error.cause == Cause::Throttled { TRIES_THROTTLED } else { TRIES }
+}
 
 /// One lane.
 #[derive(Clone, Debug)]
@@ -41,9 +49,12 @@ impl Pace {
         F: Future<Output = Result<T, CallError>>,
     {
         let mut wait = FIRST_WAIT;
-        for _ in 1..READ_TRIES {
-            match self.once(call()).await {
-                Err(error) if error.is_passing() => {
+        let mut tried = 0;
+        loop {
+            let answer = self.once(call()).await;
+            tried += 1;
+            match answer {
+                Err(error) if error.is_passing() && tried < tries_of(&error) => {
                     tracing::debug!(%error, ?wait, "reading again");
                     self.clock.sleep(wait).await;
                     wait *= 2;
@@ -51,7 +62,6 @@ impl Pace {
                 settled => return settled,
             }
         }
-        self.once(call()).await
     }
 
     /// Makes one call, once.

@@ -45,7 +45,8 @@ impl WriteSecrets {
     pub async fn current_value(&self, secret: &SecretId) -> Result<Option<Secret>, CallError> {
         let operation = "secretsmanager:GetSecretValue";
         let call = self.client.get_secret_value().secret_id(secret.as_str()).send();
-        let Some((output, _)) = absent_is_none(self.pace.once(attempt(operation, call)).await)? else {
+        let Some((output, _)) = absent_is_none(self.pace.once(attempt(operation, call)).await)?
+        else {
             return Ok(None);
         };
         output.secret_string.map(|value| Some(Secret::new(value))).ok_or_else(|| CallError {

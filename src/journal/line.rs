@@ -154,7 +154,11 @@ mod tests {
         let lines = [
             vec![Entry::Intended { change: change.clone() }],
             vec![
-                Entry::Failed { change: change.clone(), may_have: true, why: "no answer".to_owned() },
+                Entry::Failed {
+                    change: change.clone(),
+                    may_have: true,
+                    why: "no answer".to_owned(),
+                },
                 Entry::Intended { change: change.clone() },
             ],
             vec![Entry::Observed { change, position: super::super::Position::After }],

@@ -258,7 +258,10 @@ mod tests {
             ("applied", Entry::Applied { change: c(), receipt: Receipt::default() }),
             ("before", Entry::Observed { change: c(), position: Position::Before }),
             ("after", Entry::Observed { change: c(), position: Position::After }),
-            ("proved", Entry::Proved { change: c(), proof: Proof::Settled, evidence: String::new() }),
+            (
+                "proved",
+                Entry::Proved { change: c(), proof: Proof::Settled, evidence: String::new() },
+            ),
             ("held", Entry::Held { change: Some(c()), until: String::new() }),
         ];
         let mut table = String::new();

@@ -52,6 +52,13 @@ pub enum Credential {
         /// Which.
         id: String,
     },
+    /// Whatever of one kind the user may hold, where that could not be listed.
+    Unlisted {
+        /// Whose.
+        user: UserName,
+        /// The operation that lists it: `iam:ListSSHPublicKeys`.
+        operation: String,
+    },
     /// Sessions of a role that somebody in scope may have assumed.
     RoleSessions {
         /// Which role.
@@ -68,7 +75,8 @@ impl Credential {
             | Self::Sessions { user }
             | Self::ServiceSpecific { user, .. }
             | Self::SshKey { user, .. }
-            | Self::SigningCertificate { user, .. } => Some(user),
+            | Self::SigningCertificate { user, .. }
+            | Self::Unlisted { user, .. } => Some(user),
             Self::RoleSessions { .. } => None,
         }
     }
@@ -87,6 +95,9 @@ impl fmt::Display for Credential {
             Self::SigningCertificate { user, id } => {
                 write!(f, "signing certificate {id} of {user}")
             }
+            Self::Unlisted { user, operation } => {
+                write!(f, "whatever {operation} would list of {user}")
+            }
             Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
         }
     }
@@ -103,11 +114,11 @@ pub fn credential_wants(user: &UserName) -> Vec<Want> {
     ]
 }
 
-/// Everything that lets `user` in, active or not, as far as it could be read, and what could not. The
-/// sessions are not among it: they cannot be listed.
-pub fn credentials_of(user: &UserName, facts: &Inventory) -> (Vec<Credential>, Vec<Unread>) {
+/// Everything that lets `user` in, active or not. A kind that could not be read is a row of its own. The
+/// sessions are not among it: AWS has no list of them.
+pub fn credentials_of(user: &UserName, facts: &Inventory) -> Vec<Credential> {
     let mut found = Vec::new();
-    let mut unread = Vec::new();
+    let mut unread: Vec<Unread> = Vec::new();
     let user_of = || user.clone();
     match facts.access_keys(user) {
         Ok(keys) => found.extend(
@@ -129,15 +140,21 @@ pub fn credentials_of(user: &UserName, facts: &Inventory) -> (Vec<Credential>, V
         Err(error) => unread.push(error),
     }
     match facts.ssh_public_keys(user) {
-        Ok(all) => found
-            .extend(all.iter().map(|one| Credential::SshKey { user: user_of(), id: one.id.clone() })),
+        Ok(all) => found.extend(
+            all.iter().map(|one| Credential::SshKey { user: user_of(), id: one.id.clone() }),
+        ),
         Err(error) => unread.push(error),
     }
     match facts.signing_certificates(user) {
         Ok(all) => found.extend(
-            all.iter().map(|one| Credential::SigningCertificate { user: user_of(), id: one.id.clone() }),
+            all.iter()
+                .map(|one| Credential::SigningCertificate { user: user_of(), id: one.id.clone() }),
         ),
         Err(error) => unread.push(error),
     }
-    (found, unread)
+    found.extend(unread.into_iter().map(|unread| Credential::Unlisted {
+        user: user_of(),
+        operation: unread.gap.map_or_else(|| format!("{:?}", unread.want), |gap| gap.operation),
+    }));
+    found
 }

@@ -108,7 +108,13 @@ impl Effect {
     /// Whether the gate stands before it. Destroying does not open anything; but it is only ever
     /// planned together with issuing, or in a phase behind the gate.
     pub fn is_gated(&self) -> bool {
-        matches!(self, Self::Issues { .. } | Self::Delivers { .. } | Self::Lifts { .. } | Self::Destroys { .. })
+        matches!(
+            self,
+            Self::Issues { .. }
+                | Self::Delivers { .. }
+                | Self::Lifts { .. }
+                | Self::Destroys { .. }
+        )
     }
 }
 
@@ -122,7 +128,9 @@ impl Barrier {
     /// Who could take it off, for the ledger.
     pub fn removable_by(self) -> &'static str {
         match self {
-            Self::Quarantine => "whoever may detach the user's policies (iam:DetachUserPolicy, iam:DeleteUserPolicy)",
+            Self::Quarantine => {
+                "whoever may detach the user's policies (iam:DetachUserPolicy, iam:DeleteUserPolicy)"
+            }
             Self::Inactive => "whoever may activate the key (iam:UpdateAccessKey)",
             Self::SessionsFirstPass | Self::SessionsSecondPass => {
                 "whoever may delete the user's inline policies (iam:DeleteUserPolicy)"

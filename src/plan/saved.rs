@@ -46,7 +46,9 @@ pub enum OpenError {
         found: u32,
     },
     /// Its content does not match its digest.
-    #[error("the plan was changed after it was made: its content has digest {actual}, it says {said}")]
+    #[error(
+        "the plan was changed after it was made: its content has digest {actual}, it says {said}"
+    )]
     Edited {
         /// The digest in the file.
         said: String,

@@ -85,7 +85,9 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
         }
         for effect in &change.effects {
             match effect {
-                Effect::Issues { user, .. } | Effect::Lifts { user, .. } if !plan.users.contains(user) => {
+                Effect::Issues { user, .. } | Effect::Lifts { user, .. }
+                    if !plan.users.contains(user) =>
+                {
                     complain(
                         format!("{} concerns {user}, whom no step cuts off first", change.id),
                         "add `iam.user.quarantine` for the same user in phase contain",
@@ -93,7 +95,10 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                 }
                 Effect::Destroys { credential } if !is_cut(plan, credential) => {
                     complain(
-                        format!("{} would delete the {credential}, which no step cuts first", change.id),
+                        format!(
+                            "{} would delete the {credential}, which no step cuts first",
+                            change.id
+                        ),
                         "add `iam.access-key.deactivate` with `keys: all` in phase contain",
                     );
                 }
@@ -117,11 +122,26 @@ fn lifts(plan: &mut Plan) {
         for effect in &change.effects {
             let Effect::Lifts { user, barrier: Barrier::Quarantine } = effect else { continue };
             for credential in plan.credentials.iter().filter(|c| c.user() == Some(user)) {
-                if !is_cut(plan, credential) {
-                    warnings.push(format!(
+                match credential {
+                    Credential::Unlisted { operation, .. } => {
+                        warnings.push(if plan.accepted_gaps.contains(operation) {
+                            format!(
+                                "{} lifts although {operation} shows nothing: accepted for this plan",
+                                change.id
+                            )
+                        } else {
+                            format!(
+                                "{} will be held: {credential} is not known. Allow {operation}, or plan with \
+                                 --accept-gap {operation}",
+                                change.id
+                            )
+                        });
+                    }
+                    credential if !is_cut(plan, credential) => warnings.push(format!(
                         "{} will be held: nothing but the quarantine blocks the {credential}",
                         change.id
-                    ));
+                    )),
+                    _ => {}
                 }
             }
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::ids::ChangeId;
 use crate::plan::Change;
 
-/// Sorts `changes`. Needs never point to a later phase and form no cycle: the playbook was checked for
-/// both, and what planning adds points within containment, from second passes to first cuts.
-pub(super) fn sort(changes: &mut Vec<Change>) {
+/// Sorts `changes`. Fails with the changes that wait for each other: the playbook's own needs form no
+/// cycle, but with the needs that planning adds (a second pass waits for whatever stops minting) they may.
+pub(super) fn sort(changes: &mut Vec<Change>) -> Result<(), Vec<ChangeId>> {
     changes.sort_by_key(|change| change.phase);
     let mut placed: BTreeSet<ChangeId> = BTreeSet::new();
     let mut sorted = Vec::with_capacity(changes.len());
@@ -16,9 +16,13 @@ pub(super) fn sort(changes: &mut Vec<Change>) {
         let ready = changes.iter().position(|change| {
             change.phase == phase && change.needs.iter().all(|need| placed.contains(&need.change))
         });
-        let change = changes.remove(ready.expect("needs form no cycle within a phase"));
+        let Some(ready) = ready else {
+            return Err(changes.iter().map(|change| change.id.clone()).collect());
+        };
+        let change = changes.remove(ready);
         placed.insert(change.id.clone());
         sorted.push(change);
     }
     *changes = sorted;
+    Ok(())
 }

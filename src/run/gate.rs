@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use super::{Event, Halt, Run};
 use crate::ids::UserName;
-use crate::inventory::{Inventory, Unread};
+use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry, GateState};
 use crate::ledger::{self, Ledger};
-use crate::plan::{Change, Credential, Effect, credentials_of, credential_wants};
+use crate::plan::{Change, Credential, Effect, credential_wants, credentials_of};
 use crate::playbook::Proof;
 use crate::survey;
 
@@ -125,25 +125,24 @@ impl Run<'_> {
     /// Credentials of principals in scope that neither the plan knows nor this run has issued.
     pub(super) async fn newcomers(&self) -> Result<Vec<String>, Halt> {
         let state = self.journal.state();
-        let issued: BTreeSet<_> = Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
+        let issued: BTreeSet<_> =
+            Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
         let mut reasons = Vec::new();
         for user in &self.plan.users {
-            let (held, unread) = self.held_now(user).await?;
-            for credential in held {
+            for credential in self.held_now(user).await? {
                 let ours = matches!(&credential, Credential::AccessKey { id, .. }
                     if issued.contains(id) || self.is_issuing(user));
                 if !ours && !self.plan.credentials.contains(&credential) {
-                    reasons.push(format!(
-                        "{credential} has appeared since the plan was made: somebody is still inside. \
-                         Plan again, so that it is cut too"
-                    ));
-                }
-            }
-            // What could not be read when planning was shown then; it is covered by the quarantine or
-            // it is a reason already. What could be read then and cannot now is new.
-            for unread in unread {
-                if self.inventory.answers.get(&unread.want).is_some_and(Result::is_ok) {
-                    reasons.push(format!("{user}: {unread}"));
+                    reasons.push(match credential {
+                        Credential::Unlisted { .. } => format!(
+                            "{credential} could be read when the plan was made and cannot be now; allow it, \
+                             then resume"
+                        ),
+                        _ => format!(
+                            "{credential} has appeared since the plan was made: somebody is still inside. \
+                             Plan again, so that it is cut too"
+                        ),
+                    });
                 }
             }
         }
@@ -169,16 +168,23 @@ impl Run<'_> {
     pub(super) async fn lifting_would_open(&self, user: &UserName) -> Result<Option<String>, Halt> {
         let state = self.journal.state();
         let ledger = Ledger::of(self.plan, &state);
-        let (mut held, unread) = self.held_now(user).await?;
+        let mut held = self.held_now(user).await?;
         held.push(Credential::Sessions { user: user.clone() });
-        if let Some(unread) = unread.first() {
-            return Ok(Some(format!("it cannot be seen what {user} holds: {unread}; allow it, then resume")));
-        }
         for credential in held {
+            if let Credential::Unlisted { operation, .. } = &credential {
+                if self.plan.accepted_gaps.contains(operation) {
+                    continue;
+                }
+                return Ok(Some(format!(
+                    "lifting might open {credential}: allow {operation} and resume, or plan again with \
+                     --accept-gap {operation}"
+                )));
+            }
             let ours = matches!(&credential, Credential::AccessKey { id, .. }
                 if ledger.issued.iter().any(|issued| issued.key == *id));
             let barriers = ledger::barriers(self.plan, &state, &credential);
-            let blocked = barriers.keys().any(|barrier| *barrier != crate::plan::Barrier::Quarantine);
+            let blocked =
+                barriers.keys().any(|barrier| *barrier != crate::plan::Barrier::Quarantine);
             if !ours && !blocked {
                 return Ok(Some(format!(
                     "lifting would open the {credential} again: only the quarantine blocks it. Cut it by \
@@ -189,7 +195,7 @@ impl Run<'_> {
         Ok(None)
     }
 
-    async fn held_now(&self, user: &UserName) -> Result<(Vec<Credential>, Vec<Unread>), Halt> {
+    async fn held_now(&self, user: &UserName) -> Result<Vec<Credential>, Halt> {
         let wants = credential_wants(user);
         let facts: Inventory =
             survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?;

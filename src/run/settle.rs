@@ -42,7 +42,7 @@ impl Run<'_> {
         let contested: Vec<bool> =
             try_join_all(unproven.iter().map(|change| self.prove_settled(change))).await?;
         if contested.contains(&true) {
-            return Err(Halt::Held(self.troubles(ChangeState::Held)));
+            return Err(Halt::Held(self.troubles()));
         }
         Ok(())
     }
@@ -80,7 +80,10 @@ impl Run<'_> {
             }
             Err(unread) => {
                 let why = unread.to_string();
-                (Position::CannotTell { why: why.clone() }, format!("it cannot be seen any more: {why}"))
+                (
+                    Position::CannotTell { why: why.clone() },
+                    format!("it cannot be seen any more: {why}"),
+                )
             }
         };
         self.observer.event(&Event::Contested { change, position: &position });

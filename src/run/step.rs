@@ -123,7 +123,9 @@ impl Run<'_> {
                 Verdict::Done
             }
             Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
-            Position::Before | Position::Between { .. } | Position::CannotTell { .. } => Verdict::Apply,
+            Position::Before | Position::Between { .. } | Position::CannotTell { .. } => {
+                Verdict::Apply
+            }
         })
     }
 
@@ -180,10 +182,20 @@ impl Run<'_> {
         let wants = action.look(&change.decided);
         let facts = survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?;
         let notes = notes_of(self.journal, &change.id);
-        Ok(action.judge(&change.decided, &notes, &facts))
+        match action.judge(&change.decided, &notes, &facts) {
+            // The service failed: that is no reason for a person to come, only to try again later.
+            Err(unread) if unread.gap.as_ref().is_some_and(|gap| gap.passing) => {
+                Err(Halt::Stopped(vec![format!("{}: {unread}", change.id)]))
+            }
+            judged => Ok(judged),
+        }
     }
 
-    async fn record_position(&self, change: &Change, position: &Position) -> Result<(), AppendError> {
+    async fn record_position(
+        &self,
+        change: &Change,
+        position: &Position,
+    ) -> Result<(), AppendError> {
         let entry = Entry::Observed { change: change.id.clone(), position: position.clone() };
         self.record(entry).await
     }
@@ -221,22 +233,9 @@ impl Run<'_> {
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;
                 self.record(failed(may_have, error.to_string())).await?;
-                self.after_error(&error)
+                after_error(&error)
             }
         }
-    }
-
-    fn after_error(&self, error: &CallError) -> Result<Attempt, Halt> {
-        if error.is_credentials() {
-            return Err(Halt::Stopped(vec![format!(
-                "the responder's own credentials are not accepted any more ({error}); get fresh ones"
-            )]));
-        }
-        Ok(match error.cause {
-            Cause::Refused => Attempt::Refused(error.to_string()),
-            _ if error.is_passing() => Attempt::MayPass(error.to_string()),
-            _ => Attempt::Hold(error.to_string()),
-        })
     }
 
     async fn hold(&self, change: &Change, until: String) -> Result<Driven, Halt> {
@@ -261,6 +260,20 @@ impl Run<'_> {
     }
 }
 
+/// What an error of a call means for the attempt.
+fn after_error(error: &CallError) -> Result<Attempt, Halt> {
+    if error.is_credentials() {
+        return Err(Halt::Stopped(vec![format!(
+            "the responder's own credentials are not accepted any more ({error}); get fresh ones"
+        )]));
+    }
+    Ok(match error.cause {
+        Cause::Refused => Attempt::Refused(error.to_string()),
+        _ if error.is_passing() => Attempt::MayPass(error.to_string()),
+        _ => Attempt::Hold(error.to_string()),
+    })
+}
+
 /// What one attempt came to.
 enum Attempt {
     Answered,
@@ -283,7 +296,9 @@ fn notes_of(journal: &Journal, change: &ChangeId) -> Vec<Note> {
     let notes = journal.change(change).notes;
     notes
         .into_iter()
-        .map(|note| serde_json::from_value(note).expect("written by this program, and checked by the chain"))
+        .map(|note| {
+            serde_json::from_value(note).expect("written by this program, and checked by the chain")
+        })
         .collect()
 }
 

@@ -23,13 +23,38 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("planning", &["ids", "diagnostic", "inventory", "playbook", "plan", "policy", "action"]),
     (
         "run",
-        &["ids", "clock", "inventory", "playbook", "plan", "journal", "ledger", "cloud", "action", "survey"],
+        &[
+            "ids",
+            "clock",
+            "inventory",
+            "playbook",
+            "plan",
+            "journal",
+            "ledger",
+            "cloud",
+            "action",
+            "survey",
+        ],
     ),
     (
         "cli",
         &[
-            "ids", "secret", "clock", "diagnostic", "inventory", "playbook", "plan", "journal", "ledger",
-            "case", "cloud", "sim", "action", "survey", "planning", "run",
+            "ids",
+            "secret",
+            "clock",
+            "diagnostic",
+            "inventory",
+            "playbook",
+            "plan",
+            "journal",
+            "ledger",
+            "case",
+            "cloud",
+            "sim",
+            "action",
+            "survey",
+            "planning",
+            "run",
         ],
     ),
 ];
@@ -76,7 +101,8 @@ fn used(code: &str) -> BTreeSet<String> {
             |group| group.split('}').next().unwrap().split(',').map(str::trim).collect(),
         );
         for name in names {
-            let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String =
+                name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if name.starts_with(|c: char| c.is_ascii_lowercase()) {
                 used.insert(name);
             }
@@ -141,21 +167,23 @@ fn secrets_are_opened_only_here() {
         .map(|(path, _)| path.strip_prefix(root()).unwrap().display().to_string())
         .collect();
     let expected = [
-        "src/action/delivery.rs",           // adds fields to the JSON of a secret
+        "src/action/delivery.rs", // adds fields to the JSON of a secret
         "src/action/iam_access_key_replace.rs", // hands the new key to the delivery
-        "src/cli/rehearse.rs",              // signs as the rehearsal's responder
-        "src/cli/serve.rs",                 // hands out the rehearsal's own credentials: its purpose
-        "src/cloud/secretsmanager.rs",      // the call that stores it
+        "src/cli/rehearse.rs",    // signs as the rehearsal's responder
+        "src/cli/serve.rs",       // hands out the rehearsal's own credentials: its purpose
+        "src/cloud/secretsmanager.rs", // the call that stores it
     ];
     assert_eq!(opened, expected.iter().map(|s| (*s).to_owned()).collect());
 }
 
 #[test]
 fn words_that_name_no_thing_are_not_names_of_modules() {
-    for (path, _) in sources(&root().join("src")).into_iter().chain(sources(&root().join("tests"))) {
+    for (path, _) in sources(&root().join("src")).into_iter().chain(sources(&root().join("tests")))
+    {
         let stem = path.file_stem().unwrap().to_str().unwrap();
         assert!(
-            !["utils", "util", "common", "helpers", "helper", "manager", "mod", "misc"].contains(&stem),
+            !["utils", "util", "common", "helpers", "helper", "manager", "mod", "misc"]
+                .contains(&stem),
             "{}",
             path.display()
         );

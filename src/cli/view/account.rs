@@ -44,7 +44,13 @@ impl Account<'_> {
         if !contested.is_empty() {
             let _ = writeln!(text, "\n{}", Style::Bad.paint("Taken off again by somebody"));
             for change in contested {
-                let _ = writeln!(text, "  {}  {}: {}", change.id, plain(&change.target), plain(&change.what));
+                let _ = writeln!(
+                    text,
+                    "  {}  {}: {}",
+                    change.id,
+                    plain(&change.target),
+                    plain(&change.what)
+                );
             }
         }
         text
@@ -55,11 +61,11 @@ fn one(text: &mut String, row: &Row) {
     let style = match row.standing {
         Standing::Dead { .. } | Standing::Replaced { .. } => Style::Good,
         Standing::Blocked { .. } => Style::Careful,
-        Standing::Unaccounted { .. } => Style::Bad,
+        Standing::Unaccounted { .. } | Standing::OutOfReach { .. } => Style::Bad,
     };
     let proof = row.proof.as_ref().map_or("not proven".to_owned(), |(proof, _)| proof.to_string());
     let credential = plain(&row.credential.to_string());
-    let word = style.paint(&format!("{:<11}", row.standing.word()));
+    let word = style.paint(&format!("{:<12}", row.standing.word()));
     let _ = writeln!(text, "  {word}  {credential}");
     let detail = match &row.standing {
         Standing::Dead { by } => format!("deleted by {by}"),
@@ -75,20 +81,17 @@ fn one(text: &mut String, row: &Row) {
             });
             format!("{}{until}; removable by {removable_by}", by.join(", "))
         }
-        Standing::Unaccounted { why } => why.clone(),
+        Standing::Unaccounted { why } | Standing::OutOfReach { why } => why.clone(),
     };
-    let _ = writeln!(text, "               {}; proof: {proof}", plain(&detail));
+    let _ = writeln!(text, "                {}; proof: {proof}", plain(&detail));
 }
 
 /// How the run ended, and what to type next: the last thing on the screen.
 pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
     let (style, word, what, list): (_, _, _, &[String]) = match ending {
-        Ending::Proven => (
-            Style::Good,
-            "DONE",
-            "every credential is accounted for, and its standing proven",
-            &[],
-        ),
+        Ending::Proven => {
+            (Style::Good, "DONE", "every credential is accounted for, and its standing proven", &[])
+        }
         Ending::NotProven => (
             Style::Careful,
             "DONE, NOT PROVEN",
@@ -96,8 +99,12 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
             &[],
         ),
         Ending::Held(reasons) => (Style::Bad, "HELD", "a person is needed", reasons),
-        Ending::Stopped(reasons) => (Style::Bad, "STOPPED PART-WAY", "the cuts that were made stand", reasons),
-        Ending::Interrupted => (Style::Careful, "INTERRUPTED", "at a safe point; the cuts that were made stand", &[]),
+        Ending::Stopped(reasons) => {
+            (Style::Bad, "STOPPED PART-WAY", "the cuts that were made stand", reasons)
+        }
+        Ending::Interrupted => {
+            (Style::Careful, "INTERRUPTED", "at a safe point; the cuts that were made stand", &[])
+        }
     };
     let mut text = format!("\n{}: {what} (exit code {})\n", style.paint(word), ending.code());
     for reason in list {
@@ -111,18 +118,26 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
 pub(in crate::cli) fn verdict(cloud: &Cloud) -> String {
     let mut text = format!("\n{}\n", Style::Strong.paint("Tried in the world"));
     for reach in cloud.intruder_reach() {
-        let (style, word) =
-            if reach.allowed.is_empty() { (Style::Good, "refused") } else { (Style::Bad, "LET IN") };
+        let (style, word) = if reach.allowed.is_empty() {
+            (Style::Good, "refused")
+        } else {
+            (Style::Bad, "LET IN")
+        };
         let _ = writeln!(
             text,
             "  {}  the intruder with {}{}",
             style.paint(&format!("{word:<11}")),
             reach.credential,
-            if reach.allowed.is_empty() { String::new() } else { format!(": {}", reach.allowed.join(", ")) }
+            if reach.allowed.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", reach.allowed.join(", "))
+            }
         );
     }
     for consumer in cloud.consumers() {
-        let (style, word) = if consumer.works { (Style::Good, "works") } else { (Style::Bad, "BROKEN") };
+        let (style, word) =
+            if consumer.works { (Style::Good, "works") } else { (Style::Bad, "BROKEN") };
         let why = consumer.why.map_or(String::new(), |why| format!(": {why}"));
         let _ = writeln!(text, "  {}  {}{why}", style.paint(&format!("{word:<11}")), consumer.name);
     }

@@ -40,6 +40,7 @@ pub(in crate::cli) fn plan(saved: &SavedPlan) -> String {
         }
         one(&mut text, change);
     }
+    per_action(&mut text, &saved.plan);
     if !saved.plan.untouched.is_empty() {
         let _ = writeln!(text, "\n{}", Style::Strong.paint("Not touched"));
         for left in &saved.plan.untouched {
@@ -74,18 +75,33 @@ fn one(text: &mut String, change: &Change) {
     let _ = writeln!(
         text,
         "  {}  {}: {}{mark}  {}",
-        Style::Strong.paint(id.as_str()),
+        Style::Strong.paint(&format!("{:<14}", id.as_str())),
         plain(target),
         plain(what),
         Style::Faint.paint(&format!("line {line}")),
     );
-    let _ = writeln!(text, "      {} -> {}", plain(before), plain(after));
+    let _ = writeln!(text, "                  {} -> {}", plain(before), plain(after));
     if let Some(irreversible) = &change.irreversible {
         let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
-        let _ = writeln!(text, "      {}", Style::Bad.paint(&warning));
+        let _ = writeln!(text, "                  {}", Style::Bad.paint(&warning));
     }
-    let _ = writeln!(text, "      {}", Style::Faint.paint(&format!("undo: {}", change.undo)));
-    for hazard in &change.hazards {
-        let _ = writeln!(text, "      {}", Style::Faint.paint(&format!("may break: {hazard}")));
+}
+
+/// What is true of every change of one kind, said once.
+fn per_action(text: &mut String, plan: &Plan) {
+    let mut kinds: Vec<&Change> = Vec::new();
+    for change in &plan.changes {
+        if !kinds.iter().any(|seen| seen.kind == change.kind) {
+            kinds.push(change);
+        }
+    }
+    let _ =
+        writeln!(text, "\n{}", Style::Strong.paint("What it may break, and how it is taken back"));
+    for change in kinds {
+        let _ = writeln!(text, "  {}", change.kind);
+        for hazard in &change.hazards {
+            let _ = writeln!(text, "    - {hazard}");
+        }
+        let _ = writeln!(text, "    {}", Style::Faint.paint(&format!("back: {}", change.undo)));
     }
 }

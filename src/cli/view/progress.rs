@@ -28,10 +28,12 @@ impl Observer for Progress {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::PhaseBegan { phase, changes } => {
-                self.line(Style::Strong, phase.as_str(), &format!("{changes} changes to make"));
+                let noun = if *changes == 1 { "change" } else { "changes" };
+                self.line(Style::Strong, phase.as_str(), &format!("{changes} {noun} to make"));
             }
             Event::Began { change, attempt } => {
-                let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                let again =
+                    if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
                 let rest = format!("{}  {}: {}{again}", change.id, change.target, change.what);
                 self.line(Style::Faint, "begun", &rest);
             }
@@ -40,7 +42,11 @@ impl Observer for Progress {
                 self.line(Style::Good, "done", &format!("{}  {how}", change.id));
             }
             Event::Trouble { change, why } => {
-                self.line(Style::Careful, "again", &format!("{}  {why}; looking before trying again", change.id));
+                self.line(
+                    Style::Careful,
+                    "again",
+                    &format!("{}  {why}; looking before trying again", change.id),
+                );
             }
             Event::Held { change, until } => {
                 self.line(Style::Bad, "held", &format!("{}  {until}", change.id));
@@ -56,10 +62,18 @@ impl Observer for Progress {
                 self.line(Style::Good, proof.as_str(), &format!("{}  {}", change.id, change.what));
             }
             Event::Contested { change, position } => {
-                self.line(Style::Bad, "CONTESTED", &format!("{}  {}: {position}", change.id, change.what));
+                self.line(
+                    Style::Bad,
+                    "CONTESTED",
+                    &format!("{}  {}: {position}", change.id, change.what),
+                );
             }
             Event::GateOpened { proof } => {
-                self.line(Style::Good, "GATE OPEN", &format!("every way in is cut; proof: {proof}"));
+                self.line(
+                    Style::Good,
+                    "GATE OPEN",
+                    &format!("every way in is cut; proof: {proof}"),
+                );
             }
             Event::GateShut { reasons } => {
                 self.line(Style::Bad, "GATE SHUT", "nothing new is issued");
@@ -99,7 +113,8 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
     match &state.gate {
         GateState::Untried => text.push_str("  the gate was not tried yet\n"),
         GateState::Open(proof, at) => {
-            let _ = writeln!(text, "  the gate opened at {} UTC ({proof})", at.strftime("%H:%M:%S"));
+            let _ =
+                writeln!(text, "  the gate opened at {} UTC ({proof})", at.strftime("%H:%M:%S"));
         }
         GateState::Shut(reasons) => {
             text.push_str("  the gate is shut:\n");

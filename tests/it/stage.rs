@@ -1,0 +1,291 @@
+//! A stage for runs: a world, a plan, a journal on tape, and crashes at will.
+//!
+//! A crash is a run that is dropped: nothing of it goes on, and only the tape and the world remain. The
+//! tape remembers how many requests the world had seen at every line, so that "no effect without an
+//! intent" can be checked afterwards.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::region::Region;
+use portcullis::action::catalog::Actions;
+use portcullis::clock::Clock;
+use portcullis::cloud::{Connection, Endpoint};
+use portcullis::diagnostic::{Diagnostic, Source};
+use portcullis::ids::AccessKeyId;
+use portcullis::inventory::Inventory;
+use portcullis::journal::{self, Entry, Journal, Medium, State};
+use portcullis::plan::SavedPlan;
+use portcullis::planning::{self, Planned, Terms};
+use portcullis::playbook::{self, Given, Playbook, Proof};
+use portcullis::run::{Ending, Event, Observer, Run, RunError};
+use portcullis::sim::{Cloud, World};
+use portcullis::survey::{self, Thought};
+use tokio::sync::{Notify, watch};
+
+pub(crate) const PLAYBOOK: &str = include_str!("../../playbooks/leaked-access-key/playbook.yaml");
+pub(crate) const WORLD: &str = include_str!("../../playbooks/leaked-access-key/world.yaml");
+
+/// How much of a line reaches the tape before the crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Torn {
+    /// Nothing.
+    Nothing,
+    /// Half of it.
+    Half,
+    /// All but its last byte.
+    AllButTheEnd,
+    /// All of it: the crash comes after the sync.
+    Whole,
+}
+
+impl Torn {
+    pub(crate) const ALL: [Self; 4] = [Self::Nothing, Self::Half, Self::AllButTheEnd, Self::Whole];
+}
+
+/// What survives a crash of the process.
+#[derive(Default)]
+pub(crate) struct Tape {
+    pub(crate) bytes: Vec<u8>,
+    /// For every whole line, the number of requests the world had seen when it was written.
+    pub(crate) requests: Vec<u64>,
+}
+
+/// A journal's medium that crashes at its `stop_at`-th line, counted from 1 since it was opened.
+struct Recorder {
+    tape: Arc<Mutex<Tape>>,
+    cloud: Cloud,
+    lines: usize,
+    stop_at: Option<(usize, Torn)>,
+    crashed: Arc<Notify>,
+}
+
+impl Medium for Recorder {
+    fn append<'a>(
+        &'a mut self,
+        line: &'a [u8],
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send + 'a>> {
+        Box::pin(async move {
+            self.lines += 1;
+            let torn = match self.stop_at {
+                Some((at, torn)) if at == self.lines => Some(torn),
+                _ => None,
+            };
+            let kept = match torn {
+                None | Some(Torn::Whole) => line.len(),
+                Some(Torn::Nothing) => 0,
+                Some(Torn::Half) => line.len() / 2,
+                Some(Torn::AllButTheEnd) => line.len() - 1,
+            };
+            {
+                let mut tape = self.tape.lock().unwrap();
+                tape.bytes.extend(&line[..kept]);
+                if kept == line.len() {
+                    tape.requests.push(self.cloud.requests());
+                }
+            }
+            if torn.is_some() {
+                self.crashed.notify_one();
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Remembers everything it is told, as text.
+#[derive(Default)]
+pub(crate) struct Witness(pub(crate) Mutex<String>);
+
+impl Observer for Witness {
+    fn event(&self, event: &Event<'_>) {
+        self.0.lock().unwrap().push_str(&format!("{event:?}\n"));
+    }
+}
+
+/// How a run left the stage.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// By itself.
+    Ended(Ending),
+    /// By a crash.
+    Crashed,
+    /// Because its journal failed.
+    Failed(RunError),
+}
+
+/// Everything a test needs to play a playbook.
+pub(crate) struct Stage {
+    pub(crate) cloud: Cloud,
+    pub(crate) clock: Clock,
+    pub(crate) saved: SavedPlan,
+    pub(crate) tape: Arc<Mutex<Tape>>,
+    pub(crate) witness: Witness,
+    /// Rung by the world when a fault stops a call for good.
+    crashed: Arc<Notify>,
+}
+
+pub(crate) fn read(text: &str) -> Playbook {
+    let source = Source::new("playbook.yaml", text);
+    match playbook::read(&source, &Actions::new()) {
+        Ok((playbook, _)) => playbook,
+        Err(problems) => panic!("{}", portcullis::cli::diagnostics::text(&problems.into(), false)),
+    }
+}
+
+/// Terms under which the shipped playbook runs to its end.
+pub(crate) fn terms() -> Terms {
+    Terms { gate: Some(Proof::Settled), ..Terms::default() }
+}
+
+pub(crate) fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<AccessKeyId>) {
+    let responder = cloud.responder_credentials();
+    let credentials = Credentials::new(
+        responder.access_key_id.as_str(),
+        responder.secret.expose(),
+        responder.session_token.as_ref().map(|token| token.expose().to_owned()),
+        None,
+        "test",
+    );
+    let connection = Connection::new(
+        cloud.http_client(),
+        SharedCredentialsProvider::new(credentials),
+        Region::from_static("us-east-1"),
+        Endpoint::Aws,
+        clock,
+    );
+    (connection, AccessKeyId::parse(responder.access_key_id.as_str()).ok())
+}
+
+/// Surveys and plans.
+pub(crate) async fn plan(
+    cloud: &Cloud,
+    clock: Clock,
+    playbook_text: &str,
+    inputs: &BTreeMap<String, serde_json::Value>,
+    terms: &Terms,
+) -> Result<SavedPlan, Vec<Diagnostic>> {
+    let playbook = read(playbook_text);
+    let given = inputs.iter().map(|(name, value)| (name.clone(), Given::Value(value.clone())));
+    let inputs = playbook.bind_inputs(&given.collect())?;
+    let (connection, key) = connect(cloud, clock);
+    let mut inventory = survey::begin(connection.read(), clock, key).await.unwrap();
+    let think = |inventory: &Inventory| {
+        Ok(match planning::plan(&playbook, &inputs, inventory, terms)? {
+            Planned::Plan(plan) => Thought::Ready(plan),
+            Planned::Needs(wants) => Thought::Needs(wants),
+        })
+    };
+    let plan = survey::until(connection.read(), &mut inventory, think).await.unwrap()?;
+    Ok(SavedPlan { plan: *plan, inventory, playbook: playbook_text.to_owned() })
+}
+
+impl Stage {
+    /// Sets the stage: the world, and the plan of the playbook in it.
+    pub(crate) async fn set(world: &str, playbook: &str) -> Self {
+        let world = World::parse(world).unwrap();
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let saved =
+            plan(&cloud, clock, playbook, world.rehearsal_inputs(), &terms()).await.unwrap_or_else(|p| {
+                panic!("{}", portcullis::cli::diagnostics::text(&p.into(), false))
+            });
+        Self {
+            crashed: cloud.stopped(),
+            cloud,
+            clock,
+            saved,
+            tape: Arc::default(),
+            witness: Witness::default(),
+        }
+    }
+
+    /// Runs or resumes, to the end or to a crash.
+    pub(crate) async fn run(&self, stop_at: Option<(usize, Torn)>) -> Left {
+        let decoded = {
+            let mut tape = self.tape.lock().unwrap();
+            let decoded = journal::decode(&tape.bytes).expect("a crash damages nothing");
+            tape.bytes.truncate(decoded.good);
+            decoded
+        };
+        let tape_crash = Arc::new(Notify::new());
+        let medium = Recorder {
+            tape: Arc::clone(&self.tape),
+            cloud: self.cloud.clone(),
+            lines: 0,
+            stop_at,
+            crashed: Arc::clone(&tape_crash),
+        };
+        let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
+        let (connection, key) = connect(&self.cloud, self.clock);
+        let digest = self.saved.digest();
+        let (_ask, stop) = watch::channel(false);
+        let mut inventory = self.saved.inventory.clone();
+        inventory.caller.access_key_id = key;
+        let run = Run {
+            plan: &self.saved.plan,
+            digest: &digest,
+            inventory: &inventory,
+            journal: &journal,
+            cloud: connection.write(),
+            clock: self.clock,
+            observer: &self.witness,
+            stop,
+        };
+        let played = async {
+            if journal.state().opened.is_none() {
+                let opened = Entry::Opened {
+                    plan: digest.clone(),
+                    account: self.saved.plan.account.clone(),
+                    program: "test".to_owned(),
+                };
+                journal.append(opened).await.map_err(RunError::from)?;
+            }
+            run.execute().await
+        };
+        tokio::select! {
+            biased;
+            () = tape_crash.notified() => Left::Crashed,
+            () = self.crashed.notified() => Left::Crashed,
+            ended = played => match ended {
+                Ok(ending) => Left::Ended(ending),
+                Err(error) => Left::Failed(error),
+            },
+        }
+    }
+
+    /// Resumes until a run ends by itself; at most `most` times.
+    pub(crate) async fn resume_to_the_end(&self, most: usize) -> Ending {
+        for _ in 0..most {
+            if let Left::Ended(ending) = self.run(None).await {
+                return ending;
+            }
+        }
+        panic!("no end after {most} resumptions:\n{}", self.witness.0.lock().unwrap());
+    }
+
+    /// What the journal adds up to.
+    pub(crate) fn state(&self) -> State {
+        let tape = self.tape.lock().unwrap();
+        State::of(&journal::decode(&tape.bytes).unwrap()).unwrap()
+    }
+
+    /// Lets the world's enforcement catch up.
+    pub(crate) async fn let_it_settle(&self) {
+        self.clock.sleep(std::time::Duration::from_mins(5)).await;
+    }
+}
+
+/// Plays `scene` in virtual time.
+pub(crate) fn play<T>(scene: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(scene)
+}
