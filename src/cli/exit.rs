@@ -138,7 +138,8 @@ impl From<SurveyError> for Failure {
         let help = if call.code == NO_CREDENTIALS {
             "give credentials of the incident account: AWS_PROFILE=..., --profile NAME, or AWS_ACCESS_KEY_ID \
              and AWS_SECRET_ACCESS_KEY"
-        } else if call.is_credentials() {
+        // Asking who one is needs no permission: whoever is refused that was not let in at all.
+        } else if call.is_credentials() || call.is_refused_identity() {
             "the credentials are expired or not accepted: get fresh ones, check the account and the clock"
         } else if call.code == crate::cloud::NO_CONNECTION {
             "check the network and the endpoint (--endpoint-url), then try again"

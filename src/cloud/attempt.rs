@@ -115,6 +115,11 @@ impl CallError {
                 | "AuthFailure"
         )
     }
+
+    /// Whether the one question that needs no permission was refused: who is asking.
+    pub fn is_refused_identity(&self) -> bool {
+        self.cause == Cause::Refused && self.operation == "sts:GetCallerIdentity"
+    }
 }
 
 /// Our word where no connection could be made.
@@ -191,7 +196,14 @@ where
         }
         .to_owned()
     });
-    let message = meta.and_then(|m| m.message()).map_or(innermost, str::to_owned);
+    let message = match (meta, seen.status) {
+        (Some(meta), Some(status @ 400..)) => meta.message().map_or_else(
+            // Nothing in the answer is an error as this service writes one: a proxy, or another AWS.
+            || format!("HTTP status {status}, and no reason that could be read"),
+            str::to_owned,
+        ),
+        _ => innermost,
+    };
     CallError { operation: operation.to_owned(), certainty, cause, code, message }
 }
 
