@@ -17,7 +17,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from aws_account import Account, Moto, policy
+from aws_account import ADMINISTRATOR, Account, Moto
 from environment import REPOSITORY
 from processes import tidy_up_when_ended
 from program import Operator, Said, leaks, words
@@ -276,6 +276,72 @@ class TheWholeWay(Story):
         self.assertEqual(self.account.others(), others)
 
 
+class LessThanEverything(Story):
+    """A responder who may not do all, and a secret that is not as it should be."""
+
+    def limit_the_responder_to(self, *statements: dict):
+        """Replaces his administrator's rights."""
+        iam = self.account.client("iam")
+        if iam.list_attached_user_policies(UserName="responder")["AttachedPolicies"]:
+            iam.detach_user_policy(UserName="responder", PolicyArn=ADMINISTRATOR)
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_user_policy(UserName="responder", PolicyName="limits", PolicyDocument=document)
+
+    def test_the_permissions_a_plan_names_are_enough(self):
+        """They and the reads of the survey, and not one call more."""
+        self.ends(self.plan(), 0)
+        plan = json.loads((self.directory / "plan.json").read_text())["content"]["plan"]
+        named = {action for change in plan["changes"] for action in change["permissions"]}
+        self.limit_the_responder_to(
+            {"Effect": "Allow", "Action": sorted(READS | named), "Resource": "*"}
+        )
+        others = self.account.others()
+        self.ends(self.run_plan(), NOT_PROVEN)
+        self.judge_old_keys_dead()
+        self.judge_replaced()
+        self.judge_lifted()
+        self.assertEqual(self.account.others(), others)
+
+    def test_a_refused_listing_stops_no_cut_and_lifts_no_quarantine(self):
+        """Whoever may hold something unseen is not let in again; once it can be seen, he is."""
+        listing = "iam:ListServiceSpecificCredentials"
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        self.limit_the_responder_to(everything, {"Effect": "Deny", "Action": listing, "Resource": "*"})
+        others = self.account.others()
+        self.ends(self.plan(), 0, listing)
+        self.ends(self.run_plan(), HELD, listing)
+        self.judge_cut()
+        self.judge_replaced()
+        self.assertEqual(self.account.others(), others)
+        self.limit_the_responder_to(everything)
+        others = self.account.others()
+        self.ends(self.operator.runs("resume", self.operator.case(), *self.there()), NOT_PROVEN)
+        self.judge_replaced()
+        self.judge_lifted()
+        self.assertEqual(self.account.others(), others)
+
+    def test_a_responder_who_may_only_look_changes_nothing(self):
+        """He can plan; his run is refused call by call, goes no further, and says what is missing."""
+        self.limit_the_responder_to({"Effect": "Allow", "Action": sorted(READS), "Resource": "*"})
+        before = self.account.snapshot()
+        self.ends(self.plan(), 0)
+        self.ends(self.run_plan(), HELD, "iam:AttachUserPolicy")
+        self.assertEqual(self.account.snapshot(), before)
+
+    def test_a_secret_that_cannot_take_a_key(self):
+        """It holds plain text, which a key would overwrite: the cuts stand, nothing is minted or lost."""
+        self.account.client("secretsmanager").put_secret_value(
+            SecretId=Account.SECRET, SecretString="canary-plain-77d0"
+        )
+        before = self.account.snapshot()
+        self.ends(self.plan(), 0)
+        self.ends(self.run_plan(), HELD, "JSON")
+        self.assertIn(DENY_ALL, self.attached())
+        self.judge_old_keys_dead()
+        self.assertNotIn("Active", self.account.keys().values())
+        self.assertEqual(self.account.snapshot()["secrets"], before["secrets"])
+
+
 class Interruptions(Story):
     """A run that is stopped while it waits for its cuts to settle, and is gone on with."""
 
@@ -378,7 +444,7 @@ class Refusals(Story):
     def test_a_target_that_is_the_caller(self):
         """Nobody saws off the branch he sits on, whether he plans or runs what another planned."""
         self.account.client("iam").attach_user_policy(
-            UserName=Account.VICTIM, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+            UserName=Account.VICTIM, PolicyArn=ADMINISTRATOR
         )
         self.ends(self.plan(), 0)
         victim = Operator(self.directory, self.account.leaked)
@@ -460,21 +526,32 @@ class Refusals(Story):
 
 
 class WhatIsNotShown(Story):
-    """moto as it comes, and an account that refuses to show all that the user holds."""
+    """moto as it comes, which has no `ListServiceSpecificCredentials`: what the user holds is not wholly seen."""
 
     moto_options = ("--as-it-comes",)
+    listing = "iam:ListServiceSpecificCredentials"
 
-    def test_a_refused_listing_stops_no_cut_and_no_quarantine_comes_off(self):
+    def judge_all_but_the_lift(self, others: dict):
         """All is cut and the key replaced; but whoever may hold something unseen is not let in again."""
-        deny = policy(Effect="Deny", Action="iam:ListServiceSpecificCredentials", Resource="*")
-        self.account.client("iam").put_user_policy(
-            UserName="responder", PolicyName="not-everything", PolicyDocument=deny
-        )
-        others = self.account.others()
-        self.ends(self.plan(), 0, "iam:ListServiceSpecificCredentials")
-        self.ends(self.run_plan(), HELD, "iam:ListServiceSpecificCredentials")
         self.judge_cut()
         self.judge_replaced()
+        self.assertEqual(self.account.others(), others)
+
+    def test_a_listing_that_fails_stops_no_cut_and_lifts_no_quarantine(self):
+        """moto answers the listing with an HTTP 500."""
+        others = self.account.others()
+        self.ends(self.plan(), 0, self.listing)
+        self.ends(self.run_plan(), HELD, f"--accept-gap {self.listing}")
+        self.judge_all_but_the_lift(others)
+
+    def test_a_gap_that_was_accepted_is_lifted_over(self):
+        """The whole way on moto with nothing added to it."""
+        others = self.account.others()
+        self.ends(self.plan("--accept-gap", self.listing), 0, self.listing)
+        self.ends(self.run_plan(), NOT_PROVEN, self.listing)
+        self.judge_old_keys_dead()
+        self.judge_replaced()
+        self.judge_lifted()
         self.assertEqual(self.account.others(), others)
 
 

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import resource
+import selectors
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from environment import REPOSITORY
 PROGRAM = REPOSITORY / "target" / "debug" / "portcullis"
 # Far more than any run here takes; a run that hangs is a failure.
 WITHIN = 240
+END_WITHIN = 10
 
 
 @dataclass
@@ -65,9 +67,13 @@ class Operator:
             preexec_fn=None if largest_file is None else lambda: full_disk(largest_file),
         )
         self.count += 1
-        (self.directory / f"said-{self.count}.out").write_bytes(done.stdout)
-        (self.directory / f"said-{self.count}.err").write_bytes(done.stderr)
+        self.keep(self.count, done.stdout, done.stderr)
         return Said(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def keep(self, number: int, out: bytes, err: bytes) -> None:
+        """Keeps what an invocation said beside what it wrote."""
+        (self.directory / f"said-{number}.out").write_bytes(out)
+        (self.directory / f"said-{number}.err").write_bytes(err)
 
     def starts(self, *arguments) -> "Running":
         """Starts the program and leaves it running."""
@@ -87,23 +93,25 @@ class Operator:
 
 
 class Running:
-    """The program at work, with what it says in files."""
+    """The program at work. What it says goes through pipes, which have no size that could be limited."""
 
     def __init__(self, operator: Operator, command: list[str]):
-        self.command = command
-        self.out = operator.directory / f"said-{operator.count}.out"
-        self.err = operator.directory / f"said-{operator.count}.err"
-        with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            self.process = subprocess.Popen(
-                [str(PROGRAM), *command],
-                cwd=operator.directory,
-                env=operator.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                restore_signals=False,
-                preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
-            )
+        self.operator, self.command, self.number = operator, command, operator.count
+        self.process = subprocess.Popen(
+            [str(PROGRAM), *command],
+            cwd=operator.directory,
+            env=operator.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            restore_signals=False,
+            preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+        )
+        self.deadline = time.monotonic() + WITHIN
+        self.said = {self.process.stdout: b"", self.process.stderr: b""}
+        self.open = selectors.DefaultSelector()
+        for stream in self.said:
+            self.open.register(stream, selectors.EVENT_READ)
 
     def __enter__(self) -> "Running":
         return self
@@ -112,14 +120,14 @@ class Running:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.open.close()
+        for stream in self.said:
+            stream.close()
 
     def until_it_says(self, word: str) -> None:
         """Waits until a word stands in what it says; an error where it ends first."""
-        deadline = time.monotonic() + WITHIN
-        while word not in self.err.read_text():
-            assert self.process.poll() is None, f"it ended without saying {word}: {self.err.read_text()}"
-            assert time.monotonic() < deadline, f"it never said {word}: {self.err.read_text()}"
-            time.sleep(0.02)  # the pace of looking, not a guess at how long it takes
+        while word.encode() not in self.said[self.process.stderr]:
+            assert self._listen(), f"it ended without saying {word}: {self.said}"
 
     def interrupt(self) -> None:
         """What Ctrl-C does."""
@@ -132,8 +140,25 @@ class Running:
 
     def end(self) -> Said:
         """Waits for its end."""
-        code = self.process.wait(WITHIN)
-        return Said(self.command, code, self.out.read_text(), self.err.read_text())
+        while self._listen():
+            pass
+        code = self.process.wait(END_WITHIN)
+        out, err = (self.said[stream] for stream in (self.process.stdout, self.process.stderr))
+        self.operator.keep(self.number, out, err)
+        return Said(self.command, code, out.decode(), err.decode())
+
+    def _listen(self) -> bool:
+        """Takes in what comes next; false once both streams have ended."""
+        if not self.open.get_map():
+            return False
+        ready = self.open.select(max(0, self.deadline - time.monotonic()))
+        assert ready, f"nothing came within {WITHIN} s: {self.said}"
+        for key, _ in ready:
+            read = os.read(key.fd, 65536)
+            self.said[key.fileobj] += read
+            if not read:
+                self.open.unregister(key.fileobj)
+        return True
 
 
 def full_disk(largest: int) -> None:
