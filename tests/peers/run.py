@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import environment
@@ -69,20 +70,25 @@ def outcome(python: Path, test: Path, around: dict[str, str]) -> tuple[int, int]
     if not test.exists():
         print(f"there is no {test.name}", flush=True)
         return 0, 1
+    said = []
     test_run = subprocess.Popen(
         [str(python), str(test)], env=around, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     )
+    # Told to end, it tidies up after itself; so it is never killed.
+    in_time = threading.Timer(WITHIN, test_run.terminate)
+    in_time.start()
     try:
-        said, _ = test_run.communicate(timeout=WITHIN)
-    except BaseException as error:
-        # Told to end, it tidies up after itself first.
-        test_run.terminate()
-        said, _ = test_run.communicate()
-        if not isinstance(error, subprocess.TimeoutExpired):
-            raise
-        print(f"{test.name} did not end within {WITHIN} s", flush=True)
-    found = COUNTS.findall(said)
-    print(COUNTS.sub("", said).rstrip(), flush=True)
+        for line in test_run.stdout:
+            said.append(line)
+            if not COUNTS.match(line):
+                print(line, end="", flush=True)
+        test_run.wait()
+    finally:
+        in_time.cancel()
+        if test_run.poll() is None:
+            test_run.terminate()
+            test_run.wait()
+    found = COUNTS.findall("".join(said))
     passed, failed = (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
     if test_run.returncode != 0 or not found:
         failed = max(failed, 1)
