@@ -103,6 +103,7 @@ class Account:
     def __init__(self, moto: Moto, second_key: bool = True):
         """Seeds the account, and has moto enforce from there on."""
         self.moto = moto
+        self.handed_out: set[str] = set()
         moto.empty()
         first = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "made-up"}
         iam = moto.client("iam", first)
@@ -146,6 +147,17 @@ class Account:
         iam.create_user(UserName=name)
         return iam.create_access_key(UserName=name)["AccessKey"]
 
+    def session_of_a_role(self, role: str) -> dict:
+        """A session of a new administrator's role, assumed by the responder."""
+        iam, sts = self.client("iam"), self.moto.client("sts", self.responder)
+        trust = {"AWS": f"arn:aws:iam::{self.number}:user/responder"}
+        document = policy(Effect="Allow", Principal=trust, Action="sts:AssumeRole")
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        iam.attach_role_policy(RoleName=role, PolicyArn=ADMINISTRATOR)
+        session = sts.assume_role(RoleArn=arn, RoleSessionName="on-call")["Credentials"]
+        self.handed_out |= {session["SecretAccessKey"], session["SessionToken"]}
+        return session
+
     def client(self, service: str):
         """A client of the auditor, who judges and may look at everything."""
         return self.moto.client(service, self.auditor)
@@ -184,6 +196,7 @@ class Account:
         """Every secret that was handed out or is stored here: none may show anywhere."""
         keys = [self.auditor, self.responder, self.leaked, self.hung_on, self.bystander]
         found = {key["SecretAccessKey"] for key in keys if key}
+        found |= self.handed_out
         found |= {"canary-0b9d4f1e77", "canary-5d2c81aa90"}
         for _, value in versions(self.client("secretsmanager"), self.SECRET).values():
             try:
@@ -202,8 +215,10 @@ class Account:
         for name, user in users.items():
             user["AccessKeys"] = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
             user["User"] = iam.get_user(UserName=name)["User"]
-            # When somebody last used it is not a change.
+            # When somebody last used something is not a change: not here, and not of a role.
             user["User"].pop("PasswordLastUsed", None)
+        for role in details["RoleDetailList"]:
+            role.pop("RoleLastUsed", None)
         return plain(
             {
                 "users": users,

@@ -17,7 +17,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from aws_account import ADMINISTRATOR, Account, Moto
+from aws_account import ADMINISTRATOR, REGION, Account, Moto
 from environment import REPOSITORY
 from processes import tidy_up_when_ended
 from program import Operator, Said, leaks, words
@@ -302,6 +302,31 @@ class LessThanEverything(Story):
         self.judge_lifted()
         self.assertEqual(self.account.others(), others)
 
+    def test_a_responder_who_came_through_a_role_and_a_profile(self):
+        """As in most accounts: short-lived credentials of a role, and a region, from a named profile."""
+        session = self.account.session_of_a_role("incident-response")
+        aws = self.directory / "home" / ".aws"
+        aws.mkdir()
+        (aws / "config").write_text(f"[profile incident]\nregion = {REGION}\n")
+        (aws / "credentials").write_text(
+            f"[incident]\naws_access_key_id = {session['AccessKeyId']}\n"
+            f"aws_secret_access_key = {session['SecretAccessKey']}\n"
+            f"aws_session_token = {session['SessionToken']}\n"
+        )
+        # The one file in which those secrets rightly stand; gone before the rest is searched.
+        self.addCleanup((aws / "credentials").unlink)
+        self.operator = Operator(self.directory, None)
+        del self.operator.environment["AWS_REGION"]
+        others = self.account.others()
+        who = ["--profile", "incident"]
+        self.ends(self.plan(*who), 0, "assumed-role/incident-response")
+        run = ("run", "plan.json", "--yes", *self.there())
+        self.ends(self.operator.runs(*run, *who), NOT_PROVEN)
+        self.judge_old_keys_dead()
+        self.judge_replaced()
+        self.judge_lifted()
+        self.assertEqual(self.account.others(), others)
+
     def test_a_refused_listing_stops_no_cut_and_lifts_no_quarantine(self):
         """Whoever may hold something unseen is not let in again; once it can be seen, he is."""
         listing = "iam:ListServiceSpecificCredentials"
@@ -414,6 +439,13 @@ class Refusals(Story):
             self.refuses_to_plan(*self.given(), mentions=(name, self.moto.url), **{name: self.moto.url})
         self.ends(self.plan(), 0)
         self.refuses("run", "plan.json", "--yes", AWS_ENDPOINT_URL=self.moto.url)
+
+    def test_an_endpoint_from_the_configuration(self):
+        """The same from a file that somebody wrote once."""
+        aws = self.directory / "home" / ".aws"
+        aws.mkdir()
+        (aws / "config").write_text(f"[default]\nendpoint_url = {self.moto.url}\n")
+        self.refuses_to_plan(*self.given(), mentions=(self.moto.url,))
 
     def test_an_endpoint_other_than_the_plans(self):
         """A plan made against one endpoint is not run against another."""
