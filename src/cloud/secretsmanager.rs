@@ -44,7 +44,9 @@ impl WriteSecrets {
     /// (`secretsmanager:GetSecretValue`)
     pub async fn current_value(&self, secret: &SecretId) -> Result<Option<Secret>, CallError> {
         let operation = "secretsmanager:GetSecretValue";
-        let call = self.client.get_secret_value().secret_id(secret.as_str()).send();
+        let call = self.client.get_secret_value().secret_id(secret.as_str());
+        // Named, though it is what AWS gives by default: not every implementation of it does.
+        let call = call.version_stage("AWSCURRENT").send();
         let Some((output, _)) = absent_is_none(self.pace.once(attempt(operation, call)).await)?
         else {
             return Ok(None);
