@@ -17,7 +17,7 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
         let address = listener.local_addr().map_err(|error| {
             Failure::new(Exit::Refused, "cannot tell the address").because(&error)
         })?;
-        let cloud = Cloud::new(&world, Clock::starting_at(world.now()));
+        let cloud = Cloud::new(&world, Clock::system());
         let responder = cloud.responder_credentials();
         view::out(&format!(
             "export AWS_ENDPOINT_URL=http://{address}\nexport AWS_REGION=us-east-1\nexport \

@@ -125,8 +125,6 @@ pub(crate) struct Stage {
     pub(crate) saved: SavedPlan,
     pub(crate) tape: Arc<Mutex<Tape>>,
     pub(crate) witness: Witness,
-    /// Rung by the world when a fault stops a call for good.
-    crashed: Arc<Notify>,
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
@@ -174,7 +172,7 @@ pub(crate) async fn plan(
     let inputs = playbook.bind_inputs(&given.collect())?;
     let (connection, key) = connect(cloud, clock);
     let mut inventory = survey::begin(connection.read(), clock, key).await.unwrap();
-    let think = |inventory: &Inventory| {
+    let think = |inventory: &Inventory| -> Result<_, Vec<Diagnostic>> {
         Ok(match planning::plan(&playbook, &inputs, inventory, terms)? {
             Planned::Plan(plan) => Thought::Ready(plan),
             Planned::Needs(wants) => Thought::Needs(wants),
@@ -188,14 +186,13 @@ impl Stage {
     /// Sets the stage: the world, and the plan of the playbook in it.
     pub(crate) async fn set(world: &str, playbook: &str) -> Self {
         let world = World::parse(world).unwrap();
-        let clock = Clock::starting_at(world.now());
+        let clock = Clock::starting_at(world.now);
         let cloud = Cloud::new(&world, clock);
         let saved =
-            plan(&cloud, clock, playbook, world.rehearsal_inputs(), &terms()).await.unwrap_or_else(|p| {
+            plan(&cloud, clock, playbook, &world.rehearsal.inputs, &terms()).await.unwrap_or_else(|p| {
                 panic!("{}", portcullis::cli::diagnostics::text(&p.into(), false))
             });
         Self {
-            crashed: cloud.stopped(),
             cloud,
             clock,
             saved,
@@ -250,7 +247,7 @@ impl Stage {
         tokio::select! {
             biased;
             () = tape_crash.notified() => Left::Crashed,
-            () = self.crashed.notified() => Left::Crashed,
+            () = self.cloud.stopped() => Left::Crashed,
             ended = played => match ended {
                 Ok(ending) => Left::Ended(ending),
                 Err(error) => Left::Failed(error),
