@@ -1,0 +1,106 @@
+//! Does a role's trust policy admit a principal?
+//!
+//! The question of the ledger: every role that a cut user could have assumed. It errs towards yes:
+//! conditions on an allow are taken as met, and only a deny without conditions counts.
+
+use super::document::{Document, Effect, Either};
+use super::pattern::fits_any_case;
+use super::principal::{Caller, Match};
+
+/// How a trust policy admits a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It names the principal.
+    Named,
+    /// It names the principal's account, which decides by its own policies.
+    Account,
+    /// It admits anyone.
+    Anyone,
+    /// It does not admit the principal.
+    No,
+}
+
+/// Whether and how `document`, the trust policy of a role, admits the user or role `principal_arn`
+/// of `account`.
+pub fn admits(document: &Document, principal_arn: &str, account: &str) -> Admission {
+    let caller = Caller {
+        account: account.to_owned(),
+        arn: principal_arn.to_owned(),
+        behind: None,
+        unique_id: String::new(),
+    };
+    let assumes = |action: &Either<Vec<String>>| {
+        let listed = |list: &Vec<String>| list.iter().any(|a| fits_any_case(a, "sts:AssumeRole"));
+        match action {
+            Either::Of(list) => listed(list),
+            Either::Not(list) => !listed(list),
+        }
+    };
+    let mut closest = None;
+    for statement in document.statements.iter().filter(|s| assumes(&s.action)) {
+        let covered = statement.principal.as_ref().and_then(|p| p.covers(&caller));
+        match statement.effect {
+            Effect::Deny if covered.is_some() && statement.conditions.is_empty() => {
+                return Admission::No;
+            }
+            Effect::Deny => {}
+            Effect::Allow => closest = closest.max(covered),
+        }
+    }
+    match closest {
+        Some(Match::Exact | Match::Behind) => Admission::Named,
+        Some(Match::Anyone) => Admission::Anyone,
+        Some(Match::Account) => Admission::Account,
+        None => Admission::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_admitted() {
+        let user = "arn:aws:iam::111122223333:user/ci/ci-deploy";
+        let allow = |principal: &str| {
+            format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}"#)
+        };
+        let named = allow(&format!(r#"{{"AWS":["{user}"]}}"#));
+        let root = allow(r#"{"AWS":"arn:aws:iam::111122223333:root"}"#);
+        let bare = allow(r#"{"AWS":"111122223333"}"#);
+        let other = allow(r#"{"AWS":"arn:aws:iam::444455556666:root"}"#);
+        let service = allow(r#"{"Service":"ec2.amazonaws.com"}"#);
+        let anyone = allow(r#""*""#);
+        let with_condition = anyone.replace(
+            r#""Action""#,
+            r#""Condition":{"StringEquals":{"sts:ExternalId":"x"}},"Action""#,
+        );
+        let all_sts = anyone.replace("sts:AssumeRole", "sts:*");
+        let saml = anyone.replace("sts:AssumeRole", "sts:AssumeRoleWithSAML");
+        let deny = named.replace("Allow", "Deny");
+        let deny_if = deny.replace(
+            r#""Action""#,
+            r#""Condition":{"Bool":{"aws:MultiFactorAuthPresent":"false"}},"Action""#,
+        );
+        for (statements, expected) in [
+            (vec![&named], Admission::Named),
+            (vec![&root], Admission::Account),
+            (vec![&bare], Admission::Account),
+            (vec![&root, &named], Admission::Named),
+            (vec![&root, &anyone], Admission::Anyone),
+            (vec![&other], Admission::No),
+            (vec![&service], Admission::No),
+            (vec![&anyone], Admission::Anyone),
+            (vec![&with_condition], Admission::Anyone),
+            (vec![&all_sts], Admission::Anyone),
+            (vec![&saml], Admission::No),
+            (vec![&anyone, &deny], Admission::No),
+            (vec![&anyone, &deny_if], Admission::Anyone),
+        ] {
+            let list: Vec<&str> = statements.iter().map(|s| s.as_str()).collect();
+            let text = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, list.join(","));
+            let document = Document::parse(&text).unwrap();
+            assert_eq!(admits(&document, user, "111122223333"), expected, "{text}");
+        }
+    }
+}
