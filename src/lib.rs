@@ -8,3 +8,4 @@ pub mod ids;
 pub mod inventory;
 pub mod policy;
 pub mod secret;
+pub mod sim;

@@ -102,6 +102,11 @@ impl Document {
         self.statements.iter().all(|s| s.resource.is_some())
     }
 
+    /// Whether any statement says on what, which trust policies may not.
+    pub fn names_any_resource(&self) -> bool {
+        self.statements.iter().any(|s| s.resource.is_some())
+    }
+
     /// Whether any statement says whom it is about, which identity policies may not.
     pub fn has_principals(&self) -> bool {
         self.statements.iter().any(|s| s.principal.is_some())
@@ -142,12 +147,9 @@ fn statement(value: &Value) -> Result<Statement, InvalidPolicy> {
     }
     let resource = either(object, "Resource", "NotResource", texts)?;
     if let Some(Either::Of(resources) | Either::Not(resources)) = &resource
-        && let Some(wrong) =
-            resources.iter().find(|r| *r != "*" && r.splitn(6, ':').count() != 6)
+        && let Some(wrong) = resources.iter().find(|r| *r != "*" && r.splitn(6, ':').count() != 6)
     {
-        return Err(InvalidPolicy(format!(
-            "Resource {wrong} must be in ARN format or \"*\"."
-        )));
+        return Err(InvalidPolicy(format!("Resource {wrong} must be in ARN format or \"*\".")));
     }
     let principal = either(object, "Principal", "NotPrincipal", principal)?;
     let conditions = match object.get("Condition") {
@@ -178,11 +180,11 @@ fn either<T>(
 fn texts(value: &Value) -> Result<Vec<String>, InvalidPolicy> {
     match value {
         Value::String(one) => Ok(vec![one.clone()]),
-        Value::Array(list) => list
-            .iter()
-            .map(|v| v.as_str().map(str::to_owned))
-            .collect::<Option<_>>()
-            .ok_or_else(|| InvalidPolicy("A list of the policy has something not a text.".into())),
+        Value::Array(list) => {
+            list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>().ok_or_else(
+                || InvalidPolicy("A list of the policy has something not a text.".into()),
+            )
+        }
         _ => Err(InvalidPolicy("Expected a text or a list of texts.".to_owned())),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use super::Context;
 use super::document::{Document, Effect, Either, Statement};
 use super::pattern::{arn_fits, fill_in, fits_any_case};
 use super::principal::{Caller, Match};
-use super::Context;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,9 @@ impl Denial {
                 format!("with an explicit deny in an {kind}")
             }
             Denial::Explicit { kind, .. } => format!("with an explicit deny in a {kind}"),
-            Denial::Implicit { missing } => format!("because no {missing} allows the {action} action"),
+            Denial::Implicit { missing } => {
+                format!("because no {missing} allows the {action} action")
+            }
         }
     }
 }
@@ -170,8 +172,7 @@ pub fn evaluate(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
     let allows = |p: &&Applies<'_>| p.document.says(Effect::Allow, request);
     let by_identity = policies.identity.iter().find(allows);
     let bounded = policies.boundary.iter().all(|p| allows(&p));
-    let in_session =
-        policies.session.as_ref().is_none_or(|list| list.iter().any(|p| allows(&p)));
+    let in_session = policies.session.as_ref().is_none_or(|list| list.iter().any(|p| allows(&p)));
     let by_resource = policies
         .resource
         .and_then(|p| Some((p, p.document.says_of_caller(Effect::Allow, request)?)));
@@ -252,9 +253,7 @@ mod tests {
             .unwrap()
     }
     fn of(effect: &str, action: &str, resource: &str) -> Document {
-        policy(&format!(
-            r#"{{"Effect":"{effect}","Action":"{action}","Resource":"{resource}"}}"#
-        ))
+        policy(&format!(r#"{{"Effect":"{effect}","Action":"{action}","Resource":"{resource}"}}"#))
     }
     fn grants(principal: &str) -> Document {
         policy(&format!(
@@ -322,7 +321,8 @@ mod tests {
     #[test]
     fn who_has_the_last_word() {
         let all = || Some(of("Allow", "*", "*"));
-        let read = || Some(of("Allow", "SecretsManager:get*", "arn:aws:secretsmanager:*:*:secret:db-*"));
+        let read =
+            || Some(of("Allow", "SecretsManager:get*", "arn:aws:secretsmanager:*:*:secret:db-*"));
         let other = || Some(of("Allow", "s3:*", "*"));
         let deny = || Some(of("Deny", "*", "*"));
         let case = Case::default;
@@ -382,7 +382,10 @@ mod tests {
         ] {
             let trust = trust(trusted);
             let policies = Policies {
-                identity: may.then_some(Applies { name: "all", document: &all }).into_iter().collect(),
+                identity: may
+                    .then_some(Applies { name: "all", document: &all })
+                    .into_iter()
+                    .collect(),
                 resource: Some(Applies { name: "trust", document: &trust }),
                 ..Policies::default()
             };

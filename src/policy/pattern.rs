@@ -48,9 +48,7 @@ pub(super) fn fill_in(text: &str, context: &Context) -> Option<String> {
             "$" => filled.push('$'),
             _ => {
                 let (key, default) = match name.split_once(',') {
-                    Some((key, default)) => {
-                        (key.trim(), Some(default.trim().trim_matches('\'')))
-                    }
+                    Some((key, default)) => (key.trim(), Some(default.trim().trim_matches('\''))),
                     None => (name.trim(), None),
                 };
                 let value = match context.get(key) {

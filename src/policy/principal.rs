@@ -64,9 +64,7 @@ impl Either<PrincipalElement> {
     pub(super) fn covers(&self, caller: &Caller) -> Option<Match> {
         match self {
             Either::Of(element) => element.names(caller),
-            Either::Not(element) => {
-                element.names(caller).is_none().then_some(Match::Anyone)
-            }
+            Either::Not(element) => element.names(caller).is_none().then_some(Match::Anyone),
         }
     }
 }
