@@ -113,20 +113,21 @@ impl Document {
     }
 }
 
+const KNOWN: [&str; 9] = [
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
 fn statement(value: &Value) -> Result<Statement, InvalidPolicy> {
     let object =
         value.as_object().ok_or_else(|| InvalidPolicy("A statement is an object.".to_owned()))?;
-    const KNOWN: [&str; 9] = [
-        "Sid",
-        "Effect",
-        "Principal",
-        "NotPrincipal",
-        "Action",
-        "NotAction",
-        "Resource",
-        "NotResource",
-        "Condition",
-    ];
     if let Some(key) = object.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(InvalidPolicy(format!("Unknown field {key} in a statement.")));
     }

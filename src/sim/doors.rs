@@ -96,14 +96,11 @@ impl Cloud {
         let service = hyper::service::service_fn(|request| {
             let (cloud, cut) = (self.clone(), cut.clone());
             async move {
-                let answer = cloud.over_http(request, peer).await;
-                match answer {
-                    Some(out) => Ok::<_, Infallible>(to_http::<Full<Bytes>>(out)),
-                    None => {
-                        cut.send_replace(true);
-                        std::future::pending().await
-                    }
+                if let Some(out) = cloud.over_http(request, peer).await {
+                    return Ok::<_, Infallible>(to_http::<Full<Bytes>>(out));
                 }
+                cut.send_replace(true);
+                std::future::pending().await
             }
         });
         let serving = hyper::server::conn::http1::Builder::new()

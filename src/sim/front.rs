@@ -13,7 +13,8 @@ use super::state::SessionKind;
 use super::wire::{
     Incoming, Outgoing, Params, Refusal, Reply, Service, answer, code_of, garbage, parse, refuse,
 };
-use crate::policy::{Decision, Denial};
+use crate::policy::{Decision, Denial, Request};
+use crate::secret::Secret;
 
 impl Engine {
     /// Answers a request. Faults that concern the way back are the caller's business.
@@ -120,7 +121,7 @@ impl Engine {
         })?;
         let (secret, token) = self.secrets_of(id);
         let given = request.header("x-amz-security-token");
-        if given != token.as_ref().map(|t| t.expose()) {
+        if given != token.as_ref().map(Secret::expose) {
             return Err(invalid());
         }
         authorization.verify(request, secret.expose(), given, now)?;
@@ -201,15 +202,14 @@ impl Engine {
             context.set("aws:UserAgent", agent);
         }
         operation.describe(self, subject, params, &mut context);
-        let decision = self.decide(
-            subject,
-            &action,
-            &aim.resource,
-            &aim.account,
-            aim.policy.as_deref(),
-            &context,
-            now,
-        );
+        let asked = Request {
+            caller: &subject.caller,
+            action: &action,
+            resource: &aim.resource,
+            resource_account: &aim.account,
+            context: &context,
+        };
+        let decision = self.decide(subject, &asked, aim.policy.as_deref(), now);
         match decision {
             Decision::Allowed { .. } => Ok(()),
             Decision::Denied(Denial::Implicit { .. })

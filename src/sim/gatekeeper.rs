@@ -216,11 +216,8 @@ impl Engine {
     pub(super) fn decide(
         &self,
         subject: &Subject,
-        action: &str,
-        resource: &str,
-        resource_account: &str,
+        request: &Request<'_>,
         resource_policy: Option<&str>,
-        context: &Context,
         now: Timestamp,
     ) -> Decision {
         let gathered = self.gather(subject, resource_policy, now);
@@ -237,9 +234,7 @@ impl Engine {
             session: session.map(|_| applies(Kind::Session).collect()),
             resource: applies(Kind::Resource).next(),
         };
-        let request =
-            Request { caller: &subject.caller, action, resource, resource_account, context };
-        evaluate(&request, &policies)
+        evaluate(request, &policies)
     }
 
     fn gather(

@@ -13,7 +13,7 @@ use super::secrets;
 use super::state::{Session, SessionKind};
 use super::sts::role_of_arn;
 use super::world::{ConsumerFile, Need};
-use crate::policy::Decision;
+use crate::policy::{Decision, Denial, Request};
 
 /// Somebody who depends on a credential.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -144,10 +144,17 @@ impl Engine {
                 .and_then(|s| s.policy.clone())
         };
         let context = self.context(subject, now);
-        match self.decide(subject, action, resource, owner, policy.as_deref(), &context, now) {
+        let asked = Request {
+            caller: &subject.caller,
+            action,
+            resource,
+            resource_account: owner,
+            context: &context,
+        };
+        match self.decide(subject, &asked, policy.as_deref(), now) {
             Decision::Allowed { .. } => Probe::Allowed,
             Decision::Denied(denial) => {
-                let explicit = matches!(denial, crate::policy::Denial::Explicit { .. });
+                let explicit = matches!(denial, Denial::Explicit { .. });
                 if operation == "GetSessionToken" && !explicit {
                     return Probe::Allowed;
                 }

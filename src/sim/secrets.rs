@@ -99,8 +99,8 @@ fn named(secret: &StoredSecret, name: &str) -> Map<String, Value> {
     Map::from_iter([("ARN".to_owned(), json!(secret.arn)), ("Name".to_owned(), json!(name))])
 }
 
-fn done(fields: Map<String, Value>) -> Answer {
-    Ok(Reply::Json(Value::Object(fields)))
+fn done(fields: Map<String, Value>) -> Reply {
+    Reply::Json(Value::Object(fields))
 }
 
 fn labelled(secret: &StoredSecret) -> BTreeMap<&str, &BTreeSet<String>> {
@@ -126,7 +126,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Answer {
     if let Some(at) = secret.deleted_at {
         fields.insert("DeletedDate".into(), epoch(at));
     }
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn get_value(call: &mut Call<'_>) -> Answer {
@@ -158,7 +158,7 @@ pub(super) fn get_value(call: &mut Call<'_>) -> Answer {
     fields.insert(kind.into(), json!(value.expose()));
     fields.insert("VersionStages".into(), json!(version.labels));
     fields.insert("CreatedDate".into(), epoch(version.created_at));
-    done(fields)
+    Ok(done(fields))
 }
 
 /// The value in a request and whether it is binary (which stays in its base 64).
@@ -246,7 +246,7 @@ pub(super) fn put_value(call: &mut Call<'_>) -> Answer {
     let mut fields = named(secret, &place.1);
     fields.insert("VersionId".into(), json!(token));
     fields.insert("VersionStages".into(), json!(secret.versions[&token].labels));
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn update_stage(call: &mut Call<'_>) -> Answer {
@@ -308,7 +308,7 @@ pub(super) fn update_stage(call: &mut Call<'_>) -> Answer {
         }
     }
     let fields = named(secret, &place.1);
-    done(fields)
+    Ok(done(fields))
 }
 
 /// One page of a list of JSON.
@@ -349,7 +349,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
             Value::Object(fields)
         })
         .collect();
-    done(page(call, "SecretList", secrets)?)
+    Ok(done(page(call, "SecretList", secrets)?))
 }
 
 pub(super) fn list_versions(call: &mut Call<'_>) -> Answer {
@@ -363,7 +363,7 @@ pub(super) fn list_versions(call: &mut Call<'_>) -> Answer {
         .collect();
     let mut fields = named(secret, &name);
     fields.extend(page(call, "Versions", versions)?);
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn create(call: &mut Call<'_>) -> Answer {
@@ -394,7 +394,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         }
         let mut fields = named(present, &name);
         fields.insert("VersionId".into(), json!(token));
-        return done(fields);
+        return Ok(done(fields));
     }
     let suffix = call.engine.new_suffix();
     let (region, account) = (call.region, call.account_id());
@@ -419,7 +419,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         fields.insert("VersionId".into(), json!(token));
     }
     call.edit().secrets.insert(name, secret);
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn get_policy(call: &mut Call<'_>) -> Answer {
@@ -428,7 +428,7 @@ pub(super) fn get_policy(call: &mut Call<'_>) -> Answer {
     if let Some(policy) = &secret.policy {
         fields.insert("ResourcePolicy".into(), json!(policy));
     }
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn put_policy(call: &mut Call<'_>) -> Answer {
@@ -446,7 +446,7 @@ pub(super) fn put_policy(call: &mut Call<'_>) -> Answer {
     let secret = call.edit_secret(&place);
     secret.policy = Some(policy);
     let fields = named(secret, &place.1);
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn delete_policy(call: &mut Call<'_>) -> Answer {
@@ -454,7 +454,7 @@ pub(super) fn delete_policy(call: &mut Call<'_>) -> Answer {
     let secret = call.edit_secret(&place);
     secret.policy = None;
     let fields = named(secret, &place.1);
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
@@ -479,7 +479,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     secret.gone_at = Some(gone);
     let mut fields = named(secret, &place.1);
     fields.insert("DeletionDate".into(), epoch(gone));
-    done(fields)
+    Ok(done(fields))
 }
 
 pub(super) fn restore(call: &mut Call<'_>) -> Answer {
@@ -488,5 +488,5 @@ pub(super) fn restore(call: &mut Call<'_>) -> Answer {
     secret.deleted_at = None;
     secret.gone_at = None;
     let fields = named(secret, &place.1);
-    done(fields)
+    Ok(done(fields))
 }

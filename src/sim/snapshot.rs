@@ -29,8 +29,8 @@ impl Snapshot {
         lines
     }
 
-    fn put(&mut self, key: String, value: impl ToString) {
-        self.0.insert(key, value.to_string());
+    fn put(&mut self, key: String, value: impl AsRef<str>) {
+        self.0.insert(key, value.as_ref().to_owned());
     }
 }
 
@@ -101,7 +101,7 @@ impl Engine {
     fn secret(&self, all: &mut Snapshot, at: &str, secret: &StoredSecret) {
         all.put(at.to_owned(), &secret.arn);
         secret.policy.iter().for_each(|p| all.put(format!("{at}/policy"), p));
-        secret.deleted_at.iter().for_each(|d| all.put(format!("{at}/deleted"), d));
+        secret.deleted_at.iter().for_each(|d| all.put(format!("{at}/deleted"), d.to_string()));
         for (id, version) in &secret.versions {
             let labels: Vec<&str> = version.labels.iter().map(String::as_str).collect();
             let value = self.vault().open(&version.value);

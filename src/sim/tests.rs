@@ -49,7 +49,7 @@ fn shipped_with(from: &str, to: &str) -> String {
 /// The shipped world, whose responder may do anything.
 fn with_administrator() -> (Cloud, Clock) {
     let admin = "      backup:\n        path: /ops/\n";
-    let user = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let user = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        mfa: [\"arn:aws:iam::111122223333:mfa/admin\"]\n        certificates: [{ body: one }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
     cloud_of(&shipped_with(admin, &format!("{user}{admin}")))
 }
 
@@ -98,13 +98,17 @@ fn issued(answer: &aws_sdk_sts::types::Credentials) -> Credentials {
 
 /// The code of an error, which there must be.
 #[track_caller]
-fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(result: Result<T, E>) -> String {
+fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
+    result: Result<T, E>,
+) -> String {
     let error = result.expect_err("it should have been refused");
     error.code().map_or_else(|| format!("{error:?}"), str::to_owned)
 }
 
 #[track_caller]
-fn message<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(result: Result<T, E>) -> String {
+fn message<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
+    result: Result<T, E>,
+) -> String {
     result.expect_err("it should have been refused").message().unwrap_or_default().to_owned()
 }
 
@@ -148,12 +152,20 @@ fn worlds_that_do_not_fit_together_are_refused() {
         ("groups: [deployers]", "groups: [deployer]", "no group deployer"),
         ("as: { role: pipeline }", "as: { role: pipelines }", "role or a user"),
         ("AKIAEXAMPLEHUNGON002 #", "AKIAEXAMPLELEAKED001 #", "two keys have the id"),
-        ("policy/IAMReadOnlyAccess", "policy/NoSuchThing", "no policy arn:aws:iam::aws:policy/NoSuch"),
+        (
+            "policy/IAMReadOnlyAccess",
+            "policy/NoSuchThing",
+            "no policy arn:aws:iam::aws:policy/NoSuch",
+        ),
         ("reads: deploy/aws-key", "reads: deploy/aws-keys", "no secret deploy/aws-keys"),
-        ("Effect: Allow, Action: \"s3:PutObject\"", "Effect: Alow, Action: \"s3:PutObject\"", "Allow or Deny"),
+        (
+            "Effect: Allow, Action: \"s3:PutObject\"",
+            "Effect: Alow, Action: \"s3:PutObject\"",
+            "Allow or Deny",
+        ),
         ("role: incident-responder }", "role: nobody }", "responder"),
         ("\"111122223333\":", "\"1111\":", "12 digits"),
-        ("lag: 4s", "lag: soon", "line 14"),
+        ("lag: 4s", "lag: soon", "line 12"),
     ] {
         let error = World::parse(&shipped_with(from, to)).unwrap_err().to_string();
         assert!(error.contains(expected), "{to}: {error}");

@@ -88,7 +88,9 @@ fn write(scope: &mut ScopeWriter<'_, '_>, element: &Xml) {
         Xml::Text(name, value) => scope.start_el(name).finish().data(value),
         Xml::Tree(name, inner) => {
             let mut scope = scope.start_el(name).finish();
-            inner.iter().for_each(|e| write(&mut scope, e));
+            for element in inner {
+                write(&mut scope, element);
+            }
         }
     }
 }
@@ -197,7 +199,9 @@ pub(super) fn answer(service: Service, operation: &str, reply: &Reply, id: &str)
                 let mut scope = doc.start_el(&root).write_ns(service.namespace(), None).finish();
                 {
                     let mut scope = scope.start_el(&result).finish();
-                    inner.iter().for_each(|e| write(&mut scope, e));
+                    for element in inner {
+                        write(&mut scope, element);
+                    }
                 }
                 write(&mut scope, &tree("ResponseMetadata", vec![text("RequestId", id)]));
             }

@@ -123,7 +123,6 @@ pub struct Rehearsal {
 /// One account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct AccountFile {
     #[serde(default)]
     pub users: BTreeMap<UserName, UserFile>,
@@ -140,7 +139,6 @@ pub struct AccountFile {
 /// One user.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct UserFile {
     #[serde(default = "root_path")]
     pub path: String,
@@ -170,7 +168,6 @@ pub struct UserFile {
 /// Active or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the words of IAM")]
 pub enum StatusFile {
     #[default]
     Active,
@@ -180,7 +177,6 @@ pub enum StatusFile {
 /// One access key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct KeyFile {
     pub id: AccessKeyId,
     pub created_at: Option<Timestamp>,
@@ -193,7 +189,6 @@ pub struct KeyFile {
 /// A console password.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct PasswordFile {
     pub created_at: Option<Timestamp>,
     #[serde(default)]
@@ -203,7 +198,6 @@ pub struct PasswordFile {
 /// A password for one service.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct ServiceCredentialFile {
     pub service: String,
     #[serde(default)]
@@ -213,7 +207,6 @@ pub struct ServiceCredentialFile {
 /// An SSH public key or a signing certificate.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct UploadedFile {
     pub body: String,
     #[serde(default)]
@@ -223,7 +216,6 @@ pub struct UploadedFile {
 /// One group.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct GroupFile {
     #[serde(default = "root_path")]
     pub path: String,
@@ -236,7 +228,6 @@ pub struct GroupFile {
 /// One role.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as IAM names them")]
 pub struct RoleFile {
     #[serde(default = "root_path")]
     pub path: String,
@@ -254,7 +245,6 @@ pub struct RoleFile {
 /// One secret, with its current value: a text, or fields that become JSON.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are named as Secrets Manager names them")]
 pub struct SecretFile {
     pub created_at: Option<Timestamp>,
     pub value: Value,
@@ -264,7 +254,6 @@ pub struct SecretFile {
 /// Of whom: a user or a role.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields say it")]
 pub struct PrincipalFile {
     pub account: AccountId,
     pub user: Option<UserName>,
@@ -274,7 +263,6 @@ pub struct PrincipalFile {
 /// Temporary credentials that exist already.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields say it")]
 pub struct SessionFile {
     pub id: AccessKeyId,
     pub of: PrincipalFile,
@@ -316,7 +304,6 @@ pub struct ConsumerFile {
 /// As whom a consumer reads.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields say it")]
 pub struct ReaderFile {
     pub role: Option<RoleName>,
     pub user: Option<UserName>,
@@ -334,7 +321,6 @@ pub struct Need {
 /// What the intruder holds and what else than the usual he would try.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields say it")]
 pub struct IntruderFile {
     #[serde(default)]
     pub holds: Vec<AccessKeyId>,

@@ -7,8 +7,8 @@ use crate::sim::call::{Call, at};
 use crate::sim::state::{Password, ServiceCredential, Uploaded};
 use crate::sim::wire::{Refusal, Reply, Xml, text, tree};
 
-fn done() -> Answer {
-    Ok(Reply::Xml(Vec::new()))
+fn done() -> Reply {
+    Reply::Xml(Vec::new())
 }
 
 fn profile(name: &str, password: &Password) -> Reply {
@@ -75,7 +75,7 @@ pub(in crate::sim) fn update_login_profile(call: &mut Call<'_>) -> Answer {
         changed.reset_required = required;
     }
     call.edit_user(&name).password = Some(changed);
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn delete_login_profile(call: &mut Call<'_>) -> Answer {
@@ -84,7 +84,7 @@ pub(in crate::sim) fn delete_login_profile(call: &mut Call<'_>) -> Answer {
         return Err(no_profile(&name));
     }
     call.edit_user(&name).password = None;
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn list_mfa(call: &mut Call<'_>) -> Answer {
@@ -126,11 +126,13 @@ pub(in crate::sim) fn list_service(call: &mut Call<'_>) -> Answer {
     Ok(Reply::Xml(call.page("ServiceSpecificCredentials", credentials)?))
 }
 
+/// Services that have passwords of their own.
+const OFFERED: [&str; 3] =
+    ["codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com"];
+
 pub(in crate::sim) fn create_service(call: &mut Call<'_>) -> Answer {
     call.params.required("UserName")?;
     let service = call.params.required("ServiceName")?.to_owned();
-    const OFFERED: [&str; 3] =
-        ["codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com"];
     if !OFFERED.contains(&service.as_str()) {
         let message = format!("No such service {service} is supported");
         return Err(Refusal::new(404, "NotSupportedService", message));
@@ -166,7 +168,7 @@ pub(in crate::sim) fn update_service(call: &mut Call<'_>) -> Answer {
     if user.service_credentials[n].active != active {
         call.edit_user(&name).service_credentials[n].active = active;
     }
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn list_ssh(call: &mut Call<'_>) -> Answer {
@@ -244,7 +246,7 @@ pub(in crate::sim) fn update_ssh(call: &mut Call<'_>) -> Answer {
     if user.ssh_keys[n].active != active {
         call.edit_user(&name).ssh_keys[n].active = active;
     }
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn list_certificates(call: &mut Call<'_>) -> Answer {
@@ -277,5 +279,5 @@ pub(in crate::sim) fn update_certificate(call: &mut Call<'_>) -> Answer {
     if user.certificates[n].active != active {
         call.edit_user(&name).certificates[n].active = active;
     }
-    done()
+    Ok(done())
 }

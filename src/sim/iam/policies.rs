@@ -16,8 +16,8 @@ pub(in crate::sim) const USER_SIZE_QUOTA: usize = 2048;
 /// The same for a role.
 pub(in crate::sim) const ROLE_SIZE_QUOTA: usize = 10240;
 
-fn done() -> Answer {
-    Ok(Reply::Xml(Vec::new()))
+fn done() -> Reply {
+    Reply::Xml(Vec::new())
 }
 
 fn policy_arn<'a>(call: &'a Call<'_>) -> Result<&'a str, Refusal> {
@@ -110,7 +110,7 @@ pub(in crate::sim) fn attach_to_user(call: &mut Call<'_>) -> Answer {
     if attachable(&user.attached, &arn, "User")? {
         call.edit_user(&name).attached.insert(arn);
     }
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn detach_from_user(call: &mut Call<'_>) -> Answer {
@@ -119,7 +119,7 @@ pub(in crate::sim) fn detach_from_user(call: &mut Call<'_>) -> Answer {
     let (name, user) = call.newest_user()?;
     detachable(&user.attached, &arn)?;
     call.edit_user(&name).attached.remove(&arn);
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn names_of_user(call: &mut Call<'_>) -> Answer {
@@ -142,7 +142,7 @@ pub(in crate::sim) fn put_of_user(call: &mut Call<'_>) -> Answer {
     if found.inline.get(&name) != Some(&document) {
         call.edit_user(&user).inline.insert(name, document);
     }
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn delete_of_user(call: &mut Call<'_>) -> Answer {
@@ -150,7 +150,7 @@ pub(in crate::sim) fn delete_of_user(call: &mut Call<'_>) -> Answer {
     let (user, found) = call.newest_user()?;
     let (name, _) = named(call, &found.inline)?;
     call.edit_user(&user).inline.remove(&name);
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn put_boundary(call: &mut Call<'_>) -> Answer {
@@ -163,7 +163,7 @@ pub(in crate::sim) fn put_boundary(call: &mut Call<'_>) -> Answer {
     if user.boundary.as_ref() != Some(&arn) {
         call.edit_user(&name).boundary = Some(arn);
     }
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn delete_boundary(call: &mut Call<'_>) -> Answer {
@@ -174,7 +174,7 @@ pub(in crate::sim) fn delete_boundary(call: &mut Call<'_>) -> Answer {
         return Err(Refusal::new(404, "NoSuchEntity", message));
     }
     call.edit_user(&name).boundary = None;
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn list_of_role(call: &mut Call<'_>) -> Answer {
@@ -187,7 +187,7 @@ pub(in crate::sim) fn attach_to_role(call: &mut Call<'_>) -> Answer {
     if attachable(&role.attached, &arn, "Role")? {
         call.edit_role(&name).attached.insert(arn);
     }
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn detach_from_role(call: &mut Call<'_>) -> Answer {
@@ -195,7 +195,7 @@ pub(in crate::sim) fn detach_from_role(call: &mut Call<'_>) -> Answer {
     let (name, role) = call.newest_role()?;
     detachable(&role.attached, &arn)?;
     call.edit_role(&name).attached.remove(&arn);
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn names_of_role(call: &mut Call<'_>) -> Answer {
@@ -215,14 +215,14 @@ pub(in crate::sim) fn put_of_role(call: &mut Call<'_>) -> Answer {
     if found.inline.get(&name) != Some(&document) {
         call.edit_role(&role).inline.insert(name, document);
     }
-    done()
+    Ok(done())
 }
 
 pub(in crate::sim) fn delete_of_role(call: &mut Call<'_>) -> Answer {
     let (role, found) = call.newest_role()?;
     let (name, _) = named(call, &found.inline)?;
     call.edit_role(&role).inline.remove(&name);
-    done()
+    Ok(done())
 }
 
 /// How many users, groups and roles have it attached, and how many as their boundary.
@@ -249,13 +249,12 @@ fn find<'a>(call: &'a Call<'_>) -> Result<(String, &'a str, Xml, Xml), Refusal> 
         Refusal::new(404, "NoSuchEntity", message)
     };
     let document = account.managed(arn).ok_or_else(missing)?;
-    let (id, since) = match account.policies.get(arn) {
-        Some(own) => (own.id.as_str(), at("CreateDate", own.created_at)),
-        None => {
-            let name = arn.rsplit('/').next().unwrap_or_default();
-            let aws = managed::POLICIES.iter().find(|(n, _, _)| *n == name).ok_or_else(missing)?;
-            (aws.1, text("CreateDate", AWS_POLICIES_SINCE))
-        }
+    let (id, since) = if let Some(own) = account.policies.get(arn) {
+        (own.id.as_str(), at("CreateDate", own.created_at))
+    } else {
+        let name = arn.rsplit('/').next().unwrap_or_default();
+        let aws = managed::POLICIES.iter().find(|(n, _, _)| *n == name).ok_or_else(missing)?;
+        (aws.1, text("CreateDate", AWS_POLICIES_SINCE))
     };
     Ok((arn.to_owned(), document, text("PolicyId", id), since))
 }
