@@ -207,7 +207,7 @@ impl Builder {
             mfa: file.mfa.iter().map(|serial| (serial.clone(), self.past)).collect(),
             service_credentials,
             ssh_keys: self.uploaded("APKA", &file.ssh_keys),
-            certificates: self.uploaded("", &file.certificates),
+            certificates: self.uploaded("CERTIFICATE", &file.certificates),
             attached: file.attached.clone(),
             inline: texts(&file.inline),
             groups: file.groups.clone(),
