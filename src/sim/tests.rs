@@ -17,7 +17,9 @@ use crate::clock::Clock;
 use crate::ids::AccessKeyId;
 
 mod faults;
+mod loopback;
 mod operations;
+mod people;
 mod propagation;
 mod saving;
 mod sessions;
