@@ -37,10 +37,10 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
     let beside = sources::playbook_file(&args.playbook).with_file_name(WORLD);
     let world_file = args.world.clone().unwrap_or(beside);
     let world = world(&world_file)?;
-    let inputs = sources::inputs(&playbook, &args.given, &world.rehearsal.inputs)?;
+    let inputs = sources::inputs(&playbook, &args.given, world.rehearsal_inputs())?;
     let terms = sources::terms(&args.given, None);
     view::virtual_runtime().block_on(async {
-        let clock = Clock::starting_at(world.now);
+        let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
         view::out(&format!(
             "Rehearsing {} in the built-in cloud ({}). Nothing real is touched.\n",

@@ -42,9 +42,8 @@ fn a_run_that_crashes_at_any_line_of_its_journal_resumes_to_the_same_world() {
 #[test]
 fn a_run_that_crashes_at_any_call_resumes_to_the_same_world() {
     let (_, first, last) = undisturbed();
-    let points: Vec<(u64, Fault)> = (first + 1..=last)
-        .flat_map(|n| [(n, Fault::StopBefore), (n, Fault::StopAfter)])
-        .collect();
+    let points: Vec<(u64, Fault)> =
+        (first + 1..=last).flat_map(|n| [(n, Fault::StopBefore), (n, Fault::StopAfter)]).collect();
     let cases = crate::side_by_side::each(&points, |(n, fault)| {
         play(async {
             let stage = Stage::set(WORLD, PLAYBOOK).await;

@@ -186,19 +186,12 @@ impl Stage {
     /// Sets the stage: the world, and the plan of the playbook in it.
     pub(crate) async fn set(world: &str, playbook: &str) -> Self {
         let world = World::parse(world).unwrap();
-        let clock = Clock::starting_at(world.now);
+        let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
-        let saved =
-            plan(&cloud, clock, playbook, &world.rehearsal.inputs, &terms()).await.unwrap_or_else(|p| {
-                panic!("{}", portcullis::cli::diagnostics::text(&p.into(), false))
-            });
-        Self {
-            cloud,
-            clock,
-            saved,
-            tape: Arc::default(),
-            witness: Witness::default(),
-        }
+        let saved = plan(&cloud, clock, playbook, world.rehearsal_inputs(), &terms())
+            .await
+            .unwrap_or_else(|p| panic!("{}", portcullis::cli::diagnostics::text(&p.into(), false)));
+        Self { cloud, clock, saved, tape: Arc::default(), witness: Witness::default() }
     }
 
     /// Runs or resumes, to the end or to a crash.

@@ -116,9 +116,9 @@ pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
             }
         }
         let operation = format!("{}:{}", event.service, event.operation);
-        let announced = open.iter().any(|id| {
-            stage.saved.plan.change(id).unwrap().permissions.contains(&operation)
-        });
+        let announced = open
+            .iter()
+            .any(|id| stage.saved.plan.change(id).unwrap().permissions.contains(&operation));
         assert!(announced, "{operation} (request {}) had no intent", event.request);
     }
 }
