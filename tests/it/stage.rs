@@ -103,7 +103,21 @@ pub(crate) struct Witness(pub(crate) Mutex<String>);
 
 impl Observer for Witness {
     fn event(&self, event: &Event<'_>) {
-        self.0.lock().unwrap().push_str(&format!("{event:?}\n"));
+        let line = match event {
+            Event::PhaseBegan { phase, changes } => format!("{phase} {changes}"),
+            Event::Began { change, attempt } => format!("began {} {attempt}", change.id),
+            Event::Seen { change, found } => format!("seen {} {found}", change.id),
+            Event::Trouble { change, why } => format!("trouble {} {why}", change.id),
+            Event::Held { change, until } => format!("held {} {until}", change.id),
+            Event::Settling { what, cuts, until } => format!("settling {what} {cuts} {until}"),
+            Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
+            Event::Contested { change, position } => format!("contested {} {position}", change.id),
+            Event::GateOpened { proof } => format!("gate opened {proof}"),
+            Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
+        };
+        let mut seen = self.0.lock().unwrap();
+        seen.push_str(&line);
+        seen.push('\n');
     }
 }
 
@@ -114,8 +128,6 @@ pub(crate) enum Left {
     Ended(Ending),
     /// By a crash.
     Crashed,
-    /// Because its journal failed.
-    Failed(RunError),
 }
 
 /// Everything a test needs to play a playbook.
@@ -241,10 +253,7 @@ impl Stage {
             biased;
             () = tape_crash.notified() => Left::Crashed,
             () = self.cloud.stopped() => Left::Crashed,
-            ended = played => match ended {
-                Ok(ending) => Left::Ended(ending),
-                Err(error) => Left::Failed(error),
-            },
+            ended = played => Left::Ended(ended.expect("the tape takes every line")),
         }
     }
 
