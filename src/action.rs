@@ -78,7 +78,13 @@ pub trait Action: Send + Sync + 'static {
         change: &Self::Change,
         cloud: &WriteCloud,
         notes: &mut dyn Notes,
-    ) -> impl Future<Output = Result<Receipt, ApplyError>> + Send;
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// What only the server could tell, once the change is done. Pure, and from the notes alone, so that
+    /// it is not lost with an answer or in a crash.
+    fn receipt(_change: &Self::Change, _notes: &[Note]) -> Receipt {
+        Receipt::default()
+    }
 }
 
 /// One change as an action drafts it; `planning` adds where it comes from and what it waits for.

@@ -1,69 +1,264 @@
-//! stub
-#![expect(missing_docs)]
-use crate::{clock::Clock, secret::Secret};
-use std::collections::BTreeMap;
-pub const NOT_MODELLED: &[&str] = &[];
-#[derive(Clone)]
-pub struct Cloud;
-pub struct World;
+//! The rehearsal cloud: IAM, STS and Secrets Manager, with people who depend on them and an intruder.
+//!
+//! A cloud, not a mock. The real SDK talks to it ([`Cloud::http_client`]), and so does anybody's
+//! client on loopback ([`Cloud::serve`]); signatures are verified, policies are enforced, enforcement
+//! trails every change, sessions outlive the keys that minted them, and requests can be made to go
+//! wrong at will ([`Cloud::set_faults`]). Tests judge the world it ends in: [`Cloud::snapshot`],
+//! [`Cloud::consumers`], [`Cloud::intruder_reach`], [`Cloud::audit`].
+//!
+//! A [`World`] is read from a file; a [`Cloud`] is a world in motion. All time comes from its clock and
+//! all chance from its seed, so the same requests give the same bytes. What it saves
+//! ([`Cloud::save`]) shows no secret. What it does not model is in [`NOT_MODELLED`].
+//! It knows nothing of playbooks, plans or runs. It fails only where a world or a saved state does
+//! not read; everything else is an answer over HTTP.
+
+mod audit;
+mod call;
+mod doors;
+mod engine;
+mod faults;
+mod front;
+mod gatekeeper;
+mod genesis;
+mod iam;
+mod managed;
+mod operations;
+mod people;
+mod secrets;
+mod signature;
+mod snapshot;
+mod state;
+mod sts;
+mod vault;
+mod wire;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+
+pub use audit::AuditEvent;
+pub use faults::Fault;
+pub use operations::{OPERATIONS, Operation};
+pub use people::{ConsumerState, Probe, Reach};
+pub use snapshot::Snapshot;
+pub use wire::Service;
+pub use world::{Need, World, WorldError};
+
+use crate::clock::Clock;
+use crate::ids::AccessKeyId;
+use crate::secret::Secret;
+use engine::Engine;
+use wire::{Incoming, Outgoing};
+
+/// What the rehearsal cloud does not model, in the words that an operator is shown.
+pub const NOT_MODELLED: &[&str] = &[
+    "organizations: service and resource control policies, and what they would still stop",
+    "the root user, and console sign-in: a password is kept but nobody signs in with it",
+    "operations other than the listed ones; IAM Identity Center, SAML, OIDC, Roles Anywhere",
+    "versions of customer-managed policies, and making or deleting such policies and groups",
+    "trust policies that keep a deleted principal's unique id when a principal is made anew",
+    "secrets' encryption keys, replicas, rotation by a function, and deprecated versions' clean-up",
+    "condition keys of network paths and organisations; aws:SourceIp is always one address in process",
+    "uneven propagation: one lag holds for every change, region and service",
+    "an intruder who acts: what he holds is tried, but he does not react",
+];
+
+/// Credentials for a client.
+#[derive(Clone, Debug)]
 pub struct Credentials {
-    pub access_key_id: crate::ids::AccessKeyId,
+    /// The access key id.
+    pub access_key_id: AccessKeyId,
+    /// The secret access key.
     pub secret: Secret,
+    /// The session token, of temporary credentials.
     pub session_token: Option<Secret>,
 }
-pub struct Reach {
-    pub credential: String,
-    pub allowed: Vec<String>,
+
+/// A saved cloud that cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the saved state of a rehearsal cloud: {0}")]
+pub struct DamagedState(String);
+
+/// A world in motion. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    engine: Arc<Mutex<Engine>>,
+    clock: Clock,
+    stops: watch::Sender<u64>,
 }
-pub struct ConsumerState {
-    pub name: String,
-    pub works: bool,
-    pub why: Option<String>,
+
+/// The form of [`Cloud::save`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    format: u32,
+    saved_at: Timestamp,
+    engine: Engine,
 }
-#[derive(Debug, thiserror::Error)]
-#[error("w")]
-pub struct WorldError;
-impl World {
-    pub fn parse(_: &str) -> Result<Self, WorldError> {
-        todo!()
-    }
-    pub fn now(&self) -> jiff::Timestamp {
-        todo!()
-    }
-    pub fn rehearsal_inputs(&self) -> &BTreeMap<String, serde_json::Value> {
-        todo!()
-    }
-}
+
 impl Cloud {
-    pub fn new(_: &World, _: Clock) -> Self {
-        Self
+    /// Sets a world in motion. Where the clock does not begin at the world's `now`, all instants of
+    /// the world are moved by the difference; so a world can be served to clients that live today.
+    pub fn new(world: &World, clock: Clock) -> Self {
+        Self::of(genesis::build(world, clock.now() + world.clock_skew), clock)
     }
-    pub fn load(_: &serde_json::Value, _: Clock) -> Result<Self, WorldError> {
-        todo!()
+
+    fn of(engine: Engine, clock: Clock) -> Self {
+        Self { engine: Arc::new(Mutex::new(engine)), clock, stops: watch::Sender::new(0) }
     }
-    pub fn save(&self) -> serde_json::Value {
-        todo!()
+
+    /// Takes up a saved world where it was left. The clock should begin at [`saved_at`].
+    pub fn load(state: &Value, clock: Clock) -> Result<Self, DamagedState> {
+        Ok(Self::of(read(state)?.engine, clock))
     }
-    pub fn http_client(&self) -> aws_smithy_runtime_api::client::http::SharedHttpClient {
-        todo!()
+
+    /// The world as it is, to be taken up again later. No secret can be read in it.
+    pub fn save(&self) -> Value {
+        let engine = self.engine();
+        let engine = serde_json::to_value(&*engine).expect("all keys of the state are texts");
+        serde_json::json!({"format": 1, "saved_at": self.clock.now(), "engine": engine})
     }
+
+    /// The HTTP client to give to the SDK. It opens no socket.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    /// AWS's time: the clock's, and the world's skew.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now() + self.engine().settings.clock_skew
+    }
+
+    /// The credentials that Portcullis runs with in this world.
     pub fn responder_credentials(&self) -> Credentials {
-        todo!()
+        let id = self.engine().responder.clone();
+        let id = id.expect("a world that is rehearsed in has a responder");
+        self.credentials_of(
+            &AccessKeyId::parse(id).expect("ids of credentials are made well-formed"),
+        )
     }
-    pub async fn serve(
-        &self,
-        _: tokio::net::TcpListener,
-        _: impl Future<Output = ()>,
-    ) -> std::io::Result<()> {
-        todo!()
+
+    /// The secret, and for a session the token, of a credential that exists or existed.
+    pub fn credentials_of(&self, id: &AccessKeyId) -> Credentials {
+        let (secret, session_token) = self.engine().secrets_of(id.as_str());
+        Credentials { access_key_id: id.clone(), secret, session_token }
     }
-    pub fn intruder_reach(&self) -> Vec<Reach> {
-        todo!()
+
+    /// The code that an MFA device shows.
+    pub fn mfa_code(&self, serial: &str) -> String {
+        self.engine().vault().mfa_code(serial)
     }
+
+    /// Every request so far, in order.
+    pub fn audit(&self) -> Vec<AuditEvent> {
+        self.engine().audit.clone()
+    }
+
+    /// Every secret that this world ever made or was given.
+    pub fn canaries(&self) -> Vec<Secret> {
+        self.engine().secrets()
+    }
+
+    /// Tries every consumer, now.
     pub fn consumers(&self) -> Vec<ConsumerState> {
-        todo!()
+        let now = self.now();
+        self.engine().consumer_states(now)
+    }
+
+    /// Tries every credential that the intruder holds, now.
+    pub fn intruder_reach(&self) -> Vec<Reach> {
+        let now = self.now();
+        self.engine().reach(now)
+    }
+
+    /// Tries any action with any credential, now: the data plane, in a word.
+    pub fn probe(&self, credential: &AccessKeyId, action: &str, resource: &str) -> Probe {
+        let need = Need { action: action.to_owned(), resource: resource.to_owned() };
+        let now = self.now();
+        self.engine().probe(credential.as_str(), &need, now)
+    }
+
+    /// What exists, to be compared.
+    pub fn snapshot(&self) -> Snapshot {
+        self.engine().snapshot()
+    }
+
+    /// How many requests have come in.
+    pub fn requests(&self) -> u64 {
+        self.engine().requests
+    }
+
+    /// Lets things go wrong at requests of these numbers (the first is 1), and nowhere else. Refusals
+    /// that an earlier fault began are over, and so is every stop.
+    pub fn set_faults(&self, faults: impl IntoIterator<Item = (u64, Fault)>) {
+        let mut engine = self.engine();
+        engine.faults = faults.into_iter().collect();
+        engine.refused.clear();
+        self.stops.send_replace(0);
+    }
+
+    /// Done as soon as a request was stopped: its call will never return, and its caller should be
+    /// dropped.
+    pub async fn stopped(&self) {
+        let mut stops = self.stops.subscribe();
+        // The sender lives as long as the cloud, so waiting cannot fail.
+        let _ = stops.wait_for(|stops| *stops > 0).await;
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        // A panic elsewhere leaves a world that is as good as before: changes are made at the end.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a request; `None` when the answer is lost on its way.
+    async fn answer(&self, request: Incoming) -> Option<Outgoing> {
+        let (number, fault, latency) = {
+            let mut engine = self.engine();
+            engine.requests += 1;
+            let number = engine.requests;
+            (number, engine.faults.get(&number).copied(), engine.settings.latency)
+        };
+        if let Ok(latency) = Duration::try_from(latency)
+            && !latency.is_zero()
+        {
+            self.clock.sleep(latency).await;
+        }
+        if fault == Some(Fault::StopBefore) {
+            return self.stop().await;
+        }
+        let now = self.now();
+        let out = self.engine().serve(number, &request, fault, now);
+        match fault {
+            Some(Fault::StopAfter) => self.stop().await,
+            Some(Fault::LostAnswer) => None,
+            _ => Some(out),
+        }
+    }
+
+    async fn stop(&self) -> Option<Outgoing> {
+        self.stops.send_modify(|stops| *stops += 1);
+        std::future::pending().await
     }
 }
-pub fn saved_at(_: &serde_json::Value) -> Result<jiff::Timestamp, WorldError> {
-    todo!()
+
+fn read(state: &Value) -> Result<Saved, DamagedState> {
+    let saved = Saved::deserialize(state).map_err(|e| DamagedState(e.to_string()))?;
+    if saved.format != 1 {
+        return Err(DamagedState(format!("its format is {}, not 1", saved.format)));
+    }
+    Ok(saved)
+}
+
+/// The time by the client's clock at which a cloud was saved.
+pub fn saved_at(state: &Value) -> Result<Timestamp, DamagedState> {
+    Ok(read(state)?.saved_at)
 }

@@ -40,7 +40,9 @@ pub trait ErasedAction: Send + Sync {
         change: &'a Value,
         cloud: &'a WriteCloud,
         notes: &'a mut dyn Notes,
-    ) -> Boxed<'a, Result<Receipt, ApplyError>>;
+    ) -> Boxed<'a, Result<(), ApplyError>>;
+    /// As [`Action::receipt`].
+    fn receipt(&self, change: &Value, notes: &[Note]) -> Receipt;
 }
 
 struct Erased<A>(A);
@@ -90,8 +92,12 @@ impl<A: Action> ErasedAction for Erased<A> {
         change: &'a Value,
         cloud: &'a WriteCloud,
         notes: &'a mut dyn Notes,
-    ) -> Boxed<'a, Result<Receipt, ApplyError>> {
+    ) -> Boxed<'a, Result<(), ApplyError>> {
         Box::pin(async move { A::apply(&typed(change), cloud, notes).await })
+    }
+
+    fn receipt(&self, change: &Value, notes: &[Note]) -> Receipt {
+        A::receipt(&typed(change), notes)
     }
 }
 

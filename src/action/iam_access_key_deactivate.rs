@@ -10,7 +10,7 @@ use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{Inventory, Status, Unread, Want};
-use crate::journal::{Position, Receipt};
+use crate::journal::Position;
 use crate::plan::{Barrier, Credential, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -139,12 +139,12 @@ impl Action for Deactivate {
         change: &Change,
         cloud: &WriteCloud,
         _notes: &mut dyn Notes,
-    ) -> Result<Receipt, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let answer =
             cloud.iam().set_access_key_status(&change.user, &change.key, Status::Inactive).await;
         match answer {
             Err(error) if !error.is_absent() => Err(error.into()),
-            _ => Ok(Receipt::default()),
+            _ => Ok(()),
         }
     }
 }

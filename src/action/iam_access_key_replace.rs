@@ -205,7 +205,7 @@ impl Action for Replace {
         change: &Change,
         cloud: &WriteCloud,
         notes: &mut dyn Notes,
-    ) -> Result<Receipt, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let Change { user, deliver_to, .. } = change;
         let secret = cloud.read().secrets().describe(deliver_to).await?;
         let labels = secret.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
@@ -216,7 +216,7 @@ impl Action for Replace {
                     && k.status() == Some(&aws_sdk_iam::types::StatusType::Active)
             });
             if works && labels.contains_key(version.as_str()) {
-                return hand_over(change, cloud, version, key).await;
+                return hand_over(change, cloud, &version).await;
             }
         }
         make_room(change, cloud, notes, &keys).await?;
@@ -233,7 +233,18 @@ impl Action for Replace {
         let staging = Note::Staging { version: version.clone(), key: minted.id.clone() };
         notes.note(staging).await?;
         cloud.secrets().stage(deliver_to, &value, &version, STAGED).await?;
-        hand_over(change, cloud, version, minted.id).await
+        hand_over(change, cloud, &version).await
+    }
+
+    fn receipt(change: &Change, notes: &[Note]) -> Receipt {
+        match staged(notes) {
+            Some((version, key)) => Receipt {
+                issued: Some(key),
+                delivered: Some((change.deliver_to.clone(), version)),
+                ..Receipt::default()
+            },
+            None => Receipt::default(),
+        }
     }
 }
 
@@ -274,9 +285,8 @@ async fn make_room(
 async fn hand_over(
     change: &Change,
     cloud: &WriteCloud,
-    version: VersionId,
-    key: AccessKeyId,
-) -> Result<Receipt, ApplyError> {
+    version: &VersionId,
+) -> Result<(), ApplyError> {
     let Change { deliver_to, current, .. } = change;
     let secret = cloud.read().secrets().describe(deliver_to).await?;
     let labels = secret.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
@@ -286,16 +296,12 @@ async fn hand_over(
     };
     if holds(CURRENT) != Some(version.as_str()) {
         // Named from the plan: if anybody has moved it since, AWS refuses, and so it should.
-        cloud.secrets().move_label(deliver_to, CURRENT, Some(&version), current.as_ref()).await?;
+        cloud.secrets().move_label(deliver_to, CURRENT, Some(version), current.as_ref()).await?;
     }
     if let Some(holder) = holds(STAGED).and_then(|id| VersionId::parse(id).ok()) {
         cloud.secrets().move_label(deliver_to, STAGED, None, Some(&holder)).await?;
     }
-    Ok(Receipt {
-        issued: Some(key),
-        delivered: Some((deliver_to.clone(), version)),
-        ..Receipt::default()
-    })
+    Ok(())
 }
 
 /// The secret, if a key can be delivered into it.

@@ -9,12 +9,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::iam_user_quarantine::no_such_user;
-use super::quarantine_barriers::{self as barriers, Barrier};
+use super::quarantine_barriers as barriers;
 use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError, gone};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Position, Receipt};
+use crate::journal::Position;
 use crate::plan::{self, Effect};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -123,7 +123,7 @@ impl Action for LiftQuarantine {
         change: &Change,
         cloud: &WriteCloud,
         _notes: &mut dyn Notes,
-    ) -> Result<Receipt, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let Change { user, deny_all, .. } = change;
         let iam = cloud.iam();
         // The boundary first: were it the last to go, the user would for a moment be bound by nothing.
@@ -138,9 +138,6 @@ impl Action for LiftQuarantine {
         }
         gone(iam.delete_inline_policy(user, &barriers::inline_name()).await)?;
         gone(iam.detach_policy(user, deny_all).await)?;
-        Ok(Receipt {
-            by: Some(Barrier::LADDER.map(Barrier::describe).join(", ")),
-            ..Receipt::default()
-        })
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Position, Receipt};
+use crate::journal::Position;
 use crate::plan::{self, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -134,7 +134,7 @@ impl Action for Quarantine {
         change: &Change,
         cloud: &WriteCloud,
         notes: &mut dyn Notes,
-    ) -> Result<Receipt, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let Change { user, deny_all, .. } = change;
         let iam = cloud.iam();
         let mut last = None;
@@ -147,10 +147,7 @@ impl Action for Quarantine {
                 Barrier::Boundary => iam.put_boundary(user, deny_all).await,
             };
             match answer {
-                Ok(()) => {
-                    let by = Some(barrier.describe().to_owned());
-                    return Ok(Receipt { by, ..Receipt::default() });
-                }
+                Ok(()) => return Ok(()),
                 Err(error) if error.is_quota() => {
                     notes.note(Note::NoRoom { tried: barrier.describe().to_owned() }).await?;
                     last = Some(error);

@@ -147,11 +147,15 @@ impl Action for RevokeSessions {
         change: &Change,
         cloud: &WriteCloud,
         notes: &mut dyn Notes,
-    ) -> Result<Receipt, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let moment = cloud.read().sts().time().await?;
         notes.note(Note::Denying { issued_before: moment }).await?;
         cloud.iam().put_inline_policy(&change.user, &policy_name(), &document(moment)).await?;
-        Ok(Receipt { denied_before: Some(moment), ..Receipt::default() })
+        Ok(())
+    }
+
+    fn receipt(_change: &Change, notes: &[Note]) -> Receipt {
+        Receipt { denied_before: last_moment(notes), ..Receipt::default() }
     }
 }
 

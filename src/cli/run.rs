@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -104,6 +105,9 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     })
 }
 
+/// How long a rehearsal waits before it tries what the intruder and the consumers hold.
+const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
+
 /// One run of a case, to its end and the account of it.
 pub(super) struct Conduct<'a> {
     pub(super) saved: &'a SavedPlan,
@@ -182,6 +186,8 @@ impl Conduct<'_> {
         let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
         view::out(&account.render());
         if let Some(verdict) = self.verdict {
+            // Enforcement trails every change; what is tried too soon says nothing.
+            self.clock.sleep(BEFORE_THE_VERDICT).await;
             view::out(&verdict());
         }
         view::out(&format!("\nJournal: {lines} lines, head {head}\n"));

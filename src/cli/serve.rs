@@ -17,7 +17,7 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
         let address = listener.local_addr().map_err(|error| {
             Failure::new(Exit::Refused, "cannot tell the address").because(&error)
         })?;
-        let cloud = Cloud::new(&world, Clock::starting_at(world.now()));
+        let cloud = Cloud::new(&world, Clock::system());
         let responder = cloud.responder_credentials();
         // The region twice: some clients read the one name, some the other.
         view::out(&format!(

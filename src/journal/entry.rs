@@ -162,7 +162,4 @@ pub struct Receipt {
     /// Sessions issued before this moment are denied.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub denied_before: Option<Timestamp>,
-    /// How it was done, where there was more than one way.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub by: Option<String>,
 }

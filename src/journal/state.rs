@@ -47,16 +47,14 @@ impl ChangeState {
             (_, Entry::Observed { position: Position::After, .. }) => Seen,
             (Pending | InDoubt | Held | Seen, Entry::Intended { .. }) => InDoubt,
             (InDoubt, Entry::Noted { .. } | Entry::Failed { .. }) => InDoubt,
-            (InDoubt, Entry::Applied { .. }) => Applied,
+            (InDoubt | Held, Entry::Applied { .. }) => Applied,
             (Pending, Entry::Observed { .. }) => Pending,
             (Held, Entry::Observed { .. }) => Held,
             // Not seen after all, or taken off again by somebody: it has to be done once more.
             (InDoubt | Applied | Seen, Entry::Observed { .. }) => InDoubt,
             (Seen, Entry::Proved { .. }) => Seen,
-            (
-                Pending | Applied | Seen | Held,
-                Entry::Noted { .. } | Entry::Failed { .. } | Entry::Applied { .. },
-            )
+            (Pending | Applied | Seen | Held, Entry::Noted { .. } | Entry::Failed { .. })
+            | (Pending | Applied | Seen, Entry::Applied { .. })
             | (Pending | InDoubt | Applied | Held, Entry::Proved { .. })
             | (Applied, Entry::Intended { .. })
             | (

@@ -102,26 +102,32 @@ impl Document {
         self.statements.iter().all(|s| s.resource.is_some())
     }
 
+    /// Whether any statement says on what, which trust policies may not.
+    pub fn names_any_resource(&self) -> bool {
+        self.statements.iter().any(|s| s.resource.is_some())
+    }
+
     /// Whether any statement says whom it is about, which identity policies may not.
     pub fn has_principals(&self) -> bool {
         self.statements.iter().any(|s| s.principal.is_some())
     }
 }
 
+const KNOWN: [&str; 9] = [
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
 fn statement(value: &Value) -> Result<Statement, InvalidPolicy> {
     let object =
         value.as_object().ok_or_else(|| InvalidPolicy("A statement is an object.".to_owned()))?;
-    const KNOWN: [&str; 9] = [
-        "Sid",
-        "Effect",
-        "Principal",
-        "NotPrincipal",
-        "Action",
-        "NotAction",
-        "Resource",
-        "NotResource",
-        "Condition",
-    ];
     if let Some(key) = object.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(InvalidPolicy(format!("Unknown field {key} in a statement.")));
     }

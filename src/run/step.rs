@@ -115,6 +115,11 @@ impl Run<'_> {
             }
             Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
         };
+        if position == Position::After && matches!(state, ChangeState::InDoubt | ChangeState::Held)
+        {
+            // Done, and the answer was lost: what it would have told is in the notes.
+            self.record_applied(change, action).await?;
+        }
         self.record_position(change, &position).await?;
         Ok(match position {
             Position::After => {
@@ -165,6 +170,9 @@ impl Run<'_> {
         action: &dyn ErasedAction,
     ) -> Result<Verdict, Halt> {
         let Ok(position) = self.look(change, action).await? else { return Ok(Verdict::Apply) };
+        if position == Position::After {
+            self.record_applied(change, action).await?;
+        }
         self.record_position(change, &position).await?;
         if position == Position::After {
             self.observer.event(&Event::Seen { change, found: false });
@@ -200,6 +208,15 @@ impl Run<'_> {
         self.record(entry).await
     }
 
+    async fn record_applied(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+    ) -> Result<(), AppendError> {
+        let receipt = action.receipt(&change.decided, &notes_of(self.journal, &change.id));
+        self.record(Entry::Applied { change: change.id.clone(), receipt }).await
+    }
+
     async fn attempt(&self, change: &Change, action: &dyn ErasedAction) -> Result<Attempt, Halt> {
         self.record(Entry::Intended { change: change.id.clone() }).await?;
         let attempt = self.journal.change(&change.id).attempts;
@@ -216,8 +233,8 @@ impl Run<'_> {
             why,
         };
         match action.apply(&change.decided, self.cloud, &mut notes).await {
-            Ok(receipt) => {
-                self.record(Entry::Applied { change: change.id.clone(), receipt }).await?;
+            Ok(()) => {
+                self.record_applied(change, action).await?;
                 Ok(Attempt::Answered)
             }
             Err(ApplyError::Note(error)) => Err(Halt::Journal(error)),

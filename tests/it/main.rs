@@ -1,4 +1,8 @@
 //! One test binary; a module for each thing that must be true.
 
+mod crash;
 mod playbook;
+mod side_by_side;
+mod stage;
 mod tidy;
+mod verdict;

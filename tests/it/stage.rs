@@ -103,7 +103,21 @@ pub(crate) struct Witness(pub(crate) Mutex<String>);
 
 impl Observer for Witness {
     fn event(&self, event: &Event<'_>) {
-        self.0.lock().unwrap().push_str(&format!("{event:?}\n"));
+        let line = match event {
+            Event::PhaseBegan { phase, changes } => format!("{phase} {changes}"),
+            Event::Began { change, attempt } => format!("began {} {attempt}", change.id),
+            Event::Seen { change, found } => format!("seen {} {found}", change.id),
+            Event::Trouble { change, why } => format!("trouble {} {why}", change.id),
+            Event::Held { change, until } => format!("held {} {until}", change.id),
+            Event::Settling { what, cuts, until } => format!("settling {what} {cuts} {until}"),
+            Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
+            Event::Contested { change, position } => format!("contested {} {position}", change.id),
+            Event::GateOpened { proof } => format!("gate opened {proof}"),
+            Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
+        };
+        let mut seen = self.0.lock().unwrap();
+        seen.push_str(&line);
+        seen.push('\n');
     }
 }
 
@@ -114,8 +128,6 @@ pub(crate) enum Left {
     Ended(Ending),
     /// By a crash.
     Crashed,
-    /// Because its journal failed.
-    Failed(RunError),
 }
 
 /// Everything a test needs to play a playbook.
@@ -125,8 +137,6 @@ pub(crate) struct Stage {
     pub(crate) saved: SavedPlan,
     pub(crate) tape: Arc<Mutex<Tape>>,
     pub(crate) witness: Witness,
-    /// Rung by the world when a fault stops a call for good.
-    crashed: Arc<Notify>,
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
@@ -174,7 +184,7 @@ pub(crate) async fn plan(
     let inputs = playbook.bind_inputs(&given.collect())?;
     let (connection, key) = connect(cloud, clock);
     let mut inventory = survey::begin(connection.read(), clock, key).await.unwrap();
-    let think = |inventory: &Inventory| {
+    let think = |inventory: &Inventory| -> Result<_, Vec<Diagnostic>> {
         Ok(match planning::plan(&playbook, &inputs, inventory, terms)? {
             Planned::Plan(plan) => Thought::Ready(plan),
             Planned::Needs(wants) => Thought::Needs(wants),
@@ -190,18 +200,10 @@ impl Stage {
         let world = World::parse(world).unwrap();
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
-        let saved =
-            plan(&cloud, clock, playbook, world.rehearsal_inputs(), &terms()).await.unwrap_or_else(|p| {
-                panic!("{}", portcullis::cli::diagnostics::text(&p.into(), false))
-            });
-        Self {
-            crashed: cloud.stopped(),
-            cloud,
-            clock,
-            saved,
-            tape: Arc::default(),
-            witness: Witness::default(),
-        }
+        let saved = plan(&cloud, clock, playbook, world.rehearsal_inputs(), &terms())
+            .await
+            .unwrap_or_else(|p| panic!("{}", portcullis::cli::diagnostics::text(&p.into(), false)));
+        Self { cloud, clock, saved, tape: Arc::default(), witness: Witness::default() }
     }
 
     /// Runs or resumes, to the end or to a crash.
@@ -250,11 +252,8 @@ impl Stage {
         tokio::select! {
             biased;
             () = tape_crash.notified() => Left::Crashed,
-            () = self.crashed.notified() => Left::Crashed,
-            ended = played => match ended {
-                Ok(ending) => Left::Ended(ending),
-                Err(error) => Left::Failed(error),
-            },
+            () = self.cloud.stopped() => Left::Crashed,
+            ended = played => Left::Ended(ended.expect("the tape takes every line")),
         }
     }
 

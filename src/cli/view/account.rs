@@ -116,7 +116,7 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
 
 /// What a rehearsal's world says: every credential the intruder holds, tried; every consumer, tried.
 pub(in crate::cli) fn verdict(cloud: &Cloud) -> String {
-    let mut text = format!("\n{}\n", Style::Strong.paint("Tried in the world"));
+    let mut text = format!("\n{}\n", Style::Strong.paint("Tried in the world, five minutes later"));
     for reach in cloud.intruder_reach() {
         let (style, word) = if reach.allowed.is_empty() {
             (Style::Good, "refused")

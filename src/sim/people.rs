@@ -1,0 +1,348 @@
+//! Who lives in the world: consumers that depend on credentials, and an intruder who holds some.
+//!
+//! Neither is asked what he thinks: what he holds is tried, against the world as it is enforced. The
+//! scripted intruder, who acts, comes later and will act through the same credentials.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::engine::Engine;
+use super::gatekeeper::{Dead, Subject, sentence};
+use super::secrets;
+use super::state::{Session, SessionKind};
+use super::sts::role_of_arn;
+use super::world::{ConsumerFile, Need};
+use crate::policy::{Decision, Denial, Request};
+
+/// Somebody who depends on a credential.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Consumer {
+    name: String,
+    account: String,
+    source: Source,
+    needs: Vec<Need>,
+    rightful: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Source {
+    /// A key that was given by hand.
+    Key(String),
+    /// A secret, read as a user or a role of its account.
+    Secret {
+        role: Option<String>,
+        user: Option<String>,
+        secret: String,
+        refreshed: Option<SignedDuration>,
+    },
+}
+
+/// What a consumer read and holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ReadKey {
+    id: String,
+    /// Whether the secret that came with the id is its own.
+    matches: bool,
+    at: Timestamp,
+}
+
+/// How a consumer fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConsumerState {
+    /// Its name.
+    pub name: String,
+    /// Whether everything it needs is allowed to it now.
+    pub works: bool,
+    /// What is in the way.
+    pub why: Option<String>,
+    /// The key it uses.
+    pub key: Option<String>,
+    /// Whether the file says that it should work in the end.
+    pub rightful: bool,
+}
+
+/// How far one credential of the intruder reaches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// The id of the key or session.
+    pub credential: String,
+    /// Whether it can still say who it is, which it may even under a deny of everything.
+    pub alive: bool,
+    /// What is allowed to it, as `action on resource`.
+    pub allowed: Vec<String>,
+}
+
+/// What came of trying an action with a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Probe {
+    /// It would be done.
+    Allowed,
+    /// Refused, with AWS's sentence.
+    Denied(String),
+    /// The credential itself is no good, with AWS's code.
+    Dead(&'static str),
+}
+
+impl Consumer {
+    pub(super) fn of(file: &ConsumerFile) -> Self {
+        let source = match (&file.key, &file.reads) {
+            (Some(key), _) => Source::Key(key.to_string()),
+            (None, secret) => Source::Secret {
+                role: file.reader.as_ref().and_then(|r| r.role.as_ref()).map(ToString::to_string),
+                user: file.reader.as_ref().and_then(|r| r.user.as_ref()).map(ToString::to_string),
+                secret: secret.as_ref().map(ToString::to_string).unwrap_or_default(),
+                refreshed: file.refreshed,
+            },
+        };
+        Self {
+            name: file.name.clone(),
+            account: file.account.to_string(),
+            source,
+            needs: file.needs.clone(),
+            rightful: file.rightful,
+        }
+    }
+}
+
+impl Engine {
+    /// Tries an action with a credential.
+    pub(super) fn probe(&self, id: &str, need: &Need, now: Timestamp) -> Probe {
+        match self.subject(id, now) {
+            Ok(subject) => self.try_as(&subject, need, now),
+            Err(Dead::Invalid) => Probe::Dead("InvalidClientTokenId"),
+            Err(Dead::Expired) => Probe::Dead("ExpiredToken"),
+        }
+    }
+
+    fn try_as(&self, subject: &Subject, need: &Need, now: Timestamp) -> Probe {
+        let own = &subject.caller.account;
+        let (action, resource) = (need.action.as_str(), need.resource.as_str());
+        let operation = action.split_once(':').map_or("", |(_, name)| name);
+        if action.starts_with("iam:") && !subject.may_call_iam() {
+            return Probe::Dead("InvalidClientTokenId");
+        }
+        if let Some(session) = &subject.session {
+            let minting = matches!(operation, "GetSessionToken" | "GetFederationToken");
+            let assuming =
+                operation == "AssumeRole" && session.kind == SessionKind::FederationToken;
+            if action.starts_with("sts:") && (minting || assuming) {
+                return Probe::Denied(format!("Cannot call {operation} with session credentials"));
+            }
+        }
+        let owner = resource.split(':').nth(4).filter(|a| !a.is_empty()).unwrap_or(own);
+        let state = self.enforced(now);
+        let policy = if operation == "AssumeRole" {
+            let role = role_of_arn(resource)
+                .and_then(|(account, name)| state.account(account)?.roles.get(name));
+            role.map(|r| r.trust.clone())
+        } else {
+            state
+                .account(owner)
+                .and_then(|a| a.secrets.values().find(|s| s.arn == resource))
+                .and_then(|s| s.policy.clone())
+        };
+        let context = self.context(subject, now);
+        let asked = Request {
+            caller: &subject.caller,
+            action,
+            resource,
+            resource_account: owner,
+            context: &context,
+        };
+        match self.decide(subject, &asked, policy.as_deref(), now) {
+            Decision::Allowed { .. } => Probe::Allowed,
+            Decision::Denied(denial) => {
+                let explicit = matches!(denial, Denial::Explicit { .. });
+                if operation == "GetSessionToken" && !explicit {
+                    return Probe::Allowed;
+                }
+                Probe::Denied(sentence(subject, action, resource, &denial))
+            }
+        }
+    }
+
+    pub(super) fn consumer_states(&mut self, now: Timestamp) -> Vec<ConsumerState> {
+        let consumers = self.consumers.clone();
+        consumers.iter().map(|consumer| self.consumer_state(consumer, now)).collect()
+    }
+
+    fn consumer_state(&mut self, consumer: &Consumer, now: Timestamp) -> ConsumerState {
+        let mut state = ConsumerState {
+            name: consumer.name.clone(),
+            works: false,
+            why: None,
+            key: None,
+            rightful: consumer.rightful,
+        };
+        let key = match &consumer.source {
+            Source::Key(id) => Ok(id.clone()),
+            Source::Secret { .. } => self.held_key(consumer, now),
+        };
+        match key {
+            Err(why) => state.why = Some(why),
+            Ok(key) => {
+                state.why =
+                    consumer.needs.iter().find_map(|need| match self.probe(&key, need, now) {
+                        Probe::Allowed => None,
+                        Probe::Denied(why) => Some(why),
+                        Probe::Dead(code) => Some(format!("{key} is not accepted: {code}")),
+                    });
+                state.works = state.why.is_none();
+                state.key = Some(key);
+            }
+        }
+        state
+    }
+
+    /// The key that a consumer holds, read anew where it is due.
+    fn held_key(&mut self, consumer: &Consumer, now: Timestamp) -> Result<String, String> {
+        let Source::Secret { role, user, secret, refreshed } = &consumer.source else {
+            unreachable!("asked only of consumers that read");
+        };
+        let held = self.held.get(&consumer.name);
+        let fresh =
+            held.filter(|h| refreshed.is_some_and(|every| now.duration_since(h.at) < every));
+        let key = match fresh {
+            Some(held) => held.clone(),
+            None => {
+                self.read_key(&consumer.account, role.as_deref(), user.as_deref(), secret, now)?
+            }
+        };
+        self.held.insert(consumer.name.clone(), key.clone());
+        if key.matches {
+            Ok(key.id)
+        } else {
+            Err(format!("the secret in {secret} is not that of {}", key.id))
+        }
+    }
+
+    fn read_key(
+        &self,
+        account: &str,
+        role: Option<&str>,
+        user: Option<&str>,
+        secret: &str,
+        now: Timestamp,
+    ) -> Result<ReadKey, String> {
+        let state = self.enforced(now);
+        let subject = match (role, user) {
+            (Some(role), _) => {
+                let issuer_id = state.account(account).and_then(|a| a.roles.get(role));
+                let session = Session {
+                    account: account.to_owned(),
+                    kind: SessionKind::AssumeRole,
+                    issuer: role.to_owned(),
+                    issuer_id: issuer_id.map(|r| r.id.clone()).unwrap_or_default(),
+                    name: "consumer".to_owned(),
+                    issued_at: now,
+                    expires_at: now + SignedDuration::from_hours(1),
+                    mfa: false,
+                    policies: None,
+                };
+                Self::subject_of_session(state, "", &session)
+            }
+            (None, user) => Self::subject_of_user(state, account, user.unwrap_or_default()),
+        };
+        let subject = subject.ok_or("its reader is gone")?;
+        let region = self.settings.region.clone();
+        let newest = self.newest();
+        let (owner, name) = secrets::locate(newest, account, &region, secret, now)
+            .ok_or_else(|| format!("there is no secret {secret}"))?;
+        let stored = &newest.accounts[&owner].secrets[&name];
+        let need = Need {
+            action: "secretsmanager:GetSecretValue".to_owned(),
+            resource: stored.arn.clone(),
+        };
+        match self.try_as(&subject, &need, now) {
+            Probe::Allowed => {}
+            Probe::Denied(why) => return Err(why),
+            Probe::Dead(code) => return Err(format!("its reader is not accepted: {code}")),
+        }
+        if stored.deleted_at.is_some() {
+            return Err(format!("{secret} waits to be deleted"));
+        }
+        let value = stored
+            .holder_of("AWSCURRENT")
+            .and_then(|id| self.vault().open(&stored.versions[id].value))
+            .ok_or_else(|| format!("{secret} has no current value"))?;
+        let fields: Value = serde_json::from_str(value.expose())
+            .map_err(|_| format!("what is in {secret} is not JSON"))?;
+        let field = |name: &str| fields.get(name).and_then(Value::as_str);
+        let (id, given) = field("access_key_id")
+            .zip(field("secret_access_key"))
+            .ok_or_else(|| format!("what is in {secret} is no access key"))?;
+        let matches = self.vault().secret_of(id).expose() == given;
+        Ok(ReadKey { id: id.to_owned(), matches, at: now })
+    }
+
+    /// Tries everything an intruder would try, with everything he holds.
+    pub(super) fn reach(&self, now: Timestamp) -> Vec<Reach> {
+        let reach = |id: &String| {
+            let subject = self.subject(id, now).ok();
+            let tries = subject.as_ref().map(|s| self.tries(s)).unwrap_or_default();
+            let allowed = tries
+                .iter()
+                .filter(|need| self.probe(id, need, now) == Probe::Allowed)
+                .map(|need| format!("{} on {}", need.action, need.resource))
+                .collect();
+            Reach { credential: id.clone(), alive: subject.is_some(), allowed }
+        };
+        self.intruder_holds.iter().map(reach).collect()
+    }
+
+    fn tries(&self, subject: &Subject) -> Vec<Need> {
+        let need = |action: &str, resource: &str| Need {
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+        };
+        let state = self.newest();
+        let own = &subject.caller.account;
+        let mut tries = vec![
+            need("iam:ListUsers", &format!("arn:aws:iam::{own}:user/")),
+            need("iam:ListRoles", &format!("arn:aws:iam::{own}:role/")),
+            need("sts:GetSessionToken", "*"),
+            need("sts:GetFederationToken", &format!("arn:aws:sts::{own}:federated-user/other")),
+            need("secretsmanager:ListSecrets", "*"),
+            need("s3:ListAllMyBuckets", "*"),
+            need("ec2:RunInstances", "*"),
+        ];
+        if let Some(user) = &subject.user {
+            let arn = state.user_arn(own, user);
+            for action in [
+                "iam:GetUser",
+                "iam:ListAccessKeys",
+                "iam:CreateAccessKey",
+                "iam:UpdateAccessKey",
+                "iam:CreateLoginProfile",
+                "iam:CreateServiceSpecificCredential",
+                "iam:UploadSSHPublicKey",
+                "iam:DetachUserPolicy",
+                "iam:AttachUserPolicy",
+                "iam:PutUserPolicy",
+                "iam:DeleteUserPolicy",
+                "iam:DeleteUserPermissionsBoundary",
+            ] {
+                tries.push(need(action, &arn));
+            }
+        }
+        for (account, a) in &state.accounts {
+            tries.extend(
+                a.roles.keys().map(|r| need("sts:AssumeRole", &state.role_arn(account, r))),
+            );
+            for secret in a.secrets.values() {
+                tries.push(need("secretsmanager:GetSecretValue", &secret.arn));
+                tries.push(need("secretsmanager:PutSecretValue", &secret.arn));
+            }
+        }
+        tries.extend(self.intruder_tries.iter().cloned());
+        let needed = self.consumers.iter().filter(|c| c.account == *own).flat_map(|c| &c.needs);
+        for need in needed {
+            if !tries.contains(need) {
+                tries.push(need.clone());
+            }
+        }
+        tries
+    }
+}

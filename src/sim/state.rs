@@ -1,0 +1,181 @@
+//! What exists in a rehearsal cloud: accounts with their principals, policies and secrets.
+//!
+//! Values only. Secret values are held sealed, so that any of this may be printed or saved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::vault::Sealed;
+
+/// All accounts at one moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) accounts: BTreeMap<String, Account>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub(super) users: BTreeMap<String, User>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) roles: BTreeMap<String, Role>,
+    /// Customer-managed policies by ARN.
+    pub(super) policies: BTreeMap<String, ManagedPolicy>,
+    pub(super) secrets: BTreeMap<String, StoredSecret>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct User {
+    pub(super) id: String,
+    pub(super) path: String,
+    pub(super) created_at: Timestamp,
+    pub(super) keys: Vec<Key>,
+    pub(super) password: Option<Password>,
+    pub(super) mfa: BTreeMap<String, Timestamp>,
+    pub(super) service_credentials: Vec<ServiceCredential>,
+    pub(super) ssh_keys: Vec<Uploaded>,
+    pub(super) certificates: Vec<Uploaded>,
+    pub(super) attached: BTreeSet<String>,
+    pub(super) inline: BTreeMap<String, String>,
+    pub(super) groups: BTreeSet<String>,
+    pub(super) boundary: Option<String>,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Key {
+    pub(super) id: String,
+    pub(super) created_at: Timestamp,
+    pub(super) active: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Password {
+    pub(super) created_at: Timestamp,
+    pub(super) reset_required: bool,
+    pub(super) value: Sealed,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ServiceCredential {
+    pub(super) id: String,
+    pub(super) service: String,
+    pub(super) service_user: String,
+    pub(super) created_at: Timestamp,
+    pub(super) active: bool,
+}
+
+/// An SSH public key or a signing certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Uploaded {
+    pub(super) id: String,
+    pub(super) body: String,
+    pub(super) created_at: Timestamp,
+    pub(super) active: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Group {
+    pub(super) id: String,
+    pub(super) path: String,
+    pub(super) created_at: Timestamp,
+    pub(super) attached: BTreeSet<String>,
+    pub(super) inline: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Role {
+    pub(super) id: String,
+    pub(super) path: String,
+    pub(super) created_at: Timestamp,
+    pub(super) trust: String,
+    pub(super) attached: BTreeSet<String>,
+    pub(super) inline: BTreeMap<String, String>,
+    pub(super) boundary: Option<String>,
+    pub(super) max_session: i64,
+    pub(super) description: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ManagedPolicy {
+    pub(super) id: String,
+    pub(super) created_at: Timestamp,
+    pub(super) document: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredSecret {
+    pub(super) arn: String,
+    pub(super) created_at: Timestamp,
+    pub(super) description: String,
+    pub(super) versions: BTreeMap<String, Version>,
+    pub(super) policy: Option<String>,
+    /// Set while the secret waits to be deleted.
+    pub(super) deleted_at: Option<Timestamp>,
+    /// When it is gone for good.
+    pub(super) gone_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Version {
+    pub(super) created_at: Timestamp,
+    pub(super) value: Sealed,
+    pub(super) binary: bool,
+    pub(super) labels: BTreeSet<String>,
+}
+
+impl StoredSecret {
+    /// The version that carries `label`.
+    pub(super) fn holder_of(&self, label: &str) -> Option<&str> {
+        self.versions
+            .iter()
+            .find(|(_, version)| version.labels.contains(label))
+            .map(|(id, _)| id.as_str())
+    }
+
+    /// Puts `label` on `version`, and takes it from whichever has it. When `AWSCURRENT` moves,
+    /// `AWSPREVIOUS` goes to the version it left.
+    pub(super) fn move_label(&mut self, label: &str, version: &str) {
+        let holder = self.holder_of(label).map(str::to_owned);
+        if holder.as_deref() == Some(version) {
+            return;
+        }
+        for other in self.versions.values_mut() {
+            other.labels.remove(label);
+        }
+        if let Some(version) = self.versions.get_mut(version) {
+            version.labels.insert(label.to_owned());
+        }
+        if let (Some(left), "AWSCURRENT") = (holder, label) {
+            self.move_label("AWSPREVIOUS", &left);
+        }
+    }
+}
+
+/// Temporary credentials. Not part of [`State`]: they are valid where they are issued, at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Session {
+    pub(super) account: String,
+    pub(super) kind: SessionKind,
+    /// The user or role that the permissions come from.
+    pub(super) issuer: String,
+    /// Its unique id: a user made anew under the same name does not revive old sessions.
+    pub(super) issuer_id: String,
+    /// The role session's or federated user's name; empty for `GetSessionToken`.
+    pub(super) name: String,
+    pub(super) issued_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) mfa: bool,
+    /// `Some` of an empty list: a federated session that was given no policy.
+    pub(super) policies: Option<Vec<String>>,
+}
+
+/// How a session came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SessionKind {
+    SessionToken,
+    FederationToken,
+    AssumeRole,
+}

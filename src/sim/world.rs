@@ -1,0 +1,485 @@
+//! World files: what a rehearsal begins with, as people write it.
+//!
+//! Read strictly: an unknown field, a wrong type or a name that leads nowhere is an error. Instants
+//! are those of the world's own `now`; a cloud whose clock starts elsewhere moves them all by the
+//! difference. Secrets are never written here: `@secret-of AKIA...` stands for one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::state::SessionKind;
+use crate::ids::{AccessKeyId, AccountId, PolicyName, RoleName, SecretId, UserName};
+use crate::policy::Document;
+
+/// A world file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorldError {
+    /// Not the YAML that a world is; the message has line and column.
+    #[error("not a world file: {0}")]
+    Unreadable(String),
+    /// It reads well but contradicts itself.
+    #[error("the world does not fit together: {0}")]
+    Inconsistent(String),
+}
+
+/// A world as its file has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// The version of the format; 1.
+    pub world: u32,
+    /// What all instants of the file are counted from.
+    pub now: Timestamp,
+    /// From which all ids and secrets follow.
+    #[serde(default)]
+    pub seed: u64,
+    /// How long enforcement trails a change.
+    #[serde(default = "four_seconds")]
+    pub lag: SignedDuration,
+    /// How long reading trails a change.
+    #[serde(default)]
+    pub read_lag: SignedDuration,
+    /// How long each request takes.
+    #[serde(default)]
+    pub latency: SignedDuration,
+    /// How far AWS's clock is ahead of the client's.
+    #[serde(default)]
+    pub clock_skew: SignedDuration,
+    /// Requests that a service admits in one second; more are throttled.
+    pub rate_limit: Option<u32>,
+    /// Entries on a page of a list, where the client does not ask for fewer.
+    #[serde(default = "hundred")]
+    pub page_size: usize,
+    /// Where the secrets of the file are.
+    #[serde(default = "virginia")]
+    pub region: String,
+    /// Whom Portcullis runs as.
+    pub responder: Option<Responder>,
+    /// The accounts.
+    pub accounts: BTreeMap<AccountId, AccountFile>,
+    /// Temporary credentials that exist already.
+    #[serde(default)]
+    pub sessions: Vec<SessionFile>,
+    /// Who depends on credentials.
+    #[serde(default)]
+    pub consumers: Vec<ConsumerFile>,
+    /// What the intruder holds.
+    #[serde(default)]
+    pub intruder: IntruderFile,
+    /// How to rehearse here.
+    #[serde(default)]
+    pub rehearsal: Rehearsal,
+}
+
+fn four_seconds() -> SignedDuration {
+    SignedDuration::from_secs(4)
+}
+fn hundred() -> usize {
+    100
+}
+fn virginia() -> String {
+    "us-east-1".to_owned()
+}
+fn root_path() -> String {
+    "/".to_owned()
+}
+fn yes() -> bool {
+    true
+}
+fn twelve_hours() -> SignedDuration {
+    SignedDuration::from_hours(12)
+}
+fn one_hour() -> SignedDuration {
+    SignedDuration::from_hours(1)
+}
+
+/// Whom Portcullis runs as: a session of a role, or a user with one of its keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Responder {
+    /// The account.
+    pub account: AccountId,
+    /// The role, of which a session is made.
+    pub role: Option<RoleName>,
+    /// Or the user's key.
+    pub key: Option<AccessKeyId>,
+    /// How long the session lasts.
+    #[serde(default = "twelve_hours")]
+    pub lasts: SignedDuration,
+}
+
+/// What a rehearsal in this world begins with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rehearsal {
+    /// Inputs for the playbook beside the world.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Value>,
+}
+
+/// One account.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountFile {
+    #[serde(default)]
+    pub users: BTreeMap<UserName, UserFile>,
+    #[serde(default)]
+    pub groups: BTreeMap<String, GroupFile>,
+    #[serde(default)]
+    pub roles: BTreeMap<RoleName, RoleFile>,
+    #[serde(default)]
+    pub policies: BTreeMap<PolicyName, Value>,
+    #[serde(default)]
+    pub secrets: BTreeMap<SecretId, SecretFile>,
+}
+
+/// One user.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserFile {
+    #[serde(default = "root_path")]
+    pub path: String,
+    pub created_at: Option<Timestamp>,
+    #[serde(default)]
+    pub keys: Vec<KeyFile>,
+    pub password: Option<PasswordFile>,
+    #[serde(default)]
+    pub mfa: Vec<String>,
+    #[serde(default)]
+    pub service_credentials: Vec<ServiceCredentialFile>,
+    #[serde(default)]
+    pub ssh_keys: Vec<UploadedFile>,
+    #[serde(default)]
+    pub certificates: Vec<UploadedFile>,
+    #[serde(default)]
+    pub attached: BTreeSet<String>,
+    #[serde(default)]
+    pub inline: BTreeMap<PolicyName, Value>,
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    pub boundary: Option<String>,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Active or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatusFile {
+    #[default]
+    Active,
+    Inactive,
+}
+
+/// One access key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    pub id: AccessKeyId,
+    pub created_at: Option<Timestamp>,
+    #[serde(default)]
+    pub status: StatusFile,
+    pub last_used_at: Option<Timestamp>,
+    pub last_used_service: Option<String>,
+}
+
+/// A console password.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordFile {
+    pub created_at: Option<Timestamp>,
+    #[serde(default)]
+    pub reset_required: bool,
+}
+
+/// A password for one service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceCredentialFile {
+    pub service: String,
+    #[serde(default)]
+    pub status: StatusFile,
+}
+
+/// An SSH public key or a signing certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadedFile {
+    pub body: String,
+    #[serde(default)]
+    pub status: StatusFile,
+}
+
+/// One group.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupFile {
+    #[serde(default = "root_path")]
+    pub path: String,
+    #[serde(default)]
+    pub attached: BTreeSet<String>,
+    #[serde(default)]
+    pub inline: BTreeMap<PolicyName, Value>,
+}
+
+/// One role.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleFile {
+    #[serde(default = "root_path")]
+    pub path: String,
+    pub created_at: Option<Timestamp>,
+    pub trust: Value,
+    #[serde(default)]
+    pub attached: BTreeSet<String>,
+    #[serde(default)]
+    pub inline: BTreeMap<PolicyName, Value>,
+    pub boundary: Option<String>,
+    #[serde(default = "one_hour")]
+    pub max_session: SignedDuration,
+}
+
+/// One secret, with its current value: a text, or fields that become JSON.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretFile {
+    pub created_at: Option<Timestamp>,
+    pub value: Value,
+    pub policy: Option<Value>,
+}
+
+/// Of whom: a user or a role.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrincipalFile {
+    pub account: AccountId,
+    pub user: Option<UserName>,
+    pub role: Option<RoleName>,
+}
+
+/// Temporary credentials that exist already.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionFile {
+    pub id: AccessKeyId,
+    pub of: PrincipalFile,
+    pub(super) kind: SessionKind,
+    #[serde(default)]
+    pub name: String,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+    #[serde(default)]
+    pub mfa: bool,
+    /// Policies of the session.
+    pub policies: Option<Vec<Value>>,
+}
+
+/// Somebody who depends on a credential.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerFile {
+    /// Its name.
+    pub name: String,
+    /// Its account.
+    pub account: AccountId,
+    /// The key it was given by hand.
+    pub key: Option<AccessKeyId>,
+    /// Or as whom it reads its key,
+    #[serde(rename = "as")]
+    pub reader: Option<ReaderFile>,
+    /// from which secret,
+    pub reads: Option<SecretId>,
+    /// and how often. Without it, before each use.
+    pub refreshed: Option<SignedDuration>,
+    /// What it must be able to do with the key.
+    pub needs: Vec<Need>,
+    /// Whether it stands for a rightful owner of something compromised, or is a bystander.
+    #[serde(default = "yes")]
+    pub rightful: bool,
+}
+
+/// As whom a consumer reads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaderFile {
+    pub role: Option<RoleName>,
+    pub user: Option<UserName>,
+}
+
+/// An action on a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields say it")]
+pub struct Need {
+    pub action: String,
+    pub resource: String,
+}
+
+/// What the intruder holds and what else than the usual he would try.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntruderFile {
+    #[serde(default)]
+    pub holds: Vec<AccessKeyId>,
+    #[serde(default)]
+    pub tries: Vec<Need>,
+}
+
+impl World {
+    /// Reads a world file and checks that it fits together.
+    pub fn parse(yaml: &str) -> Result<Self, WorldError> {
+        let world: World =
+            serde_yaml::from_str(yaml).map_err(|e| WorldError::Unreadable(e.to_string()))?;
+        world.check().map_err(WorldError::Inconsistent)?;
+        Ok(world)
+    }
+
+    /// What the instants of the file are counted from: where a clock begins.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Inputs for the playbook beside the world.
+    pub fn rehearsal_inputs(&self) -> &BTreeMap<String, Value> {
+        &self.rehearsal.inputs
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.world != 1 {
+            return Err(format!("world: {} is not a version this program knows", self.world));
+        }
+        if self.page_size == 0 {
+            return Err("page_size: must be at least 1".to_owned());
+        }
+        let mut keys = BTreeSet::new();
+        for (id, account) in &self.accounts {
+            account.check(id.as_str()).map_err(|e| format!("account {id}: {e}"))?;
+            for key in account.users.values().flat_map(|u| &u.keys) {
+                if !keys.insert(key.id.as_str()) {
+                    return Err(format!("two keys have the id {}", key.id));
+                }
+            }
+        }
+        for session in &self.sessions {
+            if !keys.insert(session.id.as_str()) {
+                return Err(format!("two credentials have the id {}", session.id));
+            }
+            self.check_session(session).map_err(|e| format!("session {}: {e}", session.id))?;
+        }
+        for held in &self.intruder.holds {
+            if !keys.contains(held.as_str()) {
+                return Err(format!("intruder: {held} exists nowhere"));
+            }
+        }
+        for consumer in &self.consumers {
+            self.check_consumer(consumer, &keys)
+                .map_err(|e| format!("consumer {}: {e}", consumer.name))?;
+        }
+        if let Some(responder) = &self.responder {
+            let account = self.account(&responder.account)?;
+            match (&responder.role, &responder.key) {
+                (Some(role), None) if account.roles.contains_key(role) => {}
+                (None, Some(key))
+                    if account.users.values().any(|u| u.keys.iter().any(|k| k.id == *key)) => {}
+                _ => return Err("responder: needs a role or a key of its account".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn account(&self, id: &AccountId) -> Result<&AccountFile, String> {
+        self.accounts.get(id).ok_or_else(|| format!("there is no account {id}"))
+    }
+
+    fn check_session(&self, session: &SessionFile) -> Result<(), String> {
+        let account = self.account(&session.of.account)?;
+        if !session.id.as_str().starts_with("ASIA") {
+            return Err("the id of a session begins with ASIA".to_owned());
+        }
+        for policy in session.policies.iter().flatten() {
+            Document::from_value(policy).map_err(|e| e.to_string())?;
+        }
+        match (session.kind, &session.of.user, &session.of.role) {
+            (SessionKind::AssumeRole, None, Some(role)) => {
+                account.roles.get(role).map(|_| ()).ok_or(format!("there is no role {role}"))
+            }
+            (SessionKind::SessionToken | SessionKind::FederationToken, Some(user), None) => {
+                account.users.get(user).map(|_| ()).ok_or(format!("there is no user {user}"))
+            }
+            _ => Err("assume-role is of a role, the other kinds are of a user".to_owned()),
+        }
+    }
+
+    fn check_consumer(&self, consumer: &ConsumerFile, keys: &BTreeSet<&str>) -> Result<(), String> {
+        let account = self.account(&consumer.account)?;
+        match (&consumer.key, &consumer.reader, &consumer.reads) {
+            (Some(key), None, None) if keys.contains(key.as_str()) => Ok(()),
+            (Some(key), None, None) => Err(format!("its key {key} exists nowhere")),
+            (None, Some(reader), Some(secret)) => {
+                if !account.secrets.contains_key(secret) {
+                    return Err(format!("there is no secret {secret}"));
+                }
+                match (&reader.role, &reader.user) {
+                    (Some(role), None) if account.roles.contains_key(role) => Ok(()),
+                    (None, Some(user)) if account.users.contains_key(user) => Ok(()),
+                    _ => Err("`as` needs a role or a user of its account".to_owned()),
+                }
+            }
+            _ => Err("needs either `key`, or `as` and `reads`".to_owned()),
+        }
+    }
+}
+
+impl AccountFile {
+    fn check(&self, id: &str) -> Result<(), String> {
+        let sound = |policies: &BTreeMap<PolicyName, Value>| {
+            policies.iter().try_for_each(|(name, policy)| {
+                Document::from_value(policy).map(|_| ()).map_err(|e| format!("policy {name}: {e}"))
+            })
+        };
+        let known = |arns: &mut dyn Iterator<Item = &String>| {
+            let mut unknown = arns.filter(|arn| !self.knows_policy(id, arn));
+            unknown.next().map_or(Ok(()), |arn| Err(format!("there is no policy {arn}")))
+        };
+        sound(&self.policies)?;
+        for (name, user) in &self.users {
+            let at = |e| format!("user {name}: {e}");
+            sound(&user.inline).map_err(at)?;
+            known(&mut user.attached.iter().chain(&user.boundary)).map_err(at)?;
+            if user.keys.len() > 2 {
+                return Err(at("a user has at most two keys".to_owned()));
+            }
+            if let Some(group) = user.groups.iter().find(|g| !self.groups.contains_key(*g)) {
+                return Err(at(format!("there is no group {group}")));
+            }
+        }
+        for (name, group) in &self.groups {
+            let at = |e| format!("group {name}: {e}");
+            sound(&group.inline).map_err(at)?;
+            known(&mut group.attached.iter()).map_err(at)?;
+        }
+        for (name, role) in &self.roles {
+            let at = |e| format!("role {name}: {e}");
+            sound(&role.inline).map_err(at)?;
+            known(&mut role.attached.iter().chain(&role.boundary)).map_err(at)?;
+            Document::from_value(&role.trust).map_err(|e| at(format!("trust: {e}")))?;
+        }
+        for (name, secret) in &self.secrets {
+            if let Some(policy) = &secret.policy {
+                Document::from_value(policy).map_err(|e| format!("secret {name}: {e}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn knows_policy(&self, id: &str, arn: &str) -> bool {
+        super::managed::document(arn).is_some()
+            || arn
+                .strip_prefix(&format!("arn:aws:iam::{id}:policy/"))
+                .and_then(|name| PolicyName::parse(name).ok())
+                .is_some_and(|name| self.policies.contains_key(&name))
+    }
+}

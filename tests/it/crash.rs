@@ -1,0 +1,88 @@
+//! Every crash point: before and after every line of the journal, torn three ways, and before and after
+//! every call; then `resume`, and the world is judged.
+
+use portcullis::sim::Fault;
+
+use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play};
+use crate::verdict::the_world_is_as_it_should_be;
+
+/// The number of lines and of requests of a run that nothing disturbs.
+fn undisturbed() -> (usize, u64, u64) {
+    play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let before = stage.cloud.snapshot();
+        let first = stage.cloud.requests();
+        let ending = stage.resume_to_the_end(1).await;
+        stage.let_it_settle().await;
+        the_world_is_as_it_should_be(&stage, &before, &ending);
+        let lines = stage.tape.lock().unwrap().requests.len();
+        (lines, first, stage.cloud.requests())
+    })
+}
+
+#[test]
+fn a_run_that_crashes_at_any_line_of_its_journal_resumes_to_the_same_world() {
+    let (lines, ..) = undisturbed();
+    let points: Vec<(usize, Torn)> =
+        (1..=lines).flat_map(|line| Torn::ALL.map(|torn| (line, torn))).collect();
+    let cases = crate::side_by_side::each(&points, |point| {
+        play(async {
+            let stage = Stage::set(WORLD, PLAYBOOK).await;
+            let before = stage.cloud.snapshot();
+            let left = stage.run(Some(*point)).await;
+            assert!(matches!(left, Left::Crashed), "{point:?}: {left:?}");
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("crashes at a line: {cases} cases");
+}
+
+#[test]
+fn a_run_that_crashes_at_any_call_resumes_to_the_same_world() {
+    let (_, first, last) = undisturbed();
+    let points: Vec<(u64, Fault)> =
+        (first + 1..=last).flat_map(|n| [(n, Fault::StopBefore), (n, Fault::StopAfter)]).collect();
+    let cases = crate::side_by_side::each(&points, |(n, fault)| {
+        play(async {
+            let stage = Stage::set(WORLD, PLAYBOOK).await;
+            let before = stage.cloud.snapshot();
+            stage.cloud.set_faults([(*n, *fault)]);
+            let left = stage.run(None).await;
+            assert!(matches!(left, Left::Crashed), "{n} {fault:?}: {left:?}");
+            stage.cloud.set_faults([]);
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("crashes at a call: {cases} cases");
+}
+
+/// A crash during the resumption, too: at every call of it, for crashes of the first run spread over its
+/// whole length.
+#[test]
+fn a_resumption_that_crashes_resumes_to_the_same_world() {
+    let (_, first, last) = undisturbed();
+    let points: Vec<(u64, u64)> = (first + 1..=last)
+        .step_by(5)
+        .flat_map(|n| (1..=28).step_by(3).map(move |later| (n, later)))
+        .collect();
+    let cases = crate::side_by_side::each(&points, |(n, later)| {
+        play(async {
+            let stage = Stage::set(WORLD, PLAYBOOK).await;
+            let before = stage.cloud.snapshot();
+            stage.cloud.set_faults([(*n, Fault::StopAfter)]);
+            stage.run(None).await;
+            stage.cloud.set_faults([(n + later, Fault::StopAfter)]);
+            // Near the end there may be fewer calls left than that; then the resumption ends by itself.
+            stage.run(None).await;
+            stage.cloud.set_faults([]);
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("crashes twice: {cases} cases");
+}

@@ -1,0 +1,27 @@
+//! Many independent cases, spread over the machine's cores.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Plays every case; gives back how many. All failures are told, each with its case, before the test
+/// fails.
+pub(crate) fn each<C: std::fmt::Debug + Sync>(cases: &[C], play: impl Fn(&C) + Sync) -> usize {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if catch_unwind(AssertUnwindSafe(|| play(case))).is_err() {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        println!("failed: {case:?}");
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    assert_eq!(failed, 0, "{failed} of {} cases failed", cases.len());
+    cases.len()
+}

@@ -1,0 +1,165 @@
+//! What must be true of the world after a run of the shipped playbook, whatever happened on the way.
+
+use std::collections::BTreeSet;
+
+use portcullis::journal::{self, Entry};
+use portcullis::ledger::{Ledger, Standing};
+use portcullis::plan::Credential;
+use portcullis::run::Ending;
+use portcullis::sim::Snapshot;
+
+use crate::stage::Stage;
+
+/// The world of the shipped playbook, in the words of its file.
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const VICTIM: &str = "ci-deploy";
+pub(crate) const SECRET: &str = "deploy/aws-key";
+
+/// Everything that must be true once a run has ended by itself and enforcement has caught up.
+/// `before` is the world as it was when the plan was made.
+pub(crate) fn the_world_is_as_it_should_be(stage: &Stage, before: &Snapshot, ending: &Ending) {
+    assert_eq!(*ending, Ending::NotProven, "{}", stage.witness.0.lock().unwrap());
+    the_intruder_is_out(stage);
+    every_consumer_works(stage);
+    only_what_was_planned_is_different(stage, before);
+    no_effect_came_without_its_intent(stage);
+    the_ledger_agrees_with_the_world(stage);
+    no_secret_was_written(stage);
+}
+
+/// Every credential the intruder holds is tried, and lets him do nothing.
+pub(crate) fn the_intruder_is_out(stage: &Stage) {
+    let reach = stage.cloud.intruder_reach();
+    assert!(!reach.is_empty(), "the world has an intruder");
+    for reach in reach {
+        assert!(reach.allowed.is_empty(), "{} still allows {:?}", reach.credential, reach.allowed);
+    }
+}
+
+fn every_consumer_works(stage: &Stage) {
+    let consumers = stage.cloud.consumers();
+    assert!(!consumers.is_empty(), "the world has consumers");
+    for consumer in consumers.into_iter().filter(|consumer| consumer.rightful) {
+        assert!(consumer.works, "{} is broken: {:?}", consumer.name, consumer.why);
+    }
+}
+
+/// Nothing exists that was neither there before nor planned, and nothing is missing.
+fn only_what_was_planned_is_different(stage: &Stage, before: &Snapshot) {
+    let after = stage.cloud.snapshot();
+    let user = format!("{ACCOUNT}/users/{VICTIM}");
+    let secret = format!("{ACCOUNT}/secrets/{SECRET}");
+    let entries = |snapshot: &Snapshot, prefix: &str| -> Vec<(String, String)> {
+        let found = snapshot.0.iter().filter(|(key, _)| key.starts_with(prefix));
+        found.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    // The owner: of his two old keys one is left, inactive; one new one is active.
+    let keys_before = entries(before, &format!("{user}/keys/"));
+    let keys_after = entries(&after, &format!("{user}/keys/"));
+    let old: BTreeSet<&String> = keys_before.iter().map(|(key, _)| key).collect();
+    let (left, new): (Vec<_>, Vec<_>) = keys_after.iter().partition(|(key, _)| old.contains(key));
+    assert_eq!(left.iter().map(|(_, s)| s.as_str()).collect::<Vec<_>>(), ["Inactive"]);
+    assert_eq!(new.iter().map(|(_, s)| s.as_str()).collect::<Vec<_>>(), ["Active"]);
+    // The secret: its current version is new, the one before it is the old one, no label of ours is left.
+    let labels = |snapshot: &Snapshot| -> Vec<(String, String)> {
+        let versions = entries(snapshot, &format!("{secret}/versions/"));
+        versions
+            .into_iter()
+            .filter_map(|(key, value)| {
+                let labels = value.split_once(' ').map(|(_, labels)| labels.to_owned())?;
+                (!labels.is_empty()).then_some((key, labels))
+            })
+            .collect()
+    };
+    let current_before = labels(before).into_iter().find(|(_, l)| l == "AWSCURRENT").unwrap().0;
+    let labels_after = labels(&after);
+    assert_eq!(labels_after.len(), 2, "{labels_after:?}");
+    for (version, label) in labels_after {
+        let expected = if version == current_before { "AWSPREVIOUS" } else { "AWSCURRENT" };
+        assert_eq!(label, expected, "{version}");
+    }
+    // Everything else: one inline policy more, and nothing else at all.
+    let changes: Vec<String> = before
+        .changes_to(&after)
+        .into_iter()
+        .filter(|line| !line[2..].starts_with(&format!("{user}/keys/")))
+        .filter(|line| !line[2..].starts_with(&format!("{secret}/versions/")))
+        .collect();
+    assert_eq!(changes.len(), 1, "{changes:#?}");
+    let policy = format!("+ {user}/inline/PortcullisRevokeOlderSessions: ");
+    assert!(changes[0].starts_with(&policy), "{}", changes[0]);
+}
+
+/// Every write in the world's own log came after the journal announced its change, and while that change
+/// was not known to be done.
+pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
+    let tape = stage.tape.lock().unwrap();
+    let lines = journal::decode(&tape.bytes).unwrap().lines;
+    assert_eq!(lines.len(), tape.requests.len());
+    for event in stage.cloud.audit().iter().filter(|event| event.writes && event.took_effect) {
+        let mut open: BTreeSet<&portcullis::ids::ChangeId> = BTreeSet::new();
+        for (line, requests) in lines.iter().zip(&tape.requests) {
+            // What the world had seen before this line was written cannot have been caused by it.
+            if *requests >= event.request {
+                break;
+            }
+            for entry in &line.entries {
+                match entry {
+                    Entry::Intended { change } => {
+                        open.insert(change);
+                    }
+                    Entry::Applied { change, .. } => {
+                        open.remove(change);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let operation = format!("{}:{}", event.service, event.operation);
+        let announced = open
+            .iter()
+            .any(|id| stage.saved.plan.change(id).unwrap().permissions.contains(&operation));
+        assert!(announced, "{operation} (request {}) had no intent", event.request);
+    }
+}
+
+/// What the ledger says of every credential is so.
+fn the_ledger_agrees_with_the_world(stage: &Stage) {
+    let after = stage.cloud.snapshot();
+    let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+    for row in &ledger.rows {
+        let Credential::AccessKey { user, id } = &row.credential else { continue };
+        let found = after.0.get(&format!("{ACCOUNT}/users/{user}/keys/{id}")).map(String::as_str);
+        match &row.standing {
+            Standing::Dead { .. } => assert_eq!(found, None, "{id}"),
+            Standing::Blocked { .. } | Standing::Replaced { .. } => {
+                assert_eq!(found, Some("Inactive"), "{id}");
+            }
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+    assert_eq!(ledger.issued.len(), 1);
+    let issued = &ledger.issued[0];
+    let key = format!("{ACCOUNT}/users/{}/keys/{}", issued.user, issued.key);
+    assert_eq!(after.0.get(&key).map(String::as_str), Some("Active"));
+}
+
+/// No secret the world ever made stands in anything that was written.
+pub(crate) fn no_secret_was_written(stage: &Stage) {
+    let state = stage.state();
+    let written = [
+        String::from_utf8_lossy(&stage.tape.lock().unwrap().bytes).into_owned(),
+        stage.saved.to_text(),
+        stage.witness.0.lock().unwrap().clone(),
+        stage.cloud.save().to_string(),
+        format!("{:?}", stage.cloud.audit()),
+        format!("{state:?} {:?}", Ledger::of(&stage.saved.plan, &state)),
+    ];
+    let canaries = stage.cloud.canaries();
+    assert!(canaries.len() > 5, "the world has secrets");
+    for canary in &canaries {
+        for text in &written {
+            assert!(!text.contains(canary.expose()), "a secret was written");
+        }
+    }
+}
