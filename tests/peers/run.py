@@ -17,8 +17,10 @@ from processes import Server, tidy_up_when_ended
 from program import PROGRAM
 
 HERE = Path(__file__).resolve().parent
-WORLD = environment.REPOSITORY / "playbooks" / "leaked-access-key" / "world.yaml"
-COUNTS = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
+WORLD = HERE / "cloud_serve_world.yaml"
+# Where the rehearsal cloud says what it offers, one `op(Iam, "GetUser", ...)` for each operation.
+OPERATIONS = environment.REPOSITORY / "src" / "sim" / "operations.rs"
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed\b", re.MULTILINE)
 WITHIN = 1200
 
 
@@ -53,9 +55,17 @@ def boto3_meets_cloud(python: Path, test: Path) -> tuple[int, int]:
         return 0, 1
     exports = dict(line.removeprefix("export ").split("=", 1) for line in told)
     try:
-        return outcome(python, test, plain_environment() | exports)
+        return outcome(python, test, plain_environment() | exports, "--operations", offered())
     finally:
         cloud.stop()
+
+
+def offered() -> str:
+    """Every operation that the rehearsal cloud offers, as `iam:GetUser,...`; each must be driven."""
+    table = OPERATIONS.read_text().split("pub const OPERATIONS", 1)[1].split("\n];", 1)[0]
+    found = re.findall(r"\bop\(\s*(\w+),\s*\"(\w+)\"", table)
+    assert found and len(found) == len(re.findall(r"\bop\(", table)), "the table is written otherwise"
+    return ",".join(f"{service.lower()}:{name}" for service, name in found)
 
 
 def plain_environment() -> dict[str, str]:
@@ -65,14 +75,18 @@ def plain_environment() -> dict[str, str]:
     return ours | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
 
 
-def outcome(python: Path, test: Path, around: dict[str, str]) -> tuple[int, int]:
+def outcome(python: Path, test: Path, around: dict[str, str], *arguments: str) -> tuple[int, int]:
     """Runs one test file, shows what it says, and counts: as it says itself, and one failure if it breaks."""
     if not test.exists():
         print(f"there is no {test.name}", flush=True)
         return 0, 1
     said = []
     test_run = subprocess.Popen(
-        [str(python), str(test)], env=around, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        [str(python), str(test), *arguments],
+        env=around,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     # Told to end, it tidies up after itself; so it is never killed.
     in_time = threading.Timer(WITHIN, test_run.terminate)
@@ -80,7 +94,7 @@ def outcome(python: Path, test: Path, around: dict[str, str]) -> tuple[int, int]
     try:
         for line in test_run.stdout:
             said.append(line)
-            if not COUNTS.match(line):
+            if not COUNTS.fullmatch(line.strip()):
                 print(line, end="", flush=True)
         test_run.wait()
     finally:
