@@ -161,7 +161,6 @@ impl Conduct<'_> {
                 view::err("\nStopping at the next safe point. Once more to stop at once.\n");
                 let _ = ask.send(true);
                 if tokio::signal::ctrl_c().await.is_ok() {
-                    #[expect(clippy::exit, reason = "asked twice: the journal makes it safe")]
                     std::process::exit(Exit::Interrupted as i32);
                 }
             }
