@@ -1,5 +1,8 @@
 //! One test binary; a module for each thing that must be true.
 
+// A test says what went wrong by panicking, and the number of its cases by printing.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 mod crash;
 mod playbook;
 mod side_by_side;
