@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod conduct;
 pub mod diagnostics;
 mod exit;
 mod explain;
@@ -12,6 +13,7 @@ mod live;
 mod log;
 mod plan;
 mod rehearse;
+mod resume;
 mod run;
 mod serve;
 mod sources;
@@ -41,7 +43,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Run(args) => run::run(&args),
-        Command::Resume(args) => run::resume(&args),
+        Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),

@@ -16,7 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 
-pub use entry::{Entry, Position, Receipt};
+pub use entry::{Entry, Note, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use state::{ChangeRecord, ChangeState, GateState, Illegal, State};
 

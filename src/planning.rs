@@ -19,7 +19,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::ChangeId;
 use crate::inventory::{Inventory, Want};
 use crate::plan::{
-    Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, Untouched,
+    Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, SavedPlan, Untouched,
     credential_wants, credentials_of,
 };
 use crate::playbook::{Evaluated, Mode, Playbook, Proof, Scope, Step, Targets};
@@ -137,6 +137,21 @@ pub fn plan(
     };
     lint::lint(playbook, &mut plan, inventory)?;
     Ok(Planned::Plan(Box::new(plan)))
+}
+
+/// Whether a saved plan is the one that follows from its playbook, inputs and inventory. Planning is pure,
+/// so it can be done again; a plan whose decisions or effects were written by another hand does not come
+/// out of it.
+pub fn follows(saved: &SavedPlan, playbook: &Playbook) -> bool {
+    let SavedPlan { plan: found, inventory, .. } = saved;
+    let terms = Terms {
+        gate: Some(found.gate.proof),
+        margin_seconds: Some(found.gate.margin_seconds),
+        endpoint: found.endpoint.clone(),
+        accepted_gaps: found.accepted_gaps.clone(),
+    };
+    matches!(plan(playbook, &found.inputs, inventory, &terms),
+        Ok(Planned::Plan(made)) if *made == *found)
 }
 
 type Steps<'p> = Vec<(&'p Step, &'static dyn ErasedAction, Value)>;

@@ -9,11 +9,11 @@ use std::pin::Pin;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
+use super::{About, Action, ApplyError, Draft, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::ActionKind;
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Position, Receipt};
+use crate::journal::{Note, Position, Receipt};
 use crate::playbook::{ActionShape, Vocabulary};
 
 /// A future in a box, for the erased face.

@@ -6,11 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
+use super::{About, Action, ApplyError, Draft, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{Inventory, Status, Unread, Want};
-use crate::journal::Position;
+use crate::journal::{Note, Position};
 use crate::plan::{Barrier, Credential, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 

@@ -15,11 +15,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, CURRENT, STAGED};
-use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError, gone};
+use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, SecretId, UserName, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Status, Unread, Want};
-use crate::journal::{Position, Receipt};
+use crate::journal::{Note, Position, Receipt};
 use crate::plan::{Credential, Effect};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 

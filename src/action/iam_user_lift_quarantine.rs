@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::iam_user_quarantine::no_such_user;
 use super::quarantine_barriers as barriers;
-use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError, gone};
+use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::Position;
+use crate::journal::{Note, Position};
 use crate::plan::{self, Effect};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 

@@ -8,11 +8,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::quarantine_barriers::{self as barriers, Barrier};
-use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
+use super::{About, Action, ApplyError, Draft, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::Position;
+use crate::journal::{Note, Position};
 use crate::plan::{self, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 

@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::iam_user_quarantine::no_such_user;
-use super::{About, Action, ApplyError, Draft, Note, Notes, PlanError};
+use super::{About, Action, ApplyError, Draft, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{PolicyName, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Position, Receipt};
+use crate::journal::{Note, Position, Receipt};
 use crate::plan::{Barrier, Credential, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 

@@ -14,8 +14,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
 
 use super::args;
+use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
-use super::run::{Conduct, case_name};
 use super::{plan, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;

@@ -1,24 +1,20 @@
-//! `portcullis run` and `portcullis resume`: the same thing, with or without a journal to begin from.
+//! `portcullis run`: open a case for a plan that somebody said yes to, and carry it out.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
-use std::time::Duration;
-
-use tokio::sync::watch;
 
 use super::args;
+use super::conduct::{Conduct, case_name, fits};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{plan, sources, view};
-use crate::case::{self, Case};
-use crate::clock::Clock;
-use crate::cloud::Connection;
-use crate::inventory::Caller;
-use crate::journal::{Decoded, Entry, Journal, Medium};
-use crate::ledger::Ledger;
+use crate::action::catalog::Actions;
+use crate::case::Case;
+use crate::diagnostic::Source;
 use crate::plan::SavedPlan;
-use crate::run::{Ending, Run};
+use crate::planning;
+use crate::playbook;
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let saved_plan = looks_like_a_plan(&args.what);
@@ -82,171 +78,6 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     })
 }
 
-pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
-    let case = Case::open(&args.case)?;
-    let saved = case::read_plan(&args.case)?;
-    if super::rehearse::is_rehearsal(case.dir())? {
-        return super::rehearse::resume(&case, &saved);
-    }
-    let (decoded, medium) = case.journal()?;
-    view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
-        let inventory = live.begin().await?;
-        fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        let conduct = Conduct {
-            saved: &saved,
-            caller: &inventory.caller,
-            case: case.dir(),
-            connection: &live.connection,
-            clock: live.clock,
-            verdict: None,
-        };
-        conduct.conduct(&decoded, medium).await
-    })
-}
-
-/// How long a rehearsal waits before it tries what the intruder and the consumers hold.
-const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
-
-/// One run of a case, to its end and the account of it.
-pub(super) struct Conduct<'a> {
-    pub(super) saved: &'a SavedPlan,
-    pub(super) caller: &'a Caller,
-    pub(super) case: &'a Path,
-    pub(super) connection: &'a Connection,
-    pub(super) clock: Clock,
-    /// What a rehearsal's world has to say at the end.
-    pub(super) verdict: Option<&'a dyn Fn() -> String>,
-}
-
-impl Conduct<'_> {
-    pub(super) async fn conduct(
-        &self,
-        decoded: &Decoded,
-        medium: Box<dyn Medium>,
-    ) -> Result<Exit, Failure> {
-        let digest = self.saved.digest();
-        view::err(&format!("\nCase {}\n", self.case.display()));
-        if decoded.torn > 0 {
-            view::err(&format!(
-                "The last line of the journal was cut short ({} bytes): what it was about to announce had \
-                 not begun.\n",
-                decoded.torn
-            ));
-        }
-        let journal = Journal::open(decoded, medium, self.clock).map_err(|error| {
-            Failure::new(Exit::Refused, "the journal does not make sense").because(&error)
-        })?;
-        match journal.state().opened {
-            Some((plan, ..)) if plan != digest => {
-                return Err(Failure::new(Exit::Refused, "the journal belongs to another plan")
-                    .help("the plan of this case was replaced; restore it from a copy"));
-            }
-            Some(_) => {}
-            None => {
-                let opened = Entry::Opened {
-                    plan: digest.clone(),
-                    account: self.saved.plan.account.clone(),
-                    program: env!("CARGO_PKG_VERSION").to_owned(),
-                };
-                journal.append(opened).await.map_err(|error| {
-                    // Nothing has been done to the cloud yet: that is a refusal, not a stop.
-                    Failure::from(crate::run::RunError::from(error)).with_exit(Exit::Refused)
-                })?;
-            }
-        }
-        let (ask, stop) = watch::channel(false);
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                view::err("\nStopping at the next safe point. Once more to stop at once.\n");
-                let _ = ask.send(true);
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    std::process::exit(Exit::Interrupted as i32);
-                }
-            }
-        });
-        let mut inventory = self.saved.inventory.clone();
-        inventory.caller = self.caller.clone();
-        let progress = view::Progress::new(self.clock);
-        let run = Run {
-            plan: &self.saved.plan,
-            digest: &digest,
-            inventory: &inventory,
-            journal: &journal,
-            cloud: self.connection.write(),
-            clock: self.clock,
-            observer: &progress,
-            stop,
-        };
-        let ending = run.execute().await?;
-        let state = journal.state();
-        let (head, lines) = journal.head().await;
-        let ledger = Ledger::of(&self.saved.plan, &state);
-        let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
-        view::out(&account.render());
-        if let Some(verdict) = self.verdict {
-            // Enforcement trails every change; what is tried too soon says nothing.
-            self.clock.sleep(BEFORE_THE_VERDICT).await;
-            view::out(&verdict());
-        }
-        view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
-        let case = self.case.display();
-        let next = match &ending {
-            Ending::Proven => format!("nothing. The record: portcullis status {case}"),
-            Ending::NotProven => format!(
-                "see to what is unaccounted or not proven above, and make sure the owner uses the new key. \
-                 The record: portcullis status {case}"
-            ),
-            Ending::Held(_) => format!("do what is asked above, then: portcullis resume {case}"),
-            Ending::Stopped(_) => format!("when that is mended: portcullis resume {case}"),
-            Ending::Interrupted => format!("portcullis resume {case}"),
-        };
-        view::out(&view::ending(&ending, &next));
-        Ok(match ending {
-            Ending::Proven => Exit::Done,
-            Ending::NotProven => Exit::NotProven,
-            Ending::Held(_) => Exit::Held,
-            Ending::Stopped(_) => Exit::Stopped,
-            Ending::Interrupted => Exit::Interrupted,
-        })
-    }
-}
-
-/// Whether a saved plan is for this account and this endpoint.
-fn fits(saved: &SavedPlan, caller: &Caller, endpoint: Option<&str>) -> Result<(), Failure> {
-    let plan = &saved.plan;
-    if plan.account != caller.account {
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "the plan is for account {}, and these credentials are for account {}",
-                plan.account, caller.account
-            ),
-        )
-        .help("use credentials of the plan's account"));
-    }
-    if plan.endpoint.as_deref() != endpoint {
-        let words = |endpoint: Option<&str>| endpoint.map_or("AWS".to_owned(), str::to_owned);
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "the plan was made against {}, and this run would go to {}",
-                words(plan.endpoint.as_deref()),
-                words(endpoint)
-            ),
-        )
-        .help(match &plan.endpoint {
-            Some(url) => format!("give --endpoint-url {url}"),
-            None => "leave --endpoint-url out".to_owned(),
-        }));
-    }
-    crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
-        view::diagnostics(vec![problem]);
-        Failure::told(Exit::Refused)
-    })?;
-    Ok(())
-}
-
 fn looks_like_a_plan(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json")
 }
@@ -255,12 +86,25 @@ fn open_plan(path: &Path) -> Result<SavedPlan, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new(Exit::Refused, format!("cannot read plan {}", path.display())).because(&error)
     })?;
-    SavedPlan::from_text(&text).map_err(|error| {
+    let refused = || {
         Failure::new(Exit::Refused, format!("plan {} is refused", path.display()))
-            .because(&error)
             .help("make it anew with: portcullis plan PLAYBOOK ... -o FILE")
-    })
+    };
+    let saved = SavedPlan::from_text(&text).map_err(|error| refused().because(&error))?;
+    // Whoever can write the file can also write its digest. But a plan follows from what it stands on.
+    let source = Source::new(path.display().to_string(), saved.playbook.clone());
+    match playbook::read(&source, &Actions::new()) {
+        Ok((playbook, _)) if planning::follows(&saved, &playbook) => Ok(saved),
+        _ => Err(refused().because(&DoesNotFollow)),
+    }
 }
+
+/// A plan that planning does not come to.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it is not what its own playbook, inputs and inventory lead to: it was changed, or made by another version"
+)]
+struct DoesNotFollow;
 
 /// Has the operator type the account: a habit of the fingers does not get past it.
 fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
@@ -274,9 +118,4 @@ fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
     }
     Err(Failure::new(Exit::Refused, "not confirmed; nothing was changed")
         .help("run it again and type the account's id, or save the plan and run it with --yes"))
-}
-
-/// `2026-03-24-leaked-access-key`: sorts by day.
-pub(super) fn case_name(saved: &SavedPlan, clock: Clock) -> String {
-    format!("{}-{}", clock.now().strftime("%Y-%m-%d"), saved.plan.playbook)
 }

@@ -34,7 +34,7 @@ pub enum Entry {
         /// Which.
         change: ChangeId,
         /// What; only the action reads it.
-        note: serde_json::Value,
+        note: Note,
     },
     /// A call ended in an error.
     Failed {
@@ -162,4 +162,45 @@ pub struct Receipt {
     /// Sessions issued before this moment are denied.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub denied_before: Option<Timestamp>,
+}
+
+/// What must not be forgotten between two calls of one change: written to the journal and synced before
+/// `apply` goes on. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Note {
+    /// Sessions issued before this moment are about to be denied.
+    Denying {
+        /// By AWS's clock.
+        issued_before: Timestamp,
+    },
+    /// A key is about to be deleted to make room, or because nobody has its secret.
+    Removing {
+        /// Which.
+        key: AccessKeyId,
+        /// Why.
+        why: String,
+    },
+    /// A key is about to be minted. One that appears from now on may be ours.
+    Minting {
+        /// By AWS's clock.
+        at: Timestamp,
+    },
+    /// A key was minted; its secret is in nobody's hands but ours.
+    Minted {
+        /// Which.
+        key: AccessKeyId,
+    },
+    /// A new version is about to be stored under a label of its own.
+    Staging {
+        /// Which version.
+        version: VersionId,
+        /// The key in it.
+        key: AccessKeyId,
+    },
+    /// A policy could not be added for want of room, and the next way was tried.
+    NoRoom {
+        /// What was tried.
+        tried: String,
+    },
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Entry, Position, Receipt};
+use super::{Entry, Note, Position, Receipt};
 use crate::ids::{AccountId, Arn, ChangeId};
 use crate::playbook::Proof;
 
@@ -77,7 +77,7 @@ pub struct ChangeRecord {
     /// How often it was begun.
     pub attempts: u32,
     /// What the action noted, in order.
-    pub notes: Vec<serde_json::Value>,
+    pub notes: Vec<Note>,
     /// What the server told, of the last attempt that was answered.
     pub receipt: Option<Receipt>,
     /// When it was first seen since it was last begun.
@@ -251,7 +251,7 @@ mod tests {
         let c = || change.clone();
         let entries = [
             ("intended", Entry::Intended { change: c() }),
-            ("noted", Entry::Noted { change: c(), note: serde_json::Value::Null }),
+            ("noted", Entry::Noted { change: c(), note: Note::NoRoom { tried: String::new() } }),
             ("failed", Entry::Failed { change: c(), may_have: false, why: String::new() }),
             ("applied", Entry::Applied { change: c(), receipt: Receipt::default() }),
             ("before", Entry::Observed { change: c(), position: Position::Before }),

@@ -105,16 +105,9 @@ impl Effect {
         }
     }
 
-    /// Whether the gate stands before it. Destroying does not open anything; but it is only ever
-    /// planned together with issuing, or in a phase behind the gate.
+    /// Whether the gate stands before it.
     pub fn is_gated(&self) -> bool {
-        matches!(
-            self,
-            Self::Issues { .. }
-                | Self::Delivers { .. }
-                | Self::Lifts { .. }
-                | Self::Destroys { .. }
-        )
+        self.kind().is_gated()
     }
 }
 

@@ -85,6 +85,14 @@ words! {
     }
 }
 
+impl EffectKind {
+    /// Whether the gate stands before it. Destroying opens nothing, but what is destroyed to make room is
+    /// destroyed for something that does.
+    pub fn is_gated(self) -> bool {
+        !matches!(self, Self::Cuts)
+    }
+}
+
 words! {
     /// What the playbook is for.
     Mode {

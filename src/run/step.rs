@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
-use crate::action::{ApplyError, Note, Notes};
+use crate::action::{ApplyError, Notes};
 use crate::cloud::{CallError, Cause, Certainty};
 use crate::ids::ChangeId;
 use crate::inventory::Unread;
-use crate::journal::{AppendError, ChangeState, Entry, Journal, Position};
+use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
 use crate::plan::{Change, Effect};
 use crate::survey;
 
@@ -71,7 +71,7 @@ impl Run<'_> {
             if self.is_asked_to_stop() {
                 return Err(Halt::Interrupted);
             }
-            if change.is_gated()
+            if is_gated(change, action)
                 && let Some(until) = self.may_start(change).await?
             {
                 return self.hold(change, until).await;
@@ -189,7 +189,7 @@ impl Run<'_> {
     ) -> Result<Result<Position, Unread>, Halt> {
         let wants = action.look(&change.decided);
         let facts = survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?;
-        let notes = notes_of(self.journal, &change.id);
+        let notes = self.journal.change(&change.id).notes;
         match action.judge(&change.decided, &notes, &facts) {
             // The service failed: that is no reason for a person to come, only to try again later.
             Err(unread) if unread.gap.as_ref().is_some_and(|gap| gap.passing) => {
@@ -213,7 +213,7 @@ impl Run<'_> {
         change: &Change,
         action: &dyn ErasedAction,
     ) -> Result<(), AppendError> {
-        let receipt = action.receipt(&change.decided, &notes_of(self.journal, &change.id));
+        let receipt = action.receipt(&change.decided, &self.journal.change(&change.id).notes);
         self.record(Entry::Applied { change: change.id.clone(), receipt }).await
     }
 
@@ -225,7 +225,7 @@ impl Run<'_> {
             journal: self.journal,
             change: change.id.clone(),
             digest: self.digest,
-            notes: notes_of(self.journal, &change.id),
+            notes: self.journal.change(&change.id).notes,
         };
         let failed = |may_have: bool, why: String| Entry::Failed {
             change: change.id.clone(),
@@ -285,10 +285,18 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         )]));
     }
     Ok(match error.cause {
-        Cause::Refused => Attempt::Refused(error.to_string()),
+        Cause::Refused => Attempt::Refused(format!(
+            "{error}. Allow it to the credentials in use, or do it by hand; then resume"
+        )),
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
         _ => Attempt::Hold(error.to_string()),
     })
+}
+
+/// Whether the gate stands before a change: by what the plan says of it, and by what its action can do,
+/// whatever the plan says.
+fn is_gated(change: &Change, action: &dyn ErasedAction) -> bool {
+    change.is_gated() || action.shape().effects.iter().any(|kind| kind.is_gated())
 }
 
 /// What one attempt came to.
@@ -309,16 +317,6 @@ fn cannot_see(unread: &Unread) -> String {
     }
 }
 
-fn notes_of(journal: &Journal, change: &ChangeId) -> Vec<Note> {
-    let notes = journal.change(change).notes;
-    notes
-        .into_iter()
-        .map(|note| {
-            serde_json::from_value(note).expect("written by this program, and checked by the chain")
-        })
-        .collect()
-}
-
 /// Notes that go into the journal.
 struct JournalNotes<'a> {
     journal: &'a Journal,
@@ -337,8 +335,7 @@ impl Notes for JournalNotes<'_> {
         note: Note,
     ) -> Pin<Box<dyn Future<Output = Result<(), AppendError>> + Send + 'a>> {
         Box::pin(async move {
-            let value = serde_json::to_value(&note).expect("plain data");
-            let entry = Entry::Noted { change: self.change.clone(), note: value };
+            let entry = Entry::Noted { change: self.change.clone(), note: note.clone() };
             self.journal.append(entry).await?;
             self.notes.push(note);
             Ok(())

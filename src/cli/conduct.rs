@@ -1,0 +1,168 @@
+//! One run of a case, from wherever its journal stands to its end, and the account of it. What `run`,
+//! `resume` and `rehearse` have in common.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::exit::{Exit, Failure};
+use super::view;
+use crate::clock::Clock;
+use crate::cloud::Connection;
+use crate::inventory::Caller;
+use crate::journal::{Decoded, Entry, Journal, Medium};
+use crate::ledger::Ledger;
+use crate::plan::SavedPlan;
+use crate::run::{Ending, Run, RunError};
+
+/// How long a rehearsal waits before it tries what the intruder and the consumers hold.
+const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
+
+/// One run of a case, to its end and the account of it.
+pub(super) struct Conduct<'a> {
+    pub(super) saved: &'a SavedPlan,
+    pub(super) caller: &'a Caller,
+    pub(super) case: &'a Path,
+    pub(super) connection: &'a Connection,
+    pub(super) clock: Clock,
+    /// What a rehearsal's world has to say at the end.
+    pub(super) verdict: Option<&'a dyn Fn() -> String>,
+}
+
+impl Conduct<'_> {
+    pub(super) async fn conduct(
+        &self,
+        decoded: &Decoded,
+        medium: Box<dyn Medium>,
+    ) -> Result<Exit, Failure> {
+        let digest = self.saved.digest();
+        view::err(&format!("\nCase {}\n", self.case.display()));
+        if decoded.torn > 0 {
+            view::err(&format!(
+                "The last line of the journal was cut short ({} bytes): what it was about to announce had \
+                 not begun.\n",
+                decoded.torn
+            ));
+        }
+        let journal = Journal::open(decoded, medium, self.clock).map_err(|error| {
+            Failure::new(Exit::Refused, "the journal does not make sense").because(&error)
+        })?;
+        match journal.state().opened {
+            Some((plan, ..)) if plan != digest => {
+                return Err(Failure::new(Exit::Refused, "the journal belongs to another plan")
+                    .help("the plan of this case was replaced; restore it from a copy"));
+            }
+            Some(_) => {}
+            None => {
+                let opened = Entry::Opened {
+                    plan: digest.clone(),
+                    account: self.saved.plan.account.clone(),
+                    program: env!("CARGO_PKG_VERSION").to_owned(),
+                };
+                journal.append(opened).await.map_err(|error| {
+                    // Nothing has been done to the cloud yet: that is a refusal, not a stop.
+                    Failure::from(RunError::from(error)).with_exit(Exit::Refused)
+                })?;
+            }
+        }
+        let (ask, stop) = watch::channel(false);
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                view::err("\nStopping at the next safe point. Once more to stop at once.\n");
+                let _ = ask.send(true);
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    std::process::exit(Exit::Interrupted as i32);
+                }
+            }
+        });
+        let mut inventory = self.saved.inventory.clone();
+        inventory.caller = self.caller.clone();
+        let progress = view::Progress::new(self.clock);
+        let run = Run {
+            plan: &self.saved.plan,
+            digest: &digest,
+            inventory: &inventory,
+            journal: &journal,
+            cloud: self.connection.write(),
+            clock: self.clock,
+            observer: &progress,
+            stop,
+        };
+        let ending = run.execute().await?;
+        let state = journal.state();
+        let (head, lines) = journal.head().await;
+        let ledger = Ledger::of(&self.saved.plan, &state);
+        let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
+        view::out(&account.render());
+        if let Some(verdict) = self.verdict {
+            // Enforcement trails every change; what is tried too soon says nothing.
+            self.clock.sleep(BEFORE_THE_VERDICT).await;
+            view::out(&verdict());
+        }
+        view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
+        let case = self.case.display();
+        let next = match &ending {
+            Ending::Proven => format!("nothing. The record: portcullis status {case}"),
+            Ending::NotProven => format!(
+                "see to what is unaccounted or not proven above, and make sure the owner uses the new key. \
+                 The record: portcullis status {case}"
+            ),
+            Ending::Held(_) => format!("do what is asked above, then: portcullis resume {case}"),
+            Ending::Stopped(_) => format!("when that is mended: portcullis resume {case}"),
+            Ending::Interrupted => format!("portcullis resume {case}"),
+        };
+        view::out(&view::ending(&ending, &next));
+        Ok(match ending {
+            Ending::Proven => Exit::Done,
+            Ending::NotProven => Exit::NotProven,
+            Ending::Held(_) => Exit::Held,
+            Ending::Stopped(_) => Exit::Stopped,
+            Ending::Interrupted => Exit::Interrupted,
+        })
+    }
+}
+
+/// Whether a saved plan is for this account and this endpoint.
+pub(super) fn fits(
+    saved: &SavedPlan,
+    caller: &Caller,
+    endpoint: Option<&str>,
+) -> Result<(), Failure> {
+    let plan = &saved.plan;
+    if plan.account != caller.account {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "the plan is for account {}, and these credentials are for account {}",
+                plan.account, caller.account
+            ),
+        )
+        .help("use credentials of the plan's account"));
+    }
+    if plan.endpoint.as_deref() != endpoint {
+        let words = |endpoint: Option<&str>| endpoint.map_or("AWS".to_owned(), str::to_owned);
+        return Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "the plan was made against {}, and this run would go to {}",
+                words(plan.endpoint.as_deref()),
+                words(endpoint)
+            ),
+        )
+        .help(match &plan.endpoint {
+            Some(url) => format!("give --endpoint-url {url}"),
+            None => "leave --endpoint-url out".to_owned(),
+        }));
+    }
+    crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
+        view::diagnostics(vec![problem]);
+        Failure::told(Exit::Refused)
+    })?;
+    Ok(())
+}
+
+/// `2026-03-24-leaked-access-key`: sorts by day.
+pub(super) fn case_name(saved: &SavedPlan, clock: Clock) -> String {
+    format!("{}-{}", clock.now().strftime("%Y-%m-%d"), saved.plan.playbook)
+}
