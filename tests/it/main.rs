@@ -1,6 +1,7 @@
 //! One test binary; a module for each thing that must be true.
 
 mod crash;
+mod faults;
 mod playbook;
 mod side_by_side;
 mod stage;
