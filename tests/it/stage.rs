@@ -234,7 +234,10 @@ impl Stage {
         let world = World::parse(world).unwrap();
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
-        let saved = plan(&cloud, clock, playbook, world.rehearsal_inputs(), terms).await?;
+        let takes: Vec<String> = read(playbook).inputs.into_iter().map(|input| input.name).collect();
+        let mut inputs = world.rehearsal_inputs().clone();
+        inputs.retain(|name, _| takes.contains(name));
+        let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;
         Ok(Self { cloud, clock, saved, tape: Arc::default(), witness: Witness::default() })
     }
 
@@ -318,7 +321,8 @@ impl Stage {
     ) -> Vec<Left> {
         let mut all = Vec::new();
         for n in 1..=8 {
-            let to_come = |(at, _): &&(u64, Fault)| n < 4 && *at > self.cloud.requests();
+            let past = self.cloud.requests();
+            let to_come = |(at, _): &&(u64, Fault)| n < 4 && *at > past;
             self.cloud.set_faults(faults.iter().filter(to_come).copied());
             let left = self.run(stop_at.take()).await;
             let done = matches!(left, Left::Ended(Ending::NotProven | Ending::Proven));
