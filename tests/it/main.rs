@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod crash;
+mod faults;
 mod playbook;
 mod side_by_side;
 mod stage;
