@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod crash;
+mod hosted;
 mod playbook;
+mod process;
 mod side_by_side;
 mod stage;
 mod tidy;
