@@ -3,6 +3,8 @@
 // A test says what went wrong by panicking, and the number of its cases by printing.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod canaries;
+mod cli;
 mod crash;
 mod hosted;
 mod playbook;

@@ -25,17 +25,17 @@ fn saved(case: &Path) -> SavedPlan {
         .unwrap()
 }
 
-fn journal_of(case: &Path) -> Vec<u8> {
+pub(crate) fn journal_of(case: &Path) -> Vec<u8> {
     std::fs::read(case.join("journal.jsonl")).unwrap_or_default()
 }
 
-fn state_of(case: &Path) -> State {
+pub(crate) fn state_of(case: &Path) -> State {
     State::of(&journal::decode(&journal_of(case)).unwrap()).unwrap()
 }
 
 /// Judges the world as every other run is judged, five minutes from now: the world is taken up again by a
 /// clock that is that far ahead. The case's journal stands in the place of the tape.
-fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
+pub(crate) fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
     in_real_time(async {
         let later = Clock::starting_at(hosted.cloud.now() + Duration::from_mins(5));
         let cloud = Cloud::load(&hosted.cloud.save(), later).unwrap();
@@ -52,7 +52,7 @@ fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
 }
 
 /// `status` needs no cloud, and agrees.
-fn status_agrees(hosted: &Hosted) {
+pub(crate) fn status_agrees(hosted: &Hosted) {
     let case = hosted.case();
     let case = case.to_str().unwrap();
     let status = ran(&mut bare(hosted.dir(), &["status", case])).ended_with(0);
@@ -79,7 +79,7 @@ fn the_stopped_request_was_announced(hosted: &Hosted, n: u64) {
     assert!(announced, "{operation} (request {n}) had no intent");
 }
 
-fn resumed(hosted: &Hosted) -> Ran {
+pub(crate) fn resumed(hosted: &Hosted) -> Ran {
     let case = hosted.case();
     ran(&mut hosted.here(&["resume", case.to_str().unwrap()])).ended_with(11)
 }
@@ -143,7 +143,8 @@ fn ctrl_c_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
     );
     assert!(interrupted.err.contains("Stopping at the next safe point"), "{}", interrupted.err);
     let case = hosted.case();
-    let next = format!("Next: portcullis resume cases/{}", case.file_name().unwrap().display());
+    let name = case.file_name().unwrap().display();
+    let next = format!("Next: portcullis resume cases/{name} --endpoint-url {}", hosted.url);
     assert!(interrupted.out.trim_end().ends_with(&next), "{}", interrupted.out);
     let ended = resumed(&hosted);
     judge(&hosted, &before, ended.said());
