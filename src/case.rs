@@ -137,12 +137,10 @@ impl Case {
 /// The plan of a case, without locking it.
 pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
     let path = dir.join(PLAN);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(CaseError::NotACase(dir.to_owned()));
-        }
-        other => other.map_err(io_error("cannot read", &path))?,
-    };
+    if !path.is_file() {
+        return Err(CaseError::NotACase(dir.to_owned()));
+    }
+    let text = fs::read_to_string(&path).map_err(io_error("cannot read", &path))?;
     SavedPlan::from_text(&text).map_err(|source| CaseError::Plan { path: dir.to_owned(), source })
 }
 

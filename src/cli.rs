@@ -20,6 +20,7 @@ mod sources;
 mod status;
 mod view;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -36,10 +37,26 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Help and version are not errors, and clap knows where each belongs.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            if error.use_stderr() {
+                Failure::told(Exit::Usage, "portcullis --help, or portcullis COMMAND --help")
+                    .print();
+                return Exit::Usage.into();
+            }
+            return Exit::Done.into();
         }
     };
-    let ended = log::start().and_then(|()| match args.command {
+    let ended = log::start().and_then(|()| caught(|| carry_out(args)));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+fn carry_out(args: Args) -> Result<Exit, Failure> {
+    match args.command {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Run(args) => run::run(&args),
@@ -48,12 +65,28 @@ pub fn run() -> ExitCode {
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),
-    });
-    match ended {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            failure.print();
-            failure.exit.into()
-        }
+    }
+}
+
+/// A panic is a bug. Its text has been told by then; what it means for the case has not.
+fn caught(command: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> {
+    catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_| {
+        Err(Failure::new(
+            Exit::Internal,
+            "this is a bug in Portcullis; what it was doing is in the journal of the case",
+            "portcullis status CASE; portcullis resume CASE is safe. Please report what is said above",
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_internal_error_and_not_an_end_without_words() {
+        assert_eq!(caught(|| Ok(Exit::NotProven)).unwrap(), Exit::NotProven);
+        let failure = caught(|| panic!("on purpose, by a test")).unwrap_err();
+        assert_eq!(failure.exit, Exit::Internal);
     }
 }

@@ -16,6 +16,19 @@ use crate::ledger::Ledger;
 use crate::plan::SavedPlan;
 use crate::run::{Ending, Run, RunError};
 
+/// What to do about a journal that does not add up.
+pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
+     stand are found";
+
+/// A case whose plan is not the one that its journal was begun for.
+pub(super) fn belongs_to_another_plan() -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "the journal belongs to another plan",
+        "the plan of this case was replaced; restore rounds/1/plan.json from a copy",
+    )
+}
+
 /// How long a rehearsal waits before it tries what the intruder and the consumers hold.
 const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
 
@@ -37,6 +50,8 @@ impl Conduct<'_> {
         medium: Box<dyn Medium>,
     ) -> Result<Exit, Failure> {
         let digest = self.saved.digest();
+        let (case, there) = (self.case.display(), super::plan::there(self.saved));
+        let resume = format!("portcullis resume {case}{there}");
         view::err(&format!("\nCase {}\n", self.case.display()));
         if decoded.torn > 0 {
             view::err(&format!(
@@ -46,12 +61,12 @@ impl Conduct<'_> {
             ));
         }
         let journal = Journal::open(decoded, medium, self.clock).map_err(|error| {
-            Failure::new(Exit::Refused, "the journal does not make sense").because(&error)
+            Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
+                .because(&error)
         })?;
         match journal.state().opened {
             Some((plan, ..)) if plan != digest => {
-                return Err(Failure::new(Exit::Refused, "the journal belongs to another plan")
-                    .help("the plan of this case was replaced; restore it from a copy"));
+                return Err(belongs_to_another_plan());
             }
             Some(_) => {}
             None => {
@@ -62,7 +77,7 @@ impl Conduct<'_> {
                 };
                 journal.append(opened).await.map_err(|error| {
                     // Nothing has been done to the cloud yet: that is a refusal, not a stop.
-                    Failure::from(RunError::from(error)).with_exit(Exit::Refused)
+                    Failure::of_run(RunError::from(error), &resume).with_exit(Exit::Refused)
                 })?;
             }
         }
@@ -89,7 +104,7 @@ impl Conduct<'_> {
             observer: &progress,
             stop,
         };
-        let ending = run.execute().await?;
+        let ending = run.execute().await.map_err(|error| Failure::of_run(error, &resume))?;
         let state = journal.state();
         let (head, lines) = journal.head().await;
         let ledger = Ledger::of(&self.saved.plan, &state);
@@ -101,16 +116,17 @@ impl Conduct<'_> {
             view::out(&verdict());
         }
         view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
-        let case = self.case.display();
         let next = match &ending {
             Ending::Proven => format!("nothing. The record: portcullis status {case}"),
             Ending::NotProven => format!(
                 "see to what is unaccounted or not proven above, and make sure the owner uses the new key. \
                  The record: portcullis status {case}"
             ),
-            Ending::Held(_) => format!("do what is asked above, then: portcullis resume {case}"),
-            Ending::Stopped(_) => format!("when that is mended: portcullis resume {case}"),
-            Ending::Interrupted => format!("portcullis resume {case}"),
+            Ending::Held(_) => {
+                format!("do what is asked above, then: {resume}")
+            }
+            Ending::Stopped(_) => format!("when that is mended: {resume}"),
+            Ending::Interrupted => resume,
         };
         view::out(&view::ending(&ending, &next));
         Ok(match ending {
@@ -137,8 +153,8 @@ pub(super) fn fits(
                 "the plan is for account {}, and these credentials are for account {}",
                 plan.account, caller.account
             ),
-        )
-        .help("use credentials of the plan's account"));
+            format!("use credentials of account {}", plan.account),
+        ));
     }
     if plan.endpoint.as_deref() != endpoint {
         let words = |endpoint: Option<&str>| endpoint.map_or("AWS".to_owned(), str::to_owned);
@@ -149,15 +165,15 @@ pub(super) fn fits(
                 words(plan.endpoint.as_deref()),
                 words(endpoint)
             ),
-        )
-        .help(match &plan.endpoint {
-            Some(url) => format!("give --endpoint-url {url}"),
-            None => "leave --endpoint-url out".to_owned(),
-        }));
+            match &plan.endpoint {
+                Some(url) => format!("give --endpoint-url {url}"),
+                None => "leave --endpoint-url out".to_owned(),
+            },
+        ));
     }
     crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
         view::diagnostics(vec![problem]);
-        Failure::told(Exit::Refused)
+        Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
     })?;
     Ok(())
 }

@@ -212,7 +212,7 @@ fn safe_char(c: char) -> char {
 }
 
 /// Control characters, and those that make text run another way than it stands in the file.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -48,13 +48,13 @@ pub struct Failure {
     /// Why, outermost cause first.
     why: Vec<String>,
     /// What to type next.
-    help: Option<String>,
+    next: String,
 }
 
 impl Failure {
-    /// Something went wrong.
-    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), why: Vec::new(), help: None }
+    /// Something went wrong, and this is what to do about it: nobody is left with an error alone.
+    pub fn new(exit: Exit, what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), why: Vec::new(), next: next.into() }
     }
 
     /// Because of `error` and its causes.
@@ -75,31 +75,22 @@ impl Failure {
         self
     }
 
-    /// What to do about it.
-    #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
     /// Tells it.
     pub(super) fn print(&self) {
-        if self.what.is_empty() {
-            return;
+        let mut text = String::new();
+        if !self.what.is_empty() {
+            let _ = writeln!(text, "{}: {}", Style::Bad.paint("error"), view::plain(&self.what));
         }
-        let mut text = format!("{}: {}\n", Style::Bad.paint("error"), self.what);
         for why in &self.why {
-            let _ = writeln!(text, "  because: {why}");
+            let _ = writeln!(text, "  because: {}", view::plain(why));
         }
-        if let Some(help) = &self.help {
-            let _ = writeln!(text, "  {}: {help}", Style::Strong.paint("next"));
-        }
+        let _ = writeln!(text, "  {}: {}", Style::Strong.paint("next"), view::plain(&self.next));
         view::err(&text);
     }
 
-    /// Already told.
-    pub(super) fn told(exit: Exit) -> Self {
-        Self::new(exit, "")
+    /// What is wrong was told already; what to do about it was not.
+    pub(super) fn told(exit: Exit, next: impl Into<String>) -> Self {
+        Self::new(exit, "", next)
     }
 }
 
@@ -119,7 +110,7 @@ impl From<CaseError> for Failure {
                  journal from a copy if you have one. Without it, plan anew: cuts that stand are found"
             }
         };
-        Self::new(Exit::Refused, error.to_string()).because_of(&error).help(help)
+        Self::new(Exit::Refused, error.to_string(), help).because_of(&error)
     }
 }
 
@@ -146,20 +137,24 @@ impl From<SurveyError> for Failure {
         } else {
             "try again; if it stays, look at the service's status"
         };
-        Self::new(Exit::Refused, error.to_string()).because(call).help(help)
+        Self::new(Exit::Refused, error.to_string(), help).because(call)
     }
 }
 
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
+impl Failure {
+    /// A run that could not go on; `resume` is what to type once it can.
+    pub(super) fn of_run(error: RunError, resume: &str) -> Self {
         match error {
             RunError::Survey(error) => Self::from(error).with_exit(Exit::Stopped),
-            RunError::Journal(error) => Self::new(Exit::Stopped, error.to_string())
-                .because_of(&error)
-                .help(
+            RunError::Journal(error) => Self::new(
+                Exit::Stopped,
+                error.to_string(),
+                format!(
                     "no further change was begun. Make room on the disk of the case directory or make it \
-                     writable, then: portcullis resume CASE",
+                     writable, then: {resume}"
                 ),
+            )
+            .because_of(&error),
         }
     }
 }

@@ -36,8 +36,11 @@ impl Live {
             return Err(stray("the AWS configuration", url));
         }
         let Some(region) = config.region().cloned() else {
-            return Err(Failure::new(Exit::Refused, "no region is set")
-                .help("give --region REGION, or set AWS_REGION"));
+            return Err(Failure::new(
+                Exit::Refused,
+                "no region is set",
+                "give --region REGION, or set AWS_REGION",
+            ));
         };
         let Some(credentials) = config.credentials_provider() else { return Err(no_credentials()) };
         let access_key_id = Self::key_of(&credentials).await?;
@@ -72,7 +75,9 @@ impl Live {
 }
 
 fn no_credentials() -> Failure {
-    Failure::new(Exit::Refused, "no AWS credentials were found").help(
+    Failure::new(
+        Exit::Refused,
+        "no AWS credentials were found",
         "give those of the incident account: --profile NAME, or AWS_ACCESS_KEY_ID and \
          AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)",
     )
@@ -90,6 +95,9 @@ fn refuse_stray_endpoint(access: &Access) -> Result<(), Failure> {
 }
 
 fn stray(whence: &str, url: &str) -> Failure {
-    Failure::new(Exit::Refused, format!("{whence} sends requests to {url} instead of AWS"))
-        .help(format!("if that is meant, say so: --endpoint-url {url}; if not, unset it"))
+    Failure::new(
+        Exit::Refused,
+        format!("{whence} sends requests to {url} instead of AWS"),
+        format!("if that is meant, say so: --endpoint-url {url}; if not, unset it"),
+    )
 }

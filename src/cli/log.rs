@@ -20,8 +20,8 @@ pub(super) fn start() -> Result<(), Failure> {
         return Err(Failure::new(
             Exit::Refused,
             format!("{REVEALING} is set: with it the SDK prints secrets in clear"),
-        )
-        .help(format!("unset {REVEALING}")));
+            format!("unset {REVEALING}"),
+        ));
     }
     let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let capped = filter_fn(|metadata| {

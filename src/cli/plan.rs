@@ -39,14 +39,28 @@ pub(super) fn show(
     })?;
     view::out(&view::plan(&saved));
     if let Some(output) = output {
-        case::replace(output, &saved.to_text())?;
-        view::out(&format!("\nSaved. Next: portcullis run {}\n", output.display()));
+        case::replace(output, &saved.to_text()).map_err(|error| {
+            Failure::new(
+                Exit::Refused,
+                format!("the plan was made and not saved to {}", output.display()),
+                "give -o a file in a directory that can be written and has room",
+            )
+            .because(&error)
+        })?;
+        let there = there(&saved);
+        view::out(&format!("\nSaved. Next: portcullis run {}{there}\n", output.display()));
     } else {
-        view::out(
-            "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json\n",
-        );
+        view::out(&format!(
+            "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{}\n",
+            there(&saved)
+        ));
     }
     Ok(Exit::Done)
+}
+
+/// What must be typed behind a command so that it goes where the plan was made.
+pub(super) fn there(saved: &SavedPlan) -> String {
+    saved.plan.endpoint.as_ref().map_or(String::new(), |url| format!(" --endpoint-url {url}"))
 }
 
 /// Surveys as far as the playbook asks, and plans.
@@ -77,5 +91,6 @@ pub(super) async fn make(
 fn refused(problems: Vec<Diagnostic>) -> Failure {
     let invalid = problems.iter().all(|problem| problem.code == Code::ModePlanned);
     view::diagnostics(problems);
-    Failure::told(if invalid { Exit::Invalid } else { Exit::Refused })
+    let exit = if invalid { Exit::Invalid } else { Exit::Refused };
+    Failure::told(exit, "nothing was changed. See to what is said above, then plan again")
 }

@@ -68,9 +68,12 @@ pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
 /// Goes on with a rehearsal where its world and its journal stand.
 pub(super) fn resume(case: &Case, saved: &SavedPlan) -> Result<Exit, Failure> {
     let damaged = |why: &dyn std::error::Error| {
-        Failure::new(Exit::Refused, "the world of this rehearsal cannot be read")
-            .because(why)
-            .help("rehearse anew")
+        Failure::new(
+            Exit::Refused,
+            "the world of this rehearsal cannot be read",
+            "rehearse anew: portcullis rehearse PLAYBOOK",
+        )
+        .because(why)
     };
     let text = case::read_file(case.dir(), STATE)?.unwrap_or_default();
     let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
@@ -111,13 +114,25 @@ async fn go(
 pub(super) fn world(path: &Path) -> Result<World, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("cannot read world {shown}"))
-            .because(&error)
-            .help("a rehearsal needs a world: world.yaml beside the playbook, or --world FILE")
+        Failure::new(
+            Exit::Invalid,
+            format!("cannot read world {shown}"),
+            "a rehearsal needs a world: world.yaml beside the playbook, or --world FILE",
+        )
+        .because(&error)
     })?;
-    World::parse(&text).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("world {shown} is not valid")).because(&error)
-    })
+    let invalid = |next: &str| {
+        Failure::new(Exit::Invalid, format!("world {shown} is not valid"), next.to_owned())
+    };
+    let world = World::parse(&text)
+        .map_err(|error| invalid("mend it where it says, then try again").because(&error))?;
+    if world.responder.is_none() {
+        return Err(invalid(
+            "it has no responder: name the role or the key that Portcullis runs as, like \
+             `responder: { account: \"111122223333\", role: incident-responder }`",
+        ));
+    }
+    Ok(world)
 }
 
 /// Handles on the rehearsal cloud, as its responder.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::args;
 use super::conduct::{Conduct, case_name, fits};
 use super::exit::{Exit, Failure};
@@ -14,7 +16,7 @@ use crate::case::Case;
 use crate::diagnostic::Source;
 use crate::plan::SavedPlan;
 use crate::planning;
-use crate::playbook;
+use crate::playbook::{self, Playbook};
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let saved_plan = looks_like_a_plan(&args.what);
@@ -29,8 +31,6 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         return Err(Failure::new(
             Exit::Usage,
             "--yes is for a saved plan only, which somebody has read",
-        )
-        .help(
             "portcullis plan PLAYBOOK ... -o plan.json, read it, portcullis run plan.json --yes",
         ));
     }
@@ -40,20 +40,30 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         || given.margin.is_some()
         || !given.accept_gap.is_empty();
     if saved_plan && decided_already {
-        return Err(Failure::new(Exit::Usage, "a saved plan has its inputs and its gate already")
-            .help("plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "a saved plan has its inputs and its gate already",
+            "plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json",
+        ));
     }
+    // What is wrong with the files is said before anybody is asked for credentials.
+    let source = if saved_plan {
+        Wanted::Saved(Box::new(open_plan(&args.what)?))
+    } else {
+        let playbook = sources::playbook(&args.what)?;
+        let inputs = sources::inputs(&playbook, &args.given, &BTreeMap::new())?;
+        Wanted::Playbook(Box::new(playbook), inputs)
+    };
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         let inventory = live.begin().await?;
-        let saved = if saved_plan {
-            open_plan(&args.what)?
-        } else {
-            let playbook = sources::playbook(&args.what)?;
-            let inputs = sources::inputs(&playbook, &args.given, &BTreeMap::new())?;
-            let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref());
-            plan::make(&playbook, &inputs, &terms, live.connection.read(), inventory.clone())
-                .await?
+        let saved = match source {
+            Wanted::Saved(saved) => *saved,
+            Wanted::Playbook(playbook, inputs) => {
+                let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref());
+                let read = live.connection.read();
+                plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?
+            }
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         // With --yes somebody has read it already; the digest says that it is the same.
@@ -78,17 +88,31 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     })
 }
 
+/// What is to be run.
+enum Wanted {
+    Saved(Box<SavedPlan>),
+    Playbook(Box<Playbook>, BTreeMap<String, Value>),
+}
+
 fn looks_like_a_plan(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json")
 }
 
 fn open_plan(path: &Path) -> Result<SavedPlan, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(Exit::Refused, format!("cannot read plan {}", path.display())).because(&error)
+        Failure::new(
+            Exit::Refused,
+            format!("cannot read plan {}", path.display()),
+            "name a file that was saved with: portcullis plan PLAYBOOK ... -o FILE",
+        )
+        .because(&error)
     })?;
     let refused = || {
-        Failure::new(Exit::Refused, format!("plan {} is refused", path.display()))
-            .help("make it anew with: portcullis plan PLAYBOOK ... -o FILE")
+        Failure::new(
+            Exit::Refused,
+            format!("plan {} is refused", path.display()),
+            "make it anew with: portcullis plan PLAYBOOK ... -o FILE",
+        )
     };
     let saved = SavedPlan::from_text(&text).map_err(|error| refused().because(&error))?;
     // Whoever can write the file can also write its digest. But a plan follows from what it stands on.
@@ -116,6 +140,9 @@ fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
     if read.is_ok() && typed.trim() == account.as_str() {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "not confirmed; nothing was changed")
-        .help("run it again and type the account's id, or save the plan and run it with --yes"))
+    Err(Failure::new(
+        Exit::Refused,
+        "not confirmed; nothing was changed",
+        "run it again and type the account's id, or save the plan and run it with --yes",
+    ))
 }

@@ -10,12 +10,16 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
     let world = super::rehearse::world(&args.world)?;
     view::runtime().block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
-            Failure::new(Exit::Refused, format!("cannot listen on {}", args.listen))
-                .because(&error)
-                .help("another process may have the port; give --listen 127.0.0.1:0 for any free one")
+            Failure::new(
+                Exit::Refused,
+                format!("cannot listen on {}", args.listen),
+                "another process may have the port; give --listen 127.0.0.1:0 for any free one",
+            )
+            .because(&error)
         })?;
         let address = listener.local_addr().map_err(|error| {
-            Failure::new(Exit::Refused, "cannot tell the address").because(&error)
+            Failure::new(Exit::Refused, "cannot tell the address", "give another --listen ADDRESS")
+                .because(&error)
         })?;
         let cloud = Cloud::new(&world, Clock::system());
         let responder = cloud.responder_credentials();
@@ -39,7 +43,7 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
             let _ = tokio::signal::ctrl_c().await;
         };
         cloud.serve(listener, stop).await.map_err(|error| {
-            Failure::new(Exit::Stopped, "serving failed").because(&error)
+            Failure::new(Exit::Stopped, "serving failed", "serve it again").because(&error)
         })
     })?;
     Ok(Exit::Done)

@@ -23,20 +23,22 @@ pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
     let file = playbook_file(path);
     let name = file.display().to_string();
     let bytes = std::fs::read(&file).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("cannot read playbook {name}")).because(&error).help(
+        Failure::new(
+            Exit::Invalid,
+            format!("cannot read playbook {name}"),
             "name a playbook's folder, or its file; `ls playbooks` shows those that come with it",
         )
+        .because(&error)
     })?;
+    let invalid = |problems: Vec<Diagnostic>| {
+        view::diagnostics(problems);
+        let next = format!("mend what is marked, then: portcullis check {}", path.display());
+        Failure::told(Exit::Invalid, next)
+    };
     let source = Source::from_bytes(name, bytes).map_err(|problem| invalid(vec![*problem]))?;
     let (playbook, warnings) = playbook::read(&source, &Actions::new()).map_err(invalid)?;
     view::diagnostics(warnings);
     Ok(playbook)
-}
-
-/// Shows problems in a playbook.
-pub(super) fn invalid(problems: Vec<Diagnostic>) -> Failure {
-    view::diagnostics(problems);
-    Failure::told(Exit::Invalid)
 }
 
 /// Checks the inputs of the command line, with those of a world file behind them.
@@ -52,7 +54,7 @@ pub(super) fn inputs(
     }
     playbook.bind_inputs(&all).map_err(|problems| {
         view::diagnostics(problems);
-        Failure::told(Exit::Usage)
+        Failure::told(Exit::Usage, "the same again with the inputs as above")
     })
 }
 

@@ -66,8 +66,7 @@ impl Style {
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-        if c.is_control() || turns {
+        if diagnostics::is_unsafe(c) {
             plain.extend(c.escape_unicode());
         } else {
             plain.push(c);

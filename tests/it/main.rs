@@ -3,9 +3,13 @@
 // A test says what went wrong by panicking, and the number of its cases by printing.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod canaries;
+mod cli;
 mod crash;
 mod faults;
+mod hosted;
 mod playbook;
+mod process;
 mod side_by_side;
 mod stage;
 mod tidy;

@@ -6,9 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Plays every case; gives back how many. All failures are told, each with its case, before the test
 /// fails.
 pub(crate) fn each<C: std::fmt::Debug + Sync>(cases: &[C], play: impl Fn(&C) + Sync) -> usize {
+    each_of_many(std::thread::available_parallelism().map_or(2, usize::from), cases, play)
+}
+
+/// The same, so many at a time: for cases that mostly wait.
+pub(crate) fn each_of_many<C: std::fmt::Debug + Sync>(
+    threads: usize,
+    cases: &[C],
+    play: impl Fn(&C) + Sync,
+) -> usize {
     let next = AtomicUsize::new(0);
     let failed = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

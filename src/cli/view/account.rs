@@ -131,15 +131,20 @@ pub(in crate::cli) fn verdict(cloud: &Cloud) -> String {
             if reach.allowed.is_empty() {
                 String::new()
             } else {
-                format!(": {}", reach.allowed.join(", "))
+                format!(": {}", plain(&reach.allowed.join(", ")))
             }
         );
     }
     for consumer in cloud.consumers() {
         let (style, word) =
             if consumer.works { (Style::Good, "works") } else { (Style::Bad, "BROKEN") };
-        let why = consumer.why.map_or(String::new(), |why| format!(": {why}"));
-        let _ = writeln!(text, "  {}  {}{why}", style.paint(&format!("{word:<11}")), consumer.name);
+        let why = consumer.why.map_or(String::new(), |why| format!(": {}", plain(&why)));
+        let _ = writeln!(
+            text,
+            "  {}  {}{why}",
+            style.paint(&format!("{word:<11}")),
+            plain(&consumer.name)
+        );
     }
     text
 }

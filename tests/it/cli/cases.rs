@@ -1,0 +1,224 @@
+//! The directory of a case: where it cannot be made, where there is no room, and where somebody was at it.
+
+use std::path::Path;
+use std::process::Command;
+
+use portcullis::journal;
+use portcullis::sim::Fault;
+
+use super::{Untouched, refused};
+use crate::hosted::{Hosted, bare, cases_in, quick_world, ran, start};
+use crate::process::{journal_of, judge, resumed, state_of, status_agrees};
+
+/// A case that was killed at the given request of its run, counted from 1.
+fn killed_at(request: u64) -> (Hosted, portcullis::sim::Snapshot) {
+    let hosted = Hosted::new(&quick_world());
+    let before = hosted.cloud.snapshot();
+    hosted.save_plan(1);
+    hosted.cloud.set_faults([(hosted.cloud.requests() + request, Fault::StopBefore)]);
+    let mut running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
+    assert!(hosted.until_stopped(&mut running));
+    running.killed();
+    hosted.cloud.set_faults([]);
+    (hosted, before)
+}
+
+/// Late enough for the cuts to be made and proven once.
+const HALF_WAY: u64 = 30;
+
+fn resume(hosted: &Hosted, case: &Path) -> Command {
+    hosted.here(&["resume", case.to_str().unwrap()])
+}
+
+fn status(hosted: &Hosted, case: &Path) -> crate::hosted::Ran {
+    ran(&mut bare(hosted.dir(), &["status", case.to_str().unwrap()]))
+}
+
+#[test]
+fn where_cases_cannot_be_kept_nothing_is_changed() {
+    let world = Untouched::new();
+    world.hosted.save_plan(1);
+    let file = world.hosted.dir().join("in-the-way");
+    std::fs::write(&file, "").unwrap();
+    for cases in ["in-the-way", "in-the-way/cases"] {
+        let mut run = world.hosted.here(&["run", "plan.json", "--yes", "--cases", cases]);
+        world.refuses(5, &mut run, &["cannot make in-the-way", "--cases DIR"]);
+    }
+}
+
+/// Runs a command as a shell does after `ulimit -f`: no file may grow beyond `blocks` of 512 bytes, and
+/// writing more is an error, not the end of the process.
+fn with_room_for(blocks: u64, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "trap '' XFSZ && ulimit -f \"$0\" && exec \"$@\"", &blocks.to_string()])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(command.get_current_dir().unwrap())
+        .env_clear()
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited.env("PATH", "/usr/bin:/bin");
+    limited
+}
+
+#[test]
+fn a_disk_too_full_for_a_case_is_told_before_anything_is_changed() {
+    let world = Untouched::new();
+    world.hosted.save_plan(1);
+    let run = world.hosted.here(&["run", "plan.json", "--yes"]);
+    world.refuses(5, &mut with_room_for(2, &run), &["cannot write cases/", "has room"]);
+}
+
+#[test]
+fn a_disk_that_fills_up_stops_the_run_before_the_next_change_and_it_resumes() {
+    let (hosted, before) = killed_at(3);
+    let case = hosted.case();
+    let mut refusals = 0;
+    let mut said = String::new();
+    // A little more room each time: enough to begin anew and to get a little further.
+    for blocks in (1..1_000).step_by(3) {
+        let writes = writes_that_took_effect(&hosted);
+        let ran = ran(&mut with_room_for(blocks, &resume(&hosted, &case)));
+        if ran.code == Some(11) {
+            said = ran.said();
+            break;
+        }
+        refusals += 1;
+        // Refused while the case was not begun; stopped once it was.
+        let begun = state_of(&case).opened.is_some();
+        refused(
+            ran,
+            if begun { 10 } else { 5 },
+            &["no further change was begun", "portcullis resume /"],
+        );
+        let state = state_of(&case);
+        let announced: u32 = state.changes.values().map(|change| change.attempts).sum();
+        if announced == 0 {
+            assert_eq!(writes_that_took_effect(&hosted), writes, "no intent, no change");
+        }
+    }
+    assert!(refusals > 2, "{refusals}");
+    println!("a disk that fills up: {refusals} stops on the way");
+    judge(&hosted, &before, said);
+    status_agrees(&hosted);
+}
+
+fn writes_that_took_effect(hosted: &Hosted) -> usize {
+    hosted.cloud.audit().iter().filter(|event| event.writes && event.took_effect).count()
+}
+
+#[test]
+fn a_journal_that_was_edited_is_refused_wherever_it_was_edited() {
+    let (hosted, before) = killed_at(HALF_WAY);
+    let case = hosted.case();
+    let path = case.join("journal.jsonl");
+    let whole = String::from_utf8(journal_of(&case)).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let snapshot = hosted.cloud.snapshot();
+    let requests = hosted.cloud.requests();
+    for n in [0, lines.len() / 2, lines.len() - 1] {
+        let edited = lines[n].replacen("\"seq\":", "\"seq\": ", 1);
+        assert_ne!(edited, lines[n]);
+        let text = [&lines[..n].concat(), edited.as_str(), &lines[n + 1..].concat()].concat();
+        std::fs::write(&path, &text).unwrap();
+        let place = format!("line {} of the journal does not match its hash", n + 1);
+        let words = ["was changed or is damaged", &place, "nothing was done. Compare its head"];
+        refused(ran(&mut resume(&hosted, &case)), 5, &words);
+        refused(status(&hosted, &case), 5, &words);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "left as it was found");
+    }
+    // A line left out, and a line twice.
+    for text in
+        [[&lines[..2], &lines[3..]].concat().concat(), [&lines[..3], &lines[2..]].concat().concat()]
+    {
+        std::fs::write(&path, text).unwrap();
+        refused(ran(&mut resume(&hosted, &case)), 5, &["was changed or is damaged"]);
+    }
+    assert_eq!(hosted.cloud.requests(), requests, "refused before anything is asked");
+    assert_eq!(snapshot.changes_to(&hosted.cloud.snapshot()), [] as [&str; 0]);
+    std::fs::write(&path, whole).unwrap();
+    let ended = resumed(&hosted);
+    judge(&hosted, &before, ended.said());
+}
+
+#[test]
+fn a_journal_whose_last_line_was_cut_short_is_resumed_and_says_so() {
+    let (hosted, before) = killed_at(HALF_WAY);
+    let case = hosted.case();
+    let path = case.join("journal.jsonl");
+    let mut bytes = journal_of(&case);
+    // What a crash leaves of a line that was being written.
+    bytes.extend(b"{\"hash\":\"0123456789abc");
+    std::fs::write(&path, &bytes).unwrap();
+    let ended = resumed(&hosted);
+    assert!(ended.err.contains("was cut short (22 bytes)"), "{}", ended.err);
+    judge(&hosted, &before, ended.said());
+    status_agrees(&hosted);
+    assert_eq!(journal::decode(&journal_of(&case)).unwrap().torn, 0);
+}
+
+#[test]
+fn a_case_whose_plan_was_replaced_is_refused() {
+    let (hosted, before) = killed_at(HALF_WAY);
+    let case = hosted.case();
+    let path = case.join("rounds/1/plan.json");
+    let ours = std::fs::read_to_string(&path).unwrap();
+    let snapshot = hosted.cloud.snapshot();
+    // A plan that is whole in itself, and another one: its margin differs.
+    hosted.save_plan(2);
+    let other = std::fs::read_to_string(hosted.dir().join("plan.json")).unwrap();
+    let edited = ours.replace("AKIAEXAMPLEHUNGON002", "AKIAEXAMPLEBACKUP003");
+    for (text, word) in [
+        (other.as_str(), "the journal belongs to another plan"),
+        (edited.as_str(), "was changed after it was made"),
+        ("", "not a plan"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        refused(ran(&mut resume(&hosted, &case)), 5, &[word]);
+        refused(status(&hosted, &case), 5, &[word]);
+    }
+    assert_eq!(snapshot.changes_to(&hosted.cloud.snapshot()), [] as [&str; 0]);
+    std::fs::write(&path, ours).unwrap();
+    let ended = resumed(&hosted);
+    judge(&hosted, &before, ended.said());
+}
+
+#[test]
+fn what_is_not_a_case_is_told_as_such() {
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("empty")).unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    for command in ["status", "resume"] {
+        for place in ["nowhere", "empty", "file"] {
+            let said = ran(&mut bare(dir.path(), &[command, place]));
+            refused(said, 5, &["is not a case", "name the directory"]);
+        }
+    }
+    // Asking leaves nothing behind: no lock in a directory that is not ours.
+    assert_eq!(std::fs::read_dir(dir.path().join("empty")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_case_is_for_its_owner_alone_and_the_next_one_has_the_next_number() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = crate::hosted::playbook_in(dir.path());
+    for _ in 0..2 {
+        ran(&mut bare(dir.path(), &["rehearse", &playbook])).ended_with(11);
+    }
+    let cases = cases_in(dir.path());
+    let names: Vec<_> =
+        cases.iter().map(|case| case.file_name().unwrap().to_str().unwrap()).collect();
+    let day = "rehearsal-2026-03-24-leaked-access-key";
+    assert_eq!(names, [format!("{day}-1"), format!("{day}-2")]);
+    for (file, _) in crate::hosted::files_under(&cases[0]) {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.display());
+        let mode = std::fs::metadata(file.parent().unwrap()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.display());
+    }
+    // A rehearsal that is over can be resumed and looked at like any other case.
+    let case = cases[0].to_str().unwrap();
+    ran(&mut bare(dir.path(), &["resume", case])).ended_with(11);
+    ran(&mut bare(dir.path(), &["status", case])).ended_with(0);
+}

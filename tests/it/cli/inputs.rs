@@ -1,0 +1,135 @@
+//! What is wrong with the command line, the playbook or its inputs: told before anything is asked of a cloud.
+
+use super::{Untouched, refused};
+use crate::hosted::{bare, playbook_in, ran};
+use crate::stage::PLAYBOOK;
+
+/// In a directory with the shipped playbook, no cloud, and no credentials.
+fn here(args: &[&str]) -> crate::hosted::Ran {
+    let dir = tempfile::TempDir::new().unwrap();
+    playbook_in(dir.path());
+    std::fs::write(dir.path().join("broken.yaml"), PLAYBOOK.replace("phase:", "phsae:")).unwrap();
+    ran(&mut bare(dir.path(), args))
+}
+
+#[test]
+fn a_playbook_that_is_right_is_said_to_be() {
+    for playbook in ["playbooks/leaked-access-key", "playbooks/leaked-access-key/playbook.yaml"] {
+        let checked = here(&["check", playbook]).ended_with(0);
+        assert!(checked.out.contains("is right: "), "{}", checked.out);
+        assert!(checked.out.contains("Next: portcullis rehearse "), "{}", checked.out);
+        assert!(checked.out.contains("-i access_key_id=..."), "{}", checked.out);
+        assert_eq!(checked.err, "");
+    }
+}
+
+#[test]
+fn a_playbook_that_is_not_there_or_not_right_is_not_valid() {
+    for command in ["check", "plan", "run", "rehearse"] {
+        refused(here(&[command, "nowhere"]), 3, &["cannot read playbook nowhere", "ls playbooks"]);
+        let err = refused(
+            here(&[command, "broken.yaml"]),
+            3,
+            &["error[unknown-key]", "broken.yaml:", "did you mean `phase`?", "portcullis check"],
+        );
+        assert!(err.matches("error[unknown-key]").count() > 1, "all at once: {err}");
+    }
+}
+
+#[test]
+fn a_world_that_cannot_be_rehearsed_in_is_not_valid() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    let rehearse =
+        |world: &str| ran(&mut bare(dir.path(), &["rehearse", &playbook, "--world", world]));
+    refused(rehearse("nowhere.yaml"), 3, &["cannot read world nowhere.yaml", "--world FILE"]);
+    std::fs::write(dir.path().join("w.yaml"), "world: 1\n").unwrap();
+    refused(rehearse("w.yaml"), 3, &["world w.yaml is not valid"]);
+    let nobody = crate::stage::WORLD
+        .replace("responder: { account: \"111122223333\", role: incident-responder }\n", "");
+    assert_ne!(nobody, crate::stage::WORLD);
+    std::fs::write(dir.path().join("w.yaml"), nobody).unwrap();
+    refused(rehearse("w.yaml"), 3, &["world w.yaml is not valid", "it has no responder"]);
+    let served = ran(&mut bare(dir.path(), &["cloud", "serve", "--world", "w.yaml"]));
+    refused(served, 3, &["it has no responder"]);
+}
+
+#[test]
+fn inputs_that_are_missing_unknown_or_malformed_are_told_with_what_to_type() {
+    let playbook = "playbooks/leaked-access-key";
+    let key = "-iaccess_key_id=AKIAEXAMPLELEAKED001";
+    let at = "-ileaked_at=2026-03-19T00:00:00Z";
+    for command in ["plan", "run"] {
+        refused(
+            here(&[command, playbook, at]),
+            2,
+            &["input `access_key_id` is missing", "-i access_key_id=AKIA..."],
+        );
+        refused(
+            here(&[command, playbook, key, "-ileaked_at=yesterday"]),
+            2,
+            &["input `leaked_at` wants an instant", "-i leaked_at=2026-03-19T00:00:00Z"],
+        );
+        refused(
+            here(&[command, playbook, key, at, "-ileakde_at=x"]),
+            2,
+            &["no input `leakde_at`", "did you mean -i leaked_at=...?"],
+        );
+        refused(here(&[command, playbook, "-ileaked_at"]), 2, &["name=value"]);
+    }
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_is_told_what_to_type() {
+    refused(here(&[]), 2, &["Usage: portcullis"]);
+    refused(here(&["rotate"]), 2, &["rotate"]);
+    refused(here(&["plan", "p", "--magrin", "3"]), 2, &["--margin"]);
+    refused(here(&["plan", "p", "--margin", "0"]), 2, &["--margin"]);
+    refused(here(&["plan", "p", "--gate", "read-back"]), 2, &["settled", "enforced"]);
+    let outside = ["cloud", "serve", "--world", "w", "--listen", "0.0.0.0:1"];
+    refused(here(&outside), 2, &["loopback only"]);
+    here(&["--help"]).ended_with(0);
+    here(&["--version"]).ended_with(0);
+}
+
+#[test]
+fn only_a_saved_plan_is_run_without_a_question() {
+    let playbook = "playbooks/leaked-access-key";
+    refused(
+        here(&["run", playbook, "--yes"]),
+        2,
+        &["--yes is for a saved plan only", "-o plan.json"],
+    );
+    for set in [["-i", "a=b"], ["--gate", "settled"], ["--margin", "3"], ["--accept-gap", "x"]] {
+        let run = here(&[&["run", "plan.json"], &set[..]].concat());
+        refused(run, 2, &["a saved plan has its inputs and its gate already", "plan again"]);
+    }
+}
+
+#[test]
+fn the_page_of_a_code_is_shown_and_an_unknown_code_is_told_the_others() {
+    let page = here(&["explain", "gate-order"]).ended_with(0);
+    assert!(page.out.len() > 100, "{}", page.out);
+    refused(here(&["explain", "gate-odrer"]), 2, &["there is no code `gate-odrer`", "gate-order"]);
+}
+
+#[test]
+fn a_key_or_a_secret_that_the_account_does_not_have_is_refused() {
+    let world = Untouched::new();
+    let playbook = playbook_in(world.hosted.dir());
+    let inputs = |key: &str, secret: &str| {
+        [
+            format!("-iaccess_key_id={key}"),
+            "-ileaked_at=2026-03-19T00:00:00Z".to_owned(),
+            format!("-ideliver_to={secret}"),
+        ]
+    };
+    for command in ["plan", "run"] {
+        let mut unknown = world.hosted.here(&[command, &playbook]);
+        unknown.args(inputs("AKIAEXAMPLENOWHERE09", "deploy/aws-key"));
+        world.refuses(5, &mut unknown, &["AKIAEXAMPLENOWHERE09", "nothing was changed"]);
+        let mut missing = world.hosted.here(&[command, &playbook]);
+        missing.args(inputs("AKIAEXAMPLELEAKED001", "deploy/nowhere"));
+        world.refuses(5, &mut missing, &["deploy/nowhere", "nothing was changed"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! What reaches the screen: colour only where it is wanted, and nothing that a terminal obeys from anybody
+//! but us.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use super::{nothing_a_terminal_obeys, refused};
+use crate::hosted::{Hosted, bare, playbook_in, quick_world, ran};
+
+const ESCAPE: char = '\u{1b}';
+
+#[test]
+fn colour_is_for_those_who_want_it() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    let rehearse = || bare(dir.path(), &["rehearse", &playbook]);
+    nothing_a_terminal_obeys(&ran(&mut rehearse()).ended_with(11).said());
+    let coloured = ran(rehearse().env("CLICOLOR_FORCE", "1")).ended_with(11);
+    assert!(coloured.out.contains(ESCAPE) && coloured.err.contains(ESCAPE));
+    let dull = ran(rehearse().env("NO_COLOR", "1").env("TERM", "xterm-256color")).ended_with(11);
+    nothing_a_terminal_obeys(&dull.said());
+    // Without colour every word is still there.
+    let stripped = |text: &str| {
+        let mut parts = text.split(ESCAPE);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |all, part| all + part.split_once('m').map_or(part, |(_, rest)| rest))
+    };
+    let same = |text: &str| {
+        let lines = text.lines().filter(|line| !line.contains("cases/") && !line.contains("head"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(same(&stripped(&coloured.out)), same(&dull.out));
+}
+
+/// Everything an intruder may write into a playbook's or a world's texts, forced through as if onto a terminal.
+#[test]
+fn names_and_texts_from_outside_cannot_move_the_cursor() {
+    let evil = "\\e[2J\\e]0;owned\\a\\u202e";
+    let world = quick_world()
+        .replace("  - name: nightly-backup", &format!("  - name: \"nightly{evil}\""))
+        .replace("Sid: Look", &format!("Sid: \"Look{evil}\""));
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    let file = dir.path().join(&playbook).join("playbook.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let titled = text.replace("title: ", &format!("title: \"{evil}\" # "));
+    assert_ne!(text, titled);
+    std::fs::write(&file, titled).unwrap();
+    std::fs::write(dir.path().join("w.yaml"), world).unwrap();
+    let mut rehearse = bare(dir.path(), &["rehearse", &playbook, "--world", "w.yaml"]);
+    // Forced colour, so that nothing is taken out on the way to a pipe.
+    let said = ran(rehearse.env("CLICOLOR_FORCE", "1"));
+    only_colours(&said.said());
+    for input in ["deliver_to", "access_key_id"] {
+        let mut rehearse = bare(dir.path(), &["rehearse", &playbook, "--world", "w.yaml"]);
+        rehearse.arg(format!("-i{input}=x\u{1b}[2J")).env("CLICOLOR_FORCE", "1");
+        only_colours(&ran(&mut rehearse).said());
+    }
+    let mut status = bare(dir.path(), &["status", "no\u{1b}[2Jwhere"]);
+    only_colours(&ran(status.env("CLICOLOR_FORCE", "1")).ended_with(5).err);
+}
+
+/// An endpoint that answers everything with an error whose text would clear the screen.
+#[test]
+fn what_an_endpoint_says_cannot_move_the_cursor() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 8192]);
+            let body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no\u{9b}2J\u{202e}</Message>\
+                        </Error></ErrorResponse>";
+            let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: text/xml\r\nconnection: close\r\n";
+            let _ = write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    let hosted = Hosted::new(&quick_world());
+    let mut plan = hosted.portcullis(&["plan", &playbook_in(hosted.dir())]);
+    plan.args(hosted.typed_inputs()).args(["--endpoint-url", &url]);
+    let said = ran(plan.env("CLICOLOR_FORCE", "1")).ended_with(5);
+    assert!(said.err.contains("no\\u{9b}2J\\u{202e}"), "shown, not obeyed: {}", said.err);
+    only_colours(&said.err);
+    refused(ran(plan.env_remove("CLICOLOR_FORCE")), 5, &["AccessDenied"]);
+}
+
+/// No control character but those of our own colours.
+#[track_caller]
+fn only_colours(text: &str) {
+    let mut parts = text.split(ESCAPE);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('m').unwrap_or((part, ""));
+        let ours = code
+            .strip_prefix('[')
+            .is_some_and(|code| code.chars().all(|c| c.is_ascii_digit() || c == ';'));
+        assert!(ours, "not a colour: {code:?}");
+        plain.push_str(rest);
+    }
+    nothing_a_terminal_obeys(&plain);
+    assert!(!plain.contains('\u{202e}'));
+}

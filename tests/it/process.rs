@@ -1,0 +1,183 @@
+//! The real binary is killed at every request of a run, and resumed; interrupted; started twice.
+//!
+//! Plans are saved with a margin of one second, the shortest there is: each run waits it out twice, in real
+//! time. The world enforces after a fifth of that.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use portcullis::clock::Clock;
+use portcullis::journal::{self, ChangeState, Entry, State};
+use portcullis::plan::SavedPlan;
+use portcullis::run::Ending;
+use portcullis::sim::{Cloud, Fault, Snapshot};
+
+use crate::hosted::{Hosted, Ran, bare, cases_in, in_real_time, quick_world, ran, start};
+use crate::stage::{Stage, Tape, Witness};
+use crate::verdict;
+
+/// Processes that mostly wait, and so can be many.
+const SIDE_BY_SIDE: usize = 12;
+
+fn saved(case: &Path) -> SavedPlan {
+    SavedPlan::from_text(&std::fs::read_to_string(case.join("rounds/1/plan.json")).unwrap())
+        .unwrap()
+}
+
+pub(crate) fn journal_of(case: &Path) -> Vec<u8> {
+    std::fs::read(case.join("journal.jsonl")).unwrap_or_default()
+}
+
+pub(crate) fn state_of(case: &Path) -> State {
+    State::of(&journal::decode(&journal_of(case)).unwrap()).unwrap()
+}
+
+/// Judges the world as every other run is judged, five minutes from now: the world is taken up again by a
+/// clock that is that far ahead. The case's journal stands in the place of the tape.
+pub(crate) fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
+    in_real_time(async {
+        let later = Clock::starting_at(hosted.cloud.now() + Duration::from_mins(5));
+        let cloud = Cloud::load(&hosted.cloud.save(), later).unwrap();
+        let case = hosted.case();
+        let stage = Stage {
+            cloud,
+            clock: later,
+            saved: saved(&case),
+            tape: Arc::new(Mutex::new(Tape { bytes: journal_of(&case), requests: Vec::new() })),
+            witness: Witness(Mutex::new(said)),
+        };
+        verdict::all_but_the_intents(&stage, before, &Ending::NotProven);
+    });
+}
+
+/// `status` needs no cloud, and agrees.
+pub(crate) fn status_agrees(hosted: &Hosted) {
+    let case = hosted.case();
+    let case = case.to_str().unwrap();
+    let status = ran(&mut bare(hosted.dir(), &["status", case])).ended_with(0);
+    assert_eq!(state_of(Path::new(case)).finished, Some(11));
+    let (lines, out) = (journal::decode(&journal_of(Path::new(case))).unwrap(), &status.out);
+    assert!(out.contains(&format!("{} lines, head {}", lines.lines.len(), lines.head())), "{out}");
+    assert!(!out.contains("to do") && !out.contains("in doubt") && !out.contains("held"), "{out}");
+    assert!(out.contains("Next: see to what is unaccounted or not proven above"), "{out}");
+}
+
+/// At the moment a writing request was stopped, its intent was on the disk, and not yet done with.
+fn the_stopped_request_was_announced(hosted: &Hosted, n: u64) {
+    let audit = hosted.cloud.audit();
+    let Some(event) = audit.iter().find(|e| e.request == n && e.writes && e.took_effect) else {
+        return;
+    };
+    let case = hosted.case();
+    let (state, plan) = (state_of(&case), saved(&case).plan);
+    let operation = format!("{}:{}", event.service, event.operation);
+    let announced = plan.changes.iter().any(|change| {
+        state.change(&change.id).state == ChangeState::InDoubt
+            && change.permissions.contains(&operation)
+    });
+    assert!(announced, "{operation} (request {n}) had no intent");
+}
+
+pub(crate) fn resumed(hosted: &Hosted) -> Ran {
+    let case = hosted.case();
+    ran(&mut hosted.here(&["resume", case.to_str().unwrap()])).ended_with(11)
+}
+
+/// The numbers of the first and the last request of a run that nothing disturbs.
+fn undisturbed() -> (u64, u64) {
+    let hosted = Hosted::new(&quick_world());
+    let before = hosted.cloud.snapshot();
+    hosted.save_plan(1);
+    let first = hosted.cloud.requests() + 1;
+    let whole = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(11);
+    let last = hosted.cloud.requests();
+    judge(&hosted, &before, whole.said());
+    status_agrees(&hosted);
+    (first, last)
+}
+
+#[test]
+fn the_binary_killed_at_any_request_resumes_to_the_same_world() {
+    let (first, last) = undisturbed();
+    let points: Vec<(u64, Fault)> =
+        (first..=last).flat_map(|n| [(n, Fault::StopBefore), (n, Fault::StopAfter)]).collect();
+    let cases = crate::side_by_side::each_of_many(SIDE_BY_SIDE, &points, |(n, fault)| {
+        let hosted = Hosted::new(&quick_world());
+        let before = hosted.cloud.snapshot();
+        hosted.save_plan(1);
+        hosted.cloud.set_faults([(*n, *fault)]);
+        let mut running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
+        assert!(hosted.until_stopped(&mut running), "request {n} never came");
+        the_stopped_request_was_announced(&hosted, *n);
+        let killed = running.killed();
+        assert_eq!(killed.code, None, "{}", killed.said());
+        hosted.cloud.set_faults([]);
+        // The first request asks who we are; before its answer there is no case to resume.
+        let begun = !cases_in(hosted.dir()).is_empty();
+        let ended = if begun {
+            resumed(&hosted)
+        } else {
+            assert_eq!(*n, first, "a case is made before the second request");
+            ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(11)
+        };
+        judge(&hosted, &before, killed.said() + &ended.said());
+        status_agrees(&hosted);
+    });
+    println!("kill -9 of the binary at requests {first} to {last}: {cases} cases");
+}
+
+#[test]
+fn ctrl_c_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
+    let hosted = Hosted::new(&quick_world());
+    let before = hosted.cloud.snapshot();
+    hosted.save_plan(3);
+    let running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
+    running.until_it_says("waiting");
+    running.signal("INT");
+    let interrupted = running.ended().ended_with(130);
+    let state = state_of(&hosted.case());
+    assert_eq!(state.finished, Some(130));
+    assert!(
+        state.changes.values().all(|c| matches!(c.state, ChangeState::Seen | ChangeState::Pending))
+    );
+    assert!(interrupted.err.contains("Stopping at the next safe point"), "{}", interrupted.err);
+    let case = hosted.case();
+    let name = case.file_name().unwrap().display();
+    let next = format!("Next: portcullis resume cases/{name} --endpoint-url {}", hosted.url);
+    assert!(interrupted.out.trim_end().ends_with(&next), "{}", interrupted.out);
+    let ended = resumed(&hosted);
+    judge(&hosted, &before, ended.said());
+    status_agrees(&hosted);
+    let lines = journal::decode(&journal_of(&case)).unwrap().lines;
+    let ends: Vec<u8> = lines
+        .iter()
+        .flat_map(|line| &line.entries)
+        .filter_map(|entry| match entry {
+            Entry::Finished { exit } => Some(*exit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [130, 11]);
+}
+
+#[test]
+fn a_case_that_somebody_works_on_is_refused_to_a_second_process_at_once() {
+    let hosted = Hosted::new(&quick_world());
+    let before = hosted.cloud.snapshot();
+    hosted.save_plan(1);
+    let stop_at = hosted.cloud.requests() + 4;
+    hosted.cloud.set_faults([(stop_at, Fault::StopAfter)]);
+    let mut running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
+    assert!(hosted.until_stopped(&mut running));
+    let case = hosted.case();
+    // It has no credentials, so that it is the lock, and nothing later, that turns it away.
+    let second = ran(&mut bare(hosted.dir(), &["resume", case.to_str().unwrap()])).ended_with(5);
+    assert!(second.err.contains("is being worked on by another process"), "{}", second.err);
+    assert!(second.err.contains("next: "), "{}", second.err);
+    running.killed();
+    hosted.cloud.set_faults([]);
+    // The lock goes with the process, however it ends.
+    let ended = resumed(&hosted);
+    judge(&hosted, &before, ended.said());
+}
