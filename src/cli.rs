@@ -15,6 +15,7 @@ mod plan;
 mod rehearse;
 mod resume;
 mod run;
+mod sarif;
 mod serve;
 mod sources;
 mod status;
@@ -40,7 +41,7 @@ pub fn run() -> ExitCode {
         }
     };
     let ended = log::start().and_then(|()| match args.command {
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => Ok(check::check(&args)),
         Command::Plan(args) => plan::plan(&args),
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),

@@ -97,6 +97,15 @@ impl Failure {
         view::err(&text);
     }
 
+    /// It and its causes, on one line.
+    pub(super) fn line(&self) -> String {
+        let mut line = self.what.clone();
+        for why in &self.why {
+            let _ = write!(line, ": {why}");
+        }
+        line
+    }
+
     /// Already told.
     pub(super) fn told(exit: Exit) -> Self {
         Self::new(exit, "")

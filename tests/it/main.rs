@@ -3,6 +3,7 @@
 // A test says what went wrong by panicking, and the number of its cases by printing.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod check;
 mod crash;
 mod playbook;
 mod side_by_side;
