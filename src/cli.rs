@@ -16,6 +16,7 @@ mod rehearse;
 mod resume;
 mod run;
 mod sarif;
+mod schema;
 mod serve;
 mod sources;
 mod status;
@@ -49,6 +50,7 @@ pub fn run() -> ExitCode {
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Schema => Ok(schema::schema()),
     });
     match ended {
         Ok(exit) => exit.into(),

@@ -36,6 +36,8 @@ pub(super) enum Command {
     Cloud(CloudCommand),
     /// Explain the code of an error message
     Explain(Explain),
+    /// Print the JSON Schema of playbooks, for editors
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 mod check;
 mod crash;
 mod playbook;
+mod schema;
 mod side_by_side;
 mod stage;
 mod tidy;
