@@ -41,8 +41,7 @@ fn planned() -> (Backdrop, Snapshot, std::ops::RangeInclusive<u64>) {
 #[test]
 fn a_call_that_fails_once_in_any_way_that_passes_does_not_even_end_the_run() {
     let (backdrop, before, calls) = planned();
-    let points: Vec<(u64, Fault)> =
-        calls.flat_map(|n| PASSING.map(|fault| (n, fault))).collect();
+    let points: Vec<(u64, Fault)> = calls.flat_map(|n| PASSING.map(|fault| (n, fault))).collect();
     let cases = each(&points, |point| {
         play(async {
             let stage = backdrop.stage();
@@ -70,9 +69,7 @@ fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_gi
                 the_world_is_as_it_should_be(&stage, &before, &ending);
                 return;
             }
-            let (Ending::Held(why) | Ending::Stopped(why)) = &ending else {
-                panic!("{ending:?}")
-            };
+            let (Ending::Held(why) | Ending::Stopped(why)) = &ending else { panic!("{ending:?}") };
             assert!(!why.is_empty() && why.iter().all(|why| !why.is_empty()), "{why:?}");
             the_gate_was_kept(&stage);
             no_effect_came_without_its_intent(&stage);
@@ -92,7 +89,11 @@ struct Seed(u64);
 
 impl std::fmt::Debug for Seed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "seed {}; alone again: PORTCULLIS_SEED={} cargo test --test it by_seed", self.0, self.0)
+        write!(
+            f,
+            "seed {}; alone again: PORTCULLIS_SEED={} cargo test --test it by_seed",
+            self.0, self.0
+        )
     }
 }
 
