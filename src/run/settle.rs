@@ -10,7 +10,7 @@ use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::journal::{ChangeState, Entry, Position};
 use crate::ledger;
-use crate::plan::{Change, Effect};
+use crate::plan::Change;
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -73,7 +73,7 @@ impl Run<'_> {
             Ok(position) => {
                 let until = format!(
                     "{} was taken off again ({position}): somebody who can is still inside. Find out who \
-                     (CloudTrail, by user {}), cut him too, then resume",
+                     (CloudTrail, changes to {}), cut him too, then resume",
                     change.what, change.target
                 );
                 (position, until)
@@ -95,12 +95,7 @@ impl Run<'_> {
     /// Cuts that were seen and that nothing has lifted since.
     pub(super) fn standing_cuts(&self) -> Vec<&Change> {
         let state = self.journal.state();
-        let lifted = |change: &Change| {
-            change.effects.iter().any(|effect| {
-                matches!(effect, Effect::Cuts { subject, barrier }
-                    if ledger::is_lifted(self.plan, &state, subject, *barrier))
-            })
-        };
+        let lifted = |change: &Change| ledger::is_lifted(self.plan, &state, change);
         self.plan
             .changes
             .iter()

@@ -266,6 +266,7 @@ impl Run<'_> {
         if let Some(reason) = self.gate_reasons().first() {
             return Ok(Some(format!("the gate is shut: {reason}")));
         }
+        self.look_anew().await?;
         for effect in &change.effects {
             if let Effect::Lifts { user, .. } = effect
                 && let Some(until) = self.lifting_would_open(user).await?
@@ -285,9 +286,9 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         )]));
     }
     Ok(match error.cause {
-        Cause::Refused => Attempt::Refused(format!(
-            "{error}. Allow it to the credentials in use, or do it by hand; then resume"
-        )),
+        Cause::Refused => {
+            Attempt::Refused(format!("{error}. Allow it to the credentials in use, then resume"))
+        }
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
         _ => Attempt::Hold(error.to_string()),
     })

@@ -290,6 +290,7 @@ impl Stage {
                     plan: digest.clone(),
                     account: self.saved.plan.account.clone(),
                     program: "test".to_owned(),
+                    rehearsal: true,
                 };
                 journal.append(opened).await.map_err(RunError::from)?;
             }
