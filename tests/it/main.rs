@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod playbook;
+mod refusals;
 mod side_by_side;
 mod stage;
 mod tidy;
