@@ -210,20 +210,28 @@ impl Action for Replace {
         let secret = cloud.read().secrets().describe(deliver_to).await?;
         let labels = secret.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
         let keys = cloud.read().iam().access_keys(user).await?;
-        if let Some((version, key)) = staged(notes.so_far()) {
+        let stored = staged(notes.so_far()).filter(|(version, key)| {
             let works = keys.iter().any(|k| {
                 k.access_key_id() == Some(key.as_str())
                     && k.status() == Some(&aws_sdk_iam::types::StatusType::Active)
             });
-            if works && labels.contains_key(version.as_str()) {
-                return hand_over(change, cloud, &version).await;
-            }
+            works && labels.contains_key(version.as_str())
+        });
+        make_room(change, cloud, notes, &keys, stored.as_ref().map(|(_, key)| key)).await?;
+        if let Some((version, _)) = stored {
+            return hand_over(change, cloud, &version).await;
         }
-        make_room(change, cloud, notes, &keys).await?;
+        let again = minting(notes.so_far()).is_some();
         let there = delivery::open(cloud, deliver_to).await?;
         let at = cloud.read().sts().time().await?;
         notes.note(Note::Minting { at }).await?;
-        let minted = cloud.iam().create_access_key(user).await?;
+        let minted = match cloud.iam().create_access_key(user).await {
+            // An earlier attempt may have minted a key that is not shown yet. It is removed once it is.
+            Err(error) if again && error.is_quota() => {
+                return Err(ApplyError::Later(error.to_string()));
+            }
+            answer => answer?,
+        };
         notes.note(Note::Minted { key: minted.id.clone() }).await?;
         let value = delivery::with_fields(
             there.as_ref(),
@@ -248,12 +256,14 @@ impl Action for Replace {
     }
 }
 
-/// Removes keys that an earlier attempt of ours left behind, and the one that is used up.
+/// Removes keys that an earlier attempt of ours left behind, but the one that is `stored`, and the one
+/// that is used up.
 async fn make_room(
     change: &Change,
     cloud: &WriteCloud,
     notes: &mut dyn Notes,
     keys: &[aws_sdk_iam::types::AccessKeyMetadata],
+    stored: Option<&AccessKeyId>,
 ) -> Result<(), ApplyError> {
     let minting = minting(notes.so_far());
     for key in keys {
@@ -262,7 +272,7 @@ async fn make_room(
         };
         let why = if change.uses_up.as_ref() == Some(&id) {
             "to make room: no more keys fit"
-        } else if change.before.contains(&id) {
+        } else if change.before.contains(&id) || stored == Some(&id) {
             continue;
         } else {
             let created = key.create_date().and_then(|at| Timestamp::from_second(at.secs()).ok());

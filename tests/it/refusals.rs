@@ -9,11 +9,11 @@ use portcullis::run::Ending;
 use crate::stage::{PLAYBOOK, Stage, WORLD, play, terms};
 use crate::verdict::{ACCOUNT, VICTIM, requests_of, the_intruder_is_out};
 
-fn refused(world: &str, playbook: &str) -> Vec<Diagnostic> {
+fn refused(what: &str, world: &str, playbook: &str) -> Vec<Diagnostic> {
     play(async {
         match Stage::set_on(world, playbook, &terms()).await {
             Err(problems) => problems,
-            Ok(stage) => panic!("planned: {:#?}", stage.saved.plan.changes),
+            Ok(stage) => panic!("{what}: planned: {:?}", stage.saved.plan.inputs),
         }
     })
 }
@@ -74,13 +74,13 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
             "a cut that waits for sessions that wait for it",
             WORLD.to_owned(),
             PLAYBOOK.replace("    uses: iam.access-key.deactivate\n", "    needs: [between]\n    uses: iam.access-key.deactivate\n")
-                .replace("  # ---- the gate", "  - id: between\n    phase: contain\n    needs: [sessions-off]\n    uses: iam.user.quarantine\n    with: { user: backup }\n\n  # ---- the gate"),
+                .replace("  # ---- the gate", "  - id: between\n    phase: contain\n    needs: [sessions-off]\n    uses: iam.user.revoke-sessions\n    with: { user: backup }\n\n  # ---- the gate"),
             Code::Cycle,
             "wait for each other",
             "take `needs` off",
         ),
     ] {
-        let problems = refused(&world, &playbook);
+        let problems = refused(what, &world, &playbook);
         let [problem] = &problems[..] else { panic!("{what}: {problems:#?}") };
         assert_eq!(problem.code, code, "{what}: {}", problem.message);
         assert!(problem.message.contains(message), "{what}: {}", problem.message);
@@ -91,16 +91,15 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
 
 /// Everything that was cut is cut, and everything behind the gate that could not be is told.
 fn ends_held(world: &str, playbook: &str, terms: &Terms, says: &str) -> Stage {
-    let stage = play(async {
+    play(async {
         let stage = Stage::set_on(world, playbook, terms).await.unwrap();
         let ending = stage.resume_to_the_end(1).await;
         let Ending::Held(why) = &ending else { panic!("{ending:?}") };
         assert!(why.join("\n").contains(says), "{why:?}");
         stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
         stage
-    });
-    the_intruder_is_out(&stage);
-    stage
+    })
 }
 
 fn quarantined(stage: &Stage) -> bool {
@@ -155,7 +154,7 @@ fn one_cut_that_is_not_permitted_holds_and_the_others_are_made() {
 fn a_gate_that_asks_for_more_than_can_be_shown_stays_shut_behind_every_cut() {
     let playbook = PLAYBOOK.replace("gate:\n  proof: settled\n  margin: 60s\n", "");
     assert_ne!(playbook, PLAYBOOK);
-    let stage = ends_held(&WORLD, &playbook, &Terms::default(), "the gate asks for enforced");
+    let stage = ends_held(WORLD, &playbook, &Terms::default(), "the gate asks for enforced");
     assert!(quarantined(&stage));
     assert_eq!(requests_of(&stage, "UpdateAccessKey").len(), 2);
     assert!(requests_of(&stage, "CreateAccessKey").is_empty());

@@ -101,8 +101,14 @@ fn an_alarm_survives_a_crash_at_any_call_and_line_after_the_deed() {
         play(async {
             let stage = backdrop.stage();
             if let Left::Crashed = stage.run(Some(*point)).await {
-                let why = held(stage.run(None).await);
-                assert!(why.contains("was taken off again"), "{why}");
+                let records = stage.state().changes;
+                let told = |text: &Option<String>| {
+                    text.as_ref().is_some_and(|text| text.contains("was taken off again"))
+                };
+                if !records.values().any(|record| told(&record.trouble)) {
+                    let why = held(stage.run(None).await);
+                    assert!(why.contains("was taken off again"), "{why}");
+                }
             }
             assert_eq!(issued(&stage), 0);
         });

@@ -35,7 +35,7 @@ fn full_of_inline_policies() -> String {
 "#;
     let filler = format!(
         "          filler: {{ Version: \"2012-10-17\", Statement: [{{ Sid: \"{}\", Effect: Allow, Action: \"s3:ListBucket\", Resource: \"*\" }}] }}\n",
-        "F".repeat(1400)
+        "F".repeat(1550)
     );
     full_of_attachments(&format!("{sessions}{filler}"))
 }

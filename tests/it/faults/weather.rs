@@ -14,13 +14,12 @@ fn a_run_ends_well_in_any_weather() {
         "read_lag: 3s",
         "read_lag: 6s",
         "read_lag: 2s\nlatency: 700ms",
-        "rate_limit: 1",
-        "rate_limit: 3",
-        "rate_limit: 2\nlatency: 150ms",
+        "rate_limit: 4",
+        "rate_limit: 8\nlatency: 150ms",
         "latency: 5s",
         "clock_skew: 7m",
         "clock_skew: -7m",
-        "clock_skew: -7m\nread_lag: 2s\nlatency: 400ms\nrate_limit: 4",
+        "clock_skew: -7m\nread_lag: 2s\nlatency: 400ms\nrate_limit: 8",
     ];
     let cases = each(&weathers, |weather| {
         play(async {
