@@ -236,24 +236,31 @@ impl Action for Replace {
         let described = cloud.read().secrets().describe(secret).await?;
         let labels = described.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
         let keys = cloud.read().iam().access_keys(user).await?;
-        if let Some((version, key)) = staged(notes.so_far()) {
+        let stored = staged(notes.so_far()).filter(|(version, key)| {
             let works = keys.iter().any(|k| {
                 k.access_key_id() == Some(key.as_str())
                     && k.status() == Some(&aws_sdk_iam::types::StatusType::Active)
             });
-            if works && labels.contains_key(version.as_str()) {
-                return hand_over(change, cloud, &version).await;
-            }
+            works && labels.contains_key(version.as_str())
+        });
+        make_room(change, cloud, notes, &keys, stored.as_ref().map(|(_, key)| key)).await?;
+        if let Some((version, _)) = stored {
+            return hand_over(change, cloud, &version).await;
         }
-        make_room(change, cloud, notes, &keys).await?;
+        let doubtful = Ours::of(notes.so_far()).in_doubt_since.is_some();
         let there = delivery::open(cloud, secret).await?;
         let at = cloud.read().sts().time().await?;
         notes.note(Note::Minting { at }).await?;
         let minted = match cloud.iam().create_access_key(user).await {
             Err(error) if error.certainty == Certainty::DidNot => {
-                // Then no key of ours can be among those that appear from now on.
+                // Then no key of this attempt can be among those that appear from now on.
                 notes.note(Note::NotMinted).await?;
-                return Err(error.into());
+                // But an earlier attempt may have minted one that is not shown yet. It is removed once it is.
+                return Err(if doubtful && error.is_quota() {
+                    ApplyError::Later(error.to_string())
+                } else {
+                    error.into()
+                });
             }
             answer => answer?,
         };
@@ -281,12 +288,14 @@ impl Action for Replace {
     }
 }
 
-/// Removes keys that an earlier attempt of ours left behind, and the one that is used up.
+/// Removes keys that an earlier attempt of ours left behind, but the one that is `stored`, and the one
+/// that is used up.
 async fn make_room(
     change: &Change,
     cloud: &WriteCloud,
     notes: &mut dyn Notes,
     keys: &[aws_sdk_iam::types::AccessKeyMetadata],
+    stored: Option<&AccessKeyId>,
 ) -> Result<(), ApplyError> {
     let ours = Ours::of(notes.so_far());
     for key in keys {
@@ -295,7 +304,7 @@ async fn make_room(
         };
         let why = if change.uses_up.as_ref() == Some(&id) {
             "to make room: no more keys fit"
-        } else if change.before.contains(&id) {
+        } else if change.before.contains(&id) || stored == Some(&id) {
             continue;
         } else {
             let created = key.create_date().and_then(|at| Timestamp::from_second(at.secs()).ok());

@@ -4,7 +4,7 @@
 //! off before it bites. So the cuts are given the margin and then looked at again. What still stands is
 //! *settled*; what does not is *contested*: an alarm, not something to try again in silence.
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use super::{Event, Halt, Run};
 use crate::action::catalog;
@@ -87,8 +87,12 @@ impl Run<'_> {
             }
         };
         self.observer.event(&Event::Contested { change, position: &position });
-        self.record(Entry::Observed { change: change.id.clone(), position }).await?;
-        self.record(Entry::Held { change: Some(change.id.clone()), until }).await?;
+        // In one line of the journal: a crash between the two would make the alarm a silent repetition.
+        try_join(
+            self.record(Entry::Observed { change: change.id.clone(), position }),
+            self.record(Entry::Held { change: Some(change.id.clone()), until }),
+        )
+        .await?;
         Ok(false)
     }
 
