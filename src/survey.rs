@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
-use crate::ids::{AccessKeyId, Arn, PolicyName, RoleName, UserName, VersionId};
+use crate::ids::{AccessKeyId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
     AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, LoginProfile, Role, SecretMetadata,
     ServiceSpecificCredential, Status, User, Want,
@@ -163,10 +163,6 @@ async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
                 })
             })?)
         }
-        Want::MfaDevices(user) => {
-            let devices = iam.mfa_devices(user).await?;
-            Fact::MfaDevices(sorted(devices.iter().map(|d| d.serial_number().to_owned())))
-        }
         Want::ServiceSpecificCredentials(user) => {
             let found = iam.service_specific_credentials(user).await?;
             let mut found: Vec<_> = found
@@ -200,12 +196,6 @@ async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
                 Arn::parse(policy.policy_arn()?).ok()
             })?;
             Fact::AttachedPolicies(sorted(found.into_iter()))
-        }
-        Want::InlinePolicyNames(user) => {
-            let found = iam.inline_policy_names(user).await?;
-            let found =
-                every("iam:ListUserPolicies", found.iter(), |name| PolicyName::parse(name).ok())?;
-            Fact::InlinePolicyNames(sorted(found.into_iter()))
         }
         Want::InlinePolicy(user, policy) => {
             let document = iam.inline_policy(user, policy).await?;
