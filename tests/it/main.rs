@@ -9,6 +9,7 @@ mod crash;
 mod hosted;
 mod playbook;
 mod process;
+mod readme;
 mod side_by_side;
 mod stage;
 mod tidy;
