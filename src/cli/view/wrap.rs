@@ -47,14 +47,14 @@ fn hang_of(line: &str) -> usize {
     let mut hang = if indent > 8 { indent } else { indent + 2 };
     let mut spaces = 0;
     for (column, c) in line.chars().enumerate().take(FURTHEST + 1) {
-        if c != ' ' {
-            if spaces > 1 && column > indent {
-                hang = column;
-            }
-            spaces = 0;
-        } else {
+        if c == ' ' {
             spaces += 1;
+            continue;
         }
+        if spaces > 1 && column > indent {
+            hang = column;
+        }
+        spaces = 0;
     }
     hang
 }
