@@ -242,3 +242,187 @@ impl Medium for JournalFile {
         Box::pin(std::future::ready(result))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt;
+
+    use jiff::Timestamp;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::ids::{AccountId, Arn};
+    use crate::inventory::{Caller, Inventory};
+    use crate::journal::{Entry, Journal};
+    use crate::plan::{GateTerms, Plan};
+    use crate::playbook::{Mode, Proof};
+
+    fn saved() -> SavedPlan {
+        let account = AccountId::parse("111122223333").unwrap();
+        let arn = Arn::parse("arn:aws:iam::111122223333:user/responder").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let caller = Caller {
+            account: account.clone(),
+            arn: arn.clone(),
+            id: "AIDA".into(),
+            access_key_id: None,
+        };
+        let plan = Plan {
+            playbook: "nothing".into(),
+            title: "Nothing at all".into(),
+            mode: Mode::Breach,
+            account,
+            caller: arn,
+            endpoint: None,
+            inputs: BTreeMap::new(),
+            surveyed_at: now,
+            gate: GateTerms { proof: Proof::Settled, margin_seconds: 1 },
+            users: Vec::new(),
+            roles: Vec::new(),
+            credentials: Vec::new(),
+            changes: Vec::new(),
+            untouched: Vec::new(),
+            accepted_gaps: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let inventory = Inventory { caller, taken_at: now, answers: BTreeMap::new() };
+        SavedPlan { plan, inventory, playbook: "portcullis: 1\n".into() }
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn entry() -> Entry {
+        let account = AccountId::parse("111122223333").unwrap();
+        Entry::Opened { plan: saved().digest(), account, program: "test".into() }
+    }
+
+    #[tokio::test]
+    async fn a_case_appears_whole_and_for_its_owner_alone() {
+        let dir = TempDir::new().unwrap();
+        let root = dir.path().join("deep/cases");
+        let case =
+            Case::create(&root, "day-nothing", &saved(), &[("world.json", "{}".into())]).unwrap();
+        assert_eq!(names(&root), ["day-nothing-1"]);
+        assert_eq!(names(case.dir()), ["lock", "playbook.yaml", "rounds", "world.json"]);
+        assert_eq!(read_plan(case.dir()).unwrap(), saved());
+        assert_eq!(read_file(case.dir(), "world.json").unwrap().as_deref(), Some("{}"));
+        assert_eq!(read_file(case.dir(), "nothing.json").unwrap(), None);
+        for (path, mode) in [(root.clone(), 0o700), (case.dir().join(PLAN), 0o600)] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn a_case_that_cannot_be_made_whole_is_not_there_at_all() {
+        let dir = TempDir::new().unwrap();
+        // A file of this name cannot be written: its directory is not there.
+        let files = [("nowhere/world.json", "{}".to_owned())];
+        let error = Case::create(dir.path(), "day-nothing", &saved(), &files).unwrap_err();
+        assert!(matches!(error, CaseError::Io { action: "cannot open", .. }), "{error}");
+        assert_eq!(names(dir.path()), [""; 0]);
+    }
+
+    #[test]
+    fn names_count_up_and_a_name_that_is_taken_by_anything_is_passed_over() {
+        let dir = TempDir::new().unwrap();
+        let made = |name: &str| {
+            let case = Case::create(dir.path(), name, &saved(), &[]).unwrap();
+            case.dir().file_name().unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(made("a"), "a-1");
+        assert_eq!(made("a"), "a-2");
+        fs::write(dir.path().join("a-3"), "").unwrap();
+        fs::create_dir(dir.path().join("a-4")).unwrap();
+        assert_eq!(made("a"), "a-5");
+        assert_eq!(made("b"), "b-1");
+        // What a process that was killed left half made is no case, and is in nobody's way.
+        let half = dir.path().join(format!(".making-a-{}", std::process::id()));
+        fs::create_dir_all(half.join("rounds")).unwrap();
+        assert_eq!(made("a"), "a-6");
+        assert!(!half.exists());
+    }
+
+    #[test]
+    fn many_who_make_a_case_at_once_get_one_each() {
+        let dir = TempDir::new().unwrap();
+        // Within one process they would share the directory they make it in, so the last step is tried alone.
+        let made: Vec<PathBuf> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8)
+                .map(|n| {
+                    let making = dir.path().join(format!(".making-{n}"));
+                    private_dir(&making).unwrap();
+                    fill(&making, &saved(), &[]).unwrap();
+                    scope.spawn(move || settle(making.parent().unwrap(), "a", &making).unwrap())
+                })
+                .collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        let different: std::collections::BTreeSet<&PathBuf> = made.iter().collect();
+        assert_eq!(different.len(), 8);
+        assert_eq!(names(dir.path()), (1..=8).map(|n| format!("a-{n}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_case_is_worked_on_by_one_at_a_time() {
+        let dir = TempDir::new().unwrap();
+        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
+        let path = case.dir().to_owned();
+        assert!(matches!(Case::open(&path), Err(CaseError::Locked(_))));
+        // Looking at it is free.
+        read_plan(&path).unwrap();
+        drop(case);
+        Case::open(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_torn_journal_is_truncated_and_goes_on_and_a_changed_one_is_left_as_it_is() {
+        let dir = TempDir::new().unwrap();
+        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
+        let path = case.dir().join(JOURNAL);
+        let (decoded, medium) = case.journal().unwrap();
+        let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
+        journal.append(entry()).await.unwrap();
+        let whole = fs::read(&path).unwrap();
+        let torn = [&whole[..], &whole[..whole.len() / 2]].concat();
+        fs::write(&path, torn).unwrap();
+        let (decoded, _) = case.journal().unwrap();
+        assert_eq!((decoded.lines.len(), decoded.torn), (1, whole.len() / 2));
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        let changed = String::from_utf8(whole).unwrap().replace("\"test\"", "\"tset\"");
+        fs::write(&path, &changed).unwrap();
+        assert!(matches!(case.journal(), Err(CaseError::Journal { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), changed);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_is_the_old_one_or_the_new_one() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("file");
+        let texts = ["a".repeat(100_000), "b".repeat(70_000)];
+        replace(&path, &texts[0]).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for n in 0..40 {
+                    replace(&path, &texts[n % 2]).unwrap();
+                }
+            });
+            while !writer.is_finished() {
+                let seen = fs::read_to_string(&path).unwrap();
+                assert!(texts.contains(&seen), "neither old nor new: {} bytes", seen.len());
+            }
+        });
+        // What cannot be written leaves the old one.
+        fs::create_dir(dir.path().join("file.making")).unwrap();
+        assert!(replace(&path, "c").is_err());
+        assert!(texts.contains(&fs::read_to_string(&path).unwrap()));
+    }
+}

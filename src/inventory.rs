@@ -26,8 +26,6 @@ pub enum Want {
     AccessKeys(UserName),
     /// The console password. (`iam:GetLoginProfile`)
     LoginProfile(UserName),
-    /// (`iam:ListMFADevices`)
-    MfaDevices(UserName),
     /// Git, Keyspaces, Bedrock and other passwords of single services.
     /// (`iam:ListServiceSpecificCredentials`)
     ServiceSpecificCredentials(UserName),
@@ -37,8 +35,6 @@ pub enum Want {
     SigningCertificates(UserName),
     /// Managed policies attached to the user. (`iam:ListAttachedUserPolicies`)
     AttachedPolicies(UserName),
-    /// (`iam:ListUserPolicies`)
-    InlinePolicyNames(UserName),
     /// (`iam:GetUserPolicy`)
     InlinePolicy(UserName, PolicyName),
     /// Every role of the account with its trust policy. (`iam:ListRoles`)
@@ -61,8 +57,6 @@ pub enum Fact {
     AccessKeys(Vec<AccessKey>),
     /// `None`: no console password.
     LoginProfile(Option<LoginProfile>),
-    /// Serial numbers, sorted.
-    MfaDevices(Vec<String>),
     /// Sorted by id.
     ServiceSpecificCredentials(Vec<ServiceSpecificCredential>),
     /// Sorted by id.
@@ -71,8 +65,6 @@ pub enum Fact {
     SigningCertificates(Vec<CredentialStatus>),
     /// Sorted.
     AttachedPolicies(Vec<Arn>),
-    /// Sorted.
-    InlinePolicyNames(Vec<PolicyName>),
     /// The document as JSON text, decoded; `None`: no such policy.
     InlinePolicy(Option<String>),
     /// Sorted by name.
@@ -287,9 +279,6 @@ impl Inventory {
         /// A user's console password.
         login_profile, LoginProfile(user: UserName) -> Option<LoginProfile>);
     answer!(
-        /// A user's MFA devices.
-        mfa_devices, MfaDevices(user: UserName) -> Vec<String>);
-    answer!(
         /// A user's passwords for single services.
         service_specific_credentials, ServiceSpecificCredentials(user: UserName) -> Vec<ServiceSpecificCredential>);
     answer!(
@@ -301,9 +290,6 @@ impl Inventory {
     answer!(
         /// The managed policies attached to a user.
         attached_policies, AttachedPolicies(user: UserName) -> Vec<Arn>);
-    answer!(
-        /// The names of a user's inline policies.
-        inline_policy_names, InlinePolicyNames(user: UserName) -> Vec<PolicyName>);
     answer!(
         /// One inline policy of a user.
         inline_policy, InlinePolicy(user: UserName, policy: PolicyName) -> Option<String>);

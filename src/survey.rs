@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
-use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, UserName, VersionId};
+use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
     AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, LoginProfile, Role, SecretMetadata,
     ServiceSpecificCredential, Status, User, Want,
@@ -168,10 +168,6 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
                 })
             })?)
         }
-        Want::MfaDevices(user) => {
-            let devices = iam.mfa_devices(user).await?;
-            Fact::MfaDevices(sorted(devices.iter().map(|d| d.serial_number().to_owned())))
-        }
         Want::ServiceSpecificCredentials(user) => {
             let found = iam.service_specific_credentials(user).await?;
             let mut found: Vec<_> = found
@@ -205,12 +201,6 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
                 Arn::parse(policy.policy_arn()?).ok()
             })?;
             Fact::AttachedPolicies(sorted(found.into_iter()))
-        }
-        Want::InlinePolicyNames(user) => {
-            let found = iam.inline_policy_names(user).await?;
-            let found =
-                every("iam:ListUserPolicies", found.iter(), |name| PolicyName::parse(name).ok())?;
-            Fact::InlinePolicyNames(sorted(found.into_iter()))
         }
         Want::InlinePolicy(user, policy) => {
             let document = iam.inline_policy(user, policy).await?;

@@ -7,8 +7,9 @@
 mod account;
 mod plan;
 mod progress;
+mod wrap;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style as AnsiStyle};
 
@@ -19,21 +20,36 @@ pub(super) use progress::{Progress, progress_of};
 use super::diagnostics;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
-/// Writes to standard output.
+/// Writes to standard output. On a terminal, long lines are broken between words.
 pub(super) fn out(text: &str) {
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    let stdout = std::io::stdout();
+    let width = if stdout.is_terminal() { terminal_size::terminal_size_of(&stdout) } else { None };
+    let _ = anstream::stdout().write_all(fitted(text, width).as_bytes());
 }
 
-/// Writes to standard error.
+/// Writes to standard error, in the same way.
 pub(super) fn err(text: &str) {
-    let _ = anstream::stderr().write_all(text.as_bytes());
+    let stderr = std::io::stderr();
+    let width = if stderr.is_terminal() { terminal_size::terminal_size_of(&stderr) } else { None };
+    let _ = anstream::stderr().write_all(fitted(text, width).as_bytes());
+}
+
+fn fitted(
+    text: &str,
+    size: Option<(terminal_size::Width, terminal_size::Height)>,
+) -> std::borrow::Cow<'_, str> {
+    match size {
+        Some((width, _)) => wrap::wrap(text, usize::from(width.0)).into(),
+        None => text.into(),
+    }
 }
 
 /// Shows problems, to standard error.
 pub(super) fn diagnostics(problems: Vec<Diagnostic>) {
     if !problems.is_empty() {
         let problems: Diagnostics = problems.into_iter().collect();
-        err(&diagnostics::text(&problems, true));
+        // Their lines are drawn one under the other, and stay as they are.
+        let _ = anstream::stderr().write_all(diagnostics::text(&problems, true).as_bytes());
     }
 }
 

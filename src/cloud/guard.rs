@@ -23,12 +23,10 @@ pub const READS: &[&str] = &[
     "iam:GetUserPolicy",
     "iam:ListAccessKeys",
     "iam:ListAttachedUserPolicies",
-    "iam:ListMFADevices",
     "iam:ListRoles",
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
-    "iam:ListUserPolicies",
     "secretsmanager:DescribeSecret",
     "sts:GetCallerIdentity",
 ];

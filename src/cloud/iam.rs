@@ -8,8 +8,8 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
 use aws_sdk_iam::types::{
-    AccessKeyMetadata, AttachedPolicy, LoginProfile, MfaDevice, Role,
-    ServiceSpecificCredentialMetadata, SigningCertificate, SshPublicKeyMetadata, StatusType, User,
+    AccessKeyMetadata, AttachedPolicy, LoginProfile, Role, ServiceSpecificCredentialMetadata,
+    SigningCertificate, SshPublicKeyMetadata, StatusType, User,
 };
 
 use super::attempt::{CallError, Cause, Certainty, attempt};
@@ -62,9 +62,6 @@ impl ReadIam {
         /// A user's access keys. (`iam:ListAccessKeys`)
         access_keys, "iam:ListAccessKeys", list_access_keys, access_key_metadata -> AccessKeyMetadata);
     listing!(
-        /// A user's MFA devices. (`iam:ListMFADevices`)
-        mfa_devices, "iam:ListMFADevices", list_mfa_devices, mfa_devices -> MfaDevice);
-    listing!(
         /// A user's passwords for single services. (`iam:ListServiceSpecificCredentials`)
         service_specific_credentials, "iam:ListServiceSpecificCredentials",
         list_service_specific_credentials,
@@ -81,9 +78,6 @@ impl ReadIam {
         /// The managed policies attached to a user. (`iam:ListAttachedUserPolicies`)
         attached_policies, "iam:ListAttachedUserPolicies", list_attached_user_policies,
         attached_policies -> AttachedPolicy);
-    listing!(
-        /// The names of a user's inline policies. (`iam:ListUserPolicies`)
-        inline_policy_names, "iam:ListUserPolicies", list_user_policies, policy_names -> String);
 
     /// Every role of the account. (`iam:ListRoles`)
     pub async fn roles(&self) -> Result<Vec<Role>, CallError> {

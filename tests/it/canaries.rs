@@ -96,8 +96,10 @@ fn a_panic_over_a_secret_shows_nothing_of_it() {
         secret: secret(),
         session_token: Some(secret()),
     };
-    let over_a_secret = std::panic::catch_unwind(|| Err::<(), _>(secret()).unwrap());
-    let over_more = std::panic::catch_unwind(move || Err::<(), _>(credentials).unwrap());
+    let lost: [Result<(), Secret>; 1] = [Err(secret())];
+    let more: [Result<(), Credentials>; 1] = [Err(credentials)];
+    let over_a_secret = std::panic::catch_unwind(|| lost.into_iter().for_each(Result::unwrap));
+    let over_more = std::panic::catch_unwind(|| more.into_iter().for_each(Result::unwrap));
     for panic in [over_a_secret, over_more] {
         let text = panic.unwrap_err().downcast::<String>().unwrap();
         assert!(text.contains("Secret(..)") && !text.contains(canary), "{text}");

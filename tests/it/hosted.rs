@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::stage::{self, PLAYBOOK, WORLD};
 
 /// Nothing that is waited for here takes a tenth of this.
-const TOO_LONG: Duration = Duration::from_secs(120);
+const TOO_LONG: Duration = Duration::from_mins(2);
 
 /// The world of the shipped playbook, quick to enforce: real time passes in these tests.
 pub(crate) fn quick_world() -> String {
@@ -133,6 +134,15 @@ impl Hosted {
         cases.into_iter().next().unwrap()
     }
 
+    /// The one case that is not a rehearsal.
+    pub(crate) fn live_case(&self) -> PathBuf {
+        let rehearsed = |case: &Path| case.join("world.json").exists();
+        let mut cases = cases_in(self.dir()).into_iter().filter(|case| !rehearsed(case));
+        let case = cases.next().expect("a case was made");
+        assert_eq!(cases.next(), None);
+        case
+    }
+
     /// Waits for the world to stop a request, or for the process to end by itself.
     pub(crate) fn until_stopped(&self, running: &mut Running) -> bool {
         in_real_time(async {
@@ -233,8 +243,9 @@ pub(crate) fn start(command: &mut Command) -> Running {
 /// A process that runs, with all it says being read.
 pub(crate) struct Running {
     child: Child,
-    out: JoinHandle<String>,
-    err: Option<JoinHandle<String>>,
+    out: JoinHandle<()>,
+    so_far: Arc<(Mutex<Vec<u8>>, Condvar)>,
+    err: JoinHandle<String>,
     /// Lines of standard error as they come.
     lines: std::sync::mpsc::Receiver<String>,
     /// Done when standard output was closed: the process has ended.
@@ -246,11 +257,15 @@ impl Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (close, closed) = oneshot::channel();
         let mut stdout = child.stdout.take().unwrap();
+        let so_far = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let keep = Arc::clone(&so_far);
         let out = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            stdout.read_to_end(&mut bytes).unwrap();
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = stdout.read(&mut bytes) {
+                keep.0.lock().unwrap().extend(&bytes[..n]);
+                keep.1.notify_all();
+            }
             let _ = close.send(());
-            String::from_utf8(bytes).unwrap()
         });
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (tell, lines) = std::sync::mpsc::channel();
@@ -264,7 +279,18 @@ impl Running {
             }
             all
         });
-        Self { child, out, err: Some(err), lines, closed: Some(closed) }
+        Self { child, out, so_far, err, lines, closed: Some(closed) }
+    }
+
+    /// Waits until standard output holds `word`; gives back all it holds.
+    pub(crate) fn out_until(&self, word: &str) -> String {
+        let (so_far, grew) = &*self.so_far;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let waiting = |bytes: &mut Vec<u8>| !text(bytes).contains(word);
+        let held = so_far.lock().unwrap();
+        let (held, waited) = grew.wait_timeout_while(held, TOO_LONG, waiting).unwrap();
+        assert!(!waited.timed_out(), "it never printed {word:?}");
+        text(&held)
     }
 
     /// Waits for a line of standard error that holds `word`.
@@ -299,8 +325,9 @@ impl Running {
             }
         });
         let code = self.child.wait().unwrap().code();
-        let err = self.err.take().unwrap().join().unwrap();
-        Ran { code, out: self.out.join().unwrap(), err }
+        self.out.join().unwrap();
+        let out = std::mem::take(&mut *self.so_far.0.lock().unwrap());
+        Ran { code, out: String::from_utf8(out).unwrap(), err: self.err.join().unwrap() }
     }
 }
 

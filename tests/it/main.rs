@@ -11,6 +11,7 @@ mod faults;
 mod hosted;
 mod playbook;
 mod process;
+mod readme;
 mod refusals;
 mod schema;
 mod side_by_side;

@@ -37,12 +37,10 @@ READS = {
     "iam:GetUserPolicy",
     "iam:ListAccessKeys",
     "iam:ListAttachedUserPolicies",
-    "iam:ListMFADevices",
     "iam:ListRoles",
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
-    "iam:ListUserPolicies",
     "secretsmanager:DescribeSecret",
     "sts:GetCallerIdentity",
 }

@@ -78,3 +78,43 @@ fn a_plan_for_another_account_or_another_endpoint_is_refused() {
     let give = format!("next: give --endpoint-url {}", made.hosted.url);
     twin.refuses(5, &mut run, &["the plan was made against", &give]);
 }
+
+#[test]
+fn a_plan_writes_nothing() {
+    let world = Untouched::new();
+    let before = world.hosted.cloud.snapshot();
+    let playbook = crate::hosted::playbook_in(world.hosted.dir());
+    ran(&mut world.hosted.plan(&[])).ended_with(0);
+    let mut dry = world.hosted.here(&["run", &playbook, "--dry-run"]);
+    ran(dry.args(world.hosted.typed_inputs())).ended_with(0);
+    ran(&mut world.hosted.here(&["run", "plan.json", "--dry-run"])).ended_with(0);
+    let audit = world.hosted.cloud.audit();
+    assert!(audit.len() > 20, "it was read");
+    let writes: Vec<_> = audit.iter().filter(|event| event.writes).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+    // What it asks is what the README says it needs, and no more.
+    for event in &audit {
+        let operation = format!("{}:{}", event.service, event.operation);
+        assert!(portcullis::cloud::READS.contains(&operation.as_str()), "{operation}");
+    }
+    assert_eq!(before.changes_to(&world.hosted.cloud.snapshot()), [] as [&str; 0]);
+    assert!(crate::hosted::cases_in(world.hosted.dir()).is_empty());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let rehearsed = || {
+        let dir = tempfile::TempDir::new().unwrap();
+        let playbook = crate::hosted::playbook_in(dir.path());
+        let said =
+            ran(&mut crate::hosted::bare(dir.path(), &["rehearse", &playbook])).ended_with(11);
+        let files = crate::hosted::files_under(&dir.path().join("cases")).into_iter();
+        let here = |path: std::path::PathBuf| path.strip_prefix(dir.path()).unwrap().to_owned();
+        (said.out, said.err, files.map(|(path, bytes)| (here(path), bytes)).collect::<Vec<_>>())
+    };
+    let (first, second) = (rehearsed(), rehearsed());
+    assert!(first.2.len() > 4, "plan, playbook, journal, world, lock");
+    assert_eq!(first.0, second.0);
+    assert_eq!(first.1, second.1);
+    assert!(first.2 == second.2, "a file of the case differs");
+}
