@@ -3,6 +3,7 @@
 //! What a command produces goes to standard output; progress, questions and errors go to standard error.
 //! Every error is turned into words once, here: what, why, and what to type next.
 
+mod actions;
 mod args;
 mod check;
 mod conduct;
@@ -18,6 +19,7 @@ mod run;
 mod sarif;
 mod schema;
 mod serve;
+mod shell;
 mod sources;
 mod status;
 mod view;
@@ -50,6 +52,9 @@ pub fn run() -> ExitCode {
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Actions(args) => actions::actions(&args),
+        Command::Completions(args) => Ok(shell::completions(&args)),
+        Command::Man(args) => shell::man(&args),
         Command::Schema => Ok(schema::schema()),
     });
     match ended {
