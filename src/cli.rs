@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod live;
 mod log;
+mod new;
 mod plan;
 mod rehearse;
 mod resume;
@@ -52,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::New(args) => new::new(&args),
         Command::Actions(args) => actions::actions(&args),
         Command::Completions(args) => Ok(shell::completions(&args)),
         Command::Man(args) => shell::man(&args),

@@ -34,6 +34,8 @@ pub(super) enum Command {
     /// The rehearsal cloud
     #[command(subcommand)]
     Cloud(CloudCommand),
+    /// Begin a playbook: a folder with one that works, and a world to rehearse it in
+    New(New),
     /// Show the actions that a playbook can use, or all about one of them
     Actions(Actions),
     /// Explain the code of an error message
@@ -202,6 +204,15 @@ pub(super) struct Serve {
 pub(super) struct Explain {
     /// The code in brackets: error[unknown-key]
     pub(super) code: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct New {
+    /// Its name: lower-case words joined by hyphens
+    pub(super) name: String,
+    /// Directory that playbooks are kept in
+    #[arg(long = "in", value_name = "DIR", default_value = "playbooks")]
+    pub(super) playbooks: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

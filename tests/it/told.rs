@@ -1,11 +1,11 @@
-//! What the program tells about itself: its actions, its completions, its man pages.
+//! What the program hands to authors: its actions, completions and man pages, and a playbook to begin with.
 
 use std::path::Path;
 
 use portcullis::action::catalog;
 use serde_json::Value;
 
-use crate::check::{portcullis, said};
+use crate::check::{objections, portcullis, said};
 
 #[test]
 fn the_page_of_actions_is_what_the_program_prints() {
@@ -77,4 +77,52 @@ fn there_is_a_man_page_for_every_command() {
     // A file where the directory should be.
     let taken = into.join("portcullis.1");
     assert_eq!(portcullis(&["man", taken.to_str().unwrap()]).status.code(), Some(5));
+}
+
+#[test]
+fn what_new_makes_is_right_and_rehearses_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let within = |rest: &str| dir.path().join(rest).to_str().unwrap().to_owned();
+    let made = portcullis(&["new", "stolen-laptop", "--in", &within("playbooks")]);
+    assert_eq!(made.status.code(), Some(0));
+    let folder = within("playbooks/stolen-laptop");
+    // What it says comes next is what is typed next.
+    let told = said(&made);
+    assert!(told.ends_with(&format!("Next: portcullis rehearse {folder}\n")), "{told}");
+    for file in ["playbook.yaml", "world.yaml", "README.md"] {
+        let text = std::fs::read_to_string(Path::new(&folder).join(file)).unwrap();
+        assert!(!text.contains("NAME") && !text.contains("FOLDER"), "{file}");
+    }
+
+    let checked = portcullis(&["check", &folder]);
+    assert_eq!(checked.status.code(), Some(0));
+    assert!(checked.stderr.is_empty(), "nor is there anything to warn of");
+    let schema: Value = serde_json::from_slice(
+        &std::fs::read(within("playbooks/stolen-laptop/playbook.schema.json")).unwrap(),
+    )
+    .unwrap();
+    let text = std::fs::read_to_string(within("playbooks/stolen-laptop/playbook.yaml")).unwrap();
+    let playbook: Value = serde_yaml::from_str(&text).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert_eq!(objections(&validator, &playbook), Vec::<String>::new());
+
+    let played = portcullis(&["rehearse", &folder, "--cases", &within("cases")]);
+    assert_eq!(played.status.code(), Some(11), "{}", said(&played));
+
+    // A second one of that name is refused, and the first is as it was.
+    assert_eq!(
+        portcullis(&["new", "stolen-laptop", "--in", &within("playbooks")]).status.code(),
+        Some(5)
+    );
+    assert_eq!(std::fs::read_to_string(Path::new(&folder).join("playbook.yaml")).unwrap(), text);
+}
+
+#[test]
+fn a_playbook_has_a_name_that_check_would_take() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["Stolen Laptop", "../up", "a--b", "", "-x-"] {
+        let output = portcullis(&["new", "--in", dir.path().to_str().unwrap(), "--", name]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
