@@ -17,4 +17,5 @@ mod schema;
 mod side_by_side;
 mod stage;
 mod tidy;
+mod told;
 mod verdict;
