@@ -302,7 +302,7 @@ mod tests {
 
     fn entry() -> Entry {
         let account = AccountId::parse("111122223333").unwrap();
-        Entry::Opened { plan: saved().digest(), account, program: "test".into() }
+        Entry::Opened { plan: saved().digest(), account, program: "test".into(), rehearsal: false }
     }
 
     #[tokio::test]
