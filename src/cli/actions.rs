@@ -35,7 +35,7 @@ pub(super) fn actions(args: &args::Actions) -> Result<Exit, Failure> {
                 None => format!("the actions are: {}", kinds.join(", ")),
             };
             let what = format!("there is no action `{}`", view::plain(kind));
-            return Err(Failure::new(Exit::Usage, what).help(help));
+            return Err(Failure::new(Exit::Usage, what, help));
         }
         chosen.retain(|(shape, _)| shape.kind == kind);
     }

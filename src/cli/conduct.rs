@@ -35,15 +35,12 @@ const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
 
 /// Done when somebody presses Ctrl-C, or the system ends the session.
 async fn asked_to_stop() {
-    let (mut end, mut hang_up) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
-            (Ok(end), Ok(hang_up)) => (end, hang_up),
-            // Without the others there is still the keyboard.
-            _ => {
-                let _ = tokio::signal::ctrl_c().await;
-                return;
-            }
-        };
+    let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut end), Ok(mut hang_up)) = both else {
+        // Without the others there is still the keyboard.
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = end.recv() => {}

@@ -25,15 +25,21 @@ pub(super) fn new(args: &args::New) -> Result<Exit, Failure> {
     // A playbook is called like a step: what `check` takes is decided in one place.
     if StepId::parse(name).is_err() {
         let what = format!("`{}` is not the name of a playbook", view::plain(name));
-        return Err(Failure::new(Exit::Usage, what)
-            .help("lower-case words joined by hyphens, at most 64 characters: stolen-laptop"));
+        return Err(Failure::new(
+            Exit::Usage,
+            what,
+            "lower-case words joined by hyphens, at most 64 characters: stolen-laptop",
+        ));
     }
     let folder = args.playbooks.join(name);
     let shown = folder.display().to_string();
     let cannot = |error: &std::io::Error| {
-        Failure::new(Exit::Refused, format!("cannot make {shown}")).because(error).help(
+        Failure::new(
+            Exit::Refused,
+            format!("cannot make {shown}"),
             "choose another name, or another place with --in DIR; nothing that exists is touched",
         )
+        .because(error)
     };
     std::fs::create_dir_all(&args.playbooks).map_err(|error| cannot(&error))?;
     std::fs::create_dir(&folder).map_err(|error| cannot(&error))?;

@@ -20,9 +20,12 @@ pub(super) fn man(args: &args::Man) -> Result<Exit, Failure> {
     let written = std::fs::create_dir_all(&args.directory)
         .and_then(|()| clap_mangen::generate_to(Args::command(), &args.directory));
     written.map_err(|error| {
-        Failure::new(Exit::Refused, format!("cannot write man pages into {shown}"))
-            .because(&error)
-            .help("name a directory that can be written")
+        Failure::new(
+            Exit::Refused,
+            format!("cannot write man pages into {shown}"),
+            "name a directory that can be written",
+        )
+        .because(&error)
     })?;
     view::out(&format!("Written. Next: man {shown}/portcullis.1\n"));
     Ok(Exit::Done)
