@@ -15,6 +15,8 @@ mod plan;
 mod rehearse;
 mod resume;
 mod run;
+mod sarif;
+mod schema;
 mod serve;
 mod sources;
 mod status;
@@ -57,7 +59,7 @@ pub fn run() -> ExitCode {
 
 fn carry_out(args: Args) -> Result<Exit, Failure> {
     match args.command {
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => Ok(check::check(&args)),
         Command::Plan(args) => plan::plan(&args),
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
@@ -65,6 +67,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Schema => Ok(schema::schema()),
     }
 }
 

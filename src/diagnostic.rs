@@ -273,6 +273,12 @@ impl Diagnostics {
     /// How many are shown; the rest is counted.
     pub const AT_MOST: usize = 50;
 
+    /// All of them, for machines, which do not tire.
+    pub fn all(mut problems: Vec<Diagnostic>) -> Self {
+        sort(&mut problems);
+        Self { shown: problems, more: 0 }
+    }
+
     /// Those to show.
     pub fn shown(&self) -> &[Diagnostic] {
         &self.shown

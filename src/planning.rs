@@ -17,7 +17,7 @@ use crate::action::catalog::{self, ErasedAction};
 use crate::action::{Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::ChangeId;
-use crate::inventory::{Inventory, Want};
+use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, SavedPlan, Untouched,
     credential_wants, credentials_of,
@@ -105,8 +105,9 @@ pub fn plan(
     }
     credentials.sort();
     for (_, gap) in inventory.gaps() {
+        let Gap { operation, code, message, .. } = gap;
         warnings
-            .push(format!("{} could not be read: {}: {}", gap.operation, gap.code, gap.message));
+            .push(format!("not everything could be read: {operation} answered {code} ({message})"));
     }
     let roles = roles_in_reach(&users, inventory, &mut warnings);
     connect(playbook, &mut changes);

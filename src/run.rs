@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::cloud::WriteCloud;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
-use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, GateState, Journal};
+use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
 use crate::ledger::Ledger;
 use crate::plan::{Change, Need, Plan};
 use crate::playbook::{Phase, Proof};
@@ -95,9 +95,7 @@ impl Run<'_> {
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
-        if let GateState::Open(..) = self.journal.state().gate {
-            self.recheck_open_gate().await?;
-        } else {
+        if !self.gate_is_still_open().await? {
             self.cut_everything().await?;
             self.open_gate().await?;
         }

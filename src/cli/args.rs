@@ -21,7 +21,7 @@ pub struct Args {
 pub(super) enum Command {
     /// Play a playbook against the built-in cloud: no account, no credentials
     Rehearse(Rehearse),
-    /// Check a playbook: every problem at once
+    /// Check playbooks: every problem at once
     Check(Check),
     /// Survey the account, read-only, and show what would be done
     Plan(Plan),
@@ -36,6 +36,8 @@ pub(super) enum Command {
     Cloud(CloudCommand),
     /// Explain the code of an error message
     Explain(Explain),
+    /// Print the JSON Schema of playbooks, for editors
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,8 +97,23 @@ impl From<GateProof> for Proof {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Check {
-    /// Playbook: its folder or its file
-    pub(super) playbook: PathBuf,
+    /// Playbooks: their folders or their files
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub(super) playbooks: Vec<PathBuf>,
+    /// How to say what was found
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: CheckFormat,
+}
+
+/// How `check` says what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckFormat {
+    /// For people, with the lines themselves
+    Text,
+    /// One JSON document, with a version
+    Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,23 +1,115 @@
-//! `portcullis check`: is the playbook right?
+//! `portcullis check`: are the playbooks right?
+//!
+//! Text for people, with the line itself; JSON and SARIF for machines, every problem of every playbook in
+//! one document on standard output, whatever is wrong. The exit code says whether one of them is broken.
 
-use super::args;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::args::{self, CheckFormat};
 use super::exit::{Exit, Failure};
-use super::{sources, view};
+use super::sources::{self, Reading};
+use super::{diagnostics, sarif, view};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::playbook::Playbook;
 
-pub(super) fn check(args: &args::Check) -> Result<Exit, Failure> {
-    let playbook = sources::playbook(&args.playbook)?;
-    let inputs: Vec<String> = playbook
-        .inputs
-        .iter()
-        .filter(|input| input.required)
-        .map(|input| format!(" -i {}=...", input.name))
-        .collect();
-    view::out(&format!(
-        "{} is right: {} steps.\nNext: portcullis rehearse {path}, or portcullis plan {path}{}\n",
-        playbook.source.name(),
-        playbook.steps.len(),
-        inputs.concat(),
-        path = args.playbook.display(),
-    ));
-    Ok(Exit::Done)
+/// One playbook, checked.
+pub(super) struct Checked {
+    /// As it was named.
+    path: PathBuf,
+    /// Its file.
+    pub(super) file: String,
+    /// What it holds, or why it could not be read.
+    pub(super) reading: Result<Reading, Failure>,
+}
+
+impl Checked {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: sources::playbook_file(path).display().to_string(),
+            reading: sources::read(path),
+        }
+    }
+
+    fn playbook(&self) -> Option<&Playbook> {
+        Some(&self.reading.as_ref().ok()?.as_ref().ok()?.0)
+    }
+
+    /// Everything found in it, warnings too.
+    pub(super) fn problems(&self) -> Diagnostics {
+        Diagnostics::all(match &self.reading {
+            Ok(Ok((_, warnings))) => warnings.clone(),
+            Ok(Err(problems)) => problems.clone(),
+            Err(_) => Vec::new(),
+        })
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "path": self.file,
+            "right": self.playbook().is_some(),
+            "steps": self.playbook().map(|playbook| playbook.steps.len()),
+            "unreadable": self.reading.as_ref().err().map(Failure::line),
+        })
+    }
+}
+
+pub(super) fn check(args: &args::Check) -> Exit {
+    let checked: Vec<Checked> = args.playbooks.iter().map(|path| Checked::new(path)).collect();
+    let right = checked.iter().filter(|checked| checked.playbook().is_some()).count();
+    let exit = if right == checked.len() { Exit::Done } else { Exit::Invalid };
+    match args.format {
+        CheckFormat::Json => view::out(&as_json(&checked)),
+        CheckFormat::Sarif => view::out(&sarif::sarif(&checked)),
+        CheckFormat::Text => {
+            let alone = checked.len() == 1;
+            for checked in checked {
+                text(checked, alone);
+            }
+            if !alone {
+                view::out(&format!("{right} of {} playbooks are right.\n", args.playbooks.len()));
+            }
+        }
+    }
+    exit
+}
+
+fn as_json(checked: &[Checked]) -> String {
+    let found: Vec<Diagnostics> = checked.iter().map(Checked::problems).collect();
+    diagnostics::printed(&json!({
+        "version": 1,
+        "playbooks": checked.iter().map(Checked::as_json).collect::<Vec<_>>(),
+        "diagnostics": found
+            .iter()
+            .flat_map(Diagnostics::shown)
+            .map(diagnostics::as_json)
+            .collect::<Vec<_>>(),
+        "more": 0,
+    }))
+}
+
+fn text(checked: Checked, alone: bool) {
+    let (playbook, problems): (_, Vec<Diagnostic>) = match checked.reading {
+        Ok(Ok((playbook, warnings))) => (Some(playbook), warnings),
+        Ok(Err(problems)) => (None, problems),
+        Err(failure) => return failure.print(),
+    };
+    view::diagnostics(problems);
+    let Some(playbook) = playbook else { return sources::broken(&checked.path).print() };
+    view::out(&format!("{} is right: {} steps.\n", playbook.source.name(), playbook.steps.len()));
+    if alone {
+        let inputs: Vec<String> = playbook
+            .inputs
+            .iter()
+            .filter(|input| input.required)
+            .map(|input| format!(" -i {}=...", input.name))
+            .collect();
+        view::out(&format!(
+            "Next: portcullis rehearse {path}, or portcullis plan {path}{}\n",
+            inputs.concat(),
+            path = checked.path.display(),
+        ));
+    }
 }

@@ -36,8 +36,12 @@ pub fn text(problems: &Diagnostics, colour: bool) -> String {
 /// The problems as JSON. `version` changes when a field changes its meaning.
 pub fn json(problems: &Diagnostics) -> String {
     let all: Vec<Value> = problems.shown().iter().map(as_json).collect();
-    let whole = json!({ "version": 1, "diagnostics": all, "more": problems.more() });
-    let text = serde_json::to_string_pretty(&whole).expect("strings and numbers have a JSON form");
+    printed(&json!({ "version": 1, "diagnostics": all, "more": problems.more() }))
+}
+
+/// JSON as it is printed: nothing in it is obeyed by a terminal.
+pub(super) fn printed(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).expect("strings and numbers have a JSON form");
     // JSON leaves most characters as they are; a terminal would obey some of them.
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -51,7 +55,7 @@ pub fn json(problems: &Diagnostics) -> String {
     safe
 }
 
-fn as_json(problem: &Diagnostic) -> Value {
+pub(super) fn as_json(problem: &Diagnostic) -> Value {
     let labels: Vec<Value> = problem
         .primary
         .iter()

@@ -92,6 +92,15 @@ impl Failure {
     pub(super) fn told(exit: Exit, next: impl Into<String>) -> Self {
         Self::new(exit, "", next)
     }
+
+    /// It and its causes, on one line.
+    pub(super) fn line(&self) -> String {
+        let mut line = self.what.clone();
+        for why in &self.why {
+            let _ = write!(line, ": {why}");
+        }
+        line
+    }
 }
 
 impl From<CaseError> for Failure {

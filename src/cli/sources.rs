@@ -18,8 +18,12 @@ pub(super) fn playbook_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("playbook.yaml") } else { path.to_owned() }
 }
 
-/// Reads a playbook and shows its problems, all of them.
-pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
+/// What a playbook's file holds: the playbook with warnings, or every problem in it. Fails where there is
+/// no file to read.
+pub(super) type Reading = Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>>;
+
+/// Reads a playbook and shows nothing.
+pub(super) fn read(path: &Path) -> Result<Reading, Failure> {
     let file = playbook_file(path);
     let name = file.display().to_string();
     let bytes = std::fs::read(&file).map_err(|error| {
@@ -30,15 +34,26 @@ pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
         )
         .because(&error)
     })?;
-    let invalid = |problems: Vec<Diagnostic>| {
+    Ok(match Source::from_bytes(name, bytes) {
+        Ok(source) => playbook::read(&source, &Actions::new()),
+        Err(problem) => Err(vec![*problem]),
+    })
+}
+
+/// Reads a playbook and shows its problems, all of them.
+pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
+    let (playbook, warnings) = read(path)?.map_err(|problems| {
         view::diagnostics(problems);
-        let next = format!("mend what is marked, then: portcullis check {}", path.display());
-        Failure::told(Exit::Invalid, next)
-    };
-    let source = Source::from_bytes(name, bytes).map_err(|problem| invalid(vec![*problem]))?;
-    let (playbook, warnings) = playbook::read(&source, &Actions::new()).map_err(invalid)?;
+        broken(path)
+    })?;
     view::diagnostics(warnings);
     Ok(playbook)
+}
+
+/// A playbook whose problems were shown.
+pub(super) fn broken(path: &Path) -> Failure {
+    let next = format!("mend what is marked, then: portcullis check {}", path.display());
+    Failure::told(Exit::Invalid, next)
 }
 
 /// Checks the inputs of the command line, with those of a world file behind them.

@@ -37,20 +37,28 @@ impl Run<'_> {
         self.shut(reasons).await
     }
 
-    /// A gate that was open stays open only while every cut that made it open still stands.
-    pub(super) async fn recheck_open_gate(&self) -> Result<(), Halt> {
-        let mut contested = false;
+    /// A gate that was open stays open only while every cut that made it open still stands. Where the
+    /// journal already has a cut that does not, a person has been called and has resumed: the gate is shut,
+    /// and everything is cut and proven anew. What is first seen now calls for a person.
+    pub(super) async fn gate_is_still_open(&self) -> Result<bool, Halt> {
+        let GateState::Open(..) = self.journal.state().gate else { return Ok(false) };
+        let reasons = self.reasons_from_journal();
+        if !reasons.is_empty() {
+            self.observer.event(&Event::GateShut { reasons: &reasons });
+            self.record(Entry::GateShut { reasons }).await?;
+            return Ok(false);
+        }
         for change in self.standing_cuts() {
-            contested |= !self.still_stands(change).await?;
+            self.still_stands(change).await?;
         }
         let mut reasons = self.reasons_from_journal();
-        if !contested && reasons.is_empty() {
+        if reasons.is_empty() {
             reasons = self.newcomers().await?;
         }
-        if reasons.is_empty() { Ok(()) } else { self.shut(reasons).await }
+        if reasons.is_empty() { Ok(true) } else { self.shut(reasons).await }
     }
 
-    async fn shut(&self, reasons: Vec<String>) -> Result<(), Halt> {
+    async fn shut<T>(&self, reasons: Vec<String>) -> Result<T, Halt> {
         self.observer.event(&Event::GateShut { reasons: &reasons });
         self.record(Entry::GateShut { reasons: reasons.clone() }).await?;
         Err(Halt::Held(reasons))

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod canaries;
+mod check;
 mod cli;
 mod crash;
+mod faults;
 mod hosted;
 mod playbook;
 mod process;
 mod readme;
+mod schema;
 mod side_by_side;
 mod stage;
 mod tidy;

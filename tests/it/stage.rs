@@ -23,7 +23,7 @@ use portcullis::plan::SavedPlan;
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Playbook, Proof};
 use portcullis::run::{Ending, Event, Observer, Run, RunError};
-use portcullis::sim::{Cloud, World};
+use portcullis::sim::{Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
 
@@ -194,16 +194,62 @@ pub(crate) async fn plan(
     Ok(SavedPlan { plan: *plan, inventory, playbook: playbook_text.to_owned() })
 }
 
+/// A stage as it stood at one moment, from which any number of plays go on.
+pub(crate) struct Backdrop {
+    world: serde_json::Value,
+    saved: SavedPlan,
+    tape: (Vec<u8>, Vec<u64>),
+}
+
+impl Backdrop {
+    /// The same stage once more.
+    pub(crate) fn stage(&self) -> Stage {
+        let clock = Clock::starting_at(portcullis::sim::saved_at(&self.world).unwrap());
+        let cloud = Cloud::load(&self.world, clock).unwrap();
+        let (bytes, requests) = self.tape.clone();
+        Stage {
+            cloud,
+            clock,
+            saved: self.saved.clone(),
+            tape: Arc::new(Mutex::new(Tape { bytes, requests })),
+            witness: Witness::default(),
+        }
+    }
+}
+
 impl Stage {
     /// Sets the stage: the world, and the plan of the playbook in it.
     pub(crate) async fn set(world: &str, playbook: &str) -> Self {
+        Self::set_on(world, playbook, &terms()).await.unwrap_or_else(|problems| {
+            panic!("{}", portcullis::cli::diagnostics::text(&problems.into(), false))
+        })
+    }
+
+    /// Sets the stage on terms of one's own; fails where there is no plan.
+    pub(crate) async fn set_on(
+        world: &str,
+        playbook: &str,
+        terms: &Terms,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let world = World::parse(world).unwrap();
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
-        let saved = plan(&cloud, clock, playbook, world.rehearsal_inputs(), &terms())
-            .await
-            .unwrap_or_else(|p| panic!("{}", portcullis::cli::diagnostics::text(&p.into(), false)));
-        Self { cloud, clock, saved, tape: Arc::default(), witness: Witness::default() }
+        let takes: Vec<String> =
+            read(playbook).inputs.into_iter().map(|input| input.name).collect();
+        let mut inputs = world.rehearsal_inputs().clone();
+        inputs.retain(|name, _| takes.contains(name));
+        let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;
+        Ok(Self { cloud, clock, saved, tape: Arc::default(), witness: Witness::default() })
+    }
+
+    /// The stage as it stands.
+    pub(crate) fn backdrop(&self) -> Backdrop {
+        let tape = self.tape.lock().unwrap();
+        Backdrop {
+            world: self.cloud.save(),
+            saved: self.saved.clone(),
+            tape: (tape.bytes.clone(), tape.requests.clone()),
+        }
     }
 
     /// Runs or resumes, to the end or to a crash.
@@ -265,6 +311,28 @@ impl Stage {
             }
         }
         panic!("no end after {most} resumptions:\n{}", self.witness.0.lock().unwrap());
+    }
+
+    /// Runs with `faults` on the way and perhaps a crash at a line, and resumes until a run has nothing
+    /// left to do. From the fourth run on nothing goes wrong any more. Gives back how each run was left.
+    pub(crate) async fn run_through(
+        &self,
+        faults: &[(u64, Fault)],
+        mut stop_at: Option<(usize, Torn)>,
+    ) -> Vec<Left> {
+        let mut all = Vec::new();
+        for n in 1..=8 {
+            let past = self.cloud.requests();
+            let to_come = |(at, _): &&(u64, Fault)| n < 4 && *at > past;
+            self.cloud.set_faults(faults.iter().filter(to_come).copied());
+            let left = self.run(stop_at.take()).await;
+            let done = matches!(left, Left::Ended(Ending::NotProven | Ending::Proven));
+            all.push(left);
+            if done {
+                return all;
+            }
+        }
+        panic!("no end: {all:#?}\n{}", self.witness.0.lock().unwrap());
     }
 
     /// What the journal adds up to.

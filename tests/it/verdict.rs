@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use portcullis::journal::{self, Entry};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
+use portcullis::playbook::Proof;
 use portcullis::run::Ending;
-use portcullis::sim::Snapshot;
+use portcullis::sim::{AuditEvent, Snapshot};
 
 use crate::stage::Stage;
 
@@ -20,6 +21,8 @@ pub(crate) const SECRET: &str = "deploy/aws-key";
 pub(crate) fn the_world_is_as_it_should_be(stage: &Stage, before: &Snapshot, ending: &Ending) {
     all_but_the_intents(stage, before, ending);
     no_effect_came_without_its_intent(stage);
+    the_gate_was_kept(stage);
+    nothing_was_done_twice(stage, before);
 }
 
 /// The same where nobody wrote down when each line of the journal was written.
@@ -32,6 +35,66 @@ pub(crate) fn all_but_the_intents(stage: &Stage, before: &Snapshot, ending: &End
     no_secret_was_written(stage);
 }
 
+/// What a run did to the world, by the world's own log; what others did is left out.
+fn own_effects(stage: &Stage) -> Vec<AuditEvent> {
+    let ours = |event: &AuditEvent| {
+        event.writes && event.took_effect && event.principal == stage.saved.plan.caller.as_str()
+    };
+    stage.cloud.audit().into_iter().filter(ours).collect()
+}
+
+/// Operations that issue, deliver, lift or destroy.
+const GATED: [&str; 7] = [
+    "CreateAccessKey",
+    "DeleteAccessKey",
+    "DeleteUserPermissionsBoundary",
+    "DeleteUserPolicy",
+    "DetachUserPolicy",
+    "PutSecretValue",
+    "UpdateSecretVersionStage",
+];
+
+/// Nothing was issued, delivered, lifted or destroyed before every cut of the shipped playbook had been
+/// in place in the world for the margin, by the world's own log; nor before the journal had every cut
+/// of the plan seen and settled. Gives back how much was done behind the gate.
+pub(crate) fn the_gate_was_kept(stage: &Stage) -> usize {
+    let effects = own_effects(stage);
+    let behind = |event: &&AuditEvent| GATED.contains(&event.operation.as_str());
+    let Some(first) = effects.iter().find(behind) else { return 0 };
+    let cuts: Vec<&AuditEvent> = effects.iter().take_while(|e| e.request < first.request).collect();
+    let times = |operation: &str| cuts.iter().filter(|cut| cut.operation == operation).count();
+    assert!(times("AttachUserPolicy") >= 1, "{first:?} came before the quarantine");
+    assert!(times("UpdateAccessKey") >= 2, "{first:?} came before both keys were off");
+    assert!(times("PutUserPolicy") >= 2, "{first:?} came before sessions were cut twice");
+    let last = cuts.last().unwrap();
+    let margin = first.at.duration_since(last.at);
+    assert!(margin.as_secs() >= 60, "{first:?} came {margin} after {last:?}");
+    let tape = stage.tape.lock().unwrap();
+    let lines = journal::decode(&tape.bytes).unwrap().lines;
+    let known = lines.iter().zip(&tape.requests).filter(|(_, seen)| **seen < first.request);
+    let entries: Vec<&Entry> = known.flat_map(|(line, _)| &line.entries).collect();
+    for cut in stage.saved.plan.changes.iter().filter(|change| change.cuts()) {
+        let proved = entries.iter().any(|entry| {
+            matches!(entry, Entry::Proved { change, proof: Proof::Settled, .. } if *change == cut.id)
+        });
+        assert!(proved, "{first:?} came before {} was proven", cut.id);
+    }
+    effects.iter().filter(behind).count()
+}
+
+/// Every key that was made is the one that is left or was removed again, and one version was stored.
+fn nothing_was_done_twice(stage: &Stage, before: &Snapshot) {
+    let effects = own_effects(stage);
+    let times = |operation: &str| effects.iter().filter(|e| e.operation == operation).count();
+    // One key is used up to make room.
+    assert_eq!(times("CreateAccessKey"), times("DeleteAccessKey"), "keys made and removed");
+    let versions = |snapshot: &Snapshot| {
+        let prefix = format!("{ACCOUNT}/secrets/{SECRET}/versions/");
+        snapshot.0.keys().filter(|key| key.starts_with(&prefix)).count()
+    };
+    assert_eq!(versions(&stage.cloud.snapshot()), versions(before) + 1, "versions of the secret");
+}
+
 /// Every credential the intruder holds is tried, and lets him do nothing.
 pub(crate) fn the_intruder_is_out(stage: &Stage) {
     let reach = stage.cloud.intruder_reach();
@@ -41,7 +104,7 @@ pub(crate) fn the_intruder_is_out(stage: &Stage) {
     }
 }
 
-fn every_consumer_works(stage: &Stage) {
+pub(crate) fn every_consumer_works(stage: &Stage) {
     let consumers = stage.cloud.consumers();
     assert!(!consumers.is_empty(), "the world has consumers");
     for consumer in consumers.into_iter().filter(|consumer| consumer.rightful) {
@@ -101,7 +164,7 @@ pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
     let tape = stage.tape.lock().unwrap();
     let lines = journal::decode(&tape.bytes).unwrap().lines;
     assert_eq!(lines.len(), tape.requests.len());
-    for event in stage.cloud.audit().iter().filter(|event| event.writes && event.took_effect) {
+    for event in &own_effects(stage) {
         let mut open: BTreeSet<&portcullis::ids::ChangeId> = BTreeSet::new();
         for (line, requests) in lines.iter().zip(&tape.requests) {
             // What the world had seen before this line was written cannot have been caused by it.

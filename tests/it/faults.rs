@@ -1,0 +1,137 @@
+//! Everything that may go wrong at a call, at every call: throttled, failed before and after the effect,
+//! lost, garbled, refused from here on; alone, in pairs and triples, and together with crashes. The world
+//! is judged, and every run that does not end well by itself is resumed until it does.
+
+mod single_actions;
+
+use portcullis::run::Ending;
+use portcullis::sim::{Fault, Snapshot};
+
+use crate::side_by_side::each;
+use crate::stage::{Backdrop, PLAYBOOK, Stage, Torn, WORLD, play};
+use crate::verdict::{
+    no_effect_came_without_its_intent, no_secret_was_written, the_gate_was_kept,
+    the_world_is_as_it_should_be,
+};
+
+/// What goes wrong once and then passes.
+const PASSING: [Fault; 5] = [
+    Fault::Throttled,
+    Fault::Unavailable,
+    Fault::UnavailableAfterEffect,
+    Fault::LostAnswer,
+    Fault::Garbage,
+];
+
+/// The shipped playbook, planned; the world then; and the first and last request of a run that nothing
+/// disturbs.
+fn planned() -> (Backdrop, Snapshot, std::ops::RangeInclusive<u64>) {
+    play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let (backdrop, before) = (stage.backdrop(), stage.cloud.snapshot());
+        let planned = stage.cloud.requests();
+        let ending = stage.resume_to_the_end(1).await;
+        let calls = planned + 1..=stage.cloud.requests();
+        stage.let_it_settle().await;
+        the_world_is_as_it_should_be(&stage, &before, &ending);
+        (backdrop, before, calls)
+    })
+}
+
+#[test]
+fn a_call_that_fails_once_in_any_way_that_passes_does_not_even_end_the_run() {
+    let (backdrop, before, calls) = planned();
+    let points: Vec<(u64, Fault)> = calls.flat_map(|n| PASSING.map(|fault| (n, fault))).collect();
+    let cases = each(&points, |point| {
+        play(async {
+            let stage = backdrop.stage();
+            stage.cloud.set_faults([*point]);
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("a fault at a call: {cases} cases");
+}
+
+#[test]
+fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_given_back() {
+    let (backdrop, before, calls) = planned();
+    let points: Vec<u64> = calls.collect();
+    let cases = each(&points, |point| {
+        play(async {
+            let stage = backdrop.stage();
+            stage.cloud.set_faults([(*point, Fault::RefusedFromHere)]);
+            let ending = stage.resume_to_the_end(1).await;
+            if ending == Ending::NotProven {
+                // What was refused was not needed any more.
+                stage.let_it_settle().await;
+                the_world_is_as_it_should_be(&stage, &before, &ending);
+                return;
+            }
+            let (Ending::Held(why) | Ending::Stopped(why)) = &ending else { panic!("{ending:?}") };
+            assert!(!why.is_empty() && why.iter().all(|why| !why.is_empty()), "{why:?}");
+            the_gate_was_kept(&stage);
+            no_effect_came_without_its_intent(&stage);
+            no_secret_was_written(&stage);
+            stage.cloud.set_faults([]);
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("a permission lost at a call: {cases} cases");
+}
+
+/// A random tale: up to three things that go wrong, and a crash at a line, perhaps torn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seed(u64);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "seed {}; alone again: PORTCULLIS_SEED={} cargo test --test it by_seed",
+            self.0, self.0
+        )
+    }
+}
+
+/// The seeds of a test, or the one that is to be tried again.
+fn seeds(count: u64) -> Vec<Seed> {
+    match std::env::var("PORTCULLIS_SEED") {
+        Ok(seed) => vec![Seed(seed.parse().unwrap())],
+        Err(_) => (0..count).map(Seed).collect(),
+    }
+}
+
+/// Faults and a crash for a run whose requests are `calls` and whose journal has about `lines` lines.
+fn misfortune(
+    seed: Seed,
+    calls: &std::ops::RangeInclusive<u64>,
+    lines: usize,
+) -> (Vec<(u64, Fault)>, Option<(usize, Torn)>) {
+    let mut rng = fastrand::Rng::with_seed(seed.0);
+    // What goes wrong makes a run longer, so that calls after its usual end are met as well.
+    let faults = (0..rng.usize(2..=3))
+        .map(|_| (rng.u64(*calls.start()..=calls.end() + 20), *rng.choice(&Fault::ALL).unwrap()))
+        .collect();
+    let crash = rng.bool().then(|| (rng.usize(1..=lines), *rng.choice(&Torn::ALL).unwrap()));
+    (faults, crash)
+}
+
+#[test]
+fn pairs_and_triples_of_faults_with_crashes_by_seed_resume_to_the_same_world() {
+    let (backdrop, before, calls) = planned();
+    let cases = each(&seeds(300), |seed| {
+        play(async {
+            let stage = backdrop.stage();
+            let (faults, crash) = misfortune(*seed, &calls, 40);
+            let runs = stage.run_through(&faults, crash).await;
+            stage.let_it_settle().await;
+            let crate::stage::Left::Ended(ending) = runs.last().unwrap() else { unreachable!() };
+            the_world_is_as_it_should_be(&stage, &before, ending);
+        });
+    });
+    println!("pairs and triples by seed: {cases} cases");
+}

@@ -1,0 +1,203 @@
+//! Every pair of things that may go wrong within the calls of one action, crashes among them; for every
+//! action alone.
+
+use portcullis::journal::{self, Entry, Position};
+use portcullis::sim::{Fault, Snapshot};
+
+use super::PASSING;
+use crate::side_by_side::each;
+use crate::stage::{Backdrop, Left, PLAYBOOK, Stage, WORLD, play};
+use crate::verdict::{
+    ACCOUNT, VICTIM, no_effect_came_without_its_intent, no_secret_was_written,
+    the_world_is_as_it_should_be,
+};
+
+/// One of each class: nothing happened and the answer says so; it happened and no answer came; a crash
+/// before it and one after it. The others differ from these only in how the answer is worded, which
+/// single faults at every call cover.
+const CLASSES: [Fault; 4] =
+    [Fault::Unavailable, Fault::LostAnswer, Fault::StopBefore, Fault::StopAfter];
+
+/// A fault at a request.
+type Point = (u64, Fault);
+
+fn playbook_of(action: &str, with: &str) -> String {
+    format!(
+        "portcullis: 1
+name: one-action
+title: One action alone
+mode: breach
+gate: {{ proof: settled, margin: 60s }}
+steps:
+  - id: only
+    phase: contain
+    uses: {action}
+    with: {{ user: {VICTIM}{with} }}
+"
+    )
+}
+
+/// Every two of `kinds` at every two of `calls`, the first before the second.
+fn pairs(calls: std::ops::Range<u64>, kinds: &[Fault]) -> Vec<[Point; 2]> {
+    let mut pairs = Vec::new();
+    for first in calls.clone() {
+        for second in first + 1..calls.end {
+            for one in kinds {
+                pairs.extend(kinds.iter().map(|other| [(first, *one), (second, *other)]));
+            }
+        }
+    }
+    pairs
+}
+
+/// Plays one pair to the end. Nothing in it needs a person, so none is called.
+async fn play_pair(stage: &Stage, pair: &[Point; 2]) {
+    let runs = stage.run_through(pair, None).await;
+    let called =
+        runs.iter().any(|left| matches!(left, Left::Ended(portcullis::run::Ending::Held(_))));
+    assert!(!called, "a person was called for what passes: {runs:#?}");
+    stage.let_it_settle().await;
+    no_effect_came_without_its_intent(stage);
+    no_secret_was_written(stage);
+}
+
+/// Every pair in the first `calls` calls of a playbook that has one cut alone; what it leaves behind is
+/// told by `expected`, from the world's differences.
+fn a_cut(
+    action: &str,
+    with: &str,
+    calls: u64,
+    kinds: &[Fault],
+    expected: impl Fn(&Stage, &[String]) + Sync,
+) {
+    let playbook = playbook_of(action, with);
+    let (backdrop, before): (Backdrop, Snapshot) = play(async {
+        let stage = Stage::set(WORLD, &playbook).await;
+        (stage.backdrop(), stage.cloud.snapshot())
+    });
+    let first = play(async { backdrop.stage().cloud.requests() }) + 1;
+    let cases = each(&pairs(first..first + calls, kinds), |pair| {
+        play(async {
+            let stage = backdrop.stage();
+            play_pair(&stage, pair).await;
+            expected(&stage, &before.changes_to(&stage.cloud.snapshot()));
+        });
+    });
+    println!("{action}: {cases} pairs");
+}
+
+fn all_kinds() -> Vec<Fault> {
+    [&PASSING[..], &[Fault::StopBefore, Fault::StopAfter]].concat()
+}
+
+#[test]
+fn every_pair_of_faults_in_a_quarantine_leaves_the_one_policy() {
+    a_cut("iam.user.quarantine", "", 8, &all_kinds(), |_, differences| {
+        let policy = "arn:aws:iam::aws:policy/AWSDenyAll";
+        let expected = [format!("+ {ACCOUNT}/users/{VICTIM}/attached/{policy}: ")];
+        assert_eq!(differences, expected);
+    });
+}
+
+#[test]
+fn every_pair_of_faults_in_a_deactivation_leaves_every_key_off() {
+    a_cut("iam.access-key.deactivate", ", keys: all", 8, &all_kinds(), |stage, differences| {
+        assert_eq!(differences.len(), 4, "{differences:#?}");
+        let keys = format!("{ACCOUNT}/users/{VICTIM}/keys/");
+        let after = stage.cloud.snapshot();
+        for (_, status) in after.0.iter().filter(|(key, _)| key.starts_with(&keys)) {
+            assert_eq!(status, "Inactive");
+        }
+    });
+}
+
+#[test]
+fn every_pair_of_faults_in_a_revocation_leaves_no_session_alive() {
+    a_cut("iam.user.revoke-sessions", "", 14, &CLASSES, |stage, differences| {
+        let policy = "inline/PortcullisRevokeOlderSessions: ";
+        assert_eq!(differences.len(), 1, "{differences:#?}");
+        assert!(differences[0].starts_with(&format!("+ {ACCOUNT}/users/{VICTIM}/{policy}")));
+        for reach in stage.cloud.intruder_reach() {
+            let session = reach.credential.starts_with("ASIA");
+            assert_eq!(session, reach.allowed.is_empty(), "{reach:?}");
+        }
+    });
+}
+
+/// The number of requests the world had seen when the first line was written of which `says` is true.
+fn requests_at(stage: &Stage, says: impl Fn(&Entry) -> bool) -> u64 {
+    let tape = stage.tape.lock().unwrap();
+    let lines = journal::decode(&tape.bytes).unwrap().lines;
+    let at = lines.iter().position(|line| line.entries.iter().any(&says)).unwrap();
+    tape.requests[at]
+}
+
+/// The shipped playbook up to where `says` is first true of its journal; then every pair in the calls of
+/// `change` alone. After a crash the second thing goes wrong in the calls that the resumption makes for
+/// the change, behind its look at the gate.
+fn behind_the_gate(change: &str, says: impl Fn(&Entry) -> bool) {
+    let (until, before) = play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let before = stage.cloud.snapshot();
+        stage.resume_to_the_end(1).await;
+        (requests_at(&stage, says), before)
+    });
+    let backdrop = play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        stage.cloud.set_faults([(until + 1, Fault::StopBefore)]);
+        assert!(matches!(stage.run(None).await, Left::Crashed));
+        stage.backdrop()
+    });
+    let speaks = |entry: &Entry| entry.change().is_some_and(|id| id.as_str() == change);
+    let done = |entry: &Entry| {
+        speaks(entry) && matches!(entry, Entry::Observed { position: Position::After, .. })
+    };
+    let (start, calls) = play(async {
+        let stage = backdrop.stage();
+        let start = stage.cloud.requests();
+        let lines = stage.tape.lock().unwrap().requests.len();
+        stage.resume_to_the_end(1).await;
+        let tape = stage.tape.lock().unwrap();
+        let decoded = journal::decode(&tape.bytes).unwrap().lines;
+        let at = |says: &dyn Fn(&Entry) -> bool| {
+            let found = decoded.iter().enumerate().skip(lines);
+            let mut found = found.filter(|(_, line)| line.entries.iter().any(says));
+            tape.requests[found.next().unwrap().0]
+        };
+        // Its looks come before the first line that speaks of it.
+        (start, at(&speaks) - 2..at(&done) + 1)
+    });
+    let gate = calls.start - start;
+    let mut cases = pairs(calls.clone(), &CLASSES);
+    cases.retain(|[(_, first), _]| !matches!(first, Fault::StopBefore | Fault::StopAfter));
+    for first in calls.clone() {
+        for crash in [Fault::StopBefore, Fault::StopAfter] {
+            for later in 0..calls.end - calls.start {
+                let second = first + gate + later;
+                let pair = |fault| [(first, crash), (second, fault)];
+                cases.extend([Fault::LostAnswer, Fault::StopAfter].map(pair));
+            }
+        }
+    }
+    let cases = each(&cases, |pair| {
+        play(async {
+            let stage = backdrop.stage();
+            play_pair(&stage, pair).await;
+            the_world_is_as_it_should_be(&stage, &before, &portcullis::run::Ending::NotProven);
+        });
+    });
+    println!("{change} ({} calls): {cases} pairs", calls.end - calls.start);
+}
+
+#[test]
+fn every_pair_of_faults_in_a_replacement_leaves_one_new_key_delivered() {
+    behind_the_gate("new-key.1", |entry| matches!(entry, Entry::GateOpened { .. }));
+}
+
+#[test]
+fn every_pair_of_faults_in_a_lift_leaves_the_user_free() {
+    behind_the_gate(
+        "lift.1",
+        |entry| matches!(entry, Entry::Observed { change, position: Position::After } if change.as_str() == "new-key.1"),
+    );
+}
