@@ -146,6 +146,9 @@ pub enum ApplyError {
     /// A note could not be kept: the run stops here.
     #[error(transparent)]
     Note(#[from] AppendError),
+    /// It may well go a little later, once the world shows what was written.
+    #[error("{0}")]
+    Later(String),
     /// It must not be done as things are; a person has to decide.
     #[error("{0}")]
     Refused(String),

@@ -166,8 +166,10 @@ pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
 /// Writes a file, whole or not at all, for its owner only.
 pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".making");
+    name.push(format!(".making-{}", std::process::id()));
     let making = path.with_file_name(name);
+    // Left by an earlier process of the same number, or put there by somebody: not followed, not kept.
+    let _ = fs::remove_file(&making);
     write(&making, text)?;
     fs::rename(&making, path).map_err(io_error("cannot write", path))?;
     match path.parent() {
@@ -219,7 +221,7 @@ fn private_file(path: &Path, options: &mut OpenOptions) -> Result<File, CaseErro
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CaseError> {
-    let mut file = private_file(path, OpenOptions::new().write(true).create(true).truncate(true))?;
+    let mut file = private_file(path, OpenOptions::new().write(true).create_new(true))?;
     file.write_all(text.as_bytes()).map_err(io_error("cannot write", path))?;
     file.sync_all().map_err(io_error("cannot sync", path))
 }
@@ -300,7 +302,7 @@ mod tests {
 
     fn entry() -> Entry {
         let account = AccountId::parse("111122223333").unwrap();
-        Entry::Opened { plan: saved().digest(), account, program: "test".into() }
+        Entry::Opened { plan: saved().digest(), account, program: "test".into(), rehearsal: false }
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! What a command produces goes to standard output; progress, questions and errors go to standard error.
 //! Every error is turned into words once, here: what, why, and what to type next.
 
+mod actions;
 mod args;
 mod check;
 mod conduct;
@@ -11,6 +12,7 @@ mod exit;
 mod explain;
 mod live;
 mod log;
+mod new;
 mod plan;
 mod rehearse;
 mod resume;
@@ -18,6 +20,7 @@ mod run;
 mod sarif;
 mod schema;
 mod serve;
+mod shell;
 mod sources;
 mod status;
 mod view;
@@ -67,6 +70,10 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::New(args) => new::new(&args),
+        Command::Actions(args) => actions::actions(&args),
+        Command::Completions(args) => Ok(shell::completions(&args)),
+        Command::Man(args) => shell::man(&args),
         Command::Schema => Ok(schema::schema()),
     }
 }

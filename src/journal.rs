@@ -18,7 +18,7 @@ use std::sync::Mutex;
 
 pub use entry::{Entry, Note, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
-pub use state::{ChangeRecord, ChangeState, GateState, Illegal, State};
+pub use state::{ChangeRecord, ChangeState, GateState, Illegal, Opened, State};
 
 use crate::clock::Clock;
 

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
-use crate::journal::{ChangeState, State};
-use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use crate::journal::{ChangeRecord, ChangeState, Note, State};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan};
 use crate::playbook::Proof;
 
 /// The account of every credential.
@@ -112,7 +112,9 @@ impl Ledger {
         credentials.sort();
         credentials.dedup();
         let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
-        Self { rows: rows.collect(), issued }
+        let mut rows: Vec<Row> = rows.collect();
+        rows.extend(undelivered(plan, state));
+        Self { rows, issued }
     }
 
     /// Rows of which nothing is known to stand in the way, or nothing is known at all.
@@ -169,7 +171,7 @@ pub fn barriers<'a>(
         for effect in &change.effects {
             if let Effect::Cuts { subject, barrier } = effect
                 && subject.covers(credential)
-                && !is_lifted(plan, state, subject, *barrier)
+                && !is_lifted(plan, state, change)
             {
                 standing.insert(*barrier, change);
             }
@@ -182,15 +184,70 @@ pub fn barriers<'a>(
     standing
 }
 
-/// Whether a lift of this barrier has begun. From its first call on the barrier may be off.
-pub fn is_lifted(plan: &Plan, state: &State, subject: &Subject, barrier: Barrier) -> bool {
-    plan.changes.iter().any(|change| {
-        state.change(&change.id).attempts > 0
-            && change.effects.iter().any(|effect| {
-                matches!(effect, Effect::Lifts { user, barrier: lifted }
-                    if *lifted == barrier && subject.user() == Some(user))
-            })
+/// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it. From the lift's
+/// first call on the barrier may be off.
+pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
+    let cut_at = state.change(&cut.id).begun_at;
+    let lifts = |user: &UserName, barrier: Barrier| {
+        plan.changes.iter().any(|change| {
+            let begun_at = state.change(&change.id).begun_at;
+            begun_at.is_some_and(|lifted_at| cut_at.is_none_or(|cut_at| cut_at <= lifted_at))
+                && change.effects.iter().any(|effect| {
+                    matches!(effect, Effect::Lifts { user: of, barrier: lifted }
+                        if *lifted == barrier && of == user)
+                })
+        })
+    };
+    cut.effects.iter().any(|effect| match effect {
+        Effect::Cuts { subject, barrier } => {
+            subject.user().is_some_and(|user| lifts(user, *barrier))
+        }
+        _ => false,
     })
+}
+
+/// A key that was deleted, by the notes: something was noted after its removal began, or the change is
+/// seen done.
+fn was_removed(record: &ChangeRecord, key: &AccessKeyId) -> bool {
+    let at = record
+        .notes
+        .iter()
+        .rposition(|note| matches!(note, Note::Removing { key: of, .. } if of == key));
+    at.is_some_and(|at| at + 1 < record.notes.len() || record.state == ChangeState::Seen)
+}
+
+/// Keys that were minted and are not delivered: their change is not seen done. Nobody has their secret, and
+/// they work.
+fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for change in &plan.changes {
+        let record = state.change(&change.id);
+        if record.state == ChangeState::Seen {
+            continue;
+        }
+        let users = change.effects.iter().filter_map(|effect| match effect {
+            Effect::Issues { user, .. } => Some(user),
+            _ => None,
+        });
+        for user in users {
+            for note in &record.notes {
+                let Note::Minted { key } = note else { continue };
+                if !was_removed(&record, key) {
+                    rows.push(Row {
+                        credential: Credential::AccessKey { user: user.clone(), id: key.clone() },
+                        standing: Standing::Unaccounted {
+                            why: format!(
+                                "minted by {}, which is not done: deactivate it, or let resume finish",
+                                change.id
+                            ),
+                        },
+                        proof: None,
+                    });
+                }
+            }
+        }
+    }
+    rows
 }
 
 fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) -> Row {
@@ -200,8 +257,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         .filter_map(|change| state.change(&change.id).proof)
         .max_by_key(|(proof, ..)| *proof)
         .map(|(proof, _, evidence)| (proof, evidence));
-    let destroyed = seen(plan, state).find(|change| {
+    let destroyed = plan.changes.iter().find(|change| {
         change.effects.contains(&Effect::Destroys { credential: credential.clone() })
+            && matches!(&credential, Credential::AccessKey { id, .. }
+                if was_removed(&state.change(&change.id), id))
     });
     if let Some(change) = destroyed {
         return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };

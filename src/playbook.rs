@@ -25,6 +25,7 @@ pub use self::expression::Expression;
 pub use self::expression::evaluate::{Evaluated, Scope};
 pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered};
 pub use self::expression::shape::Shape;
+pub(crate) use self::field::nearest;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub use self::inputs::Given;
 pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};

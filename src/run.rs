@@ -27,7 +27,7 @@ use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
 use crate::ledger::Ledger;
-use crate::plan::{Change, Need, Plan};
+use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
 use step::Driven;
@@ -95,9 +95,12 @@ impl Run<'_> {
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
+        self.reopen().await?;
         if !self.gate_is_still_open().await? {
+            self.reopen().await?;
             self.cut_everything().await?;
             self.open_gate().await?;
+            self.reopen().await?;
         }
         for phase in [Phase::Rotate, Phase::Recover, Phase::Destroy] {
             let due: Vec<&Change> = self.due(|change| change.phase == phase);
@@ -121,8 +124,54 @@ impl Run<'_> {
             return Ok(Ending::Held(waiting));
         }
         let ledger = Ledger::of(self.plan, &state);
-        let green = ledger.unaccounted().next().is_none() && ledger.unproven().next().is_none();
+        let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
+        let green = accounted && ledger.unproven().next().is_none();
         Ok(if green { Ending::Proven } else { Ending::NotProven })
+    }
+
+    /// Opens again what was seen done and does not hold any more: a second pass over sessions, when a cut that
+    /// had to be proven before it was begun anew since (whoever was free in between may have minted a
+    /// session that is younger than the pass); and a lift, when its barrier was put on again since.
+    async fn reopen(&self) -> Result<(), Halt> {
+        let state = self.journal.state();
+        for change in &self.plan.changes {
+            let record = state.change(&change.id);
+            if record.state != ChangeState::Seen {
+                continue;
+            }
+            let since = |other: &Change| {
+                let other = state.change(&other.id);
+                match (other.begun_at, record.begun_at.or(record.seen_at)) {
+                    (Some(begun), Some(done)) => begun > done,
+                    _ => false,
+                }
+            };
+            let undone = |other: &Change| state.change(&other.id).state != ChangeState::Seen;
+            let waited_for = |other: &Change| {
+                change.needs.iter().any(|n| n.change == other.id && n.proof > Proof::ReadBack)
+            };
+            let put_on_again = |other: &Change| {
+                change.effects.iter().any(|effect| {
+                    matches!(effect, Effect::Lifts { user, barrier } if other.effects.iter().any(|cut| {
+                        matches!(cut, Effect::Cuts { subject, barrier: again }
+                            if again == barrier && subject.user() == Some(user))
+                    }))
+                })
+            };
+            let why = self.plan.changes.iter().find_map(|other| {
+                if waited_for(other) && (since(other) || undone(other)) {
+                    Some(format!("{} was done anew since", other.id))
+                } else if put_on_again(other) && since(other) {
+                    Some(format!("{} was put on again since", other.id))
+                } else {
+                    None
+                }
+            });
+            if let Some(why) = why {
+                self.record(Entry::Reopened { change: change.id.clone(), why }).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Containment, to the second pass over sessions: drive what is ready; prove what others wait to be

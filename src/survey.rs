@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
-use crate::ids::{AccessKeyId, Arn, RoleName, UserName, VersionId};
+use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
     AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, LoginProfile, Role, SecretMetadata,
     ServiceSpecificCredential, Status, User, Want,
@@ -72,9 +72,9 @@ pub async fn fill(
     let mut asking = JoinSet::new();
     for want in wants {
         if !inventory.answers.contains_key(&want) {
-            let cloud = cloud.clone();
+            let (cloud, account) = (cloud.clone(), inventory.caller.account.clone());
             asking.spawn(async move {
-                let answer = ask(&cloud, &want).await;
+                let answer = ask(&cloud, &account, &want).await;
                 (want, answer)
             });
         }
@@ -114,7 +114,7 @@ fn is_gap(error: &CallError) -> bool {
     !error.is_credentials() && !matches!(error.cause, Cause::NotSent | Cause::Lost)
 }
 
-async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
+async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact, CallError> {
     let iam = cloud.iam();
     Ok(match want {
         Want::AccessKeyLastUsed(id) => {
@@ -132,9 +132,12 @@ async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
             })?)
         }
         Want::User(user) => Fact::User(whole("iam:GetUser", iam.user(user).await?, |found| {
+            let arn = Arn::parse(found.arn()).ok()?;
+            (found.user_name() == user.as_str() && arn.account() == account.as_str())
+                .then_some(())?;
             Some(User {
-                name: UserName::parse(found.user_name()).ok()?,
-                arn: Arn::parse(found.arn()).ok()?,
+                name: user.clone(),
+                arn,
                 id: found.user_id().to_owned(),
                 created_at: timestamp(found.create_date())?,
                 boundary: found
@@ -145,6 +148,8 @@ async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
         Want::AccessKeys(user) => {
             let keys = iam.access_keys(user).await?;
             let mut keys = every("iam:ListAccessKeys", keys.iter(), |key| {
+                // An answer about somebody else is no answer.
+                (key.user_name()? == user.as_str()).then_some(())?;
                 Some(AccessKey {
                     id: AccessKeyId::parse(key.access_key_id()?).ok()?,
                     status: status(key.status()?),
@@ -224,6 +229,9 @@ async fn ask(cloud: &ReadCloud, want: &Want) -> Result<Fact, CallError> {
             let found = cloud.secrets().describe(id).await?;
             Fact::Secret(whole("secretsmanager:DescribeSecret", found, |secret| {
                 let versions = secret.version_ids_to_stages().into_iter().flatten();
+                let asked = [secret.arn()?, secret.name()?].contains(&id.as_str());
+                let here = Arn::parse(secret.arn()?).ok()?.account() == account.as_str();
+                (asked && (here || id.as_str().starts_with("arn:"))).then_some(())?;
                 Some(SecretMetadata {
                     arn: Arn::parse(secret.arn()?).ok()?,
                     name: secret.name()?.to_owned(),

@@ -15,8 +15,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, CURRENT, STAGED};
+use super::iam_user_quarantine::no_such_user;
 use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone};
-use crate::cloud::WriteCloud;
+use crate::cloud::{Certainty, WriteCloud};
 use crate::ids::{AccessKeyId, SecretId, UserName, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Status, Unread, Want};
 use crate::journal::{Note, Position, Receipt};
@@ -40,7 +41,11 @@ pub(super) struct Inputs {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     user: UserName,
+    /// The user's unique id: another user under the same name is somebody else.
+    user_id: String,
     deliver_to: SecretId,
+    /// The secret's ARN, for the same reason; every call names it.
+    secret: SecretId,
     /// The keys that were there when this was planned.
     before: Vec<AccessKeyId>,
     /// The key that is deleted to make room.
@@ -71,6 +76,7 @@ impl Action for Replace {
     };
     const ABOUT: About = About {
         permissions: &[
+            "iam:GetUser",
             "iam:ListAccessKeys",
             "iam:GetAccountSummary",
             "iam:CreateAccessKey",
@@ -104,6 +110,9 @@ impl Action for Replace {
     fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
         let Inputs { user, deliver_to, replaces } = inputs;
         let secret = deliverable(deliver_to, inventory)?;
+        let Some(found) = inventory.user(user)? else {
+            return Err(no_such_user(user, inventory));
+        };
         let keys = inventory.access_keys(user)?;
         let quota = inventory
             .account_summary()
@@ -143,7 +152,14 @@ impl Action for Replace {
             }),
             decided: Change {
                 user: user.clone(),
+                user_id: found.id.clone(),
                 deliver_to: deliver_to.clone(),
+                secret: SecretId::parse(secret.arn.as_str()).map_err(|error| {
+                    PlanError::Impossible {
+                        message: error.to_string(),
+                        help: "name the secret by its ARN".to_owned(),
+                    }
+                })?,
                 before: keys.iter().map(|key| key.id.clone()).collect(),
                 uses_up,
                 current,
@@ -152,25 +168,35 @@ impl Action for Replace {
     }
 
     fn look(change: &Change) -> Vec<Want> {
-        vec![Want::AccessKeys(change.user.clone()), Want::Secret(change.deliver_to.clone())]
+        vec![
+            Want::User(change.user.clone()),
+            Want::AccessKeys(change.user.clone()),
+            Want::Secret(change.secret.clone()),
+        ]
     }
 
     fn judge(change: &Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
+        if facts.user(&change.user)?.as_ref().is_none_or(|user| user.id != change.user_id) {
+            let why = format!("{} is not the user it was any more", change.user);
+            return Ok(Position::Elsewhere { why });
+        }
         let keys = facts.access_keys(&change.user)?;
-        let Some(secret) = facts.secret(&change.deliver_to)? else {
+        let Some(secret) = facts.secret(&change.secret)? else {
             let why = format!("secret {} is gone", change.deliver_to);
             return Ok(Position::Elsewhere { why });
         };
-        let minting = minting(notes);
+        let ours = Ours::of(notes);
         let strangers: Vec<_> = keys.iter().filter(|k| !change.before.contains(&k.id)).collect();
-        if let Some(foreign) = strangers.iter().find(|k| !may_be_ours(k.created_at, minting)) {
+        if let Some(foreign) =
+            strangers.iter().find(|k| !ours.may_include(&k.id, Some(k.created_at)))
+        {
             let why = format!("access key {} has appeared, and it is not ours", foreign.id);
             return Ok(Position::Elsewhere { why });
         }
         let current = secret.holder_of(CURRENT);
         let staged = staged(notes);
-        let ours = staged.as_ref().map(|(version, _)| version);
-        if current != change.current.as_ref() && current != ours {
+        let new_version = staged.as_ref().map(|(version, _)| version);
+        if current != change.current.as_ref() && current != new_version {
             let why = match current {
                 Some(version) => format!("the secret's current version is now {version}"),
                 None => "the secret has no current version any more".to_owned(),
@@ -193,7 +219,7 @@ impl Action for Replace {
             } else {
                 return Ok(Position::After);
             }
-        } else if minting.is_none() {
+        } else if !ours.begun {
             return Ok(Position::Before);
         } else {
             "a key may have been minted, and was not delivered"
@@ -206,24 +232,38 @@ impl Action for Replace {
         cloud: &WriteCloud,
         notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
-        let Change { user, deliver_to, .. } = change;
-        let secret = cloud.read().secrets().describe(deliver_to).await?;
-        let labels = secret.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
+        let Change { user, secret, .. } = change;
+        let described = cloud.read().secrets().describe(secret).await?;
+        let labels = described.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
         let keys = cloud.read().iam().access_keys(user).await?;
-        if let Some((version, key)) = staged(notes.so_far()) {
+        let stored = staged(notes.so_far()).filter(|(version, key)| {
             let works = keys.iter().any(|k| {
                 k.access_key_id() == Some(key.as_str())
                     && k.status() == Some(&aws_sdk_iam::types::StatusType::Active)
             });
-            if works && labels.contains_key(version.as_str()) {
-                return hand_over(change, cloud, &version).await;
-            }
+            works && labels.contains_key(version.as_str())
+        });
+        make_room(change, cloud, notes, &keys, stored.as_ref().map(|(_, key)| key)).await?;
+        if let Some((version, _)) = stored {
+            return hand_over(change, cloud, &version).await;
         }
-        make_room(change, cloud, notes, &keys).await?;
-        let there = delivery::open(cloud, deliver_to).await?;
+        let doubtful = Ours::of(notes.so_far()).in_doubt_since.is_some();
+        let there = delivery::open(cloud, secret).await?;
         let at = cloud.read().sts().time().await?;
         notes.note(Note::Minting { at }).await?;
-        let minted = cloud.iam().create_access_key(user).await?;
+        let minted = match cloud.iam().create_access_key(user).await {
+            Err(error) if error.certainty == Certainty::DidNot => {
+                // Then no key of this attempt can be among those that appear from now on.
+                notes.note(Note::NotMinted).await?;
+                // But an earlier attempt may have minted one that is not shown yet. It is removed once it is.
+                return Err(if doubtful && error.is_quota() {
+                    ApplyError::Later(error.to_string())
+                } else {
+                    error.into()
+                });
+            }
+            answer => answer?,
+        };
         notes.note(Note::Minted { key: minted.id.clone() }).await?;
         let value = delivery::with_fields(
             there.as_ref(),
@@ -232,7 +272,7 @@ impl Action for Replace {
         let version = delivery::version_of(&notes.seed(), minted.id.as_str());
         let staging = Note::Staging { version: version.clone(), key: minted.id.clone() };
         notes.note(staging).await?;
-        cloud.secrets().stage(deliver_to, &value, &version, STAGED).await?;
+        cloud.secrets().stage(secret, &value, &version, STAGED).await?;
         hand_over(change, cloud, &version).await
     }
 
@@ -248,25 +288,27 @@ impl Action for Replace {
     }
 }
 
-/// Removes keys that an earlier attempt of ours left behind, and the one that is used up.
+/// Removes keys that an earlier attempt of ours left behind, but the one that is `stored`, and the one
+/// that is used up.
 async fn make_room(
     change: &Change,
     cloud: &WriteCloud,
     notes: &mut dyn Notes,
     keys: &[aws_sdk_iam::types::AccessKeyMetadata],
+    stored: Option<&AccessKeyId>,
 ) -> Result<(), ApplyError> {
-    let minting = minting(notes.so_far());
+    let ours = Ours::of(notes.so_far());
     for key in keys {
         let Some(id) = key.access_key_id().and_then(|id| AccessKeyId::parse(id).ok()) else {
             return Err(ApplyError::Refused(format!("{} has a key without an id", change.user)));
         };
         let why = if change.uses_up.as_ref() == Some(&id) {
             "to make room: no more keys fit"
-        } else if change.before.contains(&id) {
+        } else if change.before.contains(&id) || stored == Some(&id) {
             continue;
         } else {
             let created = key.create_date().and_then(|at| Timestamp::from_second(at.secs()).ok());
-            if !created.is_some_and(|created| may_be_ours(created, minting)) {
+            if !ours.may_include(&id, created) {
                 return Err(ApplyError::Refused(format!(
                     "access key {id} of {} has appeared since the plan was made, and it is not ours; \
                      plan again, so that it is cut like the others",
@@ -287,19 +329,19 @@ async fn hand_over(
     cloud: &WriteCloud,
     version: &VersionId,
 ) -> Result<(), ApplyError> {
-    let Change { deliver_to, current, .. } = change;
-    let secret = cloud.read().secrets().describe(deliver_to).await?;
-    let labels = secret.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
+    let Change { secret, current, .. } = change;
+    let described = cloud.read().secrets().describe(secret).await?;
+    let labels = described.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
     let holds = |label: &str| {
         let found = labels.iter().find(|(_, stages)| stages.iter().any(|s| s == label));
         found.map(|(id, _)| id.as_str())
     };
     if holds(CURRENT) != Some(version.as_str()) {
         // Named from the plan: if anybody has moved it since, AWS refuses, and so it should.
-        cloud.secrets().move_label(deliver_to, CURRENT, Some(version), current.as_ref()).await?;
+        cloud.secrets().move_label(secret, CURRENT, Some(version), current.as_ref()).await?;
     }
     if let Some(holder) = holds(STAGED).and_then(|id| VersionId::parse(id).ok()) {
-        cloud.secrets().move_label(deliver_to, STAGED, None, Some(&holder)).await?;
+        cloud.secrets().move_label(secret, STAGED, None, Some(&holder)).await?;
     }
     Ok(())
 }
@@ -327,12 +369,43 @@ fn deliverable<'a>(
     }
 }
 
-/// When the first attempt began to mint.
-fn minting(notes: &[Note]) -> Option<Timestamp> {
-    notes.iter().find_map(|note| match note {
-        Note::Minting { at } => Some(*at),
-        _ => None,
-    })
+/// Which keys may be ours.
+struct Ours {
+    /// Keys whose minting was answered.
+    minted: Vec<AccessKeyId>,
+    /// Since when a key may have been minted without an answer, by AWS's clock, to the second.
+    in_doubt_since: Option<Timestamp>,
+    /// Whether minting was ever begun.
+    begun: bool,
+}
+
+impl Ours {
+    fn of(notes: &[Note]) -> Self {
+        let (mut minted, mut doubts, mut begun) = (Vec::new(), Vec::new(), false);
+        for note in notes {
+            match note {
+                Note::Minting { at } => {
+                    begun = true;
+                    doubts.push(*at);
+                }
+                Note::NotMinted => {
+                    doubts.pop();
+                }
+                Note::Minted { key } => {
+                    doubts.pop();
+                    minted.push(key.clone());
+                }
+                _ => {}
+            }
+        }
+        Self { minted, in_doubt_since: doubts.first().copied(), begun }
+    }
+
+    /// Whether a key that was not there when this was planned may be ours.
+    fn may_include(&self, id: &AccessKeyId, created_at: Option<Timestamp>) -> bool {
+        self.minted.contains(id)
+            || matches!((created_at, self.in_doubt_since), (Some(at), Some(since)) if at >= since)
+    }
 }
 
 /// The version and key that were staged last.
@@ -341,9 +414,4 @@ fn staged(notes: &[Note]) -> Option<(VersionId, AccessKeyId)> {
         Note::Staging { version, key } => Some((version.clone(), key.clone())),
         _ => None,
     })
-}
-
-/// Both times are AWS's own, to the second.
-fn may_be_ours(created_at: Timestamp, minting: Option<Timestamp>) -> bool {
-    minting.is_some_and(|at| created_at >= at)
 }

@@ -30,6 +30,8 @@ pub(super) struct Inputs {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     user: UserName,
+    /// The user's unique id: another user under the same name is somebody else.
+    user_id: String,
     /// The boundary the user had before the quarantine.
     boundary: Option<Arn>,
     /// `AWSDenyAll` in the account's partition.
@@ -93,7 +95,12 @@ impl Action for LiftQuarantine {
             already: false,
             effects: vec![Effect::Lifts { user: user.clone(), barrier: plan::Barrier::Quarantine }],
             irreversible: None,
-            decided: Change { user: user.clone(), boundary: found.boundary.clone(), deny_all },
+            decided: Change {
+                user: user.clone(),
+                user_id: found.id.clone(),
+                boundary: found.boundary.clone(),
+                deny_all,
+            },
         }])
     }
 
@@ -106,6 +113,10 @@ impl Action for LiftQuarantine {
         let Some(found) = facts.user(user)? else {
             return Ok(Position::Elsewhere { why: format!("there is no user {user}") });
         };
+        if found.id != change.user_id {
+            let why = format!("{user} is not the user it was any more");
+            return Ok(Position::Elsewhere { why });
+        }
         // Everything must be readable here: "nothing stands" is only true when all three were seen.
         facts.attached_policies(user)?;
         facts.inline_policy(user, &barriers::inline_name())?;

@@ -34,10 +34,18 @@ pub(super) enum Command {
     /// The rehearsal cloud
     #[command(subcommand)]
     Cloud(CloudCommand),
+    /// Begin a playbook: a folder with one that works, and a world to rehearse it in
+    New(New),
+    /// Show the actions that a playbook can use, or all about one of them
+    Actions(Actions),
     /// Explain the code of an error message
     Explain(Explain),
     /// Print the JSON Schema of playbooks, for editors
     Schema,
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Write the man pages into a directory
+    Man(Man),
 }
 
 #[derive(Debug, Subcommand)]
@@ -196,6 +204,48 @@ pub(super) struct Serve {
 pub(super) struct Explain {
     /// The code in brackets: error[unknown-key]
     pub(super) code: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct New {
+    /// Its name: lower-case words joined by hyphens
+    pub(super) name: String,
+    /// Directory that playbooks are kept in
+    #[arg(long = "in", value_name = "DIR", default_value = "playbooks")]
+    pub(super) playbooks: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Actions {
+    /// One action; without it, all of them
+    pub(super) kind: Option<String>,
+    /// How to show them
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: ActionsFormat,
+}
+
+/// How `actions` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ActionsFormat {
+    /// For people
+    Text,
+    /// One JSON document, with a version
+    Json,
+    /// The page that is docs/actions.md
+    Markdown,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Man {
+    /// Directory to write into; it is made where it is missing
+    #[arg(value_name = "DIR")]
+    pub(super) directory: PathBuf,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
@@ -32,6 +33,21 @@ pub(super) fn belongs_to_another_plan() -> Failure {
 /// How long a rehearsal waits before it tries what the intruder and the consumers hold.
 const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
 
+/// Done when somebody presses Ctrl-C, or the system ends the session.
+async fn asked_to_stop() {
+    let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut end), Ok(mut hang_up)) = both else {
+        // Without the others there is still the keyboard.
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = end.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}
+
 /// One run of a case, to its end and the account of it.
 pub(super) struct Conduct<'a> {
     pub(super) saved: &'a SavedPlan,
@@ -39,6 +55,8 @@ pub(super) struct Conduct<'a> {
     pub(super) case: &'a Path,
     pub(super) connection: &'a Connection,
     pub(super) clock: Clock,
+    /// Whether somebody goes on with what somebody has begun.
+    pub(super) resumed: bool,
     /// What a rehearsal's world has to say at the end.
     pub(super) verdict: Option<&'a dyn Fn() -> String>,
 }
@@ -65,15 +83,33 @@ impl Conduct<'_> {
                 .because(&error)
         })?;
         match journal.state().opened {
-            Some((plan, ..)) if plan != digest => {
-                return Err(belongs_to_another_plan());
+            Some(opened) if opened.plan != digest => return Err(belongs_to_another_plan()),
+            Some(opened) if opened.rehearsal != self.verdict.is_some() => {
+                return Err(Failure::new(
+                    Exit::Refused,
+                    if opened.rehearsal {
+                        "the case is a rehearsal, and its world is not there"
+                    } else {
+                        "the case is real, and somebody has put a rehearsal's world into it"
+                    },
+                    "put the case's directory back as it was: world.json belongs to rehearsals only",
+                ));
             }
             Some(_) => {}
+            // A person says yes to a run, never to a resumption: what was never begun is not begun by one.
+            None if self.resumed && self.verdict.is_none() => {
+                return Err(Failure::new(
+                    Exit::Refused,
+                    "this case was never begun; nothing was done",
+                    format!("portcullis run {case}/rounds/1/plan.json{there}"),
+                ));
+            }
             None => {
                 let opened = Entry::Opened {
                     plan: digest.clone(),
                     account: self.saved.plan.account.clone(),
                     program: env!("CARGO_PKG_VERSION").to_owned(),
+                    rehearsal: self.verdict.is_some(),
                 };
                 journal.append(opened).await.map_err(|error| {
                     // Nothing has been done to the cloud yet: that is a refusal, not a stop.
@@ -83,13 +119,11 @@ impl Conduct<'_> {
         }
         let (ask, stop) = watch::channel(false);
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                view::err("\nStopping at the next safe point. Once more to stop at once.\n");
-                let _ = ask.send(true);
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    std::process::exit(Exit::Interrupted as i32);
-                }
-            }
+            asked_to_stop().await;
+            view::err("\nStopping at the next safe point. Once more to stop at once.\n");
+            let _ = ask.send(true);
+            asked_to_stop().await;
+            std::process::exit(Exit::Interrupted as i32);
         });
         let mut inventory = self.saved.inventory.clone();
         inventory.caller = self.caller.clone();

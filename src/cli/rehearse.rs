@@ -78,6 +78,7 @@ pub(super) fn resume(case: &Case, saved: &SavedPlan) -> Result<Exit, Failure> {
     let text = case::read_file(case.dir(), STATE)?.unwrap_or_default();
     let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
     view::virtual_runtime().block_on(async {
+        view::out("Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n");
         let now = sim::saved_at(&state).map_err(|error| damaged(&error))?;
         let clock = Clock::starting_at(now);
         let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
@@ -103,6 +104,7 @@ async fn go(
         case: case.dir(),
         connection,
         clock,
+        resumed: false,
         verdict: Some(&|| view::verdict(cloud)),
     };
     let exit = conduct.conduct(&decoded, Box::new(medium)).await?;

@@ -4,12 +4,20 @@ use super::args;
 use super::conduct::{Conduct, fits};
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{rehearse, view};
+use super::{rehearse, sources, view};
 use crate::case::{self, Case};
 
 pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     let case = Case::open(&args.case)?;
     let saved = case::read_plan(&args.case)?;
+    sources::follows(&saved, case.dir()).map_err(|why| {
+        Failure::new(
+            Exit::Refused,
+            format!("the plan of case {} is refused", args.case.display()),
+            "restore the case from a copy, or go on with the version of the program that opened it",
+        )
+        .because(&why)
+    })?;
     if rehearse::is_rehearsal(case.dir())? {
         return rehearse::resume(&case, &saved);
     }
@@ -24,6 +32,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
             case: case.dir(),
             connection: &live.connection,
             clock: live.clock,
+            resumed: true,
             verdict: None,
         };
         conduct.conduct(&decoded, medium).await

@@ -11,12 +11,9 @@ use super::conduct::{Conduct, case_name, fits};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{plan, sources, view};
-use crate::action::catalog::Actions;
 use crate::case::Case;
-use crate::diagnostic::Source;
 use crate::plan::SavedPlan;
-use crate::planning;
-use crate::playbook::{self, Playbook};
+use crate::playbook::Playbook;
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let saved_plan = looks_like_a_plan(&args.what);
@@ -82,6 +79,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             case: case.dir(),
             connection: &live.connection,
             clock: live.clock,
+            resumed: false,
             verdict: None,
         };
         conduct.conduct(&decoded, medium).await
@@ -115,20 +113,9 @@ fn open_plan(path: &Path) -> Result<SavedPlan, Failure> {
         )
     };
     let saved = SavedPlan::from_text(&text).map_err(|error| refused().because(&error))?;
-    // Whoever can write the file can also write its digest. But a plan follows from what it stands on.
-    let source = Source::new(path.display().to_string(), saved.playbook.clone());
-    match playbook::read(&source, &Actions::new()) {
-        Ok((playbook, _)) if planning::follows(&saved, &playbook) => Ok(saved),
-        _ => Err(refused().because(&DoesNotFollow)),
-    }
+    sources::follows(&saved, path).map_err(|why| refused().because(&why))?;
+    Ok(saved)
 }
-
-/// A plan that planning does not come to.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "it is not what its own playbook, inputs and inventory lead to: it was changed, or made by another version"
-)]
-struct DoesNotFollow;
 
 /// Has the operator type the account: a habit of the fingers does not get past it.
 fn confirm(saved: &SavedPlan) -> Result<(), Failure> {

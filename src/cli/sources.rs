@@ -10,7 +10,8 @@ use super::exit::{Exit, Failure};
 use super::view;
 use crate::action::catalog::Actions;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::planning::Terms;
+use crate::plan::SavedPlan;
+use crate::planning::{self, Terms};
 use crate::playbook::{self, Given, Playbook};
 
 /// The playbook's file: the path itself, or `playbook.yaml` in the folder.
@@ -80,5 +81,22 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Terms {
         margin_seconds: given.margin,
         endpoint: endpoint.map(str::to_owned),
         accepted_gaps: given.accept_gap.clone(),
+    }
+}
+
+/// A plan that planning does not come to.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it is not what its own playbook, inputs and inventory lead to: it was changed, or made by another version"
+)]
+pub(super) struct DoesNotFollow;
+
+/// Whether a saved plan is the one that follows from what it stands on. Whoever can write the file can also
+/// write its digest.
+pub(super) fn follows(saved: &SavedPlan, path: &Path) -> Result<(), DoesNotFollow> {
+    let source = Source::new(path.display().to_string(), saved.playbook.clone());
+    match playbook::read(&source, &Actions::new()) {
+        Ok((playbook, _)) if planning::follows(saved, &playbook) => Ok(()),
+        _ => Err(DoesNotFollow),
     }
 }

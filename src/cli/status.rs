@@ -15,8 +15,8 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
             .because(&error)
     })?;
-    if let Some((plan, ..)) = &state.opened
-        && *plan != saved.digest()
+    if let Some(opened) = &state.opened
+        && opened.plan != saved.digest()
     {
         return Err(belongs_to_another_plan());
     }

@@ -47,10 +47,10 @@ macro_rules! listing {
                 let Some((page, _)) = absent_is_none(page)? else { return Ok(Vec::new()) };
                 let next = page.marker().map(str::to_owned);
                 items.extend_from_slice(page.$items());
-                if !page.is_truncated || next.is_none() {
+                if !page.is_truncated {
                     return Ok(items);
                 }
-                marker = next;
+                marker = Some(next.ok_or_else(|| cut_short($operation))?);
             }
             Err(endless($operation))
         }
@@ -92,10 +92,10 @@ impl ReadIam {
                 })
                 .await?;
             roles.extend(page.roles);
-            if !page.is_truncated || page.marker.is_none() {
+            if !page.is_truncated {
                 return Ok(roles);
             }
-            marker = page.marker;
+            marker = Some(page.marker.ok_or_else(|| cut_short("iam:ListRoles"))?);
         }
         Err(endless("iam:ListRoles"))
     }
@@ -269,6 +269,17 @@ pub(super) fn absent_is_none<T>(result: Result<T, CallError>) -> Result<Option<T
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// A listing that says there is more and not where: taken for whole, it would hide a credential.
+fn cut_short(operation: &str) -> CallError {
+    CallError {
+        operation: operation.to_owned(),
+        certainty: Certainty::DidNot,
+        cause: Cause::Unreadable,
+        code: "CutShort".to_owned(),
+        message: "the listing goes on, and the answer does not say where".to_owned(),
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Entry {
         account: AccountId,
         /// Version of the program.
         program: String,
+        /// Whether it is played in the rehearsal cloud.
+        rehearsal: bool,
     },
     /// Somebody ran or resumed it.
     Started {
@@ -35,6 +37,14 @@ pub enum Entry {
         change: ChangeId,
         /// What; only the action reads it.
         note: Note,
+    },
+    /// What was seen done does not hold any more, because something it stood on was done anew since. It is to
+    /// be done from the beginning.
+    Reopened {
+        /// Which.
+        change: ChangeId,
+        /// What was done anew.
+        why: String,
     },
     /// A call ended in an error.
     Failed {
@@ -98,6 +108,7 @@ impl Entry {
         match self {
             Self::Intended { change }
             | Self::Noted { change, .. }
+            | Self::Reopened { change, .. }
             | Self::Failed { change, .. }
             | Self::Applied { change, .. }
             | Self::Observed { change, .. }
@@ -191,6 +202,8 @@ pub enum Note {
         /// Which.
         key: AccessKeyId,
     },
+    /// Minting was refused: no key came of it.
+    NotMinted,
     /// A new version is about to be stored under a label of its own.
     Staging {
         /// Which version.

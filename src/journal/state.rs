@@ -44,6 +44,7 @@ impl ChangeState {
         use ChangeState::{Applied, Held, InDoubt, Pending, Seen};
         Some(match (self, entry) {
             (_, Entry::Held { .. }) => Held,
+            (Seen, Entry::Reopened { .. }) => Pending,
             (_, Entry::Observed { position: Position::After, .. }) => Seen,
             (Pending | InDoubt | Held | Seen, Entry::Intended { .. }) => InDoubt,
             (InDoubt, Entry::Noted { .. } | Entry::Failed { .. }) => InDoubt,
@@ -61,6 +62,7 @@ impl ChangeState {
                 _,
                 Entry::Opened { .. }
                 | Entry::Started { .. }
+                | Entry::Reopened { .. }
                 | Entry::GateOpened { .. }
                 | Entry::GateShut { .. }
                 | Entry::Finished { .. },
@@ -76,6 +78,8 @@ pub struct ChangeRecord {
     pub state: ChangeState,
     /// How often it was begun.
     pub attempts: u32,
+    /// When it was last begun.
+    pub begun_at: Option<Timestamp>,
     /// What the action noted, in order.
     pub notes: Vec<Note>,
     /// What the server told, of the last attempt that was answered.
@@ -102,11 +106,24 @@ pub enum GateState {
     Open(Proof, Timestamp),
 }
 
+/// How a case was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Digest of the plan that was approved.
+    pub plan: String,
+    /// The account it is for.
+    pub account: AccountId,
+    /// Version of the program.
+    pub program: String,
+    /// Whether it is played in the rehearsal cloud.
+    pub rehearsal: bool,
+}
+
 /// All that is known of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Digest of the plan, account and program version, once the case was opened.
-    pub opened: Option<(String, AccountId, String)>,
+    /// How the case was opened, once it was.
+    pub opened: Option<Opened>,
     /// When it was opened.
     pub opened_at: Option<Timestamp>,
     /// Everybody who ran or resumed it, in order.
@@ -170,8 +187,13 @@ impl State {
         self.last_at = Some(at);
         self.finished = None;
         match entry {
-            Entry::Opened { plan, account, program } => {
-                self.opened = Some((plan.clone(), account.clone(), program.clone()));
+            Entry::Opened { plan, account, program, rehearsal } => {
+                self.opened = Some(Opened {
+                    plan: plan.clone(),
+                    account: account.clone(),
+                    program: program.clone(),
+                    rehearsal: *rehearsal,
+                });
                 self.opened_at = Some(at);
             }
             Entry::Started { caller } => {
@@ -184,6 +206,7 @@ impl State {
             Entry::Held { change: None, until } => self.held = Some(until.clone()),
             Entry::Intended { change }
             | Entry::Noted { change, .. }
+            | Entry::Reopened { change, .. }
             | Entry::Failed { change, .. }
             | Entry::Applied { change, .. }
             | Entry::Observed { change, .. }
@@ -203,10 +226,18 @@ impl ChangeRecord {
         match entry {
             Entry::Intended { .. } => {
                 self.attempts += 1;
+                self.begun_at = Some(at);
                 self.seen_at = None;
                 self.proof = None;
             }
             Entry::Noted { note, .. } => self.notes.push(note.clone()),
+            Entry::Reopened { .. } => {
+                // What was noted belongs to what does not hold any more.
+                self.notes.clear();
+                self.receipt = None;
+                self.seen_at = None;
+                self.proof = None;
+            }
             Entry::Failed { why, .. } => self.trouble = Some(why.clone()),
             Entry::Applied { receipt, .. } => self.receipt = Some(receipt.clone()),
             Entry::Observed { position: Position::After, .. } => {
@@ -260,6 +291,7 @@ mod tests {
                 "proved",
                 Entry::Proved { change: c(), proof: Proof::Settled, evidence: String::new() },
             ),
+            ("reopened", Entry::Reopened { change: c(), why: String::new() }),
             ("held", Entry::Held { change: Some(c()), until: String::new() }),
         ];
         let mut table = String::new();

@@ -108,7 +108,7 @@ fn input() -> Value {
         .chain(lists.iter().cloned())
         .filter_map(|name| {
             let ty = FieldType::find(&name)?;
-            Some(when("type", &name, json!({ "properties": { "default": literal(&ty) } })))
+            Some(when("type", &name, &json!({ "properties": { "default": literal(&ty) } })))
         })
         .collect();
     input["allOf"] = json!(defaults);
@@ -152,7 +152,7 @@ fn of_action(action: &ActionShape) -> Value {
     if action.fields.iter().any(|field| field.required) {
         then["required"] = json!(["with"]);
     }
-    when("uses", action.kind, then)
+    when("uses", action.kind, &then)
 }
 
 /// What the items of a list may be, where a list may stand.
@@ -164,7 +164,7 @@ fn item_of(ty: &FieldType) -> Option<&FieldType> {
     }
 }
 
-fn when(field: &str, is: &str, then: Value) -> Value {
+fn when(field: &str, is: &str, then: &Value) -> Value {
     json!({ "if": { "properties": { field: { "const": is } }, "required": [field] }, "then": then })
 }
 

@@ -1,8 +1,8 @@
 //! The gate, as the executor keeps it: the last of the three places it is checked.
 //!
-//! Judged from the plan and the journal alone, before every single change behind it, so that no path
-//! through the driver can forget it. Opening it takes a fresh look besides: every credential that the
-//! principals in scope hold *now* must be one the plan knows. What is not stops the run.
+//! Judged from the plan and the journal before every single attempt behind it, so that no path through
+//! the driver can forget it, and by a fresh look: every cut must still stand, and every credential that
+//! the principals in scope hold *now* must be one the plan knows. What speaks against it stops the run.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,16 @@ impl Run<'_> {
     pub(super) async fn open_gate(&self) -> Result<(), Halt> {
         let cuts = self.standing_cuts();
         self.settle(&cuts, "every cut").await?;
-        let gated = self.plan.changes.iter().any(Change::is_gated);
+        if !self.plan.changes.iter().any(Change::is_gated) {
+            // Nothing waits behind it. What no step cuts is unaccounted for: the ledger says so.
+            return Ok(());
+        }
         let mut reasons = self.reasons_from_journal();
+        if cuts.is_empty() {
+            reasons.push("nothing was cut".to_owned());
+        }
         if reasons.is_empty() {
             reasons = self.newcomers().await?;
-        }
-        if !gated && reasons.is_empty() {
-            return Ok(());
         }
         if reasons.is_empty() {
             let proof = self.weakest_proof();
@@ -48,6 +51,13 @@ impl Run<'_> {
             self.record(Entry::GateShut { reasons }).await?;
             return Ok(false);
         }
+        self.look_anew().await?;
+        Ok(true)
+    }
+
+    /// Looks at every cut and every credential in scope; shuts the gate where anything speaks against it. What
+    /// is issued cannot be taken back, so this is done before every single attempt behind the gate.
+    pub(super) async fn look_anew(&self) -> Result<(), Halt> {
         for change in self.standing_cuts() {
             self.still_stands(change).await?;
         }
@@ -55,7 +65,7 @@ impl Run<'_> {
         if reasons.is_empty() {
             reasons = self.newcomers().await?;
         }
-        if reasons.is_empty() { Ok(true) } else { self.shut(reasons).await }
+        if reasons.is_empty() { Ok(()) } else { self.shut(reasons).await }
     }
 
     async fn shut<T>(&self, reasons: Vec<String>) -> Result<T, Halt> {
@@ -80,11 +90,7 @@ impl Run<'_> {
         let asked = self.plan.gate.proof;
         let mut reasons = Vec::new();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
-            let lifted = change.effects.iter().any(|effect| {
-                matches!(effect, Effect::Cuts { subject, barrier }
-                    if ledger::is_lifted(self.plan, &state, subject, *barrier))
-            });
-            if lifted {
+            if ledger::is_lifted(self.plan, &state, change) {
                 continue;
             }
             let record = state.change(&change.id);

@@ -4,13 +4,13 @@
 //! off before it bites. So the cuts are given the margin and then looked at again. What still stands is
 //! *settled*; what does not is *contested*: an alarm, not something to try again in silence.
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::journal::{ChangeState, Entry, Position};
 use crate::ledger;
-use crate::plan::{Change, Effect};
+use crate::plan::Change;
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -73,7 +73,7 @@ impl Run<'_> {
             Ok(position) => {
                 let until = format!(
                     "{} was taken off again ({position}): somebody who can is still inside. Find out who \
-                     (CloudTrail, by user {}), cut him too, then resume",
+                     (CloudTrail, changes to {}), cut him too, then resume",
                     change.what, change.target
                 );
                 (position, until)
@@ -87,20 +87,19 @@ impl Run<'_> {
             }
         };
         self.observer.event(&Event::Contested { change, position: &position });
-        self.record(Entry::Observed { change: change.id.clone(), position }).await?;
-        self.record(Entry::Held { change: Some(change.id.clone()), until }).await?;
+        // In one line of the journal: a crash between the two would make the alarm a silent repetition.
+        try_join(
+            self.record(Entry::Observed { change: change.id.clone(), position }),
+            self.record(Entry::Held { change: Some(change.id.clone()), until }),
+        )
+        .await?;
         Ok(false)
     }
 
     /// Cuts that were seen and that nothing has lifted since.
     pub(super) fn standing_cuts(&self) -> Vec<&Change> {
         let state = self.journal.state();
-        let lifted = |change: &Change| {
-            change.effects.iter().any(|effect| {
-                matches!(effect, Effect::Cuts { subject, barrier }
-                    if ledger::is_lifted(self.plan, &state, subject, *barrier))
-            })
-        };
+        let lifted = |change: &Change| ledger::is_lifted(self.plan, &state, change);
         self.plan
             .changes
             .iter()

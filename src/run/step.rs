@@ -55,13 +55,15 @@ impl Run<'_> {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         let mut wait = FIRST_WAIT;
         let mut trouble = String::new();
+        // Told to slow down is told that nothing happened: there is nothing to look for.
+        let mut told_to_wait = false;
         for _ in 0..GIVE_UP_AFTER {
             let state = self.journal.change(&change.id).state;
             if state == ChangeState::Seen {
                 return Ok(Driven::Seen);
             }
             let untouched = state == ChangeState::Pending;
-            if !(untouched && change.only_cuts() && !change.already) {
+            if !((untouched || told_to_wait) && change.only_cuts() && !change.already) {
                 match self.look_before(change, action, &state).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
@@ -76,6 +78,7 @@ impl Run<'_> {
             {
                 return self.hold(change, until).await;
             }
+            told_to_wait = false;
             match self.attempt(change, action).await? {
                 Attempt::Answered => match self.look_after(change, action).await? {
                     Verdict::Done => return Ok(Driven::Seen),
@@ -89,6 +92,10 @@ impl Run<'_> {
                         Verdict::Done => return Ok(Driven::Seen),
                         Verdict::Hold(_) | Verdict::Apply => return self.hold(change, why).await,
                     }
+                }
+                Attempt::Throttled(why) => {
+                    told_to_wait = true;
+                    trouble = why;
                 }
                 Attempt::MayPass(why) => trouble = why,
             }
@@ -108,7 +115,8 @@ impl Run<'_> {
     ) -> Result<Verdict, Halt> {
         let position = match self.look(change, action).await? {
             Ok(position) => position,
-            Err(unread) if change.only_cuts() => {
+            // One that was answered need not be made again: only the sight of it is missing.
+            Err(unread) if change.only_cuts() && *state != ChangeState::Applied => {
                 // Blind, but a cut may be made blind; that it cannot be seen holds it afterwards.
                 tracing::debug!(%unread, change = %change.id, "cutting without a look");
                 return Ok(Verdict::Apply);
@@ -238,6 +246,10 @@ impl Run<'_> {
                 Ok(Attempt::Answered)
             }
             Err(ApplyError::Note(error)) => Err(Halt::Journal(error)),
+            Err(ApplyError::Later(why)) => {
+                self.record(failed(true, why.clone())).await?;
+                Ok(Attempt::MayPass(why))
+            }
             Err(ApplyError::Refused(why)) => {
                 self.record(failed(true, why.clone())).await?;
                 Ok(Attempt::Hold(why))
@@ -266,6 +278,7 @@ impl Run<'_> {
         if let Some(reason) = self.gate_reasons().first() {
             return Ok(Some(format!("the gate is shut: {reason}")));
         }
+        self.look_anew().await?;
         for effect in &change.effects {
             if let Effect::Lifts { user, .. } = effect
                 && let Some(until) = self.lifting_would_open(user).await?
@@ -285,9 +298,10 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         )]));
     }
     Ok(match error.cause {
-        Cause::Refused => Attempt::Refused(format!(
-            "{error}. Allow it to the credentials in use, or do it by hand; then resume"
-        )),
+        Cause::Refused => {
+            Attempt::Refused(format!("{error}. Allow it to the credentials in use, then resume"))
+        }
+        Cause::Throttled => Attempt::Throttled(error.to_string()),
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
         _ => Attempt::Hold(error.to_string()),
     })
@@ -303,6 +317,7 @@ fn is_gated(change: &Change, action: &dyn ErasedAction) -> bool {
 enum Attempt {
     Answered,
     Refused(String),
+    Throttled(String),
     MayPass(String),
     Hold(String),
 }

@@ -2,7 +2,12 @@
 //! lost, garbled, refused from here on; alone, in pairs and triples, and together with crashes. The world
 //! is judged, and every run that does not end well by itself is resumed until it does.
 
+mod contested;
+mod in_flight;
+mod ladder;
 mod single_actions;
+mod still;
+mod weather;
 
 use portcullis::run::Ending;
 use portcullis::sim::{Fault, Snapshot};

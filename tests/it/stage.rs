@@ -171,6 +171,40 @@ pub(crate) fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<Access
     (connection, AccessKeyId::parse(responder.access_key_id.as_str()).ok())
 }
 
+/// The shipped world with an administrator besides, who is neither the responder nor the intruder.
+pub(crate) fn with_somebody_else(world: &str) -> String {
+    let bystander = "      backup:\n        path: /ops/\n";
+    assert!(world.contains(bystander));
+    let admin = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    world.replace(bystander, &format!("{admin}{bystander}"))
+}
+
+/// The world's time, as the SDK wants it.
+#[derive(Debug)]
+struct WorldTime(Clock);
+
+impl aws_smithy_async::time::TimeSource for WorldTime {
+    fn now(&self) -> std::time::SystemTime {
+        self.0.now().into()
+    }
+}
+
+/// What somebody else works with: the SDK itself.
+pub(crate) fn somebody_else(cloud: &Cloud, clock: Clock) -> aws_types::SdkConfig {
+    let who = cloud.credentials_of(&AccessKeyId::parse("AKIAEXAMPLEADMIN0009").unwrap());
+    let id = who.access_key_id.as_str();
+    let credentials = Credentials::new(id, who.secret.expose(), None, None, "test");
+    aws_types::SdkConfig::builder()
+        .behavior_version(aws_sdk_iam::config::BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(cloud.http_client())
+        .time_source(WorldTime(clock))
+        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+        .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
+        .build()
+}
+
 /// Surveys and plans.
 pub(crate) async fn plan(
     cloud: &Cloud,
@@ -290,6 +324,7 @@ impl Stage {
                     plan: digest.clone(),
                     account: self.saved.plan.account.clone(),
                     program: "test".to_owned(),
+                    rehearsal: true,
                 };
                 journal.append(opened).await.map_err(RunError::from)?;
             }

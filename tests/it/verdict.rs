@@ -231,3 +231,19 @@ pub(crate) fn no_secret_was_written(stage: &Stage) {
         }
     }
 }
+
+/// The numbers of the requests for `operation` that took effect.
+pub(crate) fn requests_of(stage: &Stage, operation: &str) -> Vec<u64> {
+    let effects = own_effects(stage);
+    effects.iter().filter(|e| e.operation == operation).map(|e| e.request).collect()
+}
+
+/// The quarantine that stood when the first key was made was put on by `operation`.
+pub(crate) fn the_gate_opened_on_a_quarantine_by(stage: &Stage, operation: &str) {
+    let minted = requests_of(stage, "CreateAccessKey")[0];
+    assert!(requests_of(stage, "AttachUserPolicy").is_empty(), "there was no room");
+    let cuts = requests_of(stage, operation).into_iter().filter(|n| *n < minted).count();
+    // Sessions are denied by two inline policies besides.
+    let besides = if operation == "PutUserPolicy" { 2 } else { 0 };
+    assert!(cuts > besides, "{cuts} x {operation}");
+}

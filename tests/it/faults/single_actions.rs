@@ -92,7 +92,7 @@ fn all_kinds() -> Vec<Fault> {
 
 #[test]
 fn every_pair_of_faults_in_a_quarantine_leaves_the_one_policy() {
-    a_cut("iam.user.quarantine", "", 8, &all_kinds(), |_, differences| {
+    a_cut("iam.user.quarantine", "", 6, &all_kinds(), |_, differences| {
         let policy = "arn:aws:iam::aws:policy/AWSDenyAll";
         let expected = [format!("+ {ACCOUNT}/users/{VICTIM}/attached/{policy}: ")];
         assert_eq!(differences, expected);
@@ -101,7 +101,7 @@ fn every_pair_of_faults_in_a_quarantine_leaves_the_one_policy() {
 
 #[test]
 fn every_pair_of_faults_in_a_deactivation_leaves_every_key_off() {
-    a_cut("iam.access-key.deactivate", ", keys: all", 8, &all_kinds(), |stage, differences| {
+    a_cut("iam.access-key.deactivate", ", keys: all", 6, &all_kinds(), |stage, differences| {
         assert_eq!(differences.len(), 4, "{differences:#?}");
         let keys = format!("{ACCOUNT}/users/{VICTIM}/keys/");
         let after = stage.cloud.snapshot();
@@ -113,7 +113,7 @@ fn every_pair_of_faults_in_a_deactivation_leaves_every_key_off() {
 
 #[test]
 fn every_pair_of_faults_in_a_revocation_leaves_no_session_alive() {
-    a_cut("iam.user.revoke-sessions", "", 14, &CLASSES, |stage, differences| {
+    a_cut("iam.user.revoke-sessions", "", 10, &CLASSES, |stage, differences| {
         let policy = "inline/PortcullisRevokeOlderSessions: ";
         assert_eq!(differences.len(), 1, "{differences:#?}");
         assert!(differences[0].starts_with(&format!("+ {ACCOUNT}/users/{VICTIM}/{policy}")));
@@ -171,12 +171,9 @@ fn behind_the_gate(change: &str, says: impl Fn(&Entry) -> bool) {
     let mut cases = pairs(calls.clone(), &CLASSES);
     cases.retain(|[(_, first), _]| !matches!(first, Fault::StopBefore | Fault::StopAfter));
     for first in calls.clone() {
-        for crash in [Fault::StopBefore, Fault::StopAfter] {
-            for later in 0..calls.end - calls.start {
-                let second = first + gate + later;
-                let pair = |fault| [(first, crash), (second, fault)];
-                cases.extend([Fault::LostAnswer, Fault::StopAfter].map(pair));
-            }
+        for later in 0..calls.end - calls.start {
+            let pair = |fault| [(first, Fault::StopAfter), (first + gate + later, fault)];
+            cases.extend([Fault::LostAnswer, Fault::StopAfter].map(pair));
         }
     }
     let cases = each(&cases, |pair| {

@@ -1,0 +1,59 @@
+//! A cloud that is slow to show what was written, admits few requests at a time, or keeps another time.
+
+use portcullis::run::Ending;
+use portcullis::sim::Fault;
+
+use crate::side_by_side::each;
+use crate::stage::{PLAYBOOK, Stage, WORLD, play};
+use crate::verdict::{requests_of, the_world_is_as_it_should_be};
+
+#[test]
+fn a_run_ends_well_in_any_weather() {
+    let weathers = [
+        "read_lag: 1s",
+        "read_lag: 3s",
+        "read_lag: 6s",
+        "read_lag: 2s\nlatency: 700ms",
+        "rate_limit: 4",
+        "rate_limit: 8\nlatency: 150ms",
+        "latency: 5s",
+        "clock_skew: 7m",
+        "clock_skew: -7m",
+        "clock_skew: -7m\nread_lag: 2s\nlatency: 400ms\nrate_limit: 8",
+    ];
+    let cases = each(&weathers, |weather| {
+        play(async {
+            let world = WORLD.replace("lag: 4s", &format!("lag: 4s\n{weather}"));
+            let stage = Stage::set(&world, PLAYBOOK).await;
+            let before = stage.cloud.snapshot();
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("weathers: {cases} cases");
+}
+
+/// The key nobody knows of may be shown only after the next attempt has begun.
+#[test]
+fn a_key_whose_answer_was_lost_and_that_is_shown_late_is_removed_all_the_same() {
+    let lags: Vec<(u64, Fault)> = [1, 3, 6]
+        .into_iter()
+        .flat_map(|lag| [Fault::LostAnswer, Fault::StopAfter].map(|fault| (lag, fault)))
+        .collect();
+    let cases = each(&lags, |(lag, fault)| {
+        play(async {
+            let world = WORLD.replace("lag: 4s", &format!("lag: 4s\nread_lag: {lag}s"));
+            let rehearsed = Stage::set(&world, PLAYBOOK).await;
+            let backdrop = rehearsed.backdrop();
+            rehearsed.resume_to_the_end(1).await;
+            let minting = requests_of(&rehearsed, "CreateAccessKey")[0];
+            let stage = backdrop.stage();
+            let before = stage.cloud.snapshot();
+            stage.run_through(&[(minting, *fault)], None).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &Ending::NotProven);
+        });
+    });
+    println!("keys shown late: {cases} cases");
+}

@@ -1,0 +1,163 @@
+//! The ways to say no: before anything is done, with a sentence and what to do about it; and, where only a
+//! part cannot be done, everything else is.
+
+use portcullis::diagnostic::{Code, Diagnostic};
+use portcullis::ledger::{Ledger, Standing};
+use portcullis::planning::Terms;
+use portcullis::run::Ending;
+
+use crate::stage::{PLAYBOOK, Stage, WORLD, play, terms};
+use crate::verdict::{ACCOUNT, VICTIM, requests_of, the_intruder_is_out};
+
+fn refused(what: &str, world: &str, playbook: &str) -> Vec<Diagnostic> {
+    play(async {
+        match Stage::set_on(world, playbook, &terms()).await {
+            Err(problems) => problems,
+            Ok(stage) => panic!("{what}: planned: {:?}", stage.saved.plan.inputs),
+        }
+    })
+}
+
+#[test]
+fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
+    for (what, world, playbook, code, message, help) in [
+        (
+            "a secret that is not there",
+            WORLD.replace("deliver_to: deploy/aws-key", "deliver_to: deploy/other-key"),
+            PLAYBOOK.to_owned(),
+            Code::CannotPlan,
+            "has no secret deploy/other-key",
+            "create-secret",
+        ),
+        (
+            "a user that is not there",
+            WORLD.to_owned(),
+            PLAYBOOK.replacen("user: ${{ targets.owner }}", "user: nobody", 1),
+            Code::CannotPlan,
+            "has no user nobody",
+            "check the name",
+        ),
+        (
+            "an unknown key",
+            WORLD.replace("access_key_id: AKIAEXAMPLELEAKED001\n    leaked_at", "access_key_id: AKIAEXAMPLENOBODY099\n    leaked_at"),
+            PLAYBOOK.to_owned(),
+            Code::NothingFound,
+            "no access key AKIAEXAMPLENOBODY099",
+            "",
+        ),
+        (
+            "a caller who is the target",
+            WORLD.replace("responder: { account: \"111122223333\", role: incident-responder }", "responder: { account: \"111122223333\", key: AKIAEXAMPLELEAKED001 }")
+                .replace("        groups: [deployers]\n", "        groups: [deployers]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n"),
+            PLAYBOOK.to_owned(),
+            Code::LockOut,
+            "would cut off its own caller",
+            "break-glass",
+        ),
+        (
+            "planned mode",
+            WORLD.to_owned(),
+            PLAYBOOK.replace("mode: breach", "mode: planned"),
+            Code::ModePlanned,
+            "not run by this version",
+            "mode: breach",
+        ),
+        (
+            "too much at once",
+            WORLD.to_owned(),
+            PLAYBOOK.replace("changes: 20", "changes: 3"),
+            Code::OverLimit,
+            "the plan has 7 changes, and the playbook allows 3",
+            "limits.changes",
+        ),
+        (
+            "a cut that waits for sessions that wait for it",
+            WORLD.to_owned(),
+            PLAYBOOK.replace("    uses: iam.access-key.deactivate\n", "    needs: [between]\n    uses: iam.access-key.deactivate\n")
+                .replace("  # ---- the gate", "  - id: between\n    phase: contain\n    needs: [sessions-off]\n    uses: iam.user.revoke-sessions\n    with: { user: backup }\n\n  # ---- the gate"),
+            Code::Cycle,
+            "wait for each other",
+            "take `needs` off",
+        ),
+    ] {
+        let problems = refused(what, &world, &playbook);
+        let [problem] = &problems[..] else { panic!("{what}: {problems:#?}") };
+        assert_eq!(problem.code, code, "{what}: {}", problem.message);
+        assert!(problem.message.contains(message), "{what}: {}", problem.message);
+        let said: Vec<&str> = problem.help.iter().map(String::as_str).collect();
+        assert!(said.join("\n").contains(help), "{what}: {said:?}");
+    }
+}
+
+/// Everything that was cut is cut, and everything behind the gate that could not be is told.
+fn ends_held(world: &str, playbook: &str, terms: &Terms, says: &str) -> Stage {
+    play(async {
+        let stage = Stage::set_on(world, playbook, terms).await.unwrap();
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        assert!(why.join("\n").contains(says), "{why:?}");
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        stage
+    })
+}
+
+fn quarantined(stage: &Stage) -> bool {
+    let policy = "attached/arn:aws:iam::aws:policy/AWSDenyAll";
+    stage.cloud.snapshot().0.contains_key(&format!("{ACCOUNT}/users/{VICTIM}/{policy}"))
+}
+
+#[test]
+fn a_console_password_keeps_the_quarantine_on_and_nothing_else_back() {
+    let world = WORLD.replace(
+        "        groups: [deployers]\n",
+        "        groups: [deployers]\n        password: {}\n",
+    );
+    let says = "lifting would open the console password of ci-deploy";
+    let stage = ends_held(&world, PLAYBOOK, &terms(), says);
+    assert!(quarantined(&stage));
+    assert_eq!(requests_of(&stage, "CreateAccessKey").len(), 1);
+    let warned = &stage.saved.plan.warnings;
+    assert!(warned.iter().any(|w| w.contains("lift.1 will be held")), "{warned:?}");
+}
+
+#[test]
+fn what_could_not_be_listed_keeps_the_quarantine_on_unless_the_gap_was_accepted() {
+    let world = WORLD.replace("                  - iam:ListSSHPublicKeys\n", "");
+    let stage = ends_held(&world, PLAYBOOK, &terms(), "--accept-gap iam:ListSSHPublicKeys");
+    assert!(quarantined(&stage));
+    let warned = stage.saved.plan.warnings.join("\n");
+    assert!(warned.contains("iam:ListSSHPublicKeys could not be read"), "{warned}");
+    assert!(warned.contains("lift.1 will be held"), "{warned}");
+    play(async {
+        let accepted = vec!["iam:ListSSHPublicKeys".to_owned()];
+        let terms = Terms { accepted_gaps: accepted, ..terms() };
+        let stage = Stage::set_on(&world, PLAYBOOK, &terms).await.unwrap();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert!(!quarantined(&stage));
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        let unseen = |row: &&portcullis::ledger::Row| matches!(&row.standing, Standing::OutOfReach { why } if why.contains("ListSSHPublicKeys"));
+        assert_eq!(ledger.rows.iter().filter(unseen).count(), 1);
+    });
+}
+
+#[test]
+fn one_cut_that_is_not_permitted_holds_and_the_others_are_made() {
+    let world = WORLD.replace("                  - iam:UpdateAccessKey\n", "");
+    let stage = ends_held(&world, PLAYBOOK, &terms(), "iam:UpdateAccessKey");
+    assert!(quarantined(&stage));
+    assert!(requests_of(&stage, "UpdateAccessKey").is_empty());
+    assert!(!requests_of(&stage, "PutUserPolicy").is_empty());
+    assert!(requests_of(&stage, "CreateAccessKey").is_empty());
+}
+
+#[test]
+fn a_gate_that_asks_for_more_than_can_be_shown_stays_shut_behind_every_cut() {
+    let playbook = PLAYBOOK.replace("gate:\n  proof: settled\n  margin: 60s\n", "");
+    assert_ne!(playbook, PLAYBOOK);
+    let stage = ends_held(WORLD, &playbook, &Terms::default(), "the gate asks for enforced");
+    assert!(quarantined(&stage));
+    assert_eq!(requests_of(&stage, "UpdateAccessKey").len(), 2);
+    assert!(requests_of(&stage, "CreateAccessKey").is_empty());
+    assert!(stage.saved.plan.warnings.join("\n").contains("the gate will stay shut"));
+}
