@@ -97,7 +97,7 @@ fn text(checked: Checked, alone: bool) {
         Err(failure) => return failure.print(),
     };
     view::diagnostics(problems);
-    let Some(playbook) = playbook else { return };
+    let Some(playbook) = playbook else { return sources::broken(&checked.path).print() };
     view::out(&format!("{} is right: {} steps.\n", playbook.source.name(), playbook.steps.len()));
     if alone {
         let inputs: Vec<String> = playbook

@@ -45,11 +45,16 @@ pub(super) fn read(path: &Path) -> Result<Reading, Failure> {
 pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
     let (playbook, warnings) = read(path)?.map_err(|problems| {
         view::diagnostics(problems);
-        let next = format!("mend what is marked, then: portcullis check {}", path.display());
-        Failure::told(Exit::Invalid, next)
+        broken(path)
     })?;
     view::diagnostics(warnings);
     Ok(playbook)
+}
+
+/// A playbook whose problems were shown.
+pub(super) fn broken(path: &Path) -> Failure {
+    let next = format!("mend what is marked, then: portcullis check {}", path.display());
+    Failure::told(Exit::Invalid, next)
 }
 
 /// Checks the inputs of the command line, with those of a world file behind them.
