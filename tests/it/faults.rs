@@ -46,8 +46,7 @@ fn planned() -> (Backdrop, Snapshot, std::ops::RangeInclusive<u64>) {
 #[test]
 fn a_call_that_fails_once_in_any_way_that_passes_does_not_even_end_the_run() {
     let (backdrop, before, calls) = planned();
-    let points: Vec<(u64, Fault)> =
-        calls.flat_map(|n| PASSING.map(|fault| (n, fault))).collect();
+    let points: Vec<(u64, Fault)> = calls.flat_map(|n| PASSING.map(|fault| (n, fault))).collect();
     let cases = each(&points, |point| {
         play(async {
             let stage = backdrop.stage();
@@ -75,9 +74,7 @@ fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_gi
                 the_world_is_as_it_should_be(&stage, &before, &ending);
                 return;
             }
-            let (Ending::Held(why) | Ending::Stopped(why)) = &ending else {
-                panic!("{ending:?}")
-            };
+            let (Ending::Held(why) | Ending::Stopped(why)) = &ending else { panic!("{ending:?}") };
             assert!(!why.is_empty() && why.iter().all(|why| !why.is_empty()), "{why:?}");
             the_gate_was_kept(&stage);
             no_effect_came_without_its_intent(&stage);
@@ -97,7 +94,11 @@ struct Seed(u64);
 
 impl std::fmt::Debug for Seed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "seed {}; alone again: PORTCULLIS_SEED={} cargo test --test it by_seed", self.0, self.0)
+        write!(
+            f,
+            "seed {}; alone again: PORTCULLIS_SEED={} cargo test --test it by_seed",
+            self.0, self.0
+        )
     }
 }
 
@@ -109,12 +110,15 @@ fn seeds(count: u64) -> Vec<Seed> {
     }
 }
 
+/// Faults at requests, and perhaps a crash at a line.
+type Misfortune = (Vec<(u64, Fault)>, Option<(usize, Torn)>);
+
 /// Faults and a crash for a run whose requests are `calls` and whose journal has about `lines` lines.
 fn misfortune(
     seed: Seed,
     calls: &std::ops::RangeInclusive<u64>,
     lines: usize,
-) -> (Vec<(u64, Fault)>, Option<(usize, Torn)>) {
+) -> Misfortune {
     let mut rng = fastrand::Rng::with_seed(seed.0);
     // What goes wrong makes a run longer, so that calls after its usual end are met as well.
     let faults = (0..rng.usize(2..=3))
@@ -127,7 +131,7 @@ fn misfortune(
 #[test]
 fn pairs_and_triples_of_faults_with_crashes_by_seed_resume_to_the_same_world() {
     let (backdrop, before, calls) = planned();
-    let cases = each(&seeds(300), |seed| {
+    let cases = each(&seeds(200), |seed| {
         play(async {
             let stage = backdrop.stage();
             let (faults, crash) = misfortune(*seed, &calls, 40);

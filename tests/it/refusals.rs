@@ -109,7 +109,10 @@ fn quarantined(stage: &Stage) -> bool {
 
 #[test]
 fn a_console_password_keeps_the_quarantine_on_and_nothing_else_back() {
-    let world = WORLD.replace("        groups: [deployers]\n", "        groups: [deployers]\n        password: {}\n");
+    let world = WORLD.replace(
+        "        groups: [deployers]\n",
+        "        groups: [deployers]\n        password: {}\n",
+    );
     let says = "lifting would open the console password of ci-deploy";
     let stage = ends_held(&world, PLAYBOOK, &terms(), says);
     assert!(quarantined(&stage));
@@ -133,9 +136,7 @@ fn what_could_not_be_listed_keeps_the_quarantine_on_unless_the_gap_was_accepted(
         assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
         assert!(!quarantined(&stage));
         let ledger = Ledger::of(&stage.saved.plan, &stage.state());
-        let unseen = |row: &&portcullis::ledger::Row| {
-            matches!(&row.standing, Standing::OutOfReach { why } if why.contains("ListSSHPublicKeys"))
-        };
+        let unseen = |row: &&portcullis::ledger::Row| matches!(&row.standing, Standing::OutOfReach { why } if why.contains("ListSSHPublicKeys"));
         assert_eq!(ledger.rows.iter().filter(unseen).count(), 1);
     });
 }

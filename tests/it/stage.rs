@@ -268,7 +268,8 @@ impl Stage {
         let world = World::parse(world).unwrap();
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
-        let takes: Vec<String> = read(playbook).inputs.into_iter().map(|input| input.name).collect();
+        let takes: Vec<String> =
+            read(playbook).inputs.into_iter().map(|input| input.name).collect();
         let mut inputs = world.rehearsal_inputs().clone();
         inputs.retain(|name, _| takes.contains(name));
         let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;

@@ -7,7 +7,7 @@ use portcullis::run::Ending;
 use portcullis::sim::Fault;
 
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
-use crate::verdict::{SECRET, VICTIM, requests_of, the_intruder_is_out, the_gate_was_kept};
+use crate::verdict::{SECRET, VICTIM, requests_of, the_gate_was_kept, the_intruder_is_out};
 
 const LEAKED: &str = "AKIAEXAMPLELEAKED001";
 const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
@@ -148,8 +148,7 @@ fn a_key_hung_on_after_the_plan_holds_the_run_with_everything_cut() {
 fn a_secret_that_somebody_moved_after_the_plan_is_left_alone_and_nothing_is_minted() {
     play(async {
         let stage = set().await;
-        let other =
-            aws_sdk_secretsmanager::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let other = aws_sdk_secretsmanager::Client::new(&somebody_else(&stage.cloud, stage.clock));
         let put = other.put_secret_value().secret_id(SECRET).secret_string("{\"region\":\"eu\"}");
         let theirs = put.send().await.unwrap().version_id.unwrap();
         let why = held(stage.run(None).await);

@@ -14,11 +14,11 @@ use crate::verdict::{
 /// The shipped world, where the owner has all the policies attached that he can have.
 fn full_of_attachments(inline: &str) -> String {
     let document = r#"{ Version: "2012-10-17", Statement: [{ Effect: Allow, Action: "s3:ListBucket", Resource: "*" }] }"#;
-    let policies: String = (0..10).map(|n| format!("      p{n}: {document}\n")).collect();
+    let policies: Vec<String> = (0..10).map(|n| format!("      p{n}: {document}\n")).collect();
     let attached: Vec<String> =
         (0..10).map(|n| format!("\"arn:aws:iam::{ACCOUNT}:policy/p{n}\"")).collect();
     WORLD
-        .replace("    groups:\n      deployers:", &format!("    policies:\n{policies}    groups:\n      deployers:"))
+        .replace("    groups:\n      deployers:", &format!("    policies:\n{}    groups:\n      deployers:", policies.concat()))
         .replace(
             "        groups: [deployers]\n",
             &format!(
@@ -66,7 +66,10 @@ fn crash_at_every_call(world: &str, barrier: &str) -> usize {
         play(async {
             let stage = backdrop.stage();
             let runs = stage.run_through(&[(*point, Fault::StopAfter)], None).await;
-            assert!(matches!(runs[..], [Left::Crashed, Left::Ended(Ending::NotProven)]), "{runs:?}");
+            assert!(
+                matches!(runs[..], [Left::Crashed, Left::Ended(Ending::NotProven)]),
+                "{runs:?}"
+            );
             stage.let_it_settle().await;
             the_gate_opened_on_a_quarantine_by(&stage, barrier);
             the_intruder_is_out(&stage);
@@ -94,7 +97,10 @@ fn where_no_inline_policy_fits_either_the_boundary_is_the_quarantine_and_the_old
 fn an_intruder_who_fills_the_quota_after_the_plan_is_quarantined_another_way() {
     play(async {
         let world = with_somebody_else(&full_of_attachments(""))
-            .replace(&format!("\"arn:aws:iam::{ACCOUNT}:policy/p9\""), "\"arn:aws:iam::aws:policy/ReadOnlyAccess\"")
+            .replace(
+                &format!("\"arn:aws:iam::{ACCOUNT}:policy/p9\""),
+                "\"arn:aws:iam::aws:policy/ReadOnlyAccess\"",
+            )
             .replace(", \"arn:aws:iam::aws:policy/ReadOnlyAccess\"]", "]");
         let stage = Stage::set(&world, PLAYBOOK).await;
         let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));

@@ -193,7 +193,8 @@ fn every_pair_of_faults_in_a_replacement_leaves_one_new_key_delivered() {
 
 #[test]
 fn every_pair_of_faults_in_a_lift_leaves_the_user_free() {
-    behind_the_gate("lift.1", |entry| {
-        matches!(entry, Entry::Observed { change, position: Position::After } if change.as_str() == "new-key.1")
-    });
+    behind_the_gate(
+        "lift.1",
+        |entry| matches!(entry, Entry::Observed { change, position: Position::After } if change.as_str() == "new-key.1"),
+    );
 }
