@@ -114,11 +114,7 @@ fn seeds(count: u64) -> Vec<Seed> {
 type Misfortune = (Vec<(u64, Fault)>, Option<(usize, Torn)>);
 
 /// Faults and a crash for a run whose requests are `calls` and whose journal has about `lines` lines.
-fn misfortune(
-    seed: Seed,
-    calls: &std::ops::RangeInclusive<u64>,
-    lines: usize,
-) -> Misfortune {
+fn misfortune(seed: Seed, calls: &std::ops::RangeInclusive<u64>, lines: usize) -> Misfortune {
     let mut rng = fastrand::Rng::with_seed(seed.0);
     // What goes wrong makes a run longer, so that calls after its usual end are met as well.
     let faults = (0..rng.usize(2..=3))
