@@ -108,6 +108,15 @@ fn on_the_wire(request: &HttpRequest) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_smithy_runtime_api::client::http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    };
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+
     use super::*;
 
     #[test]
@@ -116,6 +125,96 @@ mod tests {
         assert!(READS.iter().all(|read| !WRITES.contains(read)));
         for reveals in ["secretsmanager:GetSecretValue", "sts:GetSessionToken"] {
             assert!(!READS.contains(&reveals));
+        }
+    }
+
+    /// Keeps what reaches it, and answers nothing.
+    #[derive(Clone, Debug, Default)]
+    struct Wire(Arc<AtomicUsize>);
+
+    impl HttpConnector for Wire {
+        fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            HttpConnectorFuture::ready(Err(ConnectorError::io("nobody is there".into())))
+        }
+    }
+
+    impl HttpClient for Wire {
+        fn http_connector(
+            &self,
+            _settings: &HttpConnectorSettings,
+            _components: &RuntimeComponents,
+        ) -> SharedHttpConnector {
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    macro_rules! reader {
+        ($sdk:ident, $service:literal, $wire:expr) => {{
+            let credentials =
+                aws_credential_types::Credentials::new("AKIAEXAMPLE", "s", None, None, "test");
+            let config = $sdk::Config::builder()
+                .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
+                .region(aws_types::region::Region::from_static("us-east-1"))
+                .credentials_provider(credentials)
+                .http_client($wire.clone())
+                .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
+                .interceptor(Guard { service: $service, allowed: &[READS] });
+            $sdk::Client::from_conf(config.build())
+        }};
+    }
+
+    fn left(wire: &Wire) -> usize {
+        wire.0.swap(0, Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_request_that_is_bent_into_a_writing_one_never_leaves() {
+        let wire = Wire::default();
+        let iam = reader!(aws_sdk_iam, "iam", wire);
+        let bent = |body: &'static str| {
+            let call = iam.list_access_keys().customize();
+            call.mutate_request(move |request| *request.body_mut() = SdkBody::from(body)).send()
+        };
+        let honest = "Action=ListAccessKeys&Version=2010-05-08";
+        assert!(bent(honest).await.is_err());
+        assert_eq!(left(&wire), 1, "what only reads leaves");
+        for body in [
+            "Action=CreateUser&Version=2010-05-08&UserName=x",
+            "Action=ListAccessKeys&Action=CreateUser",
+            "Version=2010-05-08",
+        ] {
+            assert!(bent(body).await.is_err());
+            assert_eq!(left(&wire), 0, "{body}");
+        }
+        let by_query = iam.list_access_keys().customize().mutate_request(|request| {
+            request.set_uri("https://iam.amazonaws.com/?Action=CreateUser").unwrap();
+        });
+        assert!(by_query.send().await.is_err());
+        assert_eq!(left(&wire), 0, "by its query");
+        let by_target = iam.list_access_keys().customize().mutate_request(|request| {
+            request.headers_mut().insert("x-amz-target", "IAM.CreateUser");
+        });
+        assert!(by_target.send().await.is_err());
+        assert_eq!(left(&wire), 0, "by its target");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_request_whose_target_reveals_a_secret_never_leaves() {
+        let wire = Wire::default();
+        let secrets = reader!(aws_sdk_secretsmanager, "secretsmanager", wire);
+        let bent = |target: &'static str| {
+            let call = secrets.describe_secret().secret_id("x").customize();
+            call.mutate_request(move |request| {
+                request.headers_mut().insert("x-amz-target", target);
+            })
+            .send()
+        };
+        assert!(bent("secretsmanager.DescribeSecret").await.is_err());
+        assert_eq!(left(&wire), 1, "what only reads leaves");
+        for target in ["secretsmanager.GetSecretValue", "secretsmanager.PutSecretValue"] {
+            assert!(bent(target).await.is_err());
+            assert_eq!(left(&wire), 0, "{target}");
         }
     }
 }

@@ -110,7 +110,7 @@ fn seeds(count: u64) -> Vec<Seed> {
     }
 }
 
-/// What goes wrong at which requests, and at which line the run crashes.
+/// Faults at requests, and perhaps a crash at a line.
 type Misfortune = (Vec<(u64, Fault)>, Option<(usize, Torn)>);
 
 /// Faults and a crash for a run whose requests are `calls` and whose journal has about `lines` lines.
@@ -127,7 +127,7 @@ fn misfortune(seed: Seed, calls: &std::ops::RangeInclusive<u64>, lines: usize) -
 #[test]
 fn pairs_and_triples_of_faults_with_crashes_by_seed_resume_to_the_same_world() {
     let (backdrop, before, calls) = planned();
-    let cases = each(&seeds(300), |seed| {
+    let cases = each(&seeds(200), |seed| {
         play(async {
             let stage = backdrop.stage();
             let (faults, crash) = misfortune(*seed, &calls, 40);

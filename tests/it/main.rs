@@ -1,4 +1,9 @@
 //! One test binary; a module for each thing that must be true.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what helps tests panics like tests; they say how many cases they went through"
+)]
 
 // A test says what went wrong by panicking, and the number of its cases by printing.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]

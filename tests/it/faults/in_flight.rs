@@ -9,7 +9,7 @@ use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_w
 const USERS: [&str; 3] = ["ci-deploy", "ci-build", "ci-test"];
 
 fn world() -> String {
-    let more: String = USERS[1..]
+    let more: Vec<String> = USERS[1..]
         .iter()
         .enumerate()
         .map(|(n, user)| {
@@ -20,12 +20,12 @@ fn world() -> String {
         .collect();
     let bystander = "      backup:\n        path: /ops/\n";
     WORLD
-        .replace(bystander, &format!("{more}{bystander}"))
+        .replace(bystander, &format!("{}{bystander}", more.concat()))
         .replace("lag: 4s", "lag: 4s\nlatency: 300ms")
 }
 
 fn playbook() -> String {
-    let steps: String = USERS
+    let steps: Vec<String> = USERS
         .iter()
         .map(|user| {
             format!(
@@ -37,7 +37,8 @@ fn playbook() -> String {
         })
         .collect();
     format!(
-        "portcullis: 1\nname: three-users\ntitle: Three users at once\nmode: breach\ngate: {{ proof: settled, margin: 60s }}\nsteps:\n{steps}"
+        "portcullis: 1\nname: three-users\ntitle: Three users at once\nmode: breach\ngate: {{ proof: settled, margin: 60s }}\nsteps:\n{}",
+        steps.concat()
     )
 }
 
@@ -52,7 +53,7 @@ fn changes_in_flight_by_seed_all_stand_in_the_end() {
         let tape = stage.tape.lock().unwrap();
         (backdrop, planned + 1..=stage.cloud.requests(), tape.requests.len())
     });
-    let cases = each(&seeds(150), |seed| {
+    let cases = each(&seeds(80), |seed| {
         play(async {
             let stage = backdrop.stage();
             let (faults, crash) = misfortune(*seed, &calls, lines);

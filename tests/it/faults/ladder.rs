@@ -14,11 +14,11 @@ use crate::verdict::{
 /// The shipped world, where the owner has all the policies attached that he can have.
 fn full_of_attachments(inline: &str) -> String {
     let document = r#"{ Version: "2012-10-17", Statement: [{ Effect: Allow, Action: "s3:ListBucket", Resource: "*" }] }"#;
-    let policies: String = (0..10).map(|n| format!("      p{n}: {document}\n")).collect();
+    let policies: Vec<String> = (0..10).map(|n| format!("      p{n}: {document}\n")).collect();
     let attached: Vec<String> =
         (0..10).map(|n| format!("\"arn:aws:iam::{ACCOUNT}:policy/p{n}\"")).collect();
     WORLD
-        .replace("    groups:\n      deployers:", &format!("    policies:\n{policies}    groups:\n      deployers:"))
+        .replace("    groups:\n      deployers:", &format!("    policies:\n{}    groups:\n      deployers:", policies.concat()))
         .replace(
             "        groups: [deployers]\n",
             &format!(

@@ -1,6 +1,9 @@
 //! Every pair of things that may go wrong within the calls of one action, crashes among them; for every
 //! action alone.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use portcullis::journal::{self, Entry, Position};
 use portcullis::sim::{Fault, Snapshot};
 
@@ -37,13 +40,14 @@ steps:
     )
 }
 
-/// Every two of `kinds` at every two of `calls`, the first before the second.
-fn pairs(calls: std::ops::Range<u64>, kinds: &[Fault]) -> Vec<[Point; 2]> {
+/// Every two at every two of `calls`, the first before the second; what may go wrong at a call is told
+/// by `kinds`.
+fn pairs<'k>(calls: Range<u64>, kinds: impl Fn(u64) -> &'k [Fault]) -> Vec<[Point; 2]> {
     let mut pairs = Vec::new();
     for first in calls.clone() {
         for second in first + 1..calls.end {
-            for one in kinds {
-                pairs.extend(kinds.iter().map(|other| [(first, *one), (second, *other)]));
+            for one in kinds(first) {
+                pairs.extend(kinds(second).iter().map(|other| [(first, *one), (second, *other)]));
             }
         }
     }
@@ -76,7 +80,7 @@ fn a_cut(
         (stage.backdrop(), stage.cloud.snapshot())
     });
     let first = play(async { backdrop.stage().cloud.requests() }) + 1;
-    let cases = each(&pairs(first..first + calls, kinds), |pair| {
+    let cases = each(&pairs(first..first + calls, |_| kinds), |pair| {
         play(async {
             let stage = backdrop.stage();
             play_pair(&stage, pair).await;
@@ -152,7 +156,7 @@ fn behind_the_gate(change: &str, says: impl Fn(&Entry) -> bool) {
     let done = |entry: &Entry| {
         speaks(entry) && matches!(entry, Entry::Observed { position: Position::After, .. })
     };
-    let (start, calls) = play(async {
+    let (start, calls, writes) = play(async {
         let stage = backdrop.stage();
         let start = stage.cloud.requests();
         let lines = stage.tape.lock().unwrap().requests.len();
@@ -164,16 +168,22 @@ fn behind_the_gate(change: &str, says: impl Fn(&Entry) -> bool) {
             let mut found = found.filter(|(_, line)| line.entries.iter().any(says));
             tape.requests[found.next().unwrap().0]
         };
+        let audit = stage.cloud.audit();
+        let writes: BTreeSet<u64> = audit.iter().filter(|e| e.writes).map(|e| e.request).collect();
         // Its looks come before the first line that speaks of it.
-        (start, at(&speaks) - 2..at(&done) + 1)
+        (start, at(&speaks) - 2..at(&done) + 1, writes)
     });
-    let gate = calls.start - start;
-    let mut cases = pairs(calls.clone(), &CLASSES);
+    // A read that fails in any way is repeated, and a crash there is one like any since the last write.
+    let kinds = |call: u64| if writes.contains(&call) { &CLASSES[..] } else { &CLASSES[1..2] };
+    let mut cases = pairs(calls.clone(), kinds);
     cases.retain(|[(_, first), _]| !matches!(first, Fault::StopBefore | Fault::StopAfter));
-    for first in calls.clone() {
-        for later in 0..calls.end - calls.start {
-            let pair = |fault| [(first, Fault::StopAfter), (first + gate + later, fault)];
-            cases.extend([Fault::LostAnswer, Fault::StopAfter].map(pair));
+    let gate = calls.start - start;
+    for first in calls.clone().filter(|call| writes.contains(call)) {
+        for crash in [Fault::StopBefore, Fault::StopAfter] {
+            for later in 0..calls.end - calls.start {
+                let pair = |fault| [(first, crash), (first + gate + later, fault)];
+                cases.extend([Fault::LostAnswer, Fault::StopAfter].map(pair));
+            }
         }
     }
     let cases = each(&cases, |pair| {
