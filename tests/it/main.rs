@@ -5,6 +5,7 @@
 
 mod check;
 mod crash;
+mod language;
 mod playbook;
 mod schema;
 mod side_by_side;

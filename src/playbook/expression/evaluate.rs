@@ -13,6 +13,7 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError};
 use serde_json::{Number, Value};
 
+use super::check::EACH;
 use super::functions::Unanswered;
 use super::rewrite::call_variable;
 use super::{CallSite, Expression};
@@ -29,6 +30,8 @@ pub struct Scope<'s> {
     pub targets: &'s BTreeMap<String, Value>,
     /// What was read of the cloud.
     pub inventory: &'s Inventory,
+    /// The item of the step's `for_each`, where it has one.
+    pub each: Option<&'s Value>,
 }
 
 /// What came of evaluating.
@@ -55,6 +58,9 @@ impl Expression {
                     let value = values.get(name).unwrap_or(&Value::Null);
                     context.add_variable_from_value(format!("{root}.{name}"), to_cel(value));
                 }
+            }
+            if let Some(each) = scope.each {
+                context.add_variable_from_value(EACH, to_cel(each));
             }
             for (n, site) in self.calls.iter().enumerate() {
                 let answers = Answers { site, inventory: scope.inventory, found: &found };
