@@ -29,6 +29,7 @@ pub const READS: &[&str] = &[
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
     "iam:ListUserPolicies",
+    "iam:ListUsers",
     "secretsmanager:DescribeSecret",
     "sts:GetCallerIdentity",
 ];

@@ -49,6 +49,8 @@ pub struct Expression {
 struct CallSite {
     function: &'static Function,
     place: Place,
+    /// Whether it is asked for every item of a list, by `map` or `filter`.
+    for_every_item: bool,
 }
 
 impl Expression {

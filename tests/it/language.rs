@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis::clock::Clock;
 use portcullis::diagnostic::{Code, Diagnostic};
+use portcullis::inventory::Inventory;
 use portcullis::plan::{Plan, SavedPlan};
+use portcullis::planning::{self, Planned};
 use portcullis::sim::{Cloud, World};
+use portcullis::survey::{self, Thought};
 use serde_json::{Value, json};
 
 use crate::check::{objections, portcullis, said};
@@ -323,4 +326,167 @@ fn every_example_of_the_language_can_be_planned_and_is_what_the_schema_wants() {
         let plan = planned(WORLD, text, &inputs).unwrap().plan;
         assert!(!plan.changes.is_empty(), "{text}");
     }
+}
+
+/// What an expression gives in the shipped world, told by how many of a list are quarantined.
+fn selected(list: &str) -> Result<Vec<String>, (Code, String)> {
+    let text = playbook(&format!(
+        "steps:\n  - id: quarantine\n    phase: contain\n    for_each: \"${{{{ {list} }}}}\"\n    uses: \
+         iam.user.quarantine\n    with: {{ user: \"${{{{ each }}}}\" }}\n"
+    ));
+    match planned(WORLD, &text, &[]) {
+        Ok(saved) => Ok(saved.plan.users.iter().map(ToString::to_string).collect()),
+        Err(problems) => Err((problems[0].code, problems[0].message.clone())),
+    }
+}
+
+/// Whether something is so in the shipped world.
+fn holds(condition: &str) -> bool {
+    !selected(&format!("{condition} ? ['ci-deploy'] : []")).unwrap().is_empty()
+}
+
+#[test]
+fn users_are_selected_by_what_the_account_lists() {
+    let names = |list: &str| selected(&format!("{list}.map(user, user.name)")).unwrap();
+    assert_eq!(names("inventory.users()"), ["backup", "ci-deploy"]);
+    assert_eq!(names("inventory.users_in_path('/')"), ["backup", "ci-deploy"]);
+    assert_eq!(names("inventory.users_in_path('/ci/')"), ["ci-deploy"]);
+    assert_eq!(names("inventory.users_in_path('/c/')"), Vec::<String>::new());
+    assert_eq!(names("inventory.users().filter(u, u.path == '/ops/')"), ["backup"]);
+    assert!(holds("inventory.users()[0].created_at == '2023-05-02T08:00:00Z'"));
+    assert!(holds("inventory.users()[1].arn == 'arn:aws:iam::111122223333:user/ci/ci-deploy'"));
+    for wrong in ["/ci", "ci/", ""] {
+        let (code, message) =
+            selected(&format!("inventory.users_in_path('{wrong}').map(u, u.name)")).unwrap_err();
+        assert_eq!(code, Code::NothingFound, "{message}");
+    }
+}
+
+#[test]
+fn credentials_and_roles_of_a_user_can_be_asked_for() {
+    assert!(holds(
+        "inventory.access_keys('ci-deploy').map(k, k.id) == ['AKIAEXAMPLEHUNGON002', 'AKIAEXAMPLELEAKED001']"
+    ));
+    assert!(holds("inventory.access_keys('ci-deploy').all(k, k.active)"));
+    assert!(holds("inventory.access_keys('backup')[0].created_at == '2025-11-01T08:00:00Z'"));
+    assert!(holds("!inventory.has_password('ci-deploy')"));
+    assert!(holds("inventory.roles_trusting('ci-deploy') == ['auditor']"));
+
+    let signs_in = WORLD.replace(
+        "        groups: [deployers]\n",
+        "        groups: [deployers]\n        password: { created_at: 2024-02-01T09:00:00Z }\n",
+    );
+    assert_ne!(signs_in, WORLD);
+    let text = playbook(
+        "steps:\n  - id: q\n    phase: contain\n    if: inventory.has_password('ci-deploy')\n    uses: iam.user.quarantine\n    with: { user: ci-deploy }\n",
+    );
+    assert_eq!(planned(&signs_in, &text, &[]).unwrap().plan.users.len(), 1);
+}
+
+#[test]
+fn a_user_that_does_not_exist_has_no_answer_rather_than_an_empty_one() {
+    for question in [
+        "access_keys('nobody').map(k, 'ci-deploy')",
+        "roles_trusting('nobody').map(r, 'ci-deploy')",
+    ] {
+        let (code, message) = selected(&format!("inventory.{question}")).unwrap_err();
+        assert_eq!(
+            (code, message.as_str()),
+            (Code::NothingFound, "there is no user nobody in this account")
+        );
+    }
+    let (code, _) = selected("inventory.has_password('nobody') ? ['ci-deploy'] : []").unwrap_err();
+    assert_eq!(code, Code::NothingFound);
+}
+
+#[test]
+fn a_listing_that_is_refused_is_not_an_empty_list() {
+    let text = playbook(
+        "targets:\n  all: ${{ inventory.users() }}\nsteps:\n  - id: q\n    phase: contain\n    for_each: ${{ targets.all }}\n    uses: iam.user.quarantine\n    with: { user: \"${{ each.name }}\" }\n",
+    );
+    for (listing, text) in [
+        ("ListUsers", text.clone()),
+        (
+            "ListAccessKeys",
+            text.replace("inventory.users()", "inventory.access_keys('backup')")
+                .replace("each.name", "each.id"),
+        ),
+        (
+            "ListRoles",
+            text.replace("inventory.users()", "inventory.roles_trusting('backup')")
+                .replace("each.name", "each"),
+        ),
+        (
+            "GetUser",
+            text.replace("inventory.users()", "inventory.access_keys('backup')")
+                .replace("each.name", "each.id"),
+        ),
+    ] {
+        let line = format!("                  - iam:{listing}\n");
+        assert!(WORLD.contains(&line), "{listing}");
+        let text =
+            text.replace("\"${{ each.id }}\"", "ci-deploy").replace("\"${{ each }}\"", "ci-deploy");
+        let problems = planned(&WORLD.replace(&line, ""), &text, &[]).unwrap_err();
+        assert_eq!(problems[0].code, Code::CouldNotRead, "{listing}: {}", problems[0].message);
+        assert!(problems[0].message.contains(&format!("iam:{listing}")), "{}", problems[0].message);
+    }
+}
+
+/// The page has a row for every function, and no other.
+#[test]
+fn every_function_has_its_row() {
+    let page = include_str!("../../docs/language.md");
+    for function in portcullis::playbook::FUNCTIONS {
+        let arguments: Vec<&str> = function.arguments.iter().map(|(name, _)| *name).collect();
+        let row = format!("| `inventory.{}({})` |", function.name, arguments.join(", "));
+        assert!(page.contains(&row), "{row}");
+    }
+    assert_eq!(page.matches("\n| `inventory.").count() - 1, portcullis::playbook::FUNCTIONS.len());
+}
+
+#[test]
+fn a_question_about_every_user_is_asked_about_all_of_them_at_once() {
+    let many: String = (0..100)
+        .map(|n| {
+            let password = if n % 4 == 0 { ", password: { created_at: 2024-02-01T09:00:00Z }" } else { "" };
+            format!("      staff-{n:03}: {{ path: /staff/, created_at: 2024-01-10T09:00:00Z{password} }}\n")
+        })
+        .collect();
+    let world = WORLD.replace(
+        "      ci-deploy:\n        path",
+        &format!("{many}      ci-deploy:\n        path"),
+    );
+    assert_ne!(world, WORLD);
+    let text = playbook(
+        "\
+targets:
+  staff: ${{ inventory.users_in_path('/staff/').filter(u, inventory.has_password(u.name)).map(u, u.name) }}
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: ${{ targets.staff }}
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+",
+    );
+    let world = World::parse(&world).unwrap();
+    play(async {
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let playbook = stage::read(&text);
+        let (connection, key) = stage::connect(&cloud, clock);
+        let mut inventory = survey::begin(connection.read(), clock, key).await.unwrap();
+        let mut rounds = 0;
+        let think = |inventory: &Inventory| -> Result<_, Vec<Diagnostic>> {
+            rounds += 1;
+            Ok(match planning::plan(&playbook, &BTreeMap::new(), inventory, &stage::terms())? {
+                Planned::Plan(plan) => Thought::Ready(plan),
+                Planned::Needs(wants) => Thought::Needs(wants),
+            })
+        };
+        let plan = survey::until(connection.read(), &mut inventory, think).await.unwrap().unwrap();
+        assert_eq!(plan.users.len(), 25);
+        assert!(rounds <= 6, "{rounds} rounds");
+        println!("{rounds} rounds, {} questions", inventory.answers.len());
+    });
 }
