@@ -146,7 +146,7 @@ impl Step {
         templates.flat_map(Template::expressions).chain(&self.condition)
     }
 
-    /// Whether it is skipped, for one item of its `for_each` or as a whole.
+    /// What its `if` says, of the item in the scope where there is one: `true` where it has none.
     pub fn is_wanted(&self, scope: &Scope<'_>) -> Result<Evaluated, Diagnostic> {
         let Some(condition) = &self.condition else {
             return Ok(Evaluated::Value(Value::Bool(true)));
