@@ -421,7 +421,8 @@ mod tests {
             }
         });
         // What cannot be written leaves the old one.
-        fs::create_dir(dir.path().join("file.making")).unwrap();
+        let making = format!("file.making-{}", std::process::id());
+        fs::create_dir(dir.path().join(making)).unwrap();
         assert!(replace(&path, "c").is_err());
         assert!(texts.contains(&fs::read_to_string(&path).unwrap()));
     }

@@ -22,6 +22,8 @@ pub enum Want {
     AccessKeyLastUsed(AccessKeyId),
     /// The user itself and its boundary. (`iam:GetUser`)
     User(UserName),
+    /// Every user of the account. (`iam:ListUsers`)
+    Users,
     /// (`iam:ListAccessKeys`)
     AccessKeys(UserName),
     /// The console password. (`iam:GetLoginProfile`)
@@ -53,6 +55,8 @@ pub enum Fact {
     AccessKeyLastUsed(Option<KeyUse>),
     /// `None`: no such user.
     User(Option<User>),
+    /// Sorted by name.
+    Users(Vec<ListedUser>),
     /// Sorted by id. Empty, too, where there is no such user.
     AccessKeys(Vec<AccessKey>),
     /// `None`: no console password.
@@ -114,6 +118,19 @@ pub struct User {
     pub created_at: Timestamp,
     /// The managed policy that bounds it.
     pub boundary: Option<Arn>,
+}
+
+/// An IAM user as listings show it: without its boundary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedUser {
+    /// Its name.
+    pub name: UserName,
+    /// Its path: `/`, or `/ci/`.
+    pub path: String,
+    /// Its ARN.
+    pub arn: Arn,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// `Active` or `Inactive`, as AWS has it.
@@ -272,6 +289,9 @@ impl Inventory {
     answer!(
         /// A user.
         user, User(user: UserName) -> Option<User>);
+    answer!(
+        /// Every user of the account.
+        users, Users() -> Vec<ListedUser>);
     answer!(
         /// A user's access keys.
         access_keys, AccessKeys(user: UserName) -> Vec<AccessKey>);

@@ -132,6 +132,12 @@ pub struct Change {
     pub hazards: Vec<String>,
     /// Permissions it needs, as IAM names them.
     pub permissions: Vec<String>,
+    /// Why, in the words of the playbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When somebody is to look whether it must stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_by: Option<Timestamp>,
     /// What must be done, and how surely, before it starts.
     pub needs: Vec<Need>,
     /// The action's own decisions; only the action reads them.

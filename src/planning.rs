@@ -6,6 +6,7 @@
 
 mod lint;
 mod order;
+mod select;
 
 pub use lint::refuse_lock_out;
 
@@ -13,16 +14,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::action::catalog::{self, ErasedAction};
+use self::select::{Selection, Taken};
+use crate::action::catalog::ErasedAction;
 use crate::action::{Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::ChangeId;
+use crate::ids::{ChangeId, StepId};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, SavedPlan, Untouched,
     credential_wants, credentials_of,
 };
-use crate::playbook::{Evaluated, Mode, Playbook, Proof, Scope, Step, Targets};
+use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits};
 
@@ -66,19 +68,20 @@ pub fn plan(
         Targets::Known(targets) => targets,
         Targets::Needs(wants) => return Ok(Planned::Needs(wants)),
     };
-    let scope = Scope { inputs, targets: &targets, inventory };
-    let steps = match evaluate(playbook, &scope)? {
-        Ok(steps) => steps,
-        Err(wants) => return Ok(Planned::Needs(wants)),
-    };
+    let scope = Scope { inputs, targets: &targets, inventory, each: None };
+    let Selection { taken, untouched: mut left_out, skipped_cuts } =
+        match select::select(playbook, &scope)? {
+            Ok(selection) => selection,
+            Err(wants) => return Ok(Planned::Needs(wants)),
+        };
     let unread = |wants: Vec<Want>| -> BTreeSet<Want> {
         wants.into_iter().filter(|want| !inventory.answers.contains_key(want)).collect()
     };
-    let wants = unread(steps.iter().flat_map(|(_, action, with)| action.wants(with)).collect());
+    let wants = unread(taken.iter().flat_map(|taken| taken.action.wants(&taken.with)).collect());
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
-    let mut changes = draft(&steps, inventory)?;
+    let mut changes = draft(&taken, inventory)?;
     let users: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
@@ -109,6 +112,14 @@ pub fn plan(
         warnings
             .push(format!("not everything could be read: {operation} answered {code} ({message})"));
     }
+    if changes.iter().any(Change::is_gated) {
+        warnings.extend(skipped_cuts.iter().map(|step| {
+            format!(
+                "step `{step}`, which cuts, is skipped, and the plan hands out or opens again: see that nobody \
+                 it would have cut can use that"
+            )
+        }));
+    }
     let roles = roles_in_reach(&users, inventory, &mut warnings);
     connect(playbook, &mut changes);
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
@@ -129,7 +140,10 @@ pub fn plan(
         surveyed_at: inventory.taken_at,
         gate,
         users: users.into_iter().collect(),
-        untouched: untouched(&roles, &changes, inventory),
+        untouched: {
+            left_out.extend(untouched(&roles, &changes, inventory));
+            left_out
+        },
         roles,
         credentials,
         changes,
@@ -155,62 +169,20 @@ pub fn follows(saved: &SavedPlan, playbook: &Playbook) -> bool {
         Ok(Planned::Plan(made)) if *made == *found)
 }
 
-type Steps<'p> = Vec<(&'p Step, &'static dyn ErasedAction, Value)>;
-
-/// Evaluates every step's `with:`, or says what must be read first.
-fn evaluate<'p>(
-    playbook: &'p Playbook,
-    scope: &Scope<'_>,
-) -> Result<Result<Steps<'p>, BTreeSet<Want>>, Vec<Diagnostic>> {
-    let (mut steps, mut wants, mut problems) = (Vec::new(), BTreeSet::new(), Vec::new());
-    for step in &playbook.steps {
-        let mut with = serde_json::Map::new();
-        for (field, template) in &step.with {
-            match template.evaluate(scope) {
-                // An input that was left out leaves the field out.
-                Ok(Evaluated::Value(Value::Null)) => {}
-                Ok(Evaluated::Value(value)) => {
-                    with.insert(field.clone(), value);
-                }
-                Ok(Evaluated::Needs(more)) => wants.extend(more),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        let action = catalog::find(&step.uses).expect("the playbook was read against the catalog");
-        let missing: Vec<&str> = action
-            .shape()
-            .fields
-            .iter()
-            .filter(|field| field.required && !with.contains_key(field.name))
-            .map(|field| field.name)
-            .collect();
-        if wants.is_empty() && problems.is_empty() && !missing.is_empty() {
-            let message = format!("`{}` has no value for {}", step.uses, missing.join(", "));
-            problems.push(
-                Diagnostic::error(Code::MissingKey, message)
-                    .at(step.place.clone(), "needed by this step")
-                    .help("give the input it is taken from: -i name=value"),
-            );
-        }
-        steps.push((step, action, Value::Object(with)));
-    }
-    match (problems.is_empty(), wants.is_empty()) {
-        (false, _) => Err(problems),
-        (true, false) => Ok(Err(wants)),
-        (true, true) => Ok(Ok(steps)),
-    }
-}
-
-/// Lets every action decide.
-fn draft(steps: &Steps<'_>, inventory: &Inventory) -> Result<Vec<Change>, Vec<Diagnostic>> {
+/// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
+fn draft(taken: &[Taken<'_>], inventory: &Inventory) -> Result<Vec<Change>, Vec<Diagnostic>> {
     let (mut changes, mut problems) = (Vec::new(), Vec::new());
-    for (step, action, with) in steps {
+    let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
+    for Taken { step, action, with, item } in taken {
         match action.plan(with, inventory) {
             Ok(drafts) => {
-                let numbered = drafts.into_iter().enumerate();
-                changes.extend(numbered.map(|(n, draft)| change(step, *action, n + 1, draft)));
+                let number = numbers.entry(&step.id).or_default();
+                for draft in drafts {
+                    *number += 1;
+                    changes.push(change(step, *action, *number, draft));
+                }
             }
-            Err(error) => problems.push(cannot_plan(step, &error)),
+            Err(error) => problems.push(cannot_plan(step, item.as_deref(), &error)),
         }
     }
     if problems.is_empty() { Ok(changes) } else { Err(problems) }
@@ -235,12 +207,14 @@ fn change(step: &Step, action: &dyn ErasedAction, n: usize, draft: Draft<Value>)
         irreversible: draft.irreversible,
         hazards: sentences(about.hazards),
         permissions: sentences(about.permissions),
+        reason: step.reason.clone(),
+        review_by: step.review_by,
         needs: Vec::new(),
         decided: draft.decided,
     }
 }
 
-fn cannot_plan(step: &Step, error: &PlanError) -> Diagnostic {
+fn cannot_plan(step: &Step, item: Option<&str>, error: &PlanError) -> Diagnostic {
     let help = match error {
         PlanError::Impossible { help, .. } => help.clone(),
         PlanError::Unread(unread) => match &unread.gap {
@@ -250,9 +224,9 @@ fn cannot_plan(step: &Step, error: &PlanError) -> Diagnostic {
             None => "this is a bug: please report it with the playbook".to_owned(),
         },
     };
-    Diagnostic::error(Code::CannotPlan, format!("step `{}` cannot be planned: {error}", step.id))
-        .at(step.place.clone(), "this step")
-        .help(help)
+    let item = item.map(|item| format!(" for {item}")).unwrap_or_default();
+    let message = format!("step `{}` cannot be planned{item}: {error}", step.id);
+    Diagnostic::error(Code::CannotPlan, message).at(step.place.clone(), "this step").help(help)
 }
 
 fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {

@@ -18,7 +18,7 @@ mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 pub use self::expression::Expression;
@@ -106,6 +106,8 @@ pub struct Gate {
 pub struct Limits {
     /// How many changes.
     pub changes: Option<usize>,
+    /// How many principals.
+    pub principals: Option<usize>,
     /// Where it says so, if it does.
     pub place: Option<Place>,
 }
@@ -123,13 +125,41 @@ pub struct Step {
     pub with: Vec<(String, Template)>,
     /// The steps that must be done before.
     pub needs: Vec<StepId>,
+    /// Where it is false, the step is skipped.
+    pub condition: Option<Expression>,
+    /// A list; the step is taken for each of its items.
+    pub for_each: Option<Template>,
     /// What it is for, in the author's words.
     pub title: Option<String>,
+    /// Why, in the author's words.
+    pub reason: Option<String>,
+    /// When somebody is to look whether it must stay.
+    pub review_by: Option<Timestamp>,
     /// Where it stands: its id.
     pub place: Place,
 }
 
 impl Step {
+    /// Every expression in it.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let templates = self.with.iter().map(|(_, template)| template).chain(&self.for_each);
+        templates.flat_map(Template::expressions).chain(&self.condition)
+    }
+
+    /// What its `if` says, of the item in the scope where there is one: `true` where it has none.
+    pub fn is_wanted(&self, scope: &Scope<'_>) -> Result<Evaluated, Diagnostic> {
+        let Some(condition) = &self.condition else {
+            return Ok(Evaluated::Value(Value::Bool(true)));
+        };
+        match condition.evaluate(scope)? {
+            Evaluated::Value(value) => {
+                expression::evaluate::accept(&value, &FieldType::Boolean, true, condition, "if")
+                    .map(Evaluated::Value)
+            }
+            needs @ Evaluated::Needs(_) => Ok(needs),
+        }
+    }
+
     /// What stands under `with` by that name.
     pub fn field(&self, name: &str) -> Option<&Template> {
         self.with.iter().find(|(field, _)| field == name).map(|(_, template)| template)
@@ -200,7 +230,7 @@ impl Playbook {
             if !target.expression.targets().iter().all(|name| known.contains_key(name)) {
                 continue;
             }
-            let scope = Scope { inputs, targets: &known, inventory };
+            let scope = Scope { inputs, targets: &known, inventory, each: None };
             match target.expression.evaluate(&scope) {
                 Ok(Evaluated::Value(value)) => {
                     known.insert(target.name.clone(), value);

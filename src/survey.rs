@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
 use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
-    AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, LoginProfile, Role, SecretMetadata,
-    ServiceSpecificCredential, Status, User, Want,
+    AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, ListedUser, LoginProfile, Role,
+    SecretMetadata, ServiceSpecificCredential, Status, User, Want,
 };
 
 /// A survey that could not be made.
@@ -43,24 +43,24 @@ pub enum Thought<T> {
     Needs(BTreeSet<Want>),
 }
 
-/// Rounds of reading and thinking, at most: each adds what the last one asked for.
-const ROUNDS: usize = 64;
-
-/// Reads and lets `think`, until there is a result. What is asked for twice has an answer by then, so this
-/// ends.
+/// Reads and lets `think`, until there is a result. Every round reads something that was not read before,
+/// and playbooks are finite, so this ends.
 pub async fn until<T, E>(
     cloud: &ReadCloud,
     inventory: &mut Inventory,
     mut think: impl FnMut(&Inventory) -> Result<Thought<T>, E>,
 ) -> Result<Result<T, E>, SurveyError> {
-    for _ in 0..ROUNDS {
+    loop {
         match think(inventory) {
             Ok(Thought::Ready(result)) => return Ok(Ok(result)),
-            Ok(Thought::Needs(wants)) => fill(cloud, inventory, wants).await?,
+            Ok(Thought::Needs(wants)) => {
+                let is_new = |want| !inventory.answers.contains_key(want);
+                assert!(wants.iter().any(is_new), "what was asked before has an answer");
+                fill(cloud, inventory, wants).await?;
+            }
             Err(error) => return Ok(Err(error)),
         }
     }
-    unreachable!("every round reads something that was not read before, and playbooks are finite")
 }
 
 /// Asks every question of `wants` that `inventory` has no answer to, side by side.
@@ -145,6 +145,19 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
                     .and_then(|b| Arn::parse(b.permissions_boundary_arn()?).ok()),
             })
         })?),
+        Want::Users => {
+            let found = iam.users().await?;
+            let mut users = every("iam:ListUsers", found.iter(), |user| {
+                Some(ListedUser {
+                    name: UserName::parse(user.user_name()).ok()?,
+                    path: user.path().to_owned(),
+                    arn: Arn::parse(user.arn()).ok()?,
+                    created_at: timestamp(user.create_date())?,
+                })
+            })?;
+            users.sort_by(|a, b| a.name.cmp(&b.name));
+            Fact::Users(users)
+        }
         Want::AccessKeys(user) => {
             let keys = iam.access_keys(user).await?;
             let mut keys = every("iam:ListAccessKeys", keys.iter(), |key| {

@@ -27,6 +27,7 @@ pub const READS: &[&str] = &[
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
+    "iam:ListUsers",
     "secretsmanager:DescribeSecret",
     "sts:GetCallerIdentity",
 ];

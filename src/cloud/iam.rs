@@ -100,6 +100,27 @@ impl ReadIam {
         Err(endless("iam:ListRoles"))
     }
 
+    /// Every user of the account. (`iam:ListUsers`)
+    pub async fn users(&self) -> Result<Vec<User>, CallError> {
+        let mut users = Vec::new();
+        let mut marker: Option<String> = None;
+        for _ in 0..PAGES {
+            let (page, _) = self
+                .pace
+                .read(|| {
+                    let call = self.client.list_users().set_marker(marker.clone());
+                    attempt("iam:ListUsers", call.send())
+                })
+                .await?;
+            users.extend(page.users);
+            if !page.is_truncated || page.marker.is_none() {
+                return Ok(users);
+            }
+            marker = page.marker;
+        }
+        Err(endless("iam:ListUsers"))
+    }
+
     /// A user. (`iam:GetUser`)
     pub async fn user(&self, user: &UserName) -> Result<Option<User>, CallError> {
         let call =

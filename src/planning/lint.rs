@@ -32,6 +32,20 @@ pub(super) fn lint(
         }
         problems.push(problem);
     }
+    if let Some(limit) = playbook.limits.principals
+        && plan.users.len() > limit
+    {
+        let message = format!(
+            "the plan cuts off {} principals, and the playbook allows {limit}",
+            plan.users.len()
+        );
+        let mut problem = Diagnostic::error(Code::OverLimit, message)
+            .help("see what selects them; raise `limits.principals` if all are meant");
+        if let Some(place) = &playbook.limits.place {
+            problem = problem.at(place.clone(), "the limit");
+        }
+        problems.push(problem);
+    }
     lifts(plan);
     gate(plan);
     if problems.is_empty() { Ok(()) } else { Err(problems) }

@@ -16,7 +16,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use cel::common::ast::{Expr, IdedExpr, SourceInfo};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 use cel::parser::Parser;
 
 use self::functions::Function;
@@ -49,6 +49,8 @@ pub struct Expression {
 struct CallSite {
     function: &'static Function,
     place: Place,
+    /// Whether it is asked for every item of a list, by `map` or `filter`.
+    for_every_item: bool,
 }
 
 impl Expression {
@@ -70,6 +72,28 @@ impl Expression {
     /// The targets it reads.
     pub fn targets(&self) -> &BTreeSet<String> {
         &self.targets
+    }
+
+    /// The inputs that are there wherever it is true: it asks for each of them, and for all that is asked
+    /// beside. (`has(inputs.name)` is `inputs.name != null` by now.)
+    pub(crate) fn present_inputs(&self) -> BTreeSet<String> {
+        let mut present = BTreeSet::new();
+        let mut parts = vec![&self.ast];
+        while let Some(part) = parts.pop() {
+            let Expr::Call(call) = &part.expr else { continue };
+            if call.func_name == operators::LOGICAL_AND {
+                parts.extend(&call.args);
+                continue;
+            }
+            if call.func_name == operators::NOT_EQUALS
+                && let [IdedExpr { expr: Expr::Select(select), .. }, null] = call.args.as_slice()
+                && matches!(&select.operand.expr, Expr::Ident(root) if root == "inputs")
+                && matches!(&null.expr, Expr::Literal(LiteralValue::Null))
+            {
+                present.insert(select.field.clone());
+            }
+        }
+        present
     }
 
     /// What it gives, as far as that can be known without evaluating.

@@ -126,6 +126,8 @@ fn step(actions: &[ActionShape]) -> Value {
     let properties = &mut step["properties"];
     narrow(&mut properties["id"], kebab());
     narrow(&mut properties["needs"]["items"], kebab());
+    let plain = json!({ "type": "array", "items": { "type": ["string", "integer", "boolean"] } });
+    narrow(&mut properties["for_each"], json!({ "anyOf": [pattern(ONE_EXPRESSION), plain] }));
     let kinds: Vec<&str> = actions.iter().map(|action| action.kind).collect();
     let titles: Vec<&str> = actions.iter().map(|action| action.title).collect();
     properties["uses"]["enum"] = json!(kinds);

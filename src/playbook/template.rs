@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::expression::evaluate::{Evaluated, Scope, accept};
+use super::expression::shape::Shape;
 use super::expression::{Expression, Parsed};
 use super::field::FieldType;
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -51,6 +52,21 @@ impl Template {
     /// What its value must be.
     pub fn ty(&self) -> &FieldType {
         &self.ty
+    }
+
+    /// What each of its items is, where it is a list.
+    pub(super) fn item_shape(&self) -> Shape {
+        match &self.content {
+            Content::Expression(expression) => match expression.shape() {
+                Shape::List(item) => item.as_ref().clone(),
+                _ => Shape::Unknown,
+            },
+            // Text that stands in the file may be a value of any textual type.
+            Content::Literal(Value::Array(items)) if items.iter().all(Value::is_string) => {
+                Shape::Text
+            }
+            Content::Literal(_) | Content::Text(_) | Content::List(_) => Shape::Unknown,
+        }
     }
 
     /// The expressions in it, in order.

@@ -1,10 +1,4 @@
 //! One test binary; a module for each thing that must be true.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "what helps tests panics like tests; they say how many cases they went through"
-)]
-
 // A test says what went wrong by panicking, and the number of its cases by printing.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -14,6 +8,7 @@ mod cli;
 mod crash;
 mod faults;
 mod hosted;
+mod language;
 mod playbook;
 mod process;
 mod readme;

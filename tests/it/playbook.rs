@@ -130,7 +130,7 @@ fn the_shipped_playbook_says_what_to_read_and_then_what_to_do() {
     };
     assert_eq!(targets["owner"], "ci-deploy");
 
-    let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+    let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
     let mut all = Vec::new();
     for step in &playbook.steps {
         for (name, template) in &step.with {
@@ -239,7 +239,7 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
         Ok(Targets::Known(targets)) => targets,
         Ok(Targets::Needs(needs)) => panic!("{name}: still needs {needs:?}"),
     };
-    let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+    let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
     playbook
         .steps
         .iter()
@@ -384,7 +384,7 @@ error[wrong-type]: `deliver_to` must be there, and this may be nothing
 8 | ...{ user: alice, deliver_to: \"${{ inputs.where }}\" } }
   |                                ^^^^^^^^^^^^^^^^^^^ may be nothing
   |
-  = help: mark the input `required: true` or give it a `default`";
+  = help: mark the input `required: true`, give it a `default`, or ask for it: `if: has(inputs.NAME)`";
     assert_eq!(shown("wrong-type--absent.yaml"), expected);
 }
 
@@ -465,7 +465,7 @@ steps:
     let evaluate = |team: &str, first: &str, field: &str| {
         let inputs =
             BTreeMap::from([("team".to_owned(), json!(team)), ("first".to_owned(), json!(first))]);
-        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
         playbook.steps[0].field(field).unwrap().evaluate(&scope).map_err(|p| p.to_string())
     };
     let value = |value| Ok(Evaluated::Value(value));

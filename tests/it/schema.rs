@@ -115,6 +115,7 @@ const OF_SHAPE: &[&str] = &[
 const BEYOND_IT: &[(&str, &str)] = &[
     ("gate-proof--margin.yaml", "lengths of time have no order in a schema"),
     ("wrong-type--absent.yaml", "what an expression gives"),
+    ("wrong-type--not-asked-for.yaml", "what an expression gives"),
     ("wrong-type--expression.yaml", "what an expression gives"),
     ("wrong-type--other-identifier.yaml", "what an expression gives"),
     ("wrong-type--object.yaml", "what an expression gives"),

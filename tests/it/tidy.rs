@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("diagnostic", &[]),
     ("policy", &["ids"]),
     ("inventory", &["ids"]),
-    ("playbook", &["ids", "diagnostic", "inventory"]),
+    ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
     ("plan", &["ids", "inventory", "playbook"]),
     ("journal", &["ids", "clock", "playbook"]),
     ("ledger", &["ids", "journal", "plan", "playbook"]),

@@ -81,6 +81,13 @@ fn one(text: &mut String, change: &Change) {
         Style::Faint.paint(&format!("line {line}")),
     );
     let _ = writeln!(text, "                  {} -> {}", plain(before), plain(after));
+    if let Some(reason) = &change.reason {
+        let _ = writeln!(text, "                  why: {}", plain(reason));
+    }
+    if let Some(review_by) = &change.review_by {
+        let day = review_by.strftime("%Y-%m-%d %H:%M UTC");
+        let _ = writeln!(text, "                  to be looked at again by {day}");
+    }
     if let Some(irreversible) = &change.irreversible {
         let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
         let _ = writeln!(text, "                  {}", Style::Bad.paint(&warning));

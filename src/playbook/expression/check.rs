@@ -23,7 +23,12 @@ pub(crate) struct Names {
     pub(crate) inputs: BTreeMap<String, Shape>,
     /// Targets and what they hold, as far as they are known yet.
     pub(crate) targets: BTreeMap<String, Shape>,
+    /// What the items of the step's `for_each` are, where it has one.
+    pub(crate) each: Option<Shape>,
 }
+
+/// The item of a step's `for_each`.
+pub(super) const EACH: &str = "each";
 
 const ROOTS: &[&str] = &["inputs", "targets", "inventory"];
 
@@ -37,7 +42,7 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
         parsed: &parsed,
         names,
         problems: Vec::new(),
-        variables: Vec::new(),
+        variables: names.each.iter().map(|shape| (EACH.to_owned(), shape.clone())).collect(),
         loops: 0,
         inputs: BTreeSet::new(),
         targets: BTreeSet::new(),
@@ -136,7 +141,9 @@ impl Checker<'_> {
                 Some(format!("follow it with a {of}, as in {name}.NAME")),
             );
         }
-        let named_elsewhere = if self.names.inputs.contains_key(name) {
+        let named_elsewhere = if name == EACH {
+            Some("it is known in a step that has `for_each`".to_owned())
+        } else if self.names.inputs.contains_key(name) {
             Some(format!("write inputs.{name}"))
         } else if self.names.targets.contains_key(name) {
             Some(format!("write targets.{name}"))
@@ -252,7 +259,7 @@ impl Checker<'_> {
                 Some("give the inner list a name under `targets`".to_owned()),
             );
         }
-        if ROOTS.contains(&loop_.iter_var.as_str()) {
+        if ROOTS.contains(&loop_.iter_var.as_str()) || loop_.iter_var == EACH {
             let message = format!("a loop's variable cannot be called `{}`", loop_.iter_var);
             return self.problem(Code::BadExpression, expr, message, None);
         }

@@ -13,8 +13,10 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError};
 use serde_json::{Number, Value};
 
+use super::check::EACH;
 use super::functions::Unanswered;
 use super::rewrite::call_variable;
+use super::shape::Shape;
 use super::{CallSite, Expression};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inventory::{Inventory, Want};
@@ -29,6 +31,8 @@ pub struct Scope<'s> {
     pub targets: &'s BTreeMap<String, Value>,
     /// What was read of the cloud.
     pub inventory: &'s Inventory,
+    /// The item of the step's `for_each`, where it has one.
+    pub each: Option<&'s Value>,
 }
 
 /// What came of evaluating.
@@ -56,15 +60,20 @@ impl Expression {
                     context.add_variable_from_value(format!("{root}.{name}"), to_cel(value));
                 }
             }
+            if let Some(each) = scope.each {
+                context.add_variable_from_value(EACH, to_cel(each));
+            }
             for (n, site) in self.calls.iter().enumerate() {
                 let answers = Answers { site, inventory: scope.inventory, found: &found };
                 context.add_variable_as_val(call_variable(n), Box::new(answers));
             }
             cel::Value::resolve(&self.ast, &context)
         };
-        let Findings { wants, problem } =
+        let Findings { wants, problem, stood_in } =
             found.into_inner().unwrap_or_else(PoisonError::into_inner);
         match result {
+            // Something stood in for what is not read yet: nothing can be made of the rest.
+            Ok(_) if stood_in => Ok(Evaluated::Needs(wants)),
             Ok(value) => {
                 from_cel(&value).map(Evaluated::Value).ok_or_else(|| self.failed("no plain value"))
             }
@@ -110,6 +119,22 @@ fn reason(error: &ExecutionError) -> String {
 struct Findings {
     wants: BTreeSet<Want>,
     problem: Option<Box<Diagnostic>>,
+    /// Whether evaluation went on with a value that is none, to find out what else must be read.
+    stood_in: bool,
+}
+
+/// A value of the shape, to go on with: a list of a thousand users is to be asked about in one round, and
+/// not in a thousand. What comes of it is thrown away.
+fn stand_in(shape: &Shape) -> Value {
+    match shape {
+        Shape::Boolean => Value::Bool(false),
+        Shape::List(_) => Value::Array(Vec::new()),
+        Shape::Object(attributes) => attributes
+            .iter()
+            .map(|attribute| (attribute.name.to_owned(), stand_in(&(attribute.shape)())))
+            .collect(),
+        _ => Value::Null,
+    }
 }
 
 /// One call of an inventory function, as the evaluator sees it: a map from arguments to answers.
@@ -122,8 +147,8 @@ struct Answers<'v> {
 
 impl Answers<'_> {
     fn answer(&self, arguments: &[Value]) -> Result<Value, Findings> {
-        let CallSite { function, place } = self.site;
-        let fail = |problem| Findings { wants: BTreeSet::new(), problem: Some(Box::new(problem)) };
+        let CallSite { function, place, .. } = self.site;
+        let fail = |problem| Findings { problem: Some(Box::new(problem)), ..Findings::default() };
         let mut accepted = Vec::with_capacity(arguments.len());
         for ((name, ty), value) in function.arguments.iter().zip(arguments) {
             accepted.push(ty.accept(value).map_err(|mismatch| {
@@ -145,7 +170,7 @@ impl Answers<'_> {
             .filter(|want| !self.inventory.answers.contains_key(want))
             .collect();
         if !wants.is_empty() {
-            return Err(Findings { wants, problem: None });
+            return Err(Findings { wants, ..Findings::default() });
         }
         (function.answer)(self.inventory, &accepted).map_err(|unanswered| match unanswered {
             Unanswered::Nothing { message, help } => fail(
@@ -155,7 +180,7 @@ impl Answers<'_> {
             ),
             Unanswered::Unread(unread) => match unread.gap {
                 // A further question that follows from the first answers.
-                None => Findings { wants: BTreeSet::from([unread.want]), problem: None },
+                None => Findings { wants: BTreeSet::from([unread.want]), ..Findings::default() },
                 Some(gap) => fail(
                     Diagnostic::error(
                         Code::CouldNotRead,
@@ -213,15 +238,21 @@ impl Indexer for Answers<'_> {
         let Some(Value::Array(arguments)) = from_cel(&arguments) else {
             return Err(ExecutionError::function_error(name, "arguments are no list"));
         };
+        let given = |value: &Value| {
+            let value: Box<dyn Val> = to_cel(value)
+                .try_into()
+                .map_err(|_| ExecutionError::function_error(name, "no plain value"))?;
+            Ok(CowVal::Owned(value))
+        };
         match self.answer(&arguments) {
-            Ok(value) => {
-                let value: Box<dyn Val> = to_cel(&value)
-                    .try_into()
-                    .map_err(|_| ExecutionError::function_error(name, "no plain value"))?;
-                Ok(CowVal::Owned(value))
-            }
-            Err(Findings { wants, problem }) => {
+            Ok(value) => given(&value),
+            Err(Findings { wants, problem, .. }) => {
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.site.for_every_item && problem.is_none() {
+                    found.wants.extend(wants);
+                    found.stood_in = true;
+                    return given(&stand_in(&(self.site.function.result)()));
+                }
                 found.wants.extend(wants);
                 // The first is the one that stopped the evaluation, unless it was absorbed.
                 found.problem = found.problem.take().or(problem);

@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::shape::Shape;
-use crate::ids::AccessKeyId;
-use crate::inventory::{Inventory, Unread, Want};
-use crate::playbook::field::FieldType;
+use crate::ids::{AccessKeyId, UserName};
+use crate::inventory::{Inventory, Status, Unread, User, Want};
+use crate::playbook::field::{FieldType, shorten};
+use crate::policy::Document;
+use crate::policy::trust::{Admission, admits};
 
 /// One function of the root `inventory`.
 #[derive(Debug)]
@@ -60,14 +62,73 @@ pub struct Attribute {
 }
 
 /// Every function, sorted by name.
-pub const FUNCTIONS: &[Function] = &[Function {
-    name: "access_key",
-    arguments: &[("id", FieldType::AccessKeyId)],
-    result: || Shape::Object(ACCESS_KEY),
-    wants: |arguments| access_key_id(arguments).map(Want::AccessKeyLastUsed).into_iter().collect(),
-    answer: access_key,
-    help: "who owns an access key, and when it was last used",
-}];
+pub const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "access_key",
+        arguments: &[("id", FieldType::AccessKeyId)],
+        result: || Shape::Object(ACCESS_KEY),
+        wants: |arguments| {
+            access_key_id(arguments).map(Want::AccessKeyLastUsed).into_iter().collect()
+        },
+        answer: access_key,
+        help: "who owns an access key, and when it was last used",
+    },
+    Function {
+        name: "access_keys",
+        arguments: USER,
+        result: || Shape::List(Box::new(Shape::Object(KEY_OF_USER))),
+        wants: |arguments| of_user(arguments, Want::AccessKeys),
+        answer: access_keys,
+        help: "the access keys of a user",
+    },
+    Function {
+        name: "has_password",
+        arguments: USER,
+        result: || Shape::Boolean,
+        wants: |arguments| of_user(arguments, Want::LoginProfile),
+        answer: has_password,
+        help: "whether a user can sign in to the console",
+    },
+    Function {
+        name: "roles_trusting",
+        arguments: USER,
+        result: || Shape::List(Box::new(Shape::Of(FieldType::RoleName))),
+        wants: |arguments| of_user(arguments, |_| Want::Roles),
+        answer: roles_trusting,
+        help: "the roles whose trust policy admits a user, by name or as one of the account",
+    },
+    Function {
+        name: "users",
+        arguments: &[],
+        result: || Shape::List(Box::new(Shape::Object(LISTED_USER))),
+        wants: |_| BTreeSet::from([Want::Users]),
+        answer: |inventory, _| users(inventory, "/"),
+        help: "every user of the account",
+    },
+    Function {
+        name: "users_in_path",
+        arguments: &[("path", FieldType::Text)],
+        result: || Shape::List(Box::new(Shape::Object(LISTED_USER))),
+        wants: |_| BTreeSet::from([Want::Users]),
+        answer: users_in_path,
+        help: "the users whose path is this one or below it, as in /ci/",
+    },
+];
+
+const USER: &[(&str, FieldType)] = &[("user", FieldType::UserName)];
+
+const KEY_OF_USER: &[Attribute] = &[
+    Attribute { name: "id", shape: || Shape::Of(FieldType::AccessKeyId) },
+    Attribute { name: "active", shape: || Shape::Boolean },
+    Attribute { name: "created_at", shape: || Shape::Of(FieldType::Timestamp) },
+];
+
+const LISTED_USER: &[Attribute] = &[
+    Attribute { name: "name", shape: || Shape::Of(FieldType::UserName) },
+    Attribute { name: "path", shape: || Shape::Text },
+    Attribute { name: "arn", shape: || Shape::Of(FieldType::Arn) },
+    Attribute { name: "created_at", shape: || Shape::Of(FieldType::Timestamp) },
+];
 
 const ACCESS_KEY: &[Attribute] = &[
     Attribute { name: "id", shape: || Shape::Of(FieldType::AccessKeyId) },
@@ -105,4 +166,79 @@ fn access_key(inventory: &Inventory, arguments: &[Value]) -> Result<Value, Unans
             ),
         }),
     }
+}
+
+/// What must be read of one user: itself, because a user that does not exist has no credentials either,
+/// and that must not pass for an answer.
+fn of_user(arguments: &[Value], want: fn(UserName) -> Want) -> BTreeSet<Want> {
+    let user = user_name(arguments);
+    user.into_iter().flat_map(|user| [Want::User(user.clone()), want(user)]).collect()
+}
+
+fn user_name(arguments: &[Value]) -> Option<UserName> {
+    UserName::parse(arguments.first()?.as_str()?).ok()
+}
+
+fn user<'i>(inventory: &'i Inventory, arguments: &[Value]) -> Result<&'i User, Unanswered> {
+    let name = user_name(arguments).expect("arguments were accepted by their types");
+    inventory.user(&name)?.as_ref().ok_or_else(|| Unanswered::Nothing {
+        message: format!("there is no user {name} in this account"),
+        help: format!(
+            "check the name, and that the credentials in use are for the account it belongs to (they are \
+             for {})",
+            inventory.caller.account
+        ),
+    })
+}
+
+fn access_keys(inventory: &Inventory, arguments: &[Value]) -> Result<Value, Unanswered> {
+    let user = user(inventory, arguments)?;
+    let keys = inventory.access_keys(&user.name)?.iter().map(|key| {
+        json!({
+            "id": key.id,
+            "active": key.status == Status::Active,
+            "created_at": key.created_at.to_string(),
+        })
+    });
+    Ok(keys.collect())
+}
+
+fn has_password(inventory: &Inventory, arguments: &[Value]) -> Result<Value, Unanswered> {
+    let user = user(inventory, arguments)?;
+    Ok(Value::Bool(inventory.login_profile(&user.name)?.is_some()))
+}
+
+fn roles_trusting(inventory: &Inventory, arguments: &[Value]) -> Result<Value, Unanswered> {
+    let user = user(inventory, arguments)?;
+    let account = inventory.caller.account.as_str();
+    let trusting = inventory.roles()?.iter().filter(|role| {
+        // What cannot be understood is not thereby harmless.
+        Document::parse(&role.trust)
+            .map_or(true, |trust| admits(&trust, user.arn.as_str(), account) != Admission::No)
+    });
+    Ok(trusting.map(|role| json!(role.name)).collect())
+}
+
+fn users(inventory: &Inventory, path: &str) -> Result<Value, Unanswered> {
+    let users = inventory.users()?.iter().filter(|user| user.path.starts_with(path)).map(|user| {
+        json!({
+            "name": user.name,
+            "path": user.path,
+            "arn": user.arn,
+            "created_at": user.created_at.to_string(),
+        })
+    });
+    Ok(users.collect())
+}
+
+fn users_in_path(inventory: &Inventory, arguments: &[Value]) -> Result<Value, Unanswered> {
+    let path = arguments.first().and_then(Value::as_str).unwrap_or_default();
+    // `/ci` would select `/cicd/` too, and `ci/` nobody: neither is what was meant.
+    if !(path.starts_with('/') && path.ends_with('/')) {
+        return Err(Unanswered::Nothing {
+            message: format!("`{}` is not a path: a path begins and ends with `/`", shorten(path)),
+            help: "write it like /ci/".to_owned(),
+        });
+    }
+    users(inventory, path)
 }

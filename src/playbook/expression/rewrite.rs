@@ -38,7 +38,7 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
                 .is_some_and(|t| matches!(&t.expr, Expr::Ident(name) if name == "inventory"));
             if is_inventory && let Some(function) = functions::find(&func_name) {
                 let variable = call_variable(calls.len());
-                calls.push(CallSite { function, place });
+                calls.push(CallSite { function, place, for_every_item: false });
                 return node(Expr::Call(CallExpr {
                     func_name: operators::INDEX.to_owned(),
                     target: None,
@@ -64,14 +64,20 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
                 loop_step,
                 result,
             } = *loop_;
+            let iter_range = rewrite(iter_range, parsed, calls);
+            let before = calls.len();
+            let loop_step = rewrite(loop_step, parsed, calls);
+            // `map` and `filter` collect into a list; the others stop where they know enough.
+            let collects = matches!(accu_init.expr, Expr::List(_));
+            calls[before..].iter_mut().for_each(|call| call.for_every_item = collects);
             node(Expr::Comprehension(Box::new(ComprehensionExpr {
-                iter_range: rewrite(iter_range, parsed, calls),
+                iter_range,
                 iter_var,
                 iter_var2,
                 accu_var,
                 accu_init,
                 loop_cond,
-                loop_step: rewrite(loop_step, parsed, calls),
+                loop_step,
                 result,
             })))
         }

@@ -147,7 +147,10 @@ pub(crate) fn explain_misfit(
         Misfit::OtherType => (format!("`{name}` wants {ty}, and this is {shape}"), None),
         Misfit::MayBeAbsent => (
             format!("`{name}` must be there, and this may be nothing"),
-            Some("mark the input `required: true` or give it a `default`".to_owned()),
+            Some(
+                "mark the input `required: true`, give it a `default`, or ask for it: `if: has(inputs.NAME)`"
+                    .to_owned(),
+            ),
         ),
         Misfit::Object(attributes) => (
             format!("`{name}` wants {ty}, and this is an object"),

@@ -32,6 +32,7 @@ fn names() -> Names {
         .map(|(name, shape)| (name.to_owned(), shape))
         .into(),
         targets: BTreeMap::from([("owner".to_owned(), Shape::Of(FieldType::UserName))]),
+        each: None,
     }
 }
 
@@ -82,7 +83,7 @@ fn read(text: &str) -> Result<Expression, Vec<Diagnostic>> {
 fn evaluate(text: &str, inventory: &Inventory) -> Result<Evaluated, Diagnostic> {
     let expression = read(text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
     let targets = BTreeMap::from([("owner".to_owned(), json!("alice"))]);
-    expression.evaluate(&Scope { inputs: &inputs(), targets: &targets, inventory })
+    expression.evaluate(&Scope { inputs: &inputs(), targets: &targets, inventory, each: None })
 }
 
 fn value(text: &str) -> Value {
@@ -212,7 +213,8 @@ fn what_is_accepted_can_be_evaluated_on_a_small_stack() {
         let small = std::thread::Builder::new().stack_size(1 << 20);
         let evaluate = move || {
             let none = BTreeMap::new();
-            let scope = Scope { inputs: &none, targets: &none, inventory: &inventory(&[]) };
+            let scope =
+                Scope { inputs: &none, targets: &none, inventory: &inventory(&[]), each: None };
             let _gone = expression.clone();
             expression.evaluate(&scope).is_ok()
         };
@@ -292,7 +294,7 @@ fn what_is_promised_of_a_value_is_kept() {
         let text = random(&mut generator, depth);
         let Ok(expression) = read(&text) else { continue };
         right += 1;
-        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory };
+        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
         match expression.evaluate(&scope) {
             Ok(Evaluated::Value(value)) => {
                 valued += 1;

@@ -268,23 +268,27 @@ impl Lowering<'_> {
     }
 
     pub(super) fn limits(&mut self, fields: &Fields<'_>) -> Limits {
-        let mut limits = Limits { changes: None, place: None };
+        let mut limits = Limits { changes: None, principals: None, place: None };
         let Some((key, node)) = fields.get("limits") else { return limits };
         limits.place = Some(self.place(&key.range));
         let given = self.fields(node, LIMITS, "`limits`", &key.range);
-        if let Some(changes) = self.scalar(&given, LIMITS, "changes").and_then(|v| v.as_i64()) {
-            limits.changes = usize::try_from(changes).ok().filter(|changes| *changes > 0);
-            if limits.changes.is_none()
-                && let Some((_, node)) = given.get("changes")
-            {
-                let problem =
-                    Diagnostic::error(Code::BadValue, "a limit is a whole number above zero")
-                        .at(self.place(&node.range), "not one")
-                        .help("leave it out for no limit");
-                self.push(problem);
-            }
-        }
+        limits.changes = self.limit(&given, "changes");
+        limits.principals = self.limit(&given, "principals");
         limits
+    }
+
+    fn limit(&mut self, given: &Fields<'_>, name: &'static str) -> Option<usize> {
+        let value = self.scalar(given, LIMITS, name)?.as_i64()?;
+        let limit = usize::try_from(value).ok().filter(|limit| *limit > 0);
+        if limit.is_none()
+            && let Some((_, node)) = given.get(name)
+        {
+            let problem = Diagnostic::error(Code::BadValue, "a limit is a whole number above zero")
+                .at(self.place(&node.range), "not one")
+                .help("leave it out for no limit");
+            self.push(problem);
+        }
+        limit
     }
 }
 

@@ -5,12 +5,15 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::tables::STEP;
+use super::tables::{EACH, STEP};
 use super::{Fields, Lowering};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{ActionKind, StepId};
+use crate::playbook::expression::shape::Shape;
+use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{FieldType, shorten};
 use crate::playbook::node::{Kind, Node};
+use crate::playbook::template::{self, Template};
 use crate::playbook::vocabulary::{ActionShape, Phase};
 use crate::playbook::{Step, Target};
 
@@ -67,9 +70,23 @@ impl<'a> Lowering<'a> {
         });
         let phase = self.word(&fields, STEP, "phase", Phase::find);
         let title = self.scalar(&fields, STEP, "title");
+        let reason = self.scalar(&fields, STEP, "reason");
+        let review_by = self.scalar(&fields, STEP, "review_by");
+        let for_each = self.for_each(&fields);
+        // Known in this step alone, whatever is wrong with the list.
+        self.names.each = fields.contains_key("for_each").then(|| match &for_each {
+            Some(template) => template.item_shape(),
+            None => Shape::Unknown,
+        });
+        let condition = self.condition(&fields);
         let needs = self.needs(&fields);
         let action = self.action(&fields);
+        let everywhere = self.names.inputs.clone();
+        self.narrow(condition.as_ref());
         let with = self.with(&fields, action, &what, &whole);
+        self.names.inputs = everywhere;
+        self.names.each = None;
+        let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
         let step = match (&id, phase, action) {
             (Some(id), Some(phase), Some(action)) => {
                 let uses = ActionKind::parse(action.kind)
@@ -80,7 +97,11 @@ impl<'a> Lowering<'a> {
                     uses,
                     with,
                     needs: needs.iter().map(|(id, _)| id.clone()).collect(),
-                    title: title.and_then(|v| v.as_str().map(str::to_owned)),
+                    condition,
+                    for_each,
+                    title: text(title),
+                    reason: text(reason),
+                    review_by: text(review_by).and_then(|text| text.parse().ok()),
                     place: self.place(&whole),
                 })
             }
@@ -95,6 +116,63 @@ impl<'a> Lowering<'a> {
             needs,
             step,
         }
+    }
+
+    /// `if`: an expression as it stands, true or false.
+    fn condition(&mut self, fields: &Fields<'_>) -> Option<Expression> {
+        let (_, node) = fields.get("if")?;
+        let Kind::Text(text) = &node.kind else {
+            self.wrong_type(node, "`if` is an expression", "`if: inputs.rotate`");
+            return None;
+        };
+        if template::has_expression(text) {
+            let problem =
+                Diagnostic::error(Code::BadExpression, "`if` is an expression as it stands")
+                    .at(self.place(&node.range), "in an expression already")
+                    .help("leave `${{` and `}}` out");
+            self.push(problem);
+            return None;
+        }
+        let place = self.place(&node.range);
+        let expression = self.expression(Parsed::parse(text, place))?;
+        if !matches!(expression.shape(), Shape::Boolean | Shape::Unknown) {
+            let message = format!("`if` wants true or false, and this is {}", expression.shape());
+            let help = match expression.shape() {
+                Shape::Nullable(_) | Shape::Null => "ask whether it is there: `has(...)`",
+                _ => "compare it with something: `size(...) > 0`",
+            };
+            let problem = Diagnostic::error(Code::WrongType, message)
+                .at(expression.place().clone(), "of another type")
+                .help(help);
+            self.push(problem);
+            return None;
+        }
+        Some(expression)
+    }
+
+    /// What the step's `if` asks for is there in its `with`.
+    fn narrow(&mut self, condition: Option<&Expression>) {
+        for name in condition.iter().flat_map(|condition| condition.present_inputs()) {
+            if let Some(shape) = self.names.inputs.get_mut(&name)
+                && let Shape::Nullable(inner) = shape
+            {
+                *shape = inner.as_ref().clone();
+            }
+        }
+    }
+
+    /// `for_each`: a list as it stands, or one expression that gives a list.
+    fn for_each(&mut self, fields: &Fields<'_>) -> Option<Template> {
+        let (_, node) = fields.get("for_each")?;
+        if let Kind::List(items) = &node.kind {
+            let plain =
+                |item: &&Node| !matches!(item.kind, Kind::Text(_) | Kind::Int(_) | Kind::Bool(_));
+            if let Some(item) = items.iter().find(plain) {
+                self.wrong_type(item, "an item of `for_each` is text, a number, true or false", "");
+                return None;
+            }
+        }
+        self.template(node, "for_each", &EACH, true)
     }
 
     fn needs<'n>(&mut self, fields: &Fields<'n>) -> Vec<(StepId, &'n Range<usize>)> {
@@ -144,10 +222,8 @@ impl<'a> Lowering<'a> {
             used.extend(target.expression.targets().iter().map(String::as_str));
         }
         for step in steps.iter().filter_map(|draft| draft.step.as_ref()) {
-            for (_, template) in &step.with {
-                for expression in template.expressions() {
-                    used.extend(expression.targets().iter().map(String::as_str));
-                }
+            for expression in step.expressions() {
+                used.extend(expression.targets().iter().map(String::as_str));
             }
         }
         for target in targets.iter().filter(|target| !used.contains(target.name.as_str())) {

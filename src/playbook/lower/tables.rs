@@ -33,8 +33,10 @@ pub const GATE: &[Field] = &[
 ];
 
 /// What a plan may not exceed.
-pub const LIMITS: &[Field] =
-    &[Field::optional("changes", FieldType::Integer, "how many changes a plan may have")];
+pub const LIMITS: &[Field] = &[
+    Field::optional("changes", FieldType::Integer, "how many changes a plan may have"),
+    Field::optional("principals", FieldType::Integer, "how many principals a plan may cut off"),
+];
 
 /// A step.
 pub const STEP: &[Field] = &[
@@ -43,8 +45,15 @@ pub const STEP: &[Field] = &[
     Field::required("uses", FieldType::Text, "the action it takes"),
     Field::optional("with", FieldType::Expressions, "what the action takes"),
     Field::optional("needs", FieldType::List(&FieldType::Text), "steps that must be done before"),
+    Field::optional("if", FieldType::Text, "an expression; where it is false, the step is skipped"),
+    Field::optional("for_each", EACH, "a list; the step is taken for each of its items, as `each`"),
     Field::optional("title", FieldType::Text, "what it is for"),
+    Field::optional("reason", FieldType::Text, "why, for whoever reads the plan or the case"),
+    Field::optional("review_by", FieldType::Timestamp, "when somebody looks whether it must stay"),
 ];
+
+/// A list of anything.
+pub(in crate::playbook) const EACH: FieldType = FieldType::List(&FieldType::Any);
 
 const MODE: FieldType =
     FieldType::OneOf(Cow::Borrowed(&[Cow::Borrowed("breach"), Cow::Borrowed("planned")]));

@@ -174,7 +174,7 @@ impl Lowering<'_> {
         values
     }
 
-    fn template(
+    pub(super) fn template(
         &mut self,
         node: &Node,
         name: &str,
@@ -287,7 +287,7 @@ impl Lowering<'_> {
         self.push(problem);
     }
 
-    fn expression(&mut self, parsed: Result<Parsed, Diagnostic>) -> Option<Expression> {
+    pub(super) fn expression(&mut self, parsed: Result<Parsed, Diagnostic>) -> Option<Expression> {
         let parsed = self.counted(parsed)?;
         match check(parsed, &self.names) {
             Ok(expression) => Some(expression),

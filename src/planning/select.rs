@@ -1,0 +1,233 @@
+//! Which steps are taken, for which items, and with what: every `if`, `for_each` and `with` of a playbook.
+//!
+//! Decided while planning, from inputs, targets and inventory; nothing is decided again later. What is not
+//! known is never taken for false: it is read first, or refused. A step that is skipped is accounted for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::action::catalog::{self, ErasedAction};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ids::StepId;
+use crate::inventory::Want;
+use crate::plan::Untouched;
+use crate::playbook::{EffectKind, Evaluated, Playbook, Scope, Step};
+
+/// The longest list that a step is taken for.
+const MOST_ITEMS: usize = 100_000;
+/// Items named in one sentence; the rest is counted.
+const NAMED_ITEMS: usize = 5;
+
+/// A step that is taken, for one item where it has several.
+pub(super) struct Taken<'p> {
+    pub(super) step: &'p Step,
+    pub(super) action: &'static dyn ErasedAction,
+    pub(super) with: Value,
+    /// The item, in words.
+    pub(super) item: Option<String>,
+}
+
+/// What came of selecting.
+pub(super) struct Selection<'p> {
+    pub(super) taken: Vec<Taken<'p>>,
+    /// What is skipped, and why.
+    pub(super) untouched: Vec<Untouched>,
+    /// Steps that would have cut something, and are skipped as a whole.
+    pub(super) skipped_cuts: Vec<&'p StepId>,
+}
+
+/// The items of one step: one that is nothing where the step has no list.
+struct Items<'p> {
+    step: &'p Step,
+    wanted: Vec<Option<Value>>,
+    refused: Vec<Option<Value>>,
+}
+
+/// What cannot be decided yet, and what is wrong.
+#[derive(Default)]
+struct Open {
+    wants: BTreeSet<Want>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Open {
+    /// The value, if there is one already.
+    fn value(&mut self, evaluated: Result<Evaluated, Diagnostic>) -> Option<Value> {
+        match evaluated {
+            Ok(Evaluated::Value(value)) => return Some(value),
+            Ok(Evaluated::Needs(wants)) => self.wants.extend(wants),
+            Err(problem) => self.problems.push(problem),
+        }
+        None
+    }
+
+    fn close<T>(self, value: T) -> Result<Result<T, BTreeSet<Want>>, Vec<Diagnostic>> {
+        match (self.problems.is_empty(), self.wants.is_empty()) {
+            (false, _) => Err(self.problems),
+            (true, false) => Ok(Err(self.wants)),
+            (true, true) => Ok(Ok(value)),
+        }
+    }
+}
+
+/// Selects, or says what must be read first.
+pub(super) fn select<'p>(
+    playbook: &'p Playbook,
+    scope: &Scope<'_>,
+) -> Result<Result<Selection<'p>, BTreeSet<Want>>, Vec<Diagnostic>> {
+    let mut open = Open::default();
+    let items: Vec<Items<'p>> =
+        playbook.steps.iter().map(|step| items(step, scope, &mut open)).collect();
+    // What a step that may be skipped would take is not asked for.
+    let items = match open.close(items)? {
+        Ok(items) => items,
+        Err(wants) => return Ok(Err(wants)),
+    };
+    let skipped = skipped(&items);
+    let mut selection =
+        Selection { taken: Vec::new(), untouched: Vec::new(), skipped_cuts: Vec::new() };
+    let mut open = Open::default();
+    for Items { step, wanted, refused } in &items {
+        selection.untouched.extend(left_out(
+            step,
+            wanted,
+            refused,
+            skipped.get(&step.id).copied().flatten(),
+        ));
+        let action = catalog::find(&step.uses).expect("the playbook was read against the catalog");
+        if skipped.contains_key(&step.id) {
+            if action.shape().effects.contains(&EffectKind::Cuts) {
+                selection.skipped_cuts.push(&step.id);
+            }
+            continue;
+        }
+        for item in wanted {
+            let with = with(step, action, &Scope { each: item.as_ref(), ..*scope }, &mut open);
+            let item = item.as_ref().map(in_words);
+            selection.taken.push(Taken { step, action, with, item });
+        }
+    }
+    open.close(selection)
+}
+
+/// What a step is taken for, and what its `if` refuses.
+fn items<'p>(step: &'p Step, scope: &Scope<'_>, open: &mut Open) -> Items<'p> {
+    let mut items = Items { step, wanted: Vec::new(), refused: Vec::new() };
+    let list = match &step.for_each {
+        None => vec![None],
+        Some(template) => match open.value(template.evaluate(scope)) {
+            Some(Value::Array(list)) if list.len() > MOST_ITEMS => {
+                let message =
+                    format!("`for_each` gives {} items, at most {MOST_ITEMS}", list.len());
+                open.problems.push(
+                    Diagnostic::error(Code::TooLarge, message)
+                        .at(template.place().clone(), "too many")
+                        .help("select fewer, or split the playbook"),
+                );
+                return items;
+            }
+            Some(Value::Array(list)) => {
+                // What stands in a list twice is still one thing.
+                let mut seen = BTreeSet::new();
+                list.into_iter().filter(|item| seen.insert(item.to_string())).map(Some).collect()
+            }
+            _ => return items,
+        },
+    };
+    for item in list {
+        match open.value(step.is_wanted(&Scope { each: item.as_ref(), ..*scope })) {
+            Some(Value::Bool(true)) => items.wanted.push(item),
+            Some(_) => items.refused.push(item),
+            None => {}
+        }
+    }
+    items
+}
+
+/// The steps that are skipped as a whole, each with the need that it is skipped for, if that is why. Behind
+/// the gate a step that needs a skipped one is skipped too. A cut waits for nothing that does not come.
+fn skipped<'p>(items: &[Items<'p>]) -> BTreeMap<&'p StepId, Option<&'p StepId>> {
+    let mut skipped: BTreeMap<&StepId, Option<&StepId>> = items
+        .iter()
+        .filter(|items| items.wanted.is_empty() && !items.refused.is_empty())
+        .map(|items| (&items.step.id, None))
+        .collect();
+    loop {
+        let next = items.iter().map(|items| items.step).find_map(|step| {
+            if !step.phase.is_behind_the_gate() || skipped.contains_key(&step.id) {
+                return None;
+            }
+            let need = step.needs.iter().find(|need| skipped.contains_key(need))?;
+            Some((&step.id, need))
+        });
+        let Some((step, need)) = next else { return skipped };
+        skipped.insert(step, Some(need));
+    }
+}
+
+fn left_out(
+    step: &Step,
+    wanted: &[Option<Value>],
+    refused: &[Option<Value>],
+    skipped_for: Option<&StepId>,
+) -> Option<Untouched> {
+    let line = step.place.line();
+    if let Some(need) = skipped_for {
+        let why = format!("it needs step `{need}`, which is skipped (line {line})");
+        return Some(Untouched { what: format!("step `{}`", step.id), why });
+    }
+    if refused.is_empty() {
+        let why = format!("its `for_each` gives nothing (line {line})");
+        return wanted.is_empty().then(|| Untouched { what: format!("step `{}`", step.id), why });
+    }
+    let named: Vec<String> = refused.iter().flatten().take(NAMED_ITEMS).map(in_words).collect();
+    let more = refused.iter().flatten().count() - named.len();
+    let mut what = format!("step `{}`", step.id);
+    if !named.is_empty() {
+        what = format!("{what} for {}", named.join(", "));
+    }
+    if more > 0 {
+        what = format!("{what} and {more} more");
+    }
+    let text = step.condition.as_ref().map_or("", |condition| condition.text());
+    Some(Untouched { what, why: format!("its `if` is false: {} (line {line})", text.trim()) })
+}
+
+/// An item as people call it.
+fn in_words(item: &Value) -> String {
+    let name = |key: &str| item.get(key).and_then(Value::as_str);
+    match item.as_str().or_else(|| name("name")).or_else(|| name("id")) {
+        Some(text) => text.to_owned(),
+        None => item.to_string(),
+    }
+}
+
+fn with(step: &Step, action: &dyn ErasedAction, scope: &Scope<'_>, open: &mut Open) -> Value {
+    let mut with = serde_json::Map::new();
+    for (field, template) in &step.with {
+        match open.value(template.evaluate(scope)) {
+            // An input that was left out leaves the field out.
+            None | Some(Value::Null) => {}
+            Some(value) => {
+                with.insert(field.clone(), value);
+            }
+        }
+    }
+    let missing: Vec<&str> = action
+        .shape()
+        .fields
+        .iter()
+        .filter(|field| field.required && !with.contains_key(field.name))
+        .map(|field| field.name)
+        .collect();
+    if open.wants.is_empty() && open.problems.is_empty() && !missing.is_empty() {
+        let message = format!("`{}` has no value for {}", step.uses, missing.join(", "));
+        open.problems.push(
+            Diagnostic::error(Code::MissingKey, message)
+                .at(step.place.clone(), "needed by this step")
+                .help("give the input it is taken from: -i name=value"),
+        );
+    }
+    Value::Object(with)
+}
