@@ -13,7 +13,7 @@ use portcullis::run::Ending;
 use portcullis::sim::{Fault, Snapshot};
 
 use crate::side_by_side::each;
-use crate::stage::{Backdrop, PLAYBOOK, Stage, Torn, WORLD, play};
+use crate::stage::{Backdrop, Left, PLAYBOOK, Stage, Torn, WORLD, play};
 use crate::verdict::{
     no_effect_came_without_its_intent, no_secret_was_written, the_gate_was_kept,
     the_world_is_as_it_should_be,
@@ -88,6 +88,32 @@ fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_gi
     println!("a permission lost at a call: {cases} cases");
 }
 
+#[test]
+fn a_run_that_crashes_at_any_line_and_then_cannot_see_is_held_and_goes_on_when_it_can() {
+    let (backdrop, before, _) = planned();
+    let lines = play(async {
+        let stage = backdrop.stage();
+        stage.resume_to_the_end(1).await;
+        stage.tape.lock().unwrap().requests.len()
+    });
+    let points: Vec<usize> = (1..=lines).collect();
+    let cases = each(&points, |line| {
+        play(async {
+            let stage = backdrop.stage();
+            assert!(matches!(stage.run(Some((*line, Torn::Whole))).await, Left::Crashed));
+            let next = stage.cloud.requests() + 1;
+            // Whatever it looks at first, it may not see.
+            let faults: Vec<(u64, Fault)> =
+                (next..next + 6).map(|n| (n, Fault::RefusedFromHere)).collect();
+            let runs = stage.run_through(&faults, None).await;
+            stage.let_it_settle().await;
+            let Some(Left::Ended(ending)) = runs.last() else { unreachable!() };
+            the_world_is_as_it_should_be(&stage, &before, ending);
+        });
+    });
+    println!("blind after a crash at a line: {cases} cases");
+}
+
 /// A random tale: up to three things that go wrong, and a crash at a line, perhaps torn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Seed(u64);
@@ -133,7 +159,7 @@ fn pairs_and_triples_of_faults_with_crashes_by_seed_resume_to_the_same_world() {
             let (faults, crash) = misfortune(*seed, &calls, 40);
             let runs = stage.run_through(&faults, crash).await;
             stage.let_it_settle().await;
-            let crate::stage::Left::Ended(ending) = runs.last().unwrap() else { unreachable!() };
+            let Some(Left::Ended(ending)) = runs.last() else { unreachable!() };
             the_world_is_as_it_should_be(&stage, &before, ending);
         });
     });
