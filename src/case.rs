@@ -1,13 +1,13 @@
-//! The case: the directory of one incident, with its plan, its journal and its lock.
+//! The case: the directory of one incident, with its plan and its journal.
 //!
 //! `CASE/playbook.yaml` is for reading; `CASE/rounds/1/plan.json` is what runs, with the inventory it
-//! stands on; `CASE/journal.jsonl` is what was done; `CASE/lock` is held while somebody works on it. A case
+//! stands on; `CASE/journal.jsonl` is what was done, and is locked while somebody works on it. A case
 //! appears whole or not at all, and only its owner may read it. Interprets nothing.
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
@@ -17,13 +17,13 @@ use crate::plan::{OpenError, SavedPlan};
 const PLAYBOOK: &str = "playbook.yaml";
 const PLAN: &str = "rounds/1/plan.json";
 const JOURNAL: &str = "journal.jsonl";
-const LOCK: &str = "lock";
 
 /// An open case, locked against others while this value lives.
 #[derive(Debug)]
 pub struct Case {
     dir: PathBuf,
-    _lock: File,
+    /// The journal's file, which is also the lock: what is written to is what is held.
+    journal: File,
 }
 
 /// Why a case cannot be worked on.
@@ -101,10 +101,11 @@ impl Case {
     }
 
     fn lock(dir: PathBuf) -> Result<Self, CaseError> {
-        let path = dir.join(LOCK);
-        let lock = private_file(&path, OpenOptions::new().write(true).create(true))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir, _lock: lock }),
+        let path = dir.join(JOURNAL);
+        let journal =
+            private_file(&path, OpenOptions::new().read(true).append(true).create(true))?;
+        match journal.try_lock() {
+            Ok(()) => Ok(Self { dir, journal }),
             Err(fs::TryLockError::WouldBlock) => Err(CaseError::Locked(dir)),
             Err(fs::TryLockError::Error(error)) => Err(io_error("cannot lock", &path)(error)),
         }
@@ -119,7 +120,7 @@ impl Case {
     pub fn journal(&self) -> Result<(Decoded, Box<dyn Medium>), CaseError> {
         let decoded = read_journal(&self.dir)?;
         let path = self.dir.join(JOURNAL);
-        let file = private_file(&path, OpenOptions::new().append(true).create(true))?;
+        let file = self.journal.try_clone().map_err(io_error("cannot open", &path))?;
         if decoded.torn > 0 {
             file.set_len(decoded.good as u64).map_err(io_error("cannot truncate", &path))?;
             file.sync_all().map_err(io_error("cannot sync", &path))?;
@@ -230,16 +231,26 @@ fn sync_dir(path: &Path) -> Result<(), CaseError> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(io_error("cannot sync", path))
 }
 
-/// The journal's file: opened for appending, synced with every line.
+/// The journal's file: opened for appending, synced with every line. A file that nobody could find again
+/// takes no more lines.
 struct JournalFile(File);
+
+impl JournalFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.0.metadata()?.nlink() == 0 {
+            return Err(io::Error::other("somebody has deleted it"));
+        }
+        self.0.write_all(line)?;
+        self.0.sync_data()
+    }
+}
 
 impl Medium for JournalFile {
     fn append<'a>(
         &'a mut self,
         line: &'a [u8],
     ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>> {
-        let result = self.0.write_all(line).and_then(|()| self.0.sync_data());
-        Box::pin(std::future::ready(result))
+        Box::pin(std::future::ready(self.write(line)))
     }
 }
 
@@ -312,7 +323,7 @@ mod tests {
         let case =
             Case::create(&root, "day-nothing", &saved(), &[("world.json", "{}".into())]).unwrap();
         assert_eq!(names(&root), ["day-nothing-1"]);
-        assert_eq!(names(case.dir()), ["lock", "playbook.yaml", "rounds", "world.json"]);
+        assert_eq!(names(case.dir()), ["journal.jsonl", "playbook.yaml", "rounds", "world.json"]);
         assert_eq!(read_plan(case.dir()).unwrap(), saved());
         assert_eq!(read_file(case.dir(), "world.json").unwrap().as_deref(), Some("{}"));
         assert_eq!(read_file(case.dir(), "nothing.json").unwrap(), None);
@@ -401,6 +412,16 @@ mod tests {
         fs::write(&path, &changed).unwrap();
         assert!(matches!(case.journal(), Err(CaseError::Journal { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), changed);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_somebody_deleted_takes_no_more_lines() {
+        let dir = TempDir::new().unwrap();
+        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
+        let (decoded, medium) = case.journal().unwrap();
+        let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
+        fs::remove_file(case.dir().join(JOURNAL)).unwrap();
+        journal.append(entry()).await.unwrap_err();
     }
 
     #[test]

@@ -162,6 +162,26 @@ fn ctrl_c_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
 }
 
 #[test]
+fn ctrl_c_twice_stops_in_the_middle_of_a_change_and_says_so() {
+    let hosted = Hosted::new(&quick_world());
+    let before = hosted.cloud.snapshot();
+    hosted.save_plan(1);
+    let stop_at = hosted.cloud.requests() + 4;
+    hosted.cloud.set_faults([(stop_at, Fault::StopAfter)]);
+    let mut running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
+    assert!(hosted.until_stopped(&mut running));
+    running.signal("INT");
+    running.until_it_says("Stopping at the next safe point");
+    running.signal("INT");
+    let stopped = running.ended().ended_with(10);
+    assert!(stopped.err.contains("perhaps in the middle of a change"), "{}", stopped.err);
+    assert!(stopped.err.contains("next: portcullis resume cases/"), "{}", stopped.err);
+    hosted.cloud.set_faults([]);
+    let ended = resumed(&hosted);
+    judge(&hosted, &before, stopped.said() + &ended.said());
+}
+
+#[test]
 fn a_case_that_somebody_works_on_is_refused_to_a_second_process_at_once() {
     let hosted = Hosted::new(&quick_world());
     let before = hosted.cloud.snapshot();
