@@ -9,18 +9,18 @@ use portcullis::sim::Fault;
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
 use crate::verdict::{SECRET, VICTIM, requests_of, the_gate_was_kept, the_intruder_is_out};
 
-const LEAKED: &str = "AKIAEXAMPLELEAKED001";
+pub(super) const LEAKED: &str = "AKIAEXAMPLELEAKED001";
 const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
 
 /// What somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
+pub(super) enum Deed {
     TakesTheQuarantineOff,
     ActivatesAKey,
     AllowsSessionsAgain,
 }
 
-async fn does(stage: &Stage, deed: Deed) {
+pub(super) async fn does(stage: &Stage, deed: Deed) {
     let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
     match deed {
         Deed::TakesTheQuarantineOff => {
@@ -37,15 +37,15 @@ async fn does(stage: &Stage, deed: Deed) {
     }
 }
 
-async fn set() -> Stage {
+pub(super) async fn set() -> Stage {
     Stage::set(&with_somebody_else(WORLD), PLAYBOOK).await
 }
 
-fn issued(stage: &Stage) -> usize {
+pub(super) fn issued(stage: &Stage) -> usize {
     requests_of(stage, "CreateAccessKey").len()
 }
 
-fn held(left: Left) -> String {
+pub(super) fn held(left: Left) -> String {
     match left {
         Left::Ended(Ending::Held(why)) => why.join("\n"),
         other => panic!("{other:?}"),
