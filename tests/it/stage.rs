@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::region::Region;
 use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
@@ -153,6 +154,15 @@ pub(crate) fn terms() -> Terms {
 }
 
 pub(crate) fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<AccessKeyId>) {
+    connect_through(cloud.http_client(), cloud, clock)
+}
+
+/// The same through an HTTP client of one's own.
+pub(crate) fn connect_through(
+    http: SharedHttpClient,
+    cloud: &Cloud,
+    clock: Clock,
+) -> (Connection, Option<AccessKeyId>) {
     let responder = cloud.responder_credentials();
     let credentials = Credentials::new(
         responder.access_key_id.as_str(),
@@ -162,7 +172,7 @@ pub(crate) fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<Access
         "test",
     );
     let connection = Connection::new(
-        cloud.http_client(),
+        http,
         SharedCredentialsProvider::new(credentials),
         Region::from_static("us-east-1"),
         Endpoint::Aws,
