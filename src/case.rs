@@ -447,4 +447,18 @@ mod tests {
         assert!(replace(&path, "c").is_err());
         assert!(texts.contains(&fs::read_to_string(&path).unwrap()));
     }
+
+    #[test]
+    fn a_link_where_a_file_is_being_made_is_not_followed() {
+        let dir = TempDir::new().unwrap();
+        let (path, victim) = (dir.path().join("plan.json"), dir.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        let making = dir.path().join(format!("plan.json.making-{}", std::process::id()));
+        std::os::unix::fs::symlink(&victim, &making).unwrap();
+        replace(&path, "plan").unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "plan");
+        assert_eq!(names(dir.path()), ["plan.json", "victim"]);
+    }
 }

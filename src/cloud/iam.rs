@@ -7,6 +7,7 @@
 use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
+use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPolicy, LoginProfile, Role, ServiceSpecificCredentialMetadata,
     SigningCertificate, SshPublicKeyMetadata, StatusType, User,
@@ -113,10 +114,10 @@ impl ReadIam {
                 })
                 .await?;
             users.extend(page.users);
-            if !page.is_truncated || page.marker.is_none() {
+            if !page.is_truncated {
                 return Ok(users);
             }
-            marker = page.marker;
+            marker = Some(page.marker.ok_or_else(|| cut_short("iam:ListUsers"))?);
         }
         Err(endless("iam:ListUsers"))
     }
@@ -151,17 +152,17 @@ impl ReadIam {
         Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.login_profile))
     }
 
-    /// An inline policy's document, as AWS sends it: percent-encoded JSON. (`iam:GetUserPolicy`)
+    /// An inline policy, its document as AWS sends it: percent-encoded JSON. (`iam:GetUserPolicy`)
     pub async fn inline_policy(
         &self,
         user: &UserName,
         policy: &PolicyName,
-    ) -> Result<Option<String>, CallError> {
+    ) -> Result<Option<GetUserPolicyOutput>, CallError> {
         let call = || {
             let call = self.client.get_user_policy().user_name(user.as_str());
             attempt("iam:GetUserPolicy", call.policy_name(policy.as_str()).send())
         };
-        Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output.policy_document))
+        Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output))
     }
 
     /// The account's quotas and counts. (`iam:GetAccountSummary`)

@@ -8,6 +8,7 @@
 mod access;
 mod cases;
 mod consent;
+mod forged;
 mod inputs;
 mod screen;
 

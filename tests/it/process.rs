@@ -127,14 +127,22 @@ fn the_binary_killed_at_any_request_resumes_to_the_same_world() {
     println!("kill -9 of the binary at requests {first} to {last}: {cases} cases");
 }
 
+/// Ctrl-C, the end of the session, a connection that is gone: the same to us.
 #[test]
-fn ctrl_c_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
+fn a_signal_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
+    let cases = crate::side_by_side::each_of_many(3, &["INT", "TERM", "HUP"], |signal| {
+        stops_at_a_safe_point_and_resumes(signal);
+    });
+    println!("signals: {cases} cases");
+}
+
+fn stops_at_a_safe_point_and_resumes(signal: &str) {
     let hosted = Hosted::new(&quick_world());
     let before = hosted.cloud.snapshot();
     hosted.save_plan(3);
     let running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
     running.until_it_says("waiting");
-    running.signal("INT");
+    running.signal(signal);
     let interrupted = running.ended().ended_with(130);
     let state = state_of(&hosted.case());
     assert_eq!(state.finished, Some(130));

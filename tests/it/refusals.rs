@@ -161,3 +161,31 @@ fn a_gate_that_asks_for_more_than_can_be_shown_stays_shut_behind_every_cut() {
     assert!(requests_of(&stage, "CreateAccessKey").is_empty());
     assert!(stage.saved.plan.warnings.join("\n").contains("the gate will stay shut"));
 }
+
+/// Such a plan does not come out of planning, and a forged one is refused. Should one ever get here, it comes
+/// to nothing.
+#[test]
+fn a_plan_that_cuts_nothing_opens_no_gate_and_ends_in_no_success() {
+    play(async {
+        let mut stage = Stage::set(WORLD, PLAYBOOK).await;
+        let plan = &mut stage.saved.plan;
+        plan.changes.retain(|change| !change.cuts());
+        assert!(!plan.changes.is_empty());
+        plan.users.clear();
+        plan.credentials.clear();
+        plan.roles.clear();
+        let before = stage.cloud.snapshot();
+        let ending = stage.resume_to_the_end(1).await;
+        assert_eq!(ending, Ending::Held(vec!["nothing was cut".to_owned()]));
+        assert_eq!(before.changes_to(&stage.cloud.snapshot()), [] as [&str; 0]);
+    });
+    play(async {
+        let mut stage = Stage::set(WORLD, PLAYBOOK).await;
+        let plan = &mut stage.saved.plan;
+        plan.changes.clear();
+        plan.users.clear();
+        plan.credentials.clear();
+        plan.roles.clear();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "nothing to account for");
+    });
+}
