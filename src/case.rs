@@ -102,8 +102,7 @@ impl Case {
 
     fn lock(dir: PathBuf) -> Result<Self, CaseError> {
         let path = dir.join(JOURNAL);
-        let journal =
-            private_file(&path, OpenOptions::new().read(true).append(true).create(true))?;
+        let journal = private_file(&path, OpenOptions::new().read(true).append(true).create(true))?;
         match journal.try_lock() {
             Ok(()) => Ok(Self { dir, journal }),
             Err(fs::TryLockError::WouldBlock) => Err(CaseError::Locked(dir)),

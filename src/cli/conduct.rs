@@ -125,8 +125,12 @@ impl Conduct<'_> {
             let _ = ask.send(true);
             asked_to_stop().await;
             // As good as a crash: what was under way is looked at by whoever resumes.
-            Failure::new(Exit::Stopped, "stopped at once, perhaps in the middle of a change", go_on)
-                .print();
+            Failure::new(
+                Exit::Stopped,
+                "stopped at once, perhaps in the middle of a change",
+                go_on,
+            )
+            .print();
             std::process::exit(Exit::Stopped as i32);
         });
         let mut inventory = self.saved.inventory.clone();
