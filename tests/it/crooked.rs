@@ -66,8 +66,10 @@ fn world() -> World {
         "        groups: [deployers]\n",
         "        groups: [deployers]\n        password: {}\n        ssh_keys: [{ body: one }]\n        certificates: [{ body: one }]\n        service_credentials: [{ service: codecommit.amazonaws.com }]\n",
     );
-    let world = world
-        .replace("          own-keys: # why", &format!("          {policy}\n          own-keys: # why"));
+    let world = world.replace(
+        "          own-keys: # why",
+        &format!("          {policy}\n          own-keys: # why"),
+    );
     World::parse(&world).unwrap()
 }
 

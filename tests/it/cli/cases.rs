@@ -194,7 +194,8 @@ fn a_rehearsal_s_world_that_is_dropped_into_a_real_case_is_refused() {
     let (journal, snapshot) = (journal_of(&case), hosted.cloud.snapshot());
     let dropped = case.join("world.json");
     std::fs::write(&dropped, hosted.cloud.save().to_string()).unwrap();
-    let words = ["the case is real", "a rehearsal's world", "world.json belongs to rehearsals only"];
+    let words =
+        ["the case is real", "a rehearsal's world", "world.json belongs to rehearsals only"];
     refused(ran(&mut resume(&hosted, &case)), 5, &words);
     assert_eq!(journal_of(&case), journal);
     assert_eq!(snapshot.changes_to(&hosted.cloud.snapshot()), [] as [&str; 0]);

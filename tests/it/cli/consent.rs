@@ -106,7 +106,8 @@ fn a_plan_writes_nothing() {
 #[test]
 fn a_plan_is_saved_in_the_place_of_what_was_there_and_not_into_it() {
     let world = Untouched::new();
-    let (plan, elsewhere) = (world.hosted.dir().join("plan.json"), world.hosted.dir().join("other"));
+    let (plan, elsewhere) =
+        (world.hosted.dir().join("plan.json"), world.hosted.dir().join("other"));
     std::fs::write(&elsewhere, "precious").unwrap();
     for link in [std::os::unix::fs::symlink, std::fs::hard_link] as [fn(_, _) -> _; 2] {
         link(&elsewhere, &plan).unwrap();
