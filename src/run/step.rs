@@ -89,7 +89,8 @@ impl Run<'_> {
                     // A refusal speaks for one call. What matters is how things stand.
                     match self.look_after_refusal(change, action).await? {
                         Verdict::Done => return Ok(Driven::Seen),
-                        Verdict::Hold(_) | Verdict::Apply => return self.hold(change, why).await,
+                        Verdict::Hold(until) => return self.hold(change, until).await,
+                        Verdict::Apply => return self.hold(change, why).await,
                     }
                 }
                 Attempt::Throttled(why) => {
@@ -181,7 +182,11 @@ impl Run<'_> {
             self.observer.event(&Event::Seen { change, found: false });
             return Ok(Verdict::Done);
         }
-        Ok(Verdict::Apply)
+        // Whoever changed it is the reason to call a person, more than the refusal that came of it.
+        Ok(match position {
+            Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
+            _ => Verdict::Apply,
+        })
     }
 
     /// Reads what the action wants to see, and lets it judge.

@@ -120,10 +120,13 @@ fn an_attempt_behind_the_gate_is_not_repeated_over_a_cut_that_went_off_meanwhile
     }
 }
 
+/// A moment behind the gate: its name, the entry it comes after, and how many keys were made by then.
+type Moment = (&'static str, fn(&Entry) -> bool, usize);
+
 /// Once the gate is open, somebody takes a cut off: before anything is issued, and before the lift.
 #[test]
 fn a_cut_that_goes_off_behind_the_gate_is_an_alarm_and_nothing_more_is_issued() {
-    let moments: [(&str, fn(&Entry) -> bool, usize); 2] = [
+    let moments: [Moment; 2] = [
         ("the gate opened", the_gate_opened, 0),
         ("the key is out", |entry| is_seen(entry, "new-key.1"), 1),
     ];

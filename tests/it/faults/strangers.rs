@@ -57,6 +57,36 @@ fn a_key_made_by_hand_after_ours_was_refused_is_not_deleted_as_ours() {
     });
 }
 
+/// He takes the last slot between our note and our call, which is refused for want of room: it is he who is
+/// named, not the quota.
+#[test]
+fn a_strangers_key_in_the_slot_that_was_ours_holds_the_run_and_is_named() {
+    play(async {
+        let world = with_somebody_else(&WORLD.replace("lag: 4s", "lag: 4s\nlatency: 300ms"));
+        let rehearsed = Stage::set(&world, PLAYBOOK).await;
+        let backdrop = rehearsed.backdrop();
+        rehearsed.resume_to_the_end(1).await;
+        let minting = requests_of(&rehearsed, "CreateAccessKey")[0];
+        let stage = backdrop.stage();
+        let meanwhile = async {
+            // The last call before ours asks for the time that the note then says.
+            stage.until(|stage| stage.cloud.requests() + 1 >= minting).await;
+            makes_a_key(&stage).await
+        };
+        let (left, theirs) = tokio::join!(stage.run(None), meanwhile);
+        let audit = stage.cloud.audit();
+        let refused =
+            |e: &&portcullis::sim::AuditEvent| e.error.as_deref() == Some("LimitExceeded");
+        assert_eq!(audit.iter().filter(refused).count(), 1, "there was no room for ours");
+        let why = held(left);
+        assert!(why.contains(&theirs) && why.contains("not ours"), "{why}");
+        let why = held(stage.run(None).await);
+        assert!(why.contains(&theirs) && why.contains("not ours"), "{why}");
+        assert_eq!(status(&stage, &theirs).as_deref(), Some("Active"), "left to a person");
+        assert_eq!(issued(&stage), 0);
+    });
+}
+
 #[test]
 fn a_strangers_key_beside_a_staged_one_holds_the_run_and_is_named() {
     play(async {
