@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -80,7 +80,11 @@ impl Case {
         saved: &SavedPlan,
         files: &[(&str, String)],
     ) -> Result<Self, CaseError> {
+        let new = missing(root);
         private_dir(root)?;
+        for dir in new {
+            sync_dir(parent(&dir))?;
+        }
         let making = root.join(format!(".making-{name}-{}", std::process::id()));
         // What an earlier attempt of a process of the same number left behind was never a case.
         let _ = fs::remove_dir_all(&making);
@@ -117,15 +121,19 @@ impl Case {
 
     /// The journal, ready to be appended to. What a crash cut short is truncated.
     pub fn journal(&self) -> Result<(Decoded, Box<dyn Medium>), CaseError> {
-        let decoded = read_journal(&self.dir)?;
         let path = self.dir.join(JOURNAL);
-        let file = self.journal.try_clone().map_err(io_error("cannot open", &path))?;
+        let mut file = self.journal.try_clone().map_err(io_error("cannot open", &path))?;
+        let mut bytes = Vec::new();
+        file.rewind()
+            .and_then(|()| file.read_to_end(&mut bytes))
+            .map_err(io_error("cannot read", &path))?;
+        let decoded = decoded(&self.dir, &bytes)?;
         if decoded.torn > 0 {
             file.set_len(decoded.good as u64).map_err(io_error("cannot truncate", &path))?;
             file.sync_all().map_err(io_error("cannot sync", &path))?;
         }
         sync_dir(&self.dir)?;
-        Ok((decoded, Box::new(JournalFile(file))))
+        Ok((decoded, Box::new(JournalFile { file, path })))
     }
 
     /// Replaces a file of the case, whole or not at all.
@@ -151,7 +159,11 @@ pub fn read_journal(dir: &Path) -> Result<Decoded, CaseError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(io_error("cannot read", &path))?,
     };
-    decode(&bytes).map_err(|source| CaseError::Journal { path: dir.to_owned(), source })
+    decoded(dir, &bytes)
+}
+
+fn decoded(dir: &Path, bytes: &[u8]) -> Result<Decoded, CaseError> {
+    decode(bytes).map_err(|source| CaseError::Journal { path: dir.to_owned(), source })
 }
 
 /// Another file of a case, if it is there.
@@ -172,10 +184,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
     let _ = fs::remove_file(&making);
     write(&making, text)?;
     fs::rename(&making, path).map_err(io_error("cannot write", path))?;
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => sync_dir(dir),
-        _ => sync_dir(Path::new(".")),
-    }
+    sync_dir(parent(path))
 }
 
 fn fill(dir: &Path, saved: &SavedPlan, files: &[(&str, String)]) -> Result<(), CaseError> {
@@ -210,6 +219,17 @@ fn settle(root: &Path, name: &str, making: &Path) -> Result<PathBuf, CaseError> 
     Err(CaseError::NotACase(root.join(name)))
 }
 
+/// The directories on the way to `path`, itself included, that are not there yet.
+fn missing(path: &Path) -> Vec<PathBuf> {
+    let on_the_way = path.ancestors().filter(|dir| !dir.as_os_str().is_empty());
+    on_the_way.take_while(|dir| !dir.exists()).map(Path::to_owned).collect()
+}
+
+/// Where the name of `path` is kept.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn private_dir(path: &Path) -> Result<(), CaseError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
@@ -230,17 +250,21 @@ fn sync_dir(path: &Path) -> Result<(), CaseError> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(io_error("cannot sync", path))
 }
 
-/// The journal's file: opened for appending, synced with every line. A file that nobody could find again
-/// takes no more lines.
-struct JournalFile(File);
+/// The journal's file: opened for appending, synced with every line. Lines are written where the next one who
+/// looks for them will find them, or not at all.
+struct JournalFile {
+    file: File,
+    path: PathBuf,
+}
 
 impl JournalFile {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.0.metadata()?.nlink() == 0 {
-            return Err(io::Error::other("somebody has deleted it"));
+        let (held, found) = (self.file.metadata()?, fs::metadata(&self.path)?);
+        if (held.dev(), held.ino()) != (found.dev(), found.ino()) {
+            return Err(io::Error::other("somebody has put another file in its place"));
         }
-        self.0.write_all(line)?;
-        self.0.sync_data()
+        self.file.write_all(line)?;
+        self.file.sync_data()
     }
 }
 
@@ -414,13 +438,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_journal_that_somebody_deleted_takes_no_more_lines() {
+    async fn a_journal_that_is_not_where_it_was_takes_no_more_lines() {
         let dir = TempDir::new().unwrap();
         let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
         let (decoded, medium) = case.journal().unwrap();
         let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
-        fs::remove_file(case.dir().join(JOURNAL)).unwrap();
+        let path = case.dir().join(JOURNAL);
+        fs::rename(&path, case.dir().join("moved")).unwrap();
+        // Nobody holds the one that is there now.
+        drop(Case::open(case.dir()).unwrap());
         journal.append(entry()).await.unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
     #[test]

@@ -26,7 +26,7 @@ const IN_FLIGHT: usize = 8;
 /// How long a read is repeated that is told to slow down.
 const READ_THROTTLED_FOR: SignedDuration = SignedDuration::from_secs(60);
 
-/// How long a write is. What was seen before it is taken to hold for so long.
+/// How long a write is, from when it has its place. What was seen before it is taken to hold for so long.
 const WRITE_THROTTLED_FOR: SignedDuration = SignedDuration::from_secs(4);
 
 /// Tries of one read that fails otherwise. With the waits below, some four seconds: a service that fails

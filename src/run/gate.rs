@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::{Event, Halt, Run};
-use crate::ids::UserName;
+use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{Inventory, Want};
-use crate::journal::{ChangeState, Entry, GateState};
+use crate::journal::{ChangeState, Entry, GateState, Ours};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Effect, credential_wants, credentials_of};
 use crate::playbook::Proof;
@@ -156,7 +156,7 @@ impl Run<'_> {
         for user in &self.plan.users {
             for credential in credentials_of(user, facts) {
                 let ours = matches!(&credential, Credential::AccessKey { id, .. }
-                    if issued.contains(id) || self.is_issuing(user));
+                    if issued.contains(id) || self.may_have_issued(user, id, facts));
                 if !ours && !self.plan.credentials.contains(&credential) {
                     reasons.push(match credential {
                         Credential::Unlisted { .. } => format!(
@@ -174,17 +174,19 @@ impl Run<'_> {
         reasons
     }
 
-    /// Whether a key of ours may be in the making: its change was begun and is not seen yet. Then the
-    /// change's own judgement tells strangers apart, by when they were made.
-    fn is_issuing(&self, user: &UserName) -> bool {
+    /// Whether a key is, or may be, one that a change for `user` has made and is not done with.
+    fn may_have_issued(&self, user: &UserName, id: &AccessKeyId, facts: &Inventory) -> bool {
+        let keys = facts.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+        let created_at = keys.iter().find(|key| key.id == *id).map(|key| key.created_at);
         self.plan.changes.iter().any(|change| {
+            let issues = change
+                .effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Issues { user: to, .. } if to == user));
             let record = self.journal.change(&change.id);
-            record.attempts > 0
+            issues
                 && record.state != ChangeState::Seen
-                && change
-                    .effects
-                    .iter()
-                    .any(|effect| matches!(effect, Effect::Issues { user: to, .. } if to == user))
+                && Ours::of(&record.notes).may_include(id, created_at)
         })
     }
 

@@ -26,12 +26,14 @@ impl Run<'_> {
             .copied()
             .filter(|change| state.change(&change.id).state == ChangeState::Seen)
             .collect();
-        let Some(last) = cuts.iter().filter_map(|c| state.change(&c.id).seen_at).max() else {
+        // Waited for by the clock that runs now: what another run saw was seen before this one began.
+        let seen = cuts.iter().filter_map(|c| state.change(&c.id).seen);
+        let Some(last) = seen.map(|seen| state.started.max(Some(seen))).max().flatten() else {
             return Ok(());
         };
         let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
             .unwrap_or(jiff::SignedDuration::MAX);
-        let until = last.saturating_add(margin).unwrap_or(jiff::Timestamp::MAX);
+        let until = last.at.saturating_add(margin).unwrap_or(jiff::Timestamp::MAX);
         // Proofs from before the last cut say nothing of the time after it.
         let unproven: Vec<&Change> = cuts
             .iter()
@@ -57,7 +59,7 @@ impl Run<'_> {
         let record = self.journal.change(&change.id);
         let stands = self.still_stands(change, facts).await?;
         if stands {
-            let first = record.seen_at.map(|at| at.strftime("%H:%M:%S").to_string());
+            let first = record.seen.map(|seen| seen.at.strftime("%H:%M:%S").to_string());
             let again = self.clock.now().strftime("%H:%M:%S");
             let evidence = format!(
                 "read back as wanted at {} and again at {again} UTC",
@@ -129,7 +131,7 @@ impl Run<'_> {
     }
 
     /// Waits, unless somebody asks to stop.
-    async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
+    pub(super) async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;

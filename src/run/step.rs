@@ -11,6 +11,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
 use crate::action::{ApplyError, Notes};
@@ -21,7 +23,7 @@ use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
 use crate::plan::{Change, Effect};
 
 /// Attempts at one change in one run, when what goes wrong looks as if it might pass. With the waits
-/// between them about two minutes.
+/// between them about a minute.
 pub const GIVE_UP_AFTER: u32 = 7;
 
 /// The first wait; each further one is twice as long.
@@ -56,7 +58,7 @@ impl Run<'_> {
         let mut trouble = String::new();
         // Told to slow down is told that nothing happened: there is nothing to look for.
         let mut told_to_wait = false;
-        for _ in 0..GIVE_UP_AFTER {
+        for attempt in 1..=GIVE_UP_AFTER {
             let state = self.journal.change(&change.id).state;
             if state == ChangeState::Seen {
                 return Ok(Driven::Seen);
@@ -100,8 +102,11 @@ impl Run<'_> {
                 Attempt::MayPass(why) => trouble = why,
             }
             self.observer.event(&Event::Trouble { change, why: trouble.clone() });
-            self.clock.sleep(wait).await;
-            wait *= 2;
+            if attempt < GIVE_UP_AFTER {
+                self.wait_until(self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX))
+                    .await?;
+                wait *= 2;
+            }
         }
         Ok(Driven::GaveUp(trouble))
     }
@@ -299,8 +304,11 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         )]));
     }
     Ok(match error.cause {
-        Cause::Refused => {
+        Cause::Refused if error.is_denied() => {
             Attempt::Refused(format!("{error}. Allow it to the credentials in use, then resume"))
+        }
+        Cause::Refused if !error.is_passing() => {
+            Attempt::Refused(format!("{error}. See to what it says, then resume"))
         }
         Cause::Throttled => Attempt::Throttled(error.to_string()),
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
