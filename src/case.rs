@@ -256,7 +256,7 @@ mod tests {
     use crate::ids::{AccountId, Arn};
     use crate::inventory::{Caller, Inventory};
     use crate::journal::{Entry, Journal};
-    use crate::plan::{GateTerms, Plan};
+    use crate::plan::{Estimate, GateTerms, Plan};
     use crate::playbook::{Mode, Proof};
 
     fn saved() -> SavedPlan {
@@ -270,6 +270,8 @@ mod tests {
             access_key_id: None,
         };
         let plan = Plan {
+            accepted_lockouts: Vec::new(),
+            estimate: Estimate::default(),
             playbook: "nothing".into(),
             title: "Nothing at all".into(),
             mode: Mode::Breach,

@@ -5,6 +5,7 @@
 
 mod actions;
 mod args;
+mod by_hand;
 mod check;
 mod conduct;
 pub mod diagnostics;
@@ -50,6 +51,12 @@ pub fn run() -> ExitCode {
             return Exit::Done.into();
         }
     };
+    if args.quiet {
+        view::be_quiet();
+    }
+    if args.no_color {
+        view::without_colour();
+    }
     let ended = log::start().and_then(|()| caught(|| carry_out(args)));
     match ended {
         Ok(exit) => exit.into(),

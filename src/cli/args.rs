@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::ids::Arn;
 use crate::playbook::Proof;
 
 /// Change the locks after a break-in: cut every way in, prove it, and only then hand out new keys
@@ -12,6 +13,12 @@ use crate::playbook::Proof;
 #[command(name = "portcullis", version, about, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Start with:  portcullis rehearse playbooks/leaked-access-key")]
 pub struct Args {
+    /// Say only what was asked for, and what goes wrong
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// No colours, as with NO_COLOR
+    #[arg(long, global = true)]
+    pub(super) no_color: bool,
     /// What to do.
     #[command(subcommand)]
     pub(super) command: Command,
@@ -80,6 +87,9 @@ pub(super) struct Given {
     /// Lift a quarantine although this listing was refused; recorded in the plan. Can be repeated
     #[arg(long, value_name = "OPERATION")]
     pub(super) accept_gap: Vec<String>,
+    /// Cut off this identity although the run itself stands on it; the last resort, and on record
+    #[arg(long, value_name = "ARN")]
+    pub(super) accept_lockout: Vec<Arn>,
     /// How long after the last cut the cuts are looked at again, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) margin: Option<u64>,
@@ -135,6 +145,26 @@ pub(super) struct Plan {
     /// Save the plan, for `portcullis run FILE`
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// How to show the plan
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: PlanFormat,
+    /// Show every change by itself, however many there are
+    #[arg(long)]
+    pub(super) all: bool,
+    /// End with exit code 4 if there is anything to do
+    #[arg(long)]
+    pub(super) check: bool,
+}
+
+/// How `plan` shows the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people
+    Text,
+    /// One JSON document, with a version
+    Json,
+    /// The containment as commands of the AWS command line, for when this program is not at hand
+    AwsCli,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -151,8 +181,20 @@ pub(super) struct Run {
     /// Do not ask; only with a saved plan, which somebody has read
     #[arg(long)]
     pub(super) yes: bool,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
     #[command(flatten)]
     pub(super) cases: Cases,
+}
+
+/// How a command tells what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// One JSON document, with a version; everything else goes to standard error
+    Json,
 }
 
 /// Where cases are kept.
@@ -169,12 +211,18 @@ pub(super) struct Resume {
     pub(super) case: PathBuf,
     #[command(flatten)]
     pub(super) access: Access,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Status {
     /// The case's directory
     pub(super) case: PathBuf,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -186,6 +234,9 @@ pub(super) struct Rehearse {
     pub(super) world: Option<PathBuf>,
     #[command(flatten)]
     pub(super) given: Given,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
     #[command(flatten)]
     pub(super) cases: Cases,
 }

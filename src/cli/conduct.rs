@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::args::Format;
 use super::exit::{Exit, Failure};
-use super::view;
+use super::{diagnostics, view};
 use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
@@ -16,6 +17,7 @@ use crate::journal::{Decoded, Entry, Journal, Medium};
 use crate::ledger::Ledger;
 use crate::plan::SavedPlan;
 use crate::run::{Ending, Run, RunError};
+use crate::sim::Cloud;
 
 /// What to do about a journal that does not add up.
 pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
@@ -57,8 +59,10 @@ pub(super) struct Conduct<'a> {
     pub(super) clock: Clock,
     /// Whether somebody goes on with what somebody has begun.
     pub(super) resumed: bool,
-    /// What a rehearsal's world has to say at the end.
-    pub(super) verdict: Option<&'a dyn Fn() -> String>,
+    /// The world of a rehearsal, which has something to say at the end.
+    pub(super) world: Option<&'a Cloud>,
+    /// How to tell what came of it.
+    pub(super) format: Format,
 }
 
 impl Conduct<'_> {
@@ -70,7 +74,7 @@ impl Conduct<'_> {
         let digest = self.saved.digest();
         let (case, there) = (self.case.display(), super::plan::there(self.saved));
         let resume = format!("portcullis resume {case}{there}");
-        view::err(&format!("\nCase {}\n", self.case.display()));
+        view::note(&format!("\nCase {}\n", self.case.display()));
         if decoded.torn > 0 {
             view::err(&format!(
                 "The last line of the journal was cut short ({} bytes): what it was about to announce had \
@@ -84,7 +88,7 @@ impl Conduct<'_> {
         })?;
         match journal.state().opened {
             Some(opened) if opened.plan != digest => return Err(belongs_to_another_plan()),
-            Some(opened) if opened.rehearsal != self.verdict.is_some() => {
+            Some(opened) if opened.rehearsal != self.world.is_some() => {
                 return Err(Failure::new(
                     Exit::Refused,
                     if opened.rehearsal {
@@ -97,7 +101,7 @@ impl Conduct<'_> {
             }
             Some(_) => {}
             // A person says yes to a run, never to a resumption: what was never begun is not begun by one.
-            None if self.resumed && self.verdict.is_none() => {
+            None if self.resumed && self.world.is_none() => {
                 return Err(Failure::new(
                     Exit::Refused,
                     "this case was never begun; nothing was done",
@@ -109,7 +113,7 @@ impl Conduct<'_> {
                     plan: digest.clone(),
                     account: self.saved.plan.account.clone(),
                     program: env!("CARGO_PKG_VERSION").to_owned(),
-                    rehearsal: self.verdict.is_some(),
+                    rehearsal: self.world.is_some(),
                 };
                 journal.append(opened).await.map_err(|error| {
                     // Nothing has been done to the cloud yet: that is a refusal, not a stop.
@@ -142,14 +146,10 @@ impl Conduct<'_> {
         let state = journal.state();
         let (head, lines) = journal.head().await;
         let ledger = Ledger::of(&self.saved.plan, &state);
-        let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
-        view::out(&account.render());
-        if let Some(verdict) = self.verdict {
+        if self.world.is_some() {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
-            view::out(&verdict());
         }
-        view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
         let next = match &ending {
             Ending::Proven => format!("nothing. The record: portcullis status {case}"),
             Ending::NotProven => format!(
@@ -162,7 +162,23 @@ impl Conduct<'_> {
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,
         };
-        view::out(&view::ending(&ending, &next));
+        let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
+        if self.format == Format::Json {
+            let mut told = account.as_json();
+            told["case"] = case.to_string().into();
+            told["journal"] = serde_json::json!({"lines": lines, "head": head});
+            told["ending"] = view::ending_as_json(&ending);
+            told["tried"] = self.world.map(view::verdict_as_json).into();
+            told["next"] = next.into();
+            view::out(&diagnostics::printed(&told));
+        } else {
+            view::out(&account.render());
+            if let Some(world) = self.world {
+                view::out(&view::verdict(world));
+            }
+            view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
+            view::out(&view::ending(&ending, &next));
+        }
         Ok(match ending {
             Ending::Proven => Exit::Done,
             Ending::NotProven => Exit::NotProven,

@@ -20,6 +20,8 @@ pub enum Exit {
     Usage = 2,
     /// Playbook or configuration not valid.
     Invalid = 3,
+    /// There is something to do (`plan --check`).
+    Pending = 4,
     /// Refused before starting; nothing was changed.
     Refused = 5,
     /// Stopped part-way.

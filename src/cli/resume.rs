@@ -19,7 +19,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         .because(&why)
     })?;
     if rehearse::is_rehearsal(case.dir())? {
-        return rehearse::resume(&case, &saved);
+        return rehearse::resume(&case, &saved, args.format);
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
@@ -33,7 +33,8 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
             connection: &live.connection,
             clock: live.clock,
             resumed: true,
-            verdict: None,
+            world: None,
+            format: args.format,
         };
         conduct.conduct(&decoded, medium).await
     })

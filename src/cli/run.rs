@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::args;
+use super::args::{self, PlanFormat};
 use super::conduct::{Conduct, case_name, fits};
 use super::exit::{Exit, Failure};
 use super::live::Live;
+use super::plan::Shown;
 use super::{plan, sources, view};
 use crate::case::Case;
 use crate::plan::SavedPlan;
@@ -19,10 +20,12 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let saved_plan = looks_like_a_plan(&args.what);
     if args.dry_run {
         if saved_plan {
-            view::out(&view::plan(&open_plan(&args.what)?));
+            view::out(&view::plan(&open_plan(&args.what)?, false));
             return Ok(Exit::Done);
         }
-        return plan::show(&args.what, &args.given, &args.access, None);
+        let shown =
+            Shown { format: PlanFormat::Text, every_change: false, output: None, check: false };
+        return plan::show(&args.what, &args.given, &args.access, &shown);
     }
     if args.yes && !saved_plan {
         return Err(Failure::new(
@@ -35,7 +38,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let decided_already = !given.inputs.is_empty()
         || given.gate.is_some()
         || given.margin.is_some()
-        || !given.accept_gap.is_empty();
+        || !given.accept_gap.is_empty()
+        || !given.accept_lockout.is_empty();
     if saved_plan && decided_already {
         return Err(Failure::new(
             Exit::Usage,
@@ -65,9 +69,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {
-            view::err(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
+            view::note(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
         } else {
-            view::err(&view::plan(&saved));
+            view::err(&view::plan(&saved, false));
             confirm(&saved)?;
         }
         let name = case_name(&saved, live.clock);
@@ -80,7 +84,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             connection: &live.connection,
             clock: live.clock,
             resumed: false,
-            verdict: None,
+            world: None,
+            format: args.format,
         };
         conduct.conduct(&decoded, medium).await
     })

@@ -1,8 +1,11 @@
 //! Is a finished plan safe? The second of the gate's three places, the lock-out, the limits.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ids::ChangeId;
 use crate::inventory::{Caller, Inventory};
-use crate::plan::{Barrier, Credential, Effect, Plan, Subject};
+use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
 use crate::playbook::{Playbook, Proof};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
@@ -47,6 +50,7 @@ pub(super) fn lint(
         problems.push(problem);
     }
     lifts(plan);
+    refusals(plan);
     gate(plan);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
@@ -160,6 +164,33 @@ fn lifts(plan: &mut Plan) {
             }
         }
     }
+    plan.warnings.extend(warnings);
+}
+
+/// What AWS would refuse, said in advance: it stops that change alone, and no cut waits for it.
+fn refusals(plan: &mut Plan) {
+    let mut refused: BTreeMap<&str, Vec<&ChangeId>> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| !change.already) {
+        for permission in &change.permissions {
+            if permission.have == Have::Cannot && permission.only_if.is_none() {
+                refused.entry(&permission.action).or_default().push(&change.id);
+            }
+        }
+    }
+    let warnings: Vec<String> = refused
+        .into_iter()
+        .map(|(action, changes)| {
+            let more = match changes.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            format!(
+                "{action} is not allowed to {}: {}{more} will be held. Allow it before you run; what can be \
+                 cut is cut all the same",
+                plan.caller, changes[0]
+            )
+        })
+        .collect();
     plan.warnings.extend(warnings);
 }
 
