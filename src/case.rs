@@ -267,6 +267,7 @@ mod tests {
             account: account.clone(),
             arn: arn.clone(),
             id: "AIDA".into(),
+            came_from: Vec::new(),
             access_key_id: None,
         };
         let plan = Plan {

@@ -259,6 +259,21 @@ pub struct Caller {
     pub id: String,
     /// The access key id the requests are signed with, where it is known.
     pub access_key_id: Option<AccessKeyId>,
+    /// What these credentials were got with, and what that was got with, as far as it is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub came_from: Vec<Origin>,
+}
+
+/// Credentials that others were got with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Where they are from, in words: "key AKIA... of profile base".
+    pub how: String,
+    /// Whose they are, where that was asked.
+    pub arn: Option<Arn>,
+    /// The access key id, where it is known.
+    pub access_key_id: Option<AccessKeyId>,
 }
 
 /// What was read of one account.

@@ -6,11 +6,12 @@
 
 mod estimate;
 mod lint;
+mod lockout;
 mod order;
 mod permissions;
 mod select;
 
-pub use lint::refuse_lock_out;
+pub use lockout::refuse_lock_out;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -221,10 +221,14 @@ pub(super) fn fits(
             },
         ));
     }
-    crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
-        view::diagnostics(vec![problem]);
-        Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
-    })?;
+    let warnings =
+        crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
+            view::diagnostics(vec![problem]);
+            Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
+        })?;
+    for warning in warnings.iter().filter(|warning| !plan.warnings.contains(warning)) {
+        view::err(&format!("{}\n", view::plain(warning)));
+    }
     Ok(())
 }
 

@@ -196,7 +196,7 @@ impl State {
                 });
                 self.opened_at = Some(at);
             }
-            Entry::Started { caller } => {
+            Entry::Started { caller, .. } => {
                 self.callers.push(caller.clone());
                 self.held = None;
             }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::ChangeId;
-use crate::inventory::{Caller, Inventory};
+use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
 use crate::playbook::{Playbook, Proof};
 
@@ -19,7 +20,10 @@ pub(super) fn lint(
     inventory: &Inventory,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    problems.extend(refuse_lock_out(plan, inventory, &inventory.caller).err());
+    match refuse_lock_out(plan, inventory, &inventory.caller) {
+        Ok(warnings) => plan.warnings.extend(warnings),
+        Err(problem) => problems.push(problem),
+    }
     behind_the_gate(playbook, plan, &mut problems);
     if let Some(limit) = playbook.limits.changes
         && plan.pending().count() > limit
@@ -53,35 +57,6 @@ pub(super) fn lint(
     refusals(plan);
     gate(plan);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-/// Never cut the branch we sit on: refuses where `caller` is somebody the plan cuts off. Asked again when
-/// a saved plan is run, because another may run it.
-pub fn refuse_lock_out(
-    plan: &Plan,
-    inventory: &Inventory,
-    caller: &Caller,
-) -> Result<(), Diagnostic> {
-    for user in &plan.users {
-        let found = inventory.user(user).ok().and_then(Option::as_ref);
-        let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
-        let same_user = found.is_some_and(|user| {
-            // A session minted by the user has the user's own id; a federated one has another, and is
-            // told by the key that signs or by its ARN.
-            user.id == caller.id || user.arn == caller.arn
-        });
-        let same_key = keys.iter().any(|key| Some(&key.id) == caller.access_key_id.as_ref());
-        if same_user || same_key {
-            let message = format!(
-                "the plan would cut off its own caller: {} is user {user}, which the playbook contains",
-                caller.arn
-            );
-            let help = "run from an identity the playbook does not touch: a break-glass user, or an \
-                        incident role (AWS_PROFILE=... portcullis plan ...)";
-            return Err(Diagnostic::error(Code::LockOut, message).help(help));
-        }
-    }
-    Ok(())
 }
 
 /// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed

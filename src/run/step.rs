@@ -293,9 +293,7 @@ impl Run<'_> {
 /// What an error of a call means for the attempt.
 fn after_error(error: &CallError) -> Result<Attempt, Halt> {
     if error.is_credentials() {
-        return Err(Halt::Stopped(vec![format!(
-            "the responder's own credentials are not accepted any more ({error}); get fresh ones"
-        )]));
+        return Err(Halt::Stopped(vec![not_accepted(error)]));
     }
     Ok(match error.cause {
         Cause::Refused => {
@@ -305,6 +303,11 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
         _ => Attempt::Hold(error.to_string()),
     })
+}
+
+/// What is said where the responder himself is not let in any more.
+pub(super) fn not_accepted(error: &CallError) -> String {
+    format!("the responder's own credentials are not accepted any more ({error}); get fresh ones")
 }
 
 /// Whether the gate stands before a change: by what the plan says of it, and by what its action can do,

@@ -9,6 +9,7 @@ mod crash;
 mod faults;
 mod hosted;
 mod language;
+mod lockout;
 mod outlook;
 mod playbook;
 mod process;
