@@ -276,6 +276,13 @@ pub struct Origin {
     pub access_key_id: Option<AccessKeyId>,
 }
 
+impl Origin {
+    /// Whether it says whose they are.
+    pub fn is_known(&self) -> bool {
+        self.arn.is_some() || self.access_key_id.is_some()
+    }
+}
+
 /// What was read of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {

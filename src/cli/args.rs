@@ -67,12 +67,38 @@ pub(super) struct Access {
     /// Profile of the AWS configuration to take credentials and region from
     #[arg(long, value_name = "NAME")]
     pub(super) profile: Option<String>,
+    /// Assume this role, and work as it
+    #[arg(long, value_name = "ARN")]
+    pub(super) role_arn: Option<Arn>,
+    /// The external id that the role asks for
+    #[arg(long, value_name = "ID", requires = "role_arn")]
+    pub(super) external_id: Option<String>,
+    /// MFA device of the user whose key is used; its code is asked for, never an argument
+    #[arg(long, value_name = "ARN")]
+    pub(super) mfa_serial: Option<String>,
     /// Region whose Secrets Manager is used; IAM has none
     #[arg(long, value_name = "REGION")]
     pub(super) region: Option<String>,
     /// Send every request to this endpoint instead of AWS
     #[arg(long, value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
+}
+
+impl Access {
+    /// What must be typed behind a command so that it goes to the same place as the same person.
+    pub(super) fn typed(&self) -> String {
+        let role = self.role_arn.as_ref().map(ToString::to_string);
+        let all = [
+            ("profile", &self.profile),
+            ("role-arn", &role),
+            ("external-id", &self.external_id),
+            ("mfa-serial", &self.mfa_serial),
+            ("region", &self.region),
+            ("endpoint-url", &self.endpoint_url),
+        ];
+        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!(" --{name} {}", super::by_hand::quoted(value))).collect()
+    }
 }
 
 /// What a playbook is given, and what one run may set otherwise.

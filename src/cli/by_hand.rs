@@ -98,7 +98,7 @@ fn word(word: &Word) -> String {
 }
 
 /// One word of a POSIX shell, whatever is in it. Bare where nothing in it means anything to a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "_-+=,.@:/".contains(c);
     // A word that begins with what a shell expands, or that looks like an assignment, is not left bare either.
     if !text.is_empty() && text.chars().all(harmless) && !text.starts_with(['=', '+']) {

@@ -61,6 +61,8 @@ pub(super) struct Conduct<'a> {
     pub(super) resumed: bool,
     /// The world of a rehearsal, which has something to say at the end.
     pub(super) world: Option<&'a Cloud>,
+    /// What must be typed behind a command so that it goes on as this run went.
+    pub(super) there: String,
     /// How to tell what came of it.
     pub(super) format: Format,
 }
@@ -72,7 +74,7 @@ impl Conduct<'_> {
         medium: Box<dyn Medium>,
     ) -> Result<Exit, Failure> {
         let digest = self.saved.digest();
-        let (case, there) = (self.case.display(), super::plan::there(self.saved));
+        let (case, there) = (self.case.display(), &self.there);
         let resume = format!("portcullis resume {case}{there}");
         view::note(&format!("\nCase {}\n", self.case.display()));
         if decoded.torn > 0 {
@@ -186,6 +188,26 @@ impl Conduct<'_> {
             Ending::Stopped(_) => Exit::Stopped,
             Ending::Interrupted => Exit::Interrupted,
         })
+    }
+}
+
+/// Says how long the credentials last, where that may not be long enough. They are got anew where that goes
+/// without a person; where it does not, a run stops and resumes.
+pub(super) async fn remaining(connection: &Connection, saved: &SavedPlan, clock: Clock) {
+    let Some(ends) = connection.credentials_end_at().await else { return };
+    let left = u64::try_from(ends.duration_since(clock.now()).as_secs()).unwrap_or(0);
+    let needed = saved.plan.estimate.seconds;
+    let line = format!(
+        "The credentials last for {}; the run takes about {}.",
+        view::duration(left),
+        view::duration(needed)
+    );
+    if left < needed {
+        view::err(&format!(
+            "{line} They will be got anew on the way, or the run stops and resumes.\n"
+        ));
+    } else {
+        view::note(&format!("{line}\n"));
     }
 }
 

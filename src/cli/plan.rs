@@ -68,7 +68,7 @@ pub(super) fn show(
             view::note
         }
     };
-    let there = there(&saved);
+    let there = access.typed();
     if let Some(output) = shown.output {
         case::replace(output, &saved.to_text()).map_err(|error| {
             Failure::new(

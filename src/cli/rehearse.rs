@@ -118,6 +118,7 @@ async fn go(
         clock,
         resumed: false,
         world: Some(cloud),
+        there: String::new(),
         format,
     };
     let exit = conduct.conduct(&decoded, Box::new(medium)).await?;

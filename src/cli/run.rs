@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::args::{self, PlanFormat};
-use super::conduct::{Conduct, case_name, fits};
+use super::conduct::{Conduct, case_name, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
@@ -67,6 +67,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             }
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
+        remaining(&live.connection, &saved, live.clock).await;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {
             view::note(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
@@ -76,6 +77,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         }
         let name = case_name(&saved, live.clock);
         let case = Case::create(&args.cases.cases, &name, &saved, &[])?;
+        live.work_on(case.dir()).await;
         let (decoded, medium) = case.journal()?;
         let conduct = Conduct {
             saved: &saved,
@@ -85,6 +87,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             clock: live.clock,
             resumed: false,
             world: None,
+            there: args.access.typed(),
             format: args.format,
         };
         conduct.conduct(&decoded, medium).await

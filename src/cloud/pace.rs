@@ -2,7 +2,8 @@
 //!
 //! A [`Pace`] is the lane of one (account, service): so many calls in flight, and no more. Reads are
 //! repeated here, because a read repeated has no effect; writes never are, because only whoever keeps
-//! the journal may decide that.
+//! the journal may decide that. Before each call there are credentials, and a read that was refused because
+//! they had expired is repeated with fresh ones.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::attempt::{CallError, Cause};
+use super::credentials::Held;
 use crate::clock::Clock;
+use crate::ids::AccountId;
 
 /// Calls in flight per account and service. Few enough not to starve the account's other callers,
 /// who share its request rate.
@@ -36,11 +39,12 @@ fn tries_of(error: &CallError) -> u32 {
 pub(super) struct Pace {
     in_flight: Arc<Semaphore>,
     clock: Clock,
+    held: Held,
 }
 
 impl Pace {
-    pub(super) fn new(clock: Clock) -> Self {
-        Self { in_flight: Arc::new(Semaphore::new(IN_FLIGHT)), clock }
+    pub(super) fn new(clock: Clock, held: Held) -> Self {
+        Self { in_flight: Arc::new(Semaphore::new(IN_FLIGHT)), clock, held }
     }
 
     /// Makes a reading call, again where the trouble looks passing.
@@ -51,9 +55,21 @@ impl Pace {
         let mut wait = FIRST_WAIT;
         let mut tried = 0;
         loop {
+            let times = self.held.ready().await;
             let answer = self.once(call()).await;
             tried += 1;
             match answer {
+                // It had no effect, and never will with these.
+                Err(mut error) if error.is_expired() && tried < TRIES => {
+                    match self.held.renew(times).await {
+                        Ok(()) => tracing::debug!(%error, "reading again with fresh credentials"),
+                        Err(None) => return Err(error),
+                        Err(Some(why)) => {
+                            error.message = format!("{}; {why}", error.message);
+                            return Err(error);
+                        }
+                    }
+                }
                 Err(error) if error.is_passing() && tried < tries_of(&error) => {
                     tracing::debug!(%error, ?wait, "reading again");
                     self.clock.sleep(wait).await;
@@ -64,11 +80,17 @@ impl Pace {
         }
     }
 
+    /// Whose account the credentials are of: fresh ones must be of the same.
+    pub(super) async fn belong_to(&self, account: &AccountId) {
+        self.held.belongs_to(account).await;
+    }
+
     /// Makes one call, once.
     pub(super) async fn once<T>(
         &self,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
+        self.held.ready().await;
         let _place = self.in_flight.acquire().await.expect("the lane is never closed");
         call.await
     }

@@ -7,7 +7,7 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::Arn;
-use crate::inventory::{Caller, Inventory, Role};
+use crate::inventory::{Caller, Inventory, Origin, Role};
 use crate::plan::{Credential, Effect, Plan, Subject};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits, admitted};
@@ -99,11 +99,11 @@ fn lost(
             add(Vec::new());
         } else if let Some(origin) = origin {
             add(vec![origin.how.clone()]);
-        } else if caller.came_from.is_empty()
+        } else if !caller.came_from.iter().any(Origin::is_known)
             && let (Some(found), Some(role)) = (found, role)
         {
             match through(plan, inventory, role, &found.arn) {
-                Through::Only => add(vec![format!("only users in scope may assume it")]),
+                Through::Only => add(vec!["only users in scope may assume it".to_owned()]),
                 Through::Perhaps => warnings.push(format!(
                     "{} may have been assumed by user {user}, whom this plan cuts off: if that is you, the \
                      session cannot be renewed when it ends",

@@ -262,8 +262,21 @@ impl Run<'_> {
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;
                 self.record(failed(may_have, error.to_string())).await?;
+                if error.is_credentials() && self.is_let_in_again().await? {
+                    return Ok(Attempt::MayPass(error.to_string()));
+                }
                 after_error(&error)
             }
+        }
+    }
+
+    /// Whether the responder's credentials are good again: asking who we are gets fresh ones where they can be
+    /// had, and they are of this account or not taken.
+    async fn is_let_in_again(&self) -> Result<bool, Halt> {
+        match self.cloud.read().sts().caller().await {
+            Ok(caller) => Ok(caller.account == self.plan.account),
+            Err(error) if error.is_credentials() => Err(Halt::Stopped(vec![not_accepted(&error)])),
+            Err(_) => Ok(false),
         }
     }
 

@@ -10,6 +10,7 @@ mod cases;
 mod consent;
 mod inputs;
 mod screen;
+mod sessions;
 
 use std::process::Command;
 

@@ -304,7 +304,7 @@ fn grouped(n: usize) -> String {
 }
 
 /// `2 min 5 s`, `1 h 20 min`.
-fn duration(seconds: u64) -> String {
+pub(in crate::cli) fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),

@@ -30,7 +30,8 @@ pub(in crate::sim) fn principal_policy(call: &mut Call<'_>) -> Answer {
     let mut results = Vec::new();
     for action in &actions {
         for resource in &resources {
-            let owner = resource.split(':').nth(4).filter(|account| !account.is_empty());
+            // What AWS itself owns is everybody's.
+            let owner = resource.split(':').nth(4).filter(|account| account.len() == 12);
             let request = Request {
                 caller: &subject.caller,
                 action,
