@@ -9,12 +9,14 @@ mod by_hand;
 mod check;
 mod conduct;
 pub mod diagnostics;
+mod doctor;
 mod exit;
 mod explain;
 mod live;
 mod log;
 mod new;
 mod origin;
+mod permitted;
 mod plan;
 mod rehearse;
 mod responder;
@@ -76,6 +78,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),

@@ -12,6 +12,7 @@ mod permissions;
 mod select;
 
 pub use lockout::refuse_lock_out;
+pub use permissions::whose_policies;
 
 use std::collections::{BTreeMap, BTreeSet};
 

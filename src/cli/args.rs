@@ -38,6 +38,8 @@ pub(super) enum Command {
     Resume(Resume),
     /// Show where a case stands; needs no cloud
     Status(Status),
+    /// Say what would fail tonight: identity, permissions, clock, endpoint, cases, break-glass
+    Doctor(Doctor),
     /// The rehearsal cloud
     #[command(subcommand)]
     Cloud(CloudCommand),
@@ -247,6 +249,20 @@ pub(super) struct Status {
     /// The case's directory
     pub(super) case: PathBuf,
     /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Try the break-glass credentials of this profile, and remember that they were tried
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) break_glass: Option<String>,
+    #[command(flatten)]
+    pub(super) cases: Cases,
+    /// How to tell what was found
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
 }

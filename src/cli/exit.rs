@@ -95,6 +95,11 @@ impl Failure {
         Self::new(exit, "", next)
     }
 
+    /// What to type next.
+    pub(super) fn next(&self) -> &str {
+        &self.next
+    }
+
     /// It and its causes, on one line.
     pub(super) fn line(&self) -> String {
         let mut line = self.what.clone();

@@ -18,6 +18,7 @@ use crate::survey;
 pub(super) struct Live {
     pub(super) connection: Connection,
     pub(super) clock: Clock,
+    pub(super) region: Region,
     responder: Responder,
     access_key_id: Option<AccessKeyId>,
     came_from: Vec<Origin>,
@@ -51,8 +52,8 @@ impl Live {
         let came_from = came_from(access, &responder).await?;
         let first = First { credentials: Some(credentials).into(), then: responder.clone() };
         let provider = SharedCredentialsProvider::new(first);
-        let connection = Connection::new(http, provider, region, endpoint, clock);
-        Ok(Self { connection, clock, responder, access_key_id, came_from })
+        let connection = Connection::new(http, provider, region.clone(), endpoint, clock);
+        Ok(Self { connection, clock, region, responder, access_key_id, came_from })
     }
 
     /// Begins an inventory: asks who we are.

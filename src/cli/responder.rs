@@ -10,6 +10,8 @@ use std::io::{self, BufRead, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -169,11 +171,15 @@ impl Responder {
     }
 
     async fn follow_the_chain(&self) -> Result<Credentials, CredentialsError> {
-        let mut loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
+        let region = self.0.region.clone();
+        // A profile that is named comes before what is in the environment.
         if let Some(profile) = &self.0.profile {
-            loader = loader.profile_name(profile);
+            let config = ProviderConfig::without_region().with_region(Some(region));
+            let profile = ProfileFileCredentialsProvider::builder().profile_name(profile);
+            return profile.configure(&config).build().provide_credentials().await;
         }
-        let config = loader.region(self.0.region.clone()).load().await;
+        let loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
+        let config = loader.region(region).load().await;
         let chain: Option<SharedCredentialsProvider> = config.credentials_provider();
         let none = || CredentialsError::not_loaded("no credentials were found");
         chain.ok_or_else(none)?.provide_credentials().await

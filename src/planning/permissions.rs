@@ -99,6 +99,16 @@ fn judge(simulated: Option<&Simulated>, refused: &Option<String>) -> (Have, Opti
     }
 }
 
+/// The user or role whose policies decide what the caller may do; `None` for the account's root, whom nothing
+/// restrains. Fails with why nobody can be asked about. Needs the account's roles to be read.
+pub fn whose_policies(inventory: &Inventory) -> Result<Option<Arn>, String> {
+    match principal(inventory) {
+        Principal::Known(arn) => Ok(Some(arn)),
+        Principal::Root => Ok(None),
+        Principal::Nobody(why) => Err(why),
+    }
+}
+
 /// The user or role behind the caller.
 fn principal(inventory: &Inventory) -> Principal {
     let arn = &inventory.caller.arn;

@@ -8,6 +8,7 @@
 mod access;
 mod cases;
 mod consent;
+mod doctor;
 mod inputs;
 mod screen;
 mod sessions;

@@ -152,10 +152,8 @@ fn a_profile_whose_process_gives_fresh_sessions_carries_a_run_over_the_end_of_on
     let begun = hosted.cloud.requests();
     hosted.cloud.set_faults([(begun + 9, Fault::Expired)]);
     let mut run = hosted.here(&["run", "plan.json", "--yes", "--profile", "ir"]);
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
-        run.env_remove(name);
-    }
-    run.env("PATH", "/usr/bin:/bin");
+    // A profile that is named comes before what is in the environment.
+    run.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLENOWHERE09").env("PATH", "/usr/bin:/bin");
     ran(&mut run).ended_with(11);
     let audit = hosted.cloud.audit();
     let by_fresh = audit.iter().filter(|event| event.access_key_id == "ASIAEXAMPLEFRESH0001");
