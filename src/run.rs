@@ -11,6 +11,7 @@
 mod event;
 mod gate;
 mod settle;
+mod stale;
 mod step;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
+pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 
 use crate::clock::Clock;

@@ -4,6 +4,7 @@
 //! agree, where requests go, where cases are kept, and whether the break-glass credentials were ever tried. Each
 //! is looked at by itself; what cannot be looked at says so.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -77,7 +78,7 @@ impl Finding {
     }
 }
 
-pub(super) fn doctor(args: &args::Doctor) -> Result<Exit, Failure> {
+pub(super) fn doctor(args: &args::Doctor) -> Exit {
     let findings = view::runtime().block_on(async {
         let mut findings = vec![case_directory(&args.cases.cases)];
         let account = cloud(&args.access, &mut findings).await;
@@ -90,7 +91,7 @@ pub(super) fn doctor(args: &args::Doctor) -> Result<Exit, Failure> {
         Format::Json => view::out(&diagnostics::printed(&as_json(&findings, exit))),
         Format::Text => view::out(&text(&findings, bad)),
     }
-    Ok(exit)
+    exit
 }
 
 fn as_json(findings: &[Finding], exit: Exit) -> Value {
@@ -106,9 +107,9 @@ fn text(findings: &[Finding], bad: usize) -> String {
             Standing::Bad => (Style::Bad, "FAILS"),
         };
         let word = style.paint(&format!("{word:<7}"));
-        text.push_str(&format!("  {word}  {check:<12}  {}\n", view::plain(says)));
+        let _ = writeln!(text, "  {word}  {check:<12}  {}", view::plain(says));
         if let Some(next) = next {
-            text.push_str(&format!("                         next: {}\n", view::plain(next)));
+            let _ = writeln!(text, "                         next: {}", view::plain(next));
         }
     }
     let careful = findings.iter().filter(|f| f.standing == Standing::Careful).count();
@@ -117,7 +118,7 @@ fn text(findings: &[Finding], bad: usize) -> String {
         (0, n) => Style::Careful.paint(&format!("Nothing would fail tonight; {n} to see to.")),
         (n, _) => Style::Bad.paint(&format!("{n} would fail tonight.")),
     };
-    text.push_str(&format!("\n{end}\n"));
+    let _ = writeln!(text, "\n{end}");
     text
 }
 

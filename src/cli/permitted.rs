@@ -21,7 +21,7 @@ pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Findi
             let next = "work as a role of your own instead: root cannot be restrained, and is missed at once";
             return vec![Finding::careful(CHECK, "the account's root may do everything", next)];
         }
-        Err(why) => return vec![unknown(why)],
+        Err(why) => return vec![unknown(&why)],
     };
     let (account, partition) = (principal.account(), principal.partition());
     let deny_all = format!("arn:{partition}:iam::aws:policy/AWSDenyAll");
@@ -52,11 +52,11 @@ pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Findi
     }
     match inventory.simulation(&asked) {
         Ok(simulated) => told(&asked, simulated),
-        Err(unread) => vec![unknown(unread.to_string())],
+        Err(unread) => vec![unknown(&unread.to_string())],
     }
 }
 
-fn unknown(why: String) -> Finding {
+fn unknown(why: &str) -> Finding {
     let next = "allow iam:SimulatePrincipalPolicy and iam:ListRoles, so that a plan can say what would be refused";
     Finding::careful(CHECK, format!("not known: {why}"), next)
 }

@@ -24,7 +24,7 @@ use crate::ids::Arn;
 use crate::secret::Secret;
 
 /// A session that ends within this is not worth assuming a role with.
-const WORTH_USING: Duration = Duration::from_secs(60);
+const WORTH_USING: Duration = Duration::from_mins(1);
 /// What AWS takes as the name of a session.
 const LONGEST_NAME: usize = 64;
 
@@ -91,7 +91,7 @@ impl Responder {
         let name: String = case.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
         // The end of a name tells cases apart.
         let from = name.len().saturating_sub(LONGEST_NAME);
-        self.with_state(|state| state.session_name = name[from..].to_owned());
+        self.with_state(|state| name[from..].clone_into(&mut state.session_name));
     }
 
     /// What the chain gave last: the credentials that all others were got with.
@@ -111,7 +111,7 @@ impl Responder {
 
     async fn get(&self) -> Result<Credentials, CredentialsError> {
         let Inner { role, external_id, device, .. } = &*self.0;
-        let mut credentials = self.from_the_chain().await?;
+        let mut credentials = self.chained().await?;
         if let Some(device) = device {
             credentials = self.with_code(device, credentials).await?;
         }
@@ -119,7 +119,7 @@ impl Responder {
             let name = self.with_state(|state| state.session_name.clone());
             let sign_in = self.sign_in(credentials);
             let session = sign_in.assume(role, external_id.as_deref(), &name).await;
-            credentials = session.map_err(|error| refused(error, &format!("assuming {role}")))?;
+            credentials = session.map_err(|error| refused(&error, &format!("assuming {role}")))?;
         }
         Ok(credentials)
     }
@@ -141,14 +141,14 @@ impl Responder {
         })?);
         let session = self.sign_in(base).with_code(device, &code).await;
         let session =
-            session.map_err(|error| refused(error, "a session with the MFA device's code"))?;
+            session.map_err(|error| refused(&error, "a session with the MFA device's code"))?;
         self.with_state(|state| state.with_code = Some(session.clone()));
         Ok(session)
     }
 
     /// What every AWS tool would use. Where that is what it was before, and it is asked for because that has
     /// run out, a person at the terminal may sign in again first.
-    async fn from_the_chain(&self) -> Result<Credentials, CredentialsError> {
+    async fn chained(&self) -> Result<Credentials, CredentialsError> {
         let mut fresh = self.follow_the_chain().await?;
         let last = self.with_state(|state| state.last.clone());
         let same = |fresh: &Credentials| {
@@ -200,7 +200,7 @@ fn lasts(session: &Credentials, clock: Clock) -> bool {
     session.expiry().is_none_or(|ends| ends > now + WORTH_USING)
 }
 
-fn refused(error: CallError, what: &str) -> CredentialsError {
+fn refused(error: &CallError, what: &str) -> CredentialsError {
     CredentialsError::provider_error(format!("{what}: {error}"))
 }
 

@@ -20,8 +20,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let saved_plan = looks_like_a_plan(&args.what);
     if args.dry_run {
         if saved_plan {
-            view::out(&view::plan(&open_plan(&args.what)?, false));
-            return Ok(Exit::Done);
+            return show_saved(args);
         }
         let shown =
             Shown { format: PlanFormat::Text, every_change: false, output: None, check: false };
@@ -73,6 +72,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             view::note(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
         } else {
             view::err(&view::plan(&saved, false));
+            if saved_plan {
+                view::err(&look_again(&saved, &live).await?);
+            }
             confirm(&saved)?;
         }
         let name = case_name(&saved, live.clock);
@@ -92,6 +94,27 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         };
         conduct.conduct(&decoded, medium).await
     })
+}
+
+/// Shows a saved plan, and what of it is not so any more.
+fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
+    let saved = open_plan(&args.what)?;
+    view::out(&view::plan(&saved, false));
+    view::runtime().block_on(async {
+        let live = Live::connect(&args.access).await?;
+        let inventory = live.begin().await?;
+        fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
+        view::out(&look_again(&saved, &live).await?);
+        Ok(Exit::Done)
+    })
+}
+
+/// What has changed since the plan was made. Not asked with `--yes`: then time counts, and every change looks
+/// for itself.
+async fn look_again(saved: &SavedPlan, live: &Live) -> Result<String, Failure> {
+    let read = live.connection.read();
+    let stale = crate::run::stale(&saved.plan, &saved.inventory, read, live.clock).await?;
+    Ok(view::stale(&stale))
 }
 
 /// What is to be run.

@@ -51,7 +51,7 @@ pub(super) fn tell(changes: &mut [Change], inventory: &Inventory) {
             Ok(simulated) => {
                 answers.extend(simulated.iter().map(|one| {
                     ((one.action.as_str(), one.resource.as_str(), &question.context), one)
-                }))
+                }));
             }
             Err(unread) => {
                 refused = unread.gap.map(|gap| format!("{} answered {}", gap.operation, gap.code));
@@ -68,7 +68,7 @@ pub(super) fn tell(changes: &mut [Change], inventory: &Inventory) {
                     Principal::Nobody(why) => (Have::Unknown, Some(why.clone())),
                     Principal::Known(_) => judge(
                         answers.get(&(permission.action, on.as_str(), &context)).copied(),
-                        &refused,
+                        refused.as_deref(),
                     ),
                 };
                 Permission {
@@ -83,7 +83,7 @@ pub(super) fn tell(changes: &mut [Change], inventory: &Inventory) {
     }
 }
 
-fn judge(simulated: Option<&Simulated>, refused: &Option<String>) -> (Have, Option<String>) {
+fn judge(simulated: Option<&Simulated>, refused: Option<&str>) -> (Have, Option<String>) {
     match simulated {
         // A condition that was not given may turn it either way.
         Some(simulated) if !simulated.depends_on.is_empty() => {
@@ -93,7 +93,7 @@ fn judge(simulated: Option<&Simulated>, refused: &Option<String>) -> (Have, Opti
         Some(simulated) if simulated.allowed => (Have::Can, None),
         Some(_) => (Have::Cannot, None),
         None => {
-            let why = refused.clone().unwrap_or_else(|| "it was not simulated".to_owned());
+            let why = refused.unwrap_or("it was not simulated").to_owned();
             (Have::Unknown, Some(why))
         }
     }

@@ -1,5 +1,4 @@
 //! A plan does not cut what its own run stands on, unless somebody has said so; then it is on record.
-#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
 use portcullis::diagnostic::{Code, Diagnostic};
 use portcullis::ids::{AccessKeyId, Arn, RoleName};

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Style, plain};
 use crate::plan::{Change, Have, Permission, Plan, SavedPlan};
 use crate::playbook::Phase;
+use crate::run::Stale;
 
 /// With more changes than these, they are told by step.
 const ONE_BY_ONE: usize = 12;
@@ -74,6 +75,27 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, every_change: bool) -> String {
         grouped(estimate.writes),
         duration(estimate.seconds),
     );
+    text
+}
+
+/// What is not as a saved plan has it, change by change.
+pub(in crate::cli) fn stale(stale: &[Stale]) -> String {
+    if stale.is_empty() {
+        return "\nLooked at again just now: everything is as the plan has it.\n".to_owned();
+    }
+    let mut text = format!("\n{}\n", Style::Careful.paint("Not as it was when the plan was made"));
+    let lines: Vec<String> = stale
+        .iter()
+        .map(|stale| match stale {
+            Stale::Done(change) => format!("{change} is done already"),
+            Stale::Changed(change, why) => format!("{change} will be held: {}", plain(why)),
+            Stale::Unseen(change, why) => format!("{change} cannot be seen: {}", plain(why)),
+            Stale::New(credential) => {
+                format!("{credential} is new: plan again, or the gate will stay shut")
+            }
+        })
+        .collect();
+    listed(&mut text, "  - ", &lines, false);
     text
 }
 
