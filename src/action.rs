@@ -8,6 +8,7 @@
 //! An action must not print, read the time, touch a file or know the journal. A secret never leaves
 //! one `apply`: what mints also delivers. `apply` is safe to repeat from wherever it stopped.
 
+mod by_hand;
 pub mod catalog;
 mod delivery;
 mod iam_access_key_deactivate;
@@ -23,7 +24,9 @@ use std::pin::Pin;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cloud::{CallError, WriteCloud};
+pub use by_hand::{ByHand, Word};
+
+use crate::cloud::{CallError, WRITES, WriteCloud};
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{AppendError, Note, Position, Receipt};
 use crate::plan::Effect;
@@ -38,10 +41,54 @@ pub struct About {
     pub undo: &'static str,
     /// What it may break, a sentence each.
     pub hazards: &'static [&'static str],
+    /// What it brings about and no plan can know.
+    pub unknowns: &'static [Unknown],
     /// MITRE D3FEND techniques it carries out.
     pub d3fend: &'static [&'static str],
     /// MITRE ATT&CK techniques it counters.
     pub counters: &'static [&'static str],
+}
+
+/// A value that no plan can know.
+#[derive(Clone, Copy, Debug)]
+pub struct Unknown {
+    /// What: "the new key's id".
+    pub what: &'static str,
+    /// Its type, as inputs of playbooks name it.
+    pub ty: &'static str,
+    /// When it is known: "once it is minted".
+    pub known: &'static str,
+}
+
+/// A permission that one change needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// As IAM names it.
+    pub action: &'static str,
+    /// What conditions may ask about its request: keys with their value.
+    pub context: Vec<(&'static str, String)>,
+    /// When it is needed, if not in any case: "there is no room for another policy".
+    pub only_if: Option<&'static str>,
+}
+
+impl Permission {
+    /// One that is needed in any case, whatever the request is about.
+    pub const fn to(action: &'static str) -> Self {
+        Self { action, context: Vec::new(), only_if: None }
+    }
+
+    /// One that is needed only if this is so.
+    #[must_use]
+    pub fn only_if(self, what: &'static str) -> Self {
+        Self { only_if: Some(what), ..self }
+    }
+
+    /// With one thing that conditions may ask about.
+    #[must_use]
+    fn with(mut self, key: &'static str, value: &str) -> Self {
+        self.context.push((key, value.to_owned()));
+        self
+    }
 }
 
 /// A kind of thing that can be done.
@@ -70,6 +117,17 @@ pub trait Action: Send + Sync + 'static {
 
     /// Where the world stands. Pure. `notes` are what `apply` noted in earlier attempts.
     fn judge(change: &Self::Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread>;
+
+    /// What must be permitted to carry one change out; what must be permitted to see it is not among it.
+    fn permissions(_change: &Self::Change) -> Vec<Permission> {
+        let writes = Self::ABOUT.permissions.iter().filter(|name| WRITES.contains(name));
+        writes.map(|name| Permission::to(name)).collect()
+    }
+
+    /// How one change is made without this program, where it is a cut.
+    fn by_hand(_change: &Self::Change) -> Option<ByHand> {
+        None
+    }
 
     /// Carries the change out, from wherever an earlier attempt stopped.
     fn apply(

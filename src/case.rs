@@ -142,6 +142,31 @@ impl Case {
     }
 }
 
+/// How many bytes fit into `root`, where cases are kept. Fails where it cannot be written. Leaves nothing behind
+/// that was not there.
+pub fn room(root: &Path) -> Result<u64, CaseError> {
+    let existed = root.is_dir();
+    private_dir(root)?;
+    let path = root.join(format!(".trying-{}", std::process::id()));
+    let tried = private_file(&path, OpenOptions::new().write(true).create(true))
+        .and_then(|mut file| file.write_all(b"x").map_err(io_error("cannot write", &path)));
+    let _ = fs::remove_file(&path);
+    let room = rustix::fs::statvfs(root)
+        .map_err(|error| io_error("cannot tell the room of", root)(error.into()));
+    if !existed {
+        let _ = fs::remove_dir(root);
+    }
+    tried?;
+    let room = room?;
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
+}
+
+/// Keeps something beside the cases.
+pub fn remember(root: &Path, name: &str, text: &str) -> Result<(), CaseError> {
+    private_dir(root)?;
+    replace(&root.join(name), text)
+}
+
 /// The plan of a case, without locking it.
 pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
     let path = dir.join(PLAN);
@@ -290,7 +315,7 @@ mod tests {
     use crate::ids::{AccountId, Arn};
     use crate::inventory::{Caller, Inventory};
     use crate::journal::{Entry, Journal};
-    use crate::plan::{GateTerms, Plan};
+    use crate::plan::{Estimate, GateTerms, Plan};
     use crate::playbook::{Mode, Proof};
 
     fn saved() -> SavedPlan {
@@ -301,9 +326,12 @@ mod tests {
             account: account.clone(),
             arn: arn.clone(),
             id: "AIDA".into(),
+            came_from: Vec::new(),
             access_key_id: None,
         };
         let plan = Plan {
+            accepted_lockouts: Vec::new(),
+            estimate: Estimate::default(),
             playbook: "nothing".into(),
             title: "Nothing at all".into(),
             mode: Mode::Breach,

@@ -5,16 +5,21 @@
 
 mod actions;
 mod args;
+mod by_hand;
 mod check;
 mod conduct;
 pub mod diagnostics;
+mod doctor;
 mod exit;
 mod explain;
 mod live;
 mod log;
 mod new;
+mod origin;
+mod permitted;
 mod plan;
 mod rehearse;
+mod responder;
 mod resume;
 mod run;
 mod sarif;
@@ -50,6 +55,12 @@ pub fn run() -> ExitCode {
             return Exit::Done.into();
         }
     };
+    if args.quiet {
+        view::be_quiet();
+    }
+    if args.no_color {
+        view::without_colour();
+    }
     let ended = log::start().and_then(|()| caught(|| carry_out(args)));
     match ended {
         Ok(exit) => exit.into(),
@@ -67,6 +78,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),
+        Command::Doctor(args) => Ok(doctor::doctor(&args)),
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
         Command::Explain(args) => explain::explain(&args),

@@ -45,6 +45,8 @@ pub enum Want {
     AccountSummary,
     /// A secret's versions and labels, never its value. (`secretsmanager:DescribeSecret`)
     Secret(SecretId),
+    /// Whether a principal may do certain things. (`iam:SimulatePrincipalPolicy`)
+    Simulation(Simulation),
 }
 
 /// The answer to a [`Want`] of the same name.
@@ -77,6 +79,8 @@ pub enum Fact {
     AccountSummary(BTreeMap<String, i64>),
     /// `None`: no such secret.
     Secret(Option<SecretMetadata>),
+    /// Sorted.
+    Simulation(Vec<Simulated>),
 }
 
 /// Why a question has no answer.
@@ -216,6 +220,34 @@ impl SecretMetadata {
     }
 }
 
+/// What is asked of the policy simulator: each action on each resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulation {
+    /// The user or role whose policies decide.
+    pub principal: Arn,
+    /// As `iam:UpdateAccessKey`.
+    pub actions: Vec<String>,
+    /// ARNs.
+    pub resources: Vec<String>,
+    /// What is known of the requests besides: condition keys with their value.
+    pub context: BTreeMap<String, String>,
+}
+
+/// What the policy simulator says of one action on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulated {
+    /// As `iam:UpdateAccessKey`.
+    pub action: String,
+    /// The resource's ARN.
+    pub resource: String,
+    /// Whether it would be allowed.
+    pub allowed: bool,
+    /// Condition keys that the decision may hang on, and that were not given.
+    pub depends_on: Vec<String>,
+}
+
 /// Who is asking, as STS gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
@@ -227,6 +259,28 @@ pub struct Caller {
     pub id: String,
     /// The access key id the requests are signed with, where it is known.
     pub access_key_id: Option<AccessKeyId>,
+    /// What these credentials were got with, and what that was got with, as far as it is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub came_from: Vec<Origin>,
+}
+
+/// Credentials that others were got with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Where they are from, in words: "key AKIA... of profile base".
+    pub how: String,
+    /// Whose they are, where that was asked.
+    pub arn: Option<Arn>,
+    /// The access key id, where it is known.
+    pub access_key_id: Option<AccessKeyId>,
+}
+
+impl Origin {
+    /// Whether it says whose they are.
+    pub fn is_known(&self) -> bool {
+        self.arn.is_some() || self.access_key_id.is_some()
+    }
 }
 
 /// What was read of one account.
@@ -322,6 +376,9 @@ impl Inventory {
     answer!(
         /// A secret, without its value.
         secret, Secret(id: SecretId) -> Option<SecretMetadata>);
+    answer!(
+        /// Whether a principal may do certain things.
+        simulation, Simulation(asked: Simulation) -> Vec<Simulated>);
 }
 
 /// JSON has no maps with structured keys: answers are kept as a list.

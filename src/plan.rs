@@ -7,6 +7,7 @@
 
 mod credential;
 mod effect;
+mod outlook;
 mod saved;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use credential::{Credential, credential_wants, credentials_of};
 pub use effect::{Barrier, Effect, Subject};
+pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, SavedPlan};
 
 use crate::ids::{AccountId, ActionKind, Arn, ChangeId, RoleName, StepId, UserName};
@@ -55,6 +57,11 @@ pub struct Plan {
     pub untouched: Vec<Untouched>,
     /// Kinds of credentials that could not be listed, and over which the operator lifts all the same.
     pub accepted_gaps: Vec<String>,
+    /// Identities that a change cuts and whose loss the operator accepts, although this run stands on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_lockouts: Vec<Arn>,
+    /// How much it asks of the cloud, and how long that takes.
+    pub estimate: Estimate,
     /// What the operator should know before saying yes.
     pub warnings: Vec<String>,
 }
@@ -130,8 +137,11 @@ pub struct Change {
     pub irreversible: Option<String>,
     /// What it may break.
     pub hazards: Vec<String>,
-    /// Permissions it needs, as IAM names them.
-    pub permissions: Vec<String>,
+    /// Permissions it needs to write, and whether they are there.
+    pub permissions: Vec<Permission>,
+    /// What only carrying it out brings about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknowns: Vec<Unknown>,
     /// Why, in the words of the playbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

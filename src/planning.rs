@@ -4,11 +4,15 @@
 //! what is to be read first; whoever surveys reads it and asks again. The plan is the same, byte for
 //! byte, for the same playbook, inputs and inventory. All problems come at once.
 
+mod estimate;
 mod lint;
+mod lockout;
 mod order;
+mod permissions;
 mod select;
 
-pub use lint::refuse_lock_out;
+pub use lockout::refuse_lock_out;
+pub use permissions::whose_policies;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,11 +22,11 @@ use self::select::{Selection, Taken};
 use crate::action::catalog::ErasedAction;
 use crate::action::{Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::{ChangeId, StepId};
+use crate::ids::{Arn, ChangeId, StepId};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
-    Barrier, Change, Credential, Effect, GateTerms, Need, Plan, RoleInReach, SavedPlan, Untouched,
-    credential_wants, credentials_of,
+    Barrier, Change, Credential, Effect, Estimate, GateTerms, Need, Plan, RoleInReach, SavedPlan,
+    Unknown, Untouched, credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
@@ -39,6 +43,8 @@ pub struct Terms {
     pub endpoint: Option<String>,
     /// Listings that were refused, and over which a quarantine may be lifted all the same.
     pub accepted_gaps: Vec<String>,
+    /// Identities whose loss is accepted although the caller stands on them.
+    pub accepted_lockouts: Vec<Arn>,
 }
 
 /// What came of planning.
@@ -100,6 +106,12 @@ pub fn plan(
         return Ok(Planned::Needs(wants));
     }
 
+    let wants = unread(permissions::wants(&changes, inventory));
+    if !wants.is_empty() {
+        return Ok(Planned::Needs(wants));
+    }
+    permissions::tell(&mut changes, inventory);
+
     let mut warnings = Vec::new();
     let mut credentials = Vec::new();
     for user in &users {
@@ -107,7 +119,7 @@ pub fn plan(
         credentials.push(Credential::Sessions { user: user.clone() });
     }
     credentials.sort();
-    for (_, gap) in inventory.gaps() {
+    for (_, gap) in inventory.gaps().filter(|(want, _)| !matches!(want, Want::Simulation(_))) {
         let Gap { operation, code, message, .. } = gap;
         warnings
             .push(format!("not everything could be read: {operation} answered {code} ({message})"));
@@ -148,8 +160,11 @@ pub fn plan(
         credentials,
         changes,
         accepted_gaps: terms.accepted_gaps.clone(),
+        accepted_lockouts: terms.accepted_lockouts.clone(),
+        estimate: Estimate::default(),
         warnings,
     };
+    plan.estimate = estimate::estimate(&plan);
     lint::lint(playbook, &mut plan, inventory)?;
     Ok(Planned::Plan(Box::new(plan)))
 }
@@ -168,6 +183,7 @@ pub fn follows(saved: &SavedPlan, playbook: &Playbook) -> bool {
         margin_seconds: Some(found.gate.margin_seconds),
         endpoint: found.endpoint.clone(),
         accepted_gaps: found.accepted_gaps.clone(),
+        accepted_lockouts: found.accepted_lockouts.clone(),
     };
     matches!(plan(playbook, &found.inputs, inventory, &terms),
         Ok(Planned::Plan(made)) if *made == *found)
@@ -210,11 +226,20 @@ fn change(step: &Step, action: &dyn ErasedAction, n: usize, draft: Draft<Value>)
         undo: about.undo.to_owned(),
         irreversible: draft.irreversible,
         hazards: sentences(about.hazards),
-        permissions: sentences(about.permissions),
+        permissions: Vec::new(),
+        unknowns: about.unknowns.iter().map(unknown).collect(),
         reason: step.reason.clone(),
         review_by: step.review_by,
         needs: Vec::new(),
         decided: draft.decided,
+    }
+}
+
+fn unknown(unknown: &crate::action::Unknown) -> Unknown {
+    Unknown {
+        what: unknown.what.to_owned(),
+        ty: unknown.ty.to_owned(),
+        known: unknown.known.to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@
 mod event;
 mod gate;
 mod settle;
+mod stale;
 mod step;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
+pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 
 use crate::clock::Clock;
@@ -30,7 +32,7 @@ use crate::ledger::Ledger;
 use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
-use step::Driven;
+use step::{Driven, not_accepted};
 
 /// Changes behind the gate that are driven side by side: so few that none waits long, for its turn to be
 /// called, on what was seen before it.
@@ -85,10 +87,17 @@ pub enum RunError {
 impl Run<'_> {
     /// Runs to an end. The ending is recorded, unless the journal itself failed.
     pub async fn execute(&self) -> Result<Ending, RunError> {
-        self.record(Entry::Started { caller: self.inventory.caller.arn.clone() }).await?;
+        let started = Entry::Started {
+            caller: self.inventory.caller.arn.clone(),
+            accepted_lockouts: self.plan.accepted_lockouts.clone(),
+        };
+        self.record(started).await?;
         let ending = match self.phases().await {
             Ok(ending) => ending,
             Err(Halt::Journal(error)) => return Err(error.into()),
+            Err(Halt::Unread(error)) if error.0.is_credentials() => {
+                Ending::Stopped(vec![not_accepted(&error.0)])
+            }
             Err(Halt::Unread(error)) => Ending::Stopped(vec![error.0.to_string()]),
             Err(Halt::Stopped(why)) => Ending::Stopped(why),
             Err(Halt::Interrupted) => Ending::Interrupted,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -14,7 +15,7 @@ use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
 use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
     AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, ListedUser, LoginProfile, Role,
-    SecretMetadata, ServiceSpecificCredential, Status, User, Want,
+    SecretMetadata, ServiceSpecificCredential, Simulated, Simulation, Status, User, Want,
 };
 
 /// A survey that could not be made.
@@ -269,6 +270,11 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
                 })
             })?)
         }
+        Want::Simulation(asked) => {
+            let Simulation { principal, actions, resources, context } = asked;
+            let results = iam.simulate(principal, actions, resources, context).await?;
+            Fact::Simulation(sorted(results.iter().flat_map(simulated)))
+        }
     })
 }
 
@@ -289,6 +295,28 @@ fn every<'a, F: 'a, T>(
     understand: impl Fn(&F) -> Option<T>,
 ) -> Result<Vec<T>, CallError> {
     found.map(|item| understand(item).ok_or_else(|| not_understood(operation))).collect()
+}
+
+/// What the simulator says: of one resource, or of each of several within one result.
+fn simulated(result: &EvaluationResult) -> Vec<Simulated> {
+    let one =
+        |resource: &str, decision: &PolicyEvaluationDecisionType, missing: &[String]| Simulated {
+            action: result.eval_action_name().to_owned(),
+            resource: resource.to_owned(),
+            allowed: *decision == PolicyEvaluationDecisionType::Allowed,
+            depends_on: sorted(missing.iter().cloned()),
+        };
+    let each = result.resource_specific_results();
+    if each.is_empty() {
+        let resource = result.eval_resource_name().unwrap_or("*");
+        return vec![one(resource, result.eval_decision(), result.missing_context_values())];
+    }
+    each.iter()
+        .map(|each| {
+            let decision = each.eval_resource_decision();
+            one(each.eval_resource_name(), decision, each.missing_context_values())
+        })
+        .collect()
 }
 
 fn not_understood(operation: &str) -> CallError {

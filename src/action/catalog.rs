@@ -9,7 +9,7 @@ use std::pin::Pin;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{About, Action, ApplyError, Draft, Notes, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::ActionKind;
 use crate::inventory::{Inventory, Unread, Want};
@@ -35,6 +35,10 @@ pub trait ErasedAction: Send + Sync {
     fn look(&self, change: &Value) -> Vec<Want>;
     /// As [`Action::judge`].
     fn judge(&self, change: &Value, notes: &[Note], facts: &Inventory) -> Result<Position, Unread>;
+    /// As [`Action::permissions`].
+    fn permissions(&self, change: &Value) -> Vec<Permission>;
+    /// As [`Action::by_hand`].
+    fn by_hand(&self, change: &Value) -> Option<ByHand>;
     /// As [`Action::apply`].
     fn apply<'a>(
         &'a self,
@@ -86,6 +90,14 @@ impl<A: Action> ErasedAction for Erased<A> {
 
     fn judge(&self, change: &Value, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
         A::judge(&typed(change), notes, facts)
+    }
+
+    fn permissions(&self, change: &Value) -> Vec<Permission> {
+        A::permissions(&typed(change))
+    }
+
+    fn by_hand(&self, change: &Value) -> Option<ByHand> {
+        A::by_hand(&typed(change))
     }
 
     fn apply<'a>(

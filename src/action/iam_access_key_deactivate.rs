@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Action, ApplyError, Draft, Notes, PlanError};
+use super::by_hand::command;
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{Inventory, Status, Unread, Want};
@@ -75,6 +76,7 @@ impl Action for Deactivate {
             "whatever uses the key stops until it has a new one",
             "sessions that the key has minted live on for up to 36 hours",
         ],
+        unknowns: &[],
         d3fend: &["D3-AL"],
         counters: &["T1098.001", "T1552.001"],
     };
@@ -124,6 +126,21 @@ impl Action for Deactivate {
 
     fn look(change: &Change) -> Vec<Want> {
         vec![Want::AccessKeys(change.user.clone())]
+    }
+
+    fn by_hand(change: &Change) -> Option<ByHand> {
+        let options = [
+            ("user-name", change.user.as_str()),
+            ("access-key-id", change.key.as_str()),
+            ("status", "Inactive"),
+        ];
+        Some(ByHand {
+            commands: vec![command(&["iam", "update-access-key"], &options)],
+            console: format!(
+                "IAM > Users > {} > Security credentials > Access keys > {} > Actions > Deactivate",
+                change.user, change.key
+            ),
+        })
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, CURRENT, STAGED};
 use super::iam_user_quarantine::no_such_user;
-use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone};
+use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unknown, gone};
 use crate::cloud::{Certainty, WriteCloud};
 use crate::ids::{AccessKeyId, SecretId, UserName, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Status, Unread, Want};
@@ -91,6 +91,11 @@ impl Action for Replace {
             "whoever else can read the secret can read the new key",
             "delivered is not used: what holds the old key works again only once it reads the secret anew",
         ],
+        unknowns: &[Unknown {
+            what: "the new key's id",
+            ty: "access-key-id",
+            known: "once it is minted",
+        }],
         d3fend: &["D3-CRO", "D3-RIC"],
         counters: &["T1552.001", "T1078.004"],
     };
@@ -172,6 +177,20 @@ impl Action for Replace {
             Want::User(change.user.clone()),
             Want::AccessKeys(change.user.clone()),
             Want::Secret(change.secret.clone()),
+        ]
+    }
+
+    fn permissions(change: &Change) -> Vec<Permission> {
+        let delete = Permission::to("iam:DeleteAccessKey");
+        vec![
+            Permission::to("iam:CreateAccessKey"),
+            match &change.uses_up {
+                Some(_) => delete,
+                None => delete.only_if("an attempt is cut off and leaves a key behind"),
+            },
+            Permission::to("secretsmanager:GetSecretValue"),
+            Permission::to("secretsmanager:PutSecretValue"),
+            Permission::to("secretsmanager:UpdateSecretVersionStage"),
         ]
     }
 

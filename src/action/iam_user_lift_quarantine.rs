@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::iam_user_quarantine::no_such_user;
 use super::quarantine_barriers as barriers;
-use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone};
+use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, gone};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
@@ -58,6 +58,7 @@ impl Action for LiftQuarantine {
         ],
         undo: "`iam.user.quarantine` puts it on again",
         hazards: &["whatever the user still holds works again, unless something else blocks it"],
+        unknowns: &[],
         d3fend: &["D3-ULA"],
         counters: &["T1531"],
     };
@@ -106,6 +107,21 @@ impl Action for LiftQuarantine {
 
     fn look(change: &Change) -> Vec<Want> {
         barriers::wants(&change.user)
+    }
+
+    fn permissions(change: &Change) -> Vec<Permission> {
+        let by_boundary = "the quarantine stands as a boundary";
+        let boundary = match &change.boundary {
+            Some(before) => Permission::to("iam:PutUserPermissionsBoundary")
+                .with("iam:PermissionsBoundary", before.as_str()),
+            None => Permission::to("iam:DeleteUserPermissionsBoundary")
+                .with("iam:PermissionsBoundary", change.deny_all.as_str()),
+        };
+        vec![
+            Permission::to("iam:DetachUserPolicy").with("iam:PolicyARN", change.deny_all.as_str()),
+            Permission::to("iam:DeleteUserPolicy"),
+            boundary.only_if(by_boundary),
+        ]
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

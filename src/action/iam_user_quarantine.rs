@@ -7,8 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::by_hand::command;
 use super::quarantine_barriers::{self as barriers, Barrier};
-use super::{About, Action, ApplyError, Draft, Notes, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
@@ -61,6 +62,7 @@ impl Action for Quarantine {
             "enforced some seconds after it can be read; until then the user can still act, also on the quarantine itself",
             "whoever may change the user's policies can take it off again",
         ],
+        unknowns: &[],
         d3fend: &["D3-AL"],
         counters: &["T1078.004", "T1098"],
     };
@@ -120,6 +122,51 @@ impl Action for Quarantine {
 
     fn look(change: &Change) -> Vec<Want> {
         barriers::wants(&change.user)
+    }
+
+    fn permissions(change: &Change) -> Vec<Permission> {
+        let deny_all = change.deny_all.as_str();
+        let rung = |barrier: &Barrier| match barrier {
+            Barrier::Managed => {
+                Permission::to("iam:AttachUserPolicy").with("iam:PolicyARN", deny_all)
+            }
+            Barrier::Inline => Permission::to("iam:PutUserPolicy"),
+            Barrier::Boundary => Permission::to("iam:PutUserPermissionsBoundary")
+                .with("iam:PermissionsBoundary", deny_all),
+        };
+        let mut rungs: Vec<Permission> = change.ladder.iter().map(rung).collect();
+        for further in rungs.iter_mut().skip(1) {
+            further.only_if = Some("there is no room for a policy");
+        }
+        rungs
+    }
+
+    fn by_hand(change: &Change) -> Option<ByHand> {
+        let (user, deny_all) = (("user-name", change.user.as_str()), change.deny_all.as_str());
+        let rung = |barrier: &Barrier| match barrier {
+            Barrier::Managed => {
+                command(&["iam", "attach-user-policy"], &[user, ("policy-arn", deny_all)])
+            }
+            Barrier::Inline => command(
+                &["iam", "put-user-policy"],
+                &[
+                    user,
+                    ("policy-name", barriers::inline_name().as_str()),
+                    ("policy-document", barriers::DENY_ALL),
+                ],
+            ),
+            Barrier::Boundary => command(
+                &["iam", "put-user-permissions-boundary"],
+                &[user, ("permissions-boundary", deny_all)],
+            ),
+        };
+        Some(ByHand {
+            commands: change.ladder.iter().map(rung).collect(),
+            console: format!(
+                "IAM > Users > {} > Permissions > Add permissions > Attach policies directly > AWSDenyAll",
+                change.user
+            ),
+        })
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

@@ -11,8 +11,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::by_hand::command;
 use super::iam_user_quarantine::no_such_user;
-use super::{About, Action, ApplyError, Draft, Notes, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, Unknown, Word};
 use crate::cloud::WriteCloud;
 use crate::ids::{PolicyName, UserName};
 use crate::inventory::{Inventory, Unread, Want};
@@ -60,6 +61,11 @@ impl Action for RevokeSessions {
             "rightful sessions of the user are denied too; they must be obtained anew",
             "whoever may delete the user's inline policies can take it off again",
         ],
+        unknowns: &[Unknown {
+            what: "the moment before which sessions are denied",
+            ty: "timestamp",
+            known: "when it is written, by AWS's clock",
+        }],
         d3fend: &["D3-ANCI", "D3-ST"],
         counters: &["T1550.001", "T1528"],
     };
@@ -125,6 +131,24 @@ impl Action for RevokeSessions {
         ]
     }
 
+    fn by_hand(change: &Change) -> Option<ByHand> {
+        let options = [("user-name", change.user.as_str()), ("policy-name", POLICY)];
+        let mut command = command(&["iam", "put-user-policy"], &options);
+        let (before, after) = around_the_moment();
+        command.push(Word::Timed {
+            before: format!("--policy-document={before}"),
+            after: after.to_owned(),
+        });
+        Some(ByHand {
+            commands: vec![command],
+            console: format!(
+                "IAM > Users > {} > Permissions > Add permissions > Create inline policy > JSON: paste the \
+                 document of the command, with the time as it is, in UTC; call it {POLICY}",
+                change.user
+            ),
+        })
+    }
+
     fn judge(change: &Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
         if facts.user(&change.user).is_ok_and(Option::is_none) {
             return Ok(Position::Elsewhere { why: format!("there is no user {}", change.user) });
@@ -172,9 +196,15 @@ fn last_moment(notes: &[Note]) -> Option<Timestamp> {
 
 /// The policy that denies sessions issued before `moment`, to the second, as AWS counts.
 fn document(moment: Timestamp) -> String {
-    let moment = moment.strftime("%Y-%m-%dT%H:%M:%SZ");
-    format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"PortcullisRevokeOlderSessions","Effect":"Deny","Action":"*","Resource":"*","Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"{moment}"}}}}}}]}}"#
+    let (before, after) = around_the_moment();
+    format!("{before}{}{after}", moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+}
+
+/// The same without the moment: what stands before it, and what behind.
+fn around_the_moment() -> (&'static str, &'static str) {
+    (
+        r#"{"Version":"2012-10-17","Statement":[{"Sid":"PortcullisRevokeOlderSessions","Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":""#,
+        r#""}}}]}"#,
     )
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::ids::Arn;
 use crate::playbook::Proof;
 
 /// Change the locks after a break-in: cut every way in, prove it, and only then hand out new keys
@@ -12,6 +13,12 @@ use crate::playbook::Proof;
 #[command(name = "portcullis", version, about, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Start with:  portcullis rehearse playbooks/leaked-access-key")]
 pub struct Args {
+    /// Say only what was asked for, and what goes wrong
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// No colours, as with NO_COLOR
+    #[arg(long, global = true)]
+    pub(super) no_color: bool,
     /// What to do.
     #[command(subcommand)]
     pub(super) command: Command,
@@ -31,6 +38,8 @@ pub(super) enum Command {
     Resume(Resume),
     /// Show where a case stands; needs no cloud
     Status(Status),
+    /// Say what would fail tonight: identity, permissions, clock, endpoint, cases, break-glass
+    Doctor(Doctor),
     /// The rehearsal cloud
     #[command(subcommand)]
     Cloud(CloudCommand),
@@ -60,12 +69,38 @@ pub(super) struct Access {
     /// Profile of the AWS configuration to take credentials and region from
     #[arg(long, value_name = "NAME")]
     pub(super) profile: Option<String>,
+    /// Assume this role, and work as it
+    #[arg(long, value_name = "ARN")]
+    pub(super) role_arn: Option<Arn>,
+    /// The external id that the role asks for
+    #[arg(long, value_name = "ID", requires = "role_arn")]
+    pub(super) external_id: Option<String>,
+    /// MFA device of the user whose key is used; its code is asked for, never an argument
+    #[arg(long, value_name = "ARN")]
+    pub(super) mfa_serial: Option<String>,
     /// Region whose Secrets Manager is used; IAM has none
     #[arg(long, value_name = "REGION")]
     pub(super) region: Option<String>,
     /// Send every request to this endpoint instead of AWS
     #[arg(long, value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
+}
+
+impl Access {
+    /// What must be typed behind a command so that it goes to the same place as the same person.
+    pub(super) fn typed(&self) -> String {
+        let role = self.role_arn.as_ref().map(ToString::to_string);
+        let all = [
+            ("profile", &self.profile),
+            ("role-arn", &role),
+            ("external-id", &self.external_id),
+            ("mfa-serial", &self.mfa_serial),
+            ("region", &self.region),
+            ("endpoint-url", &self.endpoint_url),
+        ];
+        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!(" --{name} {}", super::by_hand::quoted(value))).collect()
+    }
 }
 
 /// What a playbook is given, and what one run may set otherwise.
@@ -80,6 +115,9 @@ pub(super) struct Given {
     /// Lift a quarantine although this listing was refused; recorded in the plan. Can be repeated
     #[arg(long, value_name = "OPERATION")]
     pub(super) accept_gap: Vec<String>,
+    /// Cut off this identity although the run itself stands on it; the last resort, and on record
+    #[arg(long, value_name = "ARN")]
+    pub(super) accept_lockout: Vec<Arn>,
     /// How long after the last cut the cuts are looked at again, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) margin: Option<u64>,
@@ -135,6 +173,26 @@ pub(super) struct Plan {
     /// Save the plan, for `portcullis run FILE`
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// How to show the plan
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: PlanFormat,
+    /// Show every change by itself, however many there are
+    #[arg(long)]
+    pub(super) all: bool,
+    /// End with exit code 4 if there is anything to do
+    #[arg(long)]
+    pub(super) check: bool,
+}
+
+/// How `plan` shows the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people
+    Text,
+    /// One JSON document, with a version
+    Json,
+    /// The containment as commands of the AWS command line, for when this program is not at hand
+    AwsCli,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -151,8 +209,20 @@ pub(super) struct Run {
     /// Do not ask; only with a saved plan, which somebody has read
     #[arg(long)]
     pub(super) yes: bool,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
     #[command(flatten)]
     pub(super) cases: Cases,
+}
+
+/// How a command tells what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// One JSON document, with a version; everything else goes to standard error
+    Json,
 }
 
 /// Where cases are kept.
@@ -169,12 +239,32 @@ pub(super) struct Resume {
     pub(super) case: PathBuf,
     #[command(flatten)]
     pub(super) access: Access,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Status {
     /// The case's directory
     pub(super) case: PathBuf,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Try the break-glass credentials of this profile, and remember that they were tried
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) break_glass: Option<String>,
+    #[command(flatten)]
+    pub(super) cases: Cases,
+    /// How to tell what was found
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -186,6 +276,9 @@ pub(super) struct Rehearse {
     pub(super) world: Option<PathBuf>,
     #[command(flatten)]
     pub(super) given: Given,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
     #[command(flatten)]
     pub(super) cases: Cases,
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::args::Format;
 use super::exit::{Exit, Failure};
-use super::view;
+use super::{diagnostics, view};
 use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
@@ -16,6 +17,7 @@ use crate::journal::{Decoded, Entry, Journal, Medium};
 use crate::ledger::Ledger;
 use crate::plan::SavedPlan;
 use crate::run::{Ending, Run, RunError};
+use crate::sim::Cloud;
 
 /// What to do about a journal that does not add up.
 pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
@@ -57,8 +59,12 @@ pub(super) struct Conduct<'a> {
     pub(super) clock: Clock,
     /// Whether somebody goes on with what somebody has begun.
     pub(super) resumed: bool,
-    /// What a rehearsal's world has to say at the end.
-    pub(super) verdict: Option<&'a dyn Fn() -> String>,
+    /// The world of a rehearsal, which has something to say at the end.
+    pub(super) world: Option<&'a Cloud>,
+    /// What must be typed behind a command so that it goes on as this run went.
+    pub(super) there: String,
+    /// How to tell what came of it.
+    pub(super) format: Format,
 }
 
 impl Conduct<'_> {
@@ -68,9 +74,9 @@ impl Conduct<'_> {
         medium: Box<dyn Medium>,
     ) -> Result<Exit, Failure> {
         let digest = self.saved.digest();
-        let (case, there) = (self.case.display(), super::plan::there(self.saved));
+        let (case, there) = (self.case.display(), &self.there);
         let resume = format!("portcullis resume {case}{there}");
-        view::err(&format!("\nCase {}\n", self.case.display()));
+        view::note(&format!("\nCase {}\n", self.case.display()));
         if decoded.torn > 0 {
             view::err(&format!(
                 "The last line of the journal was cut short ({} bytes): what it was about to announce had \
@@ -84,7 +90,7 @@ impl Conduct<'_> {
         })?;
         match journal.state().opened {
             Some(opened) if opened.plan != digest => return Err(belongs_to_another_plan()),
-            Some(opened) if opened.rehearsal != self.verdict.is_some() => {
+            Some(opened) if opened.rehearsal != self.world.is_some() => {
                 return Err(Failure::new(
                     Exit::Refused,
                     if opened.rehearsal {
@@ -97,7 +103,7 @@ impl Conduct<'_> {
             }
             Some(_) => {}
             // A person says yes to a run, never to a resumption: what was never begun is not begun by one.
-            None if self.resumed && self.verdict.is_none() => {
+            None if self.resumed && self.world.is_none() => {
                 return Err(Failure::new(
                     Exit::Refused,
                     "this case was never begun; nothing was done",
@@ -109,7 +115,7 @@ impl Conduct<'_> {
                     plan: digest.clone(),
                     account: self.saved.plan.account.clone(),
                     program: env!("CARGO_PKG_VERSION").to_owned(),
-                    rehearsal: self.verdict.is_some(),
+                    rehearsal: self.world.is_some(),
                 };
                 journal.append(opened).await.map_err(|error| {
                     // Nothing has been done to the cloud yet: that is a refusal, not a stop.
@@ -150,14 +156,10 @@ impl Conduct<'_> {
         let state = journal.state();
         let (head, lines) = journal.head().await;
         let ledger = Ledger::of(&self.saved.plan, &state);
-        let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
-        view::out(&account.render());
-        if let Some(verdict) = self.verdict {
+        if self.world.is_some() {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
-            view::out(&verdict());
         }
-        view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
         let next = match &ending {
             Ending::Proven => format!("nothing. The record: portcullis status {case}"),
             Ending::NotProven => format!(
@@ -170,7 +172,23 @@ impl Conduct<'_> {
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,
         };
-        view::out(&view::ending(&ending, &next));
+        let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
+        if self.format == Format::Json {
+            let mut told = account.as_json();
+            told["case"] = case.to_string().into();
+            told["journal"] = serde_json::json!({"lines": lines, "head": head});
+            told["ending"] = view::ending_as_json(&ending);
+            told["tried"] = self.world.map(view::verdict_as_json).into();
+            told["next"] = next.into();
+            view::out(&diagnostics::printed(&told));
+        } else {
+            view::out(&account.render());
+            if let Some(world) = self.world {
+                view::out(&view::verdict(world));
+            }
+            view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
+            view::out(&view::ending(&ending, &next));
+        }
         Ok(match ending {
             Ending::Proven => Exit::Done,
             Ending::NotProven => Exit::NotProven,
@@ -178,6 +196,26 @@ impl Conduct<'_> {
             Ending::Stopped(_) => Exit::Stopped,
             Ending::Interrupted => Exit::Interrupted,
         })
+    }
+}
+
+/// Says how long the credentials last, where that may not be long enough. They are got anew where that goes
+/// without a person; where it does not, a run stops and resumes.
+pub(super) async fn remaining(connection: &Connection, saved: &SavedPlan, clock: Clock) {
+    let Some(ends) = connection.credentials_end_at().await else { return };
+    let left = u64::try_from(ends.duration_since(clock.now()).as_secs()).unwrap_or(0);
+    let needed = saved.plan.estimate.seconds;
+    let line = format!(
+        "The credentials last for {}; the run takes about {}.",
+        view::duration(left),
+        view::duration(needed)
+    );
+    if left < needed {
+        view::err(&format!(
+            "{line} They will be got anew on the way, or the run stops and resumes.\n"
+        ));
+    } else {
+        view::note(&format!("{line}\n"));
     }
 }
 
@@ -213,10 +251,14 @@ pub(super) fn fits(
             },
         ));
     }
-    crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
-        view::diagnostics(vec![problem]);
-        Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
-    })?;
+    let warnings =
+        crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
+            view::diagnostics(vec![problem]);
+            Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
+        })?;
+    for warning in warnings.iter().filter(|warning| !plan.warnings.contains(warning)) {
+        view::err(&format!("{}\n", view::plain(warning)));
+    }
     Ok(())
 }
 

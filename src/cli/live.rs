@@ -1,49 +1,34 @@
 //! Reaching the real cloud: the operator's own credentials, and the endpoint he means.
 
+use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_types::region::Region;
 
 use super::args::Access;
 use super::exit::{Exit, Failure};
+use super::origin;
+use super::responder::{Means, Responder};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint};
 use crate::ids::AccessKeyId;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Origin};
 use crate::survey;
 
 /// A connection, and who we are on it.
 pub(super) struct Live {
     pub(super) connection: Connection,
-    pub(super) access_key_id: Option<AccessKeyId>,
     pub(super) clock: Clock,
+    pub(super) region: Region,
+    responder: Responder,
+    access_key_id: Option<AccessKeyId>,
+    came_from: Vec<Origin>,
 }
 
 impl Live {
-    /// Finds credentials and region where every AWS tool finds them.
+    /// Finds credentials and region where every AWS tool finds them; assumes the role that was asked for.
     pub(super) async fn connect(access: &Access) -> Result<Self, Failure> {
         refuse_stray_endpoint(access)?;
-        let mut loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
-        if let Some(profile) = &access.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = &access.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        let config = loader.load().await;
-        if let Some(url) = config.endpoint_url()
-            && access.endpoint_url.as_deref() != Some(url)
-        {
-            return Err(stray("the AWS configuration", url));
-        }
-        let Some(region) = config.region().cloned() else {
-            return Err(Failure::new(
-                Exit::Refused,
-                "no region is set",
-                "give --region REGION, or set AWS_REGION",
-            ));
-        };
-        let Some(credentials) = config.credentials_provider() else { return Err(no_credentials()) };
-        let access_key_id = Self::key_of(&credentials).await?;
+        let region = region(access, &configured(access).await)?;
         let endpoint = match &access.endpoint_url {
             Some(url) => Endpoint::Url(url.clone()),
             None => Endpoint::Aws,
@@ -54,33 +39,120 @@ impl Live {
             ))
             .build_https();
         let clock = Clock::system();
-        let connection = Connection::new(http, credentials, region, endpoint, clock);
-        Ok(Self { connection, access_key_id, clock })
-    }
-
-    async fn key_of(
-        credentials: &SharedCredentialsProvider,
-    ) -> Result<Option<AccessKeyId>, Failure> {
-        match credentials.provide_credentials().await {
-            Ok(credentials) => Ok(AccessKeyId::parse(credentials.access_key_id()).ok()),
-            Err(error) => Err(no_credentials().because(&error)),
-        }
+        let responder = Responder::new(Means {
+            access,
+            http: http.clone(),
+            region: region.clone(),
+            endpoint: endpoint.clone(),
+            clock,
+        });
+        let credentials = responder.provide_credentials().await;
+        let credentials = credentials.map_err(|error| no_credentials(access, &error))?;
+        let access_key_id = AccessKeyId::parse(credentials.access_key_id()).ok();
+        let came_from = came_from(access, &responder).await?;
+        let first = First { credentials: Some(credentials).into(), then: responder.clone() };
+        let provider = SharedCredentialsProvider::new(first);
+        let connection = Connection::new(http, provider, region.clone(), endpoint, clock);
+        Ok(Self { connection, clock, region, responder, access_key_id, came_from })
     }
 
     /// Begins an inventory: asks who we are.
     pub(super) async fn begin(&self) -> Result<Inventory, Failure> {
         let key = self.access_key_id.clone();
-        Ok(survey::begin(self.connection.read(), self.clock, key).await?)
+        let mut inventory = survey::begin(self.connection.read(), self.clock, key).await?;
+        inventory.caller.came_from.clone_from(&self.came_from);
+        Ok(inventory)
+    }
+
+    /// From here on the sessions that are minted bear the name of the case, and show it in the account's logs.
+    pub(super) async fn work_on(&self, case: &std::path::Path) {
+        if self.responder.mints() {
+            let name = case.file_name().unwrap_or_default().to_string_lossy();
+            self.responder.work_on(&name);
+            self.connection.replace_credentials().await;
+        }
     }
 }
 
-fn no_credentials() -> Failure {
+/// What was got already, and from then on whatever is got anew: nobody is asked for the same code twice.
+#[derive(Debug)]
+struct First {
+    credentials: std::sync::Mutex<Option<aws_credential_types::Credentials>>,
+    then: Responder,
+}
+
+impl ProvideCredentials for First {
+    fn provide_credentials<'a>(
+        &'a self,
+    ) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        use aws_credential_types::provider::future::ProvideCredentials;
+        let first = self.credentials.lock().map_or(None, |mut kept| kept.take());
+        match first {
+            Some(first) => ProvideCredentials::ready(Ok(first)),
+            None => self.then.provide_credentials(),
+        }
+    }
+}
+
+/// What the files and the environment say.
+pub(super) async fn configured(access: &Access) -> SdkConfig {
+    let mut loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
+    if let Some(profile) = &access.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &access.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    loader.load().await
+}
+
+fn region(access: &Access, config: &SdkConfig) -> Result<Region, Failure> {
+    if let Some(url) = config.endpoint_url()
+        && access.endpoint_url.as_deref() != Some(url)
+    {
+        return Err(stray("the AWS configuration", url));
+    }
+    config.region().cloned().ok_or_else(|| {
+        Failure::new(Exit::Refused, "no region is set", "give --region REGION, or set AWS_REGION")
+    })
+}
+
+/// What the session was got with: the profile's chain, and below a role of ours the one who assumed it.
+async fn came_from(access: &Access, responder: &Responder) -> Result<Vec<Origin>, Failure> {
+    let mut came_from = origin::of_profile(access.profile.as_deref()).await;
+    if (access.role_arn.is_some() || access.mfa_serial.is_some())
+        && let Some(base) = responder.base()
+    {
+        let key = AccessKeyId::parse(base.access_key_id()).ok();
+        let caller = responder.sign_in(base).caller().await;
+        let arn = caller.map_err(|error| Failure::from(survey::SurveyError(error)))?;
+        let how = format!("credentials of {arn}");
+        came_from.insert(0, Origin { how, arn: Some(arn), access_key_id: key });
+    }
+    Ok(came_from)
+}
+
+fn no_credentials(access: &Access, error: &dyn std::error::Error) -> Failure {
+    let minting = access.role_arn.is_some() || access.mfa_serial.is_some();
+    let failed = error.source().is_some_and(|source| source.to_string().contains("sts:"));
+    if minting && failed {
+        return Failure::new(
+            Exit::Refused,
+            "the session to work with could not be had",
+            "check the role, its trust policy and --external-id, and the MFA device; then try again",
+        )
+        .because(error);
+    }
     Failure::new(
         Exit::Refused,
         "no AWS credentials were found",
         "give those of the incident account: --profile NAME, or AWS_ACCESS_KEY_ID and \
          AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)",
     )
+    .because(error)
 }
 
 /// An endpoint left in the environment would send a breach response to wherever it points.

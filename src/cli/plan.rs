@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::args;
+use super::args::{self, PlanFormat};
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{sources, view};
+use super::{by_hand, diagnostics, sources, view};
 use crate::case;
 use crate::cloud::ReadCloud;
 use crate::diagnostic::{Code, Diagnostic};
@@ -18,8 +18,24 @@ use crate::planning::{self, Planned, Terms};
 use crate::playbook::Playbook;
 use crate::survey::{self, Thought};
 
+/// How a plan is shown, and what comes of it.
+pub(super) struct Shown<'a> {
+    pub(super) format: PlanFormat,
+    pub(super) every_change: bool,
+    /// Where it is saved.
+    pub(super) output: Option<&'a Path>,
+    /// Whether the exit code says that there is something to do.
+    pub(super) check: bool,
+}
+
 pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
-    show(&args.playbook, &args.given, &args.access, args.output.as_deref())
+    let shown = Shown {
+        format: args.format,
+        every_change: args.all,
+        output: args.output.as_deref(),
+        check: args.check,
+    };
+    show(&args.playbook, &args.given, &args.access, &shown)
 }
 
 /// Plans and shows; saves where asked.
@@ -27,7 +43,7 @@ pub(super) fn show(
     path: &Path,
     given: &args::Given,
     access: &args::Access,
-    output: Option<&Path>,
+    shown: &Shown<'_>,
 ) -> Result<Exit, Failure> {
     let playbook = sources::playbook(path)?;
     let inputs = sources::inputs(&playbook, given, &BTreeMap::new())?;
@@ -37,8 +53,23 @@ pub(super) fn show(
         let inventory = live.begin().await?;
         make(&playbook, &inputs, &terms, live.connection.read(), inventory).await
     })?;
-    view::out(&view::plan(&saved));
-    if let Some(output) = output {
+    // What is read by machines, or kept, stands alone on standard output.
+    let note: fn(&str) = match shown.format {
+        PlanFormat::Text => {
+            view::out(&view::plan(&saved, shown.every_change));
+            view::out
+        }
+        PlanFormat::Json => {
+            view::out(&diagnostics::printed(&view::plan_as_json(&saved)));
+            view::note
+        }
+        PlanFormat::AwsCli => {
+            view::out(&by_hand::script(&saved));
+            view::note
+        }
+    };
+    let there = access.typed();
+    if let Some(output) = shown.output {
         case::replace(output, &saved.to_text()).map_err(|error| {
             Failure::new(
                 Exit::Refused,
@@ -47,15 +78,14 @@ pub(super) fn show(
             )
             .because(&error)
         })?;
-        let there = there(&saved);
-        view::out(&format!("\nSaved. Next: portcullis run {}{there}\n", output.display()));
+        note(&format!("\nSaved. Next: portcullis run {}{there}\n", output.display()));
     } else {
-        view::out(&format!(
-            "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{}\n",
-            there(&saved)
+        note(&format!(
+            "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{there}\n"
         ));
     }
-    Ok(Exit::Done)
+    let pending = shown.check && saved.plan.pending().next().is_some();
+    Ok(if pending { Exit::Pending } else { Exit::Done })
 }
 
 /// What must be typed behind a command so that it goes where the plan was made.

@@ -13,7 +13,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
 
-use super::args;
+use super::args::{self, Format};
 use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
 use super::{plan, sources, view};
@@ -42,22 +42,31 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
     view::virtual_runtime().block_on(async {
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
-        view::out(&format!(
+        let note = notes(args.format);
+        note(&format!(
             "Rehearsing {} in the built-in cloud ({}). Nothing real is touched.\n",
             playbook.name,
             world_file.display()
         ));
-        view::out(&view::not_modelled(sim::NOT_MODELLED));
+        note(&view::not_modelled(sim::NOT_MODELLED));
         let (connection, key) = connect(&cloud, clock);
         let inventory = survey::begin(connection.read(), clock, key).await?;
         let caller = inventory.caller.clone();
         let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
-        view::out(&view::plan(&saved));
+        note(&view::plan(&saved, false));
         let name = format!("rehearsal-{}", case_name(&saved, clock));
         let state = cloud.save().to_string();
         let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;
-        go(&case, &saved, &cloud, &connection, &caller, clock).await
+        go(&case, &saved, &cloud, &connection, &caller, clock, args.format).await
     })
+}
+
+/// Where what leads up to the result goes: a JSON document stands alone on standard output.
+fn notes(format: Format) -> fn(&str) {
+    match format {
+        Format::Text => view::out,
+        Format::Json => view::note,
+    }
 }
 
 /// Whether a case is a rehearsal: it has a world of its own.
@@ -66,7 +75,7 @@ pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
 }
 
 /// Goes on with a rehearsal where its world and its journal stand.
-pub(super) fn resume(case: &Case, saved: &SavedPlan) -> Result<Exit, Failure> {
+pub(super) fn resume(case: &Case, saved: &SavedPlan, format: Format) -> Result<Exit, Failure> {
     let damaged = |why: &dyn std::error::Error| {
         Failure::new(
             Exit::Refused,
@@ -78,13 +87,15 @@ pub(super) fn resume(case: &Case, saved: &SavedPlan) -> Result<Exit, Failure> {
     let text = case::read_file(case.dir(), STATE)?.unwrap_or_default();
     let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
     view::virtual_runtime().block_on(async {
-        view::out("Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n");
+        notes(format)(
+            "Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n",
+        );
         let now = sim::saved_at(&state).map_err(|error| damaged(&error))?;
         let clock = Clock::starting_at(now);
         let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
-        go(case, saved, &cloud, &connection, &caller, clock).await
+        go(case, saved, &cloud, &connection, &caller, clock, format).await
     })
 }
 
@@ -95,6 +106,7 @@ async fn go(
     connection: &Connection,
     caller: &crate::inventory::Caller,
     clock: Clock,
+    format: Format,
 ) -> Result<Exit, Failure> {
     let (decoded, medium) = case.journal()?;
     let medium = WithWorld { medium, cloud: cloud.clone(), state: case.dir().join(STATE) };
@@ -105,7 +117,9 @@ async fn go(
         connection,
         clock,
         resumed: false,
-        verdict: Some(&|| view::verdict(cloud)),
+        world: Some(cloud),
+        there: String::new(),
+        format,
     };
     let exit = conduct.conduct(&decoded, Box::new(medium)).await?;
     case.replace(STATE, &cloud.save().to_string())?;

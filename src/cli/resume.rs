@@ -1,7 +1,7 @@
 //! `portcullis resume`: go on with a case, real or rehearsed.
 
 use super::args;
-use super::conduct::{Conduct, fits};
+use super::conduct::{Conduct, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{rehearse, sources, view};
@@ -19,13 +19,15 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         .because(&why)
     })?;
     if rehearse::is_rehearsal(case.dir())? {
-        return rehearse::resume(&case, &saved);
+        return rehearse::resume(&case, &saved, args.format);
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
+        live.work_on(case.dir()).await;
         let inventory = live.begin().await?;
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
+        remaining(&live.connection, &saved, live.clock).await;
         let conduct = Conduct {
             saved: &saved,
             caller: &inventory.caller,
@@ -33,7 +35,9 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
             connection: &live.connection,
             clock: live.clock,
             resumed: true,
-            verdict: None,
+            world: None,
+            there: args.access.typed(),
+            format: args.format,
         };
         conduct.conduct(&decoded, medium).await
     })

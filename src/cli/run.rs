@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::args;
-use super::conduct::{Conduct, case_name, fits};
+use super::args::{self, PlanFormat};
+use super::conduct::{Conduct, case_name, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
+use super::plan::Shown;
 use super::{plan, sources, view};
 use crate::case::Case;
 use crate::plan::SavedPlan;
@@ -19,10 +20,11 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let saved_plan = looks_like_a_plan(&args.what);
     if args.dry_run {
         if saved_plan {
-            view::out(&view::plan(&open_plan(&args.what)?));
-            return Ok(Exit::Done);
+            return show_saved(args);
         }
-        return plan::show(&args.what, &args.given, &args.access, None);
+        let shown =
+            Shown { format: PlanFormat::Text, every_change: false, output: None, check: false };
+        return plan::show(&args.what, &args.given, &args.access, &shown);
     }
     if args.yes && !saved_plan {
         return Err(Failure::new(
@@ -35,7 +37,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let decided_already = !given.inputs.is_empty()
         || given.gate.is_some()
         || given.margin.is_some()
-        || !given.accept_gap.is_empty();
+        || !given.accept_gap.is_empty()
+        || !given.accept_lockout.is_empty();
     if saved_plan && decided_already {
         return Err(Failure::new(
             Exit::Usage,
@@ -63,15 +66,20 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             }
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
+        remaining(&live.connection, &saved, live.clock).await;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {
-            view::err(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
+            view::note(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
         } else {
-            view::err(&view::plan(&saved));
+            view::err(&view::plan(&saved, false));
+            if saved_plan {
+                view::err(&look_again(&saved, &live).await?);
+            }
             confirm(&saved)?;
         }
         let name = case_name(&saved, live.clock);
         let case = Case::create(&args.cases.cases, &name, &saved, &[])?;
+        live.work_on(case.dir()).await;
         let (decoded, medium) = case.journal()?;
         let conduct = Conduct {
             saved: &saved,
@@ -80,10 +88,33 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             connection: &live.connection,
             clock: live.clock,
             resumed: false,
-            verdict: None,
+            world: None,
+            there: args.access.typed(),
+            format: args.format,
         };
         conduct.conduct(&decoded, medium).await
     })
+}
+
+/// Shows a saved plan, and what of it is not so any more.
+fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
+    let saved = open_plan(&args.what)?;
+    view::out(&view::plan(&saved, false));
+    view::runtime().block_on(async {
+        let live = Live::connect(&args.access).await?;
+        let inventory = live.begin().await?;
+        fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
+        view::out(&look_again(&saved, &live).await?);
+        Ok(Exit::Done)
+    })
+}
+
+/// What has changed since the plan was made. Not asked with `--yes`: then time counts, and every change looks
+/// for itself.
+async fn look_again(saved: &SavedPlan, live: &Live) -> Result<String, Failure> {
+    let read = live.connection.read();
+    let stale = crate::run::stale(&saved.plan, &saved.inventory, read, live.clock).await?;
+    Ok(view::stale(&stale))
 }
 
 /// What is to be run.

@@ -81,6 +81,7 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Terms {
         margin_seconds: given.margin,
         endpoint: endpoint.map(str::to_owned),
         accepted_gaps: given.accept_gap.clone(),
+        accepted_lockouts: given.accept_lockout.clone(),
     }
 }
 

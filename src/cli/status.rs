@@ -1,9 +1,11 @@
 //! `portcullis status`: where a case stands, from its directory alone.
 
-use super::args;
+use serde_json::json;
+
+use super::args::{self, Format};
 use super::conduct::{NOT_TO_BE_TRUSTED, belongs_to_another_plan};
 use super::exit::{Exit, Failure};
-use super::view;
+use super::{diagnostics, view};
 use crate::case;
 use crate::journal::State;
 use crate::ledger::Ledger;
@@ -22,10 +24,6 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     }
     let ledger = Ledger::of(&saved.plan, &state);
     let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
-    view::out(&format!("Case {}\n", args.case.display()));
-    view::out(&view::progress_of(&saved.plan, &state));
-    view::out(&account.render());
-    view::out(&format!("\nJournal: {} lines, head {}\n", decoded.lines.len(), decoded.head()));
     let (case, there) = (args.case.display(), super::plan::there(&saved));
     let next = match state.finished {
         Some(0) => "nothing".to_owned(),
@@ -33,6 +31,19 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         Some(13) => format!("do what is asked above, then: portcullis resume {case}{there}"),
         _ => format!("portcullis resume {case}{there}"),
     };
+    if args.format == Format::Json {
+        let mut told = account.as_json();
+        told["case"] = case.to_string().into();
+        told["journal"] = json!({"lines": decoded.lines.len(), "head": decoded.head()});
+        told["exit"] = state.finished.into();
+        told["next"] = next.into();
+        view::out(&diagnostics::printed(&told));
+        return Ok(Exit::Done);
+    }
+    view::out(&format!("Case {case}\n"));
+    view::out(&view::progress_of(&saved.plan, &state));
+    view::out(&account.render());
+    view::out(&format!("\nJournal: {} lines, head {}\n", decoded.lines.len(), decoded.head()));
     view::out(&format!("Next: {next}\n"));
     Ok(Exit::Done)
 }

@@ -10,11 +10,12 @@ mod progress;
 mod wrap;
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style as AnsiStyle};
 
-pub(super) use account::{Account, ending, verdict};
-pub(super) use plan::plan;
+pub(super) use account::{Account, ending, ending_as_json, verdict, verdict_as_json};
+pub(super) use plan::{as_json as plan_as_json, duration, plan, stale};
 pub(super) use progress::{Progress, progress_of};
 
 use super::diagnostics;
@@ -32,6 +33,26 @@ pub(super) fn err(text: &str) {
     let stderr = std::io::stderr();
     let width = if stderr.is_terminal() { terminal_size::terminal_size_of(&stderr) } else { None };
     let _ = anstream::stderr().write_all(fitted(text, width).as_bytes());
+}
+
+/// Writes to standard error what is good to know and can be done without.
+pub(super) fn note(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        err(text);
+    }
+}
+
+/// Whether somebody wants to hear only what he asked for, and what goes wrong.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From here on, no notes.
+pub(super) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// From here on, no colour.
+pub(super) fn without_colour() {
+    anstream::ColorChoice::Never.write_global();
 }
 
 fn fitted(

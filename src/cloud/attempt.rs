@@ -126,6 +126,11 @@ impl CallError {
         )
     }
 
+    /// Whether the responder's credentials were good, and are not any more.
+    pub fn is_expired(&self) -> bool {
+        matches!(self.code.as_str(), "ExpiredToken" | "ExpiredTokenException")
+    }
+
     /// Whether the one question that needs no permission was refused: who is asking.
     pub fn is_refused_identity(&self) -> bool {
         self.cause == Cause::Refused && self.operation == "sts:GetCallerIdentity"

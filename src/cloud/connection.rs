@@ -6,6 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource;
@@ -14,10 +15,13 @@ use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProt
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
+use jiff::Timestamp;
 
 use super::attempt::Recording;
+use super::credentials::Held;
 use super::guard::{Guard, READS, WRITES};
 use super::pace::Pace;
+use super::sign_in::SIGN_IN;
 use super::{ReadCloud, ReadIam, ReadSecrets, ReadSts, WriteCloud, WriteIam, WriteSecrets};
 use crate::clock::Clock;
 
@@ -32,6 +36,8 @@ pub enum Endpoint {
 
 /// Longest wait for one answer. After it the effect may exist, and the world is looked at.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// All that is asked while credentials are renewed.
+const IDENTITY: &[&str] = &["sts:GetCallerIdentity"];
 const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 
 /// Everything the handles are made from.
@@ -39,6 +45,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 pub struct Connection {
     read: ReadCloud,
     write: WriteCloud,
+    held: Held,
 }
 
 /// Our clock, as the SDK wants one.
@@ -53,13 +60,13 @@ impl TimeSource for SdkTime {
 
 /// The three services' configuration builders are different types with the same methods.
 macro_rules! client {
-    ($sdk:ident, $service:literal, $allowed:expr, $parts:expr) => {{
+    ($sdk:ident, $service:literal, $allowed:expr, $parts:expr, $http:expr) => {{
         let parts: &Parts = $parts;
         let mut config = $sdk::Config::builder()
             .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
             .region(parts.region.clone())
             .credentials_provider(parts.credentials.clone())
-            .http_client(Recording(parts.http.clone()))
+            .http_client($http)
             .time_source(SdkTime(parts.clock))
             .sleep_impl(TokioSleep::new())
             .retry_config(RetryConfig::disabled())
@@ -70,6 +77,8 @@ macro_rules! client {
                     .build(),
             )
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // Whoever holds the credentials renews them, outside of any call.
+            .identity_cache($sdk::config::IdentityCache::no_cache())
             .interceptor(Guard { service: $service, allowed: $allowed });
         if let Endpoint::Url(url) = &parts.endpoint {
             config = config.endpoint_url(url);
@@ -78,12 +87,26 @@ macro_rules! client {
     }};
 }
 
-struct Parts {
-    http: SharedHttpClient,
-    credentials: SharedCredentialsProvider,
-    region: Region,
-    endpoint: Endpoint,
-    clock: Clock,
+/// What clients are made from.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) http: SharedHttpClient,
+    pub(super) credentials: SharedCredentialsProvider,
+    pub(super) region: Region,
+    pub(super) endpoint: Endpoint,
+    pub(super) clock: Clock,
+}
+
+/// A client that asks whose `credentials` are, in the middle of other calls: its own is no attempt of theirs.
+pub(super) fn identity_client(parts: &Parts, credentials: Credentials) -> aws_sdk_sts::Client {
+    let credentials = SharedCredentialsProvider::new(credentials);
+    let parts = Parts { credentials, ..parts.clone() };
+    client!(aws_sdk_sts, "sts", &[IDENTITY], &parts, parts.http.clone())
+}
+
+/// A client that signs in.
+pub(super) fn sign_in_client(parts: &Parts) -> aws_sdk_sts::Client {
+    client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording(parts.http.clone()))
 }
 
 impl Connection {
@@ -96,32 +119,59 @@ impl Connection {
         clock: Clock,
     ) -> Self {
         let parts = Parts { http, credentials, region, endpoint, clock };
-        let (iam, secrets, sts) = (Pace::new(clock), Pace::new(clock), Pace::new(clock));
+        let held = Held::new(parts.clone());
+        let parts = Parts { credentials: SharedCredentialsProvider::new(held.clone()), ..parts };
+        let http = || Recording(parts.http.clone());
+        let pace = || Pace::new(clock, held.clone());
+        let (iam, secrets, sts) = (pace(), pace(), pace());
         let read = ReadCloud {
             iam: ReadIam {
-                client: client!(aws_sdk_iam, "iam", &[READS], &parts),
+                client: client!(aws_sdk_iam, "iam", &[READS], &parts, http()),
                 pace: iam.clone(),
             },
             secrets: ReadSecrets {
-                client: client!(aws_sdk_secretsmanager, "secretsmanager", &[READS], &parts),
+                client: client!(aws_sdk_secretsmanager, "secretsmanager", &[READS], &parts, http()),
                 pace: secrets.clone(),
             },
-            sts: ReadSts { client: client!(aws_sdk_sts, "sts", &[READS], &parts), pace: sts },
+            sts: ReadSts {
+                client: client!(aws_sdk_sts, "sts", &[READS], &parts, http()),
+                pace: sts,
+            },
         };
         let write = WriteCloud {
             read: read.clone(),
-            iam: WriteIam { client: client!(aws_sdk_iam, "iam", &[WRITES], &parts), pace: iam },
+            iam: WriteIam {
+                client: client!(aws_sdk_iam, "iam", &[WRITES], &parts, http()),
+                pace: iam,
+            },
             secrets: WriteSecrets {
-                client: client!(aws_sdk_secretsmanager, "secretsmanager", &[WRITES], &parts),
+                client: client!(
+                    aws_sdk_secretsmanager,
+                    "secretsmanager",
+                    &[WRITES],
+                    &parts,
+                    http()
+                ),
                 pace: secrets,
             },
         };
-        Self { read, write }
+        Self { read, write, held }
     }
 
     /// The handle for surveying and planning.
     pub fn read(&self) -> &ReadCloud {
         &self.read
+    }
+
+    /// When the responder's credentials end; `None` where that is not known.
+    pub async fn credentials_end_at(&self) -> Option<Timestamp> {
+        self.held.ready().await;
+        self.held.expire_at().await
+    }
+
+    /// Gets the responder's credentials anew, and uses them if they are of the same account.
+    pub async fn replace_credentials(&self) {
+        self.held.replace().await;
     }
 
     /// The handle for applying.

@@ -28,6 +28,7 @@ pub const READS: &[&str] = &[
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
     "iam:ListUsers",
+    "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
     "sts:GetCallerIdentity",
 ];

@@ -4,13 +4,16 @@
 //! error. Outputs are the SDK's own; `survey` turns them into facts. A freshly minted secret leaves
 //! the SDK's output here and travels on as a [`Secret`].
 
+use std::collections::BTreeMap;
+
 use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
 use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
 use aws_sdk_iam::types::{
-    AccessKeyMetadata, AttachedPolicy, LoginProfile, Role, ServiceSpecificCredentialMetadata,
-    SigningCertificate, SshPublicKeyMetadata, StatusType, User,
+    AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
+    LoginProfile, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
+    SshPublicKeyMetadata, StatusType, User,
 };
 
 use super::attempt::{CallError, Cause, Certainty, attempt};
@@ -163,6 +166,49 @@ impl ReadIam {
             attempt("iam:GetUserPolicy", call.policy_name(policy.as_str()).send())
         };
         Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output))
+    }
+
+    /// Whether `principal`, a user or a role, may do each of `actions` to each of `resources`, where `context`
+    /// is known of the requests. (`iam:SimulatePrincipalPolicy`)
+    pub async fn simulate(
+        &self,
+        principal: &Arn,
+        actions: &[String],
+        resources: &[String],
+        context: &BTreeMap<String, String>,
+    ) -> Result<Vec<EvaluationResult>, CallError> {
+        let operation = "iam:SimulatePrincipalPolicy";
+        let entry = |(key, value): (&String, &String)| {
+            ContextEntry::builder()
+                .context_key_name(key)
+                .context_key_type(ContextKeyTypeEnum::String)
+                .context_key_values(value)
+                .build()
+        };
+        let context: Vec<ContextEntry> = context.iter().map(entry).collect();
+        let mut results = Vec::new();
+        let mut marker: Option<String> = None;
+        for _ in 0..PAGES {
+            let (page, _) = self
+                .pace
+                .read(|| {
+                    let call = self.client.simulate_principal_policy();
+                    let call = call
+                        .policy_source_arn(principal.as_str())
+                        .set_action_names(Some(actions.to_vec()))
+                        .set_resource_arns(Some(resources.to_vec()))
+                        .set_context_entries(Some(context.clone()))
+                        .set_marker(marker.clone());
+                    attempt(operation, call.send())
+                })
+                .await?;
+            results.extend(page.evaluation_results.unwrap_or_default());
+            if !page.is_truncated {
+                return Ok(results);
+            }
+            marker = Some(page.marker.ok_or_else(|| cut_short(operation))?);
+        }
+        Err(endless(operation))
     }
 
     /// The account's quotas and counts. (`iam:GetAccountSummary`)

@@ -7,7 +7,8 @@
 //!
 //! Being told to slow down is being told that nothing happened, so any call is repeated after it, a write not for
 //! long: what was looked at before it grows old. A read is repeated after other trouble too, because that has no
-//! effect. A write is not: only whoever keeps the journal may decide that.
+//! effect. A write is not: only whoever keeps the journal may decide that. Before each call there are
+//! credentials, and a read that was refused because they had expired is repeated with fresh ones.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
 use super::attempt::{CallError, Cause};
+use super::credentials::Held;
 use crate::clock::Clock;
+use crate::ids::AccountId;
 
 /// Calls in flight per account and service. Few enough not to starve the account's other callers,
 /// who share its request rate.
@@ -68,22 +71,16 @@ impl Turns {
     }
 }
 
-/// One lane.
+/// One lane, and the credentials of whoever calls in it.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
-    in_flight: Arc<Semaphore>,
-    turns: Arc<Mutex<Turns>>,
-    clock: Clock,
+    lane: Lane,
+    held: Held,
 }
 
 impl Pace {
-    pub(super) fn new(clock: Clock) -> Self {
-        let turns = Turns { next: clock.now(), gap: 0 };
-        Self {
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
-            turns: Arc::new(Mutex::new(turns)),
-            clock,
-        }
+    pub(super) fn new(clock: Clock, held: Held) -> Self {
+        Self { lane: Lane::new(clock), held }
     }
 
     /// Makes a reading call, again where the trouble looks passing.
@@ -92,17 +89,33 @@ impl Pace {
         F: Future<Output = Result<T, CallError>>,
     {
         let mut wait = FIRST_WAIT;
-        for _ in 1..TRIES {
-            match self.at_its_turn(READ_THROTTLED_FOR, &call).await {
-                Err(error) if error.is_passing() && error.cause != Cause::Throttled => {
+        let mut tried = 0;
+        loop {
+            let times = self.held.ready().await;
+            let answer = self.lane.at_its_turn(READ_THROTTLED_FOR, &call).await;
+            tried += 1;
+            match answer {
+                // It had no effect, and never will with these.
+                Err(mut error) if error.is_expired() && tried < TRIES => {
+                    match self.held.renew(times).await {
+                        Ok(()) => tracing::debug!(%error, "reading again with fresh credentials"),
+                        Err(None) => return Err(error),
+                        Err(Some(why)) => {
+                            error.message = format!("{}; {why}", error.message);
+                            return Err(error);
+                        }
+                    }
+                }
+                Err(error)
+                    if error.is_passing() && error.cause != Cause::Throttled && tried < TRIES =>
+                {
                     tracing::debug!(%error, ?wait, "reading again");
-                    self.clock.sleep(wait).await;
+                    self.lane.clock.sleep(wait).await;
                     wait *= 2;
                 }
                 settled => return settled,
             }
         }
-        self.at_its_turn(READ_THROTTLED_FOR, &call).await
     }
 
     /// Makes a call that changes something or tells a secret: again only while nothing came of it.
@@ -110,7 +123,32 @@ impl Pace {
     where
         F: Future<Output = Result<T, CallError>>,
     {
-        self.at_its_turn(WRITE_THROTTLED_FOR, &call).await
+        self.held.ready().await;
+        self.lane.at_its_turn(WRITE_THROTTLED_FOR, &call).await
+    }
+
+    /// Whose account the credentials are of: fresh ones must be of the same.
+    pub(super) async fn belong_to(&self, account: &AccountId) {
+        self.held.belongs_to(account).await;
+    }
+}
+
+/// So many places, and turns.
+#[derive(Clone, Debug)]
+struct Lane {
+    in_flight: Arc<Semaphore>,
+    turns: Arc<Mutex<Turns>>,
+    clock: Clock,
+}
+
+impl Lane {
+    fn new(clock: Clock) -> Self {
+        let turns = Turns { next: clock.now(), gap: 0 };
+        Self {
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+            turns: Arc::new(Mutex::new(turns)),
+            clock,
+        }
     }
 
     async fn at_its_turn<T, F>(
@@ -187,8 +225,9 @@ mod tests {
     /// Seconds that `calls` writes take at a service of this rate, and how many were refused on the way.
     async fn crowd(calls: u32, rate: f64) -> (f64, u32) {
         let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
-        let (pace, service) = (Pace::new(clock), service(clock, rate));
-        let all = (0..calls).map(|_| pace.write(|| service.call()));
+        let (lane, service) = (Lane::new(clock), service(clock, rate));
+        let call = || service.call();
+        let all = (0..calls).map(|_| lane.at_its_turn(WRITE_THROTTLED_FOR, &call));
         for answer in futures_util::future::join_all(all).await {
             answer.unwrap();
         }
@@ -215,11 +254,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_gives_up_soon_and_a_read_late() {
         let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
-        let (pace, shut) = (Pace::new(clock), service(clock, 0.0));
-        pace.write(|| shut.call()).await.unwrap_err();
+        let (lane, shut) = (Lane::new(clock), service(clock, 0.0));
+        lane.at_its_turn(WRITE_THROTTLED_FOR, &|| shut.call()).await.unwrap_err();
         let then = clock.now();
         assert!(then.as_second() <= 8, "{then}");
-        pace.read(|| shut.call()).await.unwrap_err();
+        lane.at_its_turn(READ_THROTTLED_FOR, &|| shut.call()).await.unwrap_err();
         let took = clock.now().duration_since(then).as_secs();
         assert!((60..=70).contains(&took), "{took} s");
     }

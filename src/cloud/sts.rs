@@ -37,7 +37,8 @@ impl ReadSts {
         let (Some(account), Some(arn), Some(id)) = (account, arn, output.user_id) else {
             return Err(unreadable("the answer lacks the account, the ARN or the id"));
         };
-        Ok((Caller { account, arn, id, access_key_id: None }, date))
+        self.pace.belong_to(&account).await;
+        Ok((Caller { account, arn, id, access_key_id: None, came_from: Vec::new() }, date))
     }
 }
 

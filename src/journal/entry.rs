@@ -25,6 +25,9 @@ pub enum Entry {
     Started {
         /// As STS gives it.
         caller: Arn,
+        /// Identities that are cut although this run stands on them, because somebody accepted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accepted_lockouts: Vec<Arn>,
     },
     /// A change is about to be made. Its effect may exist from here on.
     Intended {

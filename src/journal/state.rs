@@ -206,7 +206,7 @@ impl State {
                     rehearsal: *rehearsal,
                 });
             }
-            Entry::Started { caller } => {
+            Entry::Started { caller, .. } => {
                 self.callers.push(caller.clone());
                 self.started = Some(now);
                 self.held = None;

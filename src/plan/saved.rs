@@ -40,7 +40,10 @@ pub enum OpenError {
     #[error("this is not a plan that `portcullis plan -o` wrote")]
     NotAPlan(#[source] serde_json::Error),
     /// From another version of the program.
-    #[error("the plan has format {found}; this program reads format {VERSION}")]
+    #[error(
+        "the plan has format {found}, and this program reads format {VERSION}: it was made by {} version",
+        if *found > VERSION { "a newer" } else { "an older" }
+    )]
     Version {
         /// The file's version.
         found: u32,

@@ -1,9 +1,12 @@
 //! Is a finished plan safe? The second of the gate's three places, the lock-out, the limits.
 
+use std::collections::BTreeMap;
+
+use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::AccessKeyId;
-use crate::inventory::{Caller, Inventory};
-use crate::plan::{Barrier, Credential, Effect, Plan, Subject};
+use crate::ids::{AccessKeyId, ChangeId};
+use crate::inventory::Inventory;
+use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
 use crate::playbook::{Playbook, Proof};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
@@ -17,7 +20,10 @@ pub(super) fn lint(
     inventory: &Inventory,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    problems.extend(refuse_lock_out(plan, inventory, &inventory.caller).err());
+    match refuse_lock_out(plan, inventory, &inventory.caller) {
+        Ok(warnings) => plan.warnings.extend(warnings),
+        Err(problem) => problems.push(problem),
+    }
     behind_the_gate(playbook, plan, &mut problems);
     if let Some(limit) = playbook.limits.changes
         && plan.pending().count() > limit
@@ -49,37 +55,9 @@ pub(super) fn lint(
     }
     vanished_keys(plan, inventory);
     lifts(plan);
+    refusals(plan);
     gate(plan);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-/// Never cut the branch we sit on: refuses where `caller` is somebody the plan cuts off. Asked again when
-/// a saved plan is run, because another may run it.
-pub fn refuse_lock_out(
-    plan: &Plan,
-    inventory: &Inventory,
-    caller: &Caller,
-) -> Result<(), Diagnostic> {
-    for user in &plan.users {
-        let found = inventory.user(user).ok().and_then(Option::as_ref);
-        let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
-        let same_user = found.is_some_and(|user| {
-            // A session minted by the user has the user's own id; a federated one has another, and is
-            // told by the key that signs or by its ARN.
-            user.id == caller.id || user.arn == caller.arn
-        });
-        let same_key = keys.iter().any(|key| Some(&key.id) == caller.access_key_id.as_ref());
-        if same_user || same_key {
-            let message = format!(
-                "the plan would cut off its own caller: {} is user {user}, which the playbook contains",
-                caller.arn
-            );
-            let help = "run from an identity the playbook does not touch: a break-glass user, or an \
-                        incident role (AWS_PROFILE=... portcullis plan ...)";
-            return Err(Diagnostic::error(Code::LockOut, message).help(help));
-        }
-    }
-    Ok(())
 }
 
 /// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed
@@ -180,6 +158,33 @@ fn lifts(plan: &mut Plan) {
             }
         }
     }
+    plan.warnings.extend(warnings);
+}
+
+/// What AWS would refuse, said in advance: it stops that change alone, and no cut waits for it.
+fn refusals(plan: &mut Plan) {
+    let mut refused: BTreeMap<&str, Vec<&ChangeId>> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| !change.already) {
+        for permission in &change.permissions {
+            if permission.have == Have::Cannot && permission.only_if.is_none() {
+                refused.entry(&permission.action).or_default().push(&change.id);
+            }
+        }
+    }
+    let warnings: Vec<String> = refused
+        .into_iter()
+        .map(|(action, changes)| {
+            let more = match changes.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            format!(
+                "{action} is not allowed to {}: {}{more} will be held. Allow it before you run; what can be \
+                 cut is cut all the same",
+                plan.caller, changes[0]
+            )
+        })
+        .collect();
     plan.warnings.extend(warnings);
 }
 

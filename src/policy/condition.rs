@@ -151,6 +151,11 @@ impl Clause {
         }
     }
 
+    /// The key it asks about, where the request does not have it.
+    pub(super) fn missing(&self, context: &Context) -> Option<&str> {
+        context.get(&self.key).is_none().then_some(self.key.as_str())
+    }
+
     /// Whether the clause holds for a request.
     pub(super) fn holds(&self, context: &Context) -> bool {
         let given = context.get(&self.key);

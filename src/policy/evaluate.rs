@@ -125,6 +125,11 @@ impl Denial {
 impl Statement {
     /// Whether the statement is about the request, the caller left aside.
     fn covers(&self, request: &Request<'_>) -> bool {
+        self.is_about(request) && self.conditions.iter().all(|c| c.holds(request.context))
+    }
+
+    /// Whether its action and its resource are those of the request.
+    fn is_about(&self, request: &Request<'_>) -> bool {
         let actions = |list: &[String]| list.iter().any(|a| fits_any_case(a, request.action));
         let resources = |list: &[String]| {
             list.iter().any(|r| {
@@ -140,13 +145,19 @@ impl Statement {
             Some(Either::Of(list)) => resources(list),
             Some(Either::Not(list)) => !resources(list),
         };
-        action && resource && self.conditions.iter().all(|c| c.holds(request.context))
+        action && resource
     }
 }
 
 impl Document {
     fn says(&self, effect: Effect, request: &Request<'_>) -> bool {
         self.statements.iter().any(|s| s.effect == effect && s.covers(request))
+    }
+
+    /// The condition keys that the request does not have and that its decision may hang on.
+    pub fn keys_missing(&self, request: &Request<'_>) -> Vec<&str> {
+        let about = self.statements.iter().filter(|s| s.is_about(request));
+        about.flat_map(|s| &s.conditions).filter_map(|c| c.missing(request.context)).collect()
     }
 
     /// The closest match of the caller among the statements of that effect that cover the request.

@@ -50,7 +50,7 @@ impl PrincipalElement {
 }
 
 /// The account that a principal stands for as a whole: `111122223333` or its root's ARN.
-fn account_of(listed: &str) -> Option<&str> {
+pub(super) fn account_of(listed: &str) -> Option<&str> {
     if listed.len() == 12 && listed.bytes().all(|b| b.is_ascii_digit()) {
         return Some(listed);
     }

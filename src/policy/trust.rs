@@ -5,7 +5,7 @@
 
 use super::document::{Document, Effect, Either};
 use super::pattern::fits_any_case;
-use super::principal::{Caller, Match};
+use super::principal::{Caller, Match, account_of};
 
 /// How a trust policy admits a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,25 @@ pub fn admits(document: &Document, principal_arn: &str, account: &str) -> Admiss
         Some(Match::Account) => Admission::Account,
         None => Admission::No,
     }
+}
+
+/// Whom `document`, the trust policy of a role, admits, where every one of them is named by a whole ARN or id;
+/// `None` where accounts, everybody, services or identity providers are admitted too.
+pub fn admitted(document: &Document) -> Option<Vec<&str>> {
+    let mut named = Vec::new();
+    for statement in document.statements.iter().filter(|s| s.effect == Effect::Allow) {
+        let Some(Either::Of(element)) = &statement.principal else { return None };
+        if element.anyone || !element.others.is_empty() {
+            return None;
+        }
+        for listed in &element.aws {
+            if account_of(listed).is_some() {
+                return None;
+            }
+            named.push(listed.as_str());
+        }
+    }
+    Some(named)
 }
 
 #[cfg(test)]

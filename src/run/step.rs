@@ -271,8 +271,21 @@ impl Run<'_> {
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;
                 self.record(failed(may_have, error.to_string())).await?;
+                if error.is_credentials() && self.is_let_in_again().await? {
+                    return Ok(Attempt::MayPass(error.to_string()));
+                }
                 after_error(&error)
             }
+        }
+    }
+
+    /// Whether the responder's credentials are good again: asking who we are gets fresh ones where they can be
+    /// had, and they are of this account or not taken.
+    async fn is_let_in_again(&self) -> Result<bool, Halt> {
+        match self.cloud.read().sts().caller().await {
+            Ok(caller) => Ok(caller.account == self.plan.account),
+            Err(error) if error.is_credentials() => Err(Halt::Stopped(vec![not_accepted(&error)])),
+            Err(_) => Ok(false),
         }
     }
 
@@ -299,9 +312,7 @@ impl Run<'_> {
 /// What an error of a call means for the attempt.
 fn after_error(error: &CallError) -> Result<Attempt, Halt> {
     if error.is_credentials() {
-        return Err(Halt::Stopped(vec![format!(
-            "the responder's own credentials are not accepted any more ({error}); get fresh ones"
-        )]));
+        return Err(Halt::Stopped(vec![not_accepted(error)]));
     }
     Ok(match error.cause {
         Cause::Refused if error.is_denied() => {
@@ -314,6 +325,11 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
         _ => Attempt::Hold(error.to_string()),
     })
+}
+
+/// What is said where the responder himself is not let in any more.
+pub(super) fn not_accepted(error: &CallError) -> String {
+    format!("the responder's own credentials are not accepted any more ({error}); get fresh ones")
 }
 
 /// Whether the gate stands before a change: by what the plan says of it, and by what its action can do,

@@ -15,6 +15,9 @@ pub enum Fault {
     Garbage,
     /// This principal is refused this operation from here on.
     RefusedFromHere,
+    /// The session that signs this request ends with it; not among [`Self::ALL`], because nothing but other
+    /// credentials gets over it.
+    Expired,
     /// The request has no effect, and its call never returns.
     StopBefore,
     /// The effect happens, and the call never returns.
@@ -22,7 +25,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every fault there is, for tests that go through all of them.
+    /// Every fault that trying again gets over, for tests that go through all of them.
     pub const ALL: [Fault; 8] = [
         Fault::Throttled,
         Fault::Unavailable,

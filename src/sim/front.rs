@@ -87,6 +87,11 @@ impl Engine {
                 Refusal::new(400, "InvalidAction", message)
             })?;
         event.writes = operation.writes;
+        if fault == Some(Fault::Expired)
+            && let Some(session) = self.sessions.get_mut(&authorization.access_key_id)
+        {
+            session.expires_at = now;
+        }
         let subject = self.authenticate(&authorization, request, now)?;
         event.account.clone_from(&subject.caller.account);
         event.principal.clone_from(&subject.caller.arn);

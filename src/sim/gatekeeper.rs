@@ -2,6 +2,8 @@
 //!
 //! Both see the world as it is enforced, which trails the world as it is.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::engine::Engine;
@@ -235,6 +237,18 @@ impl Engine {
             resource: applies(Kind::Resource).next(),
         };
         evaluate(request, &policies)
+    }
+
+    /// The condition keys that the subject's policies ask about and that are not known of the request.
+    pub(super) fn keys_missing(
+        &self,
+        subject: &Subject,
+        request: &Request<'_>,
+        now: Timestamp,
+    ) -> BTreeSet<String> {
+        let gathered = self.gather(subject, None, now);
+        let missing = gathered.iter().flat_map(|g| g.document.keys_missing(request));
+        missing.map(str::to_owned).collect()
     }
 
     fn gather(

@@ -4,6 +4,7 @@ pub(super) mod credentials;
 pub(super) mod keys;
 pub(super) mod policies;
 pub(super) mod roles;
+pub(super) mod simulate;
 pub(super) mod users;
 
 use super::wire::Refusal;

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::engine::Engine;
 use super::gatekeeper::{Subject, iam_arn};
 use super::iam::users::Answer;
-use super::iam::{credentials, keys, policies, roles, users};
+use super::iam::{credentials, keys, policies, roles, simulate, users};
 use super::wire::{Params, Service};
 use super::{secrets, sts};
 use crate::policy::Context;
@@ -46,6 +46,7 @@ pub(super) enum Target {
     Roles,
     Groups,
     Policy,
+    PolicySource,
     KeyOwner,
     AssumedRole,
     FederatedUser,
@@ -141,6 +142,7 @@ pub const OPERATIONS: &[Operation] = &[
     op(Iam, "DetachRolePolicy", WRITES, Target::Role, policies::detach_from_role),
     op(Iam, "GetPolicy", READS, Target::Policy, policies::get),
     op(Iam, "GetPolicyVersion", READS, Target::Policy, policies::get_version),
+    op(Iam, "SimulatePrincipalPolicy", READS, Target::PolicySource, simulate::principal_policy),
     op(SecretsManager, "DescribeSecret", READS, Target::Secret, secrets::describe),
     op(SecretsManager, "GetSecretValue", READS, Target::Secret, secrets::get_value),
     op(SecretsManager, "PutSecretValue", WRITES, Target::Secret, secrets::put_value),
@@ -187,6 +189,7 @@ impl Operation {
             Target::Roles => iam_arn(own, "role", "/", ""),
             Target::Groups => iam_arn(own, "group", "/", ""),
             Target::Policy => given("PolicyArn").to_owned(),
+            Target::PolicySource => given("PolicySourceArn").to_owned(),
             Target::KeyOwner => match engine.newest().owner_of(given("AccessKeyId")) {
                 Some((account, user)) if account == own => engine.newest().user_arn(own, user),
                 _ => iam_arn(own, "user", "/", "*"),

@@ -8,9 +8,11 @@
 mod access;
 mod cases;
 mod consent;
+mod doctor;
 mod forged;
 mod inputs;
 mod screen;
+mod sessions;
 
 use std::process::Command;
 

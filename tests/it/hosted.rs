@@ -127,6 +127,14 @@ impl Hosted {
         std::fs::write(self.dir().join("plan.json"), saved.to_text()).unwrap();
     }
 
+    /// Somebody else does something in the account, as an administrator whose key the world must have.
+    pub(crate) fn meanwhile(&self, what: impl AsyncFnOnce(aws_sdk_iam::Client)) {
+        in_real_time(async {
+            let config = stage::somebody_else(&self.cloud, Clock::system());
+            what(aws_sdk_iam::Client::new(&config)).await;
+        });
+    }
+
     /// The one case that was made.
     pub(crate) fn case(&self) -> PathBuf {
         let cases = cases_in(self.dir());

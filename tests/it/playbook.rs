@@ -87,6 +87,7 @@ fn inventory() -> Inventory {
         account: AccountId::parse("012345678901").unwrap(),
         arn: Arn::parse("arn:aws:iam::012345678901:user/responder").unwrap(),
         id: "AIDAEXAMPLE".to_owned(),
+        came_from: Vec::new(),
         access_key_id: None,
     };
     Inventory::new(caller, "2026-03-24T07:00:00Z".parse().unwrap())

@@ -74,7 +74,7 @@ fn the_stopped_request_was_announced(hosted: &Hosted, n: u64) {
     let operation = format!("{}:{}", event.service, event.operation);
     let announced = plan.changes.iter().any(|change| {
         state.change(&change.id).state == ChangeState::InDoubt
-            && change.permissions.contains(&operation)
+            && change.permissions.iter().any(|permission| permission.action == operation)
     });
     assert!(announced, "{operation} (request {n}) had no intent");
 }

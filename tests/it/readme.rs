@@ -75,6 +75,7 @@ fn every_command_of_the_readme_does_what_it_says_in_its_order() {
                 assert!(rehearsed.out.contains("DONE, NOT PROVEN"), "{}", rehearsed.out);
                 assert!(rehearsed.out.contains("Tried in the world"), "{}", rehearsed.out);
             }
+            ["doctor", ..] => drop(ran(&mut hosted.here(typed)).ended_with(0)),
             ["check", ..] => drop(ran(&mut bare(hosted.dir(), typed)).ended_with(0)),
             ["plan", ..] => drop(ran(hosted.here(typed).args(["--margin", "1"])).ended_with(0)),
             ["run", ..] => {

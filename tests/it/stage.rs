@@ -303,6 +303,17 @@ impl Stage {
 
     /// Runs or resumes, to the end or to a crash.
     pub(crate) async fn run(&self, stop_at: Option<(usize, Torn)>) -> Left {
+        let (connection, key) = connect(&self.cloud, self.clock);
+        self.run_on(&connection, key, stop_at).await
+    }
+
+    /// The same on a connection of one's own.
+    pub(crate) async fn run_on(
+        &self,
+        connection: &Connection,
+        key: Option<AccessKeyId>,
+        stop_at: Option<(usize, Torn)>,
+    ) -> Left {
         let decoded = {
             let mut tape = self.tape.lock().unwrap();
             let decoded = journal::decode(&tape.bytes).expect("a crash damages nothing");
@@ -318,7 +329,6 @@ impl Stage {
             crashed: Arc::clone(&tape_crash),
         };
         let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
-        let (connection, key) = connect(&self.cloud, self.clock);
         let digest = self.saved.digest();
         let (_ask, stop) = watch::channel(false);
         let mut inventory = self.saved.inventory.clone();

@@ -172,6 +172,7 @@ fn secrets_are_opened_only_here() {
         "src/cli/rehearse.rs",    // signs as the rehearsal's responder
         "src/cli/serve.rs",       // hands out the rehearsal's own credentials: its purpose
         "src/cloud/secretsmanager.rs", // the call that stores it
+        "src/cloud/sign_in.rs",   // sends the code of an MFA device
     ];
     assert_eq!(opened, expected.iter().map(|s| (*s).to_owned()).collect());
 }

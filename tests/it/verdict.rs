@@ -186,7 +186,8 @@ pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
         let operation = format!("{}:{}", event.service, event.operation);
         let announced = open
             .iter()
-            .any(|id| stage.saved.plan.change(id).unwrap().permissions.contains(&operation));
+            .flat_map(|id| &stage.saved.plan.change(id).unwrap().permissions)
+            .any(|permission| permission.action == operation);
         assert!(announced, "{operation} (request {}) had no intent", event.request);
     }
 }

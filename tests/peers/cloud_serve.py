@@ -189,10 +189,28 @@ def policies(iam):
     check("its use is counted", iam.get_policy(PolicyArn=DENY_ALL)["Policy"]["AttachmentCount"] == 1)
     document = iam.get_policy_version(PolicyArn=DENY_ALL, VersionId="v1")["PolicyVersion"]["Document"]
     check("its text is JSON", document["Statement"][0]["Effect"] == "Deny")
+    simulate = lambda **more: [
+        (r["EvalActionName"], r["EvalResourceName"], r["EvalDecision"], r["MissingContextValues"])
+        for page in iam.get_paginator("simulate_principal_policy").paginate(**more) for r in page["EvaluationResults"]]
+    admin, somebody = f"arn:aws:iam::{ACCOUNT}:role/admin", f"arn:aws:iam::{ACCOUNT}:user/signer"
+    many = simulate(PolicySourceArn=admin, ActionNames=["iam:CreateAccessKey", "iam:DeleteUser"], ResourceArns=[somebody, DENY_ALL])
+    check("an administrator may do everything, in pages", [r[2] for r in many] == ["allowed"] * 4)
+    settle()
+    extra = f"arn:aws:iam::{ACCOUNT}:user/extra-0"
+    check("a deny is simulated", simulate(PolicySourceArn=extra, ActionNames=["s3:GetObject"]) == [("s3:GetObject", "*", "explicitDeny", [])])
+    nobody = simulate(PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:user/extra-1", ActionNames=["s3:GetObject"])
+    check("what nobody allows is simulated", nobody[0][2] == "implicitDeny")
+    refused("NoSuchEntity", lambda: iam.simulate_principal_policy(PolicySourceArn=f"{extra}-none", ActionNames=["s3:GetObject"]))
     iam.detach_user_policy(UserName="extra-0", PolicyArn=DENY_ALL)
     refused("NoSuchEntity", lambda: iam.detach_user_policy(UserName="extra-0", PolicyArn=DENY_ALL))
     text = policy("Allow", "s3:*", Condition={"StringLike": {"aws:username": "a b/*\"&<>é"}})
     iam.put_user_policy(UserName="extra-0", PolicyName="p", PolicyDocument=text)
+    settle()
+    asks = simulate(PolicySourceArn=extra, ActionNames=["s3:GetObject"])
+    check("a key that is not given is named", asks == [("s3:GetObject", "*", "implicitDeny", ["aws:username"])])
+    given = [{"ContextKeyName": "aws:username", "ContextKeyType": "string", "ContextKeyValues": ["a b/x\"&<>é"]}]
+    given = simulate(PolicySourceArn=extra, ActionNames=["s3:GetObject"], ContextEntries=given)
+    check("one that is given counts", given == [("s3:GetObject", "*", "allowed", [])])
     check("a document comes back", iam.get_user_policy(UserName="extra-0", PolicyName="p")["PolicyDocument"] == json.loads(text))
     check("names", iam.list_user_policies(UserName="extra-0")["PolicyNames"] == ["p"])
     refused("MalformedPolicyDocument", lambda: iam.put_user_policy(UserName="extra-0", PolicyName="q", PolicyDocument="{}"))

@@ -41,6 +41,7 @@ READS = {
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
+    "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
     "sts:GetCallerIdentity",
 }
@@ -289,7 +290,7 @@ class LessThanEverything(Story):
         """They and the reads of the survey, and not one call more."""
         self.ends(self.plan(), 0)
         plan = json.loads((self.directory / "plan.json").read_text())["content"]["plan"]
-        named = {action for change in plan["changes"] for action in change["permissions"]}
+        named = {one["action"] for change in plan["changes"] for one in change["permissions"]}
         self.limit_the_responder_to(
             {"Effect": "Allow", "Action": sorted(READS | named), "Resource": "*"}
         )

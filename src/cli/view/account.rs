@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
+
 use super::{Style, plain};
-use crate::journal::State;
+use crate::journal::{ChangeState, GateState, State};
 use crate::ledger::{LONGEST_SESSION, Ledger, Row, Standing};
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 use crate::run::Ending;
 use crate::sim::Cloud;
 
@@ -17,6 +19,42 @@ pub(in crate::cli) struct Account<'a> {
 }
 
 impl Account<'_> {
+    /// The same for machines, with where every change stands.
+    pub(in crate::cli) fn as_json(&self) -> Value {
+        let change = |change: &Change| {
+            let record = self.state.change(&change.id);
+            let state = match record.state {
+                ChangeState::Pending => "pending",
+                ChangeState::InDoubt => "in-doubt",
+                ChangeState::Applied => "applied",
+                ChangeState::Seen => "seen",
+                ChangeState::Held => "held",
+            };
+            json!({
+                "id": change.id,
+                "target": change.target,
+                "what": change.what,
+                "state": state,
+                "proof": record.proof.map(|(proof, ..)| proof),
+                "contested": record.contested,
+                "trouble": record.trouble,
+            })
+        };
+        let gate = match &self.state.gate {
+            GateState::Untried => json!({"state": "untried"}),
+            GateState::Open(proof, at) => json!({"state": "open", "proof": proof, "at": at}),
+            GateState::Shut(reasons) => json!({"state": "shut", "reasons": reasons}),
+        };
+        json!({
+            "version": 1,
+            "account": self.plan.account,
+            "playbook": self.plan.playbook,
+            "changes": self.plan.changes.iter().map(change).collect::<Vec<_>>(),
+            "gate": gate,
+            "ledger": self.ledger,
+        })
+    }
+
     /// As text.
     pub(in crate::cli) fn render(&self) -> String {
         let mut text = String::new();
@@ -112,6 +150,23 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
     }
     let _ = writeln!(text, "{}: {next}", Style::Strong.paint("Next"));
     text
+}
+
+/// How a run ended, for machines.
+pub(in crate::cli) fn ending_as_json(ending: &Ending) -> Value {
+    let (word, reasons): (_, &[String]) = match ending {
+        Ending::Proven => ("proven", &[]),
+        Ending::NotProven => ("not-proven", &[]),
+        Ending::Held(reasons) => ("held", reasons),
+        Ending::Stopped(reasons) => ("stopped", reasons),
+        Ending::Interrupted => ("interrupted", &[]),
+    };
+    json!({"ended": word, "exit": ending.code(), "reasons": reasons})
+}
+
+/// What a rehearsal's world says, for machines.
+pub(in crate::cli) fn verdict_as_json(cloud: &Cloud) -> Value {
+    json!({"intruder": cloud.intruder_reach(), "consumers": cloud.consumers()})
 }
 
 /// What a rehearsal's world says: every credential the intruder holds, tried; every consumer, tried.

@@ -1,14 +1,39 @@
-//! A plan on a screen: what will be done in which order, what cannot be taken back, what is left alone.
+//! A plan on a screen: what will be done in which order, what cannot be taken back, what is left alone, what
+//! may be refused. Ten changes fit a screen; a thousand are told by step, and fit a page.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{Style, plain};
-use crate::plan::{Change, Plan, SavedPlan};
-use crate::playbook::Phase;
+use serde_json::{Value, json};
 
-/// The whole plan.
-pub(in crate::cli) fn plan(saved: &SavedPlan) -> String {
-    let Plan { account, caller, endpoint, playbook, title, surveyed_at, gate, .. } = &saved.plan;
+use super::{Style, plain};
+use crate::plan::{Change, Have, Permission, Plan, SavedPlan};
+use crate::playbook::Phase;
+use crate::run::Stale;
+
+/// With more changes than these, they are told by step.
+const ONE_BY_ONE: usize = 12;
+/// How many of a group are named; the rest is counted.
+const NAMED: usize = 3;
+/// How many lines of warnings, or of what is left alone, are shown; the rest is counted.
+const LINES: usize = 12;
+
+/// Text under a change begins here.
+const INDENT: &str = "                  ";
+
+/// The whole plan, for machines.
+pub(in crate::cli) fn as_json(saved: &SavedPlan) -> Value {
+    json!({
+        "version": 1,
+        "digest": saved.digest(),
+        "pending": saved.plan.pending().count(),
+        "plan": saved.plan,
+    })
+}
+
+/// The whole plan; with `every_change`, however many there are.
+pub(in crate::cli) fn plan(saved: &SavedPlan, every_change: bool) -> String {
+    let Plan { account, caller, endpoint, playbook, title, surveyed_at, .. } = &saved.plan;
     let mut text = String::new();
     let heading = format!("Plan for account {account}");
     let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
@@ -23,14 +48,67 @@ pub(in crate::cli) fn plan(saved: &SavedPlan) -> String {
     }
     let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
     let _ = writeln!(text, "  digest    {}", saved.digest());
+    changes(&mut text, &saved.plan, every_change || saved.plan.changes.len() <= ONE_BY_ONE);
+    per_action(&mut text, &saved.plan);
+    permissions(&mut text, &saved.plan);
+    if !saved.plan.untouched.is_empty() {
+        let lines = saved.plan.untouched.iter();
+        let lines: Vec<String> =
+            lines.map(|left| format!("{}: {}", plain(&left.what), plain(&left.why))).collect();
+        let _ = writeln!(text, "\n{}", Style::Strong.paint("Not touched"));
+        listed(&mut text, "  ", &lines, every_change);
+    }
+    if !saved.plan.warnings.is_empty() {
+        let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
+        let lines: Vec<String> = saved.plan.warnings.iter().map(|warning| plain(warning)).collect();
+        listed(&mut text, "  - ", &lines, every_change);
+    }
+    let writes = saved.plan.pending().count();
+    let already = saved.plan.changes.len() - writes;
+    let estimate = &saved.plan.estimate;
+    let _ = writeln!(
+        text,
+        "\n{} changes; {} already so, and checked all the same. About {} requests, {} of them writing, and {}.",
+        grouped(writes),
+        grouped(already),
+        grouped(estimate.requests),
+        grouped(estimate.writes),
+        duration(estimate.seconds),
+    );
+    text
+}
+
+/// What is not as a saved plan has it, change by change.
+pub(in crate::cli) fn stale(stale: &[Stale]) -> String {
+    if stale.is_empty() {
+        return "\nLooked at again just now: everything is as the plan has it.\n".to_owned();
+    }
+    let mut text = format!("\n{}\n", Style::Careful.paint("Not as it was when the plan was made"));
+    let lines: Vec<String> = stale
+        .iter()
+        .map(|stale| match stale {
+            Stale::Done(change) => format!("{change} is done already"),
+            Stale::Changed(change, why) => format!("{change} will be held: {}", plain(why)),
+            Stale::Unseen(change, why) => format!("{change} cannot be seen: {}", plain(why)),
+            Stale::New(credential) => {
+                format!("{credential} is new: plan again, or the gate will stay shut")
+            }
+        })
+        .collect();
+    listed(&mut text, "  - ", &lines, false);
+    text
+}
+
+fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
     let mut phase = None;
     let mut gate_shown = false;
-    for change in &saved.plan.changes {
+    let mut rest = plan.changes.as_slice();
+    while let Some(change) = rest.first() {
         if change.phase.is_behind_the_gate() && !gate_shown {
             gate_shown = true;
             let terms = format!(
                 "the gate: nothing below starts until every cut above is proven {} ({} s after the last)",
-                gate.proof, gate.margin_seconds
+                plan.gate.proof, plan.gate.margin_seconds
             );
             let _ = writeln!(text, "\n  {}", Style::Strong.paint(&format!("==== {terms} ====")));
         }
@@ -38,25 +116,21 @@ pub(in crate::cli) fn plan(saved: &SavedPlan) -> String {
             phase = Some(change.phase);
             let _ = writeln!(text, "\n{}", Style::Strong.paint(heading_of(change.phase)));
         }
-        one(&mut text, change);
-    }
-    per_action(&mut text, &saved.plan);
-    if !saved.plan.untouched.is_empty() {
-        let _ = writeln!(text, "\n{}", Style::Strong.paint("Not touched"));
-        for left in &saved.plan.untouched {
-            let _ = writeln!(text, "  {}: {}", plain(&left.what), plain(&left.why));
+        if one_by_one {
+            one(text, change);
+            rest = &rest[1..];
+            continue;
         }
+        let of_step =
+            rest.iter().take_while(|next| next.step == change.step && next.phase == change.phase);
+        let (group, others) = rest.split_at(of_step.count());
+        step(text, group);
+        rest = others;
     }
-    if !saved.plan.warnings.is_empty() {
-        let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
-        for warning in &saved.plan.warnings {
-            let _ = writeln!(text, "  - {}", plain(warning));
-        }
+    if !one_by_one {
+        let all = "every change by itself: the same with --all, or with --format json";
+        let _ = writeln!(text, "\n  {}", Style::Faint.paint(all));
     }
-    let writes = saved.plan.pending().count();
-    let already = saved.plan.changes.len() - writes;
-    let _ = writeln!(text, "\n{writes} changes; {already} already so, and checked all the same.");
-    text
 }
 
 fn heading_of(phase: Phase) -> &'static str {
@@ -70,7 +144,7 @@ fn heading_of(phase: Phase) -> &'static str {
 }
 
 fn one(text: &mut String, change: &Change) {
-    let Change { id, target, what, before, after, line, .. } = change;
+    let Change { id, target, what, before, after, .. } = change;
     let mark = if change.already { " (already so)" } else { "" };
     let _ = writeln!(
         text,
@@ -78,29 +152,97 @@ fn one(text: &mut String, change: &Change) {
         Style::Strong.paint(&format!("{:<14}", id.as_str())),
         plain(target),
         plain(what),
-        Style::Faint.paint(&format!("line {line}")),
+        Style::Faint.paint(&does(change)),
     );
-    let _ = writeln!(text, "                  {} -> {}", plain(before), plain(after));
+    let _ = writeln!(text, "{INDENT}{} -> {}", plain(before), plain(after));
+    further(text, change);
+    if let Some(irreversible) = &change.irreversible {
+        let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
+        let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
+    }
+}
+
+/// What the step says of it, and what is not known.
+fn further(text: &mut String, change: &Change) {
     if let Some(reason) = &change.reason {
-        let _ = writeln!(text, "                  why: {}", plain(reason));
+        let _ = writeln!(text, "{INDENT}why: {}", plain(reason));
     }
     if let Some(review_by) = &change.review_by {
         let day = review_by.strftime("%Y-%m-%d %H:%M UTC");
-        let _ = writeln!(text, "                  to be looked at again by {day}");
+        let _ = writeln!(text, "{INDENT}to be looked at again by {day}");
     }
-    if let Some(irreversible) = &change.irreversible {
-        let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
-        let _ = writeln!(text, "                  {}", Style::Bad.paint(&warning));
+    for unknown in &change.unknowns {
+        let line = format!("not known yet: {} ({}), {}", unknown.what, unknown.ty, unknown.known);
+        let _ = writeln!(text, "{INDENT}{}", Style::Faint.paint(&line));
+    }
+}
+
+/// `cuts; line 61`.
+fn does(change: &Change) -> String {
+    let kinds: BTreeSet<String> =
+        change.effects.iter().map(|effect| effect.kind().to_string()).collect();
+    let kinds: Vec<String> = kinds.into_iter().collect();
+    format!("{}; line {}", kinds.join(", "), change.line)
+}
+
+/// All changes of a step, which are of one kind, in a few lines.
+fn step(text: &mut String, group: &[Change]) {
+    let first = &group[0];
+    let already = group.iter().filter(|change| change.already).count();
+    let targets: BTreeSet<&str> = group.iter().map(|change| change.target.as_str()).collect();
+    let already = match already {
+        0 => String::new(),
+        n if n == group.len() => " (all already so)".to_owned(),
+        n => format!(" ({} already so)", grouped(n)),
+    };
+    let _ = writeln!(
+        text,
+        "  {}  {} changes to {} targets{already}: {}  {}",
+        Style::Strong.paint(&format!("{:<14}", first.step.as_str())),
+        grouped(group.len()),
+        grouped(targets.len()),
+        first.kind,
+        Style::Faint.paint(&does(first)),
+    );
+    let mut ways: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for change in group {
+        *ways.entry((&change.before, &change.after)).or_default() += 1;
+    }
+    let mut ways: Vec<_> = ways.into_iter().collect();
+    ways.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let more = ways.len().saturating_sub(NAMED);
+    for ((before, after), n) in ways.into_iter().take(NAMED) {
+        let _ = writeln!(text, "{INDENT}{}: {} -> {}", grouped(n), plain(before), plain(after));
+    }
+    if more > 0 {
+        let _ = writeln!(text, "{INDENT}and in {} other ways", grouped(more));
+    }
+    let named: Vec<String> = group
+        .iter()
+        .take(NAMED)
+        .map(|change| format!("{}: {}", plain(&change.target), plain(&change.what)))
+        .collect();
+    let more = group.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!("; and {} more", grouped(more)) } else { String::new() };
+    let _ =
+        writeln!(text, "{INDENT}{}", Style::Faint.paint(&format!("{}{more}", named.join("; "))));
+    further(text, first);
+    let lost: Vec<&str> =
+        group.iter().filter_map(|change| change.irreversible.as_deref()).collect();
+    if let Some(first) = lost.first() {
+        let warning =
+            format!("CANNOT BE TAKEN BACK, {} times: {}", grouped(lost.len()), plain(first));
+        let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
     }
 }
 
 /// What is true of every change of one kind, said once.
 fn per_action(text: &mut String, plan: &Plan) {
-    let mut kinds: Vec<&Change> = Vec::new();
-    for change in &plan.changes {
-        if !kinds.iter().any(|seen| seen.kind == change.kind) {
-            kinds.push(change);
-        }
+    let mut seen = BTreeSet::new();
+    let kinds: Vec<&Change> =
+        plan.changes.iter().filter(|change| seen.insert(change.kind.as_str())).collect();
+    if kinds.is_empty() {
+        return;
     }
     let _ =
         writeln!(text, "\n{}", Style::Strong.paint("What it may break, and how it is taken back"));
@@ -110,5 +252,84 @@ fn per_action(text: &mut String, plan: &Plan) {
             let _ = writeln!(text, "    - {hazard}");
         }
         let _ = writeln!(text, "    {}", Style::Faint.paint(&format!("back: {}", change.undo)));
+    }
+}
+
+/// Each permission once, with what would be refused first.
+fn permissions(text: &mut String, plan: &Plan) {
+    type Way<'a> = (Have, Option<&'a str>, Option<&'a str>);
+    let mut ways: BTreeMap<Way<'_>, BTreeMap<&str, Vec<&Change>>> = BTreeMap::new();
+    for change in plan.pending() {
+        for Permission { action, have, only_if, why, .. } in &change.permissions {
+            if *have == Have::Can && only_if.is_some() {
+                continue;
+            }
+            let way = (*have, only_if.as_deref(), why.as_deref());
+            ways.entry(way).or_default().entry(action).or_default().push(change);
+        }
+    }
+    if ways.is_empty() {
+        return;
+    }
+    let heading = "Permissions it needs to write, by AWS's policy simulator";
+    let _ = writeln!(text, "\n{}", Style::Strong.paint(heading));
+    for ((have, only_if, why), actions) in ways {
+        let (style, word) = match have {
+            Have::Can => (Style::Good, "can"),
+            Have::Cannot => (Style::Bad, "CANNOT"),
+            Have::Unknown => (Style::Careful, "unknown"),
+        };
+        let named: Vec<String> = actions
+            .into_iter()
+            .map(|(action, changes)| match (have, changes.as_slice()) {
+                (Have::Can, _) => action.to_owned(),
+                (_, [one]) => format!("{action} ({})", one.id),
+                (_, [first, rest @ ..]) => {
+                    format!("{action} ({} and {} more)", first.id, grouped(rest.len()))
+                }
+                (_, []) => action.to_owned(),
+            })
+            .collect();
+        let mut line = named.join(", ");
+        if let Some(only_if) = only_if {
+            let _ = write!(line, "; needed only if {only_if}");
+        }
+        if let Some(why) = why {
+            let _ = write!(line, "; {}", plain(why));
+        }
+        let _ = writeln!(text, "  {}  {line}", style.paint(&format!("{word:<7}")));
+    }
+}
+
+fn listed(text: &mut String, mark: &str, lines: &[String], all: bool) {
+    let shown = if all { lines.len() } else { LINES };
+    for line in lines.iter().take(shown) {
+        let _ = writeln!(text, "{mark}{line}");
+    }
+    let more = lines.len().saturating_sub(shown);
+    if more > 0 {
+        let _ = writeln!(text, "{mark}and {} more; the same with --all shows them", grouped(more));
+    }
+}
+
+/// `12,345`.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `2 min 5 s`, `1 h 20 min`.
+pub(in crate::cli) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }

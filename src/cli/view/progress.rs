@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Style, err, plain};
+use super::{Style, err, note, plain};
 use crate::clock::Clock;
 use crate::journal::{ChangeState, GateState, State};
 use crate::plan::Plan;
@@ -20,7 +20,8 @@ impl Progress {
 
     fn line(&self, style: Style, word: &str, rest: &str) {
         let now = self.clock.now().strftime("%H:%M:%S");
-        err(&format!("{now}  {}  {}\n", style.paint(&format!("{word:<9}")), plain(rest)));
+        let line = format!("{now}  {}  {}\n", style.paint(&format!("{word:<9}")), plain(rest));
+        if matches!(style, Style::Bad) { err(&line) } else { note(&line) }
     }
 }
 

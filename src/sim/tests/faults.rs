@@ -31,6 +31,7 @@ async fn each_fault_does_what_it_says_and_no_more() {
             Fault::RefusedFromHere => (false, "AccessDenied"),
             Fault::StopBefore => (false, "stopped"),
             Fault::StopAfter => (true, "stopped"),
+            Fault::Expired => unreachable!("trying again does not get over it"),
         };
         let outcome = match result {
             None => "stopped".to_owned(),

@@ -44,7 +44,7 @@ fn a_plan_that_was_edited_is_refused() {
     let asked = world.hosted.cloud.requests();
     for (from, to, word) in [
         ("AKIAEXAMPLEHUNGON002", "AKIAEXAMPLEBACKUP003", "was changed after it was made"),
-        ("\"portcullis_plan\": 1", "\"portcullis_plan\": 2", "this program reads format 1"),
+        ("\"portcullis_plan\": 1", "\"portcullis_plan\": 2", "made by a newer version"),
         ("\"portcullis_plan\"", "\"portcullis_palm\"", "not a plan"),
         ("{", "", "not a plan"),
     ] {
@@ -135,4 +135,32 @@ fn the_same_seed_gives_the_same_bytes() {
     assert_eq!(first.0, second.0);
     assert_eq!(first.1, second.1);
     assert!(first.2 == second.2, "a file of the case differs");
+}
+
+/// What has changed since a plan was read is said change by change before anybody says yes to it.
+#[test]
+fn a_plan_that_is_not_about_this_world_any_more_says_where() {
+    let hosted = Hosted::new(&crate::stage::with_somebody_else(&quick_world()));
+    hosted.save_plan(1);
+    let dry = || ran(&mut hosted.here(&["run", "plan.json", "--dry-run"])).ended_with(0).out;
+    assert!(dry().contains("everything is as the plan has it"), "{}", dry());
+    // Somebody switches one key off, and the user gets a password.
+    hosted.meanwhile(async |iam| {
+        let off = iam.update_access_key().user_name("ci-deploy");
+        let off = off.access_key_id("AKIAEXAMPLEHUNGON002").status("Inactive".into());
+        off.send().await.unwrap();
+        let password = iam.create_login_profile().user_name("ci-deploy");
+        password.password("a-long-Password-1").send().await.unwrap();
+    });
+    let said = dry();
+    for line in [
+        "Not as it was when the plan was made",
+        "keys-off.1 is done already",
+        "console password of ci-deploy is new: plan again",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(!said.contains("keys-off.2 is done"), "{said}");
+    let asked = ran_typing(&mut hosted.here(&["run", "plan.json"]), "no\n").ended_with(5);
+    assert!(asked.err.contains("keys-off.1 is done already"), "{}", asked.err);
 }

@@ -1,0 +1,152 @@
+//! The containment of a plan as commands of the AWS command line, for the night when neither this program nor
+//! this laptop is at hand. A shell script: it can be kept, printed, read aloud, and run by `sh`.
+//!
+//! Every word is quoted, whoever chose it. What stands behind the gate is not in it: nobody should hand out
+//! anything new from a script that cannot see whether the cuts stand.
+
+use std::fmt::Write as _;
+
+use super::view::plain;
+use crate::action::catalog;
+use crate::action::{ByHand, Word};
+use crate::plan::{Change, SavedPlan};
+use crate::playbook::Proof;
+
+const NOW: &str = "\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"";
+
+/// The script.
+pub(super) fn script(saved: &SavedPlan) -> String {
+    let plan = &saved.plan;
+    let mut text = String::from("#!/bin/sh\n");
+    let mut comment = |line: &str| {
+        let _ = writeln!(text, "# {}", plain(line));
+    };
+    comment(&format!("{}: {}", plan.playbook, plan.title));
+    comment(&format!(
+        "The cuts of plan {}, by hand. Surveyed {}.",
+        saved.digest(),
+        plan.surveyed_at
+    ));
+    comment(
+        "Run it with sh, with credentials that it does not cut. A command that fails stops no other.",
+    );
+    comment(
+        "The clock of the machine must be right: sessions are denied by the time at which it runs.",
+    );
+    let account = quoted(plan.account.as_str());
+    let _ = write!(
+        text,
+        "\nif [ \"$({aws} sts get-caller-identity --query Account --output text)\" != {account} ]; then\n  \
+         echo 'these are not credentials of account '{account} >&2\n  exit 1\nfi\n",
+        aws = aws(saved),
+    );
+    let mut behind = 0;
+    for change in &plan.changes {
+        let action = catalog::find(&change.kind).expect("planned from the same catalog");
+        match action.by_hand(&change.decided) {
+            Some(by_hand) if change.only_cuts() => one(&mut text, saved, change, &by_hand),
+            _ => behind += 1,
+        }
+    }
+    if behind > 0 {
+        let _ = writeln!(
+            text,
+            "\n# Not in here: {behind} changes that wait until all of this is seen to be cut: what is issued, \
+             delivered\n# or lifted. Look in the console that every cut stands; then use the program, or decide \
+             by hand."
+        );
+    }
+    text
+}
+
+fn one(text: &mut String, saved: &SavedPlan, change: &Change, by_hand: &ByHand) {
+    let already = if change.already { " (already so when surveyed)" } else { "" };
+    let _ = writeln!(
+        text,
+        "\n# {}  {}: {}{already}\n# console: {}",
+        change.id,
+        plain(&change.target),
+        plain(&change.what),
+        plain(&by_hand.console)
+    );
+    if change.needs.iter().any(|need| need.proof > Proof::ReadBack) {
+        let _ = writeln!(text, "sleep {}", saved.plan.gate.margin_seconds);
+    }
+    let commands: Vec<String> = by_hand
+        .commands
+        .iter()
+        .map(|words| {
+            let words: Vec<String> = words.iter().map(word).collect();
+            format!("{} {}", aws(saved), words.join(" "))
+        })
+        .collect();
+    let _ = writeln!(text, "{}", commands.join(" ||\n  "));
+}
+
+fn aws(saved: &SavedPlan) -> String {
+    match &saved.plan.endpoint {
+        Some(url) => format!("aws {}", quoted(&format!("--endpoint-url={url}"))),
+        None => "aws".to_owned(),
+    }
+}
+
+fn word(word: &Word) -> String {
+    match word {
+        Word::Text(text) => quoted(text),
+        Word::Timed { before, after } => format!("{}{NOW}{}", quoted(before), quoted(after)),
+    }
+}
+
+/// One word of a POSIX shell, whatever is in it. Bare where nothing in it means anything to a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "_-+=,.@:/".contains(c);
+    // A word that begins with what a shell expands, or that looks like an assignment, is not left bare either.
+    if !text.is_empty() && text.chars().all(harmless) && !text.starts_with(['=', '+']) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_gives_back_every_word_as_it_was() {
+        let hostile = [
+            "",
+            " ",
+            "a b",
+            "it's",
+            "''",
+            "$(touch owned)",
+            "`id`",
+            "$HOME",
+            "\\",
+            "\\'",
+            "a\nb",
+            "*",
+            "~",
+            "~root",
+            "#",
+            "-n",
+            "--help",
+            "!!",
+            "{a,b}",
+            "a;b",
+            "a&b",
+            "<x",
+            "|",
+            "\"",
+            "é 日本",
+            "=ls",
+            "x=y",
+            "\u{7f}\u{1b}[2J",
+        ];
+        for text in hostile {
+            let script = format!("printf %s. {}", quoted(text));
+            let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(out.stdout).unwrap(), format!("{text}."), "{script}");
+        }
+    }
+}

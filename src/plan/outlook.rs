@@ -1,0 +1,59 @@
+//! What a plan can say in advance of how it will go: what may be refused, what is not known yet, how long.
+
+use serde::{Deserialize, Serialize};
+
+/// A permission that a change needs, and whether whoever surveyed has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permission {
+    /// As IAM names it: `iam:UpdateAccessKey`.
+    pub action: String,
+    /// The ARN of what it is needed for; empty where that is not known.
+    pub on: String,
+    /// Whether it is there.
+    pub have: Have,
+    /// When it is needed, if not in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_if: Option<String>,
+    /// Why that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Whether a permission is there, as far as AWS's policy simulator tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Have {
+    /// It would be allowed.
+    Can,
+    /// It would be refused.
+    Cannot,
+    /// Nobody could tell.
+    Unknown,
+}
+
+/// A value that only carrying the change out brings about. Never shown as empty, never guessed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unknown {
+    /// What: "the new key's id".
+    pub what: String,
+    /// Of which type, as inputs of playbooks name it: "access-key-id".
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// When it is known: "once it is minted".
+    pub known: String,
+}
+
+/// How much a run will ask of the cloud, and how long that takes. Not a promise: throttling, retries and
+/// waiting for a person come on top.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// Requests, reading and writing.
+    pub requests: usize,
+    /// Those among them that write.
+    pub writes: usize,
+    /// Seconds from the first cut to the end.
+    pub seconds: u64,
+}

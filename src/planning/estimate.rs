@@ -1,0 +1,54 @@
+//! How many requests a plan will take, and how long: counted the way a run goes, on a night without trouble.
+
+use std::collections::BTreeSet;
+
+use crate::action::catalog;
+use crate::ids::UserName;
+use crate::plan::{Change, Effect, Estimate, Plan, credential_wants};
+use crate::playbook::Proof;
+
+/// Requests that one account's IAM answers in a second, about: no number is published.
+const PER_SECOND: u64 = 10;
+/// How long after the margin a wait ends, and what else is not a request.
+const SLACK: u64 = 2;
+
+/// Counts.
+pub(super) fn estimate(plan: &Plan) -> Estimate {
+    let look = |change: &Change| {
+        let action = catalog::find(&change.kind).expect("planned from the same catalog");
+        action.look(&change.decided).len()
+    };
+    let held = credential_wants(&UserName::parse("x").expect("a name")).len() * plan.users.len();
+    let looks = |wanted: &dyn Fn(&Change) -> bool| -> usize {
+        plan.changes.iter().filter(|change| wanted(change)).map(&look).sum()
+    };
+    let cuts = looks(&Change::cuts);
+    let mut estimate = Estimate::default();
+    for change in &plan.changes {
+        let sure = change.permissions.iter().filter(|permission| permission.only_if.is_none());
+        let writes = if change.already { 0 } else { sure.count().max(1) };
+        estimate.writes += writes;
+        estimate.requests += writes + look(change);
+        if change.is_gated() {
+            // Looked at first, behind a look at every cut and at all that the principals hold.
+            estimate.requests += look(change) + cuts + held;
+        }
+        if change.effects.iter().any(|effect| matches!(effect, Effect::Lifts { .. })) {
+            estimate.requests += held;
+        }
+    }
+    // Proof: what can mint is looked at before the second pass over sessions, everything at the gate, and
+    // everything once more at the end.
+    let needs = plan.changes.iter().flat_map(|change| &change.needs);
+    let awaited: BTreeSet<_> =
+        needs.filter(|need| need.proof > Proof::ReadBack).map(|need| &need.change).collect();
+    let first = looks(&|change: &Change| awaited.contains(&change.id));
+    let waits = u64::from(first > 0) + u64::from(cuts > 0);
+    estimate.requests += first + cuts + cuts + held;
+    if plan.changes.iter().any(Change::is_gated) {
+        estimate.requests += held;
+    }
+    let asking = u64::try_from(estimate.requests).unwrap_or(u64::MAX) / PER_SECOND;
+    estimate.seconds = (plan.gate.margin_seconds + SLACK).saturating_mul(waits) + asking;
+    estimate
+}

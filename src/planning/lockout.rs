@@ -1,0 +1,163 @@
+//! Never cut the branch we sit on: does a plan take away what its own run stands on?
+//!
+//! What a run stands on is its caller and everything that the caller came from, as far as that is known: the
+//! user whose key or session signs, the role of a session, the credentials that a profile or `--role-arn`
+//! renews the session with, and the users whom the role's trust admits. What cannot be known is told as a
+//! warning; what is known refuses the plan, unless the operator has named the identity to be lost.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ids::Arn;
+use crate::inventory::{Caller, Inventory, Origin, Role};
+use crate::plan::{Credential, Effect, Plan, Subject};
+use crate::policy::Document;
+use crate::policy::trust::{Admission, admits, admitted};
+
+/// What a cut would take.
+struct Lost {
+    /// The identity that is cut.
+    arn: Option<Arn>,
+    /// From the run to what is cut, one link after the other.
+    path: Vec<String>,
+}
+
+/// Refuses where the plan cuts what `caller` stands on; gives back what is to be said where it is accepted, or
+/// may be so. Asked again when a saved plan is run, because another may run it.
+pub fn refuse_lock_out(
+    plan: &Plan,
+    inventory: &Inventory,
+    caller: &Caller,
+) -> Result<Vec<String>, Diagnostic> {
+    let mut warnings = Vec::new();
+    for lost in lost(plan, inventory, caller, &mut warnings) {
+        let path = lost.path.join(" <- ");
+        let accepted = lost.arn.as_ref().is_some_and(|arn| plan.accepted_lockouts.contains(arn));
+        if accepted {
+            warnings.push(format!(
+                "the run cuts what it stands on, and that was accepted: {path}. It will stop there; go on with \
+                 other credentials: portcullis resume CASE"
+            ));
+            continue;
+        }
+        let message = format!("the plan would cut off its own caller: {path}");
+        let last = lost.arn.map_or(String::new(), |arn| {
+            format!("; or, as the last resort and on record, accept it: --accept-lockout {arn}")
+        });
+        return Err(Diagnostic::error(Code::LockOut, message).help(format!(
+            "run from an identity the playbook does not touch: a break-glass user, or an incident role \
+             (--profile NAME, --role-arn ARN); or cut less, so that it is left out{last}"
+        )));
+    }
+    Ok(warnings)
+}
+
+fn lost(
+    plan: &Plan,
+    inventory: &Inventory,
+    caller: &Caller,
+    warnings: &mut Vec<String>,
+) -> Vec<Lost> {
+    let mut lost = Vec::new();
+    let session = session_of(&caller.arn);
+    let mut here = vec![format!("this run, as {}", caller.arn)];
+    if let Some((role, name)) = session {
+        here.push(match permission_set(role) {
+            Some(set) => format!("permission set {set}, signed in to as {name}"),
+            None => format!("role {role}"),
+        });
+    }
+    let role = session.and_then(|(name, _)| {
+        inventory.roles().ok()?.iter().find(|role| role.name.as_str() == name)
+    });
+    if let Some((name, _)) = session
+        && let Some(by) = cut_by(plan, |subject| {
+            matches!(subject, Subject::Credential { credential: Credential::RoleSessions { role } }
+                if role.as_str() == name)
+        })
+    {
+        let path = here.iter().cloned().chain([by]).collect();
+        lost.push(Lost { arn: role.map(|role| role.arn.clone()), path });
+    }
+    for user in &plan.users {
+        let found = inventory.user(user).ok().and_then(Option::as_ref);
+        let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+        let signs =
+            |id: Option<&crate::ids::AccessKeyId>| keys.iter().any(|key| Some(&key.id) == id);
+        let by = cut_by(plan, |subject| subject.user() == Some(user)).unwrap_or_default();
+        let mut add = |links: Vec<String>| {
+            let user = format!("user {user}");
+            let path = here.iter().cloned().chain(links).chain([user, by.clone()]).collect();
+            lost.push(Lost { arn: found.map(|user| user.arn.clone()), path });
+        };
+        // A session minted by the user has the user's own id; a federated one has another, and is told by the
+        // key that signs or by its ARN.
+        let is_caller = found.is_some_and(|user| user.id == caller.id || user.arn == caller.arn);
+        let origin = caller.came_from.iter().find(|origin| {
+            let same = found.is_some_and(|user| origin.arn.as_ref() == Some(&user.arn));
+            same || signs(origin.access_key_id.as_ref())
+        });
+        if is_caller || signs(caller.access_key_id.as_ref()) {
+            add(Vec::new());
+        } else if let Some(origin) = origin {
+            add(vec![origin.how.clone()]);
+        } else if !caller.came_from.iter().any(Origin::is_known)
+            && let (Some(found), Some(role)) = (found, role)
+        {
+            match through(plan, inventory, role, &found.arn) {
+                Through::Only => add(vec!["only users in scope may assume it".to_owned()]),
+                Through::Perhaps => warnings.push(format!(
+                    "{} may have been assumed by user {user}, whom this plan cuts off: if that is you, the \
+                     session cannot be renewed when it ends",
+                    role.arn
+                )),
+                Through::No => {}
+            }
+        }
+    }
+    lost
+}
+
+/// How a user may be behind a session of a role.
+enum Through {
+    No,
+    Perhaps,
+    /// Nobody but users in scope is admitted.
+    Only,
+}
+
+fn through(plan: &Plan, inventory: &Inventory, role: &Role, user: &Arn) -> Through {
+    let Ok(trust) = Document::parse(&role.trust) else { return Through::Perhaps };
+    let account = inventory.caller.account.as_str();
+    if admits(&trust, user.as_str(), account) == Admission::No {
+        return Through::No;
+    }
+    let in_scope: Vec<&str> = plan
+        .users
+        .iter()
+        .filter_map(|user| Some(inventory.user(user).ok()?.as_ref()?.arn.as_str()))
+        .collect();
+    match admitted(&trust) {
+        Some(named) if named.iter().all(|arn| in_scope.contains(arn)) => Through::Only,
+        _ => Through::Perhaps,
+    }
+}
+
+/// Role and session name of an assumed role.
+fn session_of(arn: &Arn) -> Option<(&str, &str)> {
+    arn.resource().strip_prefix("assumed-role/")?.split_once('/')
+}
+
+/// The permission set of IAM Identity Center that a role is made for: `AWSReservedSSO_NAME_0123456789abcdef`.
+fn permission_set(role: &str) -> Option<&str> {
+    Some(role.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?.0)
+}
+
+/// `cut by quarantine.1 (line 46)`.
+fn cut_by(plan: &Plan, cuts: impl Fn(&Subject) -> bool) -> Option<String> {
+    let change = plan.changes.iter().find(|change| {
+        change
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Cuts { subject, .. } if cuts(subject)))
+    })?;
+    Some(format!("cut by {} (line {})", change.id, change.line))
+}

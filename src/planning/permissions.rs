@@ -1,0 +1,193 @@
+//! Does whoever surveys have what the plan needs? Asked of AWS's policy simulator, where that is allowed.
+//!
+//! Whatever it says, nothing is left out of the plan because of it: what can be cut is cut. It knows neither
+//! session policies nor the policies of resources, so "can" is a good sign and not a promise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::action::{self, catalog};
+use crate::ids::Arn;
+use crate::inventory::{Inventory, Simulated, Simulation, Want};
+use crate::plan::{Change, Effect, Have, Permission};
+
+/// Resources in one question.
+const AT_ONCE: usize = 100;
+/// Resources asked about for one set of actions: policies tell users apart by path or tag, if at all, and the
+/// simulator is slow.
+const MOST: usize = 1_000;
+
+/// Whose policies decide.
+enum Principal {
+    /// A user or role of the account.
+    Known(Arn),
+    /// Nothing restrains the account's root.
+    Root,
+    /// The simulator cannot be asked, and why.
+    Nobody(String),
+}
+
+/// What must be read to tell. Empty where nobody can be asked about.
+pub(super) fn wants(changes: &[Change], inventory: &Inventory) -> Vec<Want> {
+    match principal(inventory) {
+        Principal::Known(principal) => {
+            questions(changes, inventory, &principal).into_iter().map(Want::Simulation).collect()
+        }
+        Principal::Root | Principal::Nobody(_) => Vec::new(),
+    }
+}
+
+/// Says of every change which permissions it needs, and whether they are there.
+pub(super) fn tell(changes: &mut [Change], inventory: &Inventory) {
+    let principal = principal(inventory);
+    let mut answers: BTreeMap<(&str, &str, &BTreeMap<String, String>), &Simulated> =
+        BTreeMap::new();
+    let mut refused = None;
+    let asked = match &principal {
+        Principal::Known(principal) => questions(changes, inventory, principal),
+        Principal::Root | Principal::Nobody(_) => Vec::new(),
+    };
+    for question in &asked {
+        match inventory.simulation(question) {
+            Ok(simulated) => {
+                answers.extend(simulated.iter().map(|one| {
+                    ((one.action.as_str(), one.resource.as_str(), &question.context), one)
+                }));
+            }
+            Err(unread) => {
+                refused = unread.gap.map(|gap| format!("{} answered {}", gap.operation, gap.code));
+            }
+        }
+    }
+    for change in changes {
+        change.permissions = needed(change, inventory)
+            .into_iter()
+            .map(|(permission, on)| {
+                let context = circumstances(&permission);
+                let (have, why) = match &principal {
+                    Principal::Root => (Have::Can, None),
+                    Principal::Nobody(why) => (Have::Unknown, Some(why.clone())),
+                    Principal::Known(_) => judge(
+                        answers.get(&(permission.action, on.as_str(), &context)).copied(),
+                        refused.as_deref(),
+                    ),
+                };
+                Permission {
+                    action: permission.action.to_owned(),
+                    on,
+                    have,
+                    only_if: permission.only_if.map(str::to_owned),
+                    why,
+                }
+            })
+            .collect();
+    }
+}
+
+fn judge(simulated: Option<&Simulated>, refused: Option<&str>) -> (Have, Option<String>) {
+    match simulated {
+        // A condition that was not given may turn it either way.
+        Some(simulated) if !simulated.depends_on.is_empty() => {
+            let keys = simulated.depends_on.join(", ");
+            (Have::Unknown, Some(format!("a policy asks about {keys}")))
+        }
+        Some(simulated) if simulated.allowed => (Have::Can, None),
+        Some(_) => (Have::Cannot, None),
+        None => {
+            let why = refused.unwrap_or("it was not simulated").to_owned();
+            (Have::Unknown, Some(why))
+        }
+    }
+}
+
+/// The user or role whose policies decide what the caller may do; `None` for the account's root, whom nothing
+/// restrains. Fails with why nobody can be asked about. Needs the account's roles to be read.
+pub fn whose_policies(inventory: &Inventory) -> Result<Option<Arn>, String> {
+    match principal(inventory) {
+        Principal::Known(arn) => Ok(Some(arn)),
+        Principal::Root => Ok(None),
+        Principal::Nobody(why) => Err(why),
+    }
+}
+
+/// The user or role behind the caller.
+fn principal(inventory: &Inventory) -> Principal {
+    let arn = &inventory.caller.arn;
+    let nobody = |why: &str| Principal::Nobody(why.to_owned());
+    match arn.resource().split('/').collect::<Vec<_>>().as_slice() {
+        ["root"] => Principal::Root,
+        ["user", ..] => Principal::Known(arn.clone()),
+        // A session's ARN leaves its role's path out.
+        ["assumed-role", name, ..] => match inventory.roles() {
+            Ok(roles) => match roles.iter().find(|role| role.name.as_str() == *name) {
+                Some(role) => Principal::Known(role.arn.clone()),
+                None => nobody("the caller's role is not in the account's list"),
+            },
+            Err(_) => nobody("the caller's role could not be looked up"),
+        },
+        _ => nobody("the simulator cannot be asked about a federated session"),
+    }
+}
+
+/// What one change needs, with the ARN it needs it for.
+fn needed(change: &Change, inventory: &Inventory) -> Vec<(action::Permission, String)> {
+    let action = catalog::find(&change.kind).expect("planned from the same catalog");
+    let user = change.effects.iter().find_map(|effect| match effect {
+        Effect::Cuts { subject, .. } => subject.user(),
+        Effect::Issues { user, .. } | Effect::Lifts { user, .. } => Some(user),
+        Effect::Destroys { credential } => credential.user(),
+        Effect::Delivers { .. } => None,
+    });
+    let secret = change.effects.iter().find_map(|effect| match effect {
+        Effect::Delivers { secret } => Some(secret),
+        _ => None,
+    });
+    let arn_of = |service: &str| -> Option<String> {
+        if service == "secretsmanager" {
+            let found = inventory.secret(secret?).ok()?.as_ref()?;
+            return Some(found.arn.as_str().to_owned());
+        }
+        Some(inventory.user(user?).ok()?.as_ref()?.arn.as_str().to_owned())
+    };
+    let with_target = |permission: action::Permission| {
+        let service = permission.action.split(':').next().unwrap_or_default();
+        let arn = arn_of(service).unwrap_or_default();
+        (permission, arn)
+    };
+    action.permissions(&change.decided).into_iter().map(with_target).collect()
+}
+
+fn circumstances(permission: &action::Permission) -> BTreeMap<String, String> {
+    permission.context.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+}
+
+/// As few questions as there are sets of actions that are needed together.
+fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<Simulation> {
+    type Together = (BTreeSet<&'static str>, BTreeMap<String, String>);
+    let mut together: BTreeMap<Together, BTreeSet<String>> = BTreeMap::new();
+    for change in changes {
+        let mut actions: BTreeMap<(String, BTreeMap<String, String>), BTreeSet<&str>> =
+            BTreeMap::new();
+        for (permission, on) in needed(change, inventory) {
+            if !on.is_empty() {
+                let key = (on, circumstances(&permission));
+                actions.entry(key).or_default().insert(permission.action);
+            }
+        }
+        for ((on, context), actions) in actions {
+            together.entry((actions, context)).or_default().insert(on);
+        }
+    }
+    let mut questions = Vec::new();
+    for ((actions, context), resources) in together {
+        let resources: Vec<String> = resources.into_iter().take(MOST).collect();
+        for resources in resources.chunks(AT_ONCE) {
+            questions.push(Simulation {
+                principal: principal.clone(),
+                actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+                resources: resources.to_vec(),
+                context: context.clone(),
+            });
+        }
+    }
+    questions
+}

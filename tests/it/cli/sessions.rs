@@ -1,0 +1,161 @@
+//! As whom a responder works: a role with an external id, a device's code, a profile whose process gives
+//! sessions; and whose key was behind it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use portcullis::sim::Fault;
+
+use super::{Untouched, refused};
+use crate::hosted::{Hosted, key, quick_world, ran, ran_typing};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/ir/incident-responder";
+const DEVICE: &str = "arn:aws:iam::111122223333:mfa/bob";
+const BOB: &str = "AKIAEXAMPLEBOBBOB007";
+
+/// The shipped world with `bob`, who may assume the responder's role on these terms.
+fn with_bob(condition: &str) -> Hosted {
+    let bob = format!(
+        "      bob:\n        keys: [{{ id: {BOB} }}]\n        mfa: [\"{DEVICE}\"]\n        inline:\n          assume: {{ Version: \
+         \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }}] }}\n"
+    );
+    let bystander = "      backup:\n        path: /ops/\n";
+    let outside = "{ Effect: Allow, Principal: { AWS: \"arn:aws:iam::999988887777:root\" }, Action: \"sts:AssumeRole\" }";
+    let trusted = format!(
+        "{{ Effect: Allow, Principal: {{ AWS: [\"arn:aws:iam::111122223333:user/bob\", \
+         \"arn:aws:iam::111122223333:user/ci/ci-deploy\"] }}, Action: \"sts:AssumeRole\", Condition: {condition} }}"
+    );
+    let world =
+        quick_world().replace(bystander, &format!("{bob}{bystander}")).replace(outside, &trusted);
+    assert!(world.contains(&trusted));
+    Hosted::new(&world)
+}
+
+/// The binary with the key of a user in its environment.
+fn with_key(hosted: &Hosted, id: &str, args: &[&str]) -> std::process::Command {
+    let mut command = hosted.here(args);
+    let user = hosted.cloud.credentials_of(&key(id));
+    command
+        .env("AWS_ACCESS_KEY_ID", user.access_key_id.as_str())
+        .env("AWS_SECRET_ACCESS_KEY", user.secret.expose())
+        .env_remove("AWS_SESSION_TOKEN")
+        .args(["--role-arn", ROLE]);
+    command
+}
+
+fn operations(hosted: &Hosted, operation: &str) -> usize {
+    hosted.cloud.audit().iter().filter(|event| event.operation == operation).count()
+}
+
+#[test]
+fn a_role_is_assumed_with_its_external_id_and_the_case_is_in_the_session_s_name() {
+    let hosted = with_bob("{ StringEquals: { \"sts:ExternalId\": knock } }");
+    hosted.save_plan(1);
+    let run = || with_key(&hosted, BOB, &["run", "plan.json", "--yes"]);
+    let words = ["the session to work with could not be had", "sts:AssumeRole", "--external-id"];
+    refused(ran(&mut run()), 5, &words);
+    refused(ran(run().args(["--external-id", "tap"])), 5, &words);
+    let done = ran(run().args(["--external-id", "knock"])).ended_with(11);
+    assert!(done.err.contains("The credentials last for "), "{}", done.err);
+    let case = hosted.case();
+    let name = case.file_name().unwrap().to_str().unwrap();
+    let session = format!("assumed-role/incident-responder/{name}");
+    let audit = hosted.cloud.audit();
+    let writes = audit.iter().filter(|event| event.writes && event.service == "iam");
+    assert!(writes.clone().count() > 4);
+    for event in writes {
+        assert!(event.principal.ends_with(&session), "{event:?}");
+    }
+}
+
+#[test]
+fn the_code_of_a_device_is_typed_once_and_is_nowhere_else() {
+    let hosted = with_bob("{ Bool: { \"aws:MultiFactorAuthPresent\": \"true\" } }");
+    hosted.save_plan(1);
+    let run = || with_key(&hosted, BOB, &["run", "plan.json", "--yes"]);
+    refused(ran(&mut run()), 5, &["the session to work with could not be had"]);
+    let with_device = || {
+        let mut run = run();
+        run.args(["--mfa-serial", DEVICE]);
+        run
+    };
+    let unanswered = ran(&mut with_device());
+    refused(unanswered, 5, &["Code of MFA device", "was not typed"]);
+    refused(ran_typing(&mut with_device(), "000000\n"), 5, &["sts:GetSessionToken"]);
+    assert!(crate::hosted::cases_in(hosted.dir()).is_empty());
+    let asked = operations(&hosted, "GetSessionToken");
+    let code = hosted.cloud.mfa_code(DEVICE);
+    let done = ran_typing(&mut with_device(), &format!("{code}\n")).ended_with(11);
+    assert_eq!(operations(&hosted, "GetSessionToken"), asked + 1, "one code, one session");
+    assert!(!done.said().contains(&code), "{}", done.said());
+    for (path, bytes) in crate::hosted::files_under(&hosted.dir().join("cases")) {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(&code), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_role_that_is_assumed_with_a_key_in_scope_would_lock_out() {
+    let admin = "Null: { \"aws:username\": \"false\" }";
+    let world = Untouched::of(with_bob(&format!("{{ {admin} }}")));
+    let playbook = crate::hosted::playbook_in(world.hosted.dir());
+    let mut plan =
+        with_key(&world.hosted, "AKIAEXAMPLELEAKED001", &["plan", &playbook, "-o", "plan.json"]);
+    plan.args(world.hosted.typed_inputs());
+    // Assuming it is a write of its own, and the only one.
+    let ran = ran(&mut plan);
+    let words = [
+        "error[lock-out]",
+        "role incident-responder <- credentials of arn:aws:iam::111122223333:user/ci/ci-deploy",
+        "cut by quarantine.1",
+    ];
+    refused(ran, 5, &words);
+    // Bob's own session is nobody's in scope.
+    let mut plan = with_key(&world.hosted, BOB, &["plan", &playbook, "-o", "plan.json"]);
+    let plan = crate::hosted::ran(plan.args(world.hosted.typed_inputs())).ended_with(0);
+    assert!(!plan.out.contains("may have been assumed"), "{}", plan.out);
+}
+
+/// A process that gives a session, and another one the next time it is asked; the first ends in the run.
+#[test]
+fn a_profile_whose_process_gives_fresh_sessions_carries_a_run_over_the_end_of_one() {
+    let fresh = "sessions:\n  - id: ASIAEXAMPLEFRESH0001\n    of: { account: \"111122223333\", role: incident-responder }\n    \
+                 kind: assume-role\n    name: fresh\n    issued_at: 2026-03-24T07:00:00Z\n    expires_at: 2026-03-25T07:00:00Z\n";
+    let hosted = Hosted::new(&quick_world().replace("sessions:\n", fresh));
+    hosted.save_plan(1);
+    let home = hosted.dir().join("home/.aws");
+    std::fs::create_dir_all(&home).unwrap();
+    let give = |name: &str, of: &portcullis::sim::Credentials| {
+        let token = of.session_token.as_ref().unwrap();
+        let json = format!(
+            r#"{{"Version":1,"AccessKeyId":"{}","SecretAccessKey":"{}","SessionToken":"{}"}}"#,
+            of.access_key_id,
+            of.secret.expose(),
+            token.expose()
+        );
+        std::fs::write(home.join(name), json).unwrap();
+    };
+    give("first", &hosted.cloud.responder_credentials());
+    give("next", &hosted.cloud.credentials_of(&key("ASIAEXAMPLEFRESH0001")));
+    let script = home.join("session");
+    // The first is given until it has ended.
+    let text = format!(
+        "#!/bin/sh\ncd {}\ncat first\nif [ -e ended ]; then cp next first; fi\n",
+        home.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config =
+        format!("[profile ir]\nregion = us-east-1\ncredential_process = {}\n", script.display());
+    std::fs::write(home.join("config"), config).unwrap();
+    // It is asked once to begin with; from the next time on there is another.
+    std::fs::write(home.join("ended"), "").unwrap();
+    let begun = hosted.cloud.requests();
+    hosted.cloud.set_faults([(begun + 9, Fault::Expired)]);
+    let mut run = hosted.here(&["run", "plan.json", "--yes", "--profile", "ir"]);
+    // A profile that is named comes before what is in the environment.
+    run.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLENOWHERE09").env("PATH", "/usr/bin:/bin");
+    ran(&mut run).ended_with(11);
+    let audit = hosted.cloud.audit();
+    let by_fresh = audit.iter().filter(|event| event.access_key_id == "ASIAEXAMPLEFRESH0001");
+    assert!(by_fresh.count() > 50, "the run went on with it");
+}

@@ -1,0 +1,140 @@
+//! A plan does not cut what its own run stands on, unless somebody has said so; then it is on record.
+
+use portcullis::diagnostic::{Code, Diagnostic};
+use portcullis::ids::{AccessKeyId, Arn, RoleName};
+use portcullis::inventory::{Caller, Origin};
+use portcullis::journal::{self, Entry};
+use portcullis::plan::{Barrier, Credential, Effect, Subject};
+use portcullis::planning::{self, Terms};
+use portcullis::run::Ending;
+
+use crate::stage::{self, PLAYBOOK, Stage, WORLD, play, terms};
+
+const VICTIM: &str = "arn:aws:iam::111122223333:user/ci/ci-deploy";
+const BYSTANDER: &str = "arn:aws:iam::111122223333:user/ops/backup";
+
+/// The shipped world, in which the responder's role trusts exactly these.
+fn trusting(principals: &str) -> String {
+    let outside = "{ AWS: \"arn:aws:iam::999988887777:root\" }";
+    let world = WORLD.replace(outside, principals);
+    assert_ne!(world, WORLD);
+    world
+}
+
+/// The shipped world, in which the responder is the victim himself.
+fn as_the_victim() -> String {
+    let role = "responder: { account: \"111122223333\", role: incident-responder }";
+    let key = "responder: { account: \"111122223333\", key: AKIAEXAMPLELEAKED001 }";
+    let admin = "        groups: [deployers]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    WORLD.replace(role, key).replace("        groups: [deployers]\n", admin)
+}
+
+fn refused(world: &str, terms: &Terms) -> Diagnostic {
+    let set = play(Stage::set_on(world, PLAYBOOK, terms));
+    let Err(problems) = set else { panic!("it was planned") };
+    let [problem] = &problems[..] else { panic!("{problems:#?}") };
+    assert_eq!(problem.code, Code::LockOut);
+    problem.clone()
+}
+
+#[test]
+fn the_path_that_would_be_cut_is_shown_with_the_ways_out_and_the_last_of_them_last() {
+    let problem = refused(&as_the_victim(), &terms());
+    let path = format!("this run, as {VICTIM} <- user ci-deploy <- cut by quarantine.1 (line ");
+    assert!(problem.message.contains(&path), "{}", problem.message);
+    let help = problem.help.unwrap();
+    let ways = ["break-glass", "--role-arn", "cut less", &format!("--accept-lockout {VICTIM}")];
+    let places: Vec<usize> = ways.iter().map(|way| help.find(way).unwrap()).collect();
+    assert!(places.is_sorted(), "{help}");
+}
+
+#[test]
+fn a_role_that_only_users_in_scope_can_assume_is_theirs() {
+    let problem = refused(&trusting(&format!("{{ AWS: \"{VICTIM}\" }}")), &terms());
+    assert!(
+        problem.message.contains("role incident-responder <- only users in scope may assume it")
+    );
+    // Somebody else may be behind it: then it is a warning.
+    for others in [
+        format!("{{ AWS: [\"{VICTIM}\", \"{BYSTANDER}\"] }}"),
+        "{ AWS: \"arn:aws:iam::111122223333:root\" }".to_owned(),
+        format!("{{ AWS: \"{VICTIM}\", Service: ec2.amazonaws.com }}"),
+    ] {
+        let stage = play(Stage::set(&trusting(&others), PLAYBOOK));
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("may have been assumed by user ci-deploy"), "{others}: {warned}");
+    }
+    let stage = play(Stage::set(WORLD, PLAYBOOK));
+    assert!(!stage.saved.plan.warnings.join("\n").contains("may have been assumed"));
+}
+
+#[test]
+fn what_the_credentials_were_got_with_counts() {
+    let world = trusting(&format!("{{ AWS: [\"{VICTIM}\", \"{BYSTANDER}\"] }}"));
+    let stage = play(Stage::set(&world, PLAYBOOK));
+    let (plan, inventory) = (&stage.saved.plan, &stage.saved.inventory);
+    let from = |arn: Option<&str>, key: Option<&str>| Caller {
+        came_from: vec![Origin {
+            how: "profile base".to_owned(),
+            arn: arn.map(|arn| Arn::parse(arn).unwrap()),
+            access_key_id: key.map(|key| AccessKeyId::parse(key).unwrap()),
+        }],
+        ..inventory.caller.clone()
+    };
+    let asked = |caller: Caller| planning::refuse_lock_out(plan, inventory, &caller);
+    for caller in [from(Some(VICTIM), None), from(None, Some("AKIAEXAMPLEHUNGON002"))] {
+        let problem = asked(caller).unwrap_err();
+        let path = "role incident-responder <- profile base <- user ci-deploy <- cut by";
+        assert!(problem.message.contains(path), "{}", problem.message);
+    }
+    // Known to be somebody else: nothing to warn of.
+    assert_eq!(asked(from(Some(BYSTANDER), None)).unwrap(), [] as [&str; 0]);
+}
+
+#[test]
+fn sessions_of_the_caller_s_own_permission_set_are_its_own() {
+    let name = "AWSReservedSSO_Incident_Response_0123456789abcdef";
+    let world = WORLD.replace("incident-responder", name);
+    let stage = play(Stage::set(&world, PLAYBOOK));
+    let mut plan = stage.saved.plan.clone();
+    let inventory = &stage.saved.inventory;
+    planning::refuse_lock_out(&plan, inventory, &inventory.caller).unwrap();
+    let role = RoleName::parse(name).unwrap();
+    plan.changes[0].effects.push(Effect::Cuts {
+        subject: Subject::Credential { credential: Credential::RoleSessions { role } },
+        barrier: Barrier::SessionsFirstPass,
+    });
+    let problem = planning::refuse_lock_out(&plan, inventory, &inventory.caller).unwrap_err();
+    let path =
+        "permission set Incident_Response, signed in to as portcullis <- cut by quarantine.1";
+    assert!(problem.message.contains(path), "{}", problem.message);
+}
+
+#[test]
+fn a_lock_out_that_is_accepted_is_part_of_the_plan_and_of_the_record() {
+    let world = as_the_victim();
+    let accepted =
+        |arn: &str| Terms { accepted_lockouts: vec![Arn::parse(arn).unwrap()], ..terms() };
+    refused(&world, &accepted(BYSTANDER));
+    play(async {
+        let stage = Stage::set_on(&world, PLAYBOOK, &accepted(VICTIM)).await.unwrap();
+        let playbook = stage::read(PLAYBOOK);
+        assert!(planning::follows(&stage.saved, &playbook), "a saved plan with it is taken");
+        let mut without = stage.saved.clone();
+        without.plan.accepted_lockouts.clear();
+        assert!(!planning::follows(&without, &playbook), "and not one from which it was taken out");
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("and that was accepted"), "{warned}");
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Stopped(why) = &ending else { panic!("{ending:?}") };
+        assert!(why[0].contains("credentials"), "{why:?}");
+        let bytes = stage.tape.lock().unwrap().bytes.clone();
+        let recorded =
+            journal::decode(&bytes).unwrap().lines.into_iter().flat_map(|line| line.entries);
+        let on_record = recorded.into_iter().any(|entry| {
+            matches!(entry, Entry::Started { accepted_lockouts, .. }
+                if accepted_lockouts.iter().any(|arn| arn.as_str() == VICTIM))
+        });
+        assert!(on_record);
+    });
+}

@@ -1,0 +1,264 @@
+//! What a plan says in advance is so: what would be refused is refused, what is counted is about as much, and
+//! the containment by hand is what the program would have done.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+use portcullis::journal::ChangeState;
+use portcullis::plan::{Have, Permission};
+use portcullis::run::Ending;
+use serde_json::Value;
+
+use crate::hosted::{Hosted, quick_world, ran};
+use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play};
+
+/// The permissions of one change, as the plan has them.
+fn permissions_of<'a>(stage: &'a Stage, change: &str) -> &'a [Permission] {
+    let all = stage.saved.plan.changes.iter();
+    &all.into_iter().find(|found| found.id.as_str() == change).unwrap().permissions
+}
+
+fn without(permission: &str) -> String {
+    let line = format!("                  - {permission}\n");
+    let world = WORLD.replace(&line, "");
+    assert_ne!(world, WORLD, "{permission} is given in the world");
+    world
+}
+
+#[test]
+fn what_is_permitted_is_done_and_what_is_not_is_held_as_the_plan_says() {
+    for (world, refused) in [
+        (WORLD.to_owned(), &[][..]),
+        (without("iam:CreateAccessKey"), &["new-key.1"]),
+        (without("iam:UpdateAccessKey"), &["keys-off.1", "keys-off.2"]),
+    ] {
+        play(async {
+            let stage = Stage::set(&world, PLAYBOOK).await;
+            let plan = &stage.saved.plan;
+            let cannot: Vec<&str> = plan
+                .changes
+                .iter()
+                .filter(|change| {
+                    let needed = change.permissions.iter().filter(|p| p.only_if.is_none());
+                    needed.into_iter().any(|p| p.have == Have::Cannot)
+                })
+                .map(|change| change.id.as_str())
+                .collect();
+            assert_eq!(cannot, refused);
+            let warned = plan.warnings.iter().any(|warning| warning.contains("is not allowed to"));
+            assert_eq!(warned, !refused.is_empty(), "{:?}", plan.warnings);
+            let sure = plan.changes.iter().flat_map(|change| &change.permissions);
+            assert!(sure.clone().all(|p| p.have != Have::Unknown), "{sure:?}");
+            let Left::Ended(ending) = stage.run(None).await else { panic!("nothing crashes") };
+            assert_eq!(matches!(ending, Ending::Held(_)), !refused.is_empty(), "{ending:?}");
+            // No cut waits for what is refused.
+            let state = stage.state();
+            for change in plan.changes.iter().filter(|change| change.cuts()) {
+                let waits = change.needs.iter().any(|need| refused.contains(&need.change.as_str()));
+                let refused = refused.contains(&change.id.as_str());
+                let done = state.change(&change.id).state == ChangeState::Seen;
+                assert_eq!(done, !refused && !waits, "{}", change.id);
+            }
+        });
+    }
+}
+
+#[test]
+fn what_nobody_can_tell_is_unknown_and_says_why() {
+    let conditional = WORLD.replace(
+        "                  - iam:UpdateAccessKey\n                Resource: \"arn:aws:iam::111122223333:user/*\"\n",
+        "                  - iam:UpdateAccessKey\n                Resource: \"arn:aws:iam::111122223333:user/*\"\n                \
+         Condition: { Bool: { \"aws:MultiFactorAuthPresent\": \"true\" } }\n",
+    );
+    assert_ne!(conditional, WORLD);
+    for (world, why) in [
+        (conditional, "a policy asks about aws:MultiFactorAuthPresent"),
+        (
+            without("iam:SimulatePrincipalPolicy"),
+            "iam:SimulatePrincipalPolicy answered AccessDenied",
+        ),
+        (without("iam:ListRoles"), "the caller's role could not be looked up"),
+    ] {
+        play(async {
+            let stage = Stage::set(&world, PLAYBOOK).await;
+            for permission in permissions_of(&stage, "keys-off.1") {
+                assert_eq!(permission.have, Have::Unknown, "{why}");
+                assert_eq!(permission.why.as_deref(), Some(why));
+            }
+        });
+    }
+}
+
+/// The policy that the responder needs to attach is given to the simulator: the world's responder may attach
+/// that one and no other.
+#[test]
+fn a_permission_that_hangs_on_what_is_done_is_known() {
+    play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let attach = &permissions_of(&stage, "quarantine.1")[0];
+        assert_eq!((attach.action.as_str(), attach.have), ("iam:AttachUserPolicy", Have::Can));
+        let other = WORLD.replace(
+            "ArnEquals: { \"iam:PolicyARN\": \"arn:aws:iam::aws:policy/AWSDenyAll\" }",
+            "ArnEquals: { \"iam:PolicyARN\": \"arn:aws:iam::aws:policy/ReadOnlyAccess\" }",
+        );
+        let stage = Stage::set(&other, PLAYBOOK).await;
+        assert_eq!(permissions_of(&stage, "quarantine.1")[0].have, Have::Cannot);
+    });
+}
+
+#[test]
+fn the_estimate_is_about_what_a_run_takes() {
+    play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let estimate = stage.saved.plan.estimate;
+        let (requests, began) = (stage.cloud.requests(), stage.clock.now());
+        stage.resume_to_the_end(1).await;
+        let requests = usize::try_from(stage.cloud.requests() - requests).unwrap();
+        let seconds = u64::try_from(stage.clock.now().duration_since(began).as_secs()).unwrap();
+        let writes = stage.cloud.audit().iter().filter(|event| event.writes).count();
+        println!("estimated {estimate:?}; took {requests} requests, {writes} writes, {seconds} s");
+        let near = |said: usize, was: usize| said * 3 >= was * 2 && said * 2 <= was * 3;
+        assert!(near(estimate.requests, requests), "{estimate:?}, {requests}");
+        assert!(near(estimate.writes, writes), "{estimate:?}, {writes}");
+        let seconds = usize::try_from(seconds).unwrap();
+        assert!(
+            near(usize::try_from(estimate.seconds).unwrap(), seconds),
+            "{estimate:?}, {seconds}"
+        );
+    });
+}
+
+#[test]
+fn the_exit_code_says_whether_there_is_something_to_do() {
+    let world = quick_world();
+    let hosted = Hosted::new(&world);
+    ran(&mut hosted.plan(&["--check"])).ended_with(4);
+    // All that is left of this playbook is in place already.
+    let folder = hosted.dir().join("cut");
+    std::fs::create_dir_all(&folder).unwrap();
+    let cut = "portcullis: 1\nname: cut\ntitle: Cut\nmode: breach\nsteps:\n  - id: keys-off\n    phase: contain\n    uses: \
+               iam.access-key.deactivate\n    with: { user: ci-deploy, keys: all }\n";
+    std::fs::write(folder.join("playbook.yaml"), cut).unwrap();
+    let check = || hosted.here(&["plan", "cut", "--check"]);
+    ran(&mut check()).ended_with(4);
+    let off = world.replace(
+        "created_at: 2024-01-10T09:05:00Z\n",
+        "created_at: 2024-01-10T09:05:00Z\n            status: inactive\n",
+    );
+    let off = off.replace(
+        "created_at: 2026-03-24T02:41:07Z\n",
+        "created_at: 2026-03-24T02:41:07Z\n            status: inactive\n",
+    );
+    let calm = Hosted::new(&off);
+    std::fs::create_dir_all(calm.dir().join("cut")).unwrap();
+    std::fs::write(calm.dir().join("cut/playbook.yaml"), cut).unwrap();
+    ran(&mut calm.here(&["plan", "cut", "--check"])).ended_with(0);
+}
+
+#[test]
+fn a_plan_for_machines_is_one_document_and_the_saved_one() {
+    let hosted = Hosted::new(&quick_world());
+    let told = ran(&mut hosted.plan(&["--format", "json"])).ended_with(0);
+    let document: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["pending"], 7);
+    let saved = std::fs::read_to_string(hosted.dir().join("plan.json")).unwrap();
+    let saved: Value = serde_json::from_str(&saved).unwrap();
+    assert_eq!(document["digest"], saved["digest"]);
+    assert_eq!(document["plan"], saved["content"]["plan"]);
+    assert!(told.err.contains("Saved. Next: portcullis run plan.json"), "{}", told.err);
+    let unknowns = &document["plan"]["changes"][5]["unknowns"];
+    assert_eq!(unknowns[0]["type"], "access-key-id", "{unknowns}");
+    let quiet = ran(&mut hosted.plan(&["--format", "json", "--quiet"])).ended_with(0);
+    assert_eq!(quiet.err, "");
+}
+
+/// The script is run by a shell, with an `aws` that writes down what it is called with.
+#[test]
+fn the_containment_by_hand_is_what_the_program_would_do() {
+    let hosted = Hosted::new(&quick_world());
+    let script = ran(&mut hosted.plan(&["--format", "aws-cli", "--margin", "1"])).ended_with(0);
+    std::fs::write(hosted.dir().join("cut.sh"), &script.out).unwrap();
+    let bin = hosted.dir().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let aws = "#!/bin/sh\ncase \"$*\" in *get-caller-identity*) echo 111122223333; exit;; esac\n\
+               for word in \"$@\"; do printf '%s\\n' \"$word\" >>calls; done\necho >>calls\n\
+               case \"$*\" in *attach-user-policy*) exit 254;; esac\n";
+    std::fs::write(bin.join("aws"), aws).unwrap();
+    let run = |account: &str| {
+        let script = script.out.replace("!= 111122223333 ]", &format!("!= {account} ]"));
+        std::fs::write(hosted.dir().join("cut.sh"), script).unwrap();
+        let mut sh = std::process::Command::new("sh");
+        let shell = "chmod +x bin/aws; PATH=\"$PWD/bin:$PATH\" sh cut.sh";
+        sh.args(["-c", shell]).current_dir(hosted.dir()).output().unwrap()
+    };
+    assert_eq!(run("444455556666").status.code(), Some(1), "not in another account");
+    assert!(!hosted.dir().join("calls").exists());
+    assert!(run("111122223333").status.success());
+    let calls = std::fs::read_to_string(hosted.dir().join("calls")).unwrap();
+    let calls: Vec<Vec<&str>> =
+        calls.trim_end().split("\n\n").map(|call| call.lines().skip(1).collect()).collect();
+    let operations: Vec<&str> = calls.iter().map(|call| call[1]).collect();
+    assert_eq!(
+        operations,
+        [
+            "attach-user-policy",
+            "put-user-policy", // what is tried next when attaching fails
+            "update-access-key",
+            "update-access-key",
+            "put-user-policy",
+            "put-user-policy",
+        ]
+    );
+    let user = "--user-name=ci-deploy";
+    assert_eq!(calls[0][2..], [user, "--policy-arn=arn:aws:iam::aws:policy/AWSDenyAll"]);
+    assert_eq!(calls[2][2..], [user, "--access-key-id=AKIAEXAMPLEHUNGON002", "--status=Inactive"]);
+    let document = calls[4][4].strip_prefix("--policy-document=").unwrap();
+    let document: Value = serde_json::from_str(document).unwrap();
+    let before = &document["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"];
+    assert!(before.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{before}");
+    assert!(script.out.contains("# console: IAM > Users > ci-deploy"), "{}", script.out);
+}
+
+/// Twenty users take no more lines than fourteen.
+#[test]
+fn a_long_plan_is_told_by_step_and_fits_a_page() {
+    let lines_with = |users: usize| {
+        let people: String = (0..users)
+            .map(|n| {
+                format!("      temp-{n}:\n        path: /temp/\n        keys: [{{ id: AKIAEXAMPLETEMP{n:05} }}]\n")
+            })
+            .collect();
+        let bystander = "      backup:\n        path: /ops/\n";
+        let world = quick_world().replace(bystander, &format!("{people}{bystander}"));
+        let hosted = Hosted::new(&world);
+        std::fs::create_dir_all(hosted.dir().join("many")).unwrap();
+        let playbook = "\
+portcullis: 1
+name: many
+title: Many
+mode: breach
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: ${{ inventory.users_in_path('/temp/') }}
+    uses: iam.user.quarantine
+    with: { user: \"${{ each.name }}\" }
+  - id: keys-off
+    phase: contain
+    for_each: ${{ inventory.users_in_path('/temp/') }}
+    uses: iam.access-key.deactivate
+    with: { user: \"${{ each.name }}\", keys: all }
+";
+        std::fs::write(hosted.dir().join("many/playbook.yaml"), playbook).unwrap();
+        let told = ran(&mut hosted.here(&["plan", "many"])).ended_with(0);
+        assert!(told.out.contains(&format!("{users} changes to {users} targets")), "{}", told.out);
+        let all = ran(&mut hosted.here(&["plan", "many", "--all"])).ended_with(0);
+        for n in 0..users {
+            assert!(all.out.contains(&format!("AKIAEXAMPLETEMP{n:05}")));
+        }
+        told.out.lines().count()
+    };
+    let (fourteen, twenty) = (lines_with(14), lines_with(20));
+    println!("a plan of many changes takes {twenty} lines");
+    assert_eq!(fourteen, twenty);
+    assert!(twenty < 66, "{twenty}");
+}
