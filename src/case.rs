@@ -4,6 +4,8 @@
 //! stands on; `CASE/journal.jsonl` is what was done; `CASE/lock` is held while somebody works on it. A case
 //! appears whole or not at all, and only its owner may read it. Interprets nothing.
 
+mod reading;
+
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Write};
@@ -11,6 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
+pub use self::reading::{LONGEST, read_regular, read_text};
 use crate::journal::{Damage, Decoded, Medium, decode};
 use crate::plan::{OpenError, SavedPlan};
 
@@ -102,6 +105,10 @@ impl Case {
 
     fn lock(dir: PathBuf) -> Result<Self, CaseError> {
         let path = dir.join(LOCK);
+        // Opening a pipe that stands there instead would wait for somebody to read it.
+        if path.exists() && !path.is_file() {
+            return Err(CaseError::NotACase(dir));
+        }
         let lock = private_file(&path, OpenOptions::new().write(true).create(true))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { dir, _lock: lock }),
@@ -140,14 +147,14 @@ pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
     if !path.is_file() {
         return Err(CaseError::NotACase(dir.to_owned()));
     }
-    let text = fs::read_to_string(&path).map_err(io_error("cannot read", &path))?;
+    let text = read_text(&path, LONGEST).map_err(io_error("cannot read", &path))?;
     SavedPlan::from_text(&text).map_err(|source| CaseError::Plan { path: dir.to_owned(), source })
 }
 
 /// The journal of a case, without locking it.
 pub fn read_journal(dir: &Path) -> Result<Decoded, CaseError> {
     let path = dir.join(JOURNAL);
-    let bytes = match fs::read(&path) {
+    let bytes = match read_regular(&path, LONGEST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(io_error("cannot read", &path))?,
     };
@@ -157,7 +164,7 @@ pub fn read_journal(dir: &Path) -> Result<Decoded, CaseError> {
 /// Another file of a case, if it is there.
 pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
     let path = dir.join(name);
-    match fs::read_to_string(&path) {
+    match read_text(&path, LONGEST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some).map_err(io_error("cannot read", &path)),
     }

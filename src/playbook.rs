@@ -6,6 +6,7 @@
 //! new is handed out before the gate. The language knows the shapes of actions, given as a
 //! [`Vocabulary`], and never what they do; it reads no file and asks no cloud.
 
+mod bounds;
 mod expression;
 mod field;
 mod inputs;
@@ -21,15 +22,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+pub use self::bounds::Bounds;
 pub use self::expression::Expression;
 pub use self::expression::evaluate::{Evaluated, Scope};
 pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered};
 pub use self::expression::shape::Shape;
 pub(crate) use self::field::nearest;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
-pub use self::inputs::Given;
+pub use self::inputs::{Given, read_inputs};
 pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
-pub use self::node::MAX_BYTES;
+pub use self::node::{MAX_BYTES, too_long};
 pub use self::schema::schema;
 pub use self::template::Template;
 pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
@@ -73,6 +75,8 @@ pub struct Input {
     pub required: bool,
     /// Its value when it is not given, canonical.
     pub default: Option<Value>,
+    /// What its value must be beyond its type.
+    pub bounds: Bounds,
     /// What it is, for whoever is asked for it.
     pub help: Option<String>,
     /// Where it is declared.
@@ -168,7 +172,7 @@ impl Step {
 
 /// How much stack reading may use. The expression parser takes over 100 KiB for each level of
 /// nesting in unoptimised builds; the limits in `expression` keep it well below this.
-const STACK: usize = 64 << 20;
+const STACK: usize = 32 << 20;
 
 /// Reads a playbook. Gives it with warnings, or every problem in it.
 pub fn read(

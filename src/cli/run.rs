@@ -11,7 +11,7 @@ use super::conduct::{Conduct, case_name, fits};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{plan, sources, view};
-use crate::case::Case;
+use crate::case::{self, Case};
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
 
@@ -33,6 +33,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     }
     let given = &args.given;
     let decided_already = !given.inputs.is_empty()
+        || !given.inputs_from.is_empty()
         || given.gate.is_some()
         || given.margin.is_some()
         || !given.accept_gap.is_empty();
@@ -97,7 +98,7 @@ fn looks_like_a_plan(path: &Path) -> bool {
 }
 
 fn open_plan(path: &Path) -> Result<SavedPlan, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = case::read_text(path, case::LONGEST).map_err(|error| {
         Failure::new(
             Exit::Refused,
             format!("cannot read plan {}", path.display()),

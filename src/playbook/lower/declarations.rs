@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::tables::{GATE, INPUT, LIMITS};
 use super::{Fields, Lowering, kebab, order};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::playbook::bounds::{Bounds, has_order};
 use crate::playbook::expression::Parsed;
 use crate::playbook::expression::check::check;
 use crate::playbook::expression::shape::Shape;
@@ -56,6 +57,21 @@ impl Lowering<'_> {
                 (Some(ty), Some((_, node))) => self.literal(node, "default", ty),
                 _ => None,
             };
+            let bounds = ty.as_ref().map(|ty| self.bounds(&given, ty)).unwrap_or_default();
+            if let (Some(ty), Some(value), Some((_, node))) = (&ty, &default, given.get("default"))
+                && let Some(objection) = bounds.objection(ty, value)
+            {
+                let problem = Diagnostic::error(
+                    Code::BadValue,
+                    format!(
+                        "the default of input `{}` is out of its own bounds",
+                        shorten(&key.text)
+                    ),
+                )
+                .at(self.place(&node.range), format!("wants {objection}"))
+                .help("change the default, or the bounds");
+                self.push(problem);
+            }
             if required == Some(true)
                 && let (Some((required, _)), Some((default, _))) =
                     (given.get("required"), given.get("default"))
@@ -83,12 +99,76 @@ impl Lowering<'_> {
                     ty,
                     required,
                     default,
+                    bounds,
                     help: help.and_then(|v| v.as_str().map(str::to_owned)),
                     place: self.place(&key.range),
                 });
             }
         }
         inputs
+    }
+
+    /// What an input's value must be beyond its type. Each bound is for some types only.
+    fn bounds(&mut self, given: &Fields<'_>, ty: &FieldType) -> Bounds {
+        let (item, is_list) = match ty {
+            FieldType::List(item) => (*item, true),
+            ty => (ty, false),
+        };
+        let applies: [(&'static str, bool, &str); 5] = [
+            ("pattern", item.is_textual() && !has_order(item), "text"),
+            ("min", has_order(item), "numbers, instants and lengths of time"),
+            ("max", has_order(item), "numbers, instants and lengths of time"),
+            ("min_items", is_list, "lists"),
+            ("max_items", is_list, "lists"),
+        ];
+        for (name, applies, of) in applies {
+            if let (false, Some((key, _))) = (applies, given.get(name)) {
+                let message = format!("`{name}` is for {of}, and this input is {ty}");
+                let problem = Diagnostic::error(Code::WrongType, message)
+                    .at(self.place(&key.range), "says nothing here")
+                    .help("take it out");
+                self.push(problem);
+            }
+        }
+        let of_type = |lowering: &mut Self, name: &'static str| {
+            let (_, node) = given.get(name).filter(|_| has_order(item))?;
+            lowering.literal(node, name, item)
+        };
+        let (min, max) = (of_type(self, "min"), of_type(self, "max"));
+        let items = |lowering: &mut Self, name: &'static str| {
+            let number = lowering.scalar(given, INPUT, name)?.as_i64()?;
+            let fits = usize::try_from(number).ok();
+            if let (None, Some((_, node))) = (fits, given.get(name)) {
+                let problem =
+                    Diagnostic::error(Code::BadValue, "a number of items is zero or more")
+                        .at(lowering.place(&node.range), "not one")
+                        .help("leave it out for no bound");
+                lowering.push(problem);
+            }
+            fits
+        };
+        let (min_items, max_items) = (items(self, "min_items"), items(self, "max_items"));
+        let pattern = self.scalar(given, INPUT, "pattern");
+        let bounds = Bounds {
+            pattern: pattern.and_then(|text| text.as_str().map(str::to_owned)),
+            min,
+            max,
+            min_items,
+            max_items,
+        };
+        if bounds.is_empty()
+            && let (Some((_, least)), Some((_, most))) = (
+                given.get("min").or(given.get("min_items")),
+                given.get("max").or(given.get("max_items")),
+            )
+        {
+            let problem = Diagnostic::error(Code::BadValue, "nothing is within these bounds")
+                .at(self.place(&most.range), "the greatest")
+                .and(self.place(&least.range), "is less than the least")
+                .help("change one of the two");
+            self.push(problem);
+        }
+        bounds
     }
 
     /// Names of inputs and targets stand in expressions, so they must be words there.

@@ -23,6 +23,19 @@ pub const INPUT: &[Field] = &[
     Field::required("type", FieldType::TypeName, "what it must be"),
     Field::optional("required", FieldType::Boolean, "whether it must be given"),
     Field::optional("default", FieldType::Any, "its value when it is not given"),
+    Field::optional(
+        "pattern",
+        FieldType::Text,
+        "what its text must be like: `*` any text, `?` any character",
+    ),
+    Field::optional(
+        "min",
+        FieldType::Any,
+        "the least it may be: a number, an instant, a length of time",
+    ),
+    Field::optional("max", FieldType::Any, "the greatest it may be"),
+    Field::optional("min_items", FieldType::Integer, "how many items a list must have"),
+    Field::optional("max_items", FieldType::Integer, "how many items a list may have"),
     Field::optional("help", FieldType::Text, "what it is, for whoever is asked for it"),
 ];
 
