@@ -291,6 +291,9 @@ mod tests {
             credentials: Vec::new(),
             changes: Vec::new(),
             untouched: Vec::new(),
+            trusted: Vec::new(),
+            approvals: BTreeMap::new(),
+            batches: Vec::new(),
             accepted_gaps: Vec::new(),
             warnings: Vec::new(),
         };

@@ -30,7 +30,7 @@ pub use self::expression::shape::Shape;
 pub(crate) use self::field::nearest;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub use self::inputs::{Given, read_inputs};
-pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 pub use self::node::{MAX_BYTES, too_long};
 pub use self::schema::schema;
 pub use self::template::Template;
@@ -60,6 +60,10 @@ pub struct Playbook {
     pub gate: Gate,
     /// What a plan may not exceed.
     pub limits: Limits,
+    /// Credentials that are not compromised, in the author's judgement.
+    pub trusted: Vec<Trusted>,
+    /// How many people must approve before a phase behind the gate.
+    pub approvals: BTreeMap<Phase, usize>,
     /// The steps, in the order of the file.
     pub steps: Vec<Step>,
 }
@@ -112,8 +116,32 @@ pub struct Limits {
     pub changes: Option<usize>,
     /// How many principals.
     pub principals: Option<usize>,
+    /// How many principals, in percent of the account's users.
+    pub percent: Option<usize>,
     /// Where it says so, if it does.
     pub place: Option<Place>,
+}
+
+/// A credential that is left alone in a breach.
+#[derive(Clone, Debug)]
+pub struct Trusted {
+    /// Which access key.
+    pub access_key: Template,
+    /// Why, in the author's words.
+    pub reason: String,
+    /// Where it says so.
+    pub place: Place,
+}
+
+/// How a step with many items goes about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batches {
+    /// How many items at once.
+    pub size: usize,
+    /// How long between one batch and the next.
+    pub pause: SignedDuration,
+    /// No further batch is begun where so many of the changes so far wait for a person, in percent.
+    pub stop_at: Option<usize>,
 }
 
 /// One step.
@@ -133,6 +161,8 @@ pub struct Step {
     pub condition: Option<Expression>,
     /// A list; the step is taken for each of its items.
     pub for_each: Option<Template>,
+    /// How many of them at once.
+    pub batches: Option<Batches>,
     /// What it is for, in the author's words.
     pub title: Option<String>,
     /// Why, in the author's words.

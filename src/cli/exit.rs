@@ -22,6 +22,8 @@ pub enum Exit {
     Invalid = 3,
     /// Refused before starting; nothing was changed.
     Refused = 5,
+    /// Approvals are wanted.
+    Waiting = 6,
     /// Stopped part-way.
     Stopped = 10,
     /// All applied, not all proven.

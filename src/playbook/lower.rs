@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-pub use self::tables::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+pub use self::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use super::Playbook;
 use super::expression::check::Names;
 use super::field::{Field, Mismatch, nearest, shorten};
@@ -185,10 +185,12 @@ impl Lowering<'_> {
         let targets = self.targets(&fields);
         let gate = self.gate(&fields);
         let limits = self.limits(&fields);
+        let trusted = self.trusted(&fields);
+        let approvals = self.approvals(&fields);
         let steps = self.steps(&fields);
         let mode = mode.unwrap_or(Mode::Breach);
         order::check(self, mode, &steps);
-        self.unused_targets(&targets, &steps);
+        self.unused_targets(&targets, &trusted, &steps);
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
         Some(Playbook {
             source: self.source.clone(),
@@ -200,6 +202,8 @@ impl Lowering<'_> {
             targets,
             gate,
             limits,
+            trusted,
+            approvals,
             steps: steps.into_iter().filter_map(|draft| draft.step).collect(),
         })
     }

@@ -108,7 +108,7 @@ impl Run<'_> {
     }
 
     /// Waits, unless somebody asks to stop.
-    async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
+    pub(super) async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;

@@ -13,6 +13,7 @@ mod playbook;
 mod process;
 mod readme;
 mod refusals;
+mod restraint;
 mod schema;
 mod side_by_side;
 mod stage;

@@ -110,6 +110,9 @@ impl Observer for Witness {
             Event::Trouble { change, why } => format!("trouble {} {why}", change.id),
             Event::Held { change, until } => format!("held {} {until}", change.id),
             Event::Settling { what, cuts, until } => format!("settling {what} {cuts} {until}"),
+            Event::Pausing { step, next, of, until } => {
+                format!("pausing {step} {next} {of} {until}")
+            }
             Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
             Event::GateOpened { proof } => format!("gate opened {proof}"),

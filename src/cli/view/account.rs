@@ -60,7 +60,7 @@ impl Account<'_> {
 fn one(text: &mut String, row: &Row) {
     let style = match row.standing {
         Standing::Dead { .. } | Standing::Replaced { .. } => Style::Good,
-        Standing::Blocked { .. } => Style::Careful,
+        Standing::Blocked { .. } | Standing::Trusted { .. } => Style::Careful,
         Standing::Unaccounted { .. } | Standing::OutOfReach { .. } => Style::Bad,
     };
     let proof = row.proof.as_ref().map_or("not proven".to_owned(), |(proof, _)| proof.to_string());
@@ -81,6 +81,7 @@ fn one(text: &mut String, row: &Row) {
             });
             format!("{}{until}; removable by {removable_by}", by.join(", "))
         }
+        Standing::Trusted { reason } => format!("not cut; the playbook trusts it: {reason}"),
         Standing::Unaccounted { why } | Standing::OutOfReach { why } => why.clone(),
     };
     let _ = writeln!(text, "                {}; proof: {proof}", plain(&detail));
@@ -99,6 +100,9 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
             &[],
         ),
         Ending::Held(reasons) => (Style::Bad, "HELD", "a person is needed", reasons),
+        Ending::Waiting(reasons) => {
+            (Style::Careful, "WAITING FOR APPROVAL", "what was cut stays cut", reasons)
+        }
         Ending::Stopped(reasons) => {
             (Style::Bad, "STOPPED PART-WAY", "the cuts that were made stand", reasons)
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Style, plain};
-use crate::plan::{Change, Plan, SavedPlan};
+use crate::plan::{Batches, Change, Plan, SavedPlan};
 use crate::playbook::Phase;
 
 /// The whole plan.
@@ -40,6 +40,7 @@ pub(in crate::cli) fn plan(saved: &SavedPlan) -> String {
         }
         one(&mut text, change);
     }
+    batches(&mut text, &saved.plan);
     per_action(&mut text, &saved.plan);
     if !saved.plan.untouched.is_empty() {
         let _ = writeln!(text, "\n{}", Style::Strong.paint("Not touched"));
@@ -91,6 +92,28 @@ fn one(text: &mut String, change: &Change) {
     if let Some(irreversible) = &change.irreversible {
         let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
         let _ = writeln!(text, "                  {}", Style::Bad.paint(&warning));
+    }
+}
+
+/// Which steps go a few at a time, and which phases wait for somebody.
+fn batches(text: &mut String, plan: &Plan) {
+    if plan.batches.is_empty() && plan.approvals.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", Style::Strong.paint("Not all at once"));
+    for Batches { step, of, pause_seconds, stop_at } in &plan.batches {
+        let largest = of.iter().map(Vec::len).max().unwrap_or(0);
+        let _ = write!(text, "  {step}: {} batches of up to {largest} changes", of.len());
+        if *pause_seconds > 0 {
+            let _ = write!(text, ", {pause_seconds} s apart");
+        }
+        if let Some(percent) = stop_at {
+            let _ = write!(text, "; none further where {percent} % wait for a person");
+        }
+        text.push('\n');
+    }
+    for (phase, people) in &plan.approvals {
+        let _ = writeln!(text, "  {phase}: waits for {people} approvals");
     }
 }
 
