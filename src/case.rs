@@ -298,7 +298,12 @@ mod tests {
             warnings: Vec::new(),
         };
         let inventory = Inventory { caller, taken_at: now, answers: BTreeMap::new() };
-        SavedPlan { plan, inventory, playbook: "portcullis: 1\n".into() }
+        SavedPlan {
+            plan,
+            inventory,
+            playbook: "portcullis: 1\n".into(),
+            fragments: BTreeMap::new(),
+        }
     }
 
     fn names(dir: &Path) -> Vec<String> {

@@ -127,7 +127,10 @@ pub struct Change {
     pub id: ChangeId,
     /// The step of the playbook it comes from.
     pub step: StepId,
-    /// The line of the playbook where that step begins, from 1.
+    /// The fragment that the step is in, by its path; `None` for the playbook itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line of that file where the step begins, from 1.
     pub line: usize,
     /// When it is due.
     pub phase: Phase,

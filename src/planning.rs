@@ -87,7 +87,7 @@ pub fn plan(
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
-    let Drafted { mut changes, batches, trusted } = draft(&taken, inventory, &trust)?;
+    let Drafted { mut changes, batches, trusted } = draft(playbook, &taken, inventory, &trust)?;
     left_out.extend(trusted);
     let users: BTreeSet<_> = changes
         .iter()
@@ -193,6 +193,7 @@ struct Drafted {
 
 /// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
 fn draft(
+    playbook: &Playbook,
     all: &[Taken<'_>],
     inventory: &Inventory,
     trust: &Trust,
@@ -226,7 +227,7 @@ fn draft(
                 }
             }
             *number += 1;
-            let change = change(step, *action, *number, draft);
+            let change = change(playbook, step, *action, *number, draft);
             of_item.push(change.id.clone());
             drafted.changes.push(change);
         }
@@ -247,12 +248,19 @@ fn draft(
     if problems.is_empty() { Ok(drafted) } else { Err(problems) }
 }
 
-fn change(step: &Step, action: &dyn ErasedAction, n: usize, draft: Draft<Value>) -> Change {
+fn change(
+    playbook: &Playbook,
+    step: &Step,
+    action: &dyn ErasedAction,
+    n: usize,
+    draft: Draft<Value>,
+) -> Change {
     let about = action.about();
     let sentences = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
     Change {
         id: ChangeId::of(&step.id, n),
         step: step.id.clone(),
+        file: playbook.fragment_of(&step.place).map(|fragment| fragment.path.clone()),
         line: step.place.line(),
         phase: step.phase,
         kind: step.uses.clone(),

@@ -9,6 +9,7 @@
 mod bounds;
 mod expression;
 mod field;
+mod include;
 mod inputs;
 mod lower;
 mod node;
@@ -29,6 +30,7 @@ pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered
 pub use self::expression::shape::Shape;
 pub(crate) use self::field::nearest;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
+pub use self::include::{Folder, Fragment, NoFolder};
 pub use self::inputs::{Given, read_inputs};
 pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 pub use self::node::{MAX_BYTES, too_long};
@@ -44,6 +46,8 @@ use crate::inventory::{Inventory, Want};
 pub struct Playbook {
     /// The text it was read from.
     pub source: Source,
+    /// What it includes, each after those it includes itself.
+    pub fragments: Vec<Fragment>,
     /// Its name, in lower-case words joined by hyphens.
     pub name: String,
     /// What it is for, in one line.
@@ -204,15 +208,24 @@ impl Step {
 /// nesting in unoptimised builds; the limits in `expression` keep it well below this.
 const STACK: usize = 32 << 20;
 
-/// Reads a playbook. Gives it with warnings, or every problem in it.
+/// Reads a playbook that includes nothing. Gives it with warnings, or every problem in it.
 pub fn read(
     source: &Source,
+    vocabulary: &dyn Vocabulary,
+) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
+    read_in(source, &NoFolder, vocabulary)
+}
+
+/// Reads a playbook and what it includes from its folder.
+pub fn read_in(
+    source: &Source,
+    folder: &dyn Folder,
     vocabulary: &dyn Vocabulary,
 ) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
     // A thread of its own, for its stack: see `STACK`. Nothing runs beside it.
     let (playbook, mut problems) = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK);
-        match thread.spawn_scoped(scope, || read_here(source, vocabulary)) {
+        match thread.spawn_scoped(scope, || read_here(source, folder, vocabulary)) {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(error) => {
                 let message = format!("no memory to read a playbook with: {error}");
@@ -229,7 +242,11 @@ pub fn read(
     }
 }
 
-fn read_here(source: &Source, vocabulary: &dyn Vocabulary) -> (Option<Playbook>, Vec<Diagnostic>) {
+fn read_here(
+    source: &Source,
+    folder: &dyn Folder,
+    vocabulary: &dyn Vocabulary,
+) -> (Option<Playbook>, Vec<Diagnostic>) {
     let tree = match node::read(source) {
         Ok(tree) => tree,
         Err(problem) => return (None, vec![problem]),
@@ -237,7 +254,7 @@ fn read_here(source: &Source, vocabulary: &dyn Vocabulary) -> (Option<Playbook>,
     if let Err(problem) = second_reader::agree(source, &tree) {
         return (None, vec![problem]);
     }
-    lower::lower(source, &tree, vocabulary)
+    lower::lower(include::gather(source, &tree, folder), tree, vocabulary)
 }
 
 /// What came of working out the targets.
@@ -278,6 +295,17 @@ impl Playbook {
             (true, false) => Ok(Targets::Needs(needs)),
             (true, true) => Ok(Targets::Known(known)),
         }
+    }
+
+    /// The fragment that a place is in; `None` for the playbook itself.
+    pub fn fragment_of(&self, place: &Place) -> Option<&Fragment> {
+        self.fragments.iter().find(|fragment| fragment.source == *place.source())
+    }
+
+    /// The texts of what it includes, by their paths.
+    pub fn fragment_texts(&self) -> BTreeMap<String, String> {
+        let text = |fragment: &Fragment| (fragment.path.clone(), fragment.source.text().to_owned());
+        self.fragments.iter().map(text).collect()
     }
 
     /// The step of that id.

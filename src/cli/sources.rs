@@ -14,7 +14,7 @@ use crate::case;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::plan::SavedPlan;
 use crate::planning::{self, Terms};
-use crate::playbook::{self, Given, Playbook};
+use crate::playbook::{self, Folder, Given, Playbook};
 
 /// The playbook's file: the path itself, or `playbook.yaml` in the folder.
 pub(super) fn playbook_file(path: &Path) -> PathBuf {
@@ -44,9 +44,30 @@ pub(super) fn read(path: &Path) -> Result<Reading, Failure> {
         }
     };
     Ok(match Source::from_bytes(name, bytes) {
-        Ok(source) => playbook::read(&source, &Actions::new()),
+        Ok(source) => playbook::read_in(&source, &Beside(file), &Actions::new()),
         Err(problem) => Err(vec![*problem]),
     })
+}
+
+/// The folder of a playbook, by the playbook's file.
+struct Beside(PathBuf);
+
+impl Folder for Beside {
+    fn fragment(&self, path: &str) -> Result<Vec<u8>, String> {
+        // Somebody could make a link lead anywhere; what was reviewed is the folder.
+        let mut file = self.0.parent().unwrap_or(Path::new("")).to_owned();
+        for part in path.split('/') {
+            file.push(part);
+            if file.is_symlink() {
+                return Err("it is behind a symbolic link, which is not followed".to_owned());
+            }
+        }
+        case::read_regular(&file, playbook::MAX_BYTES as u64).map_err(|error| error.to_string())
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.0.with_file_name(path).display().to_string()
+    }
 }
 
 /// Reads a playbook and shows its problems, all of them.
@@ -150,8 +171,13 @@ pub(super) struct DoesNotFollow;
 /// write its digest.
 pub(super) fn follows(saved: &SavedPlan, path: &Path) -> Result<(), DoesNotFollow> {
     let source = Source::new(path.display().to_string(), saved.playbook.clone());
-    match playbook::read(&source, &Actions::new()) {
-        Ok((playbook, _)) if planning::follows(saved, &playbook) => Ok(()),
+    match playbook::read_in(&source, &saved.fragments, &Actions::new()) {
+        Ok((playbook, _))
+            if playbook.fragment_texts() == saved.fragments
+                && planning::follows(saved, &playbook) =>
+        {
+            Ok(())
+        }
         _ => Err(DoesNotFollow),
     }
 }

@@ -29,7 +29,6 @@ pub fn schema(vocabulary: &dyn Vocabulary) -> Value {
     properties["inputs"]["propertyNames"] = names();
     properties["targets"]["propertyNames"] = names();
     properties["targets"]["additionalProperties"] = pattern(ONE_EXPRESSION);
-    properties["steps"]["minItems"] = json!(1);
     properties["steps"]["items"] = json!({ "$ref": "#/definitions/step" });
     for (name, table) in [("gate", GATE), ("limits", LIMITS), ("approvals", APPROVALS)] {
         let help = properties[name]["description"].take();
@@ -47,6 +46,9 @@ pub fn schema(vocabulary: &dyn Vocabulary) -> Value {
     narrow(key, json!({ "anyOf": choices }));
     properties["inputs"]["additionalProperties"] = json!({ "$ref": "#/definitions/input" });
 
+    // Of its own, or of what it includes.
+    playbook["anyOf"] =
+        json!([{ "required": ["include"] }, { "properties": { "steps": { "minItems": 1 } } }]);
     let mut schema = Map::new();
     schema.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
     schema.insert("title".to_owned(), json!("Portcullis playbook"));

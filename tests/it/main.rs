@@ -8,6 +8,7 @@ mod cli;
 mod crash;
 mod faults;
 mod hosted;
+mod include;
 mod language;
 mod playbook;
 mod process;

@@ -71,7 +71,8 @@ fn heading_of(phase: Phase) -> &'static str {
 }
 
 fn one(text: &mut String, change: &Change) {
-    let Change { id, target, what, before, after, line, .. } = change;
+    let Change { id, target, what, before, after, file, line, .. } = change;
+    let file = file.as_ref().map_or(String::new(), |file| format!("{} ", plain(file)));
     let mark = if change.already { " (already so)" } else { "" };
     let _ = writeln!(
         text,
@@ -79,7 +80,7 @@ fn one(text: &mut String, change: &Change) {
         Style::Strong.paint(&format!("{:<14}", id.as_str())),
         plain(target),
         plain(what),
-        Style::Faint.paint(&format!("line {line}")),
+        Style::Faint.paint(&format!("{file}line {line}")),
     );
     let _ = writeln!(text, "                  {} -> {}", plain(before), plain(after));
     if let Some(reason) = &change.reason {

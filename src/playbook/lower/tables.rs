@@ -11,6 +11,7 @@ pub const PLAYBOOK: &[Field] = &[
     Field::required("title", FieldType::Text, "what it is for, in one line"),
     Field::optional("mode", MODE, "breach unless it says planned"),
     Field::optional("counters", FieldType::List(&FieldType::Text), "ATT&CK techniques it answers"),
+    INCLUDE,
     Field::optional("inputs", FieldType::MapOf(INPUT), "what the operator must say"),
     Field::optional("targets", FieldType::Expressions, "names for what expressions give"),
     Field::optional("gate", FieldType::Table(GATE), "what must be proven before anything new"),
@@ -22,6 +23,26 @@ pub const PLAYBOOK: &[Field] = &[
     ),
     Field::optional("approvals", FieldType::Table(APPROVALS), "how many must approve a phase"),
     Field::required("steps", FieldType::List(&FieldType::Table(STEP)), "what is done"),
+];
+
+const INCLUDE: Field = Field::optional(
+    "include",
+    FieldType::List(&FieldType::Text),
+    "fragments in the playbook's folder, by their paths",
+);
+
+/// A fragment: what several playbooks share.
+pub(super) const FRAGMENT: &[Field] = &[
+    Field::required("portcullis", FieldType::Integer, "version of the language"),
+    INCLUDE,
+    Field::optional("inputs", FieldType::MapOf(INPUT), "what the operator must say"),
+    Field::optional("targets", FieldType::Expressions, "names for what expressions give"),
+    Field::optional(
+        "trusted",
+        FieldType::List(&FieldType::Table(TRUSTED)),
+        "credentials that are not compromised, and why",
+    ),
+    Field::optional("steps", FieldType::List(&FieldType::Table(STEP)), "what is done"),
 ];
 
 /// An input.
