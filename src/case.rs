@@ -4,6 +4,8 @@
 //! stands on; `CASE/journal.jsonl` is what was done, and is locked while somebody works on it. A case
 //! appears whole or not at all, and only its owner may read it. Interprets nothing.
 
+mod reading;
+
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Read, Seek, Write};
@@ -11,6 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
+pub use self::reading::{LONGEST, read_regular, read_text};
 use crate::journal::{Damage, Decoded, Medium, decode};
 use crate::plan::{OpenError, SavedPlan};
 
@@ -106,6 +109,10 @@ impl Case {
 
     fn lock(dir: PathBuf) -> Result<Self, CaseError> {
         let path = dir.join(JOURNAL);
+        // Opening a pipe that stands there instead would wait for somebody to read it.
+        if path.exists() && !path.is_file() {
+            return Err(CaseError::NotACase(dir));
+        }
         let journal = private_file(&path, OpenOptions::new().read(true).append(true).create(true))?;
         match journal.try_lock() {
             Ok(()) => Ok(Self { dir, journal }),
@@ -173,14 +180,14 @@ pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
     if !path.is_file() {
         return Err(CaseError::NotACase(dir.to_owned()));
     }
-    let text = fs::read_to_string(&path).map_err(io_error("cannot read", &path))?;
+    let text = read_text(&path, LONGEST).map_err(io_error("cannot read", &path))?;
     SavedPlan::from_text(&text).map_err(|source| CaseError::Plan { path: dir.to_owned(), source })
 }
 
 /// The journal of a case, without locking it.
 pub fn read_journal(dir: &Path) -> Result<Decoded, CaseError> {
     let path = dir.join(JOURNAL);
-    let bytes = match fs::read(&path) {
+    let bytes = match read_regular(&path, LONGEST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(io_error("cannot read", &path))?,
     };
@@ -194,7 +201,7 @@ fn decoded(dir: &Path, bytes: &[u8]) -> Result<Decoded, CaseError> {
 /// Another file of a case, if it is there.
 pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
     let path = dir.join(name);
-    match fs::read_to_string(&path) {
+    match read_text(&path, LONGEST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some).map_err(io_error("cannot read", &path)),
     }
@@ -346,11 +353,19 @@ mod tests {
             credentials: Vec::new(),
             changes: Vec::new(),
             untouched: Vec::new(),
+            trusted: Vec::new(),
+            approvals: BTreeMap::new(),
+            batches: Vec::new(),
             accepted_gaps: Vec::new(),
             warnings: Vec::new(),
         };
         let inventory = Inventory { caller, taken_at: now, answers: BTreeMap::new() };
-        SavedPlan { plan, inventory, playbook: "portcullis: 1\n".into() }
+        SavedPlan {
+            plan,
+            inventory,
+            playbook: "portcullis: 1\n".into(),
+            fragments: BTreeMap::new(),
+        }
     }
 
     fn names(dir: &Path) -> Vec<String> {

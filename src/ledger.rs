@@ -59,6 +59,11 @@ pub enum Standing {
         /// The new key.
         with: AccessKeyId,
     },
+    /// Open, and nobody else's by the word of the playbook. Nothing shows that it is.
+    Trusted {
+        /// Why, in the playbook's words.
+        reason: String,
+    },
     /// Not to be seen, and therefore not to be spoken for.
     OutOfReach {
         /// Why.
@@ -78,6 +83,7 @@ impl Standing {
             Self::Dead { .. } => "dead",
             Self::Blocked { .. } => "blocked",
             Self::Replaced { .. } => "replaced",
+            Self::Trusted { .. } => "trusted",
             Self::OutOfReach { .. } => "out of reach",
             Self::Unaccounted { .. } => "unaccounted",
         }
@@ -127,8 +133,13 @@ impl Ledger {
     /// Rows whose standing was not seen to be enforced: read back, and read back again, is not proof.
     pub fn unproven(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| {
-            !matches!(row.standing, Standing::Unaccounted { .. } | Standing::OutOfReach { .. })
-                && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
+            // What is trusted is not cut, so that there is nothing to prove.
+            !matches!(
+                row.standing,
+                Standing::Unaccounted { .. }
+                    | Standing::OutOfReach { .. }
+                    | Standing::Trusted { .. }
+            ) && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
         })
     }
 }
@@ -273,6 +284,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         };
         let standing =
             Standing::OutOfReach { why: format!("{operation} showed nothing{accepted}") };
+        return Row { credential, standing, proof: None };
+    }
+    if let (true, Some(reason)) = (standing.is_empty(), plan.trust_in(&credential)) {
+        let standing = Standing::Trusted { reason: reason.to_owned() };
         return Row { credential, standing, proof: None };
     }
     if standing.is_empty() {

@@ -5,6 +5,7 @@
 //! carries a digest of all it stands on, so that what was reviewed is what runs.
 //! Knows no action: what a change does is told by its [`Effect`]s, and only those.
 
+mod batches;
 mod credential;
 mod effect;
 mod outlook;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use batches::Batches;
 pub use credential::{Credential, credential_wants, credentials_of};
 pub use effect::{Barrier, Effect, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
@@ -55,6 +57,15 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What was seen and is left alone.
     pub untouched: Vec<Untouched>,
+    /// Credentials in scope that the playbook holds to be nobody else's: no step cuts them one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted: Vec<Trusted>,
+    /// How many people must approve before a phase behind the gate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvals: BTreeMap<Phase, usize>,
+    /// Steps whose changes are made a few at a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<Batches>,
     /// Kinds of credentials that could not be listed, and over which the operator lifts all the same.
     pub accepted_gaps: Vec<String>,
     /// Identities that a change cuts and whose loss the operator accepts, although this run stands on them.
@@ -95,6 +106,16 @@ pub struct RoleInReach {
     pub admits: String,
 }
 
+/// A credential that is not compromised, by the playbook's word alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trusted {
+    /// Which.
+    pub credential: Credential,
+    /// Why, in the words of the playbook.
+    pub reason: String,
+}
+
 /// Something that was seen and is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,7 +134,10 @@ pub struct Change {
     pub id: ChangeId,
     /// The step of the playbook it comes from.
     pub step: StepId,
-    /// The line of the playbook where that step begins, from 1.
+    /// The fragment that the step is in, by its path; `None` for the playbook itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line of that file where the step begins, from 1.
     pub line: usize,
     /// When it is due.
     pub phase: Phase,
@@ -185,6 +209,12 @@ impl Plan {
     /// The change called `id`.
     pub fn change(&self, id: &ChangeId) -> Option<&Change> {
         self.changes.iter().find(|change| &change.id == id)
+    }
+
+    /// Why `credential` is trusted, if it is.
+    pub fn trust_in(&self, credential: &Credential) -> Option<&str> {
+        let trusted = self.trusted.iter().find(|trusted| trusted.credential == *credential);
+        trusted.map(|trusted| trusted.reason.as_str())
     }
 
     /// The changes that will write something.

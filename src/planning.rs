@@ -10,6 +10,7 @@ mod lockout;
 mod order;
 mod permissions;
 mod select;
+mod trust;
 
 pub use lockout::refuse_lock_out;
 pub use permissions::whose_policies;
@@ -19,14 +20,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use self::select::{Selection, Taken};
+use self::trust::{Trust, Verdict};
 use crate::action::catalog::ErasedAction;
 use crate::action::{Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, ChangeId, StepId};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
-    Barrier, Change, Credential, Effect, Estimate, GateTerms, Need, Plan, RoleInReach, SavedPlan,
-    Unknown, Untouched, credential_wants, credentials_of,
+    Barrier, Batches, Change, Credential, Effect, Estimate, GateTerms, Need, Plan, RoleInReach,
+    SavedPlan, Unknown, Untouched, credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
@@ -80,6 +82,10 @@ pub fn plan(
             Ok(selection) => selection,
             Err(wants) => return Ok(Planned::Needs(wants)),
         };
+    let trust = match Trust::of(playbook, &scope)? {
+        Ok(trust) => trust,
+        Err(wants) => return Ok(Planned::Needs(wants)),
+    };
     let unread = |wants: Vec<Want>| -> BTreeSet<Want> {
         wants.into_iter().filter(|want| !inventory.answers.contains_key(want)).collect()
     };
@@ -87,7 +93,8 @@ pub fn plan(
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
-    let mut changes = draft(&taken, inventory)?;
+    let Drafted { mut changes, batches, trusted } = draft(playbook, &taken, inventory, &trust)?;
+    left_out.extend(trusted);
     let users: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
@@ -100,6 +107,9 @@ pub fn plan(
     wants.extend(users.iter().cloned().map(Want::User));
     if !users.is_empty() {
         wants.push(Want::Roles);
+        if playbook.limits.percent.is_some() {
+            wants.push(Want::AccountSummary);
+        }
     }
     let wants = unread(wants);
     if !wants.is_empty() {
@@ -159,11 +169,15 @@ pub fn plan(
         roles,
         credentials,
         changes,
+        trusted: Vec::new(),
+        approvals: playbook.approvals.clone(),
+        batches,
         accepted_gaps: terms.accepted_gaps.clone(),
         accepted_lockouts: terms.accepted_lockouts.clone(),
         estimate: Estimate::default(),
         warnings,
     };
+    trust.tell(&mut plan);
     plan.estimate = estimate::estimate(&plan);
     lint::lint(playbook, &mut plan, inventory)?;
     Ok(Planned::Plan(Box::new(plan)))
@@ -189,31 +203,84 @@ pub fn follows(saved: &SavedPlan, playbook: &Playbook) -> bool {
         Ok(Planned::Plan(made)) if *made == *found)
 }
 
-/// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
-fn draft(taken: &[Taken<'_>], inventory: &Inventory) -> Result<Vec<Change>, Vec<Diagnostic>> {
-    let (mut changes, mut problems) = (Vec::new(), Vec::new());
-    let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
-    for Taken { step, action, with, item } in taken {
-        match action.plan(with, inventory) {
-            Ok(drafts) => {
-                let number = numbers.entry(&step.id).or_default();
-                for draft in drafts {
-                    *number += 1;
-                    changes.push(change(step, *action, *number, draft));
-                }
-            }
-            Err(error) => problems.push(cannot_plan(step, item.as_deref(), &error)),
-        }
-    }
-    if problems.is_empty() { Ok(changes) } else { Err(problems) }
+/// What the actions have decided.
+struct Drafted {
+    changes: Vec<Change>,
+    batches: Vec<Batches>,
+    /// What would have been cut, and is trusted.
+    trusted: Vec<Untouched>,
 }
 
-fn change(step: &Step, action: &dyn ErasedAction, n: usize, draft: Draft<Value>) -> Change {
+/// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
+fn draft(
+    playbook: &Playbook,
+    all: &[Taken<'_>],
+    inventory: &Inventory,
+    trust: &Trust,
+) -> Result<Drafted, Vec<Diagnostic>> {
+    let mut drafted = Drafted { changes: Vec::new(), batches: Vec::new(), trusted: Vec::new() };
+    let mut problems = Vec::new();
+    let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
+    // Of each step, the changes of each of its items.
+    let mut items: BTreeMap<&StepId, Vec<Vec<ChangeId>>> = BTreeMap::new();
+    for taken in all {
+        let Taken { step, action, with, item } = taken;
+        let drafts = match action.plan(with, inventory) {
+            Ok(drafts) => drafts,
+            Err(error) => {
+                problems.push(cannot_plan(step, item.as_deref(), &error));
+                continue;
+            }
+        };
+        let number = numbers.entry(&step.id).or_default();
+        let mut of_item = Vec::new();
+        for draft in drafts {
+            match trust.judge(taken, &draft) {
+                Verdict::Keep => {}
+                Verdict::Leave(untouched) => {
+                    drafted.trusted.push(untouched);
+                    continue;
+                }
+                Verdict::Refuse(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            }
+            *number += 1;
+            let change = change(playbook, step, *action, *number, draft);
+            of_item.push(change.id.clone());
+            drafted.changes.push(change);
+        }
+        if !of_item.is_empty() {
+            items.entry(&step.id).or_default().push(of_item);
+        }
+    }
+    let steps: BTreeMap<&StepId, &Step> = all.iter().map(|t| (&t.step.id, t.step)).collect();
+    for (id, items) in items {
+        let Some(batches) = &steps[id].batches else { continue };
+        drafted.batches.push(Batches {
+            step: id.clone(),
+            of: items.chunks(batches.size).map(<[_]>::concat).collect(),
+            pause_seconds: u64::try_from(batches.pause.as_secs()).unwrap_or(u64::MAX),
+            stop_at: batches.stop_at,
+        });
+    }
+    if problems.is_empty() { Ok(drafted) } else { Err(problems) }
+}
+
+fn change(
+    playbook: &Playbook,
+    step: &Step,
+    action: &dyn ErasedAction,
+    n: usize,
+    draft: Draft<Value>,
+) -> Change {
     let about = action.about();
     let sentences = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
     Change {
         id: ChangeId::of(&step.id, n),
         step: step.id.clone(),
+        file: playbook.fragment_of(&step.place).map(|fragment| fragment.path.clone()),
         line: step.place.line(),
         phase: step.phase,
         kind: step.uses.clone(),

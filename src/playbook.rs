@@ -6,8 +6,10 @@
 //! new is handed out before the gate. The language knows the shapes of actions, given as a
 //! [`Vocabulary`], and never what they do; it reads no file and asks no cloud.
 
+mod bounds;
 mod expression;
 mod field;
+mod include;
 mod inputs;
 mod lower;
 mod node;
@@ -21,15 +23,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+pub use self::bounds::Bounds;
 pub use self::expression::Expression;
 pub use self::expression::evaluate::{Evaluated, Scope};
 pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered};
 pub use self::expression::shape::Shape;
 pub(crate) use self::field::nearest;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
-pub use self::inputs::Given;
-pub use self::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
-pub use self::node::MAX_BYTES;
+pub use self::include::{Folder, Fragment, NoFolder};
+pub use self::inputs::{Given, read_inputs};
+pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
+pub use self::node::{MAX_BYTES, too_long};
 pub use self::schema::schema;
 pub use self::template::Template;
 pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
@@ -42,6 +46,8 @@ use crate::inventory::{Inventory, Want};
 pub struct Playbook {
     /// The text it was read from.
     pub source: Source,
+    /// What it includes, each after those it includes itself.
+    pub fragments: Vec<Fragment>,
     /// Its name, in lower-case words joined by hyphens.
     pub name: String,
     /// What it is for, in one line.
@@ -58,6 +64,10 @@ pub struct Playbook {
     pub gate: Gate,
     /// What a plan may not exceed.
     pub limits: Limits,
+    /// Credentials that are not compromised, in the author's judgement.
+    pub trusted: Vec<Trusted>,
+    /// How many people must approve before a phase behind the gate.
+    pub approvals: BTreeMap<Phase, usize>,
     /// The steps, in the order of the file.
     pub steps: Vec<Step>,
 }
@@ -73,6 +83,8 @@ pub struct Input {
     pub required: bool,
     /// Its value when it is not given, canonical.
     pub default: Option<Value>,
+    /// What its value must be beyond its type.
+    pub bounds: Bounds,
     /// What it is, for whoever is asked for it.
     pub help: Option<String>,
     /// Where it is declared.
@@ -108,8 +120,32 @@ pub struct Limits {
     pub changes: Option<usize>,
     /// How many principals.
     pub principals: Option<usize>,
+    /// How many principals, in percent of the account's users.
+    pub percent: Option<usize>,
     /// Where it says so, if it does.
     pub place: Option<Place>,
+}
+
+/// A credential that is left alone in a breach.
+#[derive(Clone, Debug)]
+pub struct Trusted {
+    /// Which access key.
+    pub access_key: Template,
+    /// Why, in the author's words.
+    pub reason: String,
+    /// Where it says so.
+    pub place: Place,
+}
+
+/// How a step with many items goes about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batches {
+    /// How many items at once.
+    pub size: usize,
+    /// How long between one batch and the next.
+    pub pause: SignedDuration,
+    /// No further batch is begun where so many of the changes so far wait for a person, in percent.
+    pub stop_at: Option<usize>,
 }
 
 /// One step.
@@ -129,6 +165,8 @@ pub struct Step {
     pub condition: Option<Expression>,
     /// A list; the step is taken for each of its items.
     pub for_each: Option<Template>,
+    /// How many of them at once.
+    pub batches: Option<Batches>,
     /// What it is for, in the author's words.
     pub title: Option<String>,
     /// Why, in the author's words.
@@ -168,17 +206,26 @@ impl Step {
 
 /// How much stack reading may use. The expression parser takes over 100 KiB for each level of
 /// nesting in unoptimised builds; the limits in `expression` keep it well below this.
-const STACK: usize = 64 << 20;
+const STACK: usize = 32 << 20;
 
-/// Reads a playbook. Gives it with warnings, or every problem in it.
+/// Reads a playbook that includes nothing. Gives it with warnings, or every problem in it.
 pub fn read(
     source: &Source,
+    vocabulary: &dyn Vocabulary,
+) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
+    read_in(source, &NoFolder, vocabulary)
+}
+
+/// Reads a playbook and what it includes from its folder.
+pub fn read_in(
+    source: &Source,
+    folder: &dyn Folder,
     vocabulary: &dyn Vocabulary,
 ) -> Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>> {
     // A thread of its own, for its stack: see `STACK`. Nothing runs beside it.
     let (playbook, mut problems) = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK);
-        match thread.spawn_scoped(scope, || read_here(source, vocabulary)) {
+        match thread.spawn_scoped(scope, || read_here(source, folder, vocabulary)) {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(error) => {
                 let message = format!("no memory to read a playbook with: {error}");
@@ -195,7 +242,11 @@ pub fn read(
     }
 }
 
-fn read_here(source: &Source, vocabulary: &dyn Vocabulary) -> (Option<Playbook>, Vec<Diagnostic>) {
+fn read_here(
+    source: &Source,
+    folder: &dyn Folder,
+    vocabulary: &dyn Vocabulary,
+) -> (Option<Playbook>, Vec<Diagnostic>) {
     let tree = match node::read(source) {
         Ok(tree) => tree,
         Err(problem) => return (None, vec![problem]),
@@ -203,7 +254,7 @@ fn read_here(source: &Source, vocabulary: &dyn Vocabulary) -> (Option<Playbook>,
     if let Err(problem) = second_reader::agree(source, &tree) {
         return (None, vec![problem]);
     }
-    lower::lower(source, &tree, vocabulary)
+    lower::lower(include::gather(source, &tree, folder), tree, vocabulary)
 }
 
 /// What came of working out the targets.
@@ -244,6 +295,17 @@ impl Playbook {
             (true, false) => Ok(Targets::Needs(needs)),
             (true, true) => Ok(Targets::Known(known)),
         }
+    }
+
+    /// The fragment that a place is in; `None` for the playbook itself.
+    pub fn fragment_of(&self, place: &Place) -> Option<&Fragment> {
+        self.fragments.iter().find(|fragment| fragment.source == *place.source())
+    }
+
+    /// The texts of what it includes, by their paths.
+    pub fn fragment_texts(&self) -> BTreeMap<String, String> {
+        let text = |fragment: &Fragment| (fragment.path.clone(), fragment.source.text().to_owned());
+        self.fragments.iter().map(text).collect()
     }
 
     /// The step of that id.

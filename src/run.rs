@@ -8,6 +8,7 @@
 //! Knows no action by name and prints nothing; what happens is told to an [`Observer`]. It may be killed
 //! between any two lines.
 
+mod batch;
 mod event;
 mod gate;
 mod settle;
@@ -67,6 +68,8 @@ pub enum Ending {
     NotProven,
     /// A person is needed; each sentence says for what.
     Held(Vec<String>),
+    /// People must approve first; each sentence says what.
+    Waiting(Vec<String>),
     /// The cloud could not be reached or stopped taking our credentials; `resume` goes on from here.
     Stopped(Vec<String>),
     /// Somebody asked to stop, and it was safe to.
@@ -102,6 +105,7 @@ impl Run<'_> {
             Err(Halt::Stopped(why)) => Ending::Stopped(why),
             Err(Halt::Interrupted) => Ending::Interrupted,
             Err(Halt::Held(why)) => Ending::Held(why),
+            Err(Halt::Waiting(why)) => Ending::Waiting(why),
         };
         self.record(Entry::Finished { exit: ending.code() }).await?;
         Ok(ending)
@@ -118,13 +122,18 @@ impl Run<'_> {
         for phase in [Phase::Rotate, Phase::Recover, Phase::Destroy] {
             let due: Vec<&Change> = self.due(|change| change.phase == phase);
             if !due.is_empty() {
+                self.wait_for_approvals(phase, due.len()).await?;
                 self.observer.event(&Event::PhaseBegan { phase, changes: due.len() });
-                self.drive_in_order(due).await?;
+                let mut waiting = self.drive_in_order(due).await?;
+                while self.pause(&waiting).await? {
+                    waiting = self.drive_in_order(waiting).await?;
+                }
             }
         }
         self.check_once_more().await?;
         let state = self.journal.state();
-        let held = self.troubles();
+        let mut held = self.open_batches().stopped();
+        held.extend(self.troubles());
         if !held.is_empty() {
             return Ok(Ending::Held(held));
         }
@@ -140,6 +149,17 @@ impl Run<'_> {
         let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
         let green = accounted && ledger.unproven().next().is_none();
         Ok(if green { Ending::Proven } else { Ending::NotProven })
+    }
+
+    /// Nobody's approval can be recorded yet, so that a phase that asks for some is not begun.
+    async fn wait_for_approvals(&self, phase: Phase, due: usize) -> Result<(), Halt> {
+        let Some(approvals) = self.plan.approvals.get(&phase) else { return Ok(()) };
+        let people = if *approvals == 1 { "person" } else { "people" };
+        let until = format!(
+            "the phase `{phase}` ({due} changes) must be approved by {approvals} {people}, and nobody has"
+        );
+        self.record(Entry::Held { change: None, until: until.clone() }).await?;
+        Err(Halt::Waiting(vec![until]))
     }
 
     /// Opens again what was seen done and does not hold any more: a second pass over sessions, when a cut that
@@ -199,11 +219,19 @@ impl Run<'_> {
         loop {
             waiting = self.drive_in_order(waiting).await?;
             let unproven = self.holding_up(&waiting);
-            if unproven.is_empty() {
-                return Ok(());
+            if !unproven.is_empty() {
+                self.settle(&unproven, "whatever can mint sessions").await?;
+            } else if !self.pause(&waiting).await? {
+                break;
             }
-            self.settle(&unproven, "whatever can mint sessions").await?;
         }
+        let stopped = self.open_batches().stopped();
+        if stopped.is_empty() {
+            return Ok(());
+        }
+        // What was cut is seen to stay cut, whatever is left.
+        self.settle(&self.standing_cuts(), "every cut so far").await?;
+        Err(Halt::Held(stopped.into_iter().chain(self.troubles()).collect()))
     }
 
     /// Changes that are seen, and that others wait to be proven more surely.
@@ -223,8 +251,11 @@ impl Run<'_> {
         mut waiting: Vec<&'c Change>,
     ) -> Result<Vec<&'c Change>, Halt> {
         loop {
-            let (ready, later): (Vec<_>, Vec<_>) =
-                waiting.into_iter().partition(|change| self.needs_are_met(change));
+            let open = self.open_batches();
+            let shut = open.shut();
+            let (ready, later): (Vec<_>, Vec<_>) = waiting
+                .into_iter()
+                .partition(|change| !shut.contains_key(&change.id) && self.needs_are_met(change));
             if ready.is_empty() {
                 return Ok(later);
             }
@@ -291,6 +322,7 @@ enum Halt {
     Unread(SurveyError),
     Stopped(Vec<String>),
     Held(Vec<String>),
+    Waiting(Vec<String>),
     Interrupted,
 }
 
@@ -311,6 +343,7 @@ impl Ending {
     pub fn code(&self) -> u8 {
         match self {
             Self::Proven => 0,
+            Self::Waiting(_) => 6,
             Self::Stopped(_) => 10,
             Self::NotProven => 11,
             Self::Held(_) => 13,

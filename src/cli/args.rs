@@ -106,9 +106,13 @@ impl Access {
 /// What a playbook is given, and what one run may set otherwise.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Given {
-    /// Give an input its value
+    /// Give an input its value; @FILE takes it from a file, env:VARIABLE from the environment, text:VALUE as
+    /// it stands. It is kept in the plan: never a secret
     #[arg(short = 'i', long = "input", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) inputs: Vec<(String, String)>,
+    /// Take inputs from a YAML or JSON file of NAME: VALUE; what -i gives goes first
+    #[arg(long = "inputs", value_name = "FILE")]
+    pub(super) inputs_from: Vec<PathBuf>,
     /// Lower or raise what the gate asks for, for this run
     #[arg(long, value_name = "PROOF")]
     pub(super) gate: Option<GateProof>,

@@ -23,6 +23,10 @@ use crate::sim::Cloud;
 pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
      stand are found";
 
+/// What to do about approvals that are asked for.
+pub(super) const NO_APPROVALS: &str = "this version cannot record approvals. Once those who must approve have, take `approvals` out of the \
+     playbook and plan anew: what is cut is found so";
+
 /// A case whose plan is not the one that its journal was begun for.
 pub(super) fn belongs_to_another_plan() -> Failure {
     Failure::new(
@@ -169,6 +173,7 @@ impl Conduct<'_> {
             Ending::Held(_) => {
                 format!("do what is asked above, then: {resume}")
             }
+            Ending::Waiting(_) => format!("{NO_APPROVALS}. The record: portcullis status {case}"),
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,
         };
@@ -193,6 +198,7 @@ impl Conduct<'_> {
             Ending::Proven => Exit::Done,
             Ending::NotProven => Exit::NotProven,
             Ending::Held(_) => Exit::Held,
+            Ending::Waiting(_) => Exit::Waiting,
             Ending::Stopped(_) => Exit::Stopped,
             Ending::Interrupted => Exit::Interrupted,
         })

@@ -24,6 +24,8 @@ pub enum Exit {
     Pending = 4,
     /// Refused before starting; nothing was changed.
     Refused = 5,
+    /// Approvals are wanted.
+    Waiting = 6,
     /// Stopped part-way.
     Stopped = 10,
     /// All applied, not all proven.

@@ -110,7 +110,8 @@ pub(super) async fn make(
     match thought.await? {
         Ok(plan) => {
             let text = playbook.source.text().to_owned();
-            Ok(SavedPlan { plan: *plan, inventory, playbook: text })
+            let fragments = playbook.fragment_texts();
+            Ok(SavedPlan { plan: *plan, inventory, playbook: text, fragments })
         }
         Err(problems) => Err(refused(problems)),
     }

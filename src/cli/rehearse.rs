@@ -129,7 +129,7 @@ async fn go(
 /// Reads a world.
 pub(super) fn world(path: &Path) -> Result<World, Failure> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = case::read_text(path, case::LONGEST).map_err(|error| {
         Failure::new(
             Exit::Invalid,
             format!("cannot read world {shown}"),

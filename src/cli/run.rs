@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
 use super::{plan, sources, view};
-use crate::case::Case;
+use crate::case::{self, Case};
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
 
@@ -35,6 +35,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     }
     let given = &args.given;
     let decided_already = !given.inputs.is_empty()
+        || !given.inputs_from.is_empty()
         || given.gate.is_some()
         || given.margin.is_some()
         || !given.accept_gap.is_empty()
@@ -128,7 +129,7 @@ fn looks_like_a_plan(path: &Path) -> bool {
 }
 
 fn open_plan(path: &Path) -> Result<SavedPlan, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = case::read_text(path, case::LONGEST).map_err(|error| {
         Failure::new(
             Exit::Refused,
             format!("cannot read plan {}", path.display()),

@@ -1,6 +1,7 @@
 //! Reading what the command line names: playbooks and their inputs.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,10 +10,11 @@ use super::args;
 use super::exit::{Exit, Failure};
 use super::view;
 use crate::action::catalog::Actions;
+use crate::case;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::plan::SavedPlan;
 use crate::planning::{self, Terms};
-use crate::playbook::{self, Given, Playbook};
+use crate::playbook::{self, Folder, Given, Playbook};
 
 /// The playbook's file: the path itself, or `playbook.yaml` in the folder.
 pub(super) fn playbook_file(path: &Path) -> PathBuf {
@@ -27,18 +29,45 @@ pub(super) type Reading = Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>>;
 pub(super) fn read(path: &Path) -> Result<Reading, Failure> {
     let file = playbook_file(path);
     let name = file.display().to_string();
-    let bytes = std::fs::read(&file).map_err(|error| {
-        Failure::new(
-            Exit::Invalid,
-            format!("cannot read playbook {name}"),
-            "name a playbook's folder, or its file; `ls playbooks` shows those that come with it",
-        )
-        .because(&error)
-    })?;
+    let bytes = match case::read_regular(&file, playbook::MAX_BYTES as u64) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            return Ok(Err(vec![playbook::too_long(&Source::new(name, ""))]));
+        }
+        Err(error) => {
+            return Err(Failure::new(
+                Exit::Invalid,
+                format!("cannot read playbook {name}"),
+                "name a playbook's folder, or its file; `ls playbooks` shows those that come with it",
+            )
+            .because(&error));
+        }
+    };
     Ok(match Source::from_bytes(name, bytes) {
-        Ok(source) => playbook::read(&source, &Actions::new()),
+        Ok(source) => playbook::read_in(&source, &Beside(file), &Actions::new()),
         Err(problem) => Err(vec![*problem]),
     })
+}
+
+/// The folder of a playbook, by the playbook's file.
+struct Beside(PathBuf);
+
+impl Folder for Beside {
+    fn fragment(&self, path: &str) -> Result<Vec<u8>, String> {
+        // Somebody could make a link lead anywhere; what was reviewed is the folder.
+        let mut file = self.0.parent().unwrap_or(Path::new("")).to_owned();
+        for part in path.split('/') {
+            file.push(part);
+            if file.is_symlink() {
+                return Err("it is behind a symbolic link, which is not followed".to_owned());
+            }
+        }
+        case::read_regular(&file, playbook::MAX_BYTES as u64).map_err(|error| error.to_string())
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.0.with_file_name(path).display().to_string()
+    }
 }
 
 /// Reads a playbook and shows its problems, all of them.
@@ -65,13 +94,60 @@ pub(super) fn inputs(
 ) -> Result<BTreeMap<String, Value>, Failure> {
     let mut all: BTreeMap<String, Given> =
         behind.iter().map(|(name, value)| (name.clone(), Given::Value(value.clone()))).collect();
+    for file in &given.inputs_from {
+        all.extend(inputs_in(file)?);
+    }
     for (name, value) in &given.inputs {
-        all.insert(name.clone(), Given::Typed(value.clone()));
+        all.insert(name.clone(), named(name, value)?);
     }
     playbook.bind_inputs(&all).map_err(|problems| {
         view::diagnostics(problems);
         Failure::told(Exit::Usage, "the same again with the inputs as above")
     })
+}
+
+/// The inputs of a file.
+fn inputs_in(file: &Path) -> Result<BTreeMap<String, Given>, Failure> {
+    let shown = file.display().to_string();
+    let bytes = case::read_regular(file, playbook::MAX_BYTES as u64).map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            format!("cannot read inputs {shown}"),
+            "give --inputs a YAML or JSON file with a line `name: value` for each input",
+        )
+        .because(&error)
+    })?;
+    let read = Source::from_bytes(shown, bytes).map_err(|problem| vec![*problem]);
+    read.and_then(|source| playbook::read_inputs(&source)).map_err(|problems| {
+        view::diagnostics(problems);
+        Failure::told(Exit::Usage, "mend the file of inputs as above, then the same again")
+    })
+}
+
+/// What was typed behind `-i NAME=`: the value, or where it is.
+fn named(name: &str, value: &str) -> Result<Given, Failure> {
+    let refused = |what: String, next: &str, why: &dyn std::error::Error| {
+        Failure::new(Exit::Usage, what, next).because(why)
+    };
+    if let Some(file) = value.strip_prefix('@') {
+        let text = case::read_text(Path::new(file), playbook::MAX_BYTES as u64);
+        return text.map(Given::Text).map_err(|error| {
+            let next =
+                "name a file that can be read; for a value that begins with @: -i NAME=text:@...";
+            refused(format!("input `{name}` cannot be read from {file}"), next, &error)
+        });
+    }
+    if let Some(variable) = value.strip_prefix("env:") {
+        return std::env::var(variable).map(Given::Text).map_err(|error| {
+            let next = "set the variable; for a value that begins with env: -i NAME=text:env:...";
+            refused(
+                format!("input `{name}` cannot be taken from variable {variable}"),
+                next,
+                &error,
+            )
+        });
+    }
+    Ok(Given::Typed(value.strip_prefix("text:").unwrap_or(value).to_owned()))
 }
 
 /// What this run sets otherwise than the playbook.
@@ -96,8 +172,13 @@ pub(super) struct DoesNotFollow;
 /// write its digest.
 pub(super) fn follows(saved: &SavedPlan, path: &Path) -> Result<(), DoesNotFollow> {
     let source = Source::new(path.display().to_string(), saved.playbook.clone());
-    match playbook::read(&source, &Actions::new()) {
-        Ok((playbook, _)) if planning::follows(saved, &playbook) => Ok(()),
+    match playbook::read_in(&source, &saved.fragments, &Actions::new()) {
+        Ok((playbook, _))
+            if playbook.fragment_texts() == saved.fragments
+                && planning::follows(saved, &playbook) =>
+        {
+            Ok(())
+        }
         _ => Err(DoesNotFollow),
     }
 }

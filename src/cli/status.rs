@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::args::{self, Format};
-use super::conduct::{NOT_TO_BE_TRUSTED, belongs_to_another_plan};
+use super::conduct::{NO_APPROVALS, NOT_TO_BE_TRUSTED, belongs_to_another_plan};
 use super::exit::{Exit, Failure};
 use super::{diagnostics, view};
 use crate::case;
@@ -27,6 +27,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let (case, there) = (args.case.display(), super::plan::there(&saved));
     let next = match state.finished {
         Some(0) => "nothing".to_owned(),
+        Some(6) => NO_APPROVALS.to_owned(),
         Some(11) => "see to what is unaccounted or not proven above".to_owned(),
         Some(13) => format!("do what is asked above, then: portcullis resume {case}{there}"),
         _ => format!("portcullis resume {case}{there}"),

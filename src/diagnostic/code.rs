@@ -47,6 +47,8 @@ codes! {
     AmbiguousYaml = "ambiguous-yaml",
     /// What CEL cannot read, or a form of it that playbooks do not have.
     BadExpression = "bad-expression",
+    /// A file that the playbook includes is not there, or not in its folder.
+    BadInclude = "bad-include",
     /// An input given by the operator is missing, unknown or not of its type.
     BadInput = "bad-input",
     /// A value of the right type that is not one of those allowed.

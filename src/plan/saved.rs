@@ -4,6 +4,8 @@
 //! after review is refused. It is not a signature: whoever can write the file can also write the
 //! digest. It is printed, so that two people can compare what they approve.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +25,9 @@ pub struct SavedPlan {
     pub inventory: Inventory,
     /// The playbook's text.
     pub playbook: String,
+    /// The texts of what it includes, by their paths.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fragments: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -53,11 +53,55 @@ pub(super) fn lint(
         }
         problems.push(problem);
     }
+    share(playbook, plan, inventory, &mut problems);
     vanished_keys(plan, inventory);
     lifts(plan);
     refusals(plan);
+    approvals(plan);
     gate(plan);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Refuses a plan that cuts off a larger share of the account than its author had in mind.
+fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
+    let Some(percent) = playbook.limits.percent.filter(|_| !plan.users.is_empty()) else { return };
+    let count = inventory.account_summary().map(|summary| summary.get("Users").copied());
+    let mut problem = match count {
+        Ok(Some(all)) => {
+            let all = usize::try_from(all).unwrap_or(0);
+            if plan.users.len() * 100 <= percent * all {
+                return;
+            }
+            let message = format!(
+                "the plan cuts off {} of the account's {all} users, and the playbook allows {percent} percent",
+                plan.users.len()
+            );
+            Diagnostic::error(Code::OverLimit, message)
+                .help("see what selects them; raise `limits.percent` if all are meant")
+        }
+        // A limit that cannot be checked is not thereby kept.
+        Ok(None) | Err(_) => Diagnostic::error(
+            Code::OverLimit,
+            "how many users the account has is not known, and the playbook limits their share",
+        )
+        .help("allow iam:GetAccountSummary, or take `limits.percent` out for `limits.principals`"),
+    };
+    if let Some(place) = &playbook.limits.place {
+        problem = problem.at(place.clone(), "the limit");
+    }
+    problems.push(problem);
+}
+
+/// Phases that will wait for approvals, said in advance.
+fn approvals(plan: &mut Plan) {
+    for (phase, people) in &plan.approvals {
+        if plan.changes.iter().any(|change| change.phase == *phase) {
+            plan.warnings.push(format!(
+                "phase `{phase}` asks for {people} approvals, which this version cannot record: the run will wait \
+                 before it, with exit code 6"
+            ));
+        }
+    }
 }
 
 /// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed
@@ -149,6 +193,7 @@ fn lifts(plan: &mut Plan) {
                             )
                         });
                     }
+                    credential if plan.trust_in(credential).is_some() => {}
                     credential if !is_cut(plan, credential) => warnings.push(format!(
                         "{} will be held: nothing but the quarantine blocks the {credential}",
                         change.id

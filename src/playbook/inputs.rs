@@ -1,4 +1,5 @@
-//! Values that the operator gives for a playbook's inputs: from `-i name=value`, or from a file.
+//! Values that the operator gives for a playbook's inputs: from `-i name=value`, from files, from the
+//! environment. They are printed, kept in the plan and in the case: no input is a secret.
 //!
 //! Every problem is found at once, and each says what to type. Values come back canonical, with
 //! defaults filled in; an input that is neither given nor has a default is `null`.
@@ -7,17 +8,77 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::field::{Mismatch, nearest, shorten};
-use super::{Input, Playbook};
-use crate::diagnostic::{Code, Diagnostic};
+use super::field::{FieldType, Mismatch, nearest, shorten};
+use super::node::{self, Kind, Node};
+use super::{Input, Playbook, second_reader};
+use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
 /// What was given for one input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Given {
     /// Typed on a command line: text whatever the type; lists separated by commas.
     Typed(String),
-    /// From a file, with a type of its own.
+    /// The text of a file or of a variable of the environment: lists have an item on every line.
+    Text(String),
+    /// From a file of inputs, with a type of its own.
     Value(Value),
+}
+
+/// The inputs in a file of them: one mapping, read as playbooks are. Its values are plain.
+pub fn read_inputs(source: &Source) -> Result<BTreeMap<String, Given>, Vec<Diagnostic>> {
+    let tree = node::read(source).map_err(|problem| vec![problem])?;
+    second_reader::agree(source, &tree).map_err(|problem| vec![problem])?;
+    let example = "write it like `user: ci-deploy`, a line for each input";
+    let entries = match tree.kind {
+        Kind::Map(entries) => entries,
+        _ => {
+            let message = format!("a file of inputs is a mapping, and this is {}", tree.describe());
+            let problem = Diagnostic::error(Code::BadInput, message)
+                .at(Place::new(source, 0..0), "")
+                .help(example);
+            return Err(vec![problem]);
+        }
+    };
+    let mut given = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (key, node) in entries {
+        match plain(&node) {
+            Some(value) => {
+                given.insert(key.text, Given::Value(value));
+            }
+            None => problems.push(
+                Diagnostic::error(Code::BadInput, format!("no input takes {}", node.describe()))
+                    .at(Place::new(source, node.range), "not a value")
+                    .help("an input is text, a number, true, false, or a list of one of these"),
+            ),
+        }
+    }
+    if problems.is_empty() { Ok(given) } else { Err(problems) }
+}
+
+fn plain(node: &Node) -> Option<Value> {
+    Some(match &node.kind {
+        Kind::Null => Value::Null,
+        Kind::Bool(b) => Value::Bool(*b),
+        Kind::Int(n) => Value::from(i64::try_from(*n).ok()?),
+        Kind::Text(text) => Value::String(text.clone()),
+        Kind::List(items) => items.iter().map(plain).collect::<Option<_>>()?,
+        Kind::Float(_) | Kind::Map(_) => return None,
+    })
+}
+
+/// Text is taken as typed, without the white space around it. The items of a list stand on a line each;
+/// empty lines and those that begin with `#` say nothing.
+fn accept_text(ty: &FieldType, text: &str) -> Result<Value, Mismatch> {
+    match ty {
+        FieldType::List(item) => text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(|line| item.accept_typed(line))
+            .collect(),
+        ty => ty.accept_typed(text.trim()),
+    }
 }
 
 impl Playbook {
@@ -48,6 +109,7 @@ impl Playbook {
         for input in &self.inputs {
             let value = match given.get(&input.name) {
                 Some(Given::Typed(text)) => input.ty.accept_typed(text),
+                Some(Given::Text(text)) => accept_text(&input.ty, text),
                 Some(Given::Value(value)) if !value.is_null() => input.ty.accept(value),
                 _ => match &input.default {
                     Some(default) => Ok(default.clone()),
@@ -60,6 +122,9 @@ impl Playbook {
             };
             match value {
                 Ok(value) => {
+                    if let Some(objection) = input.bounds.objection(&input.ty, &value) {
+                        problems.push(out_of_bounds(input, &objection));
+                    }
                     bound.insert(input.name.clone(), value);
                 }
                 Err(mismatch) => problems.push(wrong(input, &mismatch)),
@@ -78,6 +143,13 @@ fn missing(input: &Input) -> Diagnostic {
     .help(format!("give it with -i {}={}", input.name, input.ty.example()))
 }
 
+fn out_of_bounds(input: &Input, objection: &str) -> Diagnostic {
+    let message = format!("input `{}` wants {objection}", input.name);
+    Diagnostic::error(Code::BadInput, message)
+        .at(input.place.clone(), "its bounds are declared here")
+        .help(format!("give another value with -i {}=...", input.name))
+}
+
 fn wrong(input: &Input, mismatch: &Mismatch) -> Diagnostic {
     let hint = mismatch.help.as_deref().map(|help| format!("{help}; ")).unwrap_or_default();
     Diagnostic::error(
@@ -92,7 +164,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diagnostic::Source;
     use crate::playbook::{self, ActionShape, Phase};
 
     const NOTHING: ActionShape = ActionShape {

@@ -15,13 +15,15 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-pub use self::tables::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+use self::tables::FRAGMENT;
+pub use self::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use super::Playbook;
 use super::expression::check::Names;
-use super::field::{Field, Mismatch, nearest, shorten};
+use super::field::{Field, FieldType, Mismatch, nearest, shorten};
+use super::include::{Gathered, Parts};
 use super::node::{Key, Kind, Node};
 use super::vocabulary::{Mode, Vocabulary};
-use crate::diagnostic::{Code, Diagnostic, Place, Source};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::ids::StepId;
 
 /// How many expressions a playbook may have: each is parsed, and parsing takes its time.
@@ -31,26 +33,41 @@ const MAX_SUGGESTIONS: usize = 100;
 /// How many problems are kept. Nobody reads the thousandth.
 const MAX_PROBLEMS: usize = 1_000;
 
-/// Lowers a tree. There is a playbook unless something essential is missing; it is right only if
-/// there are no errors among the problems.
+/// Lowers a tree and what it includes. There is a playbook unless something essential is missing; it is
+/// right only if there are no errors among the problems.
 pub(super) fn lower(
-    source: &Source,
-    tree: &Node,
+    mut gathered: Gathered,
+    tree: Node,
     vocabulary: &dyn Vocabulary,
 ) -> (Option<Playbook>, Vec<Diagnostic>) {
+    // With a file missing, what it declares only looks unknown.
+    let incomplete = !gathered.problems.is_empty();
+    let tree = gathered.joined(tree);
     let mut lowering = Lowering {
-        source,
+        parts: &gathered.parts,
         vocabulary,
         problems: Vec::new(),
         expressions: 0,
         names: Names::default(),
     };
-    let playbook = lowering.playbook(tree);
-    (playbook, lowering.problems)
+    for fragment in &gathered.trees {
+        lowering.fragment(fragment);
+    }
+    let mut playbook = lowering.playbook(&tree);
+    let mut problems = lowering.problems;
+    if incomplete {
+        let follows = [Code::UnknownReference, Code::UnusedTarget, Code::IssuesWithoutCut];
+        problems.retain(|problem| !follows.contains(&problem.code));
+    }
+    problems.append(&mut gathered.problems);
+    if let Some(playbook) = &mut playbook {
+        playbook.fragments = gathered.fragments;
+    }
+    (playbook, problems)
 }
 
 struct Lowering<'a> {
-    source: &'a Source,
+    parts: &'a Parts,
     vocabulary: &'a dyn Vocabulary,
     problems: Vec<Diagnostic>,
     expressions: usize,
@@ -62,7 +79,7 @@ type Fields<'n> = BTreeMap<&'static str, (&'n Key, &'n Node)>;
 
 impl Lowering<'_> {
     fn place(&self, range: &Range<usize>) -> Place {
-        Place::new(self.source, range.clone())
+        self.parts.place(range)
     }
 
     fn push(&mut self, problem: Diagnostic) {
@@ -174,9 +191,11 @@ impl Lowering<'_> {
             );
             return None;
         }
-        let start = 0..self.source.text().find('\n').unwrap_or(self.source.text().len());
+        let text = self.parts.first().text();
+        let start = 0..text.find('\n').unwrap_or(text.len());
         let fields = self.fields(tree, PLAYBOOK, "the playbook", &start);
         self.version(&fields);
+        self.includes(&fields);
         let name = self.kebab(&fields, "name");
         let title = self.scalar(&fields, PLAYBOOK, "title");
         let mode = self.word(&fields, PLAYBOOK, "mode", Mode::find);
@@ -185,13 +204,16 @@ impl Lowering<'_> {
         let targets = self.targets(&fields);
         let gate = self.gate(&fields);
         let limits = self.limits(&fields);
+        let trusted = self.trusted(&fields);
+        let approvals = self.approvals(&fields);
         let steps = self.steps(&fields);
         let mode = mode.unwrap_or(Mode::Breach);
         order::check(self, mode, &steps);
-        self.unused_targets(&targets, &steps);
+        self.unused_targets(&targets, &trusted, &steps);
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
         Some(Playbook {
-            source: self.source.clone(),
+            source: self.parts.first().clone(),
+            fragments: Vec::new(),
             name: name?,
             title: text(title)?,
             mode,
@@ -200,8 +222,30 @@ impl Lowering<'_> {
             targets,
             gate,
             limits,
+            trusted,
+            approvals,
             steps: steps.into_iter().filter_map(|draft| draft.step).collect(),
         })
+    }
+
+    /// What a fragment may hold. What it does hold is read with the playbook.
+    fn fragment(&mut self, tree: &Node) {
+        let start = tree.range.start..tree.range.start;
+        let fields = self.fields(tree, FRAGMENT, "a fragment", &start);
+        self.version(&fields);
+        self.includes(&fields);
+        for name in ["inputs", "targets"] {
+            self.map(&fields, name, "");
+        }
+        for name in ["trusted", "steps"] {
+            self.list(&fields, name, "");
+        }
+    }
+
+    fn includes(&mut self, fields: &Fields<'_>) {
+        for node in self.list(fields, "include", "`include: [shared/contain.yaml]`") {
+            self.literal(node, "include", &FieldType::Text);
+        }
     }
 
     fn version(&mut self, fields: &Fields<'_>) {

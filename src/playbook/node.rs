@@ -68,16 +68,20 @@ impl Node {
     }
 }
 
+/// What is said of a file that is too long to be a playbook; whoever reads files need not read it to its end.
+pub fn too_long(source: &Source) -> Diagnostic {
+    let message =
+        format!("the file is longer than a playbook, which has at most {MAX_BYTES} bytes");
+    Diagnostic::error(Code::TooLarge, message)
+        .at(Place::new(source, 0..0), "")
+        .help("is this the right file?")
+}
+
 /// Reads the text into a tree.
 pub(crate) fn read(source: &Source) -> Result<Node, Diagnostic> {
     let text = source.text();
     if text.len() > MAX_BYTES {
-        return Err(Diagnostic::error(
-            Code::TooLarge,
-            format!("the file has {} bytes; a playbook has at most {MAX_BYTES}", text.len()),
-        )
-        .at(Place::new(source, 0..0), "")
-        .help("is this the right file?"));
+        return Err(too_long(source));
     }
     refuse_directives(source)?;
     let options = serde_saphyr::options! {

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, FieldType};
-use super::lower::{GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+use super::lower::{APPROVALS, GATE, INPUT, LIMITS, PLAYBOOK, STEP};
 use super::vocabulary::{ActionShape, Vocabulary};
 
 /// Lower-case words joined by hyphens, as `ids` has them.
@@ -29,18 +29,26 @@ pub fn schema(vocabulary: &dyn Vocabulary) -> Value {
     properties["inputs"]["propertyNames"] = names();
     properties["targets"]["propertyNames"] = names();
     properties["targets"]["additionalProperties"] = pattern(ONE_EXPRESSION);
-    properties["steps"]["minItems"] = json!(1);
     properties["steps"]["items"] = json!({ "$ref": "#/definitions/step" });
-    for (name, table) in [("gate", GATE), ("limits", LIMITS)] {
+    for (name, table) in [("gate", GATE), ("limits", LIMITS), ("approvals", APPROVALS)] {
         let help = properties[name]["description"].take();
         properties[name] = self::table(table);
         properties[name]["description"] = help;
     }
-    for limit in LIMITS {
-        properties["limits"]["properties"][limit.name]["minimum"] = json!(1);
+    for (name, table) in [("limits", LIMITS), ("approvals", APPROVALS)] {
+        for field in table {
+            properties[name]["properties"][field.name]["minimum"] = json!(1);
+        }
     }
+    properties["limits"]["properties"]["percent"]["maximum"] = json!(100);
+    let key = &mut properties["trusted"]["items"]["properties"]["access_key"];
+    let choices = [literal(&FieldType::AccessKeyId), pattern(HAS_EXPRESSION)];
+    narrow(key, json!({ "anyOf": choices }));
     properties["inputs"]["additionalProperties"] = json!({ "$ref": "#/definitions/input" });
 
+    // Of its own, or of what it includes.
+    playbook["anyOf"] =
+        json!([{ "required": ["include"] }, { "properties": { "steps": { "minItems": 1 } } }]);
     let mut schema = Map::new();
     schema.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
     schema.insert("title".to_owned(), json!("Portcullis playbook"));
@@ -128,6 +136,14 @@ fn step(actions: &[ActionShape]) -> Value {
     narrow(&mut properties["needs"]["items"], kebab());
     let plain = json!({ "type": "array", "items": { "type": ["string", "integer", "boolean"] } });
     narrow(&mut properties["for_each"], json!({ "anyOf": [pattern(ONE_EXPRESSION), plain] }));
+    let batches = &mut properties["batches"]["properties"];
+    for name in ["size", "stop_at"] {
+        batches[name]["minimum"] = json!(1);
+    }
+    batches["stop_at"]["maximum"] = json!(100);
+    // Without items there is nothing to divide.
+    step["dependencies"] = json!({ "batches": ["for_each"] });
+    let properties = &mut step["properties"];
     let kinds: Vec<&str> = actions.iter().map(|action| action.kind).collect();
     let titles: Vec<&str> = actions.iter().map(|action| action.title).collect();
     properties["uses"]["enum"] = json!(kinds);

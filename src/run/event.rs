@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::ids::StepId;
 use crate::journal::Position;
 use crate::plan::Change;
 use crate::playbook::{Phase, Proof};
@@ -51,6 +52,17 @@ pub enum Event<'a> {
         /// How many cuts.
         cuts: usize,
         /// When they are looked at again.
+        until: Timestamp,
+    },
+    /// The next batch of a step is given time.
+    Pausing {
+        /// Which step.
+        step: &'a StepId,
+        /// The number of the next batch, from 1.
+        next: usize,
+        /// How many batches there are.
+        of: usize,
+        /// When it is begun.
         until: Timestamp,
     },
     /// A cut stood when it was looked at again.

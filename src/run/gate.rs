@@ -120,7 +120,8 @@ impl Run<'_> {
         }
         for credential in &self.plan.credentials {
             let covered = !ledger::barriers(self.plan, &state, credential).is_empty()
-                || self.is_gone_or_lifted(credential, &state);
+                || self.is_gone_or_lifted(credential, &state)
+                || self.plan.trust_in(credential).is_some();
             if !covered {
                 reasons.push(format!("nothing cuts the {credential}"));
             }
@@ -212,7 +213,8 @@ impl Run<'_> {
             let barriers = ledger::barriers(self.plan, &state, &credential);
             let blocked =
                 barriers.keys().any(|barrier| *barrier != crate::plan::Barrier::Quarantine);
-            if !ours && !blocked {
+            let trusted = self.plan.trust_in(&credential).is_some();
+            if !ours && !blocked && !trusted {
                 return Some(format!(
                     "lifting would open the {credential} again: only the quarantine blocks it. Cut it by \
                      hand or by a step of its own, then resume"

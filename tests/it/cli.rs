@@ -10,6 +10,7 @@ mod cases;
 mod consent;
 mod doctor;
 mod forged;
+mod hostile;
 mod inputs;
 mod screen;
 mod sessions;

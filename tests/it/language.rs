@@ -28,13 +28,23 @@ fn planned(
     text: &str,
     inputs: &[(&str, Value)],
 ) -> Result<SavedPlan, Vec<Diagnostic>> {
+    planned_in(world, text, &BTreeMap::new(), inputs)
+}
+
+fn planned_in(
+    world: &str,
+    text: &str,
+    fragments: &BTreeMap<String, String>,
+    inputs: &[(&str, Value)],
+) -> Result<SavedPlan, Vec<Diagnostic>> {
     let inputs: BTreeMap<String, Value> =
         inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let world = World::parse(world).unwrap();
     play(async {
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
-        stage::plan(&cloud, clock, text, &inputs, &stage::terms()).await
+        let playbook = stage::read_in(text, fragments);
+        stage::plan_of(&cloud, clock, &playbook, &inputs, &stage::terms()).await
     })
 }
 
@@ -318,13 +328,22 @@ fn every_example_of_the_language_can_be_planned_and_is_what_the_schema_wants() {
     ];
     let examples = examples();
     assert!(examples.len() >= 3);
+    // An example that begins with its path is a fragment, which the others include.
+    let (fragments, examples): (Vec<&str>, Vec<&str>) =
+        examples.into_iter().partition(|text| text.starts_with("# "));
+    let fragments: BTreeMap<String, String> = fragments
+        .into_iter()
+        .map(|text| (text[2..].lines().next().unwrap().to_owned(), text.to_owned()))
+        .collect();
+    assert_eq!(fragments.len(), 1);
     for text in examples {
         let value: Value = serde_yaml::from_str(text).unwrap();
         assert_eq!(objections(&schema, &value), Vec::<String>::new(), "{text}");
-        let wanted = |name: &str| value["inputs"].get(name).is_some();
+        let read = stage::read_in(text, &fragments);
+        let wanted = |name: &str| read.inputs.iter().any(|input| input.name == name);
         let inputs: Vec<(&str, Value)> =
             given.iter().filter(|(name, _)| wanted(name)).cloned().collect();
-        let plan = planned(WORLD, text, &inputs).unwrap().plan;
+        let plan = planned_in(WORLD, text, &fragments, &inputs).unwrap().plan;
         assert!(!plan.changes.is_empty(), "{text}");
     }
 }

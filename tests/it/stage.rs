@@ -111,6 +111,9 @@ impl Observer for Witness {
             Event::Trouble { change, why } => format!("trouble {} {why}", change.id),
             Event::Held { change, until } => format!("held {} {until}", change.id),
             Event::Settling { what, cuts, until } => format!("settling {what} {cuts} {until}"),
+            Event::Pausing { step, next, of, until } => {
+                format!("pausing {step} {next} {of} {until}")
+            }
             Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
             Event::GateOpened { proof } => format!("gate opened {proof}"),
@@ -141,8 +144,13 @@ pub(crate) struct Stage {
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
+    read_in(text, &BTreeMap::new())
+}
+
+/// Reads a playbook with these fragments beside it.
+pub(crate) fn read_in(text: &str, fragments: &BTreeMap<String, String>) -> Playbook {
     let source = Source::new("playbook.yaml", text);
-    match playbook::read(&source, &Actions::new()) {
+    match playbook::read_in(&source, fragments, &Actions::new()) {
         Ok((playbook, _)) => playbook,
         Err(problems) => panic!("{}", portcullis::cli::diagnostics::text(&problems.into(), false)),
     }
@@ -228,19 +236,30 @@ pub(crate) async fn plan(
     inputs: &BTreeMap<String, serde_json::Value>,
     terms: &Terms,
 ) -> Result<SavedPlan, Vec<Diagnostic>> {
-    let playbook = read(playbook_text);
+    plan_of(cloud, clock, &read(playbook_text), inputs, terms).await
+}
+
+/// The same with a playbook that was read.
+pub(crate) async fn plan_of(
+    cloud: &Cloud,
+    clock: Clock,
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, serde_json::Value>,
+    terms: &Terms,
+) -> Result<SavedPlan, Vec<Diagnostic>> {
     let given = inputs.iter().map(|(name, value)| (name.clone(), Given::Value(value.clone())));
     let inputs = playbook.bind_inputs(&given.collect())?;
     let (connection, key) = connect(cloud, clock);
     let mut inventory = survey::begin(connection.read(), clock, key).await.unwrap();
     let think = |inventory: &Inventory| -> Result<_, Vec<Diagnostic>> {
-        Ok(match planning::plan(&playbook, &inputs, inventory, terms)? {
+        Ok(match planning::plan(playbook, &inputs, inventory, terms)? {
             Planned::Plan(plan) => Thought::Ready(plan),
             Planned::Needs(wants) => Thought::Needs(wants),
         })
     };
     let plan = survey::until(connection.read(), &mut inventory, think).await.unwrap()?;
-    Ok(SavedPlan { plan: *plan, inventory, playbook: playbook_text.to_owned() })
+    let fragments = playbook.fragment_texts();
+    Ok(SavedPlan { plan: *plan, inventory, playbook: playbook.source.text().to_owned(), fragments })
 }
 
 /// A stage as it stood at one moment, from which any number of plays go on.

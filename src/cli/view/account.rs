@@ -98,7 +98,7 @@ impl Account<'_> {
 fn one(text: &mut String, row: &Row) {
     let style = match row.standing {
         Standing::Dead { .. } | Standing::Replaced { .. } => Style::Good,
-        Standing::Blocked { .. } => Style::Careful,
+        Standing::Blocked { .. } | Standing::Trusted { .. } => Style::Careful,
         Standing::Unaccounted { .. } | Standing::OutOfReach { .. } => Style::Bad,
     };
     let proof = row.proof.as_ref().map_or("not proven".to_owned(), |(proof, _)| proof.to_string());
@@ -119,6 +119,7 @@ fn one(text: &mut String, row: &Row) {
             });
             format!("{}{until}; removable by {removable_by}", by.join(", "))
         }
+        Standing::Trusted { reason } => format!("not cut; the playbook trusts it: {reason}"),
         Standing::Unaccounted { why } | Standing::OutOfReach { why } => why.clone(),
     };
     let _ = writeln!(text, "                {}; proof: {proof}", plain(&detail));
@@ -137,6 +138,9 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
             &[],
         ),
         Ending::Held(reasons) => (Style::Bad, "HELD", "a person is needed", reasons),
+        Ending::Waiting(reasons) => {
+            (Style::Careful, "WAITING FOR APPROVAL", "what was cut stays cut", reasons)
+        }
         Ending::Stopped(reasons) => {
             (Style::Bad, "STOPPED PART-WAY", "the cuts that were made stand", reasons)
         }
@@ -158,6 +162,7 @@ pub(in crate::cli) fn ending_as_json(ending: &Ending) -> Value {
         Ending::Proven => ("proven", &[]),
         Ending::NotProven => ("not-proven", &[]),
         Ending::Held(reasons) => ("held", reasons),
+        Ending::Waiting(reasons) => ("waiting", reasons),
         Ending::Stopped(reasons) => ("stopped", reasons),
         Ending::Interrupted => ("interrupted", &[]),
     };

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Style, plain};
-use crate::plan::{Change, Have, Permission, Plan, SavedPlan};
+use crate::plan::{Batches, Change, Have, Permission, Plan, SavedPlan};
 use crate::playbook::Phase;
 use crate::run::Stale;
 
@@ -49,6 +49,7 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, every_change: bool) -> String {
     let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
     let _ = writeln!(text, "  digest    {}", saved.digest());
     changes(&mut text, &saved.plan, every_change || saved.plan.changes.len() <= ONE_BY_ONE);
+    batches(&mut text, &saved.plan);
     per_action(&mut text, &saved.plan);
     permissions(&mut text, &saved.plan);
     if !saved.plan.untouched.is_empty() {
@@ -182,7 +183,8 @@ fn does(change: &Change) -> String {
     let kinds: BTreeSet<String> =
         change.effects.iter().map(|effect| effect.kind().to_string()).collect();
     let kinds: Vec<String> = kinds.into_iter().collect();
-    format!("{}; line {}", kinds.join(", "), change.line)
+    let file = change.file.as_ref().map_or(String::new(), |file| format!("{} ", plain(file)));
+    format!("{}; {file}line {}", kinds.join(", "), change.line)
 }
 
 /// All changes of a step, which are of one kind, in a few lines.
@@ -233,6 +235,28 @@ fn step(text: &mut String, group: &[Change]) {
         let warning =
             format!("CANNOT BE TAKEN BACK, {} times: {}", grouped(lost.len()), plain(first));
         let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
+    }
+}
+
+/// Which steps go a few at a time, and which phases wait for somebody.
+fn batches(text: &mut String, plan: &Plan) {
+    if plan.batches.is_empty() && plan.approvals.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", Style::Strong.paint("Not all at once"));
+    for Batches { step, of, pause_seconds, stop_at } in &plan.batches {
+        let largest = of.iter().map(Vec::len).max().unwrap_or(0);
+        let _ = write!(text, "  {step}: {} batches of up to {largest} changes", of.len());
+        if *pause_seconds > 0 {
+            let _ = write!(text, ", {pause_seconds} s apart");
+        }
+        if let Some(percent) = stop_at {
+            let _ = write!(text, "; none further where {percent} % wait for a person");
+        }
+        text.push('\n');
+    }
+    for (phase, people) in &plan.approvals {
+        let _ = writeln!(text, "  {phase}: waits for {people} approvals");
     }
 }
 

@@ -59,6 +59,11 @@ impl Observer for Progress {
                 );
                 self.line(Style::Faint, "waiting", &rest);
             }
+            Event::Pausing { step, next, of, until } => {
+                let until = until.strftime("%H:%M:%S");
+                let rest = format!("{step}: batch {next} of {of} is begun at {until} UTC");
+                self.line(Style::Faint, "pausing", &rest);
+            }
             Event::Proved { change, proof } => {
                 self.line(Style::Good, proof.as_str(), &format!("{}  {}", change.id, change.what));
             }

@@ -1,21 +1,22 @@
-//! What a playbook says before its steps: counters, inputs, targets, gate and limits.
+//! What a playbook says before its steps: counters, inputs, targets, gate, limits, trust and approvals.
 
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::tables::{GATE, INPUT, LIMITS};
+use super::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, TRUSTED};
 use super::{Fields, Lowering, kebab, order};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::playbook::bounds::{Bounds, has_order};
 use crate::playbook::expression::Parsed;
 use crate::playbook::expression::check::check;
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::field::{FieldType, parse_duration, shorten};
 use crate::playbook::node::{Key, Kind};
 use crate::playbook::template::{self, Piece};
-use crate::playbook::vocabulary::Proof;
-use crate::playbook::{Gate, Input, Limits, Target};
+use crate::playbook::vocabulary::{Phase, Proof};
+use crate::playbook::{Batches, Gate, Input, Limits, Target, Trusted};
 
 /// The shortest margin: with less, a settled proof would be no more than a read-back.
 const MIN_MARGIN: SignedDuration = SignedDuration::from_secs(1);
@@ -56,6 +57,21 @@ impl Lowering<'_> {
                 (Some(ty), Some((_, node))) => self.literal(node, "default", ty),
                 _ => None,
             };
+            let bounds = ty.as_ref().map(|ty| self.bounds(&given, ty)).unwrap_or_default();
+            if let (Some(ty), Some(value), Some((_, node))) = (&ty, &default, given.get("default"))
+                && let Some(objection) = bounds.objection(ty, value)
+            {
+                let problem = Diagnostic::error(
+                    Code::BadValue,
+                    format!(
+                        "the default of input `{}` is out of its own bounds",
+                        shorten(&key.text)
+                    ),
+                )
+                .at(self.place(&node.range), format!("wants {objection}"))
+                .help("change the default, or the bounds");
+                self.push(problem);
+            }
             if required == Some(true)
                 && let (Some((required, _)), Some((default, _))) =
                     (given.get("required"), given.get("default"))
@@ -83,12 +99,76 @@ impl Lowering<'_> {
                     ty,
                     required,
                     default,
+                    bounds,
                     help: help.and_then(|v| v.as_str().map(str::to_owned)),
                     place: self.place(&key.range),
                 });
             }
         }
         inputs
+    }
+
+    /// What an input's value must be beyond its type. Each bound is for some types only.
+    fn bounds(&mut self, given: &Fields<'_>, ty: &FieldType) -> Bounds {
+        let (item, is_list) = match ty {
+            FieldType::List(item) => (*item, true),
+            ty => (ty, false),
+        };
+        let applies: [(&'static str, bool, &str); 5] = [
+            ("pattern", item.is_textual() && !has_order(item), "text"),
+            ("min", has_order(item), "numbers, instants and lengths of time"),
+            ("max", has_order(item), "numbers, instants and lengths of time"),
+            ("min_items", is_list, "lists"),
+            ("max_items", is_list, "lists"),
+        ];
+        for (name, applies, of) in applies {
+            if let (false, Some((key, _))) = (applies, given.get(name)) {
+                let message = format!("`{name}` is for {of}, and this input is {ty}");
+                let problem = Diagnostic::error(Code::WrongType, message)
+                    .at(self.place(&key.range), "says nothing here")
+                    .help("take it out");
+                self.push(problem);
+            }
+        }
+        let of_type = |lowering: &mut Self, name: &'static str| {
+            let (_, node) = given.get(name).filter(|_| has_order(item))?;
+            lowering.literal(node, name, item)
+        };
+        let (min, max) = (of_type(self, "min"), of_type(self, "max"));
+        let items = |lowering: &mut Self, name: &'static str| {
+            let number = lowering.scalar(given, INPUT, name)?.as_i64()?;
+            let fits = usize::try_from(number).ok();
+            if let (None, Some((_, node))) = (fits, given.get(name)) {
+                let problem =
+                    Diagnostic::error(Code::BadValue, "a number of items is zero or more")
+                        .at(lowering.place(&node.range), "not one")
+                        .help("leave it out for no bound");
+                lowering.push(problem);
+            }
+            fits
+        };
+        let (min_items, max_items) = (items(self, "min_items"), items(self, "max_items"));
+        let pattern = self.scalar(given, INPUT, "pattern");
+        let bounds = Bounds {
+            pattern: pattern.and_then(|text| text.as_str().map(str::to_owned)),
+            min,
+            max,
+            min_items,
+            max_items,
+        };
+        if bounds.is_empty()
+            && let (Some((_, least)), Some((_, most))) = (
+                given.get("min").or(given.get("min_items")),
+                given.get("max").or(given.get("max_items")),
+            )
+        {
+            let problem = Diagnostic::error(Code::BadValue, "nothing is within these bounds")
+                .at(self.place(&most.range), "the greatest")
+                .and(self.place(&least.range), "is less than the least")
+                .help("change one of the two");
+            self.push(problem);
+        }
+        bounds
     }
 
     /// Names of inputs and targets stand in expressions, so they must be words there.
@@ -268,24 +348,99 @@ impl Lowering<'_> {
     }
 
     pub(super) fn limits(&mut self, fields: &Fields<'_>) -> Limits {
-        let mut limits = Limits { changes: None, principals: None, place: None };
+        let mut limits = Limits { changes: None, principals: None, percent: None, place: None };
         let Some((key, node)) = fields.get("limits") else { return limits };
         limits.place = Some(self.place(&key.range));
         let given = self.fields(node, LIMITS, "`limits`", &key.range);
         limits.changes = self.limit(&given, "changes");
         limits.principals = self.limit(&given, "principals");
+        limits.percent = self.limit(&given, "percent");
+        limits.percent = self.at_most_all(&given, "percent", limits.percent);
         limits
     }
 
-    fn limit(&mut self, given: &Fields<'_>, name: &'static str) -> Option<usize> {
-        let value = self.scalar(given, LIMITS, name)?.as_i64()?;
-        let limit = usize::try_from(value).ok().filter(|limit| *limit > 0);
-        if limit.is_none()
+    /// A percentage beyond all of it says nothing.
+    fn at_most_all(
+        &mut self,
+        given: &Fields<'_>,
+        name: &'static str,
+        percent: Option<usize>,
+    ) -> Option<usize> {
+        if percent.is_some_and(|percent| percent > 100)
             && let Some((_, node)) = given.get(name)
         {
-            let problem = Diagnostic::error(Code::BadValue, "a limit is a whole number above zero")
+            let problem =
+                Diagnostic::error(Code::BadValue, format!("`{name}` is at most 100 percent"))
+                    .at(self.place(&node.range), "more than everything")
+                    .help("write a number from 1 to 100");
+            self.push(problem);
+            return None;
+        }
+        percent
+    }
+
+    pub(super) fn trusted(&mut self, fields: &Fields<'_>) -> Vec<Trusted> {
+        let mut trusted = Vec::new();
+        let example =
+            "`trusted: [{ access_key: AKIA..., reason: Made since, on a clean machine }]`";
+        for node in self.list(fields, "trusted", example) {
+            let given = self.fields(node, TRUSTED, "a trusted credential", &node.range);
+            let access_key = given.get("access_key").and_then(|(_, node)| {
+                self.template(node, "access_key", &FieldType::AccessKeyId, true)
+            });
+            let reason = self.scalar(&given, TRUSTED, "reason");
+            let reason = reason.and_then(|value| value.as_str().map(|text| text.trim().to_owned()));
+            if reason.as_deref() == Some("")
+                && let Some((_, node)) = given.get("reason")
+            {
+                let problem = Diagnostic::error(Code::BadValue, "a reason says something")
+                    .at(self.place(&node.range), "says nothing")
+                    .help("write how it is known that nobody else has this credential");
+                self.push(problem);
+            }
+            if let (Some(access_key), Some(reason)) = (access_key, reason) {
+                let place = access_key.place().clone();
+                trusted.push(Trusted { access_key, reason, place });
+            }
+        }
+        trusted
+    }
+
+    pub(super) fn approvals(&mut self, fields: &Fields<'_>) -> BTreeMap<Phase, usize> {
+        let Some((key, node)) = fields.get("approvals") else { return BTreeMap::new() };
+        let given = self.fields(node, APPROVALS, "`approvals`", &key.range);
+        let phases =
+            APPROVALS.iter().filter_map(|field| Some((Phase::find(field.name)?, field.name)));
+        phases.filter_map(|(phase, name)| Some((phase, self.limit(&given, name)?))).collect()
+    }
+
+    pub(super) fn batches(&mut self, fields: &Fields<'_>) -> Option<Batches> {
+        let (key, node) = fields.get("batches")?;
+        if !fields.contains_key("for_each") {
+            let problem =
+                Diagnostic::error(Code::BadValue, "`batches` divide the items of a `for_each`")
+                    .at(self.place(&key.range), "this step has one item")
+                    .help("take it out, or give the step a `for_each`");
+            self.push(problem);
+        }
+        let given = self.fields(node, BATCHES, "`batches`", &key.range);
+        let size = self.limit(&given, "size");
+        let pause = self.scalar(&given, BATCHES, "pause");
+        let pause = pause.as_ref().and_then(Value::as_str).and_then(parse_duration);
+        let stop_at = self.limit(&given, "stop_at");
+        let stop_at = self.at_most_all(&given, "stop_at", stop_at);
+        Some(Batches { size: size?, pause: pause.unwrap_or(SignedDuration::ZERO), stop_at })
+    }
+
+    fn limit(&mut self, given: &Fields<'_>, name: &'static str) -> Option<usize> {
+        let (_, node) = given.get(name)?;
+        let value = self.literal(node, name, &FieldType::Integer)?.as_i64()?;
+        let limit = usize::try_from(value).ok().filter(|limit| *limit > 0);
+        if limit.is_none() {
+            let message = format!("`{name}` is a whole number above zero");
+            let problem = Diagnostic::error(Code::BadValue, message)
                 .at(self.place(&node.range), "not one")
-                .help("leave it out for no limit");
+                .help("write 1 or more, or leave it out");
             self.push(problem);
         }
         limit

@@ -15,7 +15,7 @@ use crate::playbook::field::{FieldType, shorten};
 use crate::playbook::node::{Kind, Node};
 use crate::playbook::template::{self, Template};
 use crate::playbook::vocabulary::{ActionShape, Phase};
-use crate::playbook::{Step, Target};
+use crate::playbook::{Step, Target, Trusted};
 
 /// A step as far as it could be read, with what `order` judges by.
 pub(super) struct Draft<'a, 'n> {
@@ -78,6 +78,7 @@ impl<'a> Lowering<'a> {
             Some(template) => template.item_shape(),
             None => Shape::Unknown,
         });
+        let batches = self.batches(&fields);
         let condition = self.condition(&fields);
         let needs = self.needs(&fields);
         let action = self.action(&fields);
@@ -99,6 +100,7 @@ impl<'a> Lowering<'a> {
                     needs: needs.iter().map(|(id, _)| id.clone()).collect(),
                     condition,
                     for_each,
+                    batches,
                     title: text(title),
                     reason: text(reason),
                     review_by: text(review_by).and_then(|text| text.parse().ok()),
@@ -212,7 +214,12 @@ impl<'a> Lowering<'a> {
         action
     }
 
-    pub(super) fn unused_targets(&mut self, targets: &[Target], steps: &[Draft<'_, '_>]) {
+    pub(super) fn unused_targets(
+        &mut self,
+        targets: &[Target],
+        trusted: &[Trusted],
+        steps: &[Draft<'_, '_>],
+    ) {
         // With a step left out because of a problem, its targets only look unused.
         if steps.iter().any(|draft| draft.step.is_none()) || !self.problems.is_empty() {
             return;
@@ -220,6 +227,9 @@ impl<'a> Lowering<'a> {
         let mut used: BTreeSet<&str> = BTreeSet::new();
         for target in targets {
             used.extend(target.expression.targets().iter().map(String::as_str));
+        }
+        for expression in trusted.iter().flat_map(|trusted| trusted.access_key.expressions()) {
+            used.extend(expression.targets().iter().map(String::as_str));
         }
         for step in steps.iter().filter_map(|draft| draft.step.as_ref()) {
             for expression in step.expressions() {

@@ -11,11 +11,38 @@ pub const PLAYBOOK: &[Field] = &[
     Field::required("title", FieldType::Text, "what it is for, in one line"),
     Field::optional("mode", MODE, "breach unless it says planned"),
     Field::optional("counters", FieldType::List(&FieldType::Text), "ATT&CK techniques it answers"),
+    INCLUDE,
     Field::optional("inputs", FieldType::MapOf(INPUT), "what the operator must say"),
     Field::optional("targets", FieldType::Expressions, "names for what expressions give"),
     Field::optional("gate", FieldType::Table(GATE), "what must be proven before anything new"),
     Field::optional("limits", FieldType::Table(LIMITS), "what a plan may not exceed"),
+    Field::optional(
+        "trusted",
+        FieldType::List(&FieldType::Table(TRUSTED)),
+        "credentials that are not compromised, and why",
+    ),
+    Field::optional("approvals", FieldType::Table(APPROVALS), "how many must approve a phase"),
     Field::required("steps", FieldType::List(&FieldType::Table(STEP)), "what is done"),
+];
+
+const INCLUDE: Field = Field::optional(
+    "include",
+    FieldType::List(&FieldType::Text),
+    "fragments in the playbook's folder, by their paths",
+);
+
+/// A fragment: what several playbooks share.
+pub(super) const FRAGMENT: &[Field] = &[
+    Field::required("portcullis", FieldType::Integer, "version of the language"),
+    INCLUDE,
+    Field::optional("inputs", FieldType::MapOf(INPUT), "what the operator must say"),
+    Field::optional("targets", FieldType::Expressions, "names for what expressions give"),
+    Field::optional(
+        "trusted",
+        FieldType::List(&FieldType::Table(TRUSTED)),
+        "credentials that are not compromised, and why",
+    ),
+    Field::optional("steps", FieldType::List(&FieldType::Table(STEP)), "what is done"),
 ];
 
 /// An input.
@@ -23,6 +50,19 @@ pub const INPUT: &[Field] = &[
     Field::required("type", FieldType::TypeName, "what it must be"),
     Field::optional("required", FieldType::Boolean, "whether it must be given"),
     Field::optional("default", FieldType::Any, "its value when it is not given"),
+    Field::optional(
+        "pattern",
+        FieldType::Text,
+        "what its text must be like: `*` any text, `?` any character",
+    ),
+    Field::optional(
+        "min",
+        FieldType::Any,
+        "the least it may be: a number, an instant, a length of time",
+    ),
+    Field::optional("max", FieldType::Any, "the greatest it may be"),
+    Field::optional("min_items", FieldType::Integer, "how many items a list must have"),
+    Field::optional("max_items", FieldType::Integer, "how many items a list may have"),
     Field::optional("help", FieldType::Text, "what it is, for whoever is asked for it"),
 ];
 
@@ -36,6 +76,31 @@ pub const GATE: &[Field] = &[
 pub const LIMITS: &[Field] = &[
     Field::optional("changes", FieldType::Integer, "how many changes a plan may have"),
     Field::optional("principals", FieldType::Integer, "how many principals a plan may cut off"),
+    Field::optional("percent", FieldType::Integer, "the same, in percent of the account's users"),
+];
+
+/// A credential that is left alone in a breach.
+pub const TRUSTED: &[Field] = &[
+    Field::required("access_key", FieldType::AccessKeyId, "the key that `keys: all` leaves out"),
+    Field::required("reason", FieldType::Text, "why it is not compromised"),
+];
+
+/// How many people must approve, phase by phase. Cuts wait for nobody.
+pub const APPROVALS: &[Field] = &[
+    Field::optional("rotate", FieldType::Integer, "how many before anything new is handed out"),
+    Field::optional("recover", FieldType::Integer, "how many before anything is opened again"),
+    Field::optional("destroy", FieldType::Integer, "how many before anything is deleted for good"),
+];
+
+/// How a step with many items goes about them.
+pub const BATCHES: &[Field] = &[
+    Field::required("size", FieldType::Integer, "how many items at once"),
+    Field::optional("pause", FieldType::Duration, "how long between one batch and the next"),
+    Field::optional(
+        "stop_at",
+        FieldType::Integer,
+        "no further batch where so many percent of the changes so far wait for a person",
+    ),
 ];
 
 /// A step.
@@ -47,6 +112,7 @@ pub const STEP: &[Field] = &[
     Field::optional("needs", FieldType::List(&FieldType::Text), "steps that must be done before"),
     Field::optional("if", FieldType::Text, "an expression; where it is false, the step is skipped"),
     Field::optional("for_each", EACH, "a list; the step is taken for each of its items, as `each`"),
+    Field::optional("batches", FieldType::Table(BATCHES), "how many items of `for_each` at once"),
     Field::optional("title", FieldType::Text, "what it is for"),
     Field::optional("reason", FieldType::Text, "why, for whoever reads the plan or the case"),
     Field::optional("review_by", FieldType::Timestamp, "when somebody looks whether it must stay"),

@@ -79,6 +79,72 @@ fn inputs_that_are_missing_unknown_or_malformed_are_told_with_what_to_type() {
     }
 }
 
+const LISTS: &str = "\
+portcullis: 1
+name: lists
+title: Lists
+inputs:
+  users: { type: list of user-name, required: true, max_items: 3, pattern: 'ci-*' }
+  days: { type: integer, default: 3, min: 1, max: 30 }
+  since: { type: timestamp, min: 2026-01-01T00:00:00Z }
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: ${{ inputs.users }}
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+";
+
+/// `plan` with these arguments where there is no cloud: it says what is wrong with them, or that there is none.
+fn plan_lists(files: &[(&str, &str)], args: &[&str]) -> crate::hosted::Ran {
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::write(dir.path().join("p.yaml"), LISTS).unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let mut command = bare(dir.path(), &[&["plan", "p.yaml"], args].concat());
+    ran(command.env("WHO", "ci-deploy\nci-test\n").env("DAYS", " 7 "))
+}
+
+#[test]
+fn inputs_come_from_files_and_from_variables_by_name() {
+    let lines =
+        [("who", "# theirs\nci-deploy\n\n  ci-test\n"), ("in.json", "{\"users\": [\"ci-a\"]}")];
+    for args in [
+        ["-iusers=@who", "-idays=env:DAYS"],
+        ["-iusers=env:WHO", "-idays=text:7"],
+        ["--inputs=in.json", "-idays=2"],
+    ] {
+        refused(plan_lists(&lines, &args), 5, &["no region is set"]);
+    }
+    // What is typed goes before what a file says.
+    let wrong = [("in.yaml", "users: [ci-a]\ndays: 99\n")];
+    refused(plan_lists(&wrong, &["--inputs=in.yaml"]), 2, &["input `days` wants at most 30"]);
+    refused(plan_lists(&wrong, &["--inputs=in.yaml", "-idays=30"]), 5, &["no region is set"]);
+}
+
+#[test]
+fn an_input_that_is_nowhere_or_out_of_bounds_is_refused() {
+    for (args, words) in [
+        (["-iusers=@nowhere", "-idays=1"], ["cannot be read from nowhere", "text:@"]),
+        (["-iusers=env:NOBODY", "-idays=1"], ["variable NOBODY", "text:env:"]),
+        (["-iusers=@/dev/zero", "-idays=1"], ["/dev/zero", "not a regular file"]),
+        (["-iusers=ci-a,ci-b,ci-c,ci-d", "-idays=1"], ["at most 3 items, not 4", "max_items: 3"]),
+        (["-iusers=ci-a,eve", "-idays=1"], ["text like `ci-*`, not the text `eve`", "pattern"]),
+        (["-iusers=ci-a", "-idays=0"], ["at least 1, not the number 0", "-i days=..."]),
+        (
+            ["-iusers=ci-a", "-isince=2025-12-31T23:59:59Z"],
+            ["at least 2026-01-01T00:00:00Z", "since"],
+        ),
+        (["--inputs=bad.yaml", "-idays=1"], ["bad.yaml:1:8: ", "no input takes a mapping"]),
+        (["--inputs=twice.yaml", "-idays=1"], ["error[duplicate-key]", "mend the file of inputs"]),
+    ] {
+        let files = [("bad.yaml", "users: { a: b }\n"), ("twice.yaml", "days: 1\ndays: 2\n")];
+        let words = words.map(|word| word.trim_end_matches(": "));
+        refused(plan_lists(&files, &args), 2, &words);
+    }
+}
+
 #[test]
 fn a_command_line_that_is_not_understood_is_told_what_to_type() {
     refused(here(&[]), 2, &["Usage: portcullis"]);

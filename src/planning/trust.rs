@@ -1,0 +1,128 @@
+//! What the playbook trusts, and what follows: a trusted key is left out of `keys: all`, and nothing deletes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::select::Taken;
+use crate::action::Draft;
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::ids::AccessKeyId;
+use crate::inventory::Want;
+use crate::plan::{Credential, Effect, Plan, Subject, Trusted, Untouched};
+use crate::playbook::{Evaluated, Playbook, Scope};
+
+/// The keys that are trusted, each with the reason and where it says so.
+pub(super) struct Trust(BTreeMap<AccessKeyId, (String, Place)>);
+
+/// What becomes of a draft.
+pub(super) enum Verdict {
+    /// It is as it would be without any trust.
+    Keep,
+    /// It is left out.
+    Leave(Untouched),
+    /// It cannot be as the playbook has it.
+    Refuse(Diagnostic),
+}
+
+impl Trust {
+    /// Works out which keys are trusted; or says what must be read first.
+    pub(super) fn of(
+        playbook: &Playbook,
+        scope: &Scope<'_>,
+    ) -> Result<Result<Self, BTreeSet<Want>>, Vec<Diagnostic>> {
+        let (mut keys, mut wants, mut problems) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        for trusted in &playbook.trusted {
+            match trusted.access_key.evaluate(scope) {
+                Ok(Evaluated::Value(value)) => {
+                    let id = value.as_str().and_then(|id| AccessKeyId::parse(id).ok());
+                    let id = id.expect("the template is of an access key's type");
+                    keys.insert(id, (trusted.reason.clone(), trusted.place.clone()));
+                }
+                Ok(Evaluated::Needs(more)) => wants.extend(more),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        match (problems.is_empty(), wants.is_empty()) {
+            (false, _) => Err(problems),
+            (true, false) => Ok(Err(wants)),
+            (true, true) => Ok(Ok(Self(keys))),
+        }
+    }
+
+    /// Judges one draft.
+    pub(super) fn judge(&self, taken: &Taken<'_>, draft: &Draft<Value>) -> Verdict {
+        for effect in &draft.effects {
+            let (credential, deletes) = match effect {
+                Effect::Cuts { subject: Subject::Credential { credential }, .. } => {
+                    (credential, false)
+                }
+                Effect::Destroys { credential } => (credential, true),
+                _ => continue,
+            };
+            let Credential::AccessKey { id, .. } = credential else { continue };
+            let Some((reason, place)) = self.0.get(id) else { continue };
+            if !deletes && !names(&taken.with, id) {
+                return Verdict::Leave(Untouched {
+                    what: credential.to_string(),
+                    why: format!(
+                        "trusted: {reason} (line {}). A quarantine of its user denies it all the same, while it \
+                         stands",
+                        place.line()
+                    ),
+                });
+            }
+            let id_of_step = &taken.step.id;
+            let (message, help) = if deletes {
+                (
+                    format!("step `{id_of_step}` would delete the {credential}, which is trusted"),
+                    "no further key fits; delete another of the user's keys by hand once it is cut, or take this \
+                     one out of `trusted`",
+                )
+            } else {
+                (
+                    format!("step `{id_of_step}` cuts the {credential} by name, which is trusted"),
+                    "take the key out of the step, or out of `trusted`",
+                )
+            };
+            return Verdict::Refuse(
+                Diagnostic::error(Code::CannotPlan, message)
+                    .at(taken.step.place.clone(), "this step")
+                    .and(place.clone(), "trusted here")
+                    .help(help),
+            );
+        }
+        Verdict::Keep
+    }
+
+    /// Writes into the plan which of the credentials in scope are trusted, and what of it to know.
+    pub(super) fn tell(&self, plan: &mut Plan) {
+        let mut found = BTreeSet::new();
+        for credential in &plan.credentials {
+            let Credential::AccessKey { id, user } = credential else { continue };
+            let Some((reason, _)) = self.0.get(id) else { continue };
+            found.insert(id);
+            plan.warnings.push(format!(
+                "access key {id} of {user} is not cut: the playbook trusts it ({reason}). Nothing shows that \
+                 nobody else has it"
+            ));
+            let trusted = Trusted { credential: credential.clone(), reason: reason.clone() };
+            plan.trusted.push(trusted);
+        }
+        for id in self.0.keys().filter(|id| !found.contains(id)) {
+            plan.warnings.push(format!(
+                "access key {id}, which the playbook trusts, belongs to nobody whom the plan cuts off"
+            ));
+        }
+    }
+}
+
+/// Whether the key stands in a step's `with`.
+fn names(with: &Value, id: &AccessKeyId) -> bool {
+    match with {
+        Value::String(text) => text == id.as_str(),
+        Value::Array(items) => items.iter().any(|item| names(item, id)),
+        Value::Object(fields) => fields.values().any(|value| names(value, id)),
+        _ => false,
+    }
+}

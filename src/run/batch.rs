@@ -1,0 +1,129 @@
+//! Steps whose changes are made a few at a time.
+//!
+//! Which batch may be worked on is read off the journal alone, so that a crash or a resumption changes
+//! nothing: a batch is done when every change of it is seen or waits for a person; the pause counts from the
+//! last of these; and the share that waits decides whether there is another. Never skips a change: what is not
+//! begun is still due.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Event, Halt, Run};
+use crate::ids::ChangeId;
+use crate::journal::ChangeState;
+use crate::plan::{Batches, Change};
+
+/// How far each step that has batches may go.
+pub(super) struct Open<'p>(Vec<(&'p Batches, usize, Next)>);
+
+/// What stands before the next batch.
+enum Next {
+    /// The batch before it is not done.
+    Unfinished,
+    /// Its time.
+    At(Timestamp),
+    /// Too much of what was done waits for a person.
+    Stopped(String),
+}
+
+impl Open<'_> {
+    /// The changes that must wait.
+    pub(super) fn shut(&self) -> BTreeMap<&ChangeId, Option<Timestamp>> {
+        let mut shut = BTreeMap::new();
+        for (batches, open, next) in &self.0 {
+            for (n, batch) in batches.of.iter().enumerate().skip(*open) {
+                let at = match next {
+                    Next::At(at) if n == *open => Some(*at),
+                    _ => None,
+                };
+                shut.extend(batch.iter().map(|change| (change, at)));
+            }
+        }
+        shut
+    }
+
+    /// Why steps were stopped, a sentence each.
+    pub(super) fn stopped(&self) -> Vec<String> {
+        let why = |(_, _, next): &(_, _, Next)| match next {
+            Next::Stopped(why) => Some(why.clone()),
+            _ => None,
+        };
+        self.0.iter().filter_map(why).collect()
+    }
+}
+
+impl Run<'_> {
+    /// How far each step may go now.
+    pub(super) fn open_batches(&self) -> Open<'_> {
+        Open(
+            self.plan
+                .batches
+                .iter()
+                .map(|batches| {
+                    let (open, next) = self.open(batches);
+                    (batches, open, next)
+                })
+                .collect(),
+        )
+    }
+
+    /// How many batches of a step are open, and what stands before the next.
+    fn open(&self, batches: &Batches) -> (usize, Next) {
+        let (mut made, mut held) = (0, 0);
+        let pause = SignedDuration::try_from(std::time::Duration::from_secs(batches.pause_seconds))
+            .unwrap_or(SignedDuration::MAX);
+        for (n, batch) in batches.of.iter().enumerate() {
+            let mut last = Timestamp::MIN;
+            for change in batch {
+                let record = self.journal.change(change);
+                match record.state {
+                    ChangeState::Seen => {}
+                    ChangeState::Held => held += 1,
+                    _ => return (n + 1, Next::Unfinished),
+                }
+                let moment = record.begun.max(record.seen);
+                last = last.max(moment.map_or(Timestamp::MIN, |moment| moment.at));
+                made += 1;
+            }
+            if let Some(stop_at) = batches.stop_at
+                && n + 1 < batches.of.len()
+                && held * 100 >= stop_at * made
+            {
+                let share = held * 100 / made.max(1);
+                let why = format!(
+                    "step {} stops after batch {} of {}: {held} of {made} changes wait for a person ({share} %, \
+                     and it may go on below {stop_at} %). See to these, then resume",
+                    batches.step,
+                    n + 1,
+                    batches.of.len()
+                );
+                return (n + 1, Next::Stopped(why));
+            }
+            let until = last.saturating_add(pause).unwrap_or(Timestamp::MAX);
+            if self.clock.now() < until {
+                return (n + 1, Next::At(until));
+            }
+        }
+        (batches.of.len(), Next::Unfinished)
+    }
+
+    /// Waits for the next batch that `waiting` has a change in; says whether there was one to wait for.
+    pub(super) async fn pause(&self, waiting: &[&Change]) -> Result<bool, Halt> {
+        let open = self.open_batches();
+        let shut = open.shut();
+        let due = |change: &&&Change| self.needs_are_met(change);
+        let next = waiting
+            .iter()
+            .filter(due)
+            .filter_map(|change| Some((shut.get(&change.id).copied()??, *change)))
+            .min_by_key(|(until, _)| *until);
+        let Some((until, change)) = next else { return Ok(false) };
+        if let Some((batches, done, _)) = open.0.iter().find(|(b, ..)| b.step == change.step) {
+            let (next, of) = (done + 1, batches.of.len());
+            self.observer.event(&Event::Pausing { step: &batches.step, next, of, until });
+        }
+        self.wait_until(until).await?;
+        Ok(true)
+    }
+}

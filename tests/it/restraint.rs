@@ -1,0 +1,212 @@
+//! What holds a playbook back: trust, approvals, batches, and limits that are a share.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+use portcullis::diagnostic::Code;
+use portcullis::ids::ChangeId;
+use portcullis::journal::{ChangeRecord, GateState};
+use portcullis::ledger::{Ledger, Standing};
+use portcullis::plan::Credential;
+use portcullis::run::Ending;
+
+use crate::check::{portcullis, said};
+use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play, terms};
+
+fn playbook(body: &str) -> String {
+    format!(
+        "portcullis: 1\nname: restraint\ntitle: Restraint\ngate: {{ proof: settled, margin: 60s }}\n{body}"
+    )
+}
+
+fn refused(world: &str, text: &str) -> (Code, String) {
+    play(async {
+        match Stage::set_on(world, text, &terms()).await {
+            Err(problems) => (problems[0].code, problems[0].message.clone()),
+            Ok(stage) => panic!("planned: {:?}", stage.saved.plan.users),
+        }
+    })
+}
+
+fn record(stage: &Stage, change: &str) -> ChangeRecord {
+    stage.state().change(&ChangeId::parse(change).unwrap())
+}
+
+const TRUSTING: &str = "\
+trusted:
+  - { access_key: AKIAEXAMPLEHUNGON002, reason: Made on a clean machine }
+steps:
+  - { id: quarantine, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+";
+const LIFT: &str =
+    "  - { id: lift, phase: recover, uses: iam.user.lift-quarantine, with: { user: ci-deploy } }\n";
+
+fn standing_of(stage: &Stage, key: &str) -> Standing {
+    let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+    let row = ledger.rows.into_iter().find(
+        |row| matches!(&row.credential, Credential::AccessKey { id, .. } if id.as_str() == key),
+    );
+    row.unwrap().standing
+}
+
+#[test]
+fn a_trusted_key_is_left_alone_works_again_after_the_lift_and_is_told_apart() {
+    play(async {
+        let stage = Stage::set(WORLD, &playbook(&format!("{TRUSTING}{LIFT}"))).await;
+        let plan = &stage.saved.plan;
+        assert!(!plan.changes.iter().any(|change| change.what.contains("HUNGON002")));
+        let left = plan.untouched.iter().find(|left| left.what.contains("HUNGON002")).unwrap();
+        assert!(left.why.starts_with("trusted: Made on a clean machine (line 6)"), "{}", left.why);
+        assert!(plan.warnings.iter().any(|w| w.contains("Nothing shows that nobody else has it")));
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert_eq!(
+            standing_of(&stage, "AKIAEXAMPLEHUNGON002"),
+            Standing::Trusted { reason: "Made on a clean machine".to_owned() }
+        );
+        let leaked = standing_of(&stage, "AKIAEXAMPLELEAKED001");
+        assert!(matches!(leaked, Standing::Blocked { .. }), "{leaked:?}");
+        stage.let_it_settle().await;
+        for reach in stage.cloud.intruder_reach() {
+            let works = !reach.allowed.is_empty();
+            assert_eq!(works, reach.credential.contains("HUNGON002"), "{}", reach.credential);
+        }
+    });
+}
+
+#[test]
+fn while_the_quarantine_stands_a_trusted_key_is_blocked_and_said_to_be() {
+    play(async {
+        let stage = Stage::set(WORLD, &playbook(TRUSTING)).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        let standing = standing_of(&stage, "AKIAEXAMPLEHUNGON002");
+        assert!(matches!(standing, Standing::Blocked { .. }), "{standing:?}");
+    });
+}
+
+#[test]
+fn what_is_trusted_is_neither_cut_by_name_nor_deleted() {
+    let by_name = TRUSTING.replace("keys: all", "keys: [AKIAEXAMPLEHUNGON002]");
+    let (code, message) = refused(WORLD, &playbook(&by_name));
+    assert_eq!(code, Code::CannotPlan);
+    assert!(message.contains("by name, which is trusted"), "{message}");
+    let room = PLAYBOOK.replace(
+        "steps:\n",
+        "trusted: [{ access_key: AKIAEXAMPLEHUNGON002, reason: Ours }]\nsteps:\n",
+    );
+    let (code, message) = refused(WORLD, &room);
+    assert_eq!(code, Code::CannotPlan);
+    assert!(message.contains("would delete the access key AKIAEXAMPLEHUNGON002"), "{message}");
+}
+
+#[test]
+fn a_phase_that_wants_approvals_is_not_begun() {
+    let text = PLAYBOOK.replace("steps:\n", "approvals: { rotate: 2 }\nsteps:\n");
+    play(async {
+        let stage = Stage::set(WORLD, &text).await;
+        for _ in 0..2 {
+            let ending = stage.resume_to_the_end(1).await;
+            let Ending::Waiting(why) = &ending else { panic!("{ending:?}") };
+            assert!(
+                why[0].contains("`rotate` (1 changes) must be approved by 2 people"),
+                "{why:?}"
+            );
+            assert_eq!(ending.code(), 6);
+        }
+        assert!(matches!(stage.state().gate, GateState::Open(..)));
+        assert_eq!(record(&stage, "new-key.1").attempts, 0);
+        assert_eq!(record(&stage, "lift.1").attempts, 0);
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("approved");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("playbook.yaml"), text).unwrap();
+    std::fs::write(folder.join("world.yaml"), WORLD).unwrap();
+    let cases = dir.path().join("cases");
+    let played =
+        portcullis(&["rehearse", folder.to_str().unwrap(), "--cases", cases.to_str().unwrap()]);
+    let screen = said(&played);
+    assert_eq!(played.status.code(), Some(6), "{screen}");
+    assert!(screen.contains("WAITING FOR APPROVAL"), "{screen}");
+    assert!(screen.contains("this version cannot record approvals"), "{screen}");
+    let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
+    let status = said(&portcullis(&["status", case.to_str().unwrap()]));
+    assert!(status.contains("cannot record approvals"), "{status}");
+}
+
+const BATCHES: &str = "\
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: [ci-deploy, backup]
+    batches: { size: 1, pause: 10m, stop_at: 50 }
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+";
+
+fn begun_in_their_time(stage: &Stage) {
+    let (first, second) = (record(stage, "quarantine.1"), record(stage, "quarantine.2"));
+    let apart = second.begun.unwrap().at.duration_since(first.seen.unwrap().at);
+    assert!(apart.as_secs() >= 600, "{apart:?}");
+}
+
+#[test]
+fn batches_are_made_one_after_the_other_with_a_pause_wherever_it_crashes() {
+    let text = playbook(BATCHES);
+    play(async {
+        let backdrop = Stage::set(WORLD, &text).await.backdrop();
+        let whole = backdrop.stage();
+        assert_eq!(whole.resume_to_the_end(1).await, Ending::NotProven);
+        begun_in_their_time(&whole);
+        let lines = whole.tape.lock().unwrap().requests.len();
+        for line in 1..=lines {
+            for torn in [Torn::Nothing, Torn::Whole] {
+                let stage = backdrop.stage();
+                assert!(matches!(stage.run(Some((line, torn))).await, Left::Crashed), "{line}");
+                assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "{line}");
+                begun_in_their_time(&stage);
+            }
+        }
+        println!("{lines} lines, crashed at each");
+    });
+}
+
+#[test]
+fn no_further_batch_is_begun_where_too_many_changes_wait_for_a_person() {
+    let one_only = WORLD.replacen(
+        "Resource: \"arn:aws:iam::111122223333:user/*\"",
+        "Resource: \"arn:aws:iam::111122223333:user/ops/*\"",
+        1,
+    );
+    assert_ne!(one_only, WORLD);
+    play(async {
+        let stage = Stage::set(&one_only, &playbook(BATCHES)).await;
+        for _ in 0..2 {
+            let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+            assert!(
+                why[0].starts_with("step quarantine stops after batch 1 of 2: 1 of 1"),
+                "{why:?}"
+            );
+            assert_eq!(record(&stage, "quarantine.2").attempts, 0);
+        }
+        // Without a share that stops it, one that cannot be cut is in nobody's way.
+        let stage = Stage::set(&one_only, &playbook(&BATCHES.replace(", stop_at: 50", ""))).await;
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+        assert_eq!(record(&stage, "quarantine.2").attempts, 1);
+    });
+}
+
+#[test]
+fn a_share_of_the_account_is_a_limit() {
+    let of = |percent: u32| playbook(&format!("limits: {{ percent: {percent} }}\n{BATCHES}"));
+    let (code, message) = refused(WORLD, &of(50));
+    assert_eq!(code, Code::OverLimit);
+    assert_eq!(
+        message,
+        "the plan cuts off 2 of the account's 2 users, and the playbook allows 50 percent"
+    );
+    play(async { assert_eq!(Stage::set(WORLD, &of(100)).await.saved.plan.users.len(), 2) });
+    let blind = WORLD.replace("                  - iam:GetAccountSummary\n", "");
+    let (code, message) = refused(&blind, &of(100));
+    assert_eq!(code, Code::OverLimit);
+    assert!(message.contains("is not known"), "{message}");
+}
