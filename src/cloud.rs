@@ -40,6 +40,7 @@ mod connection;
 mod guard;
 mod iam;
 mod pace;
+mod pages;
 mod secretsmanager;
 mod sts;
 

@@ -20,6 +20,8 @@ pub enum Exit {
     Usage = 2,
     /// Playbook or configuration not valid.
     Invalid = 3,
+    /// Two inventories are not the same.
+    Differs = 4,
     /// Refused before starting; nothing was changed.
     Refused = 5,
     /// Stopped part-way.
@@ -86,6 +88,11 @@ impl Failure {
         }
         let _ = writeln!(text, "  {}: {}", Style::Strong.paint("next"), view::plain(&self.next));
         view::err(&text);
+    }
+
+    /// What to type next.
+    pub(super) fn next(&self) -> &str {
+        &self.next
     }
 
     /// What is wrong was told already; what to do about it was not.

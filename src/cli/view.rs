@@ -5,6 +5,7 @@
 //! an error.
 
 mod account;
+mod inventory;
 mod plan;
 mod progress;
 mod wrap;
@@ -14,6 +15,7 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style as AnsiStyle};
 
 pub(super) use account::{Account, ending, verdict};
+pub(super) use inventory::inventory;
 pub(super) use plan::plan;
 pub(super) use progress::{Progress, progress_of};
 

@@ -17,18 +17,22 @@ use aws_smithy_types::config_bag::ConfigBag;
 /// What only reads, and reveals no secret.
 pub const READS: &[&str] = &[
     "iam:GetAccessKeyLastUsed",
+    "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountSummary",
     "iam:GetLoginProfile",
     "iam:GetUser",
     "iam:GetUserPolicy",
     "iam:ListAccessKeys",
     "iam:ListAttachedUserPolicies",
+    "iam:ListMFADevices",
     "iam:ListRoles",
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
     "iam:ListUsers",
     "secretsmanager:DescribeSecret",
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListSecrets",
     "sts:GetCallerIdentity",
 ];
 

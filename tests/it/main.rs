@@ -16,6 +16,7 @@ mod refusals;
 mod schema;
 mod side_by_side;
 mod stage;
+mod survey;
 mod tidy;
 mod told;
 mod verdict;
