@@ -14,6 +14,7 @@ mod process;
 mod readme;
 mod refusals;
 mod schema;
+mod selecting;
 mod side_by_side;
 mod stage;
 mod survey;
