@@ -236,13 +236,19 @@ impl WriteIam {
     pub async fn put_boundary(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
         let call = self.client.put_user_permissions_boundary().user_name(user.as_str());
         let call = call.permissions_boundary(policy.as_str());
-        self.pace.write(|| attempt("iam:PutUserPermissionsBoundary", call.clone().send())).await.map(drop)
+        self.pace
+            .write(|| attempt("iam:PutUserPermissionsBoundary", call.clone().send()))
+            .await
+            .map(drop)
     }
 
     /// Takes a user's boundary off. (`iam:DeleteUserPermissionsBoundary`)
     pub async fn delete_boundary(&self, user: &UserName) -> Result<(), CallError> {
         let call = self.client.delete_user_permissions_boundary().user_name(user.as_str());
-        self.pace.write(|| attempt("iam:DeleteUserPermissionsBoundary", call.clone().send())).await.map(drop)
+        self.pace
+            .write(|| attempt("iam:DeleteUserPermissionsBoundary", call.clone().send()))
+            .await
+            .map(drop)
     }
 
     /// Makes a key usable or unusable. (`iam:UpdateAccessKey`)

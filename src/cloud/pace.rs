@@ -162,7 +162,8 @@ mod tests {
             self.clock.sleep(Duration::from_millis(40)).await;
             let (tokens, then) = self.tokens.get();
             let now = self.clock.now();
-            let tokens = (tokens + now.duration_since(then).as_secs_f64() * self.rate).min(self.rate);
+            let tokens =
+                (tokens + now.duration_since(then).as_secs_f64() * self.rate).min(self.rate);
             let admitted = tokens >= 1.0;
             self.tokens.set((if admitted { tokens - 1.0 } else { tokens }, now));
             if admitted {

@@ -75,7 +75,8 @@ impl WriteSecrets {
         let call = self.client.get_secret_value().secret_id(secret.as_str());
         // Named, though it is what AWS gives by default: not every implementation of it does.
         let call = call.version_stage("AWSCURRENT");
-        let Some((output, _)) = absent_is_none(self.pace.write(|| attempt(operation, call.clone().send())).await)?
+        let Some((output, _)) =
+            absent_is_none(self.pace.write(|| attempt(operation, call.clone().send())).await)?
         else {
             return Ok(None);
         };
@@ -100,7 +101,10 @@ impl WriteSecrets {
         let call = self.client.put_secret_value().secret_id(secret.as_str());
         let call = call.secret_string(value.expose()).client_request_token(version.as_str());
         let call = call.version_stages(label);
-        self.pace.write(|| attempt("secretsmanager:PutSecretValue", call.clone().send())).await.map(drop)
+        self.pace
+            .write(|| attempt("secretsmanager:PutSecretValue", call.clone().send()))
+            .await
+            .map(drop)
     }
 
     /// Moves `label` to `to`, away from the version that is named as holding it. AWS refuses where
@@ -117,6 +121,9 @@ impl WriteSecrets {
             .version_stage(label)
             .set_move_to_version_id(to.map(ToString::to_string))
             .set_remove_from_version_id(from.map(ToString::to_string));
-        self.pace.write(|| attempt("secretsmanager:UpdateSecretVersionStage", call.clone().send())).await.map(drop)
+        self.pace
+            .write(|| attempt("secretsmanager:UpdateSecretVersionStage", call.clone().send()))
+            .await
+            .map(drop)
     }
 }

@@ -148,7 +148,8 @@ pub fn credentials_of(user: &UserName, facts: &Inventory) -> Vec<Credential> {
     }
     found.extend(unread.into_iter().map(|unread| Credential::Unlisted {
         user: user_of(),
-        operation: unread.gap.map_or_else(|| format!("{:?}", unread.want), |gap| gap.operation),
+        operation:
+            unread.gap.map_or_else(|| unread.want.operation().to_owned(), |gap| gap.operation),
     }));
     found
 }

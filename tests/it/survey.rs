@@ -127,6 +127,12 @@ fn everything_is_read_to_the_last_page_and_nothing_twice() {
         assert_eq!((details.roles.len(), details.managed.len()), (ROLES, 1));
         assert_eq!(inventory.secrets().unwrap().len(), SECRETS);
 
+        let uses = everything::open(&inventory, true);
+        assert_eq!(
+            uses.len(),
+            2 * USERS,
+            "when each key was last used is asked where it is wanted"
+        );
         let text = SavedInventory::new(inventory).to_text();
         for secret in cloud.canaries() {
             assert!(!text.contains(secret.expose()));
@@ -189,6 +195,26 @@ fn what_is_refused_is_asked_again_in_a_later_sitting_and_the_rest_is_not() {
         let (one, other) = (&saved.sittings[0], &saved.sittings[1]);
         assert_eq!(other.taken_at.duration_since(one.taken_at).as_hours(), 1);
     });
+}
+
+/// Whoever may not list the users may see them in the details of everybody, and the other way round.
+#[test]
+fn one_listing_of_users_is_enough() {
+    for refused in ["iam:ListUsers", "iam:GetAccountAuthorizationDetails"] {
+        let deny = format!(
+            "attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"], inline: {{ blind: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Deny, Action: \"{refused}\", Resource: \"*\" }}] }} }}"
+        );
+        let may = "attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]";
+        let world = World::parse(&crowded().replace(may, &deny)).unwrap();
+        play(async {
+            let clock = Clock::starting_at(world.now());
+            let inventory = everything(&Cloud::new(&world, clock), clock).await;
+            let gaps: Vec<_> = inventory.gaps().map(|(want, _)| want.operation()).collect();
+            assert_eq!(gaps, [refused]);
+            let last = UserName::parse(format!("user-{:03}", USERS - 1)).unwrap();
+            assert_eq!(inventory.access_keys(&last).unwrap().len(), 2);
+        });
+    }
 }
 
 /// As `portcullis survey` in a world's directory.

@@ -26,8 +26,8 @@ pub(in crate::cli) fn inventory(saved: &SavedInventory) -> String {
     }
     let (users, tally) = users(saved);
     text.push_str(&users);
-    roles(&mut text, inventory);
-    secrets(&mut text, inventory);
+    roles(&mut text, saved);
+    secrets(&mut text, saved);
     text.push_str(&tally);
     gaps(&mut text, saved);
     text
@@ -35,6 +35,15 @@ pub(in crate::cli) fn inventory(saved: &SavedInventory) -> String {
 
 fn when(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// What an earlier sitting read may be old by now.
+fn as_of(saved: &SavedInventory, want: &Want) -> String {
+    let sitting = saved.sitting_of(want);
+    if sitting + 1 == saved.sittings.len() {
+        return String::new();
+    }
+    format!("  [as of {}]", when(saved.sittings[sitting].taken_at))
 }
 
 /// How many there are of each kind, and how many of them can be used.
@@ -77,14 +86,8 @@ fn users(saved: &SavedInventory) -> (String, String) {
         for want in wants {
             let before = lines.len();
             held(&mut lines, inventory, want, &mut tally);
-            // What an earlier sitting read may be old by now.
-            let sitting = saved.sitting_of(want);
-            if sitting + 1 < saved.sittings.len() {
-                let read = when(saved.sittings[sitting].taken_at);
-                lines[before..].iter_mut().for_each(|line| {
-                    let _ = write!(line, "  [as of {read}]");
-                });
-            }
+            let as_of = as_of(saved, want);
+            lines[before..].iter_mut().for_each(|line| line.push_str(&as_of));
         }
         let _ = writeln!(text, "  {}", plain(user.as_str()));
         for line in lines {
@@ -174,17 +177,19 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
     }
 }
 
-fn roles(text: &mut String, inventory: &Inventory) {
-    let Ok(roles) = inventory.roles() else { return };
-    let _ = writeln!(text, "\n{}", Style::Strong.paint(&format!("Roles ({})", roles.len())));
+fn roles(text: &mut String, saved: &SavedInventory) {
+    let Ok(roles) = saved.inventory.roles() else { return };
+    let heading = Style::Strong.paint(&format!("Roles ({})", roles.len()));
+    let _ = writeln!(text, "\n{heading}{}", as_of(saved, &Want::Roles));
     for role in roles {
         let _ = writeln!(text, "  {}", plain(role.name.as_str()));
     }
 }
 
-fn secrets(text: &mut String, inventory: &Inventory) {
-    let Ok(secrets) = inventory.secrets() else { return };
-    let _ = writeln!(text, "\n{}", Style::Strong.paint(&format!("Secrets ({})", secrets.len())));
+fn secrets(text: &mut String, saved: &SavedInventory) {
+    let Ok(secrets) = saved.inventory.secrets() else { return };
+    let heading = Style::Strong.paint(&format!("Secrets ({})", secrets.len()));
+    let _ = writeln!(text, "\n{heading}{}", as_of(saved, &Want::Secrets));
     for secret in secrets {
         let deleted = secret.deleted_at.map_or("", |_| ", waits to be deleted");
         let _ = writeln!(text, "  {}{deleted}", plain(&secret.name));
