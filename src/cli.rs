@@ -9,6 +9,7 @@ mod by_hand;
 mod check;
 mod conduct;
 pub mod diagnostics;
+mod diff;
 mod doctor;
 mod exit;
 mod explain;
@@ -28,6 +29,7 @@ mod serve;
 mod shell;
 mod sources;
 mod status;
+mod survey;
 mod view;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,6 +77,8 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Check(args) => Ok(check::check(&args)),
         Command::Plan(args) => plan::plan(&args),
+        Command::Survey(args) => survey::survey(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),

@@ -41,6 +41,7 @@ mod credentials;
 mod guard;
 mod iam;
 mod pace;
+mod pages;
 mod secretsmanager;
 mod sign_in;
 mod sts;

@@ -117,6 +117,12 @@ id!(
     |t| is_iam_name(t, 64)
 );
 id!(
+    /// The name of an IAM group, without its path.
+    GroupName,
+    "an IAM group name: 1 to 128 of letters, digits and _+=,.@-",
+    |t| is_iam_name(t, 128)
+);
+id!(
     /// The name of an inline policy.
     PolicyName,
     "an IAM policy name: 1 to 128 of letters, digits and _+=,.@-",

@@ -5,6 +5,14 @@
 //! for staleness, a recovery after a crash and a proof all look through one pair of eyes.
 //! Holds no secret and decides nothing; reading is `survey`'s business.
 
+mod authorization;
+mod difference;
+mod saved;
+
+pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
+pub use difference::{Altered, Difference, Fields, Thing, difference};
+pub use saved::{OpenError, SavedInventory, Sitting};
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -35,18 +43,80 @@ pub enum Want {
     SshPublicKeys(UserName),
     /// (`iam:ListSigningCertificates`)
     SigningCertificates(UserName),
+    /// Second factors, virtual and hardware. They let nobody in by themselves. (`iam:ListMFADevices`)
+    MfaDevices(UserName),
     /// Managed policies attached to the user. (`iam:ListAttachedUserPolicies`)
     AttachedPolicies(UserName),
     /// (`iam:GetUserPolicy`)
     InlinePolicy(UserName, PolicyName),
     /// Every role of the account with its trust policy. (`iam:ListRoles`)
     Roles,
+    /// Every user, group and role with its groups, tags and policies. (`iam:GetAccountAuthorizationDetails`)
+    Authorization,
     /// Quotas of the account. (`iam:GetAccountSummary`)
     AccountSummary,
     /// A secret's versions and labels, never its value. (`secretsmanager:DescribeSecret`)
     Secret(SecretId),
     /// Whether a principal may do certain things. (`iam:SimulatePrincipalPolicy`)
     Simulation(Simulation),
+    /// Every secret of the region, never a value. (`secretsmanager:ListSecrets`)
+    Secrets,
+    /// The policy on a secret. (`secretsmanager:GetResourcePolicy`)
+    SecretPolicy(Arn),
+}
+
+impl Want {
+    /// Every kind of credential that a user can hold, whether an action cuts it or not. His sessions are not
+    /// among them: AWS has no list of those.
+    pub fn credentials_of(user: &UserName) -> [Self; 5] {
+        [
+            Self::AccessKeys(user.clone()),
+            Self::LoginProfile(user.clone()),
+            Self::ServiceSpecificCredentials(user.clone()),
+            Self::SshPublicKeys(user.clone()),
+            Self::SigningCertificates(user.clone()),
+        ]
+    }
+
+    /// The operation that answers it, as permissions name it.
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Self::AccessKeyLastUsed(_) => "iam:GetAccessKeyLastUsed",
+            Self::User(_) => "iam:GetUser",
+            Self::Users => "iam:ListUsers",
+            Self::AccessKeys(_) => "iam:ListAccessKeys",
+            Self::LoginProfile(_) => "iam:GetLoginProfile",
+            Self::ServiceSpecificCredentials(_) => "iam:ListServiceSpecificCredentials",
+            Self::SshPublicKeys(_) => "iam:ListSSHPublicKeys",
+            Self::SigningCertificates(_) => "iam:ListSigningCertificates",
+            Self::MfaDevices(_) => "iam:ListMFADevices",
+            Self::AttachedPolicies(_) => "iam:ListAttachedUserPolicies",
+            Self::InlinePolicy(..) => "iam:GetUserPolicy",
+            Self::Roles => "iam:ListRoles",
+            Self::Authorization => "iam:GetAccountAuthorizationDetails",
+            Self::AccountSummary => "iam:GetAccountSummary",
+            Self::Secret(_) => "secretsmanager:DescribeSecret",
+            Self::Secrets => "secretsmanager:ListSecrets",
+            Self::SecretPolicy(_) => "secretsmanager:GetResourcePolicy",
+            Self::Simulation(_) => "iam:SimulatePrincipalPolicy",
+        }
+    }
+
+    /// The user it asks about, where it is one.
+    pub fn user(&self) -> Option<&UserName> {
+        match self {
+            Self::User(user)
+            | Self::AccessKeys(user)
+            | Self::LoginProfile(user)
+            | Self::ServiceSpecificCredentials(user)
+            | Self::SshPublicKeys(user)
+            | Self::SigningCertificates(user)
+            | Self::MfaDevices(user)
+            | Self::AttachedPolicies(user)
+            | Self::InlinePolicy(user, _) => Some(user),
+            _ => None,
+        }
+    }
 }
 
 /// The answer to a [`Want`] of the same name.
@@ -69,18 +139,26 @@ pub enum Fact {
     SshPublicKeys(Vec<CredentialStatus>),
     /// Sorted by id.
     SigningCertificates(Vec<CredentialStatus>),
+    /// Sorted by serial number.
+    MfaDevices(Vec<MfaDevice>),
     /// Sorted.
     AttachedPolicies(Vec<Arn>),
     /// The document as JSON text, decoded; `None`: no such policy.
     InlinePolicy(Option<String>),
     /// Sorted by name.
     Roles(Vec<Role>),
+    /// All of the account's.
+    Authorization(Box<Authorization>),
     /// By AWS's own names, as in `AttachedPoliciesPerUserQuota`.
     AccountSummary(BTreeMap<String, i64>),
     /// `None`: no such secret.
     Secret(Option<SecretMetadata>),
     /// Sorted.
     Simulation(Vec<Simulated>),
+    /// Sorted by name.
+    Secrets(Vec<ListedSecret>),
+    /// The document as JSON text; `None`: no policy.
+    SecretPolicy(Option<String>),
 }
 
 /// Why a question has no answer.
@@ -176,6 +254,10 @@ pub struct ServiceSpecificCredential {
     pub service: String,
     /// Whether AWS accepts it.
     pub status: Status,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends by itself; `None`: never.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// An uploaded key or certificate.
@@ -185,6 +267,17 @@ pub struct CredentialStatus {
     pub id: String,
     /// Whether AWS accepts it.
     pub status: Status,
+    /// When it was uploaded, where AWS says so.
+    pub uploaded_at: Option<Timestamp>,
+}
+
+/// A second factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MfaDevice {
+    /// The ARN of a virtual device, or the serial number of a hardware one.
+    pub serial: String,
+    /// Since when it counts for the user.
+    pub enabled_at: Timestamp,
 }
 
 /// A role and whom it trusts.
@@ -207,6 +300,24 @@ pub struct SecretMetadata {
     pub name: String,
     /// The labels of each version that has any.
     pub versions: BTreeMap<VersionId, Vec<String>>,
+    /// Whether the service rotates it by itself.
+    pub rotates_itself: bool,
+    /// Set while it waits to be deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A secret as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedSecret {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: Arn,
+    /// When it was made, where AWS says so.
+    pub created_at: Option<Timestamp>,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Whether the service rotates it by itself.
     pub rotates_itself: bool,
     /// Set while it waits to be deleted.
@@ -379,6 +490,18 @@ impl Inventory {
     answer!(
         /// Whether a principal may do certain things.
         simulation, Simulation(asked: Simulation) -> Vec<Simulated>);
+    answer!(
+        /// A user's second factors.
+        mfa_devices, MfaDevices(user: UserName) -> Vec<MfaDevice>);
+    answer!(
+        /// Who may do what, by the policies of users, groups and roles.
+        authorization, Authorization() -> Box<Authorization>);
+    answer!(
+        /// Every secret of the region.
+        secrets, Secrets() -> Vec<ListedSecret>);
+    answer!(
+        /// The policy on a secret.
+        secret_policy, SecretPolicy(secret: Arn) -> Option<String>);
 }
 
 /// JSON has no maps with structured keys: answers are kept as a list.
@@ -406,7 +529,15 @@ mod answers {
         answers: &BTreeMap<Want, Result<Fact, Gap>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(answers.iter().map(|(want, answer)| AnswerRef {
+        some(answers.iter(), serializer)
+    }
+
+    /// Some of the answers.
+    pub(super) fn some<'a, S: serde::Serializer>(
+        answers: impl Iterator<Item = (&'a Want, &'a Result<Fact, Gap>)>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(answers.map(|(want, answer)| AnswerRef {
             want,
             fact: answer.as_ref().ok(),
             gap: answer.as_ref().err(),

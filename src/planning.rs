@@ -105,6 +105,7 @@ pub fn plan(
         .collect();
     let mut wants: Vec<Want> = users.iter().flat_map(credential_wants).collect();
     wants.extend(users.iter().cloned().map(Want::User));
+    wants.extend(users.iter().cloned().map(Want::MfaDevices));
     if !users.is_empty() {
         wants.push(Want::Roles);
         if playbook.limits.percent.is_some() {
@@ -161,8 +162,9 @@ pub fn plan(
         inputs: inputs.clone(),
         surveyed_at: inventory.taken_at,
         gate,
-        users: users.into_iter().collect(),
+        users: users.iter().cloned().collect(),
         untouched: {
+            left_out.extend(second_factors(&users, inventory));
             left_out.extend(untouched(&roles, &changes, inventory));
             left_out
         },
@@ -421,6 +423,24 @@ fn roles_in_reach(
         }
     }
     reach
+}
+
+/// A second factor lets nobody in by itself, and so is no row of the ledger; but an intruder may have enrolled
+/// one of his own, which counts as soon as its user is let in again.
+fn second_factors(users: &BTreeSet<crate::ids::UserName>, inventory: &Inventory) -> Vec<Untouched> {
+    let devices = users.iter().flat_map(|user| {
+        let devices = inventory.mfa_devices(user).into_iter().flatten();
+        devices.map(move |device| (user, device))
+    });
+    devices
+        .map(|(user, device)| Untouched {
+            what: format!("MFA device {} of {user}", device.serial),
+            why: format!(
+                "a second factor, and no way in by itself; enabled {}: see that it is its owner's",
+                device.enabled_at.strftime("%Y-%m-%d %H:%M UTC")
+            ),
+        })
+        .collect()
 }
 
 /// What was seen and is left alone, and why.

@@ -11,6 +11,7 @@ mod document;
 mod evaluate;
 mod pattern;
 mod principal;
+pub mod reach;
 pub mod trust;
 
 pub use document::{Document, Effect, InvalidPolicy};

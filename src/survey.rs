@@ -4,19 +4,18 @@
 //! that can be answered. What stops a survey is having no credentials or no connection. Decides
 //! nothing, and holds a handle that cannot write.
 
+mod ask;
+mod authorization;
+pub mod everything;
+
 use std::collections::BTreeSet;
 
-use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType};
-use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
-use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
-use crate::inventory::{
-    AccessKey, CredentialStatus, Fact, Gap, Inventory, KeyUse, ListedUser, LoginProfile, Role,
-    SecretMetadata, ServiceSpecificCredential, Simulated, Simulation, Status, User, Want,
-};
+use crate::cloud::{CallError, Cause, ReadCloud};
+use crate::ids::AccessKeyId;
+use crate::inventory::{Gap, Inventory, Want};
 
 /// A survey that could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,23 +63,32 @@ pub async fn until<T, E>(
     }
 }
 
-/// Asks every question of `wants` that `inventory` has no answer to, side by side.
+/// Questions under way at one time. The lanes of the services admit fewer; what waits before them costs
+/// memory, and is lost when a survey is stopped.
+const AT_ONCE: usize = 64;
+
+/// Asks every question of `wants` that `inventory` has no answer to, side by side. Where it is stopped, or
+/// dropped, what was answered by then is in the inventory.
 pub async fn fill(
     cloud: &ReadCloud,
     inventory: &mut Inventory,
     wants: impl IntoIterator<Item = Want>,
 ) -> Result<(), SurveyError> {
     let mut asking = JoinSet::new();
-    for want in wants {
-        if !inventory.answers.contains_key(&want) {
+    // What is wanted twice is read once.
+    let mut wants = wants.into_iter().collect::<BTreeSet<_>>().into_iter();
+    loop {
+        while asking.len() < AT_ONCE {
+            let Some(want) = wants.find(|want| !inventory.answers.contains_key(want)) else {
+                break;
+            };
             let (cloud, account) = (cloud.clone(), inventory.caller.account.clone());
             asking.spawn(async move {
-                let answer = ask(&cloud, &account, &want).await;
+                let answer = ask::ask(&cloud, &account, &want).await;
                 (want, answer)
             });
         }
-    }
-    while let Some(asked) = asking.join_next().await {
+        let Some(asked) = asking.join_next().await else { return Ok(()) };
         let (want, answer) = asked.expect("asking does not panic and is not aborted");
         let answer = match answer {
             Ok(fact) => Ok(fact),
@@ -94,7 +102,6 @@ pub async fn fill(
         };
         inventory.answers.insert(want, answer);
     }
-    Ok(())
 }
 
 /// Looks anew: the same questions, into an inventory of their own.
@@ -113,256 +120,4 @@ pub async fn look(
 /// what was asked.
 fn is_gap(error: &CallError) -> bool {
     !error.is_credentials() && !matches!(error.cause, Cause::NotSent | Cause::Lost)
-}
-
-async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact, CallError> {
-    let iam = cloud.iam();
-    Ok(match want {
-        Want::AccessKeyLastUsed(id) => {
-            let output = iam.access_key_last_used(id).await?;
-            Fact::AccessKeyLastUsed(whole("iam:GetAccessKeyLastUsed", output, |output| {
-                let used = output.access_key_last_used();
-                // AWS writes "N/A" for a key that was never used.
-                let real = |text: &str| (text != "N/A").then(|| text.to_owned());
-                Some(KeyUse {
-                    user: UserName::parse(output.user_name()?).ok()?,
-                    last_used_at: used.and_then(|u| timestamp(u.last_used_date()?)),
-                    service: used.and_then(|u| real(u.service_name())),
-                    region: used.and_then(|u| real(u.region())),
-                })
-            })?)
-        }
-        Want::User(user) => Fact::User(whole("iam:GetUser", iam.user(user).await?, |found| {
-            let arn = arn_in(account, found.arn())?;
-            is_of(user, found.user_name())?;
-            Some(User {
-                name: user.clone(),
-                arn,
-                id: found.user_id().to_owned(),
-                created_at: timestamp(found.create_date())?,
-                boundary: found
-                    .permissions_boundary()
-                    .and_then(|b| Arn::parse(b.permissions_boundary_arn()?).ok()),
-            })
-        })?),
-        Want::Users => {
-            let found = iam.users().await?;
-            let mut users = every("iam:ListUsers", found.iter(), |user| {
-                Some(ListedUser {
-                    name: UserName::parse(user.user_name()).ok()?,
-                    path: user.path().to_owned(),
-                    arn: arn_in(account, user.arn())?,
-                    created_at: timestamp(user.create_date())?,
-                })
-            })?;
-            users.sort_by(|a, b| a.name.cmp(&b.name));
-            Fact::Users(users)
-        }
-        Want::AccessKeys(user) => {
-            let keys = iam.access_keys(user).await?;
-            let mut keys = every("iam:ListAccessKeys", keys.iter(), |key| {
-                is_of(user, key.user_name()?)?;
-                Some(AccessKey {
-                    id: AccessKeyId::parse(key.access_key_id()?).ok()?,
-                    status: status(key.status()?),
-                    created_at: timestamp(key.create_date()?)?,
-                })
-            })?;
-            keys.sort_by(|a, b| a.id.cmp(&b.id));
-            Fact::AccessKeys(keys)
-        }
-        Want::LoginProfile(user) => {
-            let profile = iam.login_profile(user).await?;
-            Fact::LoginProfile(whole("iam:GetLoginProfile", profile, |profile| {
-                is_of(user, profile.user_name())?;
-                Some(LoginProfile {
-                    created_at: timestamp(profile.create_date())?,
-                    reset_required: profile.password_reset_required(),
-                })
-            })?)
-        }
-        Want::ServiceSpecificCredentials(user) => {
-            let found = iam.service_specific_credentials(user).await?;
-            let operation = "iam:ListServiceSpecificCredentials";
-            let mut found = every(operation, found.iter(), |credential| {
-                is_of(user, credential.user_name())?;
-                Some(ServiceSpecificCredential {
-                    id: credential.service_specific_credential_id().to_owned(),
-                    service: credential.service_name().to_owned(),
-                    status: status(credential.status()),
-                })
-            })?;
-            found.sort_by(|a, b| a.id.cmp(&b.id));
-            Fact::ServiceSpecificCredentials(found)
-        }
-        Want::SshPublicKeys(user) => {
-            let found = iam.ssh_public_keys(user).await?;
-            let keys = every("iam:ListSSHPublicKeys", found.iter(), |key| {
-                is_of(user, key.user_name())?;
-                Some(CredentialStatus {
-                    id: key.ssh_public_key_id().to_owned(),
-                    status: status(key.status()),
-                })
-            })?;
-            Fact::SshPublicKeys(by_id(keys))
-        }
-        Want::SigningCertificates(user) => {
-            let found = iam.signing_certificates(user).await?;
-            let certificates = every("iam:ListSigningCertificates", found.iter(), |certificate| {
-                is_of(user, certificate.user_name())?;
-                Some(CredentialStatus {
-                    id: certificate.certificate_id().to_owned(),
-                    status: status(certificate.status()),
-                })
-            })?;
-            Fact::SigningCertificates(by_id(certificates))
-        }
-        Want::AttachedPolicies(user) => {
-            let found = iam.attached_policies(user).await?;
-            let found = every("iam:ListAttachedUserPolicies", found.iter(), |policy| {
-                Arn::parse(policy.policy_arn()?).ok()
-            })?;
-            Fact::AttachedPolicies(sorted(found.into_iter()))
-        }
-        Want::InlinePolicy(user, policy) => {
-            let found = iam.inline_policy(user, policy).await?;
-            Fact::InlinePolicy(whole("iam:GetUserPolicy", found, |found| {
-                is_of(user, found.user_name())?;
-                (found.policy_name() == policy.as_str()).then(|| decoded(found.policy_document()))
-            })?)
-        }
-        Want::Roles => {
-            let found = iam.roles().await?;
-            let mut roles = every("iam:ListRoles", found.iter(), |role| {
-                Some(Role {
-                    name: RoleName::parse(role.role_name()).ok()?,
-                    arn: arn_in(account, role.arn())?,
-                    trust: decoded(role.assume_role_policy_document()?),
-                })
-            })?;
-            roles.sort_by(|a, b| a.name.cmp(&b.name));
-            Fact::Roles(roles)
-        }
-        Want::AccountSummary => {
-            let output = iam.account_summary().await?;
-            let counts = output.summary_map().into_iter().flatten();
-            Fact::AccountSummary(
-                counts.map(|(key, count)| (key.as_str().to_owned(), i64::from(*count))).collect(),
-            )
-        }
-        Want::Secret(id) => {
-            let found = cloud.secrets().describe(id).await?;
-            Fact::Secret(whole("secretsmanager:DescribeSecret", found, |secret| {
-                let versions = secret.version_ids_to_stages().into_iter().flatten();
-                let asked = [secret.arn()?, secret.name()?].contains(&id.as_str());
-                let here = Arn::parse(secret.arn()?).ok()?.account() == account.as_str();
-                (asked && (here || id.as_str().starts_with("arn:"))).then_some(())?;
-                Some(SecretMetadata {
-                    arn: Arn::parse(secret.arn()?).ok()?,
-                    name: secret.name()?.to_owned(),
-                    versions: versions
-                        .map(|(id, labels)| {
-                            Some((VersionId::parse(id).ok()?, sorted(labels.iter().cloned())))
-                        })
-                        .collect::<Option<_>>()?,
-                    rotates_itself: secret.rotation_enabled().unwrap_or(false),
-                    deleted_at: secret.deleted_date().and_then(timestamp),
-                })
-            })?)
-        }
-        Want::Simulation(asked) => {
-            let Simulation { principal, actions, resources, context } = asked;
-            let results = iam.simulate(principal, actions, resources, context).await?;
-            Fact::Simulation(sorted(results.iter().flat_map(simulated)))
-        }
-    })
-}
-
-/// What exists, turned into a fact. An answer that cannot be understood is an error, never nothing: a
-/// credential that is overlooked lets the intruder back in.
-fn whole<F, T>(
-    operation: &str,
-    found: Option<F>,
-    understand: impl Fn(&F) -> Option<T>,
-) -> Result<Option<T>, CallError> {
-    found.map(|found| understand(&found).ok_or_else(|| not_understood(operation))).transpose()
-}
-
-/// The same for every item of a listing.
-fn every<'a, F: 'a, T>(
-    operation: &str,
-    found: impl Iterator<Item = &'a F>,
-    understand: impl Fn(&F) -> Option<T>,
-) -> Result<Vec<T>, CallError> {
-    found.map(|item| understand(item).ok_or_else(|| not_understood(operation))).collect()
-}
-
-/// What the simulator says: of one resource, or of each of several within one result.
-fn simulated(result: &EvaluationResult) -> Vec<Simulated> {
-    let one =
-        |resource: &str, decision: &PolicyEvaluationDecisionType, missing: &[String]| Simulated {
-            action: result.eval_action_name().to_owned(),
-            resource: resource.to_owned(),
-            allowed: *decision == PolicyEvaluationDecisionType::Allowed,
-            depends_on: sorted(missing.iter().cloned()),
-        };
-    let each = result.resource_specific_results();
-    if each.is_empty() {
-        let resource = result.eval_resource_name().unwrap_or("*");
-        return vec![one(resource, result.eval_decision(), result.missing_context_values())];
-    }
-    each.iter()
-        .map(|each| {
-            let decision = each.eval_resource_decision();
-            one(each.eval_resource_name(), decision, each.missing_context_values())
-        })
-        .collect()
-}
-
-fn not_understood(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "Unreadable".to_owned(),
-        message: "the answer holds something this program does not understand".to_owned(),
-    }
-}
-
-fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut items: Vec<T> = items.collect();
-    items.sort();
-    items
-}
-
-fn by_id(mut found: Vec<CredentialStatus>) -> Vec<CredentialStatus> {
-    found.sort_by(|a, b| a.id.cmp(&b.id));
-    found
-}
-
-/// An answer about somebody else is no answer.
-fn is_of(user: &UserName, name: &str) -> Option<()> {
-    (name == user.as_str()).then_some(())
-}
-
-/// An ARN, if it is of this account: what is in another is no answer either.
-fn arn_in(account: &AccountId, arn: &str) -> Option<Arn> {
-    Arn::parse(arn).ok().filter(|arn| arn.account() == account.as_str())
-}
-
-/// Anything but a plain "inactive" counts as usable.
-fn status(status: &aws_sdk_iam::types::StatusType) -> Status {
-    match status {
-        aws_sdk_iam::types::StatusType::Inactive => Status::Inactive,
-        _ => Status::Active,
-    }
-}
-
-fn timestamp(at: &aws_smithy_types::DateTime) -> Option<Timestamp> {
-    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
-}
-
-/// IAM sends policy documents percent-encoded.
-fn decoded(document: &str) -> String {
-    percent_encoding::percent_decode_str(document).decode_utf8_lossy().into_owned()
 }

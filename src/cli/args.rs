@@ -32,6 +32,10 @@ pub(super) enum Command {
     Check(Check),
     /// Survey the account, read-only, and show what would be done
     Plan(Plan),
+    /// Read an account, or what a playbook asks of it, and keep what was read; changes nothing
+    Survey(Survey),
+    /// Show what is different between two inventories, or saved plans; needs no cloud
+    Diff(Diff),
     /// Carry out a saved plan, or plan and carry out a playbook
     Run(Run),
     /// Go on with a case that was stopped, interrupted or held
@@ -104,7 +108,7 @@ impl Access {
 }
 
 /// What a playbook is given, and what one run may set otherwise.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub(super) struct Given {
     /// Give an input its value; @FILE takes it from a file, env:VARIABLE from the environment, text:VALUE as
     /// it stands. It is kept in the plan: never a secret
@@ -197,6 +201,60 @@ pub(super) enum PlanFormat {
     Json,
     /// The containment as commands of the AWS command line, for when this program is not at hand
     AwsCli,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Survey {
+    /// Playbook whose questions are asked; without it, all that can be: every user with every kind of
+    /// credential, groups, roles with whom they trust, policies, secrets without their values
+    pub(super) playbook: Option<PathBuf>,
+    /// Give an input of the playbook its value
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) inputs: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Save what is read; where the survey is stopped, --resume goes on from it
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Go on with an inventory: what it has is not read again, what was refused is asked again. Saved to the
+    /// same file without -o
+    #[arg(long, value_name = "FILE")]
+    pub(super) resume: Option<PathBuf>,
+    /// Read when each access key was last used, too: one more request for each
+    #[arg(long, conflicts_with = "playbook")]
+    pub(super) last_used: bool,
+    /// How to show what was read
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: SurveyFormat,
+}
+
+impl Survey {
+    /// What the playbook is given.
+    pub(super) fn given(&self) -> Given {
+        Given { inputs: self.inputs.clone(), ..Given::default() }
+    }
+}
+
+/// How inventories and their differences are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SurveyFormat {
+    /// For people
+    Text,
+    /// One JSON document, with a version
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// The older: saved with `survey -o` or `plan -o`
+    #[arg(value_name = "OLDER")]
+    pub(super) first: PathBuf,
+    /// The newer
+    #[arg(value_name = "NEWER")]
+    pub(super) second: PathBuf,
+    /// How to show what is different
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: SurveyFormat,
 }
 
 #[derive(Debug, ClapArgs)]

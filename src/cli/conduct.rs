@@ -40,7 +40,7 @@ pub(super) fn belongs_to_another_plan() -> Failure {
 const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
 
 /// Done when somebody presses Ctrl-C, or the system ends the session.
-async fn asked_to_stop() {
+pub(super) async fn asked_to_stop() {
     let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut end), Ok(mut hang_up)) = both else {
         // Without the others there is still the keyboard.

@@ -42,6 +42,11 @@ pub fn json(problems: &Diagnostics) -> String {
 /// JSON as it is printed: nothing in it is obeyed by a terminal.
 pub(super) fn printed(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).expect("strings and numbers have a JSON form");
+    harmless(&text)
+}
+
+/// JSON text in which nothing is obeyed by a terminal.
+pub(super) fn harmless(text: &str) -> String {
     // JSON leaves most characters as they are; a terminal would obey some of them.
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

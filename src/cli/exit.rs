@@ -20,8 +20,8 @@ pub enum Exit {
     Usage = 2,
     /// Playbook or configuration not valid.
     Invalid = 3,
-    /// There is something to do (`plan --check`).
-    Pending = 4,
+    /// There is something to do (`plan --check`), or two inventories are not the same (`diff`).
+    Differs = 4,
     /// Refused before starting; nothing was changed.
     Refused = 5,
     /// Approvals are wanted.
@@ -92,14 +92,14 @@ impl Failure {
         view::err(&text);
     }
 
-    /// What is wrong was told already; what to do about it was not.
-    pub(super) fn told(exit: Exit, next: impl Into<String>) -> Self {
-        Self::new(exit, "", next)
-    }
-
     /// What to type next.
     pub(super) fn next(&self) -> &str {
         &self.next
+    }
+
+    /// What is wrong was told already; what to do about it was not.
+    pub(super) fn told(exit: Exit, next: impl Into<String>) -> Self {
+        Self::new(exit, "", next)
     }
 
     /// It and its causes, on one line.

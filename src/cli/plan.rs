@@ -85,7 +85,7 @@ pub(super) fn show(
         ));
     }
     let pending = shown.check && saved.plan.pending().next().is_some();
-    Ok(if pending { Exit::Pending } else { Exit::Done })
+    Ok(if pending { Exit::Differs } else { Exit::Done })
 }
 
 /// What must be typed behind a command so that it goes where the plan was made.

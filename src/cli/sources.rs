@@ -12,7 +12,8 @@ use super::view;
 use crate::action::catalog::Actions;
 use crate::case;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::plan::SavedPlan;
+use crate::inventory::{Inventory, SavedInventory};
+use crate::plan::{OpenError, SavedPlan};
 use crate::planning::{self, Terms};
 use crate::playbook::{self, Folder, Given, Playbook};
 
@@ -181,4 +182,37 @@ pub(super) fn follows(saved: &SavedPlan, path: &Path) -> Result<(), DoesNotFollo
         }
         _ => Err(DoesNotFollow),
     }
+}
+
+/// An inventory that `survey -o` wrote.
+pub(super) fn inventory(path: &Path) -> Result<SavedInventory, Failure> {
+    SavedInventory::from_text(&text_of(path)?).map_err(|error| {
+        not_taken(path, "name a file that was written with: portcullis survey -o FILE")
+            .because(&error)
+    })
+}
+
+/// The inventory of a file that `survey -o` or `plan -o` wrote.
+pub(super) fn any_inventory(path: &Path) -> Result<Inventory, Failure> {
+    let text = text_of(path)?;
+    let next = "name files that were written with: portcullis survey -o FILE, or plan -o FILE";
+    match SavedInventory::from_text(&text) {
+        Ok(saved) => Ok(saved.inventory),
+        Err(error) => match SavedPlan::from_text(&text) {
+            Ok(saved) => Ok(saved.inventory),
+            Err(OpenError::NotAPlan(_)) => Err(not_taken(path, next).because(&error)),
+            Err(error) => Err(not_taken(path, next).because(&error)),
+        },
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let what = format!("cannot read {}", path.display());
+        Failure::new(Exit::Refused, what, "name a file that is there").because(&error)
+    })
+}
+
+fn not_taken(path: &Path, next: &str) -> Failure {
+    Failure::new(Exit::Refused, format!("{} is not taken", path.display()), next)
 }

@@ -17,12 +17,14 @@ use aws_smithy_types::config_bag::ConfigBag;
 /// What only reads, and reveals no secret.
 pub const READS: &[&str] = &[
     "iam:GetAccessKeyLastUsed",
+    "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountSummary",
     "iam:GetLoginProfile",
     "iam:GetUser",
     "iam:GetUserPolicy",
     "iam:ListAccessKeys",
     "iam:ListAttachedUserPolicies",
+    "iam:ListMFADevices",
     "iam:ListRoles",
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
@@ -30,6 +32,8 @@ pub const READS: &[&str] = &[
     "iam:ListUsers",
     "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListSecrets",
     "sts:GetCallerIdentity",
 ];
 

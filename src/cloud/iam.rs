@@ -8,23 +8,21 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
+use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
 use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
-    LoginProfile, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
+    LoginProfile, MfaDevice, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
     SshPublicKeyMetadata, StatusType, User,
 };
 
 use super::attempt::{CallError, Cause, Certainty, attempt};
 use super::pace::Pace;
+use super::pages::{IAM_ITEMS, Next, to_the_last};
 use crate::ids::{AccessKeyId, Arn, PolicyName, UserName};
 use crate::inventory::Status;
 use crate::secret::Secret;
-
-/// Pages of one listing, at most: a server that never ends its listing is a fault, not a reason to
-/// wait for ever.
-const PAGES: usize = 10_000;
 
 /// Reads from IAM.
 #[derive(Clone, Debug)]
@@ -39,26 +37,23 @@ macro_rules! listing {
         $(#[$doc])*
         pub async fn $name(&self, user: &UserName) -> Result<Vec<$item>, CallError> {
             let mut items = Vec::new();
-            let mut marker: Option<String> = None;
-            for _ in 0..PAGES {
-                let page = self
-                    .pace
-                    .read(|| {
-                        let call = self.client.$call().user_name(user.as_str());
-                        attempt($operation, call.set_marker(marker.clone()).send())
-                    })
-                    .await;
-                let Some((page, _)) = absent_is_none(page)? else { return Ok(Vec::new()) };
-                let next = page.marker().map(str::to_owned);
+            let page = |from| {
+                let call = self.client.$call().user_name(user.as_str());
+                attempt($operation, call.set_marker(from).send())
+            };
+            let read = to_the_last(&self.pace, $operation, page, |page| {
                 items.extend_from_slice(page.$items());
-                if !page.is_truncated {
-                    return Ok(items);
-                }
-                marker = Some(next.ok_or_else(|| cut_short($operation))?);
-            }
-            Err(endless($operation))
+                next(page.is_truncated, page.marker)
+            });
+            // Whatever came before the user was gone is gone with him.
+            let there = absent_is_none(read.await)?;
+            Ok(there.map_or_else(Vec::new, |()| items))
         }
     };
+}
+
+fn next(is_truncated: bool, marker: Option<String>) -> Next {
+    if is_truncated { Next::At(marker) } else { Next::End }
 }
 
 impl ReadIam {
@@ -83,46 +78,58 @@ impl ReadIam {
         attached_policies, "iam:ListAttachedUserPolicies", list_attached_user_policies,
         attached_policies -> AttachedPolicy);
 
+    listing!(
+        /// A user's MFA devices, virtual ones and hardware. (`iam:ListMFADevices`)
+        mfa_devices, "iam:ListMFADevices", list_mfa_devices, mfa_devices -> MfaDevice);
+
     /// Every role of the account. (`iam:ListRoles`)
     pub async fn roles(&self) -> Result<Vec<Role>, CallError> {
         let mut roles = Vec::new();
-        let mut marker: Option<String> = None;
-        for _ in 0..PAGES {
-            let (page, _) = self
-                .pace
-                .read(|| {
-                    let call = self.client.list_roles().set_marker(marker.clone());
-                    attempt("iam:ListRoles", call.send())
-                })
-                .await?;
+        let page = |from| {
+            let call = self.client.list_roles().max_items(IAM_ITEMS).set_marker(from);
+            attempt("iam:ListRoles", call.send())
+        };
+        to_the_last(&self.pace, "iam:ListRoles", page, |page| {
             roles.extend(page.roles);
-            if !page.is_truncated {
-                return Ok(roles);
-            }
-            marker = Some(page.marker.ok_or_else(|| cut_short("iam:ListRoles"))?);
-        }
-        Err(endless("iam:ListRoles"))
+            next(page.is_truncated, page.marker)
+        })
+        .await?;
+        Ok(roles)
     }
 
     /// Every user of the account. (`iam:ListUsers`)
     pub async fn users(&self) -> Result<Vec<User>, CallError> {
         let mut users = Vec::new();
-        let mut marker: Option<String> = None;
-        for _ in 0..PAGES {
-            let (page, _) = self
-                .pace
-                .read(|| {
-                    let call = self.client.list_users().set_marker(marker.clone());
-                    attempt("iam:ListUsers", call.send())
-                })
-                .await?;
+        let page = |from| {
+            let call = self.client.list_users().max_items(IAM_ITEMS).set_marker(from);
+            attempt("iam:ListUsers", call.send())
+        };
+        to_the_last(&self.pace, "iam:ListUsers", page, |page| {
             users.extend(page.users);
-            if !page.is_truncated {
-                return Ok(users);
-            }
-            marker = Some(page.marker.ok_or_else(|| cut_short("iam:ListUsers"))?);
-        }
-        Err(endless("iam:ListUsers"))
+            next(page.is_truncated, page.marker)
+        })
+        .await?;
+        Ok(users)
+    }
+
+    /// Every user, group and role with its policies, and every managed policy in use, page by page.
+    /// (`iam:GetAccountAuthorizationDetails`)
+    pub async fn authorization(
+        &self,
+        mut keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+    ) -> Result<(), CallError> {
+        let operation = "iam:GetAccountAuthorizationDetails";
+        let page = |from| {
+            let call = self.client.get_account_authorization_details().max_items(IAM_ITEMS);
+            attempt(operation, call.set_marker(from).send())
+        };
+        let read = to_the_last(&self.pace, operation, page, |mut page| {
+            let marker = page.marker.take();
+            let is_truncated = page.is_truncated;
+            keep(page);
+            next(is_truncated, marker)
+        });
+        read.await
     }
 
     /// A user. (`iam:GetUser`)
@@ -187,28 +194,21 @@ impl ReadIam {
         };
         let context: Vec<ContextEntry> = context.iter().map(entry).collect();
         let mut results = Vec::new();
-        let mut marker: Option<String> = None;
-        for _ in 0..PAGES {
-            let (page, _) = self
-                .pace
-                .read(|| {
-                    let call = self.client.simulate_principal_policy();
-                    let call = call
-                        .policy_source_arn(principal.as_str())
-                        .set_action_names(Some(actions.to_vec()))
-                        .set_resource_arns(Some(resources.to_vec()))
-                        .set_context_entries(Some(context.clone()))
-                        .set_marker(marker.clone());
-                    attempt(operation, call.send())
-                })
-                .await?;
+        let page = |from| {
+            let call = self.client.simulate_principal_policy();
+            let call = call
+                .policy_source_arn(principal.as_str())
+                .set_action_names(Some(actions.to_vec()))
+                .set_resource_arns(Some(resources.to_vec()))
+                .set_context_entries(Some(context.clone()));
+            attempt(operation, call.max_items(IAM_ITEMS).set_marker(from).send())
+        };
+        to_the_last(&self.pace, operation, page, |page| {
             results.extend(page.evaluation_results.unwrap_or_default());
-            if !page.is_truncated {
-                return Ok(results);
-            }
-            marker = Some(page.marker.ok_or_else(|| cut_short(operation))?);
-        }
-        Err(endless(operation))
+            next(page.is_truncated, page.marker)
+        })
+        .await?;
+        Ok(results)
     }
 
     /// The account's quotas and counts. (`iam:GetAccountSummary`)
@@ -343,26 +343,5 @@ pub(super) fn absent_is_none<T>(result: Result<T, CallError>) -> Result<Option<T
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// A listing that says there is more and not where: taken for whole, it would hide a credential.
-fn cut_short(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "CutShort".to_owned(),
-        message: "the listing goes on, and the answer does not say where".to_owned(),
-    }
-}
-
-fn endless(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "EndlessListing".to_owned(),
-        message: format!("the listing did not end within {PAGES} pages"),
     }
 }

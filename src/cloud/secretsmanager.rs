@@ -4,11 +4,13 @@
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use aws_sdk_secretsmanager::types::SecretListEntry;
 
 use super::attempt::{CallError, Cause, Certainty, attempt};
 use super::iam::absent_is_none;
 use super::pace::Pace;
-use crate::ids::{SecretId, VersionId};
+use super::pages::{Next, SECRETS_ITEMS, to_the_last};
+use crate::ids::{Arn, SecretId, VersionId};
 use crate::secret::Secret;
 
 /// Reads from Secrets Manager, never a value.
@@ -29,6 +31,32 @@ impl ReadSecrets {
             attempt("secretsmanager:DescribeSecret", call.send())
         };
         Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output))
+    }
+
+    /// Every secret of the region, those that wait to be deleted too. (`secretsmanager:ListSecrets`)
+    pub async fn list(&self) -> Result<Vec<SecretListEntry>, CallError> {
+        let mut secrets = Vec::new();
+        let page = |from| {
+            let call = self.client.list_secrets().include_planned_deletion(true);
+            let call = call.max_results(SECRETS_ITEMS).set_next_token(from);
+            attempt("secretsmanager:ListSecrets", call.send())
+        };
+        to_the_last(&self.pace, "secretsmanager:ListSecrets", page, |page| {
+            secrets.extend(page.secret_list.unwrap_or_default());
+            page.next_token.map_or(Next::End, |next| Next::At(Some(next)))
+        })
+        .await?;
+        Ok(secrets)
+    }
+
+    /// The policy on a secret; `None` where there is none. (`secretsmanager:GetResourcePolicy`)
+    pub async fn policy(&self, secret: &Arn) -> Result<Option<String>, CallError> {
+        let call = || {
+            let call = self.client.get_resource_policy().secret_id(secret.as_str());
+            attempt("secretsmanager:GetResourcePolicy", call.send())
+        };
+        let found = absent_is_none(self.pace.read(call).await)?;
+        Ok(found.and_then(|(output, _)| output.resource_policy))
     }
 }
 

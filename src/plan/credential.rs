@@ -105,13 +105,7 @@ impl fmt::Display for Credential {
 
 /// What must be read to list everything that lets `user` in.
 pub fn credential_wants(user: &UserName) -> Vec<Want> {
-    vec![
-        Want::AccessKeys(user.clone()),
-        Want::LoginProfile(user.clone()),
-        Want::ServiceSpecificCredentials(user.clone()),
-        Want::SshPublicKeys(user.clone()),
-        Want::SigningCertificates(user.clone()),
-    ]
+    Want::credentials_of(user).into()
 }
 
 /// Everything that lets `user` in, active or not. A kind that could not be read is a row of its own. The
@@ -154,7 +148,8 @@ pub fn credentials_of(user: &UserName, facts: &Inventory) -> Vec<Credential> {
     }
     found.extend(unread.into_iter().map(|unread| Credential::Unlisted {
         user: user_of(),
-        operation: unread.gap.map_or_else(|| format!("{:?}", unread.want), |gap| gap.operation),
+        operation:
+            unread.gap.map_or_else(|| unread.want.operation().to_owned(), |gap| gap.operation),
     }));
     found
 }

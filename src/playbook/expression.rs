@@ -110,6 +110,8 @@ pub(crate) struct Parsed {
     info: SourceInfo,
     /// Whether the text stands in the source as it is, so that places inside it can be shown.
     verbatim: bool,
+    /// Comparisons of instants, by their ids: found by the checker, written out by the rewriter.
+    instants: BTreeSet<u64>,
 }
 
 impl Parsed {
@@ -146,7 +148,8 @@ impl Parsed {
                     .at(place, "too deep")
                     .help("split it: give a part of it a name under `targets`"));
                 }
-                Ok(Self { text: text.to_owned(), place, ast, info, verbatim })
+                let instants = BTreeSet::new();
+                Ok(Self { text: text.to_owned(), place, ast, info, verbatim, instants })
             }
             Err(errors) => {
                 let (at, message) = errors

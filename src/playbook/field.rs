@@ -290,10 +290,18 @@ impl FieldType {
     }
 }
 
-/// A length of time in words; only units that are always equally long.
+/// A length of time in words, as the time library has it; before the rest may stand days of 24 hours: `90d`,
+/// `1d 12h`.
 pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
-    let length: SignedDuration = text.parse().ok()?;
-    (!length.is_negative()).then_some(length)
+    let days =
+        text.split_once('d').and_then(|(n, rest)| Some((n.trim().parse::<u32>().ok()?, rest)));
+    let (days, rest) = match days {
+        Some((days, rest)) if rest.trim().is_empty() => (days, SignedDuration::ZERO),
+        Some((days, rest)) => (days, rest.trim().parse().ok()?),
+        None => (0, text.parse().ok()?),
+    };
+    let length = SignedDuration::from_hours(24 * i64::from(days)).checked_add(rest)?;
+    (!rest.is_negative()).then_some(length)
 }
 
 /// What is wanted, as a phrase.
@@ -307,7 +315,7 @@ impl fmt::Display for FieldType {
             Self::Arn => f.write_str(Arn::EXPECTED),
             Self::RoleName => f.write_str(RoleName::EXPECTED),
             Self::Timestamp => f.write_str("an instant with its offset, like 2026-03-19T00:00:00Z"),
-            Self::Duration => f.write_str("a length of time, like 90s or 2h 30m"),
+            Self::Duration => f.write_str("a length of time, like 90s, 2h 30m or 30d"),
             Self::Text => f.write_str("text"),
             Self::Integer => f.write_str("a whole number"),
             Self::Boolean => f.write_str("true or false"),
@@ -400,6 +408,7 @@ mod tests {
         let instant = accept(FieldType::Timestamp, json!("2026-03-19T01:00:00+01:00"));
         assert_eq!(instant, "2026-03-19T00:00:00Z");
         assert_eq!(accept(FieldType::Duration, json!("90s")), "1m 30s");
+        assert_eq!(accept(FieldType::Duration, json!("2d 30m")), "48h 30m");
         assert_eq!(accept(FieldType::List(&FieldType::UserName), json!(["a"])), json!(["a"]));
     }
 

@@ -128,6 +128,14 @@ impl Call<'_> {
 
     /// One page of a list, with the marker of the next.
     pub(super) fn page(&self, list: &'static str, all: Vec<Xml>) -> Result<Vec<Xml>, Refusal> {
+        let (page, rest) = self.page_of(all)?;
+        let mut answer = vec![tree(list, page)];
+        answer.extend(rest);
+        Ok(answer)
+    }
+
+    /// The items of a page, and what says whether and where the next begins.
+    pub(super) fn page_of<T>(&self, all: Vec<T>) -> Result<(Vec<T>, Vec<Xml>), Refusal> {
         let asked = self.params.number("MaxItems")?;
         if asked.is_some_and(|n| !(1..=1000).contains(&n)) {
             return Err(Refusal::validation("MaxItems must be between 1 and 1000"));
@@ -140,12 +148,12 @@ impl Call<'_> {
             }
         };
         let more = all.len() > from.saturating_add(size);
-        let page: Vec<Xml> = all.into_iter().skip(from).take(size).collect();
-        let mut answer = vec![tree(list, page), text("IsTruncated", more.to_string())];
+        let page: Vec<T> = all.into_iter().skip(from).take(size).collect();
+        let mut rest = vec![text("IsTruncated", more.to_string())];
         if more {
-            answer.push(text("Marker", marker(from + size)));
+            rest.push(text("Marker", marker(from + size)));
         }
-        Ok(answer)
+        Ok((page, rest))
     }
 }
 

@@ -11,7 +11,9 @@ use super::state::{
     Account, Group, Key, ManagedPolicy, Password, Role, ServiceCredential, Session, SessionKind,
     State, StoredSecret, Uploaded, User, Version,
 };
-use super::world::{AccountFile, RoleFile, SecretFile, StatusFile, UploadedFile, UserFile, World};
+use super::world::{
+    AccountFile, MfaFile, RoleFile, SecretFile, StatusFile, UploadedFile, UserFile, World,
+};
 use crate::ids::PolicyName;
 
 /// Builds the world. Its instants are moved so that the file's `now` is `now`.
@@ -204,7 +206,7 @@ impl Builder {
             created_at: self.instant(file.created_at),
             keys,
             password,
-            mfa: file.mfa.iter().map(|serial| (serial.clone(), self.past)).collect(),
+            mfa: file.mfa.iter().map(|device| self.device(device)).collect(),
             service_credentials,
             ssh_keys: self.uploaded("APKA", &file.ssh_keys),
             certificates: self.uploaded("CERTIFICATE", &file.certificates),
@@ -213,6 +215,13 @@ impl Builder {
             groups: file.groups.clone(),
             boundary: file.boundary.clone(),
             tags: file.tags.clone(),
+        }
+    }
+
+    fn device(&self, file: &MfaFile) -> (String, Timestamp) {
+        match file {
+            MfaFile::Serial(serial) => (serial.clone(), self.past),
+            MfaFile::Enabled { serial, enabled_at } => (serial.clone(), *enabled_at + self.shift),
         }
     }
 
@@ -279,6 +288,7 @@ impl Builder {
             description: String::new(),
             versions: BTreeMap::from([(self.engine.new_uuid(), version)]),
             policy: file.policy.as_ref().map(Value::to_string),
+            tags: file.tags.clone(),
             deleted_at: None,
             gone_at: None,
         }

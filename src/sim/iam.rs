@@ -1,5 +1,6 @@
 //! IAM: users, their credentials and policies, groups and roles.
 
+pub(super) mod authorization;
 pub(super) mod credentials;
 pub(super) mod keys;
 pub(super) mod policies;

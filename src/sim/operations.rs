@@ -6,7 +6,7 @@ use super::call::Call;
 use super::engine::Engine;
 use super::gatekeeper::{Subject, iam_arn};
 use super::iam::users::Answer;
-use super::iam::{credentials, keys, policies, roles, simulate, users};
+use super::iam::{authorization, credentials, keys, policies, roles, simulate, users};
 use super::wire::{Params, Service};
 use super::{secrets, sts};
 use crate::policy::Context;
@@ -101,6 +101,13 @@ pub const OPERATIONS: &[Operation] = &[
     op(Iam, "ListUserTags", READS, Target::User, users::list_tags),
     op(Iam, "ListGroupsForUser", READS, Target::User, users::groups_of),
     op(Iam, "ListGroups", READS, Target::Groups, users::list_groups),
+    op(
+        Iam,
+        "GetAccountAuthorizationDetails",
+        READS,
+        Target::Everything,
+        authorization::account_authorization_details,
+    ),
     op(Iam, "GetAccountSummary", READS, Target::Everything, users::account_summary),
     op(Iam, "ListAccessKeys", READS, Target::User, keys::list),
     op(Iam, "CreateAccessKey", WRITES, Target::User, keys::create),

@@ -123,6 +123,9 @@ pub(super) fn describe(call: &mut Call<'_>) -> Answer {
     if !secret.description.is_empty() {
         fields.insert("Description".into(), json!(secret.description));
     }
+    if !secret.tags.is_empty() {
+        fields.insert("Tags".into(), tags(secret));
+    }
     if let Some(at) = secret.deleted_at {
         fields.insert("DeletedDate".into(), epoch(at));
     }
@@ -330,6 +333,21 @@ fn page(call: &Call<'_>, list: &str, all: Vec<Value>) -> Result<Map<String, Valu
     Ok(fields)
 }
 
+fn tags(secret: &StoredSecret) -> Value {
+    secret.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+}
+
+fn tags_given(call: &Call<'_>) -> Result<BTreeMap<String, String>, Refusal> {
+    let Some(given) = call.params.json("Tags") else { return Ok(BTreeMap::new()) };
+    let text = |tag: &Value, field: &str| tag.get(field).and_then(Value::as_str).map(str::to_owned);
+    given
+        .as_array()
+        .and_then(|list| {
+            list.iter().map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?))).collect()
+        })
+        .ok_or_else(|| invalid("Tags must be a list of keys and values."))
+}
+
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let deleted = call.params.json("IncludePlannedDeletion") == Some(&json!(true));
     let here = format!("arn:aws:secretsmanager:{}:", call.region);
@@ -343,6 +361,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
             let mut fields = named(secret, name);
             fields.insert("CreatedDate".into(), epoch(secret.created_at));
             fields.insert("SecretVersionsToStages".into(), json!(labelled(secret)));
+            fields.insert("Tags".into(), tags(secret));
             if let Some(at) = secret.deleted_at {
                 fields.insert("DeletedDate".into(), epoch(at));
             }
@@ -411,6 +430,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         description: call.params.get("Description").unwrap_or_default().to_owned(),
         versions,
         policy: None,
+        tags: tags_given(call)?,
         deleted_at: None,
         gone_at: None,
     };

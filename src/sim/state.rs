@@ -111,6 +111,8 @@ pub(super) struct StoredSecret {
     pub(super) description: String,
     pub(super) versions: BTreeMap<String, Version>,
     pub(super) policy: Option<String>,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
     /// Set while the secret waits to be deleted.
     pub(super) deleted_at: Option<Timestamp>,
     /// When it is gone for good.

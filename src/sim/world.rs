@@ -190,7 +190,7 @@ pub struct UserFile {
     pub keys: Vec<KeyFile>,
     pub password: Option<PasswordFile>,
     #[serde(default)]
-    pub mfa: Vec<String>,
+    pub mfa: Vec<MfaFile>,
     #[serde(default)]
     pub service_credentials: Vec<ServiceCredentialFile>,
     #[serde(default)]
@@ -239,6 +239,14 @@ pub struct PasswordFile {
     pub created_at: Option<Timestamp>,
     #[serde(default)]
     pub reset_required: bool,
+}
+
+/// An MFA device: its serial number, or that with the moment it was enabled.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum MfaFile {
+    Serial(String),
+    Enabled { serial: String, enabled_at: Timestamp },
 }
 
 /// A password for one service.
@@ -297,6 +305,8 @@ pub struct SecretFile {
     pub created_at: Option<Timestamp>,
     pub value: Value,
     pub policy: Option<Value>,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Of whom: a user or a role.

@@ -325,6 +325,7 @@ fn every_example_of_the_language_can_be_planned_and_is_what_the_schema_wants() {
         ("user", json!("ci-deploy")),
         ("users", json!(["ci-deploy", "backup"])),
         ("deliver_to", json!("deploy/aws-key")),
+        ("since", json!("2026-03-19T00:00:00Z")),
     ];
     let examples = examples();
     assert!(examples.len() >= 3);
@@ -350,11 +351,16 @@ fn every_example_of_the_language_can_be_planned_and_is_what_the_schema_wants() {
 
 /// What an expression gives in the shipped world, told by how many of a list are quarantined.
 fn selected(list: &str) -> Result<Vec<String>, (Code, String)> {
+    selected_in(WORLD, list)
+}
+
+/// The same in another world.
+pub(crate) fn selected_in(world: &str, list: &str) -> Result<Vec<String>, (Code, String)> {
     let text = playbook(&format!(
         "steps:\n  - id: quarantine\n    phase: contain\n    for_each: \"${{{{ {list} }}}}\"\n    uses: \
          iam.user.quarantine\n    with: {{ user: \"${{{{ each }}}}\" }}\n"
     ));
-    match planned(WORLD, &text, &[]) {
+    match planned(world, &text, &[]) {
         Ok(saved) => Ok(saved.plan.users.iter().map(ToString::to_string).collect()),
         Err(problems) => Err((problems[0].code, problems[0].message.clone())),
     }

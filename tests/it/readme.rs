@@ -78,6 +78,12 @@ fn every_command_of_the_readme_does_what_it_says_in_its_order() {
             ["doctor", ..] => drop(ran(&mut hosted.here(typed)).ended_with(0)),
             ["check", ..] => drop(ran(&mut bare(hosted.dir(), typed)).ended_with(0)),
             ["plan", ..] => drop(ran(hosted.here(typed).args(["--margin", "1"])).ended_with(0)),
+            // The world's responder may read what the playbook needs; a survey says what else is refused.
+            ["survey", ..] => {
+                let survey = ran(&mut hosted.here(typed)).ended_with(10);
+                assert!(survey.out.contains("Not read"), "{}", survey.out);
+            }
+            ["diff", ..] => drop(ran(&mut bare(hosted.dir(), typed)).ended_with(0)),
             ["run", ..] => {
                 let run = ran_typing(&mut hosted.here(typed), "111122223333\n").ended_with(11);
                 assert!(run.err.contains("type its twelve digits"), "{}", run.err);

@@ -243,6 +243,25 @@ def roles(iam):
     iam.detach_role_policy(RoleName="worker", PolicyArn=ADMIN)
 
 
+def authorization(iam):
+    pages = list(iam.get_paginator("get_account_authorization_details").paginate())
+    kinds = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+    sizes = [sum(len(page.get(kind, [])) for kind in kinds) for page in pages]
+    check(f"details come in pages of all kinds together, {sizes}", sizes[:-1] == [3] * (len(sizes) - 1) and 0 < sizes[-1] <= 3)
+    of = lambda kind: {item.get("UserName") or item.get("GroupName") or item.get("RoleName") or item["Arn"]: item for page in pages for item in page.get(kind, [])}
+    everybody, all_roles = of("UserDetailList"), of("RoleDetailList")
+    check("every user is there", sorted(everybody) == ["alice", *(f"extra-{n}" for n in range(4)), "signer"])
+    check("with tags", {"Key": "team", "Value": "web & co <1>"} in everybody["alice"]["Tags"])
+    check("and groups", everybody["signer"]["GroupList"] == ["people"])
+    check("groups are there", list(of("GroupDetailList")) == ["people"])
+    check("roles have their policies", all_roles["worker"]["RolePolicyList"][0]["PolicyDocument"]["Statement"][0]["Effect"] == "Allow")
+    check("attached ones too", [p["PolicyArn"] for p in all_roles["admin"]["AttachedManagedPolicies"]] == [ADMIN])
+    check("a policy that somebody has is there with its text", of("Policies")[ADMIN]["PolicyVersionList"][0]["IsDefaultVersion"])
+    check("and one that nobody has is not", DENY_ALL not in of("Policies"))
+    only = iam.get_account_authorization_details(Filter=["Role"])
+    check("a filter", [r["RoleName"] for r in only["RoleDetailList"]] == ["admin", "worker"] and not only["UserDetailList"])
+
+
 def sessions(admin, key):
     alice = as_key(key)
     admin.iam.attach_user_policy(UserName="alice", PolicyArn=ADMIN)
@@ -323,9 +342,11 @@ def secrets(sm):
     check("versions, deprecated too", len(versions) == 3)
     refused("ResourceNotFoundException", lambda: sm.get_secret_value(SecretId="nothing"), says="Secrets Manager can't find the specified secret.")
     for n in range(4):
-        sm.create_secret(Name=f"many/{n}", SecretString=str(n))
+        sm.create_secret(Name=f"many/{n}", SecretString=str(n), Tags=[{"Key": "n", "Value": str(n)}])
     pages = [[s["Name"] for s in p["SecretList"]] for p in sm.get_paginator("list_secrets").paginate()]
     check("secrets in pages", pages == [["app/db", "many/0", "many/1"], ["many/2", "many/3"]])
+    tagged = {s["Name"]: s.get("Tags", []) for p in sm.get_paginator("list_secrets").paginate() for s in p["SecretList"]}
+    check("tags of secrets", tagged["many/2"] == [{"Key": "n", "Value": "2"}] and tagged["app/db"] == [])
     refused("InvalidNextTokenException", lambda: sm.list_secrets(NextToken="rubbish"))
     deny = policy("Deny", "secretsmanager:GetSecretValue", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})
     refused("MalformedPolicyDocumentException", lambda: sm.put_resource_policy(SecretId="app/db", ResourcePolicy=policy("Deny", "*")))
@@ -359,6 +380,7 @@ def main():
         credentials(admin.iam)
         policies(admin.iam)
         roles(admin.iam)
+        authorization(admin.iam)
         sessions(admin, key)
         secrets(admin.sm)
         refused("InvalidAction", lambda: admin.iam.list_instance_profiles(), "an operation that is not there is refused")

@@ -37,6 +37,7 @@ READS = {
     "iam:GetUserPolicy",
     "iam:ListAccessKeys",
     "iam:ListAttachedUserPolicies",
+    "iam:ListMFADevices",
     "iam:ListRoles",
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",

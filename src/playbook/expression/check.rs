@@ -14,7 +14,7 @@ use super::rewrite::rewrite;
 use super::shape::{Shape, attribute_names, explain_misfit};
 use super::{Expression, Parsed};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::playbook::field::{nearest, shorten};
+use crate::playbook::field::{FieldType, nearest, shorten};
 
 /// The names an expression may use.
 #[derive(Debug, Default)]
@@ -46,9 +46,11 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
         loops: 0,
         inputs: BTreeSet::new(),
         targets: BTreeSet::new(),
+        instants: BTreeSet::new(),
     };
     let shape = checker.shape(&parsed.ast);
-    let Checker { problems, inputs, targets, .. } = checker;
+    let Checker { problems, inputs, targets, instants, .. } = checker;
+    let parsed = Parsed { instants, ..parsed };
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -66,6 +68,8 @@ struct Checker<'p> {
     loops: usize,
     inputs: BTreeSet<String>,
     targets: BTreeSet<String>,
+    /// Comparisons of instants, by their ids.
+    instants: BTreeSet<u64>,
 }
 
 impl Checker<'_> {
@@ -420,6 +424,15 @@ impl Checker<'_> {
                 | operators::GREATER
                 | operators::GREATER_EQUALS,
                 operands,
+            ) if operands.iter().any(Shape::is_instant) => {
+                self.order_of_instants(expr, call, operands)
+            }
+            (
+                operators::LESS
+                | operators::LESS_EQUALS
+                | operators::GREATER
+                | operators::GREATER_EQUALS,
+                operands,
             ) if integers(operands) => Shape::Boolean,
             (operators::ADD, [Shape::Unknown, other] | [other, Shape::Unknown]) => other.clone(),
             (operators::ADD, [Shape::List(a), Shape::List(b)]) => {
@@ -451,12 +464,31 @@ impl Checker<'_> {
                     operators::GREATER,
                     operators::GREATER_EQUALS,
                 ];
-                let help = order
-                    .contains(&name)
-                    .then(|| "only whole numbers have an order here".to_owned());
+                let help = order.contains(&name).then(|| {
+                    "whole numbers and instants have an order, and nothing else".to_owned()
+                });
                 self.problem(Code::WrongType, expr, message, help)
             }
         }
+    }
+}
+
+impl Checker<'_> {
+    /// Instants are compared with instants. A text that is written out counts as one where it can be read so.
+    fn order_of_instants(&mut self, expr: &IdedExpr, call: &CallExpr, sides: &[Shape]) -> Shape {
+        for (side, shape) in call.args.iter().zip(sides) {
+            let is_written = matches!(&side.expr, Expr::Literal(LiteralValue::String(text))
+                if FieldType::Timestamp.accept(&text.inner().into()).is_ok());
+            if shape.is_instant() || is_written || matches!(shape, Shape::Unknown) {
+                continue;
+            }
+            let message = format!("an instant is compared with {shape}");
+            let help = "write an instant like '2026-03-19T00:00:00Z', give the input `type: timestamp`, or ask \
+                        for inventory.ago('90d')";
+            return self.problem(Code::WrongType, side, message, Some(help.to_owned()));
+        }
+        self.instants.insert(expr.id);
+        Shape::Boolean
     }
 }
 

@@ -67,6 +67,9 @@ impl Expression {
                 let answers = Answers { site, inventory: scope.inventory, found: &found };
                 context.add_variable_as_val(call_variable(n), Box::new(answers));
             }
+            context
+                .add_function(INSTANT, instant)
+                .expect("no playbook and no library has a function of that name");
             cel::Value::resolve(&self.ast, &context)
         };
         let Findings { wants, problem, stood_in } =
@@ -96,6 +99,20 @@ impl Expression {
     }
 }
 
+/// Turns an instant into a number, so that instants have an order: texts with fractions of a second have not.
+pub(super) const INSTANT: &str = "@instant";
+
+#[expect(clippy::needless_pass_by_value, reason = "the evaluator calls functions so")]
+fn instant(text: cel::Value) -> Result<i64, ExecutionError> {
+    let at = match &text {
+        cel::Value::String(text) => text.parse::<jiff::Timestamp>().ok(),
+        _ => None,
+    };
+    let none = "an instant that is compared is not there";
+    at.map(jiff::Timestamp::as_microsecond)
+        .ok_or_else(|| ExecutionError::function_error(INSTANT, none))
+}
+
 /// The evaluator's reason in our words, where it is one that happens.
 fn reason(error: &ExecutionError) -> String {
     match error {
@@ -110,6 +127,9 @@ fn reason(error: &ExecutionError) -> String {
             overload.function().replace(['_', '@'], ""),
             overload.argument_types().join(" and ")
         ),
+        ExecutionError::FunctionError { function, message } if function == INSTANT => {
+            message.clone()
+        }
         other => other.to_string(),
     }
 }
@@ -178,6 +198,7 @@ impl Answers<'_> {
                     .at(place.clone(), "looked for here")
                     .help(help),
             ),
+            Unanswered::Needs(wants) => Findings { wants, ..Findings::default() },
             Unanswered::Unread(unread) => match unread.gap {
                 // A further question that follows from the first answers.
                 None => Findings { wants: BTreeSet::from([unread.want]), ..Findings::default() },

@@ -4,6 +4,8 @@
 //! how to answer from an inventory. Answers are plain values; lists are sorted, so that nothing
 //! depends on the order in which the cloud listed things. Never reads a cloud.
 
+mod selecting;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -44,6 +46,8 @@ pub enum Unanswered {
     },
     /// The cloud did not say.
     Unread(Box<Unread>),
+    /// Further questions follow from the first answers.
+    Needs(BTreeSet<Want>),
 }
 
 impl From<Unread> for Unanswered {
@@ -82,6 +86,14 @@ pub const FUNCTIONS: &[Function] = &[
         help: "the access keys of a user",
     },
     Function {
+        name: "ago",
+        arguments: &[("duration", FieldType::Duration)],
+        result: || Shape::Of(FieldType::Timestamp),
+        wants: |_| BTreeSet::new(),
+        answer: selecting::ago,
+        help: "the moment that long before the survey began",
+    },
+    Function {
         name: "has_password",
         arguments: USER,
         result: || Shape::Boolean,
@@ -98,6 +110,30 @@ pub const FUNCTIONS: &[Function] = &[
         help: "the roles whose trust policy admits a user, by name or as one of the account",
     },
     Function {
+        name: "secrets",
+        arguments: &[],
+        result: selecting::secrets,
+        wants: |_| BTreeSet::from([Want::Secrets]),
+        answer: selecting::all_secrets,
+        help: "every secret of the region",
+    },
+    Function {
+        name: "secrets_readable_by",
+        arguments: &[("principal", FieldType::Arn)],
+        result: selecting::secrets,
+        wants: |_| BTreeSet::from([Want::Secrets, Want::Authorization]),
+        answer: selecting::secrets_readable_by,
+        help: "the secrets whose value a user or role, by its ARN, may perhaps read",
+    },
+    Function {
+        name: "secrets_tagged",
+        arguments: selecting::TAG,
+        result: selecting::secrets,
+        wants: |_| BTreeSet::from([Want::Secrets]),
+        answer: selecting::secrets_tagged,
+        help: "the secrets that have a tag with that value",
+    },
+    Function {
         name: "users",
         arguments: &[],
         result: || Shape::List(Box::new(Shape::Object(LISTED_USER))),
@@ -106,12 +142,28 @@ pub const FUNCTIONS: &[Function] = &[
         help: "every user of the account",
     },
     Function {
+        name: "users_in_group",
+        arguments: &[("group", FieldType::Text)],
+        result: selecting::users,
+        wants: |_| BTreeSet::from([Want::Authorization]),
+        answer: selecting::users_in_group,
+        help: "the members of a group",
+    },
+    Function {
         name: "users_in_path",
         arguments: &[("path", FieldType::Text)],
         result: || Shape::List(Box::new(Shape::Object(LISTED_USER))),
         wants: |_| BTreeSet::from([Want::Users]),
         answer: users_in_path,
         help: "the users whose path is this one or below it, as in /ci/",
+    },
+    Function {
+        name: "users_tagged",
+        arguments: selecting::TAG,
+        result: selecting::users,
+        wants: |_| BTreeSet::from([Want::Authorization]),
+        answer: selecting::users_tagged,
+        help: "the users that have a tag with that value",
     },
 ];
 

@@ -5,6 +5,7 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators,
 };
 
+use super::evaluate::INSTANT;
 use super::{CallSite, Parsed, functions};
 
 /// The variable that stands for the `n`-th call of an inventory function. No playbook can name it.
@@ -45,6 +46,7 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
                     args: vec![node(Expr::Ident(variable)), node(Expr::List(ListExpr::new(args)))],
                 }));
             }
+            let args = if parsed.instants.contains(&id) { instants(args) } else { args };
             let target = target.map(|target| Box::new(rewrite(*target, parsed, calls)));
             node(Expr::Call(CallExpr { func_name, target, args }))
         }
@@ -83,4 +85,17 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
         }
         other => node(other),
     }
+}
+
+/// Both sides of a comparison, as numbers.
+fn instants(args: Vec<IdedExpr>) -> Vec<IdedExpr> {
+    let number = |side: IdedExpr| IdedExpr {
+        id: side.id,
+        expr: Expr::Call(CallExpr {
+            func_name: INSTANT.to_owned(),
+            target: None,
+            args: vec![side],
+        }),
+    };
+    args.into_iter().map(number).collect()
 }

@@ -45,6 +45,14 @@ impl Shape {
         matches!(self, Self::Unknown | Self::Text | Self::Of(_))
     }
 
+    /// An instant, or perhaps one.
+    pub(super) fn is_instant(&self) -> bool {
+        match self {
+            Self::Nullable(inner) => inner.is_instant(),
+            shape => matches!(shape, Self::Of(FieldType::Timestamp)),
+        }
+    }
+
     /// Whether it may stand where `ty` is wanted; if not, what is wrong.
     pub(crate) fn fits(&self, ty: &FieldType, required: bool) -> Result<(), Misfit> {
         let misfit = || Misfit::OtherType;

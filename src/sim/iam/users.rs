@@ -35,7 +35,7 @@ fn with_details(account: &str, name: &str, user: &User) -> Vec<Xml> {
     fields
 }
 
-fn tags(user: &User) -> Vec<Xml> {
+pub(super) fn tags(user: &User) -> Vec<Xml> {
     let tag = |(key, value): (&String, &String)| {
         tree("member", vec![text("Key", key.as_str()), text("Value", value.as_str())])
     };

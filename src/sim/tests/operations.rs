@@ -37,7 +37,7 @@ async fn every_operation_is_real() {
         .map(|o| o.name)
         .collect();
     assert_eq!(missing, [""; 0], "operations that nothing drove with success");
-    assert_eq!(OPERATIONS.len(), 66);
+    assert_eq!(OPERATIONS.len(), 67);
 }
 
 async fn users(iam: &aws_sdk_iam::Client) {
@@ -61,6 +61,18 @@ async fn users(iam: &aws_sdk_iam::Client) {
     assert_eq!(summary[&"AttachedPoliciesPerUserQuota".into()], 10);
     assert_eq!(summary[&"AccessKeysPerUserQuota".into()], 2);
     assert_eq!(summary[&"UserPolicySizeQuota".into()], 2048);
+
+    let all = iam.get_account_authorization_details().send().await.unwrap();
+    let names = |users: &[aws_sdk_iam::types::UserDetail]| -> Vec<String> {
+        users.iter().map(|user| user.user_name().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(all.user_detail_list()), ["admin", "alice", "backup", "ci-deploy"]);
+    assert_eq!(all.user_detail_list()[3].group_list(), ["deployers"]);
+    assert_eq!(all.group_detail_list().len(), 1);
+    let kind = aws_sdk_iam::types::EntityType::Role;
+    let only = iam.get_account_authorization_details().filter(kind).send().await.unwrap();
+    assert_eq!((only.user_detail_list().len(), only.policies().len()), (0, 0));
+    assert!(!only.role_detail_list().is_empty());
 
     iam.create_user().user_name("bob").send().await.unwrap();
     iam.create_access_key().user_name("bob").send().await.unwrap();

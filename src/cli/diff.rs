@@ -1,0 +1,137 @@
+//! `portcullis diff`: what appeared, vanished or changed between two inventories, or saved plans.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::exit::{Exit, Failure};
+use super::view::{self, Style, plain};
+use super::{args, diagnostics, sources};
+use crate::inventory::{Difference, Fields, Inventory, Thing, difference};
+
+/// Texts longer than this are said to have changed, and not shown side by side; JSON has them whole.
+const SHOWN: usize = 100;
+
+pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
+    let (first, second) =
+        (sources::any_inventory(&args.first)?, sources::any_inventory(&args.second)?);
+    if first.caller.account != second.caller.account {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "they are of different accounts: {} and {}",
+                first.caller.account, second.caller.account
+            ),
+            "compare two inventories of one account",
+        ));
+    }
+    let found = difference(&first, &second);
+    view::out(&match args.format {
+        args::SurveyFormat::Json => diagnostics::printed(&as_json(&first, &second, &found)),
+        args::SurveyFormat::Text => as_text(&first, &second, &found),
+    });
+    Ok(if found.is_none() { Exit::Done } else { Exit::Differs })
+}
+
+fn of(thing: &Thing) -> String {
+    let mut text = thing.kind.to_owned();
+    if !thing.name.is_empty() {
+        let _ = write!(text, " {}", thing.name);
+    }
+    if let Some(user) = &thing.of {
+        let _ = write!(text, " of {user}");
+    }
+    plain(&text)
+}
+
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "nothing".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    plain(&text)
+}
+
+fn fields(fields: &Fields) -> String {
+    let told = fields.iter().filter(|(name, value)| {
+        **name != "arn"
+            && !value.is_null()
+            && short(value).len() <= SHOWN
+            && short(value) != "[]"
+            && short(value) != "{}"
+    });
+    let told: Vec<String> = told.map(|(name, value)| format!("{name} {}", short(value))).collect();
+    if told.is_empty() { String::new() } else { format!("  ({})", told.join(", ")) }
+}
+
+fn as_text(first: &Inventory, second: &Inventory, found: &Difference) -> String {
+    let mut text = String::new();
+    let heading = format!(
+        "Account {}, {} to {}",
+        first.caller.account,
+        first.taken_at.strftime("%Y-%m-%d %H:%M UTC"),
+        second.taken_at.strftime("%Y-%m-%d %H:%M UTC")
+    );
+    let _ = writeln!(text, "{}", Style::Strong.paint(&heading));
+    for (style, sign, things) in
+        [(Style::Careful, "+", &found.appeared), (Style::Faint, "-", &found.vanished)]
+    {
+        for (thing, about) in things {
+            let _ = writeln!(text, "  {} {}{}", style.paint(sign), of(thing), fields(about));
+        }
+    }
+    for (thing, altered) in &found.changed {
+        let _ = writeln!(text, "  {} {}", Style::Careful.paint("~"), of(thing));
+        for one in altered {
+            let (before, after) = (short(&one.before), short(&one.after));
+            let _ = if before.len() + after.len() <= SHOWN {
+                writeln!(text, "      {}: {before} -> {after}", one.field)
+            } else {
+                writeln!(text, "      {}: changed (--format json shows it)", one.field)
+            };
+        }
+    }
+    let counts = [
+        (found.appeared.len(), "appeared"),
+        (found.vanished.len(), "vanished"),
+        (found.changed.len(), "changed"),
+    ];
+    let counts: Vec<String> = counts.iter().map(|(n, word)| format!("{n} {word}")).collect();
+    let _ = writeln!(text, "{}", counts.join(", "));
+    if !found.not_compared.is_empty() {
+        let _ =
+            writeln!(text, "\n{}", Style::Strong.paint("Not compared, because only one has it"));
+        for (operation, (before, after)) in &found.not_compared {
+            let _ = writeln!(
+                text,
+                "  {operation}: {before} answers in the first alone, {after} in the second alone"
+            );
+        }
+    }
+    text
+}
+
+fn as_json(first: &Inventory, second: &Inventory, found: &Difference) -> Value {
+    let side = |inventory: &Inventory| json!({"taken_at": inventory.taken_at, "caller": inventory.caller.arn});
+    let things = |all: &std::collections::BTreeMap<Thing, Fields>| -> Vec<Value> {
+        let one = |(thing, fields): (&Thing, &Fields)| json!({"kind": thing.kind, "name": thing.name, "of": thing.of, "fields": fields});
+        all.iter().map(one).collect()
+    };
+    let changed = found.changed.iter().map(|(thing, altered)| {
+        json!({"kind": thing.kind, "name": thing.name, "of": thing.of, "changed": altered})
+    });
+    let not_compared = found.not_compared.iter().map(|(operation, (before, after))| {
+        json!({"operation": operation, "first_alone": before, "second_alone": after})
+    });
+    json!({
+        "version": 1,
+        "account": first.caller.account,
+        "first": side(first),
+        "second": side(second),
+        "appeared": things(&found.appeared),
+        "vanished": things(&found.vanished),
+        "changed": changed.collect::<Vec<_>>(),
+        "not_compared": not_compared.collect::<Vec<_>>(),
+    })
+}

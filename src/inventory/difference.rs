@@ -1,0 +1,416 @@
+//! What is different between two inventories of one account.
+//!
+//! Only what both have an answer to is compared: what one of them did not ask, or was refused, is counted and
+//! not taken for nothing. Where a listing says that a user or a secret does not exist, neither does what it
+//! would hold. When a key was last used is not compared: looking at an account uses keys. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Fact, Inventory, OwnPolicies, Want};
+use crate::ids::UserName;
+
+/// Something that an account holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Thing {
+    /// What it is: `access key`, `user`, `role`, `secret`.
+    pub kind: &'static str,
+    /// Its id or name.
+    pub name: String,
+    /// The user who holds it, where it is somebody's.
+    pub of: Option<UserName>,
+}
+
+/// What was different about something that is in both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Altered {
+    /// Which field.
+    pub field: &'static str,
+    /// As it was; `null`: not there.
+    pub before: Value,
+    /// As it is.
+    pub after: Value,
+}
+
+/// Everything that is different.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// In the second alone, with its fields.
+    pub appeared: BTreeMap<Thing, Fields>,
+    /// In the first alone, with its fields.
+    pub vanished: BTreeMap<Thing, Fields>,
+    /// In both, and not the same.
+    pub changed: BTreeMap<Thing, Vec<Altered>>,
+    /// By operation: answers that only the first has, and that only the second has.
+    pub not_compared: BTreeMap<&'static str, (usize, usize)>,
+}
+
+/// What is known of a thing.
+pub type Fields = BTreeMap<&'static str, Value>;
+
+impl Difference {
+    /// Whether nothing is different in what was compared.
+    pub fn is_none(&self) -> bool {
+        self.appeared.is_empty() && self.vanished.is_empty() && self.changed.is_empty()
+    }
+}
+
+/// Compares.
+pub fn difference(first: &Inventory, second: &Inventory) -> Difference {
+    let mut found = Difference::default();
+    let (in_first, in_second) = (Existing::of(first), Existing::of(second));
+    let wants: BTreeSet<&Want> = first.answers.keys().chain(second.answers.keys()).collect();
+    for want in wants {
+        if matches!(want, Want::AccessKeyLastUsed(_)) {
+            continue;
+        }
+        match (in_first.things(want), in_second.things(want)) {
+            (Some(before), Some(after)) => compare(before, after, &mut found),
+            (None, None) => {}
+            (before, _) => {
+                let counts = found.not_compared.entry(want.operation()).or_default();
+                if before.is_some() { counts.0 += 1 } else { counts.1 += 1 }
+            }
+        }
+    }
+    found
+}
+
+/// What one question says of things; a thing may be told of by several.
+fn compare(
+    mut before: BTreeMap<Thing, Fields>,
+    after: BTreeMap<Thing, Fields>,
+    found: &mut Difference,
+) {
+    for (thing, fields) in after {
+        let Some(was) = before.remove(&thing) else {
+            found.appeared.entry(thing).or_default().extend(fields);
+            continue;
+        };
+        let names: BTreeSet<&'static str> = was.keys().chain(fields.keys()).copied().collect();
+        let altered: Vec<Altered> = names
+            .into_iter()
+            .filter(|name| was.get(name) != fields.get(name))
+            .map(|field| {
+                let value = |of: &Fields| of.get(field).cloned().unwrap_or(Value::Null);
+                Altered { field, before: value(&was), after: value(&fields) }
+            })
+            .collect();
+        if !altered.is_empty() {
+            let all = found.changed.entry(thing).or_default();
+            all.extend(altered);
+            all.sort_by_key(|altered| altered.field);
+            all.dedup_by_key(|altered| altered.field);
+        }
+    }
+    for (thing, fields) in before {
+        found.vanished.entry(thing).or_default().extend(fields);
+    }
+}
+
+/// An inventory, and who and what it says exists.
+struct Existing<'i> {
+    inventory: &'i Inventory,
+    users: Option<BTreeSet<&'i UserName>>,
+    secrets: Option<BTreeSet<&'i str>>,
+}
+
+impl<'i> Existing<'i> {
+    fn of(inventory: &'i Inventory) -> Self {
+        let users = inventory.users().ok();
+        let secrets = inventory.secrets().ok();
+        Self {
+            inventory,
+            users: users.map(|all| all.iter().map(|user| &user.name).collect()),
+            secrets: secrets.map(|all| all.iter().map(|secret| secret.arn.as_str()).collect()),
+        }
+    }
+
+    /// What the answer to `want` tells of; `None` where there is no answer.
+    fn things(&self, want: &Want) -> Option<BTreeMap<Thing, Fields>> {
+        match self.inventory.answers.get(want) {
+            Some(Ok(fact)) => Some(things(want, fact)),
+            Some(Err(_)) => None,
+            None => self.is_gone(want).then(BTreeMap::new),
+        }
+    }
+
+    /// Whether a listing says that what `want` asks about does not exist.
+    fn is_gone(&self, want: &Want) -> bool {
+        let user = want.user().zip(self.users.as_ref());
+        let no_user = user.is_some_and(|(user, all)| !all.contains(user));
+        let no_secret = match (want, &self.secrets) {
+            (Want::SecretPolicy(arn), Some(all)) => !all.contains(arn.as_str()),
+            _ => false,
+        };
+        no_user || no_secret
+    }
+}
+
+fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
+    let of = want.user();
+    let own = |kind, name: &str| Thing { kind, name: name.to_owned(), of: of.cloned() };
+    let thing = |kind, name: &str| Thing { kind, name: name.to_owned(), of: None };
+    match fact {
+        Fact::AccessKeyLastUsed(_) | Fact::Simulation(_) => BTreeMap::new(),
+        Fact::User(user) => user
+            .iter()
+            .map(|user| {
+                let fields = [
+                    ("arn", json!(user.arn)),
+                    ("id", json!(user.id)),
+                    ("created_at", json!(user.created_at)),
+                    ("boundary", json!(user.boundary)),
+                ];
+                (thing("user", user.name.as_str()), fields.into())
+            })
+            .collect(),
+        Fact::Users(users) => users
+            .iter()
+            .map(|user| {
+                let fields = [("arn", json!(user.arn)), ("created_at", json!(user.created_at))];
+                (thing("user", user.name.as_str()), fields.into())
+            })
+            .collect(),
+        Fact::AccessKeys(keys) => keys
+            .iter()
+            .map(|key| {
+                let fields = [("status", json!(key.status)), ("created_at", json!(key.created_at))];
+                (own("access key", key.id.as_str()), fields.into())
+            })
+            .collect(),
+        Fact::LoginProfile(profile) => profile
+            .iter()
+            .map(|profile| {
+                let fields = [
+                    ("created_at", json!(profile.created_at)),
+                    ("reset_required", json!(profile.reset_required)),
+                ];
+                (own("console password", ""), fields.into())
+            })
+            .collect(),
+        Fact::ServiceSpecificCredentials(all) => all
+            .iter()
+            .map(|one| {
+                let fields = [
+                    ("service", json!(one.service)),
+                    ("status", json!(one.status)),
+                    ("created_at", json!(one.created_at)),
+                    ("expires_at", json!(one.expires_at)),
+                ];
+                (own("service password", &one.id), fields.into())
+            })
+            .collect(),
+        Fact::SshPublicKeys(all) | Fact::SigningCertificates(all) => {
+            let is_ssh = matches!(fact, Fact::SshPublicKeys(_));
+            let kind = if is_ssh { "SSH key" } else { "signing certificate" };
+            let fields = |one: &super::CredentialStatus| {
+                [("status", json!(one.status)), ("uploaded_at", json!(one.uploaded_at))].into()
+            };
+            all.iter().map(|one| (own(kind, &one.id), fields(one))).collect()
+        }
+        Fact::MfaDevices(all) => all
+            .iter()
+            .map(|one| {
+                let fields = [("enabled_at", json!(one.enabled_at))];
+                (own("MFA device", &one.serial), fields.into())
+            })
+            .collect(),
+        Fact::AttachedPolicies(all) => {
+            all.iter().map(|arn| (own("attached policy", arn.as_str()), Fields::new())).collect()
+        }
+        Fact::InlinePolicy(document) => {
+            let Want::InlinePolicy(_, name) = want else { return BTreeMap::new() };
+            let fields = |document| [("document", json!(document))].into();
+            let policy = own("inline policy", name.as_str());
+            document.iter().map(|document| (policy.clone(), fields(document))).collect()
+        }
+        Fact::Roles(roles) => roles
+            .iter()
+            .map(|role| {
+                let fields = [("arn", json!(role.arn)), ("trust", json!(role.trust))];
+                (thing("role", role.name.as_str()), fields.into())
+            })
+            .collect(),
+        Fact::Authorization(all) => authorization(all),
+        Fact::AccountSummary(counts) => {
+            let of_root = |name| json!(counts.get(name));
+            let fields = [
+                ("access_keys", of_root("AccountAccessKeysPresent")),
+                ("mfa", of_root("AccountMFAEnabled")),
+                ("signing_certificates", of_root("AccountSigningCertificatesPresent")),
+            ];
+            [(thing("root user", ""), fields.into())].into()
+        }
+        Fact::Secret(secret) => secret
+            .iter()
+            .map(|secret| {
+                let fields = [
+                    ("arn", json!(secret.arn)),
+                    ("versions", json!(secret.versions)),
+                    ("rotates_itself", json!(secret.rotates_itself)),
+                    ("deleted_at", json!(secret.deleted_at)),
+                ];
+                (thing("secret", &secret.name), fields.into())
+            })
+            .collect(),
+        Fact::Secrets(all) => all
+            .iter()
+            .map(|secret| {
+                let fields = [
+                    ("arn", json!(secret.arn)),
+                    ("tags", json!(secret.tags)),
+                    ("rotates_itself", json!(secret.rotates_itself)),
+                    ("deleted_at", json!(secret.deleted_at)),
+                ];
+                (thing("secret", &secret.name), fields.into())
+            })
+            .collect(),
+        Fact::SecretPolicy(document) => {
+            let Want::SecretPolicy(arn) = want else { return BTreeMap::new() };
+            let policy = thing("policy of secret", arn.as_str());
+            let fields = |document| [("document", json!(document))].into();
+            document.iter().map(|document| (policy.clone(), fields(document))).collect()
+        }
+    }
+}
+
+fn authorization(all: &super::Authorization) -> BTreeMap<Thing, Fields> {
+    let mut found: BTreeMap<Thing, Fields> = BTreeMap::new();
+    let thing = |kind, name: &str| Thing { kind, name: name.to_owned(), of: None };
+    let own = |policies: &OwnPolicies| -> Fields {
+        [
+            ("inline_policies", json!(policies.inline)),
+            ("attached_policies", json!(policies.attached)),
+            ("boundary", json!(policies.boundary)),
+        ]
+        .into()
+    };
+    for user in &all.users {
+        let mut fields = own(&user.policies);
+        fields.extend([
+            ("arn", json!(user.arn)),
+            ("id", json!(user.id)),
+            ("created_at", json!(user.created_at)),
+            ("groups", json!(user.groups)),
+            ("tags", json!(user.tags)),
+        ]);
+        found.insert(thing("user", user.name.as_str()), fields);
+    }
+    for group in &all.groups {
+        let mut fields = own(&group.policies);
+        fields.insert("arn", json!(group.arn));
+        found.insert(thing("group", group.name.as_str()), fields);
+    }
+    for role in &all.roles {
+        let mut fields = own(&role.policies);
+        fields.extend([
+            ("arn", json!(role.arn)),
+            ("id", json!(role.id)),
+            ("created_at", json!(role.created_at)),
+            ("tags", json!(role.tags)),
+        ]);
+        found.insert(thing("role", role.name.as_str()), fields);
+    }
+    for (arn, document) in &all.managed {
+        found.insert(thing("managed policy", arn.as_str()), [("document", json!(document))].into());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AccountId, Arn};
+    use crate::inventory::{AccessKey, Caller, Gap, ListedUser, Status};
+
+    fn inventory(answers: Vec<(Want, Result<Fact, Gap>)>) -> Inventory {
+        let caller = Caller {
+            account: AccountId::parse("111122223333").unwrap(),
+            arn: Arn::parse("arn:aws:iam::111122223333:user/us").unwrap(),
+            id: "AIDAEXAMPLE".to_owned(),
+            access_key_id: None,
+            came_from: Vec::new(),
+        };
+        let mut inventory = Inventory::new(caller, "2026-03-24T07:00:00Z".parse().unwrap());
+        inventory.answers.extend(answers);
+        inventory
+    }
+
+    fn users(names: &[&str]) -> (Want, Result<Fact, Gap>) {
+        let user = |name: &&str| ListedUser {
+            name: UserName::parse(*name).unwrap(),
+            path: "/".to_owned(),
+            arn: Arn::parse(format!("arn:aws:iam::111122223333:user/{name}")).unwrap(),
+            created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        };
+        (Want::Users, Ok(Fact::Users(names.iter().map(user).collect())))
+    }
+
+    fn keys(user: &str, ids: &[(&str, Status)]) -> (Want, Result<Fact, Gap>) {
+        let key = |(id, status): &(&str, Status)| AccessKey {
+            id: crate::ids::AccessKeyId::parse(*id).unwrap(),
+            status: *status,
+            created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        };
+        let want = Want::AccessKeys(UserName::parse(user).unwrap());
+        (want, Ok(Fact::AccessKeys(ids.iter().map(key).collect())))
+    }
+
+    fn refused(want: Want) -> (Want, Result<Fact, Gap>) {
+        let gap = Gap {
+            operation: want.operation().to_owned(),
+            code: "AccessDenied".to_owned(),
+            message: String::new(),
+            passing: false,
+        };
+        (want, Err(gap))
+    }
+
+    const A: &str = "AKIAEXAMPLEAAAAAAA01";
+    const B: &str = "AKIAEXAMPLEBBBBBBB02";
+
+    fn told(things: &BTreeMap<Thing, Fields>) -> Vec<String> {
+        things.keys().map(|thing| format!("{} {}", thing.kind, thing.name)).collect()
+    }
+
+    #[test]
+    fn what_appeared_vanished_and_changed_is_told() {
+        let first = inventory(vec![keys("ann", &[(A, Status::Active)])]);
+        let second = inventory(vec![keys("ann", &[(A, Status::Inactive), (B, Status::Active)])]);
+        let there = difference(&first, &second);
+        assert_eq!(told(&there.appeared), [format!("access key {B}")]);
+        let (thing, altered) = there.changed.first_key_value().unwrap();
+        assert_eq!((thing.name.as_str(), altered.len()), (A, 1));
+        assert_eq!((altered[0].field, altered[0].after.as_str()), ("status", Some("inactive")));
+        let back = difference(&second, &first);
+        assert_eq!(told(&back.vanished), [format!("access key {B}")]);
+        assert!(difference(&first, &first).is_none());
+    }
+
+    #[test]
+    fn what_one_of_them_could_not_read_is_not_taken_for_nothing() {
+        let (ann, want) = (keys("ann", &[(A, Status::Active)]), keys("ann", &[]).0);
+        let first = inventory(vec![users(&["ann"]), ann]);
+        for second in [
+            inventory(vec![users(&["ann"]), refused(want.clone())]),
+            inventory(vec![users(&["ann"])]),
+            inventory(vec![refused(Want::Users)]),
+        ] {
+            let found = difference(&first, &second);
+            assert!(found.is_none(), "{found:?}");
+            assert_eq!(found.not_compared["iam:ListAccessKeys"], (1, 0));
+        }
+    }
+
+    #[test]
+    fn what_a_user_held_vanishes_with_him() {
+        let first = inventory(vec![users(&["ann", "bob"]), keys("bob", &[(B, Status::Active)])]);
+        let second = inventory(vec![users(&["ann"])]);
+        let found = difference(&first, &second);
+        assert_eq!(told(&found.vanished), [format!("access key {B}"), "user bob".to_owned()]);
+        assert!(found.not_compared.is_empty());
+    }
+}

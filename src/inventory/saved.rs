@@ -1,0 +1,168 @@
+//! An inventory in a file: versioned, without secrets, in as many sittings as it took to read it.
+//!
+//! A survey that was stopped is resumed later, perhaps by somebody else. What each sitting read is kept with
+//! who read it and when, so that nobody takes an old answer for a fresh one. What was refused is asked again.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{Caller, Inventory, Want, answers};
+
+/// The version of the file's shape that this program writes and reads.
+const VERSION: u32 = 1;
+
+/// Who read, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sitting {
+    /// Who read.
+    pub caller: Caller,
+    /// When the reading began.
+    pub taken_at: Timestamp,
+}
+
+/// An inventory with its sittings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedInventory {
+    /// Everything that was read. Its caller is the last; it was begun with the first sitting.
+    pub inventory: Inventory,
+    /// In order; never empty.
+    pub sittings: Vec<Sitting>,
+    /// Why it is not whole.
+    pub stopped: Option<String>,
+    /// What each sitting but the last has read.
+    read_before: Vec<BTreeSet<Want>>,
+}
+
+/// Why a file is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not JSON, or not of this shape.
+    #[error("this is not an inventory that `portcullis survey -o` wrote")]
+    NotAnInventory(#[source] serde_json::Error),
+    /// From another version of the program.
+    #[error("the inventory has format {found}; this program reads format {VERSION}")]
+    Version {
+        /// The file's version.
+        found: u32,
+    },
+    /// It was read in no sitting, or in several accounts.
+    #[error("the inventory is not of one account")]
+    NotOneAccount,
+}
+
+impl SavedInventory {
+    /// Of one sitting.
+    pub fn new(inventory: Inventory) -> Self {
+        let sitting = Sitting { caller: inventory.caller.clone(), taken_at: inventory.taken_at };
+        Self { inventory, sittings: vec![sitting], stopped: None, read_before: Vec::new() }
+    }
+
+    /// Goes on with it in a new sitting, which is `begun` and has read nothing yet. `None` where that is in
+    /// another account.
+    pub fn resumed(mut self, begun: Inventory) -> Option<Self> {
+        if begun.caller.account != self.inventory.caller.account {
+            return None;
+        }
+        self.inventory.answers.retain(|_, answer| answer.is_ok());
+        let last = self.inventory.answers.keys();
+        let last = last.filter(|want| !self.read_before.iter().any(|read| read.contains(*want)));
+        let last = last.cloned().collect();
+        self.read_before.push(last);
+        self.sittings.push(Sitting { caller: begun.caller.clone(), taken_at: begun.taken_at });
+        self.inventory.caller = begun.caller;
+        self.stopped = None;
+        Some(self)
+    }
+
+    /// Which of the sittings has read the answer to `want`, counted from 0.
+    pub fn sitting_of(&self, want: &Want) -> usize {
+        let before = self.read_before.iter().position(|read| read.contains(want));
+        before.unwrap_or(self.read_before.len())
+    }
+
+    /// How many answers each sitting has, in order.
+    pub fn answers_by_sitting(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.sittings.len()];
+        for want in self.inventory.answers.keys() {
+            counts[self.sitting_of(want)] += 1;
+        }
+        counts
+    }
+
+    /// The file's text.
+    pub fn to_text(&self) -> String {
+        let sittings = (0..self.sittings.len()).map(|n| SittingRef { saved: self, n }).collect();
+        let file = FileRef { portcullis_inventory: VERSION, stopped: &self.stopped, sittings };
+        serde_json::to_string(&file).expect("plain data") + "\n"
+    }
+
+    /// Reads a file's text.
+    pub fn from_text(text: &str) -> Result<Self, OpenError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            portcullis_inventory: u32,
+        }
+        let Versioned { portcullis_inventory: found } =
+            serde_json::from_str(text).map_err(OpenError::NotAnInventory)?;
+        if found != VERSION {
+            return Err(OpenError::Version { found });
+        }
+        let File { sittings, stopped, .. } =
+            serde_json::from_str(text).map_err(OpenError::NotAnInventory)?;
+        let mut sittings = sittings.into_iter();
+        let mut saved = Self::new(sittings.next().ok_or(OpenError::NotOneAccount)?);
+        for mut next in sittings {
+            let answers = std::mem::take(&mut next.answers);
+            saved = saved.resumed(next).ok_or(OpenError::NotOneAccount)?;
+            saved.inventory.answers.extend(answers);
+        }
+        saved.stopped = stopped;
+        Ok(saved)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[expect(dead_code, reason = "read before the rest")]
+    portcullis_inventory: u32,
+    stopped: Option<String>,
+    sittings: Vec<Inventory>,
+}
+
+/// An inventory may be of a hundred thousand credentials: it is written as it stands, and not copied.
+#[derive(Serialize)]
+struct FileRef<'a> {
+    portcullis_inventory: u32,
+    stopped: &'a Option<String>,
+    sittings: Vec<SittingRef<'a>>,
+}
+
+struct SittingRef<'a> {
+    saved: &'a SavedInventory,
+    n: usize,
+}
+
+impl Serialize for SittingRef<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let Sitting { caller, taken_at } = &self.saved.sittings[self.n];
+        let mut sitting = serializer.serialize_struct("Inventory", 3)?;
+        sitting.serialize_field("caller", caller)?;
+        sitting.serialize_field("taken_at", taken_at)?;
+        sitting.serialize_field("answers", &AnswersRef(self))?;
+        sitting.end()
+    }
+}
+
+struct AnswersRef<'a>(&'a SittingRef<'a>);
+
+impl Serialize for AnswersRef<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let SittingRef { saved, n } = self.0;
+        let of_it = saved.inventory.answers.iter().filter(|(want, _)| saved.sitting_of(want) == *n);
+        answers::some(of_it, serializer)
+    }
+}

@@ -1,0 +1,177 @@
+//! Selecting by tag, by group, and by who may read a secret.
+//!
+//! All of it comes from two listings of the account and the policy on each secret. Who may read a secret is
+//! judged by `policy::reach`, and errs towards yes.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::{Attribute, LISTED_USER, Unanswered};
+use crate::ids::{Arn, GroupName};
+use crate::inventory::{Authorization, Inventory, ListedSecret, OwnPolicies, UserDetail, Want};
+use crate::playbook::expression::shape::Shape;
+use crate::playbook::field::{FieldType, parse_duration, shorten};
+use crate::policy::reach::Reach;
+use crate::policy::{Caller, Context};
+
+pub(super) const TAG: &[(&str, FieldType)] =
+    &[("key", FieldType::Text), ("value", FieldType::Text)];
+
+pub(super) const LISTED_SECRET: &[Attribute] = &[
+    Attribute { name: "name", shape: || Shape::Text },
+    Attribute { name: "arn", shape: || Shape::Of(FieldType::Arn) },
+    Attribute {
+        name: "created_at",
+        shape: || Shape::Nullable(Box::new(Shape::Of(FieldType::Timestamp))),
+    },
+    Attribute { name: "deleted", shape: || Shape::Boolean },
+];
+
+pub(super) fn users() -> Shape {
+    Shape::List(Box::new(Shape::Object(LISTED_USER)))
+}
+
+pub(super) fn secrets() -> Shape {
+    Shape::List(Box::new(Shape::Object(LISTED_SECRET)))
+}
+
+fn text(arguments: &[Value], n: usize) -> &str {
+    arguments.get(n).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn of_user(user: &UserDetail) -> Value {
+    json!({
+        "name": user.name,
+        "path": user.path,
+        "arn": user.arn,
+        "created_at": user.created_at.to_string(),
+    })
+}
+
+fn of_secret(secret: &ListedSecret) -> Value {
+    json!({
+        "name": secret.name,
+        "arn": secret.arn,
+        "created_at": secret.created_at.map(|at| at.to_string()),
+        "deleted": secret.deleted_at.is_some(),
+    })
+}
+
+pub(super) fn users_tagged(inventory: &Inventory, given: &[Value]) -> Result<Value, Unanswered> {
+    let (key, value) = (text(given, 0), text(given, 1));
+    let users = inventory.authorization()?.users.iter();
+    let tagged = users.filter(|user| user.tags.get(key).is_some_and(|found| found == value));
+    Ok(tagged.map(of_user).collect())
+}
+
+pub(super) fn users_in_group(inventory: &Inventory, given: &[Value]) -> Result<Value, Unanswered> {
+    let all = inventory.authorization()?;
+    let name = text(given, 0);
+    if !all.groups.iter().any(|group| group.name.as_str() == name) {
+        return Err(nowhere(
+            inventory,
+            format!("there is no group {} in this account", shorten(name)),
+        ));
+    }
+    let is_in = |group: &GroupName| group.as_str() == name;
+    let members = all.users.iter().filter(|user| user.groups.iter().any(is_in));
+    Ok(members.map(of_user).collect())
+}
+
+pub(super) fn all_secrets(inventory: &Inventory, _: &[Value]) -> Result<Value, Unanswered> {
+    Ok(inventory.secrets()?.iter().map(of_secret).collect())
+}
+
+pub(super) fn secrets_tagged(inventory: &Inventory, given: &[Value]) -> Result<Value, Unanswered> {
+    let (key, value) = (text(given, 0), text(given, 1));
+    let tagged = |secret: &&ListedSecret| secret.tags.get(key).is_some_and(|found| found == value);
+    Ok(inventory.secrets()?.iter().filter(tagged).map(of_secret).collect())
+}
+
+pub(super) fn secrets_readable_by(
+    inventory: &Inventory,
+    given: &[Value],
+) -> Result<Value, Unanswered> {
+    let account = inventory.caller.account.as_str();
+    let (all, secrets) = (inventory.authorization()?, inventory.secrets()?);
+    let principal = text(given, 0);
+    let Some(reach) = reach_of(all, account, principal) else {
+        let what = format!("there is no user or role {} in this account", shorten(principal));
+        return Err(nowhere(inventory, what));
+    };
+    let policies = secrets.iter().map(|secret| Want::SecretPolicy(secret.arn.clone()));
+    let open: BTreeSet<Want> =
+        policies.filter(|want| !inventory.answers.contains_key(want)).collect();
+    if !open.is_empty() {
+        return Err(Unanswered::Needs(open));
+    }
+    let mut readable = Vec::new();
+    for secret in secrets {
+        let policy = inventory.secret_policy(&secret.arn)?.as_deref();
+        if reach.may("secretsmanager:GetSecretValue", secret.arn.as_str(), account, policy) {
+            readable.push(of_secret(secret));
+        }
+    }
+    Ok(readable.into())
+}
+
+/// What is known of a user or role, by its ARN.
+fn reach_of(all: &Authorization, account: &str, principal: &str) -> Option<Reach> {
+    let mut context = Context::new();
+    context.set("aws:PrincipalArn", principal);
+    context.set("aws:PrincipalAccount", account);
+    let user = all.users.iter().find(|user| user.arn.as_str() == principal);
+    let role = all.roles.iter().find(|role| role.arn.as_str() == principal);
+    let (id, tags, own) = match (user, role) {
+        (Some(user), _) => (&user.id, &user.tags, &user.policies),
+        (None, Some(role)) => (&role.id, &role.tags, &role.policies),
+        (None, None) => return None,
+    };
+    if let Some(user) = user {
+        context.set("aws:username", user.name.as_str());
+        context.set("aws:userid", id.as_str());
+    }
+    for (key, value) in tags {
+        context.set(&format!("aws:PrincipalTag/{key}"), value.as_str());
+    }
+    let groups = user.into_iter().flat_map(|user| &user.groups);
+    let groups = groups.filter_map(|name| all.groups.iter().find(|group| group.name == *name));
+    let mut owners: Vec<&OwnPolicies> = groups.map(|group| &group.policies).collect();
+    owners.push(own);
+    // A policy whose text is not told may say anything.
+    let managed = |arn: &Arn| all.managed.get(arn).map_or("", String::as_str);
+    let inline = owners.iter().flat_map(|own| own.inline.values()).map(String::as_str);
+    let attached = owners.iter().flat_map(|own| &own.attached).map(managed);
+    let caller = Caller {
+        account: account.to_owned(),
+        arn: principal.to_owned(),
+        behind: None,
+        unique_id: id.clone(),
+    };
+    let boundary = own.boundary.as_ref().map(managed);
+    Some(Reach::of(caller, context, inline.chain(attached), boundary))
+}
+
+fn nowhere(inventory: &Inventory, message: String) -> Unanswered {
+    Unanswered::Nothing {
+        message,
+        help: format!(
+            "check the name, and that the credentials in use are for the account it belongs to (they are for {})",
+            inventory.caller.account
+        ),
+    }
+}
+
+/// Counted from the survey and not from now, so that the same inventory gives the same plan.
+pub(super) fn ago(inventory: &Inventory, given: &[Value]) -> Result<Value, Unanswered> {
+    let length = parse_duration(text(given, 0)).unwrap_or(SignedDuration::ZERO);
+    match inventory.taken_at.checked_sub(length) {
+        Ok(at) => Ok(json!(at.to_string())),
+        Err(_) => Err(Unanswered::Nothing {
+            message: format!("there was no time {} ago", text(given, 0)),
+            help: "write a shorter time, like 90d or 12h".to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,365 @@
+//! A survey reads everything there is to be read, no more often than it must, and can be stopped and resumed;
+//! judged by what the rehearsal cloud was asked and by what it holds.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use portcullis::clock::Clock;
+use portcullis::ids::UserName;
+use portcullis::inventory::{Inventory, SavedInventory};
+use portcullis::sim::{Cloud, World};
+use portcullis::survey::{self, everything};
+use serde_json::{Value, json};
+
+use crate::hosted::{Hosted, bare, key, ran, start};
+use crate::stage::{self, WORLD, play};
+
+const USERS: usize = 60;
+const ROLES: usize = 25;
+const GROUPS: usize = 9;
+const SECRETS: usize = 12;
+const PAGE: usize = 7;
+
+/// An account of many users with all that a user can hold, seen in small pages.
+pub(crate) fn crowded() -> String {
+    let mut text = format!(
+        "world: 1\nnow: 2026-03-24T07:10:00Z\nseed: 3\npage_size: {PAGE}\nresponder: {{ account: \"111122223333\", role: admin }}\naccounts:\n  \"111122223333\":\n    users:\n"
+    );
+    for n in 0..USERS {
+        writeln!(
+            text,
+            "      user-{n:03}:\n        path: /staff/\n        tags: {{ team: \"{}\" }}\n        groups: [group-{}]\n        keys: [{{ id: AKIAEXAMPLE{n:09} }}, {{ id: AKIAEXAMPLE1{n:08}, status: inactive }}]\n        password: {{}}\n        mfa: [{{ serial: \"arn:aws:iam::111122223333:mfa/user-{n:03}\", enabled_at: 2026-03-24T02:43:00Z }}, \"GAHT12345{n:03}\"]\n        service_credentials: [{{ service: codecommit.amazonaws.com }}, {{ service: bedrock.amazonaws.com }}]\n        ssh_keys: [{{ body: ssh-rsa AAAA{n} }}]\n        certificates: [{{ body: certificate-{n} }}]",
+            if n % 2 == 0 { "red" } else { "blue" },
+            n % GROUPS,
+        )
+        .unwrap();
+    }
+    text.push_str("    groups:\n");
+    for n in 0..GROUPS {
+        writeln!(text, "      group-{n}: {{}}").unwrap();
+    }
+    let trust = "trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: \"sts:AssumeRole\" }] }";
+    writeln!(
+        text,
+        "    roles:\n      admin: {{ {trust}, max_session: 12h, attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"] }}"
+    )
+    .unwrap();
+    for n in 1..ROLES {
+        writeln!(text, "      role-{n}: {{ {trust} }}").unwrap();
+    }
+    text.push_str("    secrets:\n");
+    for n in 0..SECRETS {
+        writeln!(text, "      app/{n}: {{ value: do-not-tell-{n} }}").unwrap();
+    }
+    text
+}
+
+/// How often each operation was asked.
+fn asked(cloud: &Cloud) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for event in cloud.audit() {
+        *counts.entry(event.operation).or_default() += 1;
+    }
+    counts
+}
+
+async fn everything(cloud: &Cloud, clock: Clock) -> Inventory {
+    let (connection, key) = stage::connect(cloud, clock);
+    let mut inventory = survey::begin(connection.read(), clock, key).await.unwrap();
+    loop {
+        let open = everything::open(&inventory, false);
+        if open.is_empty() {
+            return inventory;
+        }
+        survey::fill(connection.read(), &mut inventory, open).await.unwrap();
+    }
+}
+
+#[test]
+fn everything_is_read_to_the_last_page_and_nothing_twice() {
+    let world = World::parse(&crowded()).unwrap();
+    play(async {
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let inventory = everything(&cloud, clock).await;
+        // One managed policy is in use.
+        let details = USERS + GROUPS + ROLES + 1;
+        let least = BTreeMap::from([
+            ("GetCallerIdentity", 1),
+            ("GetAccountSummary", 1),
+            ("GetAccountAuthorizationDetails", details.div_ceil(PAGE)),
+            ("ListUsers", USERS.div_ceil(PAGE)),
+            ("ListRoles", ROLES.div_ceil(PAGE)),
+            ("ListSecrets", SECRETS.div_ceil(PAGE)),
+            ("GetResourcePolicy", SECRETS),
+            ("ListAccessKeys", USERS),
+            ("GetLoginProfile", USERS),
+            ("ListServiceSpecificCredentials", USERS),
+            ("ListSSHPublicKeys", USERS),
+            ("ListSigningCertificates", USERS),
+            ("ListMFADevices", USERS),
+        ]);
+        let asked = asked(&cloud);
+        let names: BTreeMap<&str, usize> = asked.iter().map(|(n, c)| (n.as_str(), *c)).collect();
+        let (sum, fewest) = (names.values().sum::<usize>(), least.values().sum::<usize>());
+        println!("{sum} requests; the least is {fewest}");
+        assert!(sum * 100 <= fewest * 105, "{names:?}\n{least:?}");
+        assert!(names.iter().all(|(name, count)| least.get(name).is_some_and(|l| count >= l)));
+
+        let everybody = inventory.users().unwrap();
+        assert_eq!(everybody.len(), USERS);
+        for user in everybody {
+            let user = &user.name;
+            assert_eq!(inventory.access_keys(user).unwrap().len(), 2);
+            assert!(inventory.login_profile(user).unwrap().is_some());
+            let services = inventory.service_specific_credentials(user).unwrap();
+            let services: Vec<&str> = services.iter().map(|one| one.service.as_str()).collect();
+            assert!(services.contains(&"bedrock.amazonaws.com") && services.len() == 2);
+            assert_eq!(inventory.ssh_public_keys(user).unwrap().len(), 1);
+            assert_eq!(inventory.signing_certificates(user).unwrap().len(), 1);
+            let devices = inventory.mfa_devices(user).unwrap();
+            assert_eq!(devices[0].serial, format!("GAHT12345{}", &user.as_str()[5..]));
+            assert_eq!(devices[1].enabled_at.to_string(), "2026-03-24T02:43:00Z");
+        }
+        assert_eq!(inventory.roles().unwrap().len(), ROLES);
+        let details = inventory.authorization().unwrap();
+        assert_eq!((details.users.len(), details.groups.len()), (USERS, GROUPS));
+        assert_eq!((details.roles.len(), details.managed.len()), (ROLES, 1));
+        assert_eq!(inventory.secrets().unwrap().len(), SECRETS);
+
+        let uses = everything::open(&inventory, true);
+        assert_eq!(
+            uses.len(),
+            2 * USERS,
+            "when each key was last used is asked where it is wanted"
+        );
+        let text = SavedInventory::new(inventory).to_text();
+        for secret in cloud.canaries() {
+            assert!(!text.contains(secret.expose()));
+        }
+    });
+}
+
+#[test]
+fn a_plan_asks_nothing_twice() {
+    play(async {
+        let stage = stage::Stage::set(WORLD, stage::PLAYBOOK).await;
+        // No listing has a second page here. One request more asks who is asking.
+        let answers = stage.saved.inventory.answers.len() as u64;
+        assert_eq!(stage.cloud.requests(), answers + 1, "{:?}", asked(&stage.cloud));
+    });
+}
+
+#[test]
+fn a_second_factor_is_told_with_its_date_and_is_no_row_of_the_ledger() {
+    let device = "        path: /ci/\n        mfa: [{ serial: \"arn:aws:iam::111122223333:mfa/x\", enabled_at: 2026-03-24T02:43:00Z }]\n";
+    let world = WORLD.replace("        path: /ci/\n", device);
+    assert_ne!(world, WORLD);
+    play(async {
+        let stage = stage::Stage::set(&world, stage::PLAYBOOK).await;
+        let plan = &stage.saved.plan;
+        let told = plan.untouched.iter().find(|left| left.what.contains("mfa/x")).unwrap();
+        assert_eq!(told.what, "MFA device arn:aws:iam::111122223333:mfa/x of ci-deploy");
+        assert!(told.why.contains("enabled 2026-03-24 02:43 UTC"), "{}", told.why);
+        assert!(!plan.credentials.iter().any(|one| one.to_string().contains("mfa/x")));
+    });
+}
+
+#[test]
+fn what_is_refused_is_asked_again_in_a_later_sitting_and_the_rest_is_not() {
+    let world = World::parse(&crowded()).unwrap();
+    play(async {
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let (connection, key) = stage::connect(&cloud, clock);
+        let begin = || survey::begin(connection.read(), clock, key.clone());
+        let mut first = begin().await.unwrap();
+        let open = everything::open(&first, false);
+        survey::fill(connection.read(), &mut first, open).await.unwrap();
+        let open: Vec<_> = everything::open(&first, false).into_iter().take(100).collect();
+        survey::fill(connection.read(), &mut first, open).await.unwrap();
+        let read = first.answers.len();
+        let saved = SavedInventory::from_text(&SavedInventory::new(first).to_text()).unwrap();
+
+        clock.sleep(std::time::Duration::from_hours(1)).await;
+        let before = cloud.requests();
+        let mut saved = saved.resumed(begin().await.unwrap()).unwrap();
+        let open = everything::open(&saved.inventory, false);
+        let left = open.len();
+        survey::fill(connection.read(), &mut saved.inventory, open).await.unwrap();
+        assert_eq!(cloud.requests() - before, left as u64 + 1, "only what was open, and who asks");
+        assert_eq!(saved.answers_by_sitting(), [read, left]);
+        let again = SavedInventory::from_text(&saved.to_text()).unwrap();
+        assert_eq!(again, saved);
+        assert_eq!(everything::open(&again.inventory, false).len(), 0);
+        let (one, other) = (&saved.sittings[0], &saved.sittings[1]);
+        assert_eq!(other.taken_at.duration_since(one.taken_at).as_hours(), 1);
+    });
+}
+
+/// Whoever may not list the users may see them in the details of everybody, and the other way round.
+#[test]
+fn one_listing_of_users_is_enough() {
+    for refused in ["iam:ListUsers", "iam:GetAccountAuthorizationDetails"] {
+        let deny = format!(
+            "attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"], inline: {{ blind: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Deny, Action: \"{refused}\", Resource: \"*\" }}] }} }}"
+        );
+        let may = "attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]";
+        let world = World::parse(&crowded().replace(may, &deny)).unwrap();
+        play(async {
+            let clock = Clock::starting_at(world.now());
+            let inventory = everything(&Cloud::new(&world, clock), clock).await;
+            let gaps: Vec<_> = inventory.gaps().map(|(want, _)| want.operation()).collect();
+            assert_eq!(gaps, [refused]);
+            let last = UserName::parse(format!("user-{:03}", USERS - 1)).unwrap();
+            assert_eq!(inventory.access_keys(&last).unwrap().len(), 2);
+        });
+    }
+}
+
+/// As `portcullis survey` in a world's directory.
+fn json_of(hosted: &Hosted, file: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(hosted.dir().join(file)).unwrap()).unwrap()
+}
+
+#[test]
+fn a_survey_is_saved_shown_and_compared() {
+    let hosted = Hosted::new(&crowded());
+    let shown = ran(&mut hosted.here(&["survey", "-o", "a.json"])).ended_with(0);
+    for said in [
+        "Users (60)",
+        "access key AKIAEXAMPLE100000000, inactive",
+        "bedrock.amazonaws.com password ACCA",
+        "MFA device GAHT12345000, since",
+        "120 access keys, 60 of them active",
+    ] {
+        assert!(shown.out.contains(said), "{said:?} is not in:\n{}", shown.out);
+    }
+    assert!(shown.err.contains("portcullis diff a.json NEWER"), "{}", shown.err);
+    ran(&mut bare(hosted.dir(), &["diff", "a.json", "a.json"])).ended_with(0);
+
+    let intruder = UserName::parse("user-007").unwrap();
+    play_on(&hosted.cloud, &intruder);
+    ran(&mut hosted.here(&["survey", "-o", "b.json"])).ended_with(0);
+    let told = ran(&mut bare(hosted.dir(), &["diff", "a.json", "b.json"])).ended_with(4);
+    assert!(told.out.contains("~ access key AKIAEXAMPLE100000007 of user-007"), "{}", told.out);
+    assert!(told.out.contains("status: inactive -> active"), "{}", told.out);
+    let mut as_json = bare(hosted.dir(), &["diff", "a.json", "b.json", "--format", "json"]);
+    let found: Value = serde_json::from_str(&ran(&mut as_json).ended_with(4).out).unwrap();
+    assert_eq!(found["version"], 1);
+    assert_eq!(found["appeared"], json!([]));
+    assert_eq!(found["changed"][0]["name"], "AKIAEXAMPLE100000007");
+    assert_eq!(found["not_compared"], json!([]));
+    let file = json_of(&hosted, "b.json");
+    assert_eq!((&file["portcullis_inventory"], &file["stopped"]), (&json!(1), &Value::Null));
+}
+
+/// An intruder in a world that is served: turns his inactive key on.
+fn play_on(cloud: &Cloud, user: &UserName) {
+    crate::hosted::in_real_time(async {
+        let (connection, _) = stage::connect(cloud, Clock::system());
+        let key = key("AKIAEXAMPLE100000007");
+        let active = portcullis::inventory::Status::Active;
+        connection.write().iam().set_access_key_status(user, &key, active).await.unwrap();
+    });
+}
+
+#[test]
+fn a_survey_that_was_interrupted_goes_on_from_what_was_kept() {
+    let slow = crowded().replace("seed: 3\n", "seed: 3\nlatency: 50ms\n");
+    let hosted = Hosted::new(&slow);
+    let surveying = start(&mut hosted.here(&["survey", "-o", "a.json"]));
+    // The tenth user's keys: by then much was read, and much was not.
+    while !hosted.cloud.audit().iter().any(|event| event.operation == "GetLoginProfile") {
+        std::thread::yield_now();
+    }
+    surveying.signal("INT");
+    let stopped = surveying.ended().ended_with(130);
+    assert!(stopped.err.contains("portcullis survey --resume a.json"), "{}", stopped.err);
+    let kept = json_of(&hosted, "a.json");
+    assert_eq!(kept["stopped"], "it was interrupted");
+    let answers = kept["sittings"][0]["answers"].as_array().unwrap().len();
+    assert!(answers >= 5, "{answers}");
+
+    let before = asked(&hosted.cloud);
+    let resumed = ran(&mut hosted.here(&["survey", "--resume", "a.json"])).ended_with(0);
+    let after = asked(&hosted.cloud);
+    assert_eq!(before["ListUsers"], after["ListUsers"], "what was read is not read again");
+    assert!(resumed.out.contains(&format!("{answers} answers read since")), "{}", resumed.out);
+    assert!(resumed.out.contains("[as of "), "what is old is shown as old:\n{}", resumed.out);
+    assert_eq!(json_of(&hosted, "a.json")["stopped"], Value::Null);
+}
+
+#[test]
+fn a_survey_whose_credentials_end_keeps_what_it_read_and_goes_on_with_fresh_ones() {
+    let admins = "      admin: { keys: [{ id: AKIAEXAMPLEADMIN0009 }], attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"] }
+      us: { keys: [{ id: AKIAEXAMPLERESPOND01 }], attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"] }\n    groups:\n";
+    let world = crowded()
+        .replace("    groups:\n", admins)
+        .replace("role: admin }", "key: AKIAEXAMPLERESPOND01 }")
+        .replace("seed: 3\n", "seed: 3\nlatency: 50ms\nlag: 0s\n");
+    let hosted = Hosted::new(&world);
+    let turn = |status: aws_sdk_iam::types::StatusType| {
+        crate::hosted::in_real_time(async {
+            let config = stage::somebody_else(&hosted.cloud, Clock::system());
+            let call = aws_sdk_iam::Client::new(&config).update_access_key().user_name("us");
+            let call = call.access_key_id("AKIAEXAMPLERESPOND01").status(status);
+            call.send().await.unwrap();
+        });
+    };
+    let surveying = start(&mut hosted.here(&["survey", "-o", "a.json"]));
+    while !asked(&hosted.cloud).contains_key("GetLoginProfile") {
+        std::thread::yield_now();
+    }
+    turn(aws_sdk_iam::types::StatusType::Inactive);
+    let stopped = surveying.ended();
+    let err = crate::cli::refused(stopped, 10, &["InvalidClientTokenId", "get fresh ones"]);
+    assert!(err.contains("portcullis survey --resume a.json"), "{err}");
+    let kept = json_of(&hosted, "a.json");
+    assert!(kept["stopped"].as_str().unwrap().contains("InvalidClientTokenId"));
+    turn(aws_sdk_iam::types::StatusType::Active);
+    ran(&mut hosted.here(&["survey", "--resume", "a.json", "-o", "b.json"])).ended_with(0);
+    assert_eq!(json_of(&hosted, "b.json")["stopped"], Value::Null);
+}
+
+#[test]
+fn a_listing_that_is_refused_is_shown_and_the_rest_is_read() {
+    // The shipped world's responder may not read secrets, nor the details of everybody.
+    let hosted = Hosted::new(&crate::hosted::quick_world());
+    let shown = ran(&mut hosted.here(&["survey", "-o", "a.json"])).ended_with(10);
+    assert!(shown.out.contains("Not read"), "{}", shown.out);
+    let refused = "iam:GetAccountAuthorizationDetails answered AccessDenied, 1 times";
+    assert!(shown.out.contains(refused), "{}", shown.out);
+    assert!(shown.out.contains("access key AKIAEXAMPLEHUNGON002"), "{}", shown.out);
+    assert!(shown.err.contains("portcullis survey --resume a.json"), "{}", shown.err);
+}
+
+#[test]
+fn what_a_playbook_asks_can_be_surveyed_alone_and_compared_with_its_plan() {
+    let hosted = Hosted::new(&crate::hosted::quick_world());
+    let playbook = crate::hosted::playbook_in(hosted.dir());
+    let mut survey = hosted.here(&["survey", &playbook, "-o", "a.json"]);
+    ran(survey.args(hosted.typed_inputs())).ended_with(0);
+    hosted.save_plan(1);
+    let same = ran(&mut bare(hosted.dir(), &["diff", "a.json", "plan.json"])).ended_with(0);
+    assert!(same.out.contains("0 appeared, 0 vanished, 0 changed"), "{}", same.out);
+    assert!(!same.out.contains("Not compared"), "{}", same.out);
+}
+
+#[test]
+fn what_is_no_inventory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    };
+    file("newer.json", r#"{"portcullis_inventory": 2}"#);
+    file("other.json", "[]");
+    for (name, word) in [
+        ("newer.json", "the inventory has format 2; this program reads format 1"),
+        ("other.json", "not an inventory"),
+        ("none.json", "cannot read none.json"),
+    ] {
+        let refused = ran(&mut bare(dir.path(), &["diff", name, name]));
+        crate::cli::refused(refused, 5, &[word]);
+    }
+}
