@@ -259,7 +259,7 @@ def authorization(iam):
     check("a policy that somebody has is there with its text", of("Policies")[ADMIN]["PolicyVersionList"][0]["IsDefaultVersion"])
     check("and one that nobody has is not", DENY_ALL not in of("Policies"))
     only = iam.get_account_authorization_details(Filter=["Role"])
-    check("a filter", [r["RoleName"] for r in only["RoleDetailList"]] == ["admin", "worker"] and not only["UserDetailList"])
+    check("a filter", [r["RoleName"] for r in only["RoleDetailList"]] == ["admin", "worker"] and not only.get("UserDetailList"))
 
 
 def sessions(admin, key):

@@ -134,12 +134,13 @@ pub(in crate::sim) fn account_authorization_details(call: &mut Call<'_>) -> Answ
         all.extend(own.map(|(arn, found)| ("Policies", policy(arn, &found.document))));
     }
     let (page, rest) = call.page_of(all)?;
-    let mut answer = Vec::new();
     let mut of_kind: BTreeMap<&'static str, Vec<Xml>> = BTreeMap::new();
     for (list, item) in page {
         of_kind.entry(list).or_default().push(item);
     }
-    answer.extend(of_kind.into_iter().map(|(list, items)| tree(list, items)));
+    let lists = ["UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"];
+    let lists = lists.map(|list| tree(list, of_kind.remove(list).unwrap_or_default()));
+    let mut answer = Vec::from(lists);
     answer.extend(rest);
     Ok(Reply::Xml(answer))
 }
