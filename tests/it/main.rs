@@ -16,6 +16,7 @@ mod readme;
 mod refusals;
 mod restraint;
 mod schema;
+mod shipped;
 mod side_by_side;
 mod stage;
 mod tidy;
