@@ -207,7 +207,7 @@ impl Step {
 
 /// How much stack reading may use. The expression parser takes over 100 KiB for each level of
 /// nesting in unoptimised builds; the limits in `expression` keep it well below this.
-const STACK: usize = 32 << 20;
+const STACK: usize = 16 << 20;
 
 /// Reads a playbook that includes nothing. Gives it with warnings, or every problem in it.
 pub fn read(
