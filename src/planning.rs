@@ -21,7 +21,6 @@ use serde_json::Value;
 
 use self::select::{Selection, Taken};
 use self::trust::{Trust, Verdict};
-use crate::action::catalog::ErasedAction;
 use crate::action::{Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, ChangeId, StepId};
@@ -226,7 +225,7 @@ fn draft(
     // Of each step, the changes of each of its items.
     let mut items: BTreeMap<&StepId, Vec<Vec<ChangeId>>> = BTreeMap::new();
     for taken in all {
-        let Taken { step, action, with, item } = taken;
+        let Taken { step, action, with, item, .. } = taken;
         let drafts = match action.plan(with, inventory) {
             Ok(drafts) => drafts,
             Err(error) => {
@@ -249,7 +248,7 @@ fn draft(
                 }
             }
             *number += 1;
-            let change = change(playbook, step, *action, *number, draft);
+            let change = change(playbook, taken, *number, draft);
             of_item.push(change.id.clone());
             drafted.changes.push(change);
         }
@@ -270,13 +269,8 @@ fn draft(
     if problems.is_empty() { Ok(drafted) } else { Err(problems) }
 }
 
-fn change(
-    playbook: &Playbook,
-    step: &Step,
-    action: &dyn ErasedAction,
-    n: usize,
-    draft: Draft<Value>,
-) -> Change {
+fn change(playbook: &Playbook, taken: &Taken<'_>, n: usize, draft: Draft<Value>) -> Change {
+    let Taken { step, action, reason, review_by, .. } = taken;
     let about = action.about();
     let sentences = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
     Change {
@@ -297,8 +291,8 @@ fn change(
         hazards: sentences(about.hazards),
         permissions: Vec::new(),
         unknowns: about.unknowns.iter().map(unknown).collect(),
-        reason: step.reason.clone(),
-        review_by: step.review_by,
+        reason: reason.clone(),
+        review_by: *review_by,
         needs: Vec::new(),
         decided: draft.decided,
     }

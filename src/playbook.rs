@@ -20,7 +20,7 @@ mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 pub use self::bounds::Bounds;
@@ -170,9 +170,9 @@ pub struct Step {
     /// What it is for, in the author's words.
     pub title: Option<String>,
     /// Why, in the author's words.
-    pub reason: Option<String>,
+    pub reason: Option<Template>,
     /// When somebody is to look whether it must stay.
-    pub review_by: Option<Timestamp>,
+    pub review_by: Option<Template>,
     /// Where it stands: its id.
     pub place: Place,
 }
@@ -181,6 +181,7 @@ impl Step {
     /// Every expression in it.
     pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let templates = self.with.iter().map(|(_, template)| template).chain(&self.for_each);
+        let templates = templates.chain(&self.reason).chain(&self.review_by);
         templates.flat_map(Template::expressions).chain(&self.condition)
     }
 
@@ -206,7 +207,7 @@ impl Step {
 
 /// How much stack reading may use. The expression parser takes over 100 KiB for each level of
 /// nesting in unoptimised builds; the limits in `expression` keep it well below this.
-const STACK: usize = 32 << 20;
+const STACK: usize = 16 << 20;
 
 /// Reads a playbook that includes nothing. Gives it with warnings, or every problem in it.
 pub fn read(

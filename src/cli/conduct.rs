@@ -166,10 +166,16 @@ impl Conduct<'_> {
         }
         let next = match &ending {
             Ending::Proven => format!("nothing. The record: portcullis status {case}"),
-            Ending::NotProven => format!(
-                "see to what is unaccounted or not proven above, and make sure the owner uses the new key. \
-                 The record: portcullis status {case}"
-            ),
+            Ending::NotProven => {
+                let issued = if ledger.issued.is_empty() {
+                    ""
+                } else {
+                    ", and make sure the owner uses the new key"
+                };
+                format!(
+                    "see to what is unaccounted or not proven above{issued}. The record: portcullis status {case}"
+                )
+            }
             Ending::Held(_) => {
                 format!("do what is asked above, then: {resume}")
             }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::action::catalog::{self, ErasedAction};
@@ -12,7 +13,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::StepId;
 use crate::inventory::Want;
 use crate::plan::Untouched;
-use crate::playbook::{EffectKind, Evaluated, Playbook, Scope, Step};
+use crate::playbook::{EffectKind, Evaluated, Playbook, Scope, Step, Template};
 
 /// The longest list that a step is taken for.
 const MOST_ITEMS: usize = 100_000;
@@ -24,6 +25,10 @@ pub(super) struct Taken<'p> {
     pub(super) step: &'p Step,
     pub(super) action: &'static dyn ErasedAction,
     pub(super) with: Value,
+    /// Why, in the author's words.
+    pub(super) reason: Option<String>,
+    /// When somebody is to look whether it must stay.
+    pub(super) review_by: Option<Timestamp>,
     /// The item, in words.
     pub(super) item: Option<String>,
 }
@@ -103,9 +108,18 @@ pub(super) fn select<'p>(
             continue;
         }
         for item in wanted {
-            let with = with(step, action, &Scope { each: item.as_ref(), ..*scope }, &mut open);
+            let scope = Scope { each: item.as_ref(), ..*scope };
+            let with = with(step, action, &scope, &mut open);
+            let mut said = |template: &Option<Template>| match template {
+                Some(template) => open.value(template.evaluate(&scope)),
+                None => None,
+            };
+            let reason = said(&step.reason).as_ref().and_then(Value::as_str).map(str::to_owned);
+            let review_by = said(&step.review_by);
+            let review_by =
+                review_by.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
             let item = item.as_ref().map(in_words);
-            selection.taken.push(Taken { step, action, with, item });
+            selection.taken.push(Taken { step, action, with, reason, review_by, item });
         }
     }
     open.close(selection)

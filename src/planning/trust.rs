@@ -34,6 +34,8 @@ impl Trust {
         let (mut keys, mut wants, mut problems) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         for trusted in &playbook.trusted {
             match trusted.access_key.evaluate(scope) {
+                // An optional input that was left out: nothing is trusted.
+                Ok(Evaluated::Value(Value::Null)) => {}
                 Ok(Evaluated::Value(value)) => {
                     let id = value.as_str().and_then(|id| AccessKeyId::parse(id).ok());
                     let id = id.expect("the template is of an access key's type");

@@ -223,7 +223,7 @@ fn objection(path: &str) -> Option<&'static str> {
         Some("it leads out of the playbook's folder")
     } else if path.split('/').any(|part| part.is_empty() || part == ".") || path.len() > 200 {
         Some("it is not written plainly")
-    } else if path.chars().any(char::is_control) || !path.ends_with(".yaml") {
+    } else if path.chars().any(char::is_control) || path.strip_suffix(".yaml").is_none() {
         Some("it is not the name of a .yaml file")
     } else {
         None

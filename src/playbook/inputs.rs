@@ -29,15 +29,12 @@ pub fn read_inputs(source: &Source) -> Result<BTreeMap<String, Given>, Vec<Diagn
     let tree = node::read(source).map_err(|problem| vec![problem])?;
     second_reader::agree(source, &tree).map_err(|problem| vec![problem])?;
     let example = "write it like `user: ci-deploy`, a line for each input";
-    let entries = match tree.kind {
-        Kind::Map(entries) => entries,
-        _ => {
-            let message = format!("a file of inputs is a mapping, and this is {}", tree.describe());
-            let problem = Diagnostic::error(Code::BadInput, message)
-                .at(Place::new(source, 0..0), "")
-                .help(example);
-            return Err(vec![problem]);
-        }
+    let Kind::Map(entries) = tree.kind else {
+        let message = format!("a file of inputs is a mapping, and this is {}", tree.describe());
+        let problem = Diagnostic::error(Code::BadInput, message)
+            .at(Place::new(source, 0..0), "")
+            .help(example);
+        return Err(vec![problem]);
     };
     let mut given = BTreeMap::new();
     let mut problems = Vec::new();

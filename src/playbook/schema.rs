@@ -136,6 +136,10 @@ fn step(actions: &[ActionShape]) -> Value {
     narrow(&mut properties["needs"]["items"], kebab());
     let plain = json!({ "type": "array", "items": { "type": ["string", "integer", "boolean"] } });
     narrow(&mut properties["for_each"], json!({ "anyOf": [pattern(ONE_EXPRESSION), plain] }));
+    for (name, ty) in [("reason", FieldType::Text), ("review_by", FieldType::Timestamp)] {
+        let choices = [literal(&ty), pattern(HAS_EXPRESSION)];
+        narrow(&mut properties[name], json!({ "anyOf": choices }));
+    }
     let batches = &mut properties["batches"]["properties"];
     for name in ["size", "stop_at"] {
         batches[name]["minimum"] = json!(1);

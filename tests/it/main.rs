@@ -21,6 +21,7 @@ mod refusals;
 mod restraint;
 mod schema;
 mod selecting;
+mod shipped;
 mod side_by_side;
 mod stage;
 mod survey;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
 mod hostile;
+mod pairs;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -210,3 +210,29 @@ fn a_share_of_the_account_is_a_limit() {
     assert_eq!(code, Code::OverLimit);
     assert!(message.contains("is not known"), "{message}");
 }
+
+#[test]
+fn why_and_until_when_are_worked_out_for_every_item_and_no_input_is_no_trust() {
+    let text = playbook(
+        "\
+inputs:
+  key: { type: access-key-id }
+  day: { type: timestamp, default: 2026-04-01T00:00:00Z }
+trusted: [{ access_key: \"${{ inputs.key }}\", reason: Ours }]
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: [ci-deploy, backup]
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+    reason: A key of ${{ each }} leaked
+    review_by: ${{ inputs.day }}
+",
+    );
+    let plan = play(async { Stage::set(WORLD, &text).await.saved.plan });
+    assert!(plan.trusted.is_empty());
+    let said: Vec<_> = plan.changes.iter().map(|change| change.reason.clone().unwrap()).collect();
+    assert_eq!(said, ["A key of ci-deploy leaked", "A key of backup leaked"]);
+    let day = plan.changes[0].review_by.unwrap();
+    assert_eq!(day.to_string(), "2026-04-01T00:00:00Z");
+}

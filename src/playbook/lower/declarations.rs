@@ -386,7 +386,9 @@ impl Lowering<'_> {
         for node in self.list(fields, "trusted", example) {
             let given = self.fields(node, TRUSTED, "a trusted credential", &node.range);
             let access_key = given.get("access_key").and_then(|(_, node)| {
-                self.template(node, "access_key", &FieldType::AccessKeyId, true)
+                // It may be an optional input; a key that is left empty is a mistake.
+                let required = matches!(node.kind, Kind::Null);
+                self.template(node, "access_key", &FieldType::AccessKeyId, required)
             });
             let reason = self.scalar(&given, TRUSTED, "reason");
             let reason = reason.and_then(|value| value.as_str().map(|text| text.trim().to_owned()));

@@ -70,8 +70,6 @@ impl<'a> Lowering<'a> {
         });
         let phase = self.word(&fields, STEP, "phase", Phase::find);
         let title = self.scalar(&fields, STEP, "title");
-        let reason = self.scalar(&fields, STEP, "reason");
-        let review_by = self.scalar(&fields, STEP, "review_by");
         let for_each = self.for_each(&fields);
         // Known in this step alone, whatever is wrong with the list.
         self.names.each = fields.contains_key("for_each").then(|| match &for_each {
@@ -85,6 +83,12 @@ impl<'a> Lowering<'a> {
         let everywhere = self.names.inputs.clone();
         self.narrow(condition.as_ref());
         let with = self.with(&fields, action, &what, &whole);
+        let mut said = |name: &'static str, ty: &FieldType| {
+            let (_, node) = fields.get(name)?;
+            self.template(node, name, ty, true)
+        };
+        let reason = said("reason", &FieldType::Text);
+        let review_by = said("review_by", &FieldType::Timestamp);
         self.names.inputs = everywhere;
         self.names.each = None;
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
@@ -102,8 +106,8 @@ impl<'a> Lowering<'a> {
                     for_each,
                     batches,
                     title: text(title),
-                    reason: text(reason),
-                    review_by: text(review_by).and_then(|text| text.parse().ok()),
+                    reason,
+                    review_by,
                     place: self.place(&whole),
                 })
             }

@@ -12,7 +12,7 @@ use crate::hosted::{Ran, bare, ran};
 use super::refused;
 
 /// What the process may map, in KiB. Reading may use 200 MiB; an unoptimised program is itself large, and has a
-/// stack of 32 MiB for reading, most of which is never touched.
+/// stack of 16 MiB for reading, most of which is never touched.
 const ADDRESS_SPACE: u32 = 500 << 10;
 
 /// Runs with little memory, and not for long.

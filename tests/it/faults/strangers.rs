@@ -50,7 +50,7 @@ fn a_key_made_by_hand_after_ours_was_refused_is_not_deleted_as_ours() {
         let theirs = makes_a_key(&stage).await;
         for _ in 0..2 {
             let why = held(stage.run(None).await);
-            assert!(why.contains(&theirs) && why.contains("not ours"), "{why}");
+            assert!(why.contains(&theirs) && why.contains("has appeared"), "{why}");
             assert_eq!(status(&stage, &theirs).as_deref(), Some("Active"));
             assert_eq!(issued(&stage), 0);
         }
@@ -79,9 +79,9 @@ fn a_strangers_key_in_the_slot_that_was_ours_holds_the_run_and_is_named() {
             |e: &&portcullis::sim::AuditEvent| e.error.as_deref() == Some("LimitExceeded");
         assert_eq!(audit.iter().filter(refused).count(), 1, "there was no room for ours");
         let why = held(left);
-        assert!(why.contains(&theirs) && why.contains("not ours"), "{why}");
+        assert!(why.contains(&theirs) && why.contains("has appeared"), "{why}");
         let why = held(stage.run(None).await);
-        assert!(why.contains(&theirs) && why.contains("not ours"), "{why}");
+        assert!(why.contains(&theirs) && why.contains("has appeared"), "{why}");
         assert_eq!(status(&stage, &theirs).as_deref(), Some("Active"), "left to a person");
         assert_eq!(issued(&stage), 0);
     });
@@ -101,7 +101,7 @@ fn a_strangers_key_beside_a_staged_one_holds_the_run_and_is_named() {
         };
         let (left, theirs) = tokio::join!(stage.run(None), meanwhile);
         let why = held(left);
-        assert!(why.contains(&theirs) && why.contains("not ours"), "{why}");
+        assert!(why.contains(&theirs) && why.contains("has appeared"), "{why}");
         assert_eq!(status(&stage, &theirs).as_deref(), Some("Active"), "left to a person");
         assert!(requests_of(&stage, "UpdateSecretVersionStage").is_empty(), "not handed over");
         assert!(requests_of(&stage, "DetachUserPolicy").is_empty(), "not lifted");

@@ -85,25 +85,24 @@ fn a_resumption_by_another_clock_waits_as_long_and_takes_nothing_for_lifted() {
             let ending = stage.resume_to_the_end(1).await;
             stage.let_it_settle().await;
             the_world_is_as_it_should_be(&stage, &before, &ending);
-            the_gate_waited(&stage, *line);
+            proofs_waited(&stage, *line);
         });
     });
     println!("another clock after a crash at a line: {cases} cases");
 }
 
-/// If the gate was opened after `line`: not before the margin was over since the last cut was seen, by the clock
-/// of whoever opened it.
-fn the_gate_waited(stage: &Stage, line: usize) {
+/// Cuts that were proven after `line` were proven when the margin was over since the last of them was seen, by the
+/// clock of whoever saw it.
+fn proofs_waited(stage: &Stage, line: usize) {
     let tape = stage.tape.lock().unwrap();
     let lines = journal::decode(&tape.bytes).unwrap().lines;
     let mut since = None;
     for line in &lines[line..] {
         for entry in &line.entries {
             match entry {
-                Entry::GateOpened { .. } => {
+                Entry::Proved { .. } => {
                     let waited = line.at.duration_since(since.unwrap());
                     assert!(waited.as_secs() >= 60, "{waited}");
-                    return;
                 }
                 Entry::Started { .. } | Entry::Observed { .. } => since = Some(line.at),
                 _ => {}

@@ -340,8 +340,8 @@ fn mutate_and_read(seeds: impl Iterator<Item = u64>) -> (usize, BTreeSet<Code>) 
         let mut random = fastrand::Rng::with_seed(seed);
         let base = match seed % 64 {
             0 => SHIPPED,
-            1..=4 => EVERYTHING,
-            5..=20 => LEAST,
+            1..=2 => EVERYTHING,
+            3..=8 => LEAST,
             _ => PLAIN,
         };
         let text = mutate(&mut random, base);

@@ -1,0 +1,57 @@
+//! Every playbook that comes with the program: checked, and rehearsed in its own world with the real binary.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+use std::path::PathBuf;
+
+use crate::check::{portcullis, said};
+
+fn shipped() -> Vec<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root.join("playbooks"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().strip_prefix(&root).unwrap().to_owned())
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_shipped_playbook_evicts_the_intruder_of_its_world_and_nobody_else() {
+    let shipped = shipped();
+    assert!(shipped.len() >= 4, "{shipped:?}");
+    for folder in shipped {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, cases) = (folder.to_str().unwrap(), dir.path().join("cases"));
+        let checked = portcullis(&["check", path]);
+        assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+        let played = portcullis(&["rehearse", path, "--cases", cases.to_str().unwrap()]);
+        let screen = said(&played);
+        assert_eq!(played.status.code(), Some(11), "{path}: {screen}");
+        let tried = screen.split("Tried in the world").nth(1).unwrap();
+        assert!(tried.contains("refused      the intruder with AKIA"), "{path}: {tried}");
+        assert!(tried.contains("refused      the intruder with ASIA"), "{path}: {tried}");
+        assert!(tried.contains("works        "), "{path}: {tried}");
+        assert!(!tried.contains("LET IN") && !tried.contains("BROKEN"), "{path}: {tried}");
+    }
+}
+
+#[test]
+fn every_shipped_playbook_has_a_page_that_says_when_and_what_stops() {
+    for folder in shipped() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(&folder).join("README.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        assert!(page.starts_with(&format!("# {name}\n")), "{name}");
+        for heading in [
+            "When",
+            "What it does",
+            "Before",
+            "What stops",
+            "What cannot be taken back",
+            "What it does not do",
+            "Worlds",
+        ] {
+            assert!(page.contains(&format!("\n**{heading}.** ")), "{name}: {heading}");
+        }
+    }
+}
