@@ -10,6 +10,7 @@ mod cases;
 mod consent;
 mod doctor;
 mod inputs;
+mod machines;
 mod screen;
 mod sessions;
 
