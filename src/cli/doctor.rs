@@ -107,9 +107,9 @@ fn text(findings: &[Finding], bad: usize) -> String {
             Standing::Bad => (Style::Bad, "FAILS"),
         };
         let word = style.paint(&format!("{word:<7}"));
-        let _ = writeln!(text, "  {word}  {check:<12}  {}", view::plain(says));
+        let _ = writeln!(text, "  {word}  {check:<11}  {}", view::plain(says));
         if let Some(next) = next {
-            let _ = writeln!(text, "                         next: {}", view::plain(next));
+            let _ = writeln!(text, "                        next: {}", view::plain(next));
         }
     }
     let careful = findings.iter().filter(|f| f.standing == Standing::Careful).count();
@@ -207,7 +207,7 @@ struct Tried {
 async fn break_glass(args: &args::Doctor, caller: Option<&Caller>) -> Finding {
     let check = "break-glass";
     let cases = &args.cases.cases;
-    let how = "portcullis doctor --break-glass PROFILE tries it and remembers that it did";
+    let how = "try it, and have it remembered: portcullis doctor --break-glass PROFILE";
     let Some(profile) = &args.break_glass else {
         return match remembered(cases) {
             None => {

@@ -25,6 +25,8 @@ use crate::secret::Secret;
 
 /// A session that ends within this is not worth assuming a role with.
 const WORTH_USING: Duration = Duration::from_mins(1);
+/// How often a person is asked to sign in again before the run stops, and can be resumed.
+const ASKED_AT_MOST: usize = 3;
 /// What AWS takes as the name of a session.
 const LONGEST_NAME: usize = 64;
 
@@ -158,7 +160,10 @@ impl Responder {
             })
         };
         // A user's own key does not run out; with it, sessions are minted as often as one likes.
-        while same(&fresh) && fresh.session_token().is_some() && io::stdin().is_terminal() {
+        for _ in 0..ASKED_AT_MOST {
+            if !same(&fresh) || fresh.session_token().is_none() || !self.somebody_can_renew_it() {
+                break;
+            }
             let question = "\nThe credentials have run out. Sign in again in another window (aws sso login, or a new \
                             session in the same profile), then press Enter here. Nothing is lost meanwhile. ";
             if ask(question.to_owned()).await.is_none() {
@@ -168,6 +173,13 @@ impl Responder {
         }
         self.with_state(|state| state.last = Some(fresh.clone()));
         Ok(fresh)
+    }
+
+    /// Whether somebody is there to sign in again, and it would be seen: the environment of a process that runs
+    /// does not change.
+    fn somebody_can_renew_it(&self) -> bool {
+        let fixed = self.0.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+        !fixed && io::stdin().is_terminal()
     }
 
     async fn follow_the_chain(&self) -> Result<Credentials, CredentialsError> {

@@ -5,6 +5,8 @@
 //! renews the session with, and the users whom the role's trust admits. What cannot be known is told as a
 //! warning; what is known refuses the plan, unless the operator has named the identity to be lost.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::Arn;
 use crate::inventory::{Caller, Inventory, Origin, Role};
@@ -77,15 +79,17 @@ fn lost(
         let path = here.iter().cloned().chain([by]).collect();
         lost.push(Lost { arn: role.map(|role| role.arn.clone()), path });
     }
+    let behind = role.map(|role| Behind::of(role, plan, inventory));
+    let mut perhaps = Vec::new();
     for user in &plan.users {
         let found = inventory.user(user).ok().and_then(Option::as_ref);
         let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
         let signs =
             |id: Option<&crate::ids::AccessKeyId>| keys.iter().any(|key| Some(&key.id) == id);
-        let by = cut_by(plan, |subject| subject.user() == Some(user)).unwrap_or_default();
         let mut add = |links: Vec<String>| {
-            let user = format!("user {user}");
-            let path = here.iter().cloned().chain(links).chain([user, by.clone()]).collect();
+            let by = cut_by(plan, |subject| subject.user() == Some(user)).unwrap_or_default();
+            let path = here.iter().cloned().chain(links).chain([format!("user {user}"), by]);
+            let path = path.collect();
             lost.push(Lost { arn: found.map(|user| user.arn.clone()), path });
         };
         // A session minted by the user has the user's own id; a federated one has another, and is told by the
@@ -100,18 +104,25 @@ fn lost(
         } else if let Some(origin) = origin {
             add(vec![origin.how.clone()]);
         } else if !caller.came_from.iter().any(Origin::is_known)
-            && let (Some(found), Some(role)) = (found, role)
+            && let (Some(found), Some(behind)) = (found, &behind)
         {
-            match through(plan, inventory, role, &found.arn) {
+            match behind.through(&found.arn, caller.account.as_str()) {
                 Through::Only => add(vec!["only users in scope may assume it".to_owned()]),
-                Through::Perhaps => warnings.push(format!(
-                    "{} may have been assumed by user {user}, whom this plan cuts off: if that is you, the \
-                     session cannot be renewed when it ends",
-                    role.arn
-                )),
+                Through::Perhaps => perhaps.push(user.as_str()),
                 Through::No => {}
             }
         }
+    }
+    if let (Some(role), Some(first)) = (role, perhaps.first()) {
+        let more = match perhaps.len() {
+            1 => String::new(),
+            n => format!(", or {} others", n - 1),
+        };
+        warnings.push(format!(
+            "{} may have been assumed by user {first}{more}, whom this plan cuts off: if that is you, the session \
+             cannot be renewed when it ends",
+            role.arn
+        ));
     }
     lost
 }
@@ -124,20 +135,35 @@ enum Through {
     Only,
 }
 
-fn through(plan: &Plan, inventory: &Inventory, role: &Role, user: &Arn) -> Through {
-    let Ok(trust) = Document::parse(&role.trust) else { return Through::Perhaps };
-    let account = inventory.caller.account.as_str();
-    if admits(&trust, user.as_str(), account) == Admission::No {
-        return Through::No;
+/// Who may be behind the caller's role, by its trust policy.
+struct Behind {
+    /// `None` where it cannot be understood.
+    trust: Option<Document>,
+    /// Whether everybody it admits is a user in scope.
+    in_scope: bool,
+}
+
+impl Behind {
+    fn of(role: &Role, plan: &Plan, inventory: &Inventory) -> Self {
+        let Ok(trust) = Document::parse(&role.trust) else {
+            return Self { trust: None, in_scope: false };
+        };
+        let users: BTreeSet<&str> = plan
+            .users
+            .iter()
+            .filter_map(|user| Some(inventory.user(user).ok()?.as_ref()?.arn.as_str()))
+            .collect();
+        let in_scope =
+            admitted(&trust).is_some_and(|named| named.iter().all(|arn| users.contains(arn)));
+        Self { trust: Some(trust), in_scope }
     }
-    let in_scope: Vec<&str> = plan
-        .users
-        .iter()
-        .filter_map(|user| Some(inventory.user(user).ok()?.as_ref()?.arn.as_str()))
-        .collect();
-    match admitted(&trust) {
-        Some(named) if named.iter().all(|arn| in_scope.contains(arn)) => Through::Only,
-        _ => Through::Perhaps,
+
+    fn through(&self, user: &Arn, account: &str) -> Through {
+        match &self.trust {
+            Some(trust) if admits(trust, user.as_str(), account) == Admission::No => Through::No,
+            Some(_) if self.in_scope => Through::Only,
+            _ => Through::Perhaps,
+        }
     }
 }
 

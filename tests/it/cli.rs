@@ -12,6 +12,7 @@ mod doctor;
 mod forged;
 mod hostile;
 mod inputs;
+mod machines;
 mod screen;
 mod sessions;
 

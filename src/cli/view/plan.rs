@@ -103,6 +103,7 @@ pub(in crate::cli) fn stale(stale: &[Stale]) -> String {
 fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
     let mut phase = None;
     let mut gate_shown = false;
+    let mut kinds = BTreeSet::new();
     let mut rest = plan.changes.as_slice();
     while let Some(change) = rest.first() {
         if change.phase.is_behind_the_gate() && !gate_shown {
@@ -118,7 +119,7 @@ fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
             let _ = writeln!(text, "\n{}", Style::Strong.paint(heading_of(change.phase)));
         }
         if one_by_one {
-            one(text, change);
+            one(text, change, kinds.insert(change.kind.as_str()));
             rest = &rest[1..];
             continue;
         }
@@ -144,7 +145,8 @@ fn heading_of(phase: Phase) -> &'static str {
     }
 }
 
-fn one(text: &mut String, change: &Change) {
+/// One change; what is not known of its kind is said with the first of them.
+fn one(text: &mut String, change: &Change, first_of_kind: bool) {
     let Change { id, target, what, before, after, .. } = change;
     let mark = if change.already { " (already so)" } else { "" };
     let _ = writeln!(
@@ -157,13 +159,16 @@ fn one(text: &mut String, change: &Change) {
     );
     let _ = writeln!(text, "{INDENT}{} -> {}", plain(before), plain(after));
     further(text, change);
+    if first_of_kind {
+        unknowns(text, change);
+    }
     if let Some(irreversible) = &change.irreversible {
         let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
         let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
     }
 }
 
-/// What the step says of it, and what is not known.
+/// What the step says of it.
 fn further(text: &mut String, change: &Change) {
     if let Some(reason) = &change.reason {
         let _ = writeln!(text, "{INDENT}why: {}", plain(reason));
@@ -172,6 +177,9 @@ fn further(text: &mut String, change: &Change) {
         let day = review_by.strftime("%Y-%m-%d %H:%M UTC");
         let _ = writeln!(text, "{INDENT}to be looked at again by {day}");
     }
+}
+
+fn unknowns(text: &mut String, change: &Change) {
     for unknown in &change.unknowns {
         let line = format!("not known yet: {} ({}), {}", unknown.what, unknown.ty, unknown.known);
         let _ = writeln!(text, "{INDENT}{}", Style::Faint.paint(&line));
@@ -229,6 +237,7 @@ fn step(text: &mut String, group: &[Change]) {
     let _ =
         writeln!(text, "{INDENT}{}", Style::Faint.paint(&format!("{}{more}", named.join("; "))));
     further(text, first);
+    unknowns(text, first);
     let lost: Vec<&str> =
         group.iter().filter_map(|change| change.irreversible.as_deref()).collect();
     if let Some(first) = lost.first() {
@@ -271,11 +280,8 @@ fn per_action(text: &mut String, plan: &Plan) {
     let _ =
         writeln!(text, "\n{}", Style::Strong.paint("What it may break, and how it is taken back"));
     for change in kinds {
-        let _ = writeln!(text, "  {}", change.kind);
-        for hazard in &change.hazards {
-            let _ = writeln!(text, "    - {hazard}");
-        }
-        let _ = writeln!(text, "    {}", Style::Faint.paint(&format!("back: {}", change.undo)));
+        let back = Style::Faint.paint(&format!("Back: {}", change.undo));
+        let _ = writeln!(text, "  {}  {}. {back}", change.kind, change.hazards.join("; "));
     }
 }
 

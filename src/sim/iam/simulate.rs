@@ -85,12 +85,15 @@ fn context(call: &Call<'_>) -> Context {
 }
 
 fn result(call: &Call<'_>, subject: &Subject, request: &Request<'_>) -> Xml {
-    let decision = match call.engine.decide(subject, request, None, call.now) {
+    // The simulator sees what reading shows, which enforcement trails.
+    let settings = &call.engine.settings;
+    let seen = call.now + settings.lag - settings.read_lag;
+    let decision = match call.engine.decide(subject, request, None, seen) {
         Decision::Allowed { .. } => "allowed",
         Decision::Denied(Denial::Explicit { .. }) => "explicitDeny",
         Decision::Denied(Denial::Implicit { .. }) => "implicitDeny",
     };
-    let missing = call.engine.keys_missing(subject, request, call.now);
+    let missing = call.engine.keys_missing(subject, request, seen);
     let missing = missing.into_iter().map(|key| text("member", key)).collect();
     tree(
         "member",

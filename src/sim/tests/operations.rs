@@ -186,6 +186,13 @@ async fn policies(iam: &aws_sdk_iam::Client) {
     put("p", ALLOW).await.unwrap();
     let names = iam.list_user_policies().user_name("alice").send().await.unwrap();
     assert_eq!(names.policy_names(), ["p"]);
+    let simulate = |action: &str| {
+        let call = iam.simulate_principal_policy().action_names(action);
+        call.policy_source_arn("arn:aws:iam::111122223333:user/dev/alice").send()
+    };
+    let simulated = simulate("s3:GetObject").await.unwrap();
+    let decision = simulated.evaluation_results()[0].eval_decision().as_str().to_owned();
+    assert_eq!(decision, "allowed", "what is written is seen before it is enforced");
     let get = iam.get_user_policy().user_name("alice").policy_name("p").send().await.unwrap();
     let decoded =
         percent_encoding::percent_decode_str(get.policy_document()).decode_utf8().unwrap();
