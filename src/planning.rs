@@ -23,7 +23,7 @@ use self::select::{Selection, Taken};
 use self::trust::{Trust, Verdict};
 use crate::action::{Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::{Arn, ChangeId, StepId};
+use crate::ids::{Arn, ChangeId, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Barrier, Batches, Change, Credential, Effect, Estimate, GateTerms, Need, Plan, RoleInReach,
@@ -336,42 +336,39 @@ fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,
 /// the proof that whatever could mint new ones is cut.
 fn connect(playbook: &Playbook, changes: &mut [Change]) {
-    let stops_minting: Vec<(ChangeId, Effect)> = changes
-        .iter()
-        .flat_map(|change| change.effects.iter().map(|effect| (change.id.clone(), effect.clone())))
-        .filter(
-            |(_, effect)| matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting()),
-        )
-        .collect();
-    let second_passes: BTreeSet<ChangeId> = changes
-        .iter()
-        .filter(|change| {
-            change.effects.iter().any(|effect| {
-                matches!(effect, Effect::Cuts { barrier: Barrier::SessionsSecondPass, .. })
-            })
-        })
-        .map(|change| change.id.clone())
-        .collect();
-    let of_steps: Vec<(ChangeId, crate::ids::StepId)> =
-        changes.iter().map(|change| (change.id.clone(), change.step.clone())).collect();
+    let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
+    let mut stops_minting: BTreeMap<UserName, Vec<ChangeId>> = BTreeMap::new();
+    let mut second_passes: BTreeSet<ChangeId> = BTreeSet::new();
+    for change in changes.iter() {
+        of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
+        for effect in &change.effects {
+            let Effect::Cuts { subject, barrier } = effect else { continue };
+            if *barrier == Barrier::SessionsSecondPass {
+                second_passes.insert(change.id.clone());
+            }
+            if let Some(user) = subject.user().filter(|_| barrier.stops_minting()) {
+                stops_minting.entry(user.clone()).or_default().push(change.id.clone());
+            }
+        }
+    }
     for change in changes {
         let step = playbook.step(&change.step).expect("changes come from steps");
-        let stops = stops_minting.iter().any(|(id, _)| *id == change.id);
-        let mut needs: Vec<Need> = of_steps
-            .iter()
-            .filter(|(_, of)| step.needs.contains(of))
+        let stops = change.effects.iter().any(
+            |effect| matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting()),
+        );
+        let first = step.needs.iter().filter_map(|step| of_steps.get(step)).flatten();
+        let mut needs: Vec<Need> = first
             // Whatever stops minting cannot wait for the pass that waits for it.
-            .filter(|(id, _)| !(stops && second_passes.contains(id)))
-            .map(|(id, _)| Need { change: id.clone(), proof: Proof::ReadBack })
+            .filter(|id| !(stops && second_passes.contains(id)))
+            .map(|id| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {
             let Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } = effect else {
                 continue;
             };
-            let first = stops_minting.iter().filter(|(_, other)| {
-                matches!(other, Effect::Cuts { subject: other, .. } if other.user() == subject.user())
-            });
-            needs.extend(first.map(|(id, _)| Need { change: id.clone(), proof: Proof::Settled }));
+            let first = subject.user().and_then(|user| stops_minting.get(user));
+            let proven = |id: &ChangeId| Need { change: id.clone(), proof: Proof::Settled };
+            needs.extend(first.into_iter().flatten().map(proven));
         }
         change.needs = needs;
     }
@@ -379,7 +376,7 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
 
 /// Roles that somebody in scope may have assumed, by their trust policies.
 fn roles_in_reach(
-    users: &BTreeSet<crate::ids::UserName>,
+    users: &BTreeSet<UserName>,
     inventory: &Inventory,
     warnings: &mut Vec<String>,
 ) -> Vec<RoleInReach> {
@@ -393,14 +390,16 @@ fn roles_in_reach(
             return Vec::new();
         }
     };
+    let trusts: Vec<_> = roles.iter().map(|role| Document::parse(&role.trust)).collect();
     let mut reach = Vec::new();
     for user in users {
         let Some(arn) = inventory.user(user).ok().and_then(Option::as_ref).map(|u| &u.arn) else {
             continue;
         };
-        for role in roles {
-            let admits = match Document::parse(&role.trust)
-                .map(|trust| admits(&trust, arn.as_str(), inventory.caller.account.as_str()))
+        for (role, trust) in roles.iter().zip(&trusts) {
+            let admits = match trust
+                .as_ref()
+                .map(|trust| admits(trust, arn.as_str(), inventory.caller.account.as_str()))
             {
                 Ok(Admission::No) => continue,
                 Ok(Admission::Named) => "named",
@@ -421,7 +420,7 @@ fn roles_in_reach(
 
 /// A second factor lets nobody in by itself, and so is no row of the ledger; but an intruder may have enrolled
 /// one of his own, which counts as soon as its user is let in again.
-fn second_factors(users: &BTreeSet<crate::ids::UserName>, inventory: &Inventory) -> Vec<Untouched> {
+fn second_factors(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Untouched> {
     let devices = users.iter().flat_map(|user| {
         let devices = inventory.mfa_devices(user).into_iter().flatten();
         devices.map(move |device| (user, device))

@@ -1,6 +1,6 @@
 //! Is a finished plan safe? The second of the gate's three places, the lock-out, the limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic};
@@ -107,6 +107,8 @@ fn approvals(plan: &mut Plan) {
 /// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed
 /// is cut first.
 fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
+    let cut = cut_by_itself(plan);
+    let users: BTreeSet<_> = plan.users.iter().collect();
     for change in plan.changes.iter().filter(|change| change.is_gated()) {
         let mut complain = |message: String, help: &str| {
             let mut problem = Diagnostic::error(Code::GateOrder, message).help(help);
@@ -124,14 +126,14 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
         for effect in &change.effects {
             match effect {
                 Effect::Issues { user, .. } | Effect::Lifts { user, .. }
-                    if !plan.users.contains(user) =>
+                    if !users.contains(user) =>
                 {
                     complain(
                         format!("{} concerns {user}, whom no step cuts off first", change.id),
                         "add `iam.user.quarantine` for the same user in phase contain",
                     );
                 }
-                Effect::Destroys { credential } if !is_cut(plan, credential) => {
+                Effect::Destroys { credential } if !cut.contains(credential) => {
                     complain(
                         format!(
                             "{} would delete the {credential}, which no step cuts first",
@@ -146,11 +148,15 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
     }
 }
 
-fn is_cut(plan: &Plan, credential: &Credential) -> bool {
-    plan.changes.iter().flat_map(|change| &change.effects).any(|effect| {
-        matches!(effect, Effect::Cuts { subject: Subject::Credential { credential: cut }, .. }
-            if cut == credential)
-    })
+/// Every credential that a step cuts by itself.
+fn cut_by_itself(plan: &Plan) -> BTreeSet<&Credential> {
+    let effects = plan.changes.iter().flat_map(|change| &change.effects);
+    effects
+        .filter_map(|effect| match effect {
+            Effect::Cuts { subject: Subject::Credential { credential }, .. } => Some(credential),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A key that was given and that its owner does not have any more: deleting it ended no session it minted, and
@@ -174,10 +180,15 @@ fn vanished_keys(plan: &mut Plan, inventory: &Inventory) {
 /// Lifts that will wait for a person, said in advance: cuts must not wait for them.
 fn lifts(plan: &mut Plan) {
     let mut warnings = Vec::new();
+    let cut = cut_by_itself(plan);
+    let mut held: BTreeMap<_, Vec<&Credential>> = BTreeMap::new();
+    for credential in &plan.credentials {
+        held.entry(credential.user()).or_default().push(credential);
+    }
     for change in &plan.changes {
         for effect in &change.effects {
             let Effect::Lifts { user, barrier: Barrier::Quarantine } = effect else { continue };
-            for credential in plan.credentials.iter().filter(|c| c.user() == Some(user)) {
+            for credential in held.get(&Some(user)).into_iter().flatten().copied() {
                 match credential {
                     Credential::Unlisted { operation, .. } => {
                         warnings.push(if plan.accepted_gaps.contains(operation) {
@@ -194,7 +205,7 @@ fn lifts(plan: &mut Plan) {
                         });
                     }
                     credential if plan.trust_in(credential).is_some() => {}
-                    credential if !is_cut(plan, credential) => warnings.push(format!(
+                    credential if !cut.contains(credential) => warnings.push(format!(
                         "{} will be held: nothing but the quarantine blocks the {credential}",
                         change.id
                     )),

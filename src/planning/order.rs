@@ -1,6 +1,6 @@
 //! An order that respects phases and needs, and otherwise the playbook.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::ChangeId;
 use crate::plan::Change;
@@ -9,20 +9,44 @@ use crate::plan::Change;
 /// cycle, but with the needs that planning adds (a second pass waits for whatever stops minting) they may.
 pub(super) fn sort(changes: &mut Vec<Change>) -> Result<(), Vec<ChangeId>> {
     changes.sort_by_key(|change| change.phase);
-    let mut placed: BTreeSet<ChangeId> = BTreeSet::new();
-    let mut sorted = Vec::with_capacity(changes.len());
-    while !changes.is_empty() {
-        let phase = changes[0].phase;
-        let ready = changes.iter().position(|change| {
-            change.phase == phase && change.needs.iter().all(|need| placed.contains(&need.change))
-        });
-        let Some(ready) = ready else {
-            return Err(changes.iter().map(|change| change.id.clone()).collect());
-        };
-        let change = changes.remove(ready);
-        placed.insert(change.id.clone());
-        sorted.push(change);
+    let numbers: BTreeMap<&ChangeId, usize> =
+        changes.iter().enumerate().map(|(n, change)| (&change.id, n)).collect();
+    let mut awaited_by: Vec<Vec<usize>> = vec![Vec::new(); changes.len()];
+    let mut waits_for: Vec<usize> = vec![0; changes.len()];
+    for (n, change) in changes.iter().enumerate() {
+        let first: BTreeSet<&ChangeId> = change.needs.iter().map(|need| &need.change).collect();
+        waits_for[n] = first.len();
+        for other in first.into_iter().filter_map(|id| numbers.get(id)) {
+            awaited_by[*other].push(n);
+        }
     }
-    *changes = sorted;
+    let mut ready: BTreeSet<usize> = (0..changes.len()).filter(|n| waits_for[*n] == 0).collect();
+    let mut order: Vec<usize> = Vec::with_capacity(changes.len());
+    let mut placed = vec![false; changes.len()];
+    // The first that is not placed yet: no phase begins before the one before it is through.
+    let mut first = 0;
+    while let Some(next) = ready.first().copied() {
+        while placed[first] {
+            first += 1;
+        }
+        if changes[next].phase != changes[first].phase {
+            break;
+        }
+        ready.remove(&next);
+        placed[next] = true;
+        order.push(next);
+        for later in &awaited_by[next] {
+            waits_for[*later] -= 1;
+            if waits_for[*later] == 0 {
+                ready.insert(*later);
+            }
+        }
+    }
+    if order.len() < changes.len() {
+        let stuck = changes.iter().zip(&placed).filter(|(_, placed)| !**placed);
+        return Err(stuck.map(|(change, _)| change.id.clone()).collect());
+    }
+    let mut taken: Vec<Option<Change>> = std::mem::take(changes).into_iter().map(Some).collect();
+    changes.extend(order.into_iter().filter_map(|n| taken[n].take()));
     Ok(())
 }

@@ -37,7 +37,6 @@ async fn every_operation_is_real() {
         .map(|o| o.name)
         .collect();
     assert_eq!(missing, [""; 0], "operations that nothing drove with success");
-    assert_eq!(OPERATIONS.len(), 67);
 }
 
 async fn users(iam: &aws_sdk_iam::Client) {
