@@ -85,6 +85,7 @@ pub async fn fill(
             Ok(fact) => Ok(fact),
             Err(error) if is_gap(&error) => Err(Gap {
                 passing: error.is_passing(),
+                understood: error.cause != Cause::NotUnderstood,
                 operation: error.operation,
                 code: error.code,
                 message: error.message,
@@ -139,9 +140,11 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
                 arn,
                 id: found.user_id().to_owned(),
                 created_at: timestamp(found.create_date())?,
-                boundary: found
-                    .permissions_boundary()
-                    .and_then(|b| Arn::parse(b.permissions_boundary_arn()?).ok()),
+                // One that cannot be read is not thereby none.
+                boundary: match found.permissions_boundary() {
+                    Some(boundary) => Some(Arn::parse(boundary.permissions_boundary_arn()?).ok()?),
+                    None => None,
+                },
             })
         })?),
         Want::Users => {
@@ -272,8 +275,8 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
     })
 }
 
-/// What exists, turned into a fact. An answer that cannot be understood is an error, never nothing: a
-/// credential that is overlooked lets the intruder back in.
+/// What exists, turned into a fact. An answer that cannot be understood is never nothing: a credential that
+/// is overlooked lets the intruder back in.
 fn whole<F, T>(
     operation: &str,
     found: Option<F>,
@@ -292,13 +295,8 @@ fn every<'a, F: 'a, T>(
 }
 
 fn not_understood(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "Unreadable".to_owned(),
-        message: "the answer holds something this program does not understand".to_owned(),
-    }
+    let what = "the answer holds something this program does not understand";
+    CallError::not_understood(operation, Certainty::DidNot, what)
 }
 
 fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {

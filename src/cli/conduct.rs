@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
+use super::live::Live;
 use super::view;
 use crate::clock::Clock;
 use crate::cloud::Connection;
@@ -59,6 +60,20 @@ pub(super) struct Conduct<'a> {
     pub(super) resumed: bool,
     /// What a rehearsal's world has to say at the end.
     pub(super) verdict: Option<&'a dyn Fn() -> String>,
+}
+
+impl<'a> Conduct<'a> {
+    /// In a real account.
+    pub(super) fn live(
+        saved: &'a SavedPlan,
+        caller: &'a Caller,
+        case: &'a Path,
+        live: &'a Live,
+        resumed: bool,
+    ) -> Self {
+        let (connection, clock) = (&live.connection, live.clock);
+        Self { saved, caller, case, connection, clock, resumed, verdict: None }
+    }
 }
 
 impl Conduct<'_> {

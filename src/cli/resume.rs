@@ -26,15 +26,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         let live = Live::connect(&args.access).await?;
         let inventory = live.begin().await?;
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        let conduct = Conduct {
-            saved: &saved,
-            caller: &inventory.caller,
-            case: case.dir(),
-            connection: &live.connection,
-            clock: live.clock,
-            resumed: true,
-            verdict: None,
-        };
+        let conduct = Conduct::live(&saved, &inventory.caller, case.dir(), &live, true);
         conduct.conduct(&decoded, medium).await
     })
 }

@@ -73,15 +73,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         let name = case_name(&saved, live.clock);
         let case = Case::create(&args.cases.cases, &name, &saved, &[])?;
         let (decoded, medium) = case.journal()?;
-        let conduct = Conduct {
-            saved: &saved,
-            caller: &inventory.caller,
-            case: case.dir(),
-            connection: &live.connection,
-            clock: live.clock,
-            resumed: false,
-            verdict: None,
-        };
+        let conduct = Conduct::live(&saved, &inventory.caller, case.dir(), &live, false);
         conduct.conduct(&decoded, medium).await
     })
 }

@@ -3,6 +3,7 @@
 use super::args;
 use super::conduct::{NOT_TO_BE_TRUSTED, belongs_to_another_plan};
 use super::exit::{Exit, Failure};
+use super::rehearse::is_rehearsal;
 use super::view;
 use crate::case;
 use crate::journal::State;
@@ -28,6 +29,10 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     view::out(&format!("\nJournal: {} lines, head {}\n", decoded.lines.len(), decoded.head()));
     let (case, there) = (args.case.display(), super::plan::there(&saved));
     let next = match state.finished {
+        // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
+        None if state.opened.is_none() && !is_rehearsal(&args.case)? => {
+            format!("portcullis run {case}/rounds/1/plan.json{there}")
+        }
         Some(0) => "nothing".to_owned(),
         Some(11) => "see to what is unaccounted or not proven above".to_owned(),
         Some(13) => format!("do what is asked above, then: portcullis resume {case}{there}"),

@@ -4,6 +4,8 @@
 //! error. Outputs are the SDK's own; `survey` turns them into facts. A freshly minted secret leaves
 //! the SDK's output here and travels on as a [`Secret`].
 
+use std::future::Future;
+
 use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
@@ -13,7 +15,7 @@ use aws_sdk_iam::types::{
     SigningCertificate, SshPublicKeyMetadata, StatusType, User,
 };
 
-use super::attempt::{CallError, Cause, Certainty, attempt};
+use super::attempt::{CallError, Certainty, attempt};
 use super::pace::Pace;
 use crate::ids::{AccessKeyId, Arn, PolicyName, UserName};
 use crate::inventory::Status;
@@ -30,30 +32,57 @@ pub struct ReadIam {
     pub(super) pace: Pace,
 }
 
-/// A listing of one user's things, to the last page; a user that does not exist has none.
+/// One page of a listing.
+struct Page<T> {
+    items: Vec<T>,
+    more: bool,
+    /// Where the next one begins.
+    marker: Option<String>,
+}
+
+/// Reads a listing to its last page.
+async fn pages<T, F>(
+    operation: &'static str,
+    page: impl Fn(Option<String>) -> F,
+) -> Result<Vec<T>, CallError>
+where
+    F: Future<Output = Result<Page<T>, CallError>>,
+{
+    let broken = |what: &str| CallError::not_understood(operation, Certainty::DidNot, what);
+    let mut all = Vec::new();
+    let mut from = None;
+    for _ in 0..PAGES {
+        let Page { items, more, marker } = page(from).await?;
+        all.extend(items);
+        if !more {
+            return Ok(all);
+        }
+        // Taken for whole, a listing that breaks off would hide a credential.
+        from = Some(marker.ok_or_else(|| broken("the listing goes on, and nothing says where"))?);
+    }
+    Err(broken(&format!("the listing did not end within {PAGES} pages")))
+}
+
+/// A listing of one user's things; a user that does not exist has none.
 macro_rules! listing {
     ($(#[$doc:meta])* $name:ident, $operation:literal, $call:ident, $items:ident -> $item:ty) => {
         $(#[$doc])*
         pub async fn $name(&self, user: &UserName) -> Result<Vec<$item>, CallError> {
-            let mut items = Vec::new();
-            let mut marker: Option<String> = None;
-            for _ in 0..PAGES {
-                let page = self
-                    .pace
-                    .read(|| {
-                        let call = self.client.$call().user_name(user.as_str());
-                        attempt($operation, call.set_marker(marker.clone()).send())
-                    })
-                    .await;
-                let Some((page, _)) = absent_is_none(page)? else { return Ok(Vec::new()) };
-                let next = page.marker().map(str::to_owned);
-                items.extend_from_slice(page.$items());
-                if !page.is_truncated {
-                    return Ok(items);
-                }
-                marker = Some(next.ok_or_else(|| cut_short($operation))?);
-            }
-            Err(endless($operation))
+            pages($operation, |from| async move {
+                let call = || {
+                    let call = self.client.$call().user_name(user.as_str());
+                    attempt($operation, call.set_marker(from.clone()).send())
+                };
+                Ok(match absent_is_none(self.pace.read(call).await)? {
+                    Some((page, _)) => Page {
+                        items: page.$items().to_vec(),
+                        more: page.is_truncated,
+                        marker: page.marker,
+                    },
+                    None => Page { items: Vec::new(), more: false, marker: None },
+                })
+            })
+            .await
         }
     };
 }
@@ -82,44 +111,28 @@ impl ReadIam {
 
     /// Every role of the account. (`iam:ListRoles`)
     pub async fn roles(&self) -> Result<Vec<Role>, CallError> {
-        let mut roles = Vec::new();
-        let mut marker: Option<String> = None;
-        for _ in 0..PAGES {
-            let (page, _) = self
-                .pace
-                .read(|| {
-                    let call = self.client.list_roles().set_marker(marker.clone());
-                    attempt("iam:ListRoles", call.send())
-                })
-                .await?;
-            roles.extend(page.roles);
-            if !page.is_truncated {
-                return Ok(roles);
-            }
-            marker = Some(page.marker.ok_or_else(|| cut_short("iam:ListRoles"))?);
-        }
-        Err(endless("iam:ListRoles"))
+        pages("iam:ListRoles", |from| async move {
+            let call = || {
+                let call = self.client.list_roles().set_marker(from.clone());
+                attempt("iam:ListRoles", call.send())
+            };
+            let (page, _) = self.pace.read(call).await?;
+            Ok(Page { items: page.roles, more: page.is_truncated, marker: page.marker })
+        })
+        .await
     }
 
     /// Every user of the account. (`iam:ListUsers`)
     pub async fn users(&self) -> Result<Vec<User>, CallError> {
-        let mut users = Vec::new();
-        let mut marker: Option<String> = None;
-        for _ in 0..PAGES {
-            let (page, _) = self
-                .pace
-                .read(|| {
-                    let call = self.client.list_users().set_marker(marker.clone());
-                    attempt("iam:ListUsers", call.send())
-                })
-                .await?;
-            users.extend(page.users);
-            if !page.is_truncated {
-                return Ok(users);
-            }
-            marker = Some(page.marker.ok_or_else(|| cut_short("iam:ListUsers"))?);
-        }
-        Err(endless("iam:ListUsers"))
+        pages("iam:ListUsers", |from| async move {
+            let call = || {
+                let call = self.client.list_users().set_marker(from.clone());
+                attempt("iam:ListUsers", call.send())
+            };
+            let (page, _) = self.pace.read(call).await?;
+            Ok(Page { items: page.users, more: page.is_truncated, marker: page.marker })
+        })
+        .await
     }
 
     /// A user. (`iam:GetUser`)
@@ -270,12 +283,9 @@ impl WriteIam {
             let id = AccessKeyId::parse(key.access_key_id).ok()?;
             Some(Minted { id, secret: Secret::new(key.secret_access_key) })
         });
-        minted.ok_or_else(|| CallError {
-            operation: operation.to_owned(),
-            certainty: Certainty::MayHave,
-            cause: Cause::Unreadable,
-            code: "Unreadable".to_owned(),
-            message: "the answer holds no access key".to_owned(),
+        let certainty = Certainty::MayHave;
+        minted.ok_or_else(|| {
+            CallError::not_understood(operation, certainty, "the answer holds no access key")
         })
     }
 
@@ -297,26 +307,5 @@ pub(super) fn absent_is_none<T>(result: Result<T, CallError>) -> Result<Option<T
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// A listing that says there is more and not where: taken for whole, it would hide a credential.
-fn cut_short(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "CutShort".to_owned(),
-        message: "the listing goes on, and the answer does not say where".to_owned(),
-    }
-}
-
-fn endless(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "EndlessListing".to_owned(),
-        message: format!("the listing did not end within {PAGES} pages"),
     }
 }

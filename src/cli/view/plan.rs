@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Style, plain};
+use crate::diagnostic::counted;
 use crate::plan::{Change, Plan, SavedPlan};
 use crate::playbook::Phase;
 
@@ -55,7 +56,11 @@ pub(in crate::cli) fn plan(saved: &SavedPlan) -> String {
     }
     let writes = saved.plan.pending().count();
     let already = saved.plan.changes.len() - writes;
-    let _ = writeln!(text, "\n{writes} changes; {already} already so, and checked all the same.");
+    let _ = writeln!(
+        text,
+        "\n{}; {already} already so, and checked all the same.",
+        counted(writes, "change")
+    );
     text
 }
 
