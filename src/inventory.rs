@@ -172,6 +172,9 @@ pub struct Gap {
     pub message: String,
     /// Whether it may well be answered a little later: the service failed or was too busy.
     pub passing: bool,
+    /// False where an answer came that this program does not understand: there is something, and nobody
+    /// can accept that it is not known.
+    pub understood: bool,
 }
 
 /// Who used a key, and when.
@@ -418,6 +421,13 @@ pub struct Unread {
     pub want: Want,
     /// Why it has no answer, if it was asked.
     pub gap: Option<Box<Gap>>,
+}
+
+impl Unread {
+    /// The operation that gave no answer, as `iam:ListAccessKeys`.
+    pub fn operation(&self) -> String {
+        self.gap.as_ref().map_or_else(|| format!("{:?}", self.want), |gap| gap.operation.clone())
+    }
 }
 
 macro_rules! answer {

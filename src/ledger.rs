@@ -111,10 +111,9 @@ impl Ledger {
     pub fn of(plan: &Plan, state: &State) -> Self {
         let issued: Vec<Issued> =
             seen(plan, state).flat_map(|change| issued_by(change, state)).collect();
-        let roles =
-            plan.roles.iter().map(|reach| Credential::RoleSessions { role: reach.role.clone() });
+        let roles = plan.roles.iter().map(|reach| &reach.sessions);
         let mut credentials: Vec<Credential> =
-            plan.credentials.iter().cloned().chain(roles).collect();
+            plan.credentials.iter().chain(roles).cloned().collect();
         credentials.sort();
         credentials.dedup();
         let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
@@ -276,7 +275,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
     if let Some(change) = destroyed {
         return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
     }
-    if let (true, Credential::Unlisted { operation, .. }) = (standing.is_empty(), &credential) {
+    if let Credential::Unlisted { operation, .. } | Credential::UnlistedRoles { operation, .. } =
+        &credential
+        && standing.is_empty()
+    {
         let accepted = if plan.accepted_gaps.contains(operation) {
             ", and lifted over all the same"
         } else {

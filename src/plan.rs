@@ -22,7 +22,7 @@ pub use effect::{Barrier, Effect, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, SavedPlan};
 
-use crate::ids::{AccountId, ActionKind, Arn, ChangeId, RoleName, StepId, UserName};
+use crate::ids::{AccountId, ActionKind, Arn, ChangeId, StepId, UserName};
 use crate::playbook::{Mode, Phase, Proof};
 
 /// What will be done, all of it decided.
@@ -49,7 +49,8 @@ pub struct Plan {
     pub gate: GateTerms,
     /// Principals in scope: whoever a change cuts. The gate wants everything they hold.
     pub users: Vec<UserName>,
-    /// Roles whose trust policy admits one of them. Sessions of these may be held.
+    /// Roles whose trust policy admits one of them, sessions of which may be held; and for each of them whose
+    /// roles could not be told, that.
     pub roles: Vec<RoleInReach>,
     /// Every credential that the principals in scope hold.
     pub credentials: Vec<Credential>,
@@ -94,16 +95,16 @@ impl GateTerms {
     }
 }
 
-/// A role that somebody in scope may have assumed.
+/// Sessions of a role that somebody in scope may have assumed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoleInReach {
-    /// Its name.
-    pub role: RoleName,
-    /// Which user its trust admits.
+    /// Of which role, or of whatever roles could not be listed.
+    pub sessions: Credential,
+    /// Which user may have assumed it.
     pub user: UserName,
-    /// How: "named", "the whole account", "anyone".
-    pub admits: String,
+    /// Why: as whom its trust admits him, or what could not be read.
+    pub why: String,
 }
 
 /// A credential that is not compromised, by the playbook's word alone.

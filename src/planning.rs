@@ -142,7 +142,7 @@ pub fn plan(
             )
         }));
     }
-    let roles = roles_in_reach(&users, inventory, &mut warnings);
+    let roles = roles_in_reach(&users, inventory);
     connect(playbook, &mut changes);
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let gate = GateTerms {
@@ -235,7 +235,7 @@ fn draft(
         };
         let number = numbers.entry(&step.id).or_default();
         let mut of_item = Vec::new();
-        for draft in drafts {
+        for (draft, decided) in drafts {
             match trust.judge(taken, &draft) {
                 Verdict::Keep => {}
                 Verdict::Leave(untouched) => {
@@ -248,7 +248,7 @@ fn draft(
                 }
             }
             *number += 1;
-            let change = change(playbook, taken, *number, draft);
+            let change = change(playbook, taken, *number, draft, decided);
             of_item.push(change.id.clone());
             drafted.changes.push(change);
         }
@@ -269,7 +269,13 @@ fn draft(
     if problems.is_empty() { Ok(drafted) } else { Err(problems) }
 }
 
-fn change(playbook: &Playbook, taken: &Taken<'_>, n: usize, draft: Draft<Value>) -> Change {
+fn change(
+    playbook: &Playbook,
+    taken: &Taken<'_>,
+    n: usize,
+    draft: Draft,
+    decided: Value,
+) -> Change {
     let Taken { step, action, reason, review_by, .. } = taken;
     let about = action.about();
     let sentences = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
@@ -294,7 +300,7 @@ fn change(playbook: &Playbook, taken: &Taken<'_>, n: usize, draft: Draft<Value>)
         reason: reason.clone(),
         review_by: *review_by,
         needs: Vec::new(),
-        decided: draft.decided,
+        decided,
     }
 }
 
@@ -310,6 +316,10 @@ fn cannot_plan(step: &Step, item: Option<&str>, error: &PlanError) -> Diagnostic
     let help = match error {
         PlanError::Impossible { help, .. } => help.clone(),
         PlanError::Unread(unread) => match &unread.gap {
+            Some(gap) if !gap.understood => format!(
+                "see what is unusual about what {} shows: this program does not know it",
+                gap.operation
+            ),
             Some(gap) => {
                 format!("allow {} to the credentials in use, then plan again", gap.operation)
             }
@@ -374,32 +384,36 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
     }
 }
 
-/// Roles that somebody in scope may have assumed, by their trust policies.
-fn roles_in_reach(
-    users: &BTreeSet<UserName>,
-    inventory: &Inventory,
-    warnings: &mut Vec<String>,
-) -> Vec<RoleInReach> {
-    if users.is_empty() {
-        return Vec::new();
-    }
-    let roles = match inventory.roles() {
-        Ok(roles) => roles,
-        Err(unread) => {
-            warnings.push(format!("which roles can be assumed was not read: {unread}"));
-            return Vec::new();
-        }
-    };
-    let trusts: Vec<_> = roles.iter().map(|role| Document::parse(&role.trust)).collect();
+/// Roles that somebody in scope may have assumed, by their trust policies. What is not known of them is a row
+/// like any of them.
+fn roles_in_reach(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<RoleInReach> {
+    let trusts: Vec<_> = inventory
+        .roles()
+        .map(|roles| roles.iter().map(|role| Document::parse(&role.trust)).collect())
+        .unwrap_or_default();
     let mut reach = Vec::new();
     for user in users {
-        let Some(arn) = inventory.user(user).ok().and_then(Option::as_ref).map(|u| &u.arn) else {
-            continue;
+        let read = inventory.roles().and_then(|roles| Ok((roles, inventory.user(user)?)));
+        let (roles, found) = match read {
+            Ok((roles, Some(found))) => (roles, found),
+            // Nobody, who can have assumed nothing.
+            Ok((_, None)) => continue,
+            Err(unread) => {
+                reach.push(RoleInReach {
+                    sessions: Credential::UnlistedRoles {
+                        of: user.clone(),
+                        operation: unread.operation(),
+                    },
+                    user: user.clone(),
+                    why: format!("which roles {user} can assume is not known: {unread}"),
+                });
+                continue;
+            }
         };
         for (role, trust) in roles.iter().zip(&trusts) {
             let admits = match trust
                 .as_ref()
-                .map(|trust| admits(trust, arn.as_str(), inventory.caller.account.as_str()))
+                .map(|trust| admits(trust, found.arn.as_str(), inventory.caller.account.as_str()))
             {
                 Ok(Admission::No) => continue,
                 Ok(Admission::Named) => "named",
@@ -409,9 +423,9 @@ fn roles_in_reach(
                 Err(_) => "perhaps: its trust policy cannot be understood",
             };
             reach.push(RoleInReach {
-                role: role.name.clone(),
+                sessions: Credential::RoleSessions { role: role.name.clone() },
                 user: user.clone(),
-                admits: admits.to_owned(),
+                why: format!("its trust policy admits {user} ({admits})"),
             });
         }
     }
@@ -441,11 +455,8 @@ fn untouched(roles: &[RoleInReach], changes: &[Change], inventory: &Inventory) -
     let mut untouched: Vec<Untouched> = roles
         .iter()
         .map(|reach| Untouched {
-            what: format!("role {}", reach.role),
-            why: format!(
-                "its trust policy admits {} ({}), and no step cuts its sessions",
-                reach.user, reach.admits
-            ),
+            what: reach.sessions.to_string(),
+            why: format!("{}, and no step cuts them", reach.why),
         })
         .collect();
     for effect in changes.iter().flat_map(|change| &change.effects) {

@@ -5,6 +5,7 @@
 //! its memory is wiped. The SDK's own buffers are not: that is said in `SECURITY.md`.
 //! A test lists every place that calls [`Secret::expose`].
 
+use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, SecretString};
 
 /// A secret value. It cannot be printed, serialised or compared.
@@ -30,8 +31,11 @@ pub struct Secret(SecretString);
 
 impl Secret {
     /// Takes the value in; the caller keeps no copy.
-    pub fn new(value: String) -> Self {
-        Self(value.into())
+    pub fn new(mut value: String) -> Self {
+        // A string is made to fit before it is kept, and what it is moved from would not be wiped.
+        let secret = Self(value.as_str().into());
+        value.zeroize();
+        secret
     }
 
     /// The value, for the one call that hands it over.

@@ -94,6 +94,7 @@ pub async fn fill(
             Ok(fact) => Ok(fact),
             Err(error) if is_gap(&error) => Err(Gap {
                 passing: error.is_passing(),
+                understood: error.cause != Cause::NotUnderstood,
                 operation: error.operation,
                 code: error.code,
                 message: error.message,

@@ -30,7 +30,8 @@ pub trait ErasedAction: Send + Sync {
     /// As [`Action::wants`].
     fn wants(&self, inputs: &Value) -> Vec<Want>;
     /// As [`Action::plan`].
-    fn plan(&self, inputs: &Value, inventory: &Inventory) -> Result<Vec<Draft<Value>>, PlanError>;
+    fn plan(&self, inputs: &Value, inventory: &Inventory)
+    -> Result<Vec<(Draft, Value)>, PlanError>;
     /// As [`Action::look`].
     fn look(&self, change: &Value) -> Vec<Want>;
     /// As [`Action::judge`].
@@ -69,19 +70,14 @@ impl<A: Action> ErasedAction for Erased<A> {
         A::wants(&typed(inputs))
     }
 
-    fn plan(&self, inputs: &Value, inventory: &Inventory) -> Result<Vec<Draft<Value>>, PlanError> {
+    fn plan(
+        &self,
+        inputs: &Value,
+        inventory: &Inventory,
+    ) -> Result<Vec<(Draft, Value)>, PlanError> {
         let drafts = A::plan(&typed(inputs), inventory)?;
-        let erase = |draft: Draft<A::Change>| Draft {
-            decided: serde_json::to_value(&draft.decided).expect("plain data"),
-            target: draft.target,
-            what: draft.what,
-            before: draft.before,
-            after: draft.after,
-            already: draft.already,
-            effects: draft.effects,
-            irreversible: draft.irreversible,
-        };
-        Ok(drafts.into_iter().map(erase).collect())
+        let erased = |change| serde_json::to_value(change).expect("plain data");
+        Ok(drafts.into_iter().map(|(draft, change)| (draft, erased(change))).collect())
     }
 
     fn look(&self, change: &Value) -> Vec<Want> {

@@ -2,10 +2,15 @@
 //!
 //! The new value goes into a version under a label of its own; only then does `AWSCURRENT` move, away
 //! from the version that is named as holding it. A crash in between leaves a version nobody reads. The
-//! fields of what is there already are kept. Values pass through here as [`Secret`]s and leave no copy
-//! in anything that is printed or stored by us.
+//! fields of what is there already are kept as they are written. Values pass through here as [`Secret`]s and
+//! leave no copy behind.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::ApplyError;
@@ -26,7 +31,8 @@ pub(super) fn version_of(seed: &str, content: &str) -> VersionId {
     VersionId::parse(&digest[..40]).expect("forty hexadecimal digits")
 }
 
-/// Reads what is there and makes sure that fields can be added to it. Done before anything is minted.
+/// Reads what is there and makes sure that fields can be added to it. Done before anything is minted, and
+/// before anything is deleted to make room.
 pub(super) async fn open(
     cloud: &WriteCloud,
     secret: &SecretId,
@@ -36,27 +42,74 @@ pub(super) async fn open(
         fields_of(current).ok_or_else(|| {
             ApplyError::Refused(format!(
                 "secret {secret} does not hold a JSON object, so a key cannot be added without losing \
-                 what is there; make it one, or plan with another secret. Nothing was minted"
+                 what is there; make it one, or plan with another secret. Nothing was minted, and nothing \
+                 deleted"
             ))
         })?;
     }
     Ok(current)
 }
 
-/// The value with `fields` set and every other field kept.
+/// The value with `fields` set and every other field kept, byte for byte.
 pub(super) fn with_fields(current: Option<&Secret>, fields: &[(&str, &str)]) -> Secret {
-    let mut object = current.and_then(fields_of).unwrap_or_default();
-    for (name, value) in fields {
-        object.insert((*name).to_owned(), Value::from(*value));
+    let there = current.and_then(fields_of).unwrap_or_default();
+    // No escape is longer than six bytes. Made long enough at once, it is never moved, and so leaves no copy.
+    let longest: usize =
+        fields.iter().map(|(name, value)| 6 * (name.len() + value.len()) + 6).sum();
+    let mut object = Vec::with_capacity(current.map_or(0, |c| c.expose().len()) + longest + 2);
+    let mut set: BTreeSet<&str> = BTreeSet::new();
+    object.push(b'{');
+    for (name, value) in &there.0 {
+        match fields.iter().find(|(new, _)| new == name) {
+            None => push(&mut object, name, value),
+            Some((new, value)) if set.insert(new) => push(&mut object, new, value),
+            // A name that stood there twice.
+            Some(_) => {}
+        }
     }
-    Secret::new(Value::Object(object).to_string())
+    for (name, value) in fields.iter().filter(|(name, _)| !set.contains(name)) {
+        push(&mut object, name, value);
+    }
+    object.push(b'}');
+    Secret::new(String::from_utf8(object).expect("JSON is text"))
 }
 
-fn fields_of(value: &Secret) -> Option<Map<String, Value>> {
-    match serde_json::from_str(value.expose()) {
-        Ok(Value::Object(object)) => Some(object),
-        _ => None,
+fn push(object: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
+    if object.len() > 1 {
+        object.push(b',');
     }
+    serde_json::to_writer(&mut *object, name).expect("a name has a JSON form");
+    object.push(b':');
+    serde_json::to_writer(object, value).expect("a text has a JSON form");
+}
+
+/// The fields of a JSON object in their order, each as it is written: numbers stay what they are, and
+/// nothing of a secret is copied.
+#[derive(Default)]
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+fn fields_of(value: &Secret) -> Option<Fields<'_>> {
+    serde_json::from_str(value.expose()).ok()
 }
 
 #[cfg(test)]
@@ -64,19 +117,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_fields_and_their_order_are_kept() {
+    fn other_fields_and_their_order_are_kept_byte_for_byte() {
         let there = Secret::new(
-            r#"{"region":"eu-west-1","access_key_id":"old","n":1.50,"nested":{"b":1,"a":2}}"#
+            r#"{"region":"eu-west-1", "access_key_id":"old","n":1.50,"account":123456789012345678901234567890,
+               "e":1E400,"t":"\u00fc\/","nested":{"b": 1,"a":-0.0},"access_key_id":"older"}"#
                 .to_owned(),
         );
         let new =
-            with_fields(Some(&there), &[("access_key_id", "new"), ("secret_access_key", "s")]);
+            with_fields(Some(&there), &[("access_key_id", "new"), ("secret_access_key", "s\"/+")]);
         assert_eq!(
             new.expose(),
-            r#"{"region":"eu-west-1","access_key_id":"new","n":1.5,"nested":{"b":1,"a":2},"secret_access_key":"s"}"#
+            r#"{"region":"eu-west-1","access_key_id":"new","n":1.50,"account":123456789012345678901234567890,"e":1E400,"t":"\u00fc\/","nested":{"b": 1,"a":-0.0},"secret_access_key":"s\"/+"}"#
         );
         let fresh = with_fields(None, &[("access_key_id", "new")]);
         assert_eq!(fresh.expose(), r#"{"access_key_id":"new"}"#);
+    }
+
+    #[test]
+    fn fields_are_added_to_nothing_but_an_object() {
+        for not in ["", "[]", "1", "\"{}\"", "null", "{\"a\":1", "{} {}", "{\"a\":}", "not JSON"] {
+            assert!(fields_of(&Secret::new(not.to_owned())).is_none(), "{not}");
+        }
+        assert!(fields_of(&Secret::new(" {} ".to_owned())).is_some());
     }
 
     #[test]

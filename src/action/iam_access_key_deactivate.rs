@@ -2,15 +2,18 @@
 //!
 //! Deactivating rather than deleting keeps the key's id for the investigation and its slot from being
 //! taken. It does nothing about the sessions the key has already minted: `iam.user.revoke-sessions` does.
+//! A key that its owner is not shown to have any more is cut only if nobody has it: whoever renames the
+//! owner takes the key along, and active.
 //! Undo never activates a key that counts as compromised.
 
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError};
+use super::iam_user_quarantine::no_such_user;
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, gone, not_the_user};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
-use crate::inventory::{Inventory, Status, Unread, Want};
+use crate::inventory::{AccessKey, Inventory, Status, Unread, Want};
 use crate::journal::{Note, Position};
 use crate::plan::{Barrier, Credential, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
@@ -46,6 +49,8 @@ impl TryFrom<serde_json::Value> for Keys {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     user: UserName,
+    /// The user's unique id: another user under the same name is somebody else.
+    user_id: String,
     key: AccessKeyId,
 }
 
@@ -70,7 +75,12 @@ impl Action for Deactivate {
         effects: &[EffectKind::Cuts],
     };
     const ABOUT: About = About {
-        permissions: &["iam:ListAccessKeys", "iam:UpdateAccessKey"],
+        permissions: &[
+            "iam:GetUser",
+            "iam:ListAccessKeys",
+            "iam:GetAccessKeyLastUsed",
+            "iam:UpdateAccessKey",
+        ],
         undo: "activate the key again; never done for a key that counts as compromised",
         hazards: &[
             "whatever uses the key stops until it has a new one",
@@ -85,11 +95,14 @@ impl Action for Deactivate {
     type Change = Change;
 
     fn wants(inputs: &Inputs) -> Vec<Want> {
-        vec![Want::AccessKeys(inputs.user.clone())]
+        vec![Want::User(inputs.user.clone()), Want::AccessKeys(inputs.user.clone())]
     }
 
-    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
+    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let user = &inputs.user;
+        let Some(owner) = inventory.user(user)? else {
+            return Err(no_such_user(user, inventory));
+        };
         let found = inventory.access_keys(user)?;
         if let Keys::These(ids) = &inputs.keys
             && let Some(missing) = ids.iter().find(|id| !found.iter().any(|key| &key.id == *id))
@@ -103,7 +116,7 @@ impl Action for Deactivate {
             Keys::All => true,
             Keys::These(ids) => ids.contains(id),
         };
-        let draft = |key: &crate::inventory::AccessKey| Draft {
+        let draft = |key: &AccessKey| Draft {
             target: format!("user {user}"),
             what: format!("deactivate {}", key.id),
             before: match key.status {
@@ -119,13 +132,22 @@ impl Action for Deactivate {
                 barrier: Barrier::Inactive,
             }],
             irreversible: None,
-            decided: Change { user: user.clone(), key: key.id.clone() },
         };
-        Ok(found.iter().filter(|key| wanted(&key.id)).map(draft).collect())
+        let change = |key: &AccessKey| Change {
+            user: user.clone(),
+            user_id: owner.id.clone(),
+            key: key.id.clone(),
+        };
+        let keys = found.iter().filter(|key| wanted(&key.id));
+        Ok(keys.map(|key| (draft(key), change(key))).collect())
     }
 
     fn look(change: &Change) -> Vec<Want> {
-        vec![Want::AccessKeys(change.user.clone())]
+        vec![
+            Want::User(change.user.clone()),
+            Want::AccessKeys(change.user.clone()),
+            Want::AccessKeyLastUsed(change.key.clone()),
+        ]
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {
@@ -144,11 +166,23 @@ impl Action for Deactivate {
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
-        let keys = facts.access_keys(&change.user)?;
-        Ok(match keys.iter().find(|key| key.id == change.key).map(|key| key.status) {
-            Some(Status::Active) => Position::Before,
+        let Change { user, user_id, key } = change;
+        match facts.access_keys(user)?.iter().find(|found| found.id == *key) {
+            Some(AccessKey { status: Status::Active, .. }) => return Ok(Position::Before),
+            Some(AccessKey { status: Status::Inactive, .. }) => return Ok(Position::After),
+            None => {}
+        }
+        Ok(match facts.access_key_last_used(key)? {
             // Deleted by somebody meanwhile: it cuts all the more.
-            Some(Status::Inactive) | None => Position::After,
+            None => Position::After,
+            Some(owner) if owner.user != *user => Position::Elsewhere {
+                why: format!("access key {key} belongs to {} now", owner.user),
+            },
+            // The owner of a key that is gone may be told for a while longer.
+            Some(_) => {
+                let found = facts.user(user)?.as_ref();
+                not_the_user(user, user_id, found).unwrap_or(Position::After)
+            }
         })
     }
 
@@ -157,11 +191,9 @@ impl Action for Deactivate {
         cloud: &WriteCloud,
         _notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
-        let answer =
-            cloud.iam().set_access_key_status(&change.user, &change.key, Status::Inactive).await;
-        match answer {
-            Err(error) if !error.is_absent() => Err(error.into()),
-            _ => Ok(()),
-        }
+        let iam = cloud.iam();
+        // Where it is gone is seen by looking.
+        gone(iam.set_access_key_status(&change.user, &change.key, Status::Inactive).await)?;
+        Ok(())
     }
 }

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, CURRENT, STAGED};
 use super::iam_user_quarantine::no_such_user;
-use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unknown, gone};
+use super::{
+    About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unknown, gone, not_the_user,
+};
 use crate::cloud::{Certainty, WriteCloud};
 use crate::ids::{AccessKeyId, SecretId, UserName, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Status, Unread, Want};
@@ -112,7 +114,7 @@ impl Action for Replace {
         ]
     }
 
-    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
+    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let Inputs { user, deliver_to, replaces } = inputs;
         let secret = deliverable(deliver_to, inventory)?;
         let Some(found) = inventory.user(user)? else {
@@ -140,7 +142,7 @@ impl Action for Replace {
         }
         let current = secret.holder_of(CURRENT).cloned();
         let rotates = if secret.rotates_itself { ", which also rotates by itself" } else { "" };
-        Ok(vec![Draft {
+        let draft = Draft {
             target: format!("user {user}"),
             what: format!("mint a key into secret {deliver_to}{rotates}"),
             before: match &current {
@@ -155,21 +157,22 @@ impl Action for Replace {
                     "deletes access key {id} for good: {user} holds {quota} keys and no more fit"
                 )
             }),
-            decided: Change {
-                user: user.clone(),
-                user_id: found.id.clone(),
-                deliver_to: deliver_to.clone(),
-                secret: SecretId::parse(secret.arn.as_str()).map_err(|error| {
-                    PlanError::Impossible {
-                        message: error.to_string(),
-                        help: "name the secret by its ARN".to_owned(),
-                    }
-                })?,
-                before: keys.iter().map(|key| key.id.clone()).collect(),
-                uses_up,
-                current,
-            },
-        }])
+        };
+        let change = Change {
+            user: user.clone(),
+            user_id: found.id.clone(),
+            deliver_to: deliver_to.clone(),
+            secret: SecretId::parse(secret.arn.as_str()).map_err(|error| {
+                PlanError::Impossible {
+                    message: error.to_string(),
+                    help: "name the secret by its ARN".to_owned(),
+                }
+            })?,
+            before: keys.iter().map(|key| key.id.clone()).collect(),
+            uses_up,
+            current,
+        };
+        Ok(vec![(draft, change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -195,9 +198,9 @@ impl Action for Replace {
     }
 
     fn judge(change: &Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
-        if facts.user(&change.user)?.as_ref().is_none_or(|user| user.id != change.user_id) {
-            let why = format!("{} is not the user it was any more", change.user);
-            return Ok(Position::Elsewhere { why });
+        let found = facts.user(&change.user)?.as_ref();
+        if let Some(elsewhere) = not_the_user(&change.user, &change.user_id, found) {
+            return Ok(elsewhere);
         }
         let keys = facts.access_keys(&change.user)?;
         let Some(secret) = facts.secret(&change.secret)? else {
@@ -262,12 +265,14 @@ impl Action for Replace {
             });
             works && labels.contains_key(version.as_str())
         });
-        make_room(change, cloud, notes, &keys, stored.as_ref().map(|(_, key)| key)).await?;
-        if let Some((version, _)) = stored {
+        if let Some((version, key)) = stored {
+            make_room(change, cloud, notes, &keys, Some(&key)).await?;
             return hand_over(change, cloud, &version).await;
         }
-        let doubtful = Ours::of(notes.so_far()).in_doubt_since.is_some();
+        // Before anything is deleted for good: where nothing can be delivered, nothing is used up.
         let there = delivery::open(cloud, secret).await?;
+        make_room(change, cloud, notes, &keys, None).await?;
+        let doubtful = Ours::of(notes.so_far()).in_doubt_since.is_some();
         let at = cloud.read().sts().time().await?;
         notes.note(Note::Minting { at }).await?;
         let minted = match cloud.iam().create_access_key(user).await {

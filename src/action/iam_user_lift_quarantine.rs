@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::iam_user_quarantine::no_such_user;
 use super::quarantine_barriers as barriers;
-use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, gone};
+use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, gone, not_the_user};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
@@ -70,7 +70,7 @@ impl Action for LiftQuarantine {
         barriers::wants(&inputs.user)
     }
 
-    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
+    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let user = &inputs.user;
         let Some(found) = inventory.user(user)? else {
             return Err(no_such_user(user, inventory));
@@ -85,7 +85,7 @@ impl Action for LiftQuarantine {
                 help: "set the boundary the user should have by hand, then plan again".to_owned(),
             });
         }
-        Ok(vec![Draft {
+        let draft = Draft {
             target: format!("user {user}"),
             what: "lift the quarantine".to_owned(),
             before: "quarantined".to_owned(),
@@ -96,13 +96,14 @@ impl Action for LiftQuarantine {
             already: false,
             effects: vec![Effect::Lifts { user: user.clone(), barrier: plan::Barrier::Quarantine }],
             irreversible: None,
-            decided: Change {
-                user: user.clone(),
-                user_id: found.id.clone(),
-                boundary: found.boundary.clone(),
-                deny_all,
-            },
-        }])
+        };
+        let change = Change {
+            user: user.clone(),
+            user_id: found.id.clone(),
+            boundary: found.boundary.clone(),
+            deny_all,
+        };
+        Ok(vec![(draft, change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -126,12 +127,9 @@ impl Action for LiftQuarantine {
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
         let user = &change.user;
-        let Some(found) = facts.user(user)? else {
-            return Ok(Position::Elsewhere { why: format!("there is no user {user}") });
-        };
-        if found.id != change.user_id {
-            let why = format!("{user} is not the user it was any more");
-            return Ok(Position::Elsewhere { why });
+        let found = facts.user(user)?.as_ref();
+        if let Some(elsewhere) = not_the_user(user, &change.user_id, found) {
+            return Ok(elsewhere);
         }
         // Everything must be readable here: "nothing stands" is only true when all three were seen.
         facts.attached_policies(user)?;
@@ -139,7 +137,7 @@ impl Action for LiftQuarantine {
         let standing = barriers::standing(user, facts)?;
         Ok(if !standing.is_empty() {
             Position::Before
-        } else if found.boundary == change.boundary {
+        } else if found.and_then(|user| user.boundary.as_ref()) == change.boundary.as_ref() {
             Position::After
         } else {
             Position::Between { why: "the boundary it had before is not back".to_owned() }

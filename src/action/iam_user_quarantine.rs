@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
 use super::quarantine_barriers::{self as barriers, Barrier};
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError, not_the_user};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, UserName};
 use crate::inventory::{Inventory, Unread, Want};
@@ -32,6 +32,8 @@ pub(super) struct Inputs {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     user: UserName,
+    /// The user's unique id: another user under the same name is somebody else.
+    user_id: String,
     /// The ways to do it, the first to be tried first; the next only where AWS says there is no room.
     ladder: Vec<Barrier>,
     /// `AWSDenyAll` in the account's partition.
@@ -76,11 +78,11 @@ impl Action for Quarantine {
         wants
     }
 
-    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
+    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let user = &inputs.user;
-        if inventory.user(user)?.is_none() {
+        let Some(found) = inventory.user(user)? else {
             return Err(no_such_user(user, inventory));
-        }
+        };
         // Without permission to read what stands, the cut is planned all the same: it is harmless to
         // repeat, and the journal will say that it could not be seen.
         let standing = barriers::standing(user, inventory).unwrap_or_default();
@@ -98,7 +100,7 @@ impl Action for Quarantine {
             (None, true) => Barrier::LADDER[1..].to_vec(),
         };
         let names: Vec<&str> = ladder.iter().map(|barrier| barrier.describe()).collect();
-        Ok(vec![Draft {
+        let draft = Draft {
             target: format!("user {user}"),
             what: "deny everything".to_owned(),
             before: match standing.first() {
@@ -112,12 +114,14 @@ impl Action for Quarantine {
                 barrier: plan::Barrier::Quarantine,
             }],
             irreversible: None,
-            decided: Change {
-                user: user.clone(),
-                ladder,
-                deny_all: barriers::deny_all_arn(&inventory.caller.arn),
-            },
-        }])
+        };
+        let change = Change {
+            user: user.clone(),
+            user_id: found.id.clone(),
+            ladder,
+            deny_all: barriers::deny_all_arn(&inventory.caller.arn),
+        };
+        Ok(vec![(draft, change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -170,8 +174,12 @@ impl Action for Quarantine {
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
-        if facts.user(&change.user).is_ok_and(Option::is_none) {
-            return Ok(Position::Elsewhere { why: format!("there is no user {}", change.user) });
+        let elsewhere = facts
+            .user(&change.user)
+            .ok()
+            .and_then(|found| not_the_user(&change.user, &change.user_id, found.as_ref()));
+        if let Some(elsewhere) = elsewhere {
+            return Ok(elsewhere);
         }
         let standing = barriers::standing(&change.user, facts)?;
         Ok(if standing.is_empty() { Position::Before } else { Position::After })

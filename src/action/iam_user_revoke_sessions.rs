@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
 use super::iam_user_quarantine::no_such_user;
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, Unknown, Word};
+use super::{
+    About, Action, ApplyError, ByHand, Draft, Notes, PlanError, Unknown, Word, not_the_user,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::{PolicyName, UserName};
 use crate::inventory::{Inventory, Unread, Want};
@@ -36,6 +38,8 @@ pub(super) struct Inputs {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     user: UserName,
+    /// The user's unique id: another user under the same name is somebody else.
+    user_id: String,
     pass: Pass,
 }
 
@@ -80,18 +84,19 @@ impl Action for RevokeSessions {
         ]
     }
 
-    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<Draft<Change>>, PlanError> {
+    fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let user = &inputs.user;
-        if inventory.user(user)?.is_none() {
+        let Some(found) = inventory.user(user)? else {
             return Err(no_such_user(user, inventory));
-        }
-        let found = inventory.inline_policy(user, &policy_name()).ok().and_then(Option::as_ref);
-        let before = match found.map(|text| denied_before(text)) {
+        };
+        let stands = inventory.inline_policy(user, &policy_name()).ok().and_then(Option::as_ref);
+        let before = match stands.map(|text| denied_before(text)) {
             None => "no session is denied".to_owned(),
             Some(Some(moment)) => format!("sessions issued before {moment} are denied"),
             Some(None) => format!("policy {POLICY} is there and says something else"),
         };
-        let draft = |pass, barrier, what: &str, before, after: &str| Draft {
+        let change = |pass| Change { user: user.clone(), user_id: found.id.clone(), pass };
+        let draft = |barrier, what: &str, before, after: &str| Draft {
             target: format!("user {user}"),
             what: what.to_owned(),
             before,
@@ -104,24 +109,20 @@ impl Action for RevokeSessions {
                 barrier,
             }],
             irreversible: None,
-            decided: Change { user: user.clone(), pass },
         };
-        Ok(vec![
-            draft(
-                Pass::First,
-                Barrier::SessionsFirstPass,
-                "deny sessions issued so far",
-                before,
-                "sessions issued before the moment of the write are denied",
-            ),
-            draft(
-                Pass::Second,
-                Barrier::SessionsSecondPass,
-                "deny sessions again, once keys and quarantine are proven",
-                "as the first pass left it".to_owned(),
-                "sessions issued before the moment of the second write are denied",
-            ),
-        ])
+        let first = draft(
+            Barrier::SessionsFirstPass,
+            "deny sessions issued so far",
+            before,
+            "sessions issued before the moment of the write are denied",
+        );
+        let second = draft(
+            Barrier::SessionsSecondPass,
+            "deny sessions again, once keys and quarantine are proven",
+            "as the first pass left it".to_owned(),
+            "sessions issued before the moment of the second write are denied",
+        );
+        Ok(vec![(first, change(Pass::First)), (second, change(Pass::Second))])
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -150,8 +151,12 @@ impl Action for RevokeSessions {
     }
 
     fn judge(change: &Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
-        if facts.user(&change.user).is_ok_and(Option::is_none) {
-            return Ok(Position::Elsewhere { why: format!("there is no user {}", change.user) });
+        let elsewhere = facts
+            .user(&change.user)
+            .ok()
+            .and_then(|found| not_the_user(&change.user, &change.user_id, found.as_ref()));
+        if let Some(elsewhere) = elsewhere {
+            return Ok(elsewhere);
         }
         let document = facts.inline_policy(&change.user, &policy_name())?;
         let stands = document.as_deref().and_then(denied_before);

@@ -11,7 +11,7 @@ use super::args::{self, CheckFormat};
 use super::exit::{Exit, Failure};
 use super::sources::{self, Reading};
 use super::{diagnostics, sarif, view};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, counted};
 use crate::playbook::Playbook;
 
 /// One playbook, checked.
@@ -86,7 +86,6 @@ fn as_json(checked: &[Checked]) -> String {
             .flat_map(Diagnostics::shown)
             .map(diagnostics::as_json)
             .collect::<Vec<_>>(),
-        "more": 0,
     }))
 }
 
@@ -98,7 +97,11 @@ fn text(checked: Checked, alone: bool) {
     };
     view::diagnostics(problems);
     let Some(playbook) = playbook else { return sources::broken(&checked.path).print() };
-    view::out(&format!("{} is right: {} steps.\n", playbook.source.name(), playbook.steps.len()));
+    view::out(&format!(
+        "{} is right: {}.\n",
+        playbook.source.name(),
+        counted(playbook.steps.len(), "step")
+    ));
     if alone {
         let inputs: Vec<String> = playbook
             .inputs

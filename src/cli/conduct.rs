@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use super::args::Format;
 use super::exit::{Exit, Failure};
-use super::{diagnostics, view};
+use super::live::Live;
+use super::{args, diagnostics, view};
 use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
@@ -69,6 +70,22 @@ pub(super) struct Conduct<'a> {
     pub(super) there: String,
     /// How to tell what came of it.
     pub(super) format: Format,
+}
+
+impl<'a> Conduct<'a> {
+    /// In a real account.
+    pub(super) fn live(
+        saved: &'a SavedPlan,
+        caller: &'a Caller,
+        case: &'a Path,
+        live: &'a Live,
+        resumed: bool,
+        access: &args::Access,
+        format: Format,
+    ) -> Self {
+        let (connection, clock, there) = (&live.connection, live.clock, access.typed());
+        Self { saved, caller, case, connection, clock, resumed, world: None, there, format }
+    }
 }
 
 impl Conduct<'_> {

@@ -64,7 +64,14 @@ impl Failure {
     /// Because of `error` and its causes.
     #[must_use]
     pub fn because(mut self, error: &dyn std::error::Error) -> Self {
-        let mut cause = Some(error);
+        self.why.push(error.to_string());
+        self.because_of_causes(error)
+    }
+
+    /// Because of the causes of `error`, which itself is told already.
+    #[must_use]
+    pub(super) fn because_of_causes(mut self, error: &dyn std::error::Error) -> Self {
+        let mut cause = error.source();
         while let Some(error) = cause {
             self.why.push(error.to_string());
             cause = error.source();
@@ -102,6 +109,22 @@ impl Failure {
         Self::new(exit, "", next)
     }
 
+    /// A run that could not go on; `resume` is what to type once it can.
+    pub(super) fn of_run(error: RunError, resume: &str) -> Self {
+        match error {
+            RunError::Survey(error) => Self::from(error).with_exit(Exit::Stopped),
+            RunError::Journal(error) => Self::new(
+                Exit::Stopped,
+                error.to_string(),
+                format!(
+                    "no further change was begun. Make room on the disk of the case directory or make it \
+                     writable, then: {resume}"
+                ),
+            )
+            .because_of_causes(&error),
+        }
+    }
+
     /// It and its causes, on one line.
     pub(super) fn line(&self) -> String {
         let mut line = self.what.clone();
@@ -115,9 +138,13 @@ impl Failure {
 impl From<CaseError> for Failure {
     fn from(error: CaseError) -> Self {
         let help = match &error {
-            CaseError::Io { .. } => {
+            CaseError::Io { action: "cannot read", .. } => {
+                "check that it is there and that you may read it; a case is readable by its owner alone"
+            }
+            CaseError::Io { action: "cannot make", .. } => {
                 "check that the directory can be written and has room, or name another with --cases DIR"
             }
+            CaseError::Io { .. } => "check that its directory can be written and has room",
             CaseError::NotACase(_) => "name the directory that `portcullis run` printed",
             CaseError::Locked(_) => "wait until it ends, or stop it with Ctrl-C; then try again",
             CaseError::Plan { .. } => {
@@ -128,16 +155,7 @@ impl From<CaseError> for Failure {
                  journal from a copy if you have one. Without it, plan anew: cuts that stand are found"
             }
         };
-        Self::new(Exit::Refused, error.to_string(), help).because_of(&error)
-    }
-}
-
-impl Failure {
-    fn because_of(mut self, error: &dyn std::error::Error) -> Self {
-        if let Some(source) = error.source() {
-            self = self.because(source);
-        }
-        self
+        Self::new(Exit::Refused, error.to_string(), help).because_of_causes(&error)
     }
 }
 
@@ -156,23 +174,5 @@ impl From<SurveyError> for Failure {
             "try again; if it stays, look at the service's status"
         };
         Self::new(Exit::Refused, error.to_string(), help).because(call)
-    }
-}
-
-impl Failure {
-    /// A run that could not go on; `resume` is what to type once it can.
-    pub(super) fn of_run(error: RunError, resume: &str) -> Self {
-        match error {
-            RunError::Survey(error) => Self::from(error).with_exit(Exit::Stopped),
-            RunError::Journal(error) => Self::new(
-                Exit::Stopped,
-                error.to_string(),
-                format!(
-                    "no further change was begun. Make room on the disk of the case directory or make it \
-                     writable, then: {resume}"
-                ),
-            )
-            .because_of(&error),
-        }
     }
 }

@@ -28,17 +28,8 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         let inventory = live.begin().await?;
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         remaining(&live.connection, &saved, live.clock).await;
-        let conduct = Conduct {
-            saved: &saved,
-            caller: &inventory.caller,
-            case: case.dir(),
-            connection: &live.connection,
-            clock: live.clock,
-            resumed: true,
-            world: None,
-            there: args.access.typed(),
-            format: args.format,
-        };
+        let (caller, access) = (&inventory.caller, &args.access);
+        let conduct = Conduct::live(&saved, caller, case.dir(), &live, true, access, args.format);
         conduct.conduct(&decoded, medium).await
     })
 }

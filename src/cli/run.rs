@@ -82,17 +82,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         let case = Case::create(&args.cases.cases, &name, &saved, &[])?;
         live.work_on(case.dir()).await;
         let (decoded, medium) = case.journal()?;
-        let conduct = Conduct {
-            saved: &saved,
-            caller: &inventory.caller,
-            case: case.dir(),
-            connection: &live.connection,
-            clock: live.clock,
-            resumed: false,
-            world: None,
-            there: args.access.typed(),
-            format: args.format,
-        };
+        let (caller, access) = (&inventory.caller, &args.access);
+        let conduct = Conduct::live(&saved, caller, case.dir(), &live, false, access, args.format);
         conduct.conduct(&decoded, medium).await
     })
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::args::{self, Format};
 use super::conduct::{NO_APPROVALS, NOT_TO_BE_TRUSTED, belongs_to_another_plan};
 use super::exit::{Exit, Failure};
+use super::rehearse::is_rehearsal;
 use super::{diagnostics, view};
 use crate::case;
 use crate::journal::State;
@@ -26,6 +27,10 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
     let (case, there) = (args.case.display(), super::plan::there(&saved));
     let next = match state.finished {
+        // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
+        None if state.opened.is_none() && !is_rehearsal(&args.case)? => {
+            format!("portcullis run {case}/rounds/1/plan.json{there}")
+        }
         Some(0) => "nothing".to_owned(),
         Some(6) => NO_APPROVALS.to_owned(),
         Some(11) => "see to what is unaccounted or not proven above".to_owned(),

@@ -51,6 +51,8 @@ pub enum Cause {
     Unavailable,
     /// An answer came that could not be read.
     Unreadable,
+    /// An answer came and was read, and it is not one that this program knows. Asked again it says the same.
+    NotUnderstood,
     /// No answer came.
     Lost,
 }
@@ -63,6 +65,7 @@ pub enum Cause {
     Cause::Throttled => "was throttled",
     Cause::Unavailable => "failed at the service",
     Cause::Unreadable => "was answered unreadably",
+    Cause::NotUnderstood => "was answered in a way that is not understood",
     Cause::Lost => "got no answer",
 })]
 pub struct CallError {
@@ -79,6 +82,18 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// An answer that does not say what it must, or something this program does not know: taken for
+    /// nothing, it would hide a credential.
+    pub fn not_understood(operation: &str, certainty: Certainty, message: &str) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            certainty,
+            cause: Cause::NotUnderstood,
+            code: "NotUnderstood".to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
     /// Whether AWS said that the thing asked for does not exist.
     pub fn is_absent(&self) -> bool {
         self.cause == Cause::Refused
@@ -97,6 +112,7 @@ impl CallError {
     pub fn is_passing(&self) -> bool {
         match self.cause {
             Cause::Throttled | Cause::Unavailable | Cause::Lost | Cause::Unreadable => true,
+            Cause::NotUnderstood => false,
             Cause::NotSent => self.code == NO_CONNECTION,
             // Somebody else is just changing the same thing.
             Cause::Refused => matches!(
@@ -207,7 +223,7 @@ where
             Cause::Refused => "Refused",
             Cause::Throttled => "Throttled",
             Cause::Unavailable => "Unavailable",
-            Cause::Unreadable => "Unreadable",
+            Cause::Unreadable | Cause::NotUnderstood => "Unreadable",
         }
         .to_owned()
     });

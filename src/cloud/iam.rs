@@ -17,7 +17,7 @@ use aws_sdk_iam::types::{
     SshPublicKeyMetadata, StatusType, User,
 };
 
-use super::attempt::{CallError, Cause, Certainty, attempt};
+use super::attempt::{CallError, Certainty, attempt};
 use super::pace::Pace;
 use super::pages::{IAM_ITEMS, Next, to_the_last};
 use crate::ids::{AccessKeyId, Arn, PolicyName, UserName};
@@ -31,7 +31,7 @@ pub struct ReadIam {
     pub(super) pace: Pace,
 }
 
-/// A listing of one user's things, to the last page; a user that does not exist has none.
+/// A listing of one user's things; a user that does not exist has none.
 macro_rules! listing {
     ($(#[$doc:meta])* $name:ident, $operation:literal, $call:ident, $items:ident -> $item:ty) => {
         $(#[$doc])*
@@ -316,12 +316,9 @@ impl WriteIam {
             let id = AccessKeyId::parse(key.access_key_id).ok()?;
             Some(Minted { id, secret: Secret::new(key.secret_access_key) })
         });
-        minted.ok_or_else(|| CallError {
-            operation: operation.to_owned(),
-            certainty: Certainty::MayHave,
-            cause: Cause::Unreadable,
-            code: "Unreadable".to_owned(),
-            message: "the answer holds no access key".to_owned(),
+        let certainty = Certainty::MayHave;
+        minted.ok_or_else(|| {
+            CallError::not_understood(operation, certainty, "the answer holds no access key")
         })
     }
 

@@ -118,12 +118,12 @@ impl Pace {
         }
     }
 
-    /// Makes a call that changes something or tells a secret: again only while nothing came of it.
+    /// Makes a call that changes something or tells a secret: again only while nothing came of it. It waits for
+    /// no fresh credentials, which a person may have to give: what was seen before it would grow old.
     pub(super) async fn write<T, F>(&self, call: impl Fn() -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, CallError>>,
     {
-        self.held.ready().await;
         self.lane.at_its_turn(WRITE_THROTTLED_FOR, &call).await
     }
 

@@ -3,7 +3,7 @@
 //! A listing that is cut short hides a credential, so anything but a plain end is an error: a page that says
 //! there is more and not where, and a listing that does not end. Knows no operation.
 
-use super::attempt::{Attempted, CallError, Cause, Certainty};
+use super::attempt::{Attempted, CallError, Certainty};
 use super::pace::Pace;
 
 /// Pages of one listing, at most: a server that never ends its listing is a fault, not a reason to
@@ -37,22 +37,15 @@ pub(super) async fn to_the_last<'a, P>(
         match keep(page) {
             Next::End => return Ok(()),
             Next::At(Some(next)) => from = Some(next),
+            // Taken for whole, it would hide a credential.
             Next::At(None) => {
-                let message = "the listing goes on, and the answer does not say where".to_owned();
-                return Err(broken_off(operation, "CutShort", message));
+                return Err(broken_off(operation, "the listing goes on, and nothing says where"));
             }
         }
     }
-    let message = format!("the listing did not end within {PAGES} pages");
-    Err(broken_off(operation, "EndlessListing", message))
+    Err(broken_off(operation, &format!("the listing did not end within {PAGES} pages")))
 }
 
-fn broken_off(operation: &str, code: &str, message: String) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: code.to_owned(),
-        message,
-    }
+fn broken_off(operation: &str, what: &str) -> CallError {
+    CallError::not_understood(operation, Certainty::DidNot, what)
 }

@@ -6,7 +6,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::types::SecretListEntry;
 
-use super::attempt::{CallError, Cause, Certainty, attempt};
+use super::attempt::{CallError, Certainty, attempt};
 use super::iam::absent_is_none;
 use super::pace::Pace;
 use super::pages::{Next, SECRETS_ITEMS, to_the_last};
@@ -80,13 +80,11 @@ impl WriteSecrets {
         else {
             return Ok(None);
         };
-        output.secret_string.map(|value| Some(Secret::new(value))).ok_or_else(|| CallError {
-            operation: operation.to_owned(),
-            certainty: Certainty::DidNot,
-            cause: Cause::Refused,
-            code: "NotText".to_owned(),
-            message: "the secret holds bytes, not text".to_owned(),
-        })
+        let bytes = "the secret holds bytes, not text, so nothing can be added to it";
+        output
+            .secret_string
+            .map(|value| Some(Secret::new(value)))
+            .ok_or_else(|| CallError::not_understood(operation, Certainty::DidNot, bytes))
     }
 
     /// Stores a new version under `label` alone, so that nobody who reads `AWSCURRENT` sees it.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::attempt::{CallError, Cause, Certainty, attempt};
+use super::attempt::{CallError, Certainty, attempt};
 use super::pace::Pace;
 use crate::ids::{AccountId, Arn};
 use crate::inventory::Caller;
@@ -24,7 +24,7 @@ impl ReadSts {
     /// AWS compares them with when *it* issued a session.
     pub async fn time(&self) -> Result<Timestamp, CallError> {
         let (_, date) = self.identity().await?;
-        date.ok_or_else(|| unreadable("the answer carries no Date"))
+        date.ok_or_else(|| not_understood("the answer carries no Date"))
     }
 
     async fn identity(&self) -> Result<(Caller, Option<Timestamp>), CallError> {
@@ -35,19 +35,13 @@ impl ReadSts {
         let account = output.account().and_then(|a| AccountId::parse(a).ok());
         let arn = output.arn().and_then(|a| Arn::parse(a).ok());
         let (Some(account), Some(arn), Some(id)) = (account, arn, output.user_id) else {
-            return Err(unreadable("the answer lacks the account, the ARN or the id"));
+            return Err(not_understood("the answer lacks the account, the ARN or the id"));
         };
         self.pace.belong_to(&account).await;
         Ok((Caller { account, arn, id, access_key_id: None, came_from: Vec::new() }, date))
     }
 }
 
-fn unreadable(message: &str) -> CallError {
-    CallError {
-        operation: "sts:GetCallerIdentity".to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "Unreadable".to_owned(),
-        message: message.to_owned(),
-    }
+fn not_understood(message: &str) -> CallError {
+    CallError::not_understood("sts:GetCallerIdentity", Certainty::DidNot, message)
 }

@@ -365,6 +365,7 @@ mod tests {
             code: "AccessDenied".to_owned(),
             message: String::new(),
             passing: false,
+            understood: true,
         };
         (want, Err(gap))
     }

@@ -59,6 +59,22 @@ pub enum Credential {
         /// The operation that lists it: `iam:ListSSHPublicKeys`.
         operation: String,
     },
+    /// Whatever of one kind the user holds, where the listing could not be understood. Unlike what is not
+    /// listed it cannot be lifted over.
+    NotUnderstood {
+        /// Whose.
+        user: UserName,
+        /// The operation that lists it.
+        operation: String,
+    },
+    /// Sessions of whatever roles a user may have assumed, where that could not be told. No cut of the user
+    /// reaches them.
+    UnlistedRoles {
+        /// Whose trust was looked for.
+        of: UserName,
+        /// The operation that would have told.
+        operation: String,
+    },
     /// Sessions of a role that somebody in scope may have assumed.
     RoleSessions {
         /// Which role.
@@ -67,7 +83,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The user who holds it; `None` for a role's sessions.
+    /// The user who holds it; `None` for the sessions of roles.
     pub fn user(&self) -> Option<&UserName> {
         match self {
             Self::AccessKey { user, .. }
@@ -76,8 +92,9 @@ impl Credential {
             | Self::ServiceSpecific { user, .. }
             | Self::SshKey { user, .. }
             | Self::SigningCertificate { user, .. }
-            | Self::Unlisted { user, .. } => Some(user),
-            Self::RoleSessions { .. } => None,
+            | Self::Unlisted { user, .. }
+            | Self::NotUnderstood { user, .. } => Some(user),
+            Self::UnlistedRoles { .. } | Self::RoleSessions { .. } => None,
         }
     }
 }
@@ -97,6 +114,12 @@ impl fmt::Display for Credential {
             }
             Self::Unlisted { user, operation } => {
                 write!(f, "whatever {operation} would list of {user}")
+            }
+            Self::NotUnderstood { user, operation } => {
+                write!(f, "credential of {user} that {operation} lists and that is not understood")
+            }
+            Self::UnlistedRoles { of, operation } => {
+                write!(f, "sessions of roles that {of} may have assumed ({operation})")
             }
             Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
         }
@@ -146,10 +169,14 @@ pub fn credentials_of(user: &UserName, facts: &Inventory) -> Vec<Credential> {
         ),
         Err(error) => unread.push(error),
     }
-    found.extend(unread.into_iter().map(|unread| Credential::Unlisted {
-        user: user_of(),
-        operation:
-            unread.gap.map_or_else(|| unread.want.operation().to_owned(), |gap| gap.operation),
+    found.extend(unread.into_iter().map(|unread| {
+        let understood = unread.gap.as_ref().is_none_or(|gap| gap.understood);
+        let (user, operation) = (user_of(), unread.operation());
+        if understood {
+            Credential::Unlisted { user, operation }
+        } else {
+            Credential::NotUnderstood { user, operation }
+        }
     }));
     found
 }

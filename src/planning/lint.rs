@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::refuse_lock_out;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
-use crate::playbook::{Playbook, Proof};
+use crate::playbook::{Playbook, Proof, nearest, shorten};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
 /// measured).
@@ -25,35 +25,9 @@ pub(super) fn lint(
         Err(problem) => problems.push(problem),
     }
     behind_the_gate(playbook, plan, &mut problems);
-    if let Some(limit) = playbook.limits.changes
-        && plan.pending().count() > limit
-    {
-        let message = format!(
-            "the plan has {} changes, and the playbook allows {limit}",
-            plan.pending().count()
-        );
-        let mut problem = Diagnostic::error(Code::OverLimit, message)
-            .help("read them with `portcullis plan`; raise `limits.changes` if all are meant");
-        if let Some(place) = &playbook.limits.place {
-            problem = problem.at(place.clone(), "the limit");
-        }
-        problems.push(problem);
-    }
-    if let Some(limit) = playbook.limits.principals
-        && plan.users.len() > limit
-    {
-        let message = format!(
-            "the plan cuts off {} principals, and the playbook allows {limit}",
-            plan.users.len()
-        );
-        let mut problem = Diagnostic::error(Code::OverLimit, message)
-            .help("see what selects them; raise `limits.principals` if all are meant");
-        if let Some(place) = &playbook.limits.place {
-            problem = problem.at(place.clone(), "the limit");
-        }
-        problems.push(problem);
-    }
+    limits(playbook, plan, &mut problems);
     share(playbook, plan, inventory, &mut problems);
+    accepted_gaps(plan, &mut problems);
     vanished_keys(plan, inventory);
     lifts(plan);
     refusals(plan);
@@ -157,6 +131,68 @@ fn cut_by_itself(plan: &Plan) -> BTreeSet<&Credential> {
             _ => None,
         })
         .collect()
+}
+
+/// Not more than the playbook allows.
+fn limits(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
+    let (changes, users) = (plan.pending().count(), plan.users.len());
+    let limits = &playbook.limits;
+    for (found, limit, what, help) in [
+        (
+            changes,
+            limits.changes,
+            format!("has {}", counted(changes, "change")),
+            "read them with `portcullis plan`; raise `limits.changes` if all are meant",
+        ),
+        (
+            users,
+            limits.principals,
+            format!("cuts off {}", counted(users, "principal")),
+            "see what selects them; raise `limits.principals` if all are meant",
+        ),
+    ] {
+        let Some(limit) = limit.filter(|limit| found > *limit) else { continue };
+        let message = format!("the plan {what}, and the playbook allows {limit}");
+        let mut problem = Diagnostic::error(Code::OverLimit, message).help(help);
+        if let Some(place) = &limits.place {
+            problem = problem.at(place.clone(), "the limit");
+        }
+        problems.push(problem);
+    }
+}
+
+/// Only what could not be listed can be accepted: anything else is a slip of the finger, and would accept
+/// nothing.
+fn accepted_gaps(plan: &Plan, problems: &mut Vec<Diagnostic>) {
+    let (mut gaps, mut not_understood) = (BTreeSet::new(), BTreeSet::new());
+    for credential in &plan.credentials {
+        match credential {
+            Credential::Unlisted { operation, .. } => drop(gaps.insert(operation.as_str())),
+            Credential::NotUnderstood { operation, .. } => {
+                not_understood.insert(operation.as_str());
+            }
+            _ => {}
+        }
+    }
+    for given in plan.accepted_gaps.iter().filter(|given| !gaps.contains(given.as_str())) {
+        let why = if not_understood.contains(given.as_str()) {
+            "it was answered, and not understood: there is something, and what is not known"
+        } else {
+            "it is no listing that could not be read"
+        };
+        let help = match nearest(given, gaps.iter().copied()) {
+            Some(near) => format!("did you mean --accept-gap {near}?"),
+            None if gaps.is_empty() => {
+                "leave --accept-gap out: there is nothing to accept".to_owned()
+            }
+            None => {
+                let gaps: Vec<&str> = gaps.iter().copied().collect();
+                format!("what could not be listed: {}", gaps.join(", "))
+            }
+        };
+        let message = format!("--accept-gap {} accepts nothing: {why}", shorten(given));
+        problems.push(Diagnostic::error(Code::CannotPlan, message).help(help));
+    }
 }
 
 /// A key that was given and that its owner does not have any more: deleting it ended no session it minted, and

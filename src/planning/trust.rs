@@ -53,7 +53,7 @@ impl Trust {
     }
 
     /// Judges one draft.
-    pub(super) fn judge(&self, taken: &Taken<'_>, draft: &Draft<Value>) -> Verdict {
+    pub(super) fn judge(&self, taken: &Taken<'_>, draft: &Draft) -> Verdict {
         for effect in &draft.effects {
             let (credential, deletes) = match effect {
                 Effect::Cuts { subject: Subject::Credential { credential }, .. } => {

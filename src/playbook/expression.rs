@@ -1,7 +1,7 @@
 //! Expressions: CEL inside `${{ ... }}`, checked before anything runs.
 //!
 //! The `cel` crate parses and evaluates; what may be said is decided here and in `check`: the roots
-//! `inputs`, `targets` and `inventory`, a handful of functions, one loop at most, no map literals
+//! `inputs`, `targets` and `inventory`, a handful of functions, no loop within a loop, no map literals
 //! (their order would be random). Length and nesting are bounded before the parser sees the text,
 //! because its stack use grows with them. Knows nothing of steps and fields.
 

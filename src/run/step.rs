@@ -263,11 +263,6 @@ impl Run<'_> {
                 self.record(failed(true, why.clone())).await?;
                 Ok(Attempt::Hold(why))
             }
-            Err(ApplyError::Unread(unread)) => {
-                let why = cannot_see(&unread);
-                self.record(failed(true, why.clone())).await?;
-                Ok(Attempt::Hold(why))
-            }
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;
                 self.record(failed(may_have, error.to_string())).await?;

@@ -149,10 +149,11 @@ impl Engine {
                 )
             }
             SessionKind::SessionToken | SessionKind::FederationToken => {
-                let user =
-                    account.users.get(&session.issuer).filter(|u| u.id == session.issuer_id)?;
-                let own = iam_arn(at, "user", &user.path, &session.issuer);
-                let name = Some(session.issuer.clone());
+                // By what it is: its name may be another by now.
+                let (name, user) =
+                    account.users.iter().find(|(_, user)| user.id == session.issuer_id)?;
+                let own = iam_arn(at, "user", &user.path, name);
+                let name = Some(name.clone());
                 if session.kind == SessionKind::SessionToken {
                     (own, None, user.id.clone(), name, None)
                 } else {

@@ -96,6 +96,7 @@ pub const OPERATIONS: &[Operation] = &[
     op(Iam, "GetUser", READS, Target::User, users::get),
     op(Iam, "ListUsers", READS, Target::Users, users::list),
     op(Iam, "CreateUser", WRITES, Target::User, users::create),
+    op(Iam, "UpdateUser", WRITES, Target::User, users::update),
     op(Iam, "DeleteUser", WRITES, Target::User, users::delete),
     op(Iam, "TagUser", WRITES, Target::User, users::tag),
     op(Iam, "ListUserTags", READS, Target::User, users::list_tags),

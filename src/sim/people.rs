@@ -315,6 +315,7 @@ impl Engine {
                 "iam:ListAccessKeys",
                 "iam:CreateAccessKey",
                 "iam:UpdateAccessKey",
+                "iam:UpdateUser",
                 "iam:CreateLoginProfile",
                 "iam:CreateServiceSpecificCredential",
                 "iam:UploadSSHPublicKey",

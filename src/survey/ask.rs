@@ -7,7 +7,7 @@ use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType, StatusT
 use jiff::Timestamp;
 
 use super::authorization;
-use crate::cloud::{CallError, Cause, Certainty, ReadCloud};
+use crate::cloud::{CallError, Certainty, ReadCloud};
 use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
     AccessKey, CredentialStatus, Fact, KeyUse, ListedSecret, ListedUser, LoginProfile, MfaDevice,
@@ -44,9 +44,11 @@ pub(super) async fn ask(
                 arn,
                 id: found.user_id().to_owned(),
                 created_at: timestamp(found.create_date())?,
-                boundary: found
-                    .permissions_boundary()
-                    .and_then(|b| Arn::parse(b.permissions_boundary_arn()?).ok()),
+                // One that cannot be read is not thereby none.
+                boundary: match found.permissions_boundary() {
+                    Some(boundary) => Some(Arn::parse(boundary.permissions_boundary_arn()?).ok()?),
+                    None => None,
+                },
             })
         })?),
         Want::Users => {
@@ -260,13 +262,8 @@ fn simulated(result: &EvaluationResult) -> Vec<Simulated> {
 }
 
 fn not_understood(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        certainty: Certainty::DidNot,
-        cause: Cause::Unreadable,
-        code: "Unreadable".to_owned(),
-        message: "the answer holds something this program does not understand".to_owned(),
-    }
+    let what = "the answer holds something this program does not understand";
+    CallError::not_understood(operation, Certainty::DidNot, what)
 }
 
 pub(super) fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {

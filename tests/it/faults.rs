@@ -11,6 +11,8 @@ mod still;
 mod strangers;
 mod weather;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use portcullis::run::Ending;
 use portcullis::sim::{Fault, Snapshot};
 
@@ -65,6 +67,7 @@ fn a_call_that_fails_once_in_any_way_that_passes_does_not_even_end_the_run() {
 fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_given_back() {
     let (backdrop, before, calls) = planned();
     let points: Vec<u64> = calls.collect();
+    let held = AtomicUsize::new(0);
     let cases = each(&points, |point| {
         play(async {
             let stage = backdrop.stage();
@@ -77,6 +80,7 @@ fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_gi
                 return;
             }
             let (Ending::Held(why) | Ending::Stopped(why)) = &ending else { panic!("{ending:?}") };
+            held.fetch_add(1, Ordering::Relaxed);
             assert!(!why.is_empty() && why.iter().all(|why| !why.is_empty()), "{why:?}");
             the_gate_was_kept(&stage);
             no_effect_came_without_its_intent(&stage);
@@ -87,7 +91,10 @@ fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_gi
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("a permission lost at a call: {cases} cases");
+    let held = held.into_inner();
+    println!("a permission lost at a call: {cases} cases, {held} of them held");
+    // What is lost matters but for what was needed once: at least half of the calls are made again.
+    assert!(held * 2 >= cases, "{held} of {cases} held");
 }
 
 #[test]

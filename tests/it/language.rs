@@ -304,7 +304,7 @@ steps:
         "step `quarantine` for backup: its `if` is false: inputs.all || each != 'backup' (line 8)";
     let not_touched = screen.split("Not touched").nth(1).unwrap();
     assert!(not_touched.contains(left), "{screen}");
-    assert!(screen.contains("1 changes; 0 already so"), "{screen}");
+    assert!(screen.contains("1 change; 0 already so"), "{screen}");
 }
 
 /// The playbooks that the page of the language shows.

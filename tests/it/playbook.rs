@@ -181,6 +181,7 @@ fn an_unknown_key_and_a_refused_question_point_into_the_file() {
         code: "AccessDenied".to_owned(),
         message: "no".to_owned(),
         passing: false,
+        understood: true,
     };
     inventory.answers.insert(want(), Err(gap));
     let problems = playbook.targets(&inputs, &inventory).unwrap_err();
@@ -232,6 +233,7 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
             code: "AccessDenied".to_owned(),
             message: "not authorized".to_owned(),
             passing: false,
+            understood: true,
         }),
         other => panic!("{name}: no such inventory: {other:?}"),
     };

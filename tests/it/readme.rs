@@ -179,6 +179,11 @@ fn the_map_stays_short_and_every_guard_it_names_is_there() {
         }
     }
     assert!(guards > 10, "{guards}");
+    let tests = ARCHITECTURE.split("\n## Tests\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    for name in tests.split('`').skip(1).step_by(2).filter(|name| !name.starts_with("cargo ")) {
+        let module = root().join("tests/it").join(format!("{name}.rs"));
+        assert!(module.is_file() || root().join(name).is_dir(), "there is no {name}");
+    }
 }
 
 /// A file by its path; a module by the name of its file; or a test in the file of its module.

@@ -3,7 +3,7 @@
 
 use portcullis::diagnostic::{Code, Diagnostic};
 use portcullis::ids::UserName;
-use portcullis::inventory::{Fact, Want};
+use portcullis::inventory::{Fact, Gap, Want};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::run::Ending;
@@ -141,6 +141,91 @@ fn what_could_not_be_listed_keeps_the_quarantine_on_unless_the_gap_was_accepted(
         let unseen = |row: &&portcullis::ledger::Row| matches!(&row.standing, Standing::OutOfReach { why } if why.contains("ListSSHPublicKeys"));
         assert_eq!(ledger.rows.iter().filter(unseen).count(), 1);
     });
+}
+
+/// A role's sessions outlive what is done to the user, so nothing that is cut speaks for them.
+#[test]
+fn roles_that_could_not_be_listed_are_a_row_that_is_out_of_reach() {
+    let world = WORLD.replace("                  - iam:ListRoles\n", "");
+    assert_ne!(world, WORLD);
+    play(async {
+        let stage = Stage::set(&world, PLAYBOOK).await;
+        let left = &stage.saved.plan.untouched;
+        assert!(left.iter().any(|left| left.why.contains("iam:ListRoles answered")), "{left:?}");
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        let mut unseen = ledger.unaccounted();
+        let row = unseen.next().expect("a row");
+        assert_eq!(
+            row.credential.to_string(),
+            "sessions of roles that ci-deploy may have assumed (iam:ListRoles)"
+        );
+        assert!(matches!(row.standing, Standing::OutOfReach { .. }), "{row:?}");
+        assert_eq!(unseen.next(), None);
+    });
+}
+
+/// Plans the shipped playbook again, with `answer` to what the owner's SSH keys are.
+fn planned_with(answer: Result<Fact, Gap>, accepted: &str) -> Result<Planned, Vec<Diagnostic>> {
+    let saved = play(async { Stage::set(WORLD, PLAYBOOK).await.saved });
+    let mut inventory = saved.inventory;
+    let asked = Want::SshPublicKeys(UserName::parse(VICTIM).unwrap());
+    assert!(inventory.answers.insert(asked, answer).is_some());
+    let terms = Terms { accepted_gaps: vec![accepted.to_owned()], ..terms() };
+    planning::plan(&read(PLAYBOOK), &saved.plan.inputs, &inventory, &terms)
+}
+
+#[test]
+fn only_a_gap_can_be_accepted_and_only_one_that_is_understood() {
+    let gap = |understood| Gap {
+        operation: "iam:ListSSHPublicKeys".to_owned(),
+        code: "Any".to_owned(),
+        message: "any".to_owned(),
+        passing: false,
+        understood,
+    };
+    let none = || Ok(Fact::SshPublicKeys(Vec::new()));
+    for (answer, accepted, says, help) in [
+        (Err(gap(true)), "iam:ListSSHPublicKey", "no listing", Some("iam:ListSSHPublicKeys?")),
+        (Err(gap(true)), "everything", "no listing", Some("listed: iam:ListSSHPublicKeys")),
+        (none(), "iam:ListSSHPublicKeys", "no listing", Some("leave --accept-gap out")),
+        (Err(gap(false)), "iam:ListSSHPublicKeys", "not understood", None),
+        (Err(gap(true)), "iam:ListSSHPublicKeys", "", None),
+    ] {
+        let problems = match planned_with(answer, accepted) {
+            Ok(planned) => {
+                assert_eq!(says, "", "{accepted}: {planned:?}");
+                continue;
+            }
+            Err(problems) => problems,
+        };
+        let [problem] = &problems[..] else { panic!("{problems:#?}") };
+        assert!(!says.is_empty() && problem.message.contains(says), "{}", problem.message);
+        let told = problem.help.clone().unwrap_or_default();
+        assert!(told.contains(help.unwrap_or("leave --accept-gap out")), "{told}");
+    }
+}
+
+/// What cannot be delivered into is found before a key is deleted for good to make room for the new one.
+#[test]
+fn where_nothing_can_be_delivered_nothing_is_deleted() {
+    let value = "        value:
+          access_key_id: AKIAEXAMPLELEAKED001
+          secret_access_key: \"@secret-of AKIAEXAMPLELEAKED001\"
+          region: eu-west-1
+";
+    let reading = "                  - secretsmanager:GetSecretValue\n";
+    for (from, to, says) in [
+        (value, "        value: no JSON at all\n", "does not hold a JSON object"),
+        (reading, "", "secretsmanager:GetSecretValue was refused"),
+    ] {
+        let world = WORLD.replacen(from, to, 1);
+        assert_ne!(world, WORLD);
+        let stage = ends_held(&world, PLAYBOOK, &terms(), says);
+        for operation in ["DeleteAccessKey", "CreateAccessKey"] {
+            assert!(requests_of(&stage, operation).is_empty(), "{operation}: {says}");
+        }
+    }
 }
 
 #[test]

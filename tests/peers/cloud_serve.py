@@ -112,6 +112,17 @@ def users(iam):
     one = [len(p["Users"]) for p in iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 1})]
     check("MaxItems counts", one == [1] * 7)
     refused("ValidationError", lambda: iam.list_users(Marker="rubbish"))
+    before = iam.get_user(UserName="extra-4")["User"]
+    iam.put_user_policy(UserName="extra-4", PolicyName="kept", PolicyDocument=policy("Deny", "s3:*"))
+    refused("EntityAlreadyExists", lambda: iam.update_user(UserName="extra-4", NewUserName="ALICE"))
+    iam.update_user(UserName="extra-4", NewUserName="renamed", NewPath="/new/")
+    refused("NoSuchEntity", lambda: iam.get_user(UserName="extra-4"))
+    after = iam.get_user(UserName="renamed")["User"]
+    check("a renamed user has another ARN", after["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/new/renamed")
+    check("and is the same user", after["UserId"] == before["UserId"])
+    check("with what it held", iam.list_user_policies(UserName="renamed")["PolicyNames"] == ["kept"])
+    iam.delete_user_policy(UserName="renamed", PolicyName="kept")
+    iam.update_user(UserName="renamed", NewUserName="extra-4", NewPath="/")
     iam.delete_user(UserName="extra-4")
     refused("NoSuchEntity", lambda: iam.delete_user(UserName="extra-4"))
     check("groups of a user", [g["GroupName"] for g in iam.list_groups_for_user(UserName="signer")["Groups"]] == ["people"])

@@ -125,6 +125,10 @@ fn one(text: &mut String, row: &Row) {
     let _ = writeln!(text, "                {}; proof: {proof}", plain(&detail));
 }
 
+/// What is true of a run that did not come to its end: how the cuts stand by now, it cannot say.
+const NOTHING_TAKEN_BACK: &str =
+    "nothing was taken back for it; resume looks whether the cuts still stand";
+
 /// How the run ended, and what to type next: the last thing on the screen.
 pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
     let (style, word, what, list): (_, _, _, &[String]) = match ending {
@@ -141,11 +145,9 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
         Ending::Waiting(reasons) => {
             (Style::Careful, "WAITING FOR APPROVAL", "what was cut stays cut", reasons)
         }
-        Ending::Stopped(reasons) => {
-            (Style::Bad, "STOPPED PART-WAY", "the cuts that were made stand", reasons)
-        }
+        Ending::Stopped(reasons) => (Style::Bad, "STOPPED PART-WAY", NOTHING_TAKEN_BACK, reasons),
         Ending::Interrupted => {
-            (Style::Careful, "INTERRUPTED", "at a safe point; the cuts that were made stand", &[])
+            (Style::Careful, "INTERRUPTED AT A SAFE POINT", NOTHING_TAKEN_BACK, &[])
         }
     };
     let mut text = format!("\n{}: {what} (exit code {})\n", style.paint(word), ending.code());

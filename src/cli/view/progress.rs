@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Style, err, note, plain};
 use crate::clock::Clock;
+use crate::diagnostic::counted;
 use crate::journal::{ChangeState, GateState, State};
 use crate::plan::Plan;
 use crate::run::{Event, Observer};
@@ -29,8 +30,8 @@ impl Observer for Progress {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::PhaseBegan { phase, changes } => {
-                let noun = if *changes == 1 { "change" } else { "changes" };
-                self.line(Style::Strong, phase.as_str(), &format!("{changes} {noun} to make"));
+                let changes = counted(*changes, "change");
+                self.line(Style::Strong, phase.as_str(), &format!("{changes} to make"));
             }
             Event::Began { change, attempt } => {
                 let again =
@@ -54,8 +55,9 @@ impl Observer for Progress {
             }
             Event::Settling { what, cuts, until } => {
                 let rest = format!(
-                    "{cuts} cuts have time until {} UTC to reach every corner; then {what} is looked at again",
-                    until.strftime("%H:%M:%S")
+                    "until {} UTC for {} to reach every corner; then {what} is looked at again",
+                    until.strftime("%H:%M:%S"),
+                    counted(*cuts, "cut")
                 );
                 self.line(Style::Faint, "waiting", &rest);
             }

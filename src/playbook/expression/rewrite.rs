@@ -56,32 +56,15 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
             node(Expr::List(ListExpr::new(elements)))
         }
         Expr::Comprehension(loop_) => {
-            let ComprehensionExpr {
-                iter_range,
-                iter_var,
-                iter_var2,
-                accu_var,
-                accu_init,
-                loop_cond,
-                loop_step,
-                result,
-            } = *loop_;
-            let iter_range = rewrite(iter_range, parsed, calls);
-            let before = calls.len();
-            let loop_step = rewrite(loop_step, parsed, calls);
+            let loop_ = *loop_;
             // `map` and `filter` collect into a list; the others stop where they know enough.
-            let collects = matches!(accu_init.expr, Expr::List(_));
+            let collects = matches!(loop_.accu_init.expr, Expr::List(_));
+            let iter_range = rewrite(loop_.iter_range, parsed, calls);
+            let before = calls.len();
+            let loop_step = rewrite(loop_.loop_step, parsed, calls);
             calls[before..].iter_mut().for_each(|call| call.for_every_item = collects);
-            node(Expr::Comprehension(Box::new(ComprehensionExpr {
-                iter_range,
-                iter_var,
-                iter_var2,
-                accu_var,
-                accu_init,
-                loop_cond,
-                loop_step,
-                result,
-            })))
+            let loop_ = ComprehensionExpr { iter_range, loop_step, ..loop_ };
+            node(Expr::Comprehension(Box::new(loop_)))
         }
         other => node(other),
     }

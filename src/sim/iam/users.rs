@@ -76,9 +76,7 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
     let name = call.params.required("UserName")?.to_owned();
     UserName::parse(name.as_str()).map_err(|e| Refusal::validation(e.to_string()))?;
     let path = call.params.get("Path").unwrap_or("/").to_owned();
-    if !path.starts_with('/') || !path.ends_with('/') {
-        return Err(Refusal::validation("The specified value for path is invalid."));
-    }
+    check_path(&path)?;
     // Names differ by more than case.
     if call.newest().users.keys().any(|other| other.eq_ignore_ascii_case(&name)) {
         return Err(Refusal::exists("User", &name));
@@ -110,6 +108,41 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
     let answer = with_details(call.account_id(), &name, &user);
     call.edit().users.insert(name, user);
     Ok(Reply::Xml(vec![tree("User", answer)]))
+}
+
+/// Another name, another path. The user stays who it is and keeps all it holds; policies that name it as
+/// principal follow, and those that name it as resource do not.
+pub(in crate::sim) fn update(call: &mut Call<'_>) -> Answer {
+    call.params.required("UserName")?;
+    let (name, mut user) = call.newest_user().map(|(name, user)| (name, user.clone()))?;
+    let new_name = call.params.get("NewUserName").unwrap_or(&name).to_owned();
+    UserName::parse(new_name.as_str()).map_err(|e| Refusal::validation(e.to_string()))?;
+    let taken = |other: &String| *other != name && other.eq_ignore_ascii_case(&new_name);
+    if call.newest().users.keys().any(taken) {
+        return Err(Refusal::exists("User", &new_name));
+    }
+    if let Some(path) = call.params.get("NewPath") {
+        check_path(path)?;
+        path.clone_into(&mut user.path);
+    }
+    let before = format!("\"{}\"", call.engine.newest().user_arn(call.account_id(), &name));
+    let after = format!("\"{}\"", iam_arn(call.account_id(), "user", &user.path, &new_name));
+    let account = call.edit();
+    account.users.remove(&name);
+    account.users.insert(new_name, user);
+    for account in call.engine.edit(call.now).accounts.values_mut() {
+        let trusts = account.roles.values_mut().map(|role| &mut role.trust);
+        let policies = account.secrets.values_mut().filter_map(|secret| secret.policy.as_mut());
+        trusts.chain(policies).for_each(|policy| *policy = policy.replace(&before, &after));
+    }
+    Ok(Reply::Xml(Vec::new()))
+}
+
+fn check_path(path: &str) -> Result<(), Refusal> {
+    if path.starts_with('/') && path.ends_with('/') {
+        return Ok(());
+    }
+    Err(Refusal::validation("The specified value for path is invalid."))
 }
 
 pub(in crate::sim) fn delete(call: &mut Call<'_>) -> Answer {

@@ -79,8 +79,17 @@ async fn users(iam: &aws_sdk_iam::Client) {
     let key = iam.list_access_keys().user_name("bob").send().await.unwrap();
     let id = key.access_key_metadata()[0].access_key_id().unwrap().to_owned();
     iam.delete_access_key().user_name("bob").access_key_id(id).send().await.unwrap();
-    iam.delete_user().user_name("bob").send().await.unwrap();
+    let bob = iam.get_user().user_name("bob").send().await.unwrap().user.unwrap();
+    let taken = iam.update_user().user_name("bob").new_user_name("ALICE").send();
+    assert_eq!(code(taken.await), "EntityAlreadyExists");
+    let renamed = iam.update_user().user_name("bob").new_user_name("rob").new_path("/ops/").send();
+    renamed.await.unwrap();
     assert_eq!(code(iam.get_user().user_name("bob").send().await), "NoSuchEntity");
+    let rob = iam.get_user().user_name("rob").send().await.unwrap().user.unwrap();
+    assert_eq!(rob.arn(), "arn:aws:iam::111122223333:user/ops/rob");
+    assert_eq!(rob.user_id(), bob.user_id());
+    iam.delete_user().user_name("rob").send().await.unwrap();
+    assert_eq!(code(iam.get_user().user_name("rob").send().await), "NoSuchEntity");
 }
 
 async fn keys(iam: &aws_sdk_iam::Client) {

