@@ -82,7 +82,8 @@ impl Run<'_> {
                     ChangeState::Held => held += 1,
                     _ => return (n + 1, Next::Unfinished),
                 }
-                last = last.max(record.begun_at.max(record.seen_at).unwrap_or(Timestamp::MIN));
+                let latest = record.begun.max(record.seen);
+                last = last.max(latest.map_or(Timestamp::MIN, |moment| moment.at));
                 made += 1;
             }
             if let Some(stop_at) = batches.stop_at

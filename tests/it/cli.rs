@@ -8,6 +8,7 @@
 mod access;
 mod cases;
 mod consent;
+mod forged;
 mod hostile;
 mod inputs;
 mod screen;

@@ -6,6 +6,7 @@ mod canaries;
 mod check;
 mod cli;
 mod crash;
+mod crooked;
 mod faults;
 mod hosted;
 mod include;

@@ -145,7 +145,7 @@ steps:
 
 fn begun_in_their_time(stage: &Stage) {
     let (first, second) = (record(stage, "quarantine.1"), record(stage, "quarantine.2"));
-    let apart = second.begun_at.unwrap().duration_since(first.seen_at.unwrap());
+    let apart = second.begun.unwrap().at.duration_since(first.seen.unwrap().at);
     assert!(apart.as_secs() >= 600, "{apart:?}");
 }
 
