@@ -1,13 +1,13 @@
-//! The case: the directory of one incident, with its plan, its journal and its lock.
+//! The case: the directory of one incident, with its plan and its journal.
 //!
 //! `CASE/playbook.yaml` is for reading; `CASE/rounds/1/plan.json` is what runs, with the inventory it
-//! stands on; `CASE/journal.jsonl` is what was done; `CASE/lock` is held while somebody works on it. A case
+//! stands on; `CASE/journal.jsonl` is what was done, and is locked while somebody works on it. A case
 //! appears whole or not at all, and only its owner may read it. Interprets nothing.
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
@@ -17,13 +17,13 @@ use crate::plan::{OpenError, SavedPlan};
 const PLAYBOOK: &str = "playbook.yaml";
 const PLAN: &str = "rounds/1/plan.json";
 const JOURNAL: &str = "journal.jsonl";
-const LOCK: &str = "lock";
 
 /// An open case, locked against others while this value lives.
 #[derive(Debug)]
 pub struct Case {
     dir: PathBuf,
-    _lock: File,
+    /// The journal's file, which is also the lock: what is written to is what is held.
+    journal: File,
 }
 
 /// Why a case cannot be worked on.
@@ -80,7 +80,11 @@ impl Case {
         saved: &SavedPlan,
         files: &[(&str, String)],
     ) -> Result<Self, CaseError> {
+        let new = missing(root);
         private_dir(root)?;
+        for dir in new {
+            sync_dir(parent(&dir))?;
+        }
         let making = root.join(format!(".making-{name}-{}", std::process::id()));
         // What an earlier attempt of a process of the same number left behind was never a case.
         let _ = fs::remove_dir_all(&making);
@@ -101,10 +105,10 @@ impl Case {
     }
 
     fn lock(dir: PathBuf) -> Result<Self, CaseError> {
-        let path = dir.join(LOCK);
-        let lock = private_file(&path, OpenOptions::new().write(true).create(true))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir, _lock: lock }),
+        let path = dir.join(JOURNAL);
+        let journal = private_file(&path, OpenOptions::new().read(true).append(true).create(true))?;
+        match journal.try_lock() {
+            Ok(()) => Ok(Self { dir, journal }),
             Err(fs::TryLockError::WouldBlock) => Err(CaseError::Locked(dir)),
             Err(fs::TryLockError::Error(error)) => Err(io_error("cannot lock", &path)(error)),
         }
@@ -117,15 +121,19 @@ impl Case {
 
     /// The journal, ready to be appended to. What a crash cut short is truncated.
     pub fn journal(&self) -> Result<(Decoded, Box<dyn Medium>), CaseError> {
-        let decoded = read_journal(&self.dir)?;
         let path = self.dir.join(JOURNAL);
-        let file = private_file(&path, OpenOptions::new().append(true).create(true))?;
+        let mut file = self.journal.try_clone().map_err(io_error("cannot open", &path))?;
+        let mut bytes = Vec::new();
+        file.rewind()
+            .and_then(|()| file.read_to_end(&mut bytes))
+            .map_err(io_error("cannot read", &path))?;
+        let decoded = decoded(&self.dir, &bytes)?;
         if decoded.torn > 0 {
             file.set_len(decoded.good as u64).map_err(io_error("cannot truncate", &path))?;
             file.sync_all().map_err(io_error("cannot sync", &path))?;
         }
         sync_dir(&self.dir)?;
-        Ok((decoded, Box::new(JournalFile(file))))
+        Ok((decoded, Box::new(JournalFile { file, path })))
     }
 
     /// Replaces a file of the case, whole or not at all.
@@ -176,7 +184,11 @@ pub fn read_journal(dir: &Path) -> Result<Decoded, CaseError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(io_error("cannot read", &path))?,
     };
-    decode(&bytes).map_err(|source| CaseError::Journal { path: dir.to_owned(), source })
+    decoded(dir, &bytes)
+}
+
+fn decoded(dir: &Path, bytes: &[u8]) -> Result<Decoded, CaseError> {
+    decode(bytes).map_err(|source| CaseError::Journal { path: dir.to_owned(), source })
 }
 
 /// Another file of a case, if it is there.
@@ -197,10 +209,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
     let _ = fs::remove_file(&making);
     write(&making, text)?;
     fs::rename(&making, path).map_err(io_error("cannot write", path))?;
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => sync_dir(dir),
-        _ => sync_dir(Path::new(".")),
-    }
+    sync_dir(parent(path))
 }
 
 fn fill(dir: &Path, saved: &SavedPlan, files: &[(&str, String)]) -> Result<(), CaseError> {
@@ -235,6 +244,17 @@ fn settle(root: &Path, name: &str, making: &Path) -> Result<PathBuf, CaseError> 
     Err(CaseError::NotACase(root.join(name)))
 }
 
+/// The directories on the way to `path`, itself included, that are not there yet.
+fn missing(path: &Path) -> Vec<PathBuf> {
+    let on_the_way = path.ancestors().filter(|dir| !dir.as_os_str().is_empty());
+    on_the_way.take_while(|dir| !dir.exists()).map(Path::to_owned).collect()
+}
+
+/// Where the name of `path` is kept.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn private_dir(path: &Path) -> Result<(), CaseError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
@@ -255,16 +275,30 @@ fn sync_dir(path: &Path) -> Result<(), CaseError> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(io_error("cannot sync", path))
 }
 
-/// The journal's file: opened for appending, synced with every line.
-struct JournalFile(File);
+/// The journal's file: opened for appending, synced with every line. Lines are written where the next one who
+/// looks for them will find them, or not at all.
+struct JournalFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl JournalFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let (held, found) = (self.file.metadata()?, fs::metadata(&self.path)?);
+        if (held.dev(), held.ino()) != (found.dev(), found.ino()) {
+            return Err(io::Error::other("somebody has put another file in its place"));
+        }
+        self.file.write_all(line)?;
+        self.file.sync_data()
+    }
+}
 
 impl Medium for JournalFile {
     fn append<'a>(
         &'a mut self,
         line: &'a [u8],
     ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>> {
-        let result = self.0.write_all(line).and_then(|()| self.0.sync_data());
-        Box::pin(std::future::ready(result))
+        Box::pin(std::future::ready(self.write(line)))
     }
 }
 
@@ -340,7 +374,7 @@ mod tests {
         let case =
             Case::create(&root, "day-nothing", &saved(), &[("world.json", "{}".into())]).unwrap();
         assert_eq!(names(&root), ["day-nothing-1"]);
-        assert_eq!(names(case.dir()), ["lock", "playbook.yaml", "rounds", "world.json"]);
+        assert_eq!(names(case.dir()), ["journal.jsonl", "playbook.yaml", "rounds", "world.json"]);
         assert_eq!(read_plan(case.dir()).unwrap(), saved());
         assert_eq!(read_file(case.dir(), "world.json").unwrap().as_deref(), Some("{}"));
         assert_eq!(read_file(case.dir(), "nothing.json").unwrap(), None);
@@ -431,6 +465,20 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), changed);
     }
 
+    #[tokio::test]
+    async fn a_journal_that_is_not_where_it_was_takes_no_more_lines() {
+        let dir = TempDir::new().unwrap();
+        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
+        let (decoded, medium) = case.journal().unwrap();
+        let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
+        let path = case.dir().join(JOURNAL);
+        fs::rename(&path, case.dir().join("moved")).unwrap();
+        // Nobody holds the one that is there now.
+        drop(Case::open(case.dir()).unwrap());
+        journal.append(entry()).await.unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"");
+    }
+
     #[test]
     fn a_file_that_is_replaced_is_the_old_one_or_the_new_one() {
         let dir = TempDir::new().unwrap();
@@ -453,5 +501,19 @@ mod tests {
         fs::create_dir(dir.path().join(making)).unwrap();
         assert!(replace(&path, "c").is_err());
         assert!(texts.contains(&fs::read_to_string(&path).unwrap()));
+    }
+
+    #[test]
+    fn a_link_where_a_file_is_being_made_is_not_followed() {
+        let dir = TempDir::new().unwrap();
+        let (path, victim) = (dir.path().join("plan.json"), dir.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        let making = dir.path().join(format!("plan.json.making-{}", std::process::id()));
+        std::os::unix::fs::symlink(&victim, &making).unwrap();
+        replace(&path, "plan").unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "plan");
+        assert_eq!(names(dir.path()), ["plan.json", "victim"]);
     }
 }

@@ -10,6 +10,7 @@
 
 mod entry;
 mod line;
+mod ours;
 mod state;
 
 use std::future::Future;
@@ -18,7 +19,8 @@ use std::sync::Mutex;
 
 pub use entry::{Entry, Note, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
-pub use state::{ChangeRecord, ChangeState, GateState, Illegal, Opened, State};
+pub use ours::Ours;
+pub use state::{ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State};
 
 use crate::clock::Clock;
 

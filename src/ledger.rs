@@ -187,11 +187,11 @@ pub fn barriers<'a>(
 /// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it. From the lift's
 /// first call on the barrier may be off.
 pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
-    let cut_at = state.change(&cut.id).begun_at;
+    let cut_begun = state.change(&cut.id).begun;
     let lifts = |user: &UserName, barrier: Barrier| {
         plan.changes.iter().any(|change| {
-            let begun_at = state.change(&change.id).begun_at;
-            begun_at.is_some_and(|lifted_at| cut_at.is_none_or(|cut_at| cut_at <= lifted_at))
+            let begun = state.change(&change.id).begun;
+            begun.is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
                 && change.effects.iter().any(|effect| {
                     matches!(effect, Effect::Lifts { user: of, barrier: lifted }
                         if *lifted == barrier && of == user)

@@ -174,6 +174,10 @@ pub fn plan(
 /// out of it.
 pub fn follows(saved: &SavedPlan, playbook: &Playbook) -> bool {
     let SavedPlan { plan: found, inventory, .. } = saved;
+    // What neither a playbook nor a command line may ask of the gate, a file may not either.
+    if found.gate.proof < Proof::Settled || found.gate.margin_seconds == 0 {
+        return false;
+    }
     let terms = Terms {
         gate: Some(found.gate.proof),
         margin_seconds: Some(found.gate.margin_seconds),

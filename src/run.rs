@@ -16,7 +16,7 @@ mod step;
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
@@ -33,6 +33,10 @@ use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
 use step::{Driven, not_accepted};
+
+/// Changes behind the gate that are driven side by side: so few that none waits long, for its turn to be
+/// called, on what was seen before it.
+const BEHIND_THE_GATE_AT_ONCE: usize = 4;
 
 /// One execution of one plan.
 pub struct Run<'a> {
@@ -150,7 +154,7 @@ impl Run<'_> {
             }
             let since = |other: &Change| {
                 let other = state.change(&other.id);
-                match (other.begun_at, record.begun_at.or(record.seen_at)) {
+                match (other.begun, record.begun.or(record.seen)) {
                     (Some(begun), Some(done)) => begun > done,
                     _ => false,
                 }
@@ -230,7 +234,10 @@ impl Run<'_> {
     }
 
     async fn drive_side_by_side(&self, changes: &[&Change]) -> Result<(), Halt> {
-        let driven = join_all(changes.iter().map(|change| self.drive(change))).await;
+        let gated = changes.iter().any(|change| change.phase.is_behind_the_gate());
+        let at_once = if gated { BEHIND_THE_GATE_AT_ONCE } else { changes.len() };
+        let driving = changes.iter().map(|change| self.drive(change));
+        let driven: Vec<_> = stream::iter(driving).buffered(at_once).collect().await;
         let mut stopped = Vec::new();
         for (change, driven) in changes.iter().zip(driven) {
             match driven {

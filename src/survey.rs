@@ -133,9 +133,8 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
             })?)
         }
         Want::User(user) => Fact::User(whole("iam:GetUser", iam.user(user).await?, |found| {
-            let arn = Arn::parse(found.arn()).ok()?;
-            (found.user_name() == user.as_str() && arn.account() == account.as_str())
-                .then_some(())?;
+            let arn = arn_in(account, found.arn())?;
+            is_of(user, found.user_name())?;
             Some(User {
                 name: user.clone(),
                 arn,
@@ -152,7 +151,7 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
                 Some(ListedUser {
                     name: UserName::parse(user.user_name()).ok()?,
                     path: user.path().to_owned(),
-                    arn: Arn::parse(user.arn()).ok()?,
+                    arn: arn_in(account, user.arn())?,
                     created_at: timestamp(user.create_date())?,
                 })
             })?;
@@ -162,8 +161,7 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
         Want::AccessKeys(user) => {
             let keys = iam.access_keys(user).await?;
             let mut keys = every("iam:ListAccessKeys", keys.iter(), |key| {
-                // An answer about somebody else is no answer.
-                (key.user_name()? == user.as_str()).then_some(())?;
+                is_of(user, key.user_name()?)?;
                 Some(AccessKey {
                     id: AccessKeyId::parse(key.access_key_id()?).ok()?,
                     status: status(key.status()?),
@@ -176,6 +174,7 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
         Want::LoginProfile(user) => {
             let profile = iam.login_profile(user).await?;
             Fact::LoginProfile(whole("iam:GetLoginProfile", profile, |profile| {
+                is_of(user, profile.user_name())?;
                 Some(LoginProfile {
                     created_at: timestamp(profile.create_date())?,
                     reset_required: profile.password_reset_required(),
@@ -184,30 +183,39 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
         }
         Want::ServiceSpecificCredentials(user) => {
             let found = iam.service_specific_credentials(user).await?;
-            let mut found: Vec<_> = found
-                .iter()
-                .map(|credential| ServiceSpecificCredential {
+            let operation = "iam:ListServiceSpecificCredentials";
+            let mut found = every(operation, found.iter(), |credential| {
+                is_of(user, credential.user_name())?;
+                Some(ServiceSpecificCredential {
                     id: credential.service_specific_credential_id().to_owned(),
                     service: credential.service_name().to_owned(),
                     status: status(credential.status()),
                 })
-                .collect();
+            })?;
             found.sort_by(|a, b| a.id.cmp(&b.id));
             Fact::ServiceSpecificCredentials(found)
         }
         Want::SshPublicKeys(user) => {
             let found = iam.ssh_public_keys(user).await?;
-            Fact::SshPublicKeys(statuses(
-                found.iter().map(|key| (key.ssh_public_key_id(), key.status())),
-            ))
+            let keys = every("iam:ListSSHPublicKeys", found.iter(), |key| {
+                is_of(user, key.user_name())?;
+                Some(CredentialStatus {
+                    id: key.ssh_public_key_id().to_owned(),
+                    status: status(key.status()),
+                })
+            })?;
+            Fact::SshPublicKeys(by_id(keys))
         }
         Want::SigningCertificates(user) => {
             let found = iam.signing_certificates(user).await?;
-            Fact::SigningCertificates(statuses(
-                found
-                    .iter()
-                    .map(|certificate| (certificate.certificate_id(), certificate.status())),
-            ))
+            let certificates = every("iam:ListSigningCertificates", found.iter(), |certificate| {
+                is_of(user, certificate.user_name())?;
+                Some(CredentialStatus {
+                    id: certificate.certificate_id().to_owned(),
+                    status: status(certificate.status()),
+                })
+            })?;
+            Fact::SigningCertificates(by_id(certificates))
         }
         Want::AttachedPolicies(user) => {
             let found = iam.attached_policies(user).await?;
@@ -217,15 +225,18 @@ async fn ask(cloud: &ReadCloud, account: &AccountId, want: &Want) -> Result<Fact
             Fact::AttachedPolicies(sorted(found.into_iter()))
         }
         Want::InlinePolicy(user, policy) => {
-            let document = iam.inline_policy(user, policy).await?;
-            Fact::InlinePolicy(document.map(|text| decoded(&text)))
+            let found = iam.inline_policy(user, policy).await?;
+            Fact::InlinePolicy(whole("iam:GetUserPolicy", found, |found| {
+                is_of(user, found.user_name())?;
+                (found.policy_name() == policy.as_str()).then(|| decoded(found.policy_document()))
+            })?)
         }
         Want::Roles => {
             let found = iam.roles().await?;
             let mut roles = every("iam:ListRoles", found.iter(), |role| {
                 Some(Role {
                     name: RoleName::parse(role.role_name()).ok()?,
-                    arn: Arn::parse(role.arn()).ok()?,
+                    arn: arn_in(account, role.arn())?,
                     trust: decoded(role.assume_role_policy_document()?),
                 })
             })?;
@@ -324,13 +335,19 @@ fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     items
 }
 
-fn statuses<'a>(
-    found: impl Iterator<Item = (&'a str, &'a aws_sdk_iam::types::StatusType)>,
-) -> Vec<CredentialStatus> {
-    let mut found: Vec<_> =
-        found.map(|(id, s)| CredentialStatus { id: id.to_owned(), status: status(s) }).collect();
+fn by_id(mut found: Vec<CredentialStatus>) -> Vec<CredentialStatus> {
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
+}
+
+/// An answer about somebody else is no answer.
+fn is_of(user: &UserName, name: &str) -> Option<()> {
+    (name == user.as_str()).then_some(())
+}
+
+/// An ARN, if it is of this account: what is in another is no answer either.
+fn arn_in(account: &AccountId, arn: &str) -> Option<Arn> {
+    Arn::parse(arn).ok().filter(|arn| arn.account() == account.as_str())
 }
 
 /// Anything but a plain "inactive" counts as usable.

@@ -14,6 +14,7 @@ use crate::cloud::WriteCloud;
 use crate::ids::ActionKind;
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position, Receipt};
+use crate::plan::Change;
 use crate::playbook::{ActionShape, Vocabulary};
 
 /// A future in a box, for the erased face.
@@ -130,6 +131,14 @@ pub fn all() -> &'static [&'static dyn ErasedAction] {
 /// The action called `kind`.
 pub fn find(kind: &ActionKind) -> Option<&'static dyn ErasedAction> {
     CATALOG.iter().copied().find(|action| action.shape().kind == kind.as_str())
+}
+
+/// The action that drafted `change`.
+///
+/// # Panics
+/// On a change of another program's plan: a saved plan is made again before it is run.
+pub fn of(change: &Change) -> &'static dyn ErasedAction {
+    find(&change.kind).expect("planned from the same catalog")
 }
 
 /// The actions as playbooks see them.

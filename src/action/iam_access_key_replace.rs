@@ -20,7 +20,7 @@ use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unkn
 use crate::cloud::{Certainty, WriteCloud};
 use crate::ids::{AccessKeyId, SecretId, UserName, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Status, Unread, Want};
-use crate::journal::{Note, Position, Receipt};
+use crate::journal::{Note, Ours, Position, Receipt};
 use crate::plan::{Credential, Effect};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -385,45 +385,6 @@ fn deliverable<'a>(
                 "check the name and the region, or make it: aws secretsmanager create-secret --name {id}"
             ),
         )),
-    }
-}
-
-/// Which keys may be ours.
-struct Ours {
-    /// Keys whose minting was answered.
-    minted: Vec<AccessKeyId>,
-    /// Since when a key may have been minted without an answer, by AWS's clock, to the second.
-    in_doubt_since: Option<Timestamp>,
-    /// Whether minting was ever begun.
-    begun: bool,
-}
-
-impl Ours {
-    fn of(notes: &[Note]) -> Self {
-        let (mut minted, mut doubts, mut begun) = (Vec::new(), Vec::new(), false);
-        for note in notes {
-            match note {
-                Note::Minting { at } => {
-                    begun = true;
-                    doubts.push(*at);
-                }
-                Note::NotMinted => {
-                    doubts.pop();
-                }
-                Note::Minted { key } => {
-                    doubts.pop();
-                    minted.push(key.clone());
-                }
-                _ => {}
-            }
-        }
-        Self { minted, in_doubt_since: doubts.first().copied(), begun }
-    }
-
-    /// Whether a key that was not there when this was planned may be ours.
-    fn may_include(&self, id: &AccessKeyId, created_at: Option<Timestamp>) -> bool {
-        self.minted.contains(id)
-            || matches!((created_at, self.in_doubt_since), (Some(at), Some(since)) if at >= since)
     }
 }
 

@@ -124,12 +124,20 @@ impl Conduct<'_> {
             }
         }
         let (ask, stop) = watch::channel(false);
+        let go_on = resume.clone();
         tokio::spawn(async move {
             asked_to_stop().await;
             view::err("\nStopping at the next safe point. Once more to stop at once.\n");
             let _ = ask.send(true);
             asked_to_stop().await;
-            std::process::exit(Exit::Interrupted as i32);
+            // As good as a crash: what was under way is looked at by whoever resumes.
+            Failure::new(
+                Exit::Stopped,
+                "stopped at once, perhaps in the middle of a change",
+                go_on,
+            )
+            .print();
+            std::process::exit(Exit::Stopped as i32);
         });
         let mut inventory = self.saved.inventory.clone();
         inventory.caller = self.caller.clone();

@@ -157,8 +157,10 @@ fn no_credentials(access: &Access, error: &dyn std::error::Error) -> Failure {
 
 /// An endpoint left in the environment would send a breach response to wherever it points.
 fn refuse_stray_endpoint(access: &Access) -> Result<(), Failure> {
-    for (name, value) in std::env::vars() {
-        let ours = access.endpoint_url.as_deref() == Some(value.as_str());
+    for (name, value) in std::env::vars_os() {
+        // What is not text is nobody's endpoint by mistake: shown as well as it can be.
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        let ours = access.endpoint_url.as_deref() == Some(&*value);
         if name.starts_with("AWS_ENDPOINT_URL") && !value.is_empty() && !ours {
             return Err(stray(&name, &value));
         }

@@ -95,10 +95,20 @@ impl CallError {
 
     /// Whether the same call may well succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self.cause,
-            Cause::Throttled | Cause::Unavailable | Cause::Lost | Cause::Unreadable
-        ) || (self.cause == Cause::NotSent && self.code == NO_CONNECTION)
+        match self.cause {
+            Cause::Throttled | Cause::Unavailable | Cause::Lost | Cause::Unreadable => true,
+            Cause::NotSent => self.code == NO_CONNECTION,
+            // Somebody else is just changing the same thing.
+            Cause::Refused => matches!(
+                self.code.as_str(),
+                "ConcurrentModification" | "EntityTemporarilyUnmodifiable"
+            ),
+        }
+    }
+
+    /// Whether AWS said that the caller may not.
+    pub fn is_denied(&self) -> bool {
+        self.cause == Cause::Refused && self.code.starts_with("AccessDenied")
     }
 
     /// Whether the responder's own credentials are missing, expired or not accepted.

@@ -122,7 +122,7 @@ impl Connection {
         let held = Held::new(parts.clone());
         let parts = Parts { credentials: SharedCredentialsProvider::new(held.clone()), ..parts };
         let http = || Recording(parts.http.clone());
-        let pace = || Pace::new(clock, held.clone());
+        let pace = || Pace::new(clock).signed_with(held.clone());
         let (iam, secrets, sts) = (pace(), pace(), pace());
         let read = ReadCloud {
             iam: ReadIam {

@@ -81,7 +81,8 @@ impl Intercept for Guard {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let operation = format!("{}:{}", self.service, on_the_wire(context.request()));
+        let operation =
+            format!("{}:{}", self.service, on_the_wire(self.service, context.request()));
         if self.allowed.iter().any(|table| table.contains(&operation.as_str())) {
             Ok(())
         } else {
@@ -90,20 +91,24 @@ impl Intercept for Guard {
     }
 }
 
-/// The operation a request asks for: the one `X-Amz-Target` names, or the one `Action` in the form
-/// body. Anything ambiguous is named so that it matches no table.
-fn on_the_wire(request: &HttpRequest) -> String {
+/// The operation a request to `service` asks for, read as the service reads it: the one `Action` in the form
+/// body, and for Secrets Manager the one `X-Amz-Target`. Anything ambiguous, and anything that the other kind
+/// of service would read, is named so that it matches no table.
+fn on_the_wire(service: &str, request: &HttpRequest) -> String {
     if request.method() != "POST" || request.uri().contains('?') {
         return format!("a {} request to {}", request.method(), request.uri());
     }
-    let target = request.headers().get("x-amz-target");
     let Some(body) = request.body().bytes() else {
         return "a request whose body cannot be read".to_owned();
     };
+    let mut targets = request.headers().get_all("x-amz-target");
+    let target = (targets.next(), targets.next());
     let mut actions = form_urlencoded::parse(body).filter(|(key, _)| key == "Action");
-    match (target, actions.next(), actions.next()) {
-        (Some(target), _, _) => target.rsplit('.').next().unwrap_or_default().to_owned(),
-        (None, Some((_, action)), None) => action.into_owned(),
+    match (service, target, (actions.next(), actions.next())) {
+        ("iam" | "sts", (None, None), (Some((_, action)), None)) => action.into_owned(),
+        ("secretsmanager", (Some(target), None), (None, None)) => {
+            target.strip_prefix("secretsmanager.").unwrap_or(target).to_owned()
+        }
         _ => "a request that names no single operation".to_owned(),
     }
 }
@@ -194,11 +199,15 @@ mod tests {
         });
         assert!(by_query.send().await.is_err());
         assert_eq!(left(&wire), 0, "by its query");
-        let by_target = iam.list_access_keys().customize().mutate_request(|request| {
-            request.headers_mut().insert("x-amz-target", "IAM.CreateUser");
-        });
-        assert!(by_target.send().await.is_err());
-        assert_eq!(left(&wire), 0, "by its target");
+        // A target says nothing to a service that reads the body.
+        for target in ["IAM.CreateUser", "IAM.ListAccessKeys"] {
+            let by_target = iam.list_access_keys().customize().mutate_request(move |request| {
+                request.headers_mut().insert("x-amz-target", target);
+                *request.body_mut() = SdkBody::from("Action=CreateUser&Version=2010-05-08");
+            });
+            assert!(by_target.send().await.is_err());
+            assert_eq!(left(&wire), 0, "{target}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,5 +227,17 @@ mod tests {
             assert!(bent(target).await.is_err());
             assert_eq!(left(&wire), 0, "{target}");
         }
+        let twice =
+            secrets.describe_secret().secret_id("x").customize().mutate_request(|request| {
+                request.headers_mut().append("x-amz-target", "secretsmanager.GetSecretValue");
+            });
+        assert!(twice.send().await.is_err());
+        assert_eq!(left(&wire), 0, "two targets");
+        let by_body =
+            secrets.describe_secret().secret_id("x").customize().mutate_request(|request| {
+                *request.body_mut() = SdkBody::from("Action=GetSecretValue");
+            });
+        assert!(by_body.send().await.is_err());
+        assert_eq!(left(&wire), 0, "an action beside its target");
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
+use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
     LoginProfile, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
@@ -116,10 +117,10 @@ impl ReadIam {
                 })
                 .await?;
             users.extend(page.users);
-            if !page.is_truncated || page.marker.is_none() {
+            if !page.is_truncated {
                 return Ok(users);
             }
-            marker = page.marker;
+            marker = Some(page.marker.ok_or_else(|| cut_short("iam:ListUsers"))?);
         }
         Err(endless("iam:ListUsers"))
     }
@@ -154,17 +155,17 @@ impl ReadIam {
         Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.login_profile))
     }
 
-    /// An inline policy's document, as AWS sends it: percent-encoded JSON. (`iam:GetUserPolicy`)
+    /// An inline policy, its document as AWS sends it: percent-encoded JSON. (`iam:GetUserPolicy`)
     pub async fn inline_policy(
         &self,
         user: &UserName,
         policy: &PolicyName,
-    ) -> Result<Option<String>, CallError> {
+    ) -> Result<Option<GetUserPolicyOutput>, CallError> {
         let call = || {
             let call = self.client.get_user_policy().user_name(user.as_str());
             attempt("iam:GetUserPolicy", call.policy_name(policy.as_str()).send())
         };
-        Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output.policy_document))
+        Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output))
     }
 
     /// Whether `principal`, a user or a role, may do each of `actions` to each of `resources`, where `context`
@@ -217,7 +218,7 @@ impl ReadIam {
     }
 }
 
-/// Changes in IAM. No call here is ever repeated by itself.
+/// Changes in IAM. No call here is repeated by itself, unless it was told that nothing came of it.
 #[derive(Clone, Debug)]
 pub struct WriteIam {
     pub(super) client: Client,
@@ -237,15 +238,15 @@ impl WriteIam {
     /// Attaches a managed policy to a user. (`iam:AttachUserPolicy`)
     pub async fn attach_policy(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
         let call = self.client.attach_user_policy().user_name(user.as_str());
-        let call = call.policy_arn(policy.as_str()).send();
-        self.pace.once(attempt("iam:AttachUserPolicy", call)).await.map(drop)
+        let call = call.policy_arn(policy.as_str());
+        self.pace.write(|| attempt("iam:AttachUserPolicy", call.clone().send())).await.map(drop)
     }
 
     /// Detaches a managed policy from a user. (`iam:DetachUserPolicy`)
     pub async fn detach_policy(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
         let call = self.client.detach_user_policy().user_name(user.as_str());
-        let call = call.policy_arn(policy.as_str()).send();
-        self.pace.once(attempt("iam:DetachUserPolicy", call)).await.map(drop)
+        let call = call.policy_arn(policy.as_str());
+        self.pace.write(|| attempt("iam:DetachUserPolicy", call.clone().send())).await.map(drop)
     }
 
     /// Writes an inline policy of a user. (`iam:PutUserPolicy`)
@@ -256,8 +257,8 @@ impl WriteIam {
         document: &str,
     ) -> Result<(), CallError> {
         let call = self.client.put_user_policy().user_name(user.as_str());
-        let call = call.policy_name(policy.as_str()).policy_document(document).send();
-        self.pace.once(attempt("iam:PutUserPolicy", call)).await.map(drop)
+        let call = call.policy_name(policy.as_str()).policy_document(document);
+        self.pace.write(|| attempt("iam:PutUserPolicy", call.clone().send())).await.map(drop)
     }
 
     /// Deletes an inline policy of a user. (`iam:DeleteUserPolicy`)
@@ -267,21 +268,27 @@ impl WriteIam {
         policy: &PolicyName,
     ) -> Result<(), CallError> {
         let call = self.client.delete_user_policy().user_name(user.as_str());
-        let call = call.policy_name(policy.as_str()).send();
-        self.pace.once(attempt("iam:DeleteUserPolicy", call)).await.map(drop)
+        let call = call.policy_name(policy.as_str());
+        self.pace.write(|| attempt("iam:DeleteUserPolicy", call.clone().send())).await.map(drop)
     }
 
     /// Bounds a user by a managed policy, in place of any other. (`iam:PutUserPermissionsBoundary`)
     pub async fn put_boundary(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
         let call = self.client.put_user_permissions_boundary().user_name(user.as_str());
-        let call = call.permissions_boundary(policy.as_str()).send();
-        self.pace.once(attempt("iam:PutUserPermissionsBoundary", call)).await.map(drop)
+        let call = call.permissions_boundary(policy.as_str());
+        self.pace
+            .write(|| attempt("iam:PutUserPermissionsBoundary", call.clone().send()))
+            .await
+            .map(drop)
     }
 
     /// Takes a user's boundary off. (`iam:DeleteUserPermissionsBoundary`)
     pub async fn delete_boundary(&self, user: &UserName) -> Result<(), CallError> {
-        let call = self.client.delete_user_permissions_boundary().user_name(user.as_str()).send();
-        self.pace.once(attempt("iam:DeleteUserPermissionsBoundary", call)).await.map(drop)
+        let call = self.client.delete_user_permissions_boundary().user_name(user.as_str());
+        self.pace
+            .write(|| attempt("iam:DeleteUserPermissionsBoundary", call.clone().send()))
+            .await
+            .map(drop)
     }
 
     /// Makes a key usable or unusable. (`iam:UpdateAccessKey`)
@@ -296,15 +303,15 @@ impl WriteIam {
             Status::Inactive => StatusType::Inactive,
         };
         let call = self.client.update_access_key().user_name(user.as_str());
-        let call = call.access_key_id(key.as_str()).status(status).send();
-        self.pace.once(attempt("iam:UpdateAccessKey", call)).await.map(drop)
+        let call = call.access_key_id(key.as_str()).status(status);
+        self.pace.write(|| attempt("iam:UpdateAccessKey", call.clone().send())).await.map(drop)
     }
 
     /// Mints a key. Has no idempotency token and tells the secret once. (`iam:CreateAccessKey`)
     pub async fn create_access_key(&self, user: &UserName) -> Result<Minted, CallError> {
         let operation = "iam:CreateAccessKey";
-        let call = self.client.create_access_key().user_name(user.as_str()).send();
-        let (output, _) = self.pace.once(attempt(operation, call)).await?;
+        let call = self.client.create_access_key().user_name(user.as_str());
+        let (output, _) = self.pace.write(|| attempt(operation, call.clone().send())).await?;
         let minted = output.access_key.and_then(|key| {
             let id = AccessKeyId::parse(key.access_key_id).ok()?;
             Some(Minted { id, secret: Secret::new(key.secret_access_key) })
@@ -325,8 +332,8 @@ impl WriteIam {
         key: &AccessKeyId,
     ) -> Result<(), CallError> {
         let call = self.client.delete_access_key().user_name(user.as_str());
-        let call = call.access_key_id(key.as_str()).send();
-        self.pace.once(attempt("iam:DeleteAccessKey", call)).await.map(drop)
+        let call = call.access_key_id(key.as_str());
+        self.pace.write(|| attempt("iam:DeleteAccessKey", call.clone().send())).await.map(drop)
     }
 }
 

@@ -32,7 +32,7 @@ impl ReadSecrets {
     }
 }
 
-/// Values, and what moves them. No call here is ever repeated by itself.
+/// Values, and what moves them. No call here is repeated by itself, unless it was told that nothing came of it.
 #[derive(Clone, Debug)]
 pub struct WriteSecrets {
     pub(super) client: Client,
@@ -46,8 +46,9 @@ impl WriteSecrets {
         let operation = "secretsmanager:GetSecretValue";
         let call = self.client.get_secret_value().secret_id(secret.as_str());
         // Named, though it is what AWS gives by default: not every implementation of it does.
-        let call = call.version_stage("AWSCURRENT").send();
-        let Some((output, _)) = absent_is_none(self.pace.once(attempt(operation, call)).await)?
+        let call = call.version_stage("AWSCURRENT");
+        let Some((output, _)) =
+            absent_is_none(self.pace.write(|| attempt(operation, call.clone().send())).await)?
         else {
             return Ok(None);
         };
@@ -71,8 +72,11 @@ impl WriteSecrets {
     ) -> Result<(), CallError> {
         let call = self.client.put_secret_value().secret_id(secret.as_str());
         let call = call.secret_string(value.expose()).client_request_token(version.as_str());
-        let call = call.version_stages(label).send();
-        self.pace.once(attempt("secretsmanager:PutSecretValue", call)).await.map(drop)
+        let call = call.version_stages(label);
+        self.pace
+            .write(|| attempt("secretsmanager:PutSecretValue", call.clone().send()))
+            .await
+            .map(drop)
     }
 
     /// Moves `label` to `to`, away from the version that is named as holding it. AWS refuses where
@@ -88,8 +92,10 @@ impl WriteSecrets {
         let call = call
             .version_stage(label)
             .set_move_to_version_id(to.map(ToString::to_string))
-            .set_remove_from_version_id(from.map(ToString::to_string))
-            .send();
-        self.pace.once(attempt("secretsmanager:UpdateSecretVersionStage", call)).await.map(drop)
+            .set_remove_from_version_id(from.map(ToString::to_string));
+        self.pace
+            .write(|| attempt("secretsmanager:UpdateSecretVersionStage", call.clone().send()))
+            .await
+            .map(drop)
     }
 }

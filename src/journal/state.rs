@@ -71,6 +71,16 @@ impl ChangeState {
     }
 }
 
+/// When something was written down. What came first is told by the journal's own count: several people may
+/// have worked on a case, each by a clock of his own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// The number of the entry, from 1.
+    pub entry: u64,
+    /// By the clock of whoever wrote it.
+    pub at: Timestamp,
+}
+
 /// All that is known of one change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeRecord {
@@ -79,13 +89,13 @@ pub struct ChangeRecord {
     /// How often it was begun.
     pub attempts: u32,
     /// When it was last begun.
-    pub begun_at: Option<Timestamp>,
+    pub begun: Option<Moment>,
     /// What the action noted, in order.
     pub notes: Vec<Note>,
     /// What the server told, of the last attempt that was answered.
     pub receipt: Option<Receipt>,
     /// When it was first seen since it was last begun.
-    pub seen_at: Option<Timestamp>,
+    pub seen: Option<Moment>,
     /// The strongest proof since then, when, and what was seen.
     pub proof: Option<(Proof, Timestamp, String)>,
     /// The last trouble, in a sentence.
@@ -124,8 +134,10 @@ pub struct Opened {
 pub struct State {
     /// How the case was opened, once it was.
     pub opened: Option<Opened>,
-    /// When it was opened.
-    pub opened_at: Option<Timestamp>,
+    /// Entries so far.
+    pub entries: u64,
+    /// When somebody last began to run or resume it.
+    pub started: Option<Moment>,
     /// Everybody who ran or resumed it, in order.
     pub callers: Vec<Arn>,
     /// The changes that were touched.
@@ -136,8 +148,6 @@ pub struct State {
     pub held: Option<String>,
     /// The exit code, if the last run ended by itself.
     pub finished: Option<u8>,
-    /// When the last entry was written.
-    pub last_at: Option<Timestamp>,
 }
 
 impl State {
@@ -184,7 +194,8 @@ impl State {
     /// Takes one more entry in.
     pub(super) fn take(&mut self, at: Timestamp, entry: &Entry) -> Result<(), Illegal> {
         self.check(std::slice::from_ref(entry))?;
-        self.last_at = Some(at);
+        self.entries += 1;
+        let now = Moment { entry: self.entries, at };
         self.finished = None;
         match entry {
             Entry::Opened { plan, account, program, rehearsal } => {
@@ -194,10 +205,10 @@ impl State {
                     program: program.clone(),
                     rehearsal: *rehearsal,
                 });
-                self.opened_at = Some(at);
             }
             Entry::Started { caller, .. } => {
                 self.callers.push(caller.clone());
+                self.started = Some(now);
                 self.held = None;
             }
             Entry::GateOpened { proof } => self.gate = GateState::Open(*proof, at),
@@ -214,7 +225,7 @@ impl State {
             | Entry::Held { change: Some(change), .. } => {
                 let record = self.changes.entry(change.clone()).or_default();
                 let next = record.state.next(entry).expect("checked above");
-                record.take(at, entry, next);
+                record.take(now, entry, next);
             }
         }
         Ok(())
@@ -222,12 +233,12 @@ impl State {
 }
 
 impl ChangeRecord {
-    fn take(&mut self, at: Timestamp, entry: &Entry, next: ChangeState) {
+    fn take(&mut self, now: Moment, entry: &Entry, next: ChangeState) {
         match entry {
             Entry::Intended { .. } => {
                 self.attempts += 1;
-                self.begun_at = Some(at);
-                self.seen_at = None;
+                self.begun = Some(now);
+                self.seen = None;
                 self.proof = None;
             }
             Entry::Noted { note, .. } => self.notes.push(note.clone()),
@@ -235,13 +246,13 @@ impl ChangeRecord {
                 // What was noted belongs to what does not hold any more.
                 self.notes.clear();
                 self.receipt = None;
-                self.seen_at = None;
+                self.seen = None;
                 self.proof = None;
             }
             Entry::Failed { why, .. } => self.trouble = Some(why.clone()),
             Entry::Applied { receipt, .. } => self.receipt = Some(receipt.clone()),
             Entry::Observed { position: Position::After, .. } => {
-                self.seen_at.get_or_insert(at);
+                self.seen.get_or_insert(now);
                 self.trouble = None;
             }
             Entry::Observed { position, .. } => {
@@ -249,12 +260,12 @@ impl ChangeRecord {
                     self.contested = true;
                     self.trouble = Some(format!("taken off again: {position}"));
                 }
-                self.seen_at = None;
+                self.seen = None;
                 self.proof = None;
             }
             Entry::Proved { proof, evidence, .. } => {
                 if self.proof.as_ref().is_none_or(|(strongest, ..)| strongest <= proof) {
-                    self.proof = Some((*proof, at, evidence.clone()));
+                    self.proof = Some((*proof, now.at, evidence.clone()));
                 }
             }
             Entry::Held { until, .. } => self.trouble = Some(until.clone()),

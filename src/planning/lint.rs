@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::ChangeId;
+use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
 use crate::playbook::{Playbook, Proof};
@@ -53,6 +53,7 @@ pub(super) fn lint(
         }
         problems.push(problem);
     }
+    vanished_keys(plan, inventory);
     lifts(plan);
     refusals(plan);
     gate(plan);
@@ -106,6 +107,24 @@ fn is_cut(plan: &Plan, credential: &Credential) -> bool {
         matches!(effect, Effect::Cuts { subject: Subject::Credential { credential: cut }, .. }
             if cut == credential)
     })
+}
+
+/// A key that was given and that its owner does not have any more: deleting it ended no session it minted, and
+/// whoever typed it may have meant another.
+fn vanished_keys(plan: &mut Plan, inventory: &Inventory) {
+    let given = plan.inputs.values().filter_map(|value| AccessKeyId::parse(value.as_str()?).ok());
+    let vanished = given.filter_map(|id| {
+        let owner = &inventory.access_key_last_used(&id).ok()?.as_ref()?.user;
+        let keys = inventory.access_keys(owner).ok()?;
+        (plan.users.contains(owner) && keys.iter().all(|key| key.id != id)).then(|| {
+            format!(
+                "{id} was a key of {owner} and is not among the keys he has: somebody has deleted it. What was \
+                 minted from it may live on"
+            )
+        })
+    });
+    let warnings: Vec<String> = vanished.collect();
+    plan.warnings.extend(warnings);
 }
 
 /// Lifts that will wait for a person, said in advance: cuts must not wait for them.

@@ -7,13 +7,12 @@
 use std::collections::BTreeSet;
 
 use super::{Event, Halt, Run};
-use crate::ids::UserName;
-use crate::inventory::Inventory;
-use crate::journal::{ChangeState, Entry, GateState};
+use crate::ids::{AccessKeyId, UserName};
+use crate::inventory::{Inventory, Want};
+use crate::journal::{ChangeState, Entry, GateState, Ours};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Effect, credential_wants, credentials_of};
 use crate::playbook::Proof;
-use crate::survey;
 
 impl Run<'_> {
     /// Sees every cut stay cut, and opens the gate if nothing speaks against it.
@@ -29,7 +28,7 @@ impl Run<'_> {
             reasons.push("nothing was cut".to_owned());
         }
         if reasons.is_empty() {
-            reasons = self.newcomers().await?;
+            reasons = self.newcomers(&self.look_at(&[], self.credentials_in_scope()).await?);
         }
         if reasons.is_empty() {
             let proof = self.weakest_proof();
@@ -57,15 +56,27 @@ impl Run<'_> {
 
     /// Looks at every cut and every credential in scope; shuts the gate where anything speaks against it. What
     /// is issued cannot be taken back, so this is done before every single attempt behind the gate.
-    pub(super) async fn look_anew(&self) -> Result<(), Halt> {
-        for change in self.standing_cuts() {
-            self.still_stands(change).await?;
-        }
+    pub(super) async fn look_anew(&self) -> Result<Inventory, Halt> {
+        let facts = self.look_around().await?;
         let mut reasons = self.reasons_from_journal();
         if reasons.is_empty() {
-            reasons = self.newcomers().await?;
+            reasons = self.newcomers(&facts);
         }
-        if reasons.is_empty() { Ok(()) } else { self.shut(reasons).await }
+        if reasons.is_empty() { Ok(facts) } else { self.shut(reasons).await }
+    }
+
+    /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
+    async fn look_around(&self) -> Result<Inventory, Halt> {
+        let cuts = self.standing_cuts();
+        let facts = self.look_at(&cuts, self.credentials_in_scope()).await?;
+        for change in cuts {
+            self.still_stands(change, &facts).await?;
+        }
+        Ok(facts)
+    }
+
+    fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
+        self.plan.users.iter().flat_map(credential_wants)
     }
 
     async fn shut<T>(&self, reasons: Vec<String>) -> Result<T, Halt> {
@@ -137,15 +148,15 @@ impl Run<'_> {
     }
 
     /// Credentials of principals in scope that neither the plan knows nor this run has issued.
-    pub(super) async fn newcomers(&self) -> Result<Vec<String>, Halt> {
+    fn newcomers(&self, facts: &Inventory) -> Vec<String> {
         let state = self.journal.state();
         let issued: BTreeSet<_> =
             Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
         let mut reasons = Vec::new();
         for user in &self.plan.users {
-            for credential in self.held_now(user).await? {
+            for credential in credentials_of(user, facts) {
                 let ours = matches!(&credential, Credential::AccessKey { id, .. }
-                    if issued.contains(id) || self.is_issuing(user));
+                    if issued.contains(id) || self.may_have_issued(user, id, facts));
                 if !ours && !self.plan.credentials.contains(&credential) {
                     reasons.push(match credential {
                         Credential::Unlisted { .. } => format!(
@@ -160,39 +171,41 @@ impl Run<'_> {
                 }
             }
         }
-        Ok(reasons)
+        reasons
     }
 
-    /// Whether a key of ours may be in the making: its change was begun and is not seen yet. Then the
-    /// change's own judgement tells strangers apart, by when they were made.
-    fn is_issuing(&self, user: &UserName) -> bool {
+    /// Whether a key is, or may be, one that a change for `user` has made and is not done with.
+    fn may_have_issued(&self, user: &UserName, id: &AccessKeyId, facts: &Inventory) -> bool {
+        let keys = facts.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+        let created_at = keys.iter().find(|key| key.id == *id).map(|key| key.created_at);
         self.plan.changes.iter().any(|change| {
+            let issues = change
+                .effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Issues { user: to, .. } if to == user));
             let record = self.journal.change(&change.id);
-            record.attempts > 0
+            issues
                 && record.state != ChangeState::Seen
-                && change
-                    .effects
-                    .iter()
-                    .any(|effect| matches!(effect, Effect::Issues { user: to, .. } if to == user))
+                && Ours::of(&record.notes).may_include(id, created_at)
         })
     }
 
     /// Why lifting the quarantine of `user` would let somebody in: a credential that nothing else
     /// blocks, or one that cannot be read.
-    pub(super) async fn lifting_would_open(&self, user: &UserName) -> Result<Option<String>, Halt> {
+    pub(super) fn lifting_would_open(&self, user: &UserName, facts: &Inventory) -> Option<String> {
         let state = self.journal.state();
         let ledger = Ledger::of(self.plan, &state);
-        let mut held = self.held_now(user).await?;
+        let mut held = credentials_of(user, facts);
         held.push(Credential::Sessions { user: user.clone() });
         for credential in held {
             if let Credential::Unlisted { operation, .. } = &credential {
                 if self.plan.accepted_gaps.contains(operation) {
                     continue;
                 }
-                return Ok(Some(format!(
+                return Some(format!(
                     "lifting might open {credential}: allow {operation} and resume, or plan again with \
                      --accept-gap {operation}"
-                )));
+                ));
             }
             let ours = matches!(&credential, Credential::AccessKey { id, .. }
                 if ledger.issued.iter().any(|issued| issued.key == *id));
@@ -200,28 +213,18 @@ impl Run<'_> {
             let blocked =
                 barriers.keys().any(|barrier| *barrier != crate::plan::Barrier::Quarantine);
             if !ours && !blocked {
-                return Ok(Some(format!(
+                return Some(format!(
                     "lifting would open the {credential} again: only the quarantine blocks it. Cut it by \
                      hand or by a step of its own, then resume"
-                )));
+                ));
             }
         }
-        Ok(None)
-    }
-
-    async fn held_now(&self, user: &UserName) -> Result<Vec<Credential>, Halt> {
-        let wants = credential_wants(user);
-        let facts: Inventory =
-            survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?;
-        Ok(credentials_of(user, &facts))
+        None
     }
 
     /// The last look: everything that should stand stands, and nobody new has come.
     pub(super) async fn check_once_more(&self) -> Result<(), Halt> {
-        for change in self.standing_cuts() {
-            self.still_stands(change).await?;
-        }
-        let newcomers = self.newcomers().await?;
+        let newcomers = self.newcomers(&self.look_around().await?);
         if newcomers.is_empty() {
             return Ok(());
         }

@@ -4,14 +4,18 @@
 //! off before it bites. So the cuts are given the margin and then looked at again. What still stands is
 //! *settled*; what does not is *contested*: an alarm, not something to try again in silence.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::{try_join, try_join_all};
 
 use super::{Event, Halt, Run};
 use crate::action::catalog;
+use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, Position};
 use crate::ledger;
 use crate::plan::Change;
 use crate::playbook::Proof;
+use crate::survey;
 
 impl Run<'_> {
     /// Waits until the margin has passed since the last of `cuts` was seen, then looks at each again.
@@ -22,12 +26,14 @@ impl Run<'_> {
             .copied()
             .filter(|change| state.change(&change.id).state == ChangeState::Seen)
             .collect();
-        let Some(last) = cuts.iter().filter_map(|c| state.change(&c.id).seen_at).max() else {
+        // Waited for by the clock that runs now: what another run saw was seen before this one began.
+        let seen = cuts.iter().filter_map(|c| state.change(&c.id).seen);
+        let Some(last) = seen.map(|seen| state.started.max(Some(seen))).max().flatten() else {
             return Ok(());
         };
         let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
             .unwrap_or(jiff::SignedDuration::MAX);
-        let until = last.saturating_add(margin).unwrap_or(jiff::Timestamp::MAX);
+        let until = last.at.saturating_add(margin).unwrap_or(jiff::Timestamp::MAX);
         // Proofs from before the last cut say nothing of the time after it.
         let unproven: Vec<&Change> = cuts
             .iter()
@@ -39,19 +45,21 @@ impl Run<'_> {
         }
         self.observer.event(&Event::Settling { what, cuts: unproven.len(), until });
         self.wait_until(until).await?;
-        let contested: Vec<bool> =
-            try_join_all(unproven.iter().map(|change| self.prove_settled(change))).await?;
-        if contested.contains(&true) {
+        let facts = self.look_at(&unproven, []).await?;
+        let stand: Vec<bool> =
+            try_join_all(unproven.iter().map(|change| self.prove_settled(change, &facts))).await?;
+        if stand.contains(&false) {
             return Err(Halt::Held(self.troubles()));
         }
         Ok(())
     }
 
-    /// Looks at one cut again; says whether it was taken off.
-    async fn prove_settled(&self, change: &Change) -> Result<bool, Halt> {
+    /// Judges one cut again; says whether it still stands.
+    async fn prove_settled(&self, change: &Change, facts: &Inventory) -> Result<bool, Halt> {
         let record = self.journal.change(&change.id);
-        if self.still_stands(change).await? {
-            let first = record.seen_at.map(|at| at.strftime("%H:%M:%S").to_string());
+        let stands = self.still_stands(change, facts).await?;
+        if stands {
+            let first = record.seen.map(|seen| seen.at.strftime("%H:%M:%S").to_string());
             let again = self.clock.now().strftime("%H:%M:%S");
             let evidence = format!(
                 "read back as wanted at {} and again at {again} UTC",
@@ -60,15 +68,30 @@ impl Run<'_> {
             let proof = Proof::Settled;
             self.record(Entry::Proved { change: change.id.clone(), proof, evidence }).await?;
             self.observer.event(&Event::Proved { change, proof });
-            return Ok(false);
         }
-        Ok(true)
+        Ok(stands)
     }
 
-    /// Looks whether a cut that was seen is still there; records and announces it when it is not.
-    pub(super) async fn still_stands(&self, change: &Change) -> Result<bool, Halt> {
-        let action = catalog::find(&change.kind).expect("planned from the same catalog");
-        let (position, until) = match self.look(change, action).await? {
+    /// Reads, in one look, what `changes` want to see and `more`: no question is asked twice.
+    pub(super) async fn look_at(
+        &self,
+        changes: &[&Change],
+        more: impl IntoIterator<Item = Want>,
+    ) -> Result<Inventory, Halt> {
+        let mut wants: BTreeSet<Want> = more.into_iter().collect();
+        for change in changes {
+            wants.extend(catalog::of(change).look(&change.decided));
+        }
+        Ok(survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?)
+    }
+
+    /// Judges whether a cut that was seen is still there; records and announces it when it is not.
+    pub(super) async fn still_stands(
+        &self,
+        change: &Change,
+        facts: &Inventory,
+    ) -> Result<bool, Halt> {
+        let (position, until) = match self.judge(change, facts)? {
             Ok(Position::After) => return Ok(true),
             Ok(position) => {
                 let until = format!(
@@ -108,7 +131,7 @@ impl Run<'_> {
     }
 
     /// Waits, unless somebody asks to stop.
-    async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
+    pub(super) async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;

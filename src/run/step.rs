@@ -11,18 +11,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
 use crate::action::{ApplyError, Notes};
 use crate::cloud::{CallError, Cause, Certainty};
 use crate::ids::ChangeId;
-use crate::inventory::Unread;
+use crate::inventory::{Inventory, Unread};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
 use crate::plan::{Change, Effect};
-use crate::survey;
 
 /// Attempts at one change in one run, when what goes wrong looks as if it might pass. With the waits
-/// between them about two minutes.
+/// between them about a minute.
 pub const GIVE_UP_AFTER: u32 = 7;
 
 /// The first wait; each further one is twice as long.
@@ -52,12 +53,12 @@ enum Verdict {
 impl Run<'_> {
     /// Drives `change` as far as it goes.
     pub(super) async fn drive(&self, change: &Change) -> Result<Driven, Halt> {
-        let action = catalog::find(&change.kind).expect("planned from the same catalog");
+        let action = catalog::of(change);
         let mut wait = FIRST_WAIT;
         let mut trouble = String::new();
         // Told to slow down is told that nothing happened: there is nothing to look for.
         let mut told_to_wait = false;
-        for _ in 0..GIVE_UP_AFTER {
+        for attempt in 1..=GIVE_UP_AFTER {
             let state = self.journal.change(&change.id).state;
             if state == ChangeState::Seen {
                 return Ok(Driven::Seen);
@@ -80,7 +81,7 @@ impl Run<'_> {
             }
             told_to_wait = false;
             match self.attempt(change, action).await? {
-                Attempt::Answered => match self.look_after(change, action).await? {
+                Attempt::Answered => match self.look_after(change).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
                     Verdict::Apply => "answered, and not to be seen".clone_into(&mut trouble),
@@ -90,7 +91,8 @@ impl Run<'_> {
                     // A refusal speaks for one call. What matters is how things stand.
                     match self.look_after_refusal(change, action).await? {
                         Verdict::Done => return Ok(Driven::Seen),
-                        Verdict::Hold(_) | Verdict::Apply => return self.hold(change, why).await,
+                        Verdict::Hold(until) => return self.hold(change, until).await,
+                        Verdict::Apply => return self.hold(change, why).await,
                     }
                 }
                 Attempt::Throttled(why) => {
@@ -100,8 +102,11 @@ impl Run<'_> {
                 Attempt::MayPass(why) => trouble = why,
             }
             self.observer.event(&Event::Trouble { change, why: trouble.clone() });
-            self.clock.sleep(wait).await;
-            wait *= 2;
+            if attempt < GIVE_UP_AFTER {
+                self.wait_until(self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX))
+                    .await?;
+                wait *= 2;
+            }
         }
         Ok(Driven::GaveUp(trouble))
     }
@@ -113,7 +118,7 @@ impl Run<'_> {
         action: &dyn ErasedAction,
         state: &ChangeState,
     ) -> Result<Verdict, Halt> {
-        let position = match self.look(change, action).await? {
+        let position = match self.look(change).await? {
             Ok(position) => position,
             // One that was answered need not be made again: only the sight of it is missing.
             Err(unread) if change.only_cuts() && *state != ChangeState::Applied => {
@@ -143,14 +148,10 @@ impl Run<'_> {
     }
 
     /// The look after every call was answered as hoped.
-    async fn look_after(
-        &self,
-        change: &Change,
-        action: &dyn ErasedAction,
-    ) -> Result<Verdict, Halt> {
+    async fn look_after(&self, change: &Change) -> Result<Verdict, Halt> {
         let mut wait = FIRST_WAIT;
         for look in 1..=LOOKS {
-            let position = match self.look(change, action).await? {
+            let position = match self.look(change).await? {
                 Ok(position) => position,
                 Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
             };
@@ -177,7 +178,7 @@ impl Run<'_> {
         change: &Change,
         action: &dyn ErasedAction,
     ) -> Result<Verdict, Halt> {
-        let Ok(position) = self.look(change, action).await? else { return Ok(Verdict::Apply) };
+        let Ok(position) = self.look(change).await? else { return Ok(Verdict::Apply) };
         if position == Position::After {
             self.record_applied(change, action).await?;
         }
@@ -186,19 +187,27 @@ impl Run<'_> {
             self.observer.event(&Event::Seen { change, found: false });
             return Ok(Verdict::Done);
         }
-        Ok(Verdict::Apply)
+        // Whoever changed it is the reason to call a person, more than the refusal that came of it.
+        Ok(match position {
+            Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
+            _ => Verdict::Apply,
+        })
     }
 
     /// Reads what the action wants to see, and lets it judge.
-    pub(super) async fn look(
+    async fn look(&self, change: &Change) -> Result<Result<Position, Unread>, Halt> {
+        let facts = self.look_at(&[change], []).await?;
+        self.judge(change, &facts)
+    }
+
+    /// Where a change stands by what was read.
+    pub(super) fn judge(
         &self,
         change: &Change,
-        action: &dyn ErasedAction,
+        facts: &Inventory,
     ) -> Result<Result<Position, Unread>, Halt> {
-        let wants = action.look(&change.decided);
-        let facts = survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?;
         let notes = self.journal.change(&change.id).notes;
-        match action.judge(&change.decided, &notes, &facts) {
+        match catalog::of(change).judge(&change.decided, &notes, facts) {
             // The service failed: that is no reason for a person to come, only to try again later.
             Err(unread) if unread.gap.as_ref().is_some_and(|gap| gap.passing) => {
                 Err(Halt::Stopped(vec![format!("{}: {unread}", change.id)]))
@@ -291,15 +300,12 @@ impl Run<'_> {
         if let Some(reason) = self.gate_reasons().first() {
             return Ok(Some(format!("the gate is shut: {reason}")));
         }
-        self.look_anew().await?;
-        for effect in &change.effects {
-            if let Effect::Lifts { user, .. } = effect
-                && let Some(until) = self.lifting_would_open(user).await?
-            {
-                return Ok(Some(until));
-            }
-        }
-        Ok(None)
+        let facts = self.look_anew().await?;
+        let opened = change.effects.iter().filter_map(|effect| match effect {
+            Effect::Lifts { user, .. } => self.lifting_would_open(user, &facts),
+            _ => None,
+        });
+        Ok(opened.into_iter().next())
     }
 }
 
@@ -309,8 +315,11 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         return Err(Halt::Stopped(vec![not_accepted(error)]));
     }
     Ok(match error.cause {
-        Cause::Refused => {
+        Cause::Refused if error.is_denied() => {
             Attempt::Refused(format!("{error}. Allow it to the credentials in use, then resume"))
+        }
+        Cause::Refused if !error.is_passing() => {
+            Attempt::Refused(format!("{error}. See to what it says, then resume"))
         }
         Cause::Throttled => Attempt::Throttled(error.to_string()),
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),

@@ -168,6 +168,10 @@ fn worlds_that_do_not_fit_together_are_refused() {
         ("role: incident-responder }", "role: nobody }", "responder"),
         ("\"111122223333\":", "\"1111\":", "12 digits"),
         ("lag: 4s", "lag: soon", "line 12"),
+        ("lag: 4s", "lag: -4s", "less than nothing"),
+        ("lag: 4s", "clock_skew: -9000h", "longer than a year"),
+        ("now: 2026-03-24T07:10:00Z", "now: -009999-01-02T01:59:59Z", "between the years"),
+        ("now: 2026-03-24T07:10:00Z", "now: 9999-12-30T22:00:00Z", "between the years"),
     ] {
         let error = World::parse(&shipped_with(from, to)).unwrap_err().to_string();
         assert!(error.contains(expected), "{to}: {error}");

@@ -5,9 +5,11 @@
 //! difference. Secrets are never written here: `@secret-of AKIA...` stands for one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::state::SessionKind;
@@ -32,21 +34,22 @@ pub struct World {
     /// The version of the format; 1.
     pub world: u32,
     /// What all instants of the file are counted from.
+    #[serde(deserialize_with = "instant")]
     pub now: Timestamp,
     /// From which all ids and secrets follow.
     #[serde(default)]
     pub seed: u64,
     /// How long enforcement trails a change.
-    #[serde(default = "four_seconds")]
+    #[serde(default = "four_seconds", deserialize_with = "span")]
     pub lag: SignedDuration,
     /// How long reading trails a change.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "span")]
     pub read_lag: SignedDuration,
     /// How long each request takes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "span")]
     pub latency: SignedDuration,
     /// How far AWS's clock is ahead of the client's.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "skew")]
     pub clock_skew: SignedDuration,
     /// Requests that a service admits in one second; more are throttled.
     pub rate_limit: Option<u32>,
@@ -72,6 +75,45 @@ pub struct World {
     /// How to rehearse here.
     #[serde(default)]
     pub rehearsal: Rehearsal,
+}
+
+/// Instants of a world lie within a few centuries, so that nothing added to them leaves the calendar.
+fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    let at = Timestamp::deserialize(from)?;
+    let year = at.to_zoned(jiff::tz::TimeZone::UTC).year();
+    if (1970..=2400).contains(&year) {
+        return Ok(at);
+    }
+    Err(D::Error::custom(format!("{at} is not between the years 1970 and 2400")))
+}
+
+fn instant_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    struct Given(#[serde(deserialize_with = "instant")] Timestamp);
+    Ok(Option::<Given>::deserialize(from)?.map(|given| given.0))
+}
+
+/// How far clocks may be apart, and how long anything takes: a year at most, for the same reason.
+fn skew<'de, D: Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> {
+    let span = SignedDuration::deserialize(from)?;
+    if span.unsigned_abs() <= Duration::from_hours(366 * 24) {
+        return Ok(span);
+    }
+    Err(D::Error::custom(format!("{span} is longer than a year")))
+}
+
+fn span<'de, D: Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> {
+    let span = skew(from)?;
+    if span.is_negative() {
+        return Err(D::Error::custom(format!("{span} is less than nothing")));
+    }
+    Ok(span)
+}
+
+fn span_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SignedDuration>, D::Error> {
+    #[derive(Deserialize)]
+    struct Given(#[serde(deserialize_with = "span")] SignedDuration);
+    Ok(Option::<Given>::deserialize(from)?.map(|given| given.0))
 }
 
 fn four_seconds() -> SignedDuration {
@@ -107,7 +149,7 @@ pub struct Responder {
     /// Or the user's key.
     pub key: Option<AccessKeyId>,
     /// How long the session lasts.
-    #[serde(default = "twelve_hours")]
+    #[serde(default = "twelve_hours", deserialize_with = "span")]
     pub lasts: SignedDuration,
 }
 
@@ -142,6 +184,7 @@ pub struct AccountFile {
 pub struct UserFile {
     #[serde(default = "root_path")]
     pub path: String,
+    #[serde(default, deserialize_with = "instant_if_any")]
     pub created_at: Option<Timestamp>,
     #[serde(default)]
     pub keys: Vec<KeyFile>,
@@ -179,9 +222,11 @@ pub enum StatusFile {
 #[serde(deny_unknown_fields)]
 pub struct KeyFile {
     pub id: AccessKeyId,
+    #[serde(default, deserialize_with = "instant_if_any")]
     pub created_at: Option<Timestamp>,
     #[serde(default)]
     pub status: StatusFile,
+    #[serde(default, deserialize_with = "instant_if_any")]
     pub last_used_at: Option<Timestamp>,
     pub last_used_service: Option<String>,
 }
@@ -190,6 +235,7 @@ pub struct KeyFile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordFile {
+    #[serde(default, deserialize_with = "instant_if_any")]
     pub created_at: Option<Timestamp>,
     #[serde(default)]
     pub reset_required: bool,
@@ -231,6 +277,7 @@ pub struct GroupFile {
 pub struct RoleFile {
     #[serde(default = "root_path")]
     pub path: String,
+    #[serde(default, deserialize_with = "instant_if_any")]
     pub created_at: Option<Timestamp>,
     pub trust: Value,
     #[serde(default)]
@@ -238,7 +285,7 @@ pub struct RoleFile {
     #[serde(default)]
     pub inline: BTreeMap<PolicyName, Value>,
     pub boundary: Option<String>,
-    #[serde(default = "one_hour")]
+    #[serde(default = "one_hour", deserialize_with = "span")]
     pub max_session: SignedDuration,
 }
 
@@ -246,6 +293,7 @@ pub struct RoleFile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretFile {
+    #[serde(default, deserialize_with = "instant_if_any")]
     pub created_at: Option<Timestamp>,
     pub value: Value,
     pub policy: Option<Value>,
@@ -269,7 +317,9 @@ pub struct SessionFile {
     pub(super) kind: SessionKind,
     #[serde(default)]
     pub name: String,
+    #[serde(deserialize_with = "instant")]
     pub issued_at: Timestamp,
+    #[serde(deserialize_with = "instant")]
     pub expires_at: Timestamp,
     #[serde(default)]
     pub mfa: bool,
@@ -293,6 +343,7 @@ pub struct ConsumerFile {
     /// from which secret,
     pub reads: Option<SecretId>,
     /// and how often. Without it, before each use.
+    #[serde(default, deserialize_with = "span_if_any")]
     pub refreshed: Option<SignedDuration>,
     /// What it must be able to do with the key.
     pub needs: Vec<Need>,

@@ -9,6 +9,7 @@ mod access;
 mod cases;
 mod consent;
 mod doctor;
+mod forged;
 mod inputs;
 mod machines;
 mod screen;

@@ -5,8 +5,10 @@
 mod contested;
 mod in_flight;
 mod ladder;
+mod regained;
 mod single_actions;
 mod still;
+mod strangers;
 mod weather;
 
 use portcullis::run::Ending;

@@ -6,6 +6,7 @@ mod canaries;
 mod check;
 mod cli;
 mod crash;
+mod crooked;
 mod expiry;
 mod faults;
 mod hosted;

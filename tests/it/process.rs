@@ -127,14 +127,22 @@ fn the_binary_killed_at_any_request_resumes_to_the_same_world() {
     println!("kill -9 of the binary at requests {first} to {last}: {cases} cases");
 }
 
+/// Ctrl-C, the end of the session, a connection that is gone: the same to us.
 #[test]
-fn ctrl_c_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
+fn a_signal_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
+    let cases = crate::side_by_side::each_of_many(3, &["INT", "TERM", "HUP"], |signal| {
+        stops_at_a_safe_point_and_resumes(signal);
+    });
+    println!("signals: {cases} cases");
+}
+
+fn stops_at_a_safe_point_and_resumes(signal: &str) {
     let hosted = Hosted::new(&quick_world());
     let before = hosted.cloud.snapshot();
     hosted.save_plan(3);
     let running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
     running.until_it_says("waiting");
-    running.signal("INT");
+    running.signal(signal);
     let interrupted = running.ended().ended_with(130);
     let state = state_of(&hosted.case());
     assert_eq!(state.finished, Some(130));
@@ -159,6 +167,26 @@ fn ctrl_c_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
         })
         .collect();
     assert_eq!(ends, [130, 11]);
+}
+
+#[test]
+fn ctrl_c_twice_stops_in_the_middle_of_a_change_and_says_so() {
+    let hosted = Hosted::new(&quick_world());
+    let before = hosted.cloud.snapshot();
+    hosted.save_plan(1);
+    let stop_at = hosted.cloud.requests() + 4;
+    hosted.cloud.set_faults([(stop_at, Fault::StopAfter)]);
+    let mut running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
+    assert!(hosted.until_stopped(&mut running));
+    running.signal("INT");
+    running.until_it_says("Stopping at the next safe point");
+    running.signal("INT");
+    let stopped = running.ended().ended_with(10);
+    assert!(stopped.err.contains("perhaps in the middle of a change"), "{}", stopped.err);
+    assert!(stopped.err.contains("next: portcullis resume cases/"), "{}", stopped.err);
+    hosted.cloud.set_faults([]);
+    let ended = resumed(&hosted);
+    judge(&hosted, &before, stopped.said() + &ended.said());
 }
 
 #[test]

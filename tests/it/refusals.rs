@@ -2,11 +2,13 @@
 //! part cannot be done, everything else is.
 
 use portcullis::diagnostic::{Code, Diagnostic};
+use portcullis::ids::UserName;
+use portcullis::inventory::{Fact, Want};
 use portcullis::ledger::{Ledger, Standing};
-use portcullis::planning::Terms;
+use portcullis::planning::{self, Planned, Terms};
 use portcullis::run::Ending;
 
-use crate::stage::{PLAYBOOK, Stage, WORLD, play, terms};
+use crate::stage::{PLAYBOOK, Stage, WORLD, play, read, terms};
 use crate::verdict::{ACCOUNT, VICTIM, requests_of, the_intruder_is_out};
 
 fn refused(what: &str, world: &str, playbook: &str) -> Vec<Diagnostic> {
@@ -160,4 +162,46 @@ fn a_gate_that_asks_for_more_than_can_be_shown_stays_shut_behind_every_cut() {
     assert_eq!(requests_of(&stage, "UpdateAccessKey").len(), 2);
     assert!(requests_of(&stage, "CreateAccessKey").is_empty());
     assert!(stage.saved.plan.warnings.join("\n").contains("the gate will stay shut"));
+}
+
+/// Such a plan does not come out of planning, and a forged one is refused. Should one ever get here, it comes
+/// to nothing.
+#[test]
+fn a_plan_that_cuts_nothing_opens_no_gate_and_ends_in_no_success() {
+    play(async {
+        let mut stage = Stage::set(WORLD, PLAYBOOK).await;
+        let plan = &mut stage.saved.plan;
+        plan.changes.retain(|change| !change.cuts());
+        assert!(!plan.changes.is_empty());
+        plan.users.clear();
+        plan.credentials.clear();
+        plan.roles.clear();
+        let before = stage.cloud.snapshot();
+        let ending = stage.resume_to_the_end(1).await;
+        assert_eq!(ending, Ending::Held(vec!["nothing was cut".to_owned()]));
+        assert_eq!(before.changes_to(&stage.cloud.snapshot()), [] as [&str; 0]);
+    });
+    play(async {
+        let mut stage = Stage::set(WORLD, PLAYBOOK).await;
+        let plan = &mut stage.saved.plan;
+        plan.changes.clear();
+        plan.users.clear();
+        plan.credentials.clear();
+        plan.roles.clear();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "nothing to account for");
+    });
+}
+
+/// Deleted between the question whose it is and the list of his keys.
+#[test]
+fn a_leaked_key_that_its_owner_has_no_more_is_pointed_out() {
+    let saved = play(async { Stage::set(WORLD, PLAYBOOK).await.saved });
+    let mut inventory = saved.inventory;
+    let keys = inventory.answers.get_mut(&Want::AccessKeys(UserName::parse(VICTIM).unwrap()));
+    let Some(Ok(Fact::AccessKeys(keys))) = keys else { panic!("{keys:?}") };
+    keys.retain(|key| key.id.as_str() != "AKIAEXAMPLELEAKED001");
+    let planned = planning::plan(&read(PLAYBOOK), &saved.plan.inputs, &inventory, &terms());
+    let Ok(Planned::Plan(plan)) = planned else { panic!("{planned:?}") };
+    let warnings = plan.warnings.join("\n");
+    assert!(warnings.contains("AKIAEXAMPLELEAKED001 was a key of ci-deploy"), "{warnings}");
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::region::Region;
 use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
@@ -153,6 +154,15 @@ pub(crate) fn terms() -> Terms {
 }
 
 pub(crate) fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<AccessKeyId>) {
+    connect_through(cloud.http_client(), cloud, clock)
+}
+
+/// The same through an HTTP client of one's own.
+pub(crate) fn connect_through(
+    http: SharedHttpClient,
+    cloud: &Cloud,
+    clock: Clock,
+) -> (Connection, Option<AccessKeyId>) {
     let responder = cloud.responder_credentials();
     let credentials = Credentials::new(
         responder.access_key_id.as_str(),
@@ -162,7 +172,7 @@ pub(crate) fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<Access
         "test",
     );
     let connection = Connection::new(
-        cloud.http_client(),
+        http,
         SharedCredentialsProvider::new(credentials),
         Region::from_static("us-east-1"),
         Endpoint::Aws,
@@ -191,7 +201,12 @@ impl aws_smithy_async::time::TimeSource for WorldTime {
 
 /// What somebody else works with: the SDK itself.
 pub(crate) fn somebody_else(cloud: &Cloud, clock: Clock) -> aws_types::SdkConfig {
-    let who = cloud.credentials_of(&AccessKeyId::parse("AKIAEXAMPLEADMIN0009").unwrap());
+    somebody_with("AKIAEXAMPLEADMIN0009", cloud, clock)
+}
+
+/// The same for whoever holds `key`.
+pub(crate) fn somebody_with(key: &str, cloud: &Cloud, clock: Clock) -> aws_types::SdkConfig {
+    let who = cloud.credentials_of(&AccessKeyId::parse(key).unwrap());
     let id = who.access_key_id.as_str();
     let credentials = Credentials::new(id, who.secret.expose(), None, None, "test");
     aws_types::SdkConfig::builder()
@@ -384,6 +399,24 @@ impl Stage {
     pub(crate) fn state(&self) -> State {
         let tape = self.tape.lock().unwrap();
         State::of(&journal::decode(&tape.bytes).unwrap()).unwrap()
+    }
+
+    /// Waits beside a run, in the world's time, until `says` is true.
+    pub(crate) async fn until(&self, says: impl Fn(&Self) -> bool) {
+        for _ in 0..10_000 {
+            if says(self) {
+                return;
+            }
+            self.clock.sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("it never came to that:\n{}", self.witness.0.lock().unwrap());
+    }
+
+    /// The line, counted from 1, of the first entry of which `says` is true.
+    pub(crate) fn line_of(&self, says: impl Fn(&Entry) -> bool) -> usize {
+        let lines = journal::decode(&self.tape.lock().unwrap().bytes).unwrap().lines;
+        let at = lines.iter().position(|line| line.entries.iter().any(&says));
+        at.expect("an entry like that") + 1
     }
 
     /// Lets the world's enforcement catch up.

@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
+use portcullis::case::Case;
 use portcullis::journal;
 use portcullis::sim::Fault;
 
 use super::{Untouched, refused};
 use crate::hosted::{Hosted, bare, cases_in, quick_world, ran, start};
 use crate::process::{journal_of, judge, resumed, state_of, status_agrees};
+use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play};
+use crate::verdict::requests_of;
 
 /// A case that was killed at the given request of its run, counted from 1.
 fn killed_at(request: u64) -> (Hosted, portcullis::sim::Snapshot) {
@@ -181,6 +184,59 @@ fn a_case_whose_plan_was_replaced_is_refused() {
     std::fs::write(&path, ours).unwrap();
     let ended = resumed(&hosted);
     judge(&hosted, &before, ended.said());
+}
+
+/// A rehearsal's world would turn the real case into a game: nothing more would be cut.
+#[test]
+fn a_rehearsal_s_world_that_is_dropped_into_a_real_case_is_refused() {
+    let (hosted, before) = killed_at(HALF_WAY);
+    let case = hosted.case();
+    let (journal, snapshot) = (journal_of(&case), hosted.cloud.snapshot());
+    let dropped = case.join("world.json");
+    std::fs::write(&dropped, hosted.cloud.save().to_string()).unwrap();
+    let words =
+        ["the case is real", "a rehearsal's world", "world.json belongs to rehearsals only"];
+    refused(ran(&mut resume(&hosted, &case)), 5, &words);
+    assert_eq!(journal_of(&case), journal);
+    assert_eq!(snapshot.changes_to(&hosted.cloud.snapshot()), [] as [&str; 0]);
+    std::fs::remove_file(&dropped).unwrap();
+    let ended = resumed(&hosted);
+    judge(&hosted, &before, ended.said());
+}
+
+/// A stage is played to a crash at a request, and what is left of it is a case.
+#[test]
+fn a_key_that_was_minted_and_not_delivered_is_named_and_a_used_up_one_is_dead() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let minted = play(async {
+        let rehearsed = Stage::set(WORLD, PLAYBOOK).await;
+        let backdrop = rehearsed.backdrop();
+        rehearsed.resume_to_the_end(1).await;
+        let staging = requests_of(&rehearsed, "PutSecretValue")[0];
+        let stage = backdrop.stage();
+        let before = stage.cloud.snapshot();
+        stage.cloud.set_faults([(staging, Fault::StopBefore)]);
+        assert!(matches!(stage.run(None).await, Left::Crashed));
+        let case = Case::create(dir.path(), "day", &stage.saved, &[]).unwrap();
+        let journal = case.dir().join("journal.jsonl");
+        std::fs::write(journal, &stage.tape.lock().unwrap().bytes).unwrap();
+        let after = stage.cloud.snapshot();
+        let new = |key: &&String| key.contains("/keys/") && !before.0.contains_key(*key);
+        let new: Vec<&String> = after.0.keys().filter(new).collect();
+        assert_eq!(new.len(), 1);
+        new[0].rsplit('/').next().unwrap().to_owned()
+    });
+    let said = ran(&mut bare(dir.path(), &["status", "day-1"])).ended_with(0).out;
+    let row = |key: &str| {
+        let at = said.find(&format!("access key {key} of ci-deploy\n")).expect(key);
+        let start = said[..at].rfind('\n').unwrap_or_default();
+        said[start..].lines().skip(1).take(2).collect::<Vec<_>>().join("\n")
+    };
+    let named = row(&minted);
+    assert!(named.contains("unaccounted") && named.contains("minted by new-key.1"), "{named}");
+    let used_up = row("AKIAEXAMPLEHUNGON002");
+    assert!(used_up.contains("dead") && used_up.contains("deleted by new-key.1"), "{used_up}");
+    assert!(!said.contains("\nIssued\n"), "nothing was handed out yet: {said}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use super::{nothing_a_terminal_obeys, refused};
-use crate::hosted::{Hosted, bare, playbook_in, quick_world, ran};
+use crate::hosted::{Hosted, bare, cases_in, playbook_in, quick_world, ran};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -99,4 +99,57 @@ fn only_colours(text: &str) {
     }
     nothing_a_terminal_obeys(&plain);
     assert!(!plain.contains('\u{202e}'));
+}
+
+/// A terminal so many columns wide: our end of it, and the program's.
+fn terminal(columns: u16) -> (std::fs::File, std::fs::File) {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{Winsize, tcsetwinsize};
+
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let no_control = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
+    let theirs = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(no_control)
+        .open(std::ffi::OsStr::from_bytes(name.as_bytes()))
+        .unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&theirs, size).unwrap();
+    (ours.into(), theirs)
+}
+
+#[test]
+fn on_a_narrow_terminal_lines_end_between_words_and_no_word_is_lost() {
+    const WIDTH: u16 = 60;
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    ran(&mut bare(dir.path(), &["rehearse", &playbook])).ended_with(11);
+    let case = cases_in(dir.path()).remove(0);
+    let status = || bare(dir.path(), &["status", case.to_str().unwrap()]);
+    let plain = ran(&mut status()).ended_with(0).out;
+    let (mut ours, theirs) = terminal(WIDTH);
+    let mut child = status().stdout(theirs).spawn().unwrap();
+    // The other end is closed with the process: on Linux that is an error, elsewhere an end.
+    let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
+    while let Ok(n @ 1..) = ours.read(&mut bytes) {
+        shown.extend(&bytes[..n]);
+    }
+    assert!(child.wait().unwrap().success());
+    let shown = anstream::adapter::strip_str(std::str::from_utf8(&shown).unwrap()).to_string();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&shown), words(&plain));
+    assert!(plain.lines().any(|line| line.len() > 100), "there is something to break");
+    for line in shown.lines() {
+        // A word that is longer than the terminal, and a command that is to be copied, stay whole.
+        let wide = line.trim_end().chars().count() > usize::from(WIDTH);
+        let one_word = line.split_whitespace().count() == 1;
+        assert!(!wide || one_word || line.trim_start().starts_with("portcullis "), "{line:?}");
+    }
 }

@@ -1,26 +1,32 @@
 //! Somebody works against the run: takes a cut off while we watch, hangs a new key on, moves the secret.
 //! The run ends held and says so; nothing was issued, and nothing was lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::run::Ending;
 use portcullis::sim::Fault;
 
-use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
-use crate::verdict::{SECRET, VICTIM, requests_of, the_gate_was_kept, the_intruder_is_out};
+use crate::stage::{
+    self, Left, PLAYBOOK, Stage, WORLD, Witness, play, somebody_else, with_somebody_else,
+};
+use crate::verdict::{
+    ACCOUNT, SECRET, VICTIM, every_consumer_works, requests_of, the_gate_was_kept,
+    the_intruder_is_out,
+};
 
-const LEAKED: &str = "AKIAEXAMPLELEAKED001";
+pub(super) const LEAKED: &str = "AKIAEXAMPLELEAKED001";
 const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
 
 /// What somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
+pub(super) enum Deed {
     TakesTheQuarantineOff,
     ActivatesAKey,
     AllowsSessionsAgain,
 }
 
-async fn does(stage: &Stage, deed: Deed) {
+pub(super) async fn does(stage: &Stage, deed: Deed) {
     let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
     match deed {
         Deed::TakesTheQuarantineOff => {
@@ -37,15 +43,15 @@ async fn does(stage: &Stage, deed: Deed) {
     }
 }
 
-async fn set() -> Stage {
+pub(super) async fn set() -> Stage {
     Stage::set(&with_somebody_else(WORLD), PLAYBOOK).await
 }
 
-fn issued(stage: &Stage) -> usize {
+pub(super) fn issued(stage: &Stage) -> usize {
     requests_of(stage, "CreateAccessKey").len()
 }
 
-fn held(left: Left) -> String {
+pub(super) fn held(left: Left) -> String {
     match left {
         Left::Ended(Ending::Held(why)) => why.join("\n"),
         other => panic!("{other:?}"),
@@ -140,8 +146,31 @@ fn a_key_hung_on_after_the_plan_holds_the_run_with_everything_cut() {
             assert!(why.contains("has appeared since the plan was made"), "{when}: {why}");
             assert_eq!(issued(&stage), 0);
             the_intruder_is_out(&stage);
+            // Planned again, it is cut like the others, and the run comes to its end.
+            let hung_on: Vec<String> = keys(&stage).into_iter().filter(|id| id != LEAKED).collect();
+            let stage = planned_again(stage).await;
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "{when}");
+            stage.let_it_settle().await;
+            the_intruder_is_out(&stage);
+            every_consumer_works(&stage);
+            assert_eq!(hung_on.len(), 1);
+            assert!(!keys(&stage).contains(&hung_on[0]), "used up: {hung_on:?}");
         });
     }
+}
+
+/// The keys of the owner.
+fn keys(stage: &Stage) -> Vec<String> {
+    let keys = format!("{ACCOUNT}/users/{VICTIM}/keys/");
+    let after = stage.cloud.snapshot().0;
+    after.keys().filter_map(|key| key.strip_prefix(&keys).map(str::to_owned)).collect()
+}
+
+/// The same world with a plan made now, and a journal of its own.
+async fn planned_again(stage: Stage) -> Stage {
+    let inputs = stage.saved.plan.inputs.clone();
+    let made = stage::plan(&stage.cloud, stage.clock, PLAYBOOK, &inputs, &stage::terms()).await;
+    Stage { saved: made.unwrap(), tape: Arc::default(), witness: Witness::default(), ..stage }
 }
 
 #[test]
@@ -156,5 +185,13 @@ fn a_secret_that_somebody_moved_after_the_plan_is_left_alone_and_nothing_is_mint
         assert_eq!(issued(&stage), 0);
         assert!(requests_of(&stage, "DeleteAccessKey").is_empty());
         the_intruder_is_out(&stage);
+        // Planned again, the key goes beside what they put there.
+        let stage = planned_again(stage).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        every_consumer_works(&stage);
+        the_intruder_is_out(&stage);
+        let read = other.get_secret_value().secret_id(SECRET).send().await.unwrap();
+        assert!(read.secret_string().unwrap().contains("\"region\":\"eu\""));
     });
 }

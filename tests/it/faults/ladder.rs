@@ -8,7 +8,7 @@ use crate::side_by_side::each;
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
 use crate::verdict::{
     ACCOUNT, VICTIM, every_consumer_works, no_effect_came_without_its_intent,
-    no_secret_was_written, the_gate_opened_on_a_quarantine_by, the_intruder_is_out,
+    no_secret_was_written, requests_of, the_gate_opened_on_a_quarantine_by, the_intruder_is_out,
 };
 
 /// The shipped world, where the owner has all the policies attached that he can have.
@@ -91,6 +91,32 @@ fn where_no_policy_can_be_attached_an_inline_deny_is_the_quarantine() {
 fn where_no_inline_policy_fits_either_the_boundary_is_the_quarantine_and_the_old_one_comes_back() {
     let cases = crash_at_every_call(&full_of_inline_policies(), "PutUserPermissionsBoundary");
     println!("attachments and inline policies full: {cases} cases");
+}
+
+/// Nothing that is ours stands there yet, and not even the deny of sessions fits: the boundary cuts
+/// everything, and what does not fit calls for a person.
+#[test]
+fn where_nothing_fits_at_all_the_boundary_cuts_and_the_gate_stays_shut() {
+    play(async {
+        let filler = format!(
+            "          filler: {{ Version: \"2012-10-17\", Statement: [{{ Sid: \"{}\", Effect: Allow, Action: \"s3:ListBucket\", Resource: \"*\" }}] }}\n",
+            "F".repeat(1710)
+        );
+        let stage = Stage::set(&full_of_attachments(&filler), PLAYBOOK).await;
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        let why = why.join("\n");
+        assert!(why.contains("sessions-off.1") && why.contains("LimitExceeded"), "{why}");
+        let user = format!("{ACCOUNT}/users/{VICTIM}");
+        let after = stage.cloud.snapshot().0;
+        assert!(after.keys().all(|key| !key.starts_with(&format!("{user}/inline/Portcullis"))));
+        let boundary = after.get(&format!("{user}/boundary")).map(String::as_str);
+        assert_eq!(boundary, Some("arn:aws:iam::aws:policy/AWSDenyAll"));
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        assert!(requests_of(&stage, "CreateAccessKey").is_empty());
+        no_effect_came_without_its_intent(&stage);
+    });
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! A cloud that is slow to show what was written, admits few requests at a time, or keeps another time.
 
+use jiff::SignedDuration;
+use portcullis::clock::Clock;
+use portcullis::journal::{self, Entry};
 use portcullis::run::Ending;
 use portcullis::sim::Fault;
 
 use crate::side_by_side::each;
-use crate::stage::{PLAYBOOK, Stage, WORLD, play};
+use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play};
 use crate::verdict::{requests_of, the_world_is_as_it_should_be};
 
 #[test]
@@ -14,7 +17,9 @@ fn a_run_ends_well_in_any_weather() {
         "read_lag: 3s",
         "read_lag: 6s",
         "read_lag: 2s\nlatency: 700ms",
+        "rate_limit: 2",
         "rate_limit: 4",
+        "rate_limit: 5\nlatency: 150ms",
         "rate_limit: 8\nlatency: 150ms",
         "latency: 5s",
         "clock_skew: 7m",
@@ -56,4 +61,53 @@ fn a_key_whose_answer_was_lost_and_that_is_shown_late_is_removed_all_the_same() 
         });
     });
     println!("keys shown late: {cases} cases");
+}
+
+/// Whoever resumes may sit at another machine, whose clock is minutes off: that shortens no margin, and what
+/// came after what is told by the journal's own count.
+#[test]
+fn a_resumption_by_another_clock_waits_as_long_and_takes_nothing_for_lifted() {
+    let (backdrop, before, lines) = play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let (backdrop, before) = (stage.backdrop(), stage.cloud.snapshot());
+        stage.resume_to_the_end(1).await;
+        let lines = stage.tape.lock().unwrap().requests.len();
+        (backdrop, before, lines)
+    });
+    let minutes = SignedDuration::from_mins(4);
+    let points: Vec<(usize, SignedDuration)> =
+        (1..=lines).flat_map(|line| [minutes, -minutes].map(|off| (line, off))).collect();
+    let cases = each(&points, |(line, off)| {
+        play(async {
+            let mut stage = backdrop.stage();
+            assert!(matches!(stage.run(Some((*line, Torn::Whole))).await, Left::Crashed));
+            stage.clock = Clock::starting_at(stage.clock.now() + *off);
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+            the_gate_waited(&stage, *line);
+        });
+    });
+    println!("another clock after a crash at a line: {cases} cases");
+}
+
+/// If the gate was opened after `line`: not before the margin was over since the last cut was seen, by the clock
+/// of whoever opened it.
+fn the_gate_waited(stage: &Stage, line: usize) {
+    let tape = stage.tape.lock().unwrap();
+    let lines = journal::decode(&tape.bytes).unwrap().lines;
+    let mut since = None;
+    for line in &lines[line..] {
+        for entry in &line.entries {
+            match entry {
+                Entry::GateOpened { .. } => {
+                    let waited = line.at.duration_since(since.unwrap());
+                    assert!(waited.as_secs() >= 60, "{waited}");
+                    return;
+                }
+                Entry::Started { .. } | Entry::Observed { .. } => since = Some(line.at),
+                _ => {}
+            }
+        }
+    }
 }
