@@ -290,9 +290,22 @@ impl Diagnostics {
     }
 }
 
-/// `1 change`, `2 changes`.
+/// `1 change`, `2 changes`, `1,000 changes`.
 pub fn counted(n: usize, one: &str) -> String {
-    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// `1,000`.
+pub fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Puts problems in the order they are shown in and drops repetitions.

@@ -10,6 +10,14 @@ use crate::{planning, survey};
 
 const CHECK: &str = "permissions";
 
+/// What only a survey of everything reads, and planning where a playbook selects by such things.
+const SELDOM: [&str; 4] = [
+    "iam:GetAccountAuthorizationDetails",
+    "iam:ListUsers",
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListSecrets",
+];
+
 /// Asks the policy simulator for every operation there is, on a user and a secret that stand for all others.
 pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Finding> {
     if let Err(error) = survey::fill(live.connection.read(), &mut inventory, [Want::Roles]).await {
@@ -62,7 +70,8 @@ fn unknown(why: &str) -> Finding {
 }
 
 fn told(asked: &Simulation, simulated: &[Simulated]) -> Vec<Finding> {
-    let (mut refused, mut narrow, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut refused, mut narrow) = (Vec::new(), Vec::new());
+    let (mut seldom, mut unsure) = (Vec::new(), Vec::new());
     for action in &asked.actions {
         let of = || simulated.iter().filter(|one| &one.action == action);
         if of().any(|one| one.allowed && one.depends_on.is_empty()) {
@@ -70,6 +79,8 @@ fn told(asked: &Simulation, simulated: &[Simulated]) -> Vec<Finding> {
         }
         if of().any(|one| !one.depends_on.is_empty()) {
             unsure.push(action.as_str());
+        } else if SELDOM.contains(&action.as_str()) {
+            seldom.push(action.as_str());
         } else if action.starts_with("secretsmanager:") {
             narrow.push(action.as_str());
         } else {
@@ -88,6 +99,12 @@ fn told(asked: &Simulation, simulated: &[Simulated]) -> Vec<Finding> {
     if !narrow.is_empty() {
         let says = format!("not for every secret: {}", narrow.join(", "));
         let next = "see that the secrets you deliver into are allowed: the plan says so for each";
+        findings.push(Finding::careful(CHECK, says, next));
+    }
+    if !seldom.is_empty() {
+        let says = format!("refused, and seldom needed: {}", seldom.join(", "));
+        let next =
+            "allow them where you survey everything, or select users or secrets by what is listed";
         findings.push(Finding::careful(CHECK, says, next));
     }
     if !unsure.is_empty() {

@@ -9,6 +9,7 @@ mod crash;
 mod crooked;
 mod expiry;
 mod faults;
+mod honesty;
 mod hosted;
 mod include;
 mod language;

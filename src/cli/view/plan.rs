@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Style, plain};
+use crate::diagnostic::{counted, grouped};
 use crate::plan::{Batches, Change, Have, Permission, Plan, SavedPlan};
 use crate::playbook::Phase;
 use crate::run::Stale;
@@ -69,10 +70,10 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, every_change: bool) -> String {
     let estimate = &saved.plan.estimate;
     let _ = writeln!(
         text,
-        "\n{} changes; {} already so, and checked all the same. About {} requests, {} of them writing, and {}.",
-        grouped(writes),
+        "\n{}; {} already so, and checked all the same. About {}, {} of them writing, and {}.",
+        counted(writes, "change"),
         grouped(already),
-        grouped(estimate.requests),
+        counted(estimate.requests, "request"),
         grouped(estimate.writes),
         duration(estimate.seconds),
     );
@@ -207,10 +208,10 @@ fn step(text: &mut String, group: &[Change]) {
     };
     let _ = writeln!(
         text,
-        "  {}  {} changes to {} targets{already}: {}  {}",
+        "  {}  {} to {}{already}: {}  {}",
         Style::Strong.paint(&format!("{:<14}", first.step.as_str())),
-        grouped(group.len()),
-        grouped(targets.len()),
+        counted(group.len(), "change"),
+        counted(targets.len(), "target"),
         first.kind,
         Style::Faint.paint(&does(first)),
     );
@@ -255,7 +256,9 @@ fn batches(text: &mut String, plan: &Plan) {
     let _ = writeln!(text, "\n{}", Style::Strong.paint("Not all at once"));
     for Batches { step, of, pause_seconds, stop_at } in &plan.batches {
         let largest = of.iter().map(Vec::len).max().unwrap_or(0);
-        let _ = write!(text, "  {step}: {} batches of up to {largest} changes", of.len());
+        let batches = if of.len() == 1 { "batch" } else { "batches" };
+        let largest = counted(largest, "change");
+        let _ = write!(text, "  {step}: {} {batches} of up to {largest}", grouped(of.len()));
         if *pause_seconds > 0 {
             let _ = write!(text, ", {pause_seconds} s apart");
         }
@@ -340,19 +343,6 @@ fn listed(text: &mut String, mark: &str, lines: &[String], all: bool) {
     if more > 0 {
         let _ = writeln!(text, "{mark}and {} more; the same with --all shows them", grouped(more));
     }
-}
-
-/// `12,345`.
-fn grouped(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `2 min 5 s`, `1 h 20 min`.

@@ -69,6 +69,7 @@ fn a_responder_who_is_ready_is_told_so_and_break_glass_is_remembered() {
     says(&first, "break-glass", "careful", "never tried");
     // Its role is allowed the secrets of the deploy pipeline only.
     says(&first, "permissions", "careful", "not for every secret");
+    says(&first, "permissions", "careful", "refused, and seldom needed: iam:GetAccountAuthor");
     assert!(!hosted.dir().join("cases").exists(), "nothing is left behind");
     let tried = told(doctor().args(["--break-glass", "glass"]), 0);
     says(&tried, "break-glass", "good", "user/break-glass was let in just now");
@@ -76,7 +77,7 @@ fn a_responder_who_is_ready_is_told_so_and_break_glass_is_remembered() {
     let writes = hosted.cloud.audit().into_iter().filter(|event| event.writes).count();
     assert_eq!(writes, 0);
     let text = ran(&mut doctor()).ended_with(0);
-    assert!(text.out.contains("Nothing would fail tonight; 1 to see to."), "{}", text.out);
+    assert!(text.out.contains("Nothing would fail tonight; 2 to see to."), "{}", text.out);
 }
 
 #[test]

@@ -1,0 +1,296 @@
+//! A plan is honest: in random worlds, under random playbooks, what a run then did to the world is what the plan said,
+//! change by change, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use portcullis::journal::{ChangeState, GateState};
+use portcullis::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use portcullis::run::Ending;
+
+use crate::side_by_side::each;
+use crate::stage::{Stage, play, read, terms};
+use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
+
+const WORLDS: u64 = 120;
+
+/// Numbers that follow from a seed.
+struct Dice(u64);
+
+impl Dice {
+    /// One of `0..sides`. (The generator is Marsaglia's xorshift64.)
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.throw(sides) == 0
+    }
+}
+
+/// A user of a random world, and what a random playbook does to it.
+struct Person {
+    name: &'static str,
+    steps: BTreeSet<&'static str>,
+}
+
+/// A world and a playbook, as their files.
+fn scene(seed: u64) -> (String, String) {
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    for _ in 0..8 {
+        dice.throw(2);
+    }
+    let mut users = String::new();
+    let mut people = Vec::new();
+    let mut key = 0;
+    for name in ["ada", "ben", "cyd"] {
+        let _ = writeln!(users, "      {name}:\n        path: /staff/");
+        let keys: Vec<String> = (0..dice.throw(3))
+            .map(|_| {
+                key += 1;
+                let inactive = if dice.one_in(4) { ", status: inactive" } else { "" };
+                format!("{{ id: AKIAEXAMPLESTAFF{key:04}{inactive} }}")
+            })
+            .collect();
+        let _ = writeln!(users, "        keys: [{}]", keys.join(", "));
+        if dice.one_in(3) {
+            let _ = writeln!(users, "        password: {{}}");
+        }
+        match dice.throw(4) {
+            0 => {
+                let full: Vec<String> =
+                    (0..10).map(|n| format!("\"arn:aws:iam::{ACCOUNT}:policy/p{n}\"")).collect();
+                let _ = writeln!(users, "        attached: [{}]", full.join(", "));
+            }
+            1 => {
+                let _ =
+                    writeln!(users, "        attached: [\"arn:aws:iam::aws:policy/AWSDenyAll\"]");
+            }
+            _ => {}
+        }
+        let mut steps = BTreeSet::new();
+        for step in ["quarantine", "keys-off", "sessions-off"] {
+            if !dice.one_in(4) {
+                steps.insert(step);
+            }
+        }
+        if steps.contains("quarantine") && !dice.one_in(3) {
+            steps.insert("new-key");
+        }
+        if steps.contains("quarantine") && dice.one_in(2) {
+            steps.insert("lift");
+        }
+        people.push(Person { name, steps });
+    }
+    if people.iter().all(|person| person.steps.is_empty()) {
+        people[0].steps.insert("quarantine");
+    }
+    (world(&users), playbook(&people))
+}
+
+fn world(users: &str) -> String {
+    let document = "{ Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"s3:ListBucket\", Resource: \"*\" }] }";
+    let policies: String = (0..10).map(|n| format!("      p{n}: {document}\n")).collect();
+    let secrets: String = ["ada", "ben", "cyd"]
+        .map(|name| format!("      keys/{name}: {{ value: {{ region: eu-west-1 }} }}\n"))
+        .concat();
+    format!(
+        "world: 1
+now: 2026-03-24T07:10:00Z
+lag: 4s
+responder: {{ account: \"{ACCOUNT}\", role: responder }}
+accounts:
+  \"{ACCOUNT}\":
+    users:
+{users}    policies:
+{policies}    roles:
+      responder:
+        trust: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Principal: {{ AWS: \"arn:aws:iam::444455556666:root\" }}, Action: \"sts:AssumeRole\" }}] }}
+        max_session: 12h
+        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]
+    secrets:
+{secrets}"
+    )
+}
+
+fn playbook(people: &[Person]) -> String {
+    let mut text = "portcullis: 1
+name: random
+title: Whatever the dice say
+mode: breach
+gate: { proof: settled, margin: 60s }
+steps:
+"
+    .to_owned();
+    for Person { name, steps } in people {
+        for step in steps {
+            let (phase, uses, more) = match *step {
+                "quarantine" => ("contain", "iam.user.quarantine", String::new()),
+                "keys-off" => ("contain", "iam.access-key.deactivate", ", keys: all".to_owned()),
+                "sessions-off" => ("contain", "iam.user.revoke-sessions", String::new()),
+                "new-key" => {
+                    ("rotate", "iam.access-key.replace", format!(", deliver_to: keys/{name}"))
+                }
+                _ => ("recover", "iam.user.lift-quarantine", String::new()),
+            };
+            let _ = writeln!(
+                text,
+                "  - {{ id: {step}-{name}, phase: {phase}, uses: {uses}, with: {{ user: {name}{more} }} }}"
+            );
+        }
+    }
+    text
+}
+
+/// What the world will show for the changes of a plan that are carried out: lines of a difference, each by its
+/// beginning. What only the run can know (ids) is left open there.
+#[derive(Default)]
+struct Foretold {
+    lines: BTreeSet<String>,
+    /// Users who get one new key each, and secrets that get new versions.
+    issued: BTreeMap<String, usize>,
+    secrets: BTreeSet<String>,
+}
+
+fn foretell(plan: &Plan, done: impl Fn(&Change) -> bool) -> Foretold {
+    let mut foretold = Foretold::default();
+    for change in plan.changes.iter().filter(|change| !change.already && done(change)) {
+        for effect in &change.effects {
+            match effect {
+                Effect::Cuts { subject, barrier } => {
+                    foretold.lines.extend(cut(change, subject, *barrier));
+                }
+                Effect::Lifts { user, .. } => {
+                    // It takes off what a change of this plan has put on, or what was there before.
+                    let quarantine = format!("+ {ACCOUNT}/users/{user}/");
+                    let put_on = |line: &String| {
+                        line.starts_with(&quarantine) && line.contains("Quarantine")
+                            || line.starts_with(&quarantine) && line.contains("AWSDenyAll")
+                    };
+                    let ours: Vec<String> =
+                        foretold.lines.iter().filter(|line| put_on(line)).cloned().collect();
+                    if ours.is_empty() {
+                        let policy = "arn:aws:iam::aws:policy/AWSDenyAll";
+                        foretold
+                            .lines
+                            .insert(format!("- {ACCOUNT}/users/{user}/attached/{policy}"));
+                    }
+                    foretold.lines.retain(|line| !ours.contains(line));
+                }
+                Effect::Issues { user, .. } => {
+                    *foretold.issued.entry(user.to_string()).or_default() += 1;
+                }
+                Effect::Delivers { secret } => {
+                    // By its name, or by its ARN, which ends in six letters of AWS's own.
+                    let id = secret.as_str();
+                    let name = id.split_once(":secret:").map(|(_, name)| &name[..name.len() - 7]);
+                    foretold.secrets.insert(name.unwrap_or(id).to_owned());
+                }
+                Effect::Destroys { credential: Credential::AccessKey { user, id } } => {
+                    // Off by then, or off from the start: the line of the old status stays, the new one goes.
+                    foretold.lines.remove(&format!("+ {ACCOUNT}/users/{user}/keys/{id}"));
+                    foretold.lines.insert(format!("- {ACCOUNT}/users/{user}/keys/{id}"));
+                }
+                Effect::Destroys { .. } => panic!("nothing else is destroyed: {change:?}"),
+            }
+        }
+    }
+    foretold
+}
+
+fn cut(change: &Change, subject: &Subject, barrier: Barrier) -> Vec<String> {
+    let user = format!("{ACCOUNT}/users/{}", subject.user().unwrap());
+    match (barrier, subject) {
+        (Barrier::Quarantine, _) if change.after.starts_with("quarantined: AWSDenyAll") => {
+            vec![format!("+ {user}/attached/arn:aws:iam::aws:policy/AWSDenyAll")]
+        }
+        (Barrier::Quarantine, _) => vec![format!("+ {user}/inline/PortcullisQuarantine")],
+        (
+            Barrier::Inactive,
+            Subject::Credential { credential: Credential::AccessKey { id, .. } },
+        ) => {
+            vec![format!("- {user}/keys/{id}"), format!("+ {user}/keys/{id}")]
+        }
+        (Barrier::SessionsFirstPass | Barrier::SessionsSecondPass, _) => {
+            vec![format!("+ {user}/inline/PortcullisRevokeOlderSessions")]
+        }
+        (barrier, subject) => panic!("{barrier} of {subject:?}"),
+    }
+}
+
+/// Takes every foretold line out of `differences`, once; what stays was not foretold.
+fn compare(foretold: Foretold, mut differences: Vec<String>, seed: u64) {
+    for line in &foretold.lines {
+        let at = differences.iter().position(|found| {
+            found.strip_prefix(line.as_str()).is_some_and(|rest| rest.starts_with(": "))
+        });
+        let at = at.unwrap_or_else(|| panic!("seed {seed}: not so: {line}\n{differences:#?}"));
+        differences.remove(at);
+    }
+    for (user, count) in foretold.issued {
+        for _ in 0..count {
+            let new = format!("+ {ACCOUNT}/users/{user}/keys/");
+            let at = differences
+                .iter()
+                .position(|found| found.starts_with(&new) && found.ends_with(": Active"));
+            differences.remove(at.unwrap_or_else(|| panic!("seed {seed}: no key for {user}")));
+        }
+    }
+    for secret in foretold.secrets {
+        let versions = format!("{ACCOUNT}/secrets/{secret}/versions/");
+        let before = differences.len();
+        differences.retain(|found| !found[2..].starts_with(&versions));
+        assert!(differences.len() < before, "seed {seed}: nothing was delivered to {secret}");
+    }
+    assert_eq!(differences, [""; 0], "seed {seed}: the plan did not say so");
+}
+
+#[test]
+fn what_a_run_did_is_what_the_plan_said() {
+    let seeds: Vec<u64> = (1..=WORLDS).collect();
+    let ends = std::sync::Mutex::new(BTreeMap::<&str, usize>::new());
+    let cases = each(&seeds, |seed| {
+        play(async {
+            let (world, playbook) = scene(*seed);
+            read(&playbook);
+            let stage = match Stage::set_on(&world, &playbook, &terms()).await {
+                Ok(stage) => stage,
+                // Two keys that nothing cuts leave no room for a third: said before anything is done.
+                Err(problems) => {
+                    assert!(problems.iter().all(|problem| !problem.message.is_empty()));
+                    *ends.lock().unwrap().entry("refused").or_default() += 1;
+                    return;
+                }
+            };
+            let before = stage.cloud.snapshot();
+            let ending = stage.resume_to_the_end(1).await;
+            let state = stage.state();
+            let plan = &stage.saved.plan;
+            let done = |change: &Change| state.change(&change.id).state == ChangeState::Seen;
+            compare(foretell(plan, done), before.changes_to(&stage.cloud.snapshot()), *seed);
+            // Whoever is held was announced, unless the gate stayed shut before anybody.
+            for change in plan.changes.iter().filter(|change| !done(change)) {
+                let announced = plan
+                    .warnings
+                    .iter()
+                    .any(|warning| warning.starts_with(&format!("{} will be held", change.id)));
+                let shut = !matches!(state.gate, GateState::Open(..));
+                assert!(announced || shut, "seed {seed}: {} came as a surprise", change.id);
+            }
+            let kind = match ending {
+                Ending::NotProven => "all done",
+                Ending::Held(_) => "held",
+                other => panic!("seed {seed}: {other:?}"),
+            };
+            *ends.lock().unwrap().entry(kind).or_default() += 1;
+            no_effect_came_without_its_intent(&stage);
+            no_secret_was_written(&stage);
+        });
+    });
+    let ends = ends.into_inner().unwrap();
+    println!("random worlds and playbooks: {cases} cases, {ends:?}");
+    assert!(ends.len() == 3 && ends.values().all(|n| *n >= 5), "the dice are loaded: {ends:?}");
+}
