@@ -3,7 +3,8 @@
 //! A clock is an instant to count from plus tokio's own time. On the system clock that is now; under
 //! tokio's paused time (rehearsals and tests) it is any instant one likes, and waiting costs nothing,
 //! so a day passes in milliseconds and the same seed gives the same bytes.
-//! Counting from one reading also means that a clock set back during an incident moves nothing.
+//! Counting from one reading also means that a clock set back during an incident moves nothing, and that a machine
+//! that slept is behind when it wakes: AWS then refuses what it signs, and whoever resumes begins with the time anew.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::args::{self, PlanFormat};
+use super::args::{self, Format, PlanFormat};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{by_hand, diagnostics, sources, view};
@@ -124,4 +124,20 @@ fn refused(problems: Vec<Diagnostic>) -> Failure {
     view::diagnostics(problems);
     let exit = if invalid { Exit::Invalid } else { Exit::Refused };
     Failure::told(exit, "nothing was changed. See to what is said above, then plan again")
+}
+
+/// Tells that a plan has no change in it, if it has none: then there is nobody to ask and no case to open.
+pub(super) fn nothing_to_do(saved: &SavedPlan, format: Format) -> bool {
+    let nothing = saved.plan.changes.is_empty();
+    match format {
+        _ if !nothing => {}
+        Format::Text => {
+            view::out("\nNothing to do: no step changes anything. Why is said above.\n")
+        }
+        Format::Json => view::out(&diagnostics::printed(&serde_json::json!({
+            "version": 1,
+            "ending": { "ended": "nothing-to-do", "exit": Exit::Done as i32, "reasons": [] },
+        }))),
+    }
+    nothing
 }

@@ -54,6 +54,9 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let caller = inventory.caller.clone();
         let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
         note(&view::plan(&saved, false));
+        if plan::nothing_to_do(&saved, args.format) {
+            return Ok(Exit::Done);
+        }
         let name = format!("rehearsal-{}", case_name(&saved, clock));
         let state = cloud.save().to_string();
         let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;

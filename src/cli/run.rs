@@ -76,6 +76,11 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             if saved_plan {
                 view::err(&look_again(&saved, &live).await?);
             }
+        }
+        if plan::nothing_to_do(&saved, args.format) {
+            return Ok(Exit::Done);
+        }
+        if !args.yes {
             confirm(&saved)?;
         }
         let name = case_name(&saved, live.clock);

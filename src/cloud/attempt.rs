@@ -147,6 +147,14 @@ impl CallError {
         matches!(self.code.as_str(), "ExpiredToken" | "ExpiredTokenException")
     }
 
+    /// Whether AWS refused a signature for its time: other than expired credentials, which end by themselves.
+    pub fn is_about_time(&self) -> bool {
+        self.is_credentials()
+            && ["Signature expired", "Signature not yet current"]
+                .iter()
+                .any(|words| self.message.contains(words))
+    }
+
     /// Whether the one question that needs no permission was refused: who is asking.
     pub fn is_refused_identity(&self) -> bool {
         self.cause == Cause::Refused && self.operation == "sts:GetCallerIdentity"

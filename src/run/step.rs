@@ -324,6 +324,12 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
 
 /// What is said where the responder himself is not let in any more.
 pub(super) fn not_accepted(error: &CallError) -> String {
+    if error.is_about_time() {
+        return format!(
+            "what was asked was signed at another time than AWS has ({error}): this machine slept, or its clock is \
+             off. See that the clock is right; a resumption begins with it anew"
+        );
+    }
     format!("the responder's own credentials are not accepted any more ({error}); get fresh ones")
 }
 
@@ -344,6 +350,11 @@ enum Attempt {
 
 fn cannot_see(unread: &Unread) -> String {
     match &unread.gap {
+        Some(gap) if !gap.understood => format!(
+            "it cannot be seen whether it is done: this program does not understand what {} answered; look by \
+             hand, and resume when it answers as usual",
+            gap.operation
+        ),
         Some(gap) => format!(
             "it cannot be seen whether it is done: {} answered {}; allow it, then resume",
             gap.operation, gap.code

@@ -307,6 +307,32 @@ steps:
     assert!(screen.contains("1 change; 0 already so"), "{screen}");
 }
 
+#[test]
+fn where_every_step_is_skipped_nothing_is_asked_and_no_case_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("idle");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("world.yaml"), WORLD.split("\nrehearsal:").next().unwrap()).unwrap();
+    let text = playbook(
+        "\
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: []
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+",
+    );
+    std::fs::write(folder.join("playbook.yaml"), text).unwrap();
+    let cases = dir.path().join("cases");
+    let played =
+        portcullis(&["rehearse", folder.to_str().unwrap(), "--cases", cases.to_str().unwrap()]);
+    let screen = said(&played);
+    assert_eq!(played.status.code(), Some(0), "{screen}");
+    assert!(screen.contains("Nothing to do: no step changes anything."), "{screen}");
+    assert!(!cases.exists(), "{screen}");
+}
+
 /// The playbooks that the page of the language shows.
 fn examples() -> Vec<&'static str> {
     include_str!("../../docs/language.md")

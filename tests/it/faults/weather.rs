@@ -110,3 +110,18 @@ fn proofs_waited(stage: &Stage, line: usize) {
         }
     }
 }
+
+#[test]
+fn a_machine_that_slept_is_told_so_and_not_sent_for_other_credentials() {
+    play(async {
+        let mut stage = Stage::set(WORLD, PLAYBOOK).await;
+        let awake = stage.clock;
+        stage.clock = Clock::starting_at(awake.now() - SignedDuration::from_mins(20));
+        let Left::Ended(Ending::Stopped(why)) = stage.run(None).await else {
+            panic!("not stopped")
+        };
+        assert!(why.iter().all(|why| why.contains("this machine slept")), "{why:?}");
+        stage.clock = awake;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+    });
+}

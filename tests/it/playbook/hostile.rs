@@ -378,22 +378,17 @@ fn mutate_and_read_all(seeds: std::ops::Range<u64>) -> (usize, BTreeSet<Code>) {
     })
 }
 
-/// `cargo test --locked --release --test it -- --ignored --nocapture a_million`
-#[test]
-#[ignore = "a soak of some minutes, for an optimised build"]
-fn a_million_mutated_playbooks_are_accepted_or_refused_and_never_panic() {
-    let cases = 1_000_000;
-    let (accepted, found) = mutate_and_read_all(100_000..100_000 + cases);
-    println!("{cases} mutated playbooks: {accepted} accepted, {} codes", found.len());
-    assert!(accepted > 20_000, "{accepted} of {cases} accepted");
-}
+/// How many, unless a soak asks for more: `PORTCULLIS_MUTATIONS=1000000 cargo test --test it mutated`.
+const MUTATIONS: u64 = 100_000;
 
 #[test]
 fn mutated_playbooks_are_accepted_or_refused_and_never_panic() {
-    let cases = 100_000;
+    let asked = std::env::var("PORTCULLIS_MUTATIONS").map(|n| n.parse().expect("a number"));
+    let cases = asked.unwrap_or(MUTATIONS);
     let (accepted, found) = mutate_and_read_all(0..cases);
+    println!("{cases} mutated playbooks: {accepted} accepted, {} codes", found.len());
     // The mutations are neither all harmless nor all fatal.
-    assert!(accepted > 2_000, "{accepted} of {cases} accepted");
+    assert!(accepted as u64 > cases / 50, "{accepted} of {cases} accepted");
     assert!(found.len() > 8, "{found:?}");
 }
 
