@@ -48,7 +48,7 @@ steps:
 const ACCOUNT: &str = "111122223333";
 
 fn arn(kind: &str, name: &str) -> Arn {
-    Arn::parse(&format!("arn:aws:iam::{ACCOUNT}:{kind}/{name}")).unwrap()
+    Arn::parse(format!("arn:aws:iam::{ACCOUNT}:{kind}/{name}")).unwrap()
 }
 
 fn at() -> Timestamp {
@@ -58,7 +58,7 @@ fn at() -> Timestamp {
 /// What an account of `users` users, with two keys each, answers.
 fn answer(want: &Want, users: usize) -> Fact {
     let key = |user: &UserName, n: usize| AccessKey {
-        id: AccessKeyId::parse(&format!("AKIA{:0>15}{n}", user.as_str().to_uppercase())).unwrap(),
+        id: AccessKeyId::parse(format!("AKIA{:0>15}{n}", user.as_str().to_uppercase())).unwrap(),
         status: Status::Active,
         created_at: at(),
     };

@@ -132,7 +132,7 @@ pub(super) fn nothing_to_do(saved: &SavedPlan, format: Format) -> bool {
     match format {
         _ if !nothing => {}
         Format::Text => {
-            view::out("\nNothing to do: no step changes anything. Why is said above.\n")
+            view::out("\nNothing to do: no step changes anything. Why is said above.\n");
         }
         Format::Json => view::out(&diagnostics::printed(&serde_json::json!({
             "version": 1,
