@@ -184,6 +184,16 @@ pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
     SavedPlan::from_text(&text).map_err(|source| CaseError::Plan { path: dir.to_owned(), source })
 }
 
+/// The case under `root` that was begun with the plan of this digest, if any.
+pub fn of_plan(root: &Path, digest: &str) -> Option<PathBuf> {
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(root).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    cases.sort();
+    let begun = |dir: &PathBuf| read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty());
+    let has = |dir: &PathBuf| read_plan(dir).is_ok_and(|saved| saved.digest() == digest);
+    cases.into_iter().find(|dir| begun(dir) && has(dir))
+}
+
 /// The journal of a case, without locking it.
 pub fn read_journal(dir: &Path) -> Result<Decoded, CaseError> {
     let path = dir.join(JOURNAL);
@@ -209,13 +219,22 @@ pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
 
 /// Writes a file, whole or not at all, for its owner only.
 pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
+    // A device or a pipe would be gone for everybody; a link is replaced, and what it leads to stays.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+        return Err(CaseError::Io { action: "cannot write", path: path.to_owned(), source });
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".making-{}", std::process::id()));
     let making = path.with_file_name(name);
     // Left by an earlier process of the same number, or put there by somebody: not followed, not kept.
     let _ = fs::remove_file(&making);
-    write(&making, text)?;
-    fs::rename(&making, path).map_err(io_error("cannot write", path))?;
+    let made = write(&making, text)
+        .and_then(|()| fs::rename(&making, path).map_err(io_error("cannot write", path)));
+    if made.is_err() {
+        let _ = fs::remove_file(&making);
+    }
+    made?;
     sync_dir(parent(path))
 }
 

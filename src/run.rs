@@ -115,6 +115,7 @@ impl Run<'_> {
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
             self.reopen().await?;
+            self.look_first().await?;
             self.cut_everything().await?;
             self.open_gate().await?;
             self.reopen().await?;

@@ -207,6 +207,12 @@ impl Action for Replace {
             let why = format!("secret {} is gone", change.deliver_to);
             return Ok(Position::Elsewhere { why });
         };
+        // What is on the screen must be where the key goes: a plan is a file, and its ARN no more than a claim.
+        if ![secret.name.as_str(), secret.arn.as_str()].contains(&change.deliver_to.as_str()) {
+            let why =
+                format!("{} is secret {}, not {}", secret.arn, secret.name, change.deliver_to);
+            return Ok(Position::Elsewhere { why });
+        }
         let ours = Ours::of(notes);
         let strangers: Vec<_> = keys.iter().filter(|k| !change.before.contains(&k.id)).collect();
         if let Some(foreign) =
@@ -383,7 +389,17 @@ fn deliverable<'a>(
                 "restore it (aws secretsmanager restore-secret --secret-id {id}), or name another"
             ),
         )),
-        Some(secret) => Ok(secret),
+        Some(secret)
+            if secret.arn.as_str() == id.as_str()
+                || secret.name == id.as_str()
+                    && secret.arn.account() == inventory.caller.account.as_str() =>
+        {
+            Ok(secret)
+        }
+        Some(secret) => Err(impossible(
+            format!("the inventory has {} of {} for secret {id}", secret.name, secret.arn),
+            "survey and plan anew: somebody has changed the file".to_owned(),
+        )),
         None => Err(impossible(
             format!("account {} has no secret {id} in this region", inventory.caller.account),
             format!(

@@ -184,14 +184,7 @@ impl Conduct<'_> {
         let next = match &ending {
             Ending::Proven => format!("nothing. The record: portcullis status {case}"),
             Ending::NotProven => {
-                let issued = if ledger.issued.is_empty() {
-                    ""
-                } else {
-                    ", and make sure the owner uses the new key"
-                };
-                format!(
-                    "see to what is unaccounted or not proven above{issued}. The record: portcullis status {case}"
-                )
+                format!("{}. The record: portcullis status {case}", after_all(&ledger))
             }
             Ending::Held(_) => {
                 format!("do what is asked above, then: {resume}")
@@ -200,6 +193,7 @@ impl Conduct<'_> {
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,
         };
+        let unaccounted = ledger.unaccounted().count();
         let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
         if self.format == Format::Json {
             let mut told = account.as_json();
@@ -215,7 +209,7 @@ impl Conduct<'_> {
                 view::out(&view::verdict(world));
             }
             view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
-            view::out(&view::ending(&ending, &next));
+            view::out(&view::ending(&ending, unaccounted, &next));
         }
         Ok(match ending {
             Ending::Proven => Exit::Done,
@@ -246,6 +240,21 @@ pub(super) async fn remaining(connection: &Connection, saved: &SavedPlan, clock:
     } else {
         view::note(&format!("{line}\n"));
     }
+}
+
+/// What is left to a person when all was applied.
+pub(super) fn after_all(ledger: &Ledger) -> String {
+    let mut left = Vec::new();
+    if ledger.unaccounted().next().is_some() {
+        left.push("see to what is unaccounted for above");
+    }
+    if !ledger.issued.is_empty() {
+        left.push("make sure the owner uses the new key");
+    }
+    if left.is_empty() {
+        left.push("nothing by this plan; whoever was cut stays cut");
+    }
+    left.join(", and ")
 }
 
 /// Whether a saved plan is for this account and this endpoint.

@@ -25,6 +25,9 @@ pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
             "compare two inventories of one account",
         ));
     }
+    if second.taken_at < first.taken_at {
+        view::err("The second was read before the first: what follows goes backwards in time.\n");
+    }
     let found = difference(&first, &second);
     view::out(&match args.format {
         args::SurveyFormat::Json => diagnostics::printed(&as_json(&first, &second, &found)),

@@ -115,8 +115,14 @@ fn text(findings: &[Finding], bad: usize) -> String {
     let careful = findings.iter().filter(|f| f.standing == Standing::Careful).count();
     let end = match (bad, careful) {
         (0, 0) => Style::Good.paint("Nothing that was looked at would fail tonight."),
-        (0, n) => Style::Careful.paint(&format!("Nothing would fail tonight; {n} to see to.")),
-        (n, _) => Style::Bad.paint(&format!("{n} would fail tonight.")),
+        (0, n) => {
+            let end =
+                format!("Nothing would fail tonight; {n} to see to. Next: what `next` says above.");
+            Style::Careful.paint(&end)
+        }
+        (n, _) => Style::Bad.paint(&format!(
+            "{n} would fail tonight. Next: what `next` says above; then ask again."
+        )),
     };
     let _ = writeln!(text, "\n{end}");
     text

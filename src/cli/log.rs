@@ -23,7 +23,8 @@ pub(super) fn start() -> Result<(), Failure> {
             format!("unset {REVEALING}"),
         ));
     }
-    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let asked =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("portcullis=warn"));
     let capped = filter_fn(|metadata| {
         metadata.target().split("::").next() == Some("portcullis")
             || *metadata.level() <= Level::INFO

@@ -67,6 +67,18 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             }
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
+        if let Some(case) = case::of_plan(&args.cases.cases, &saved.digest()) {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("this plan was begun already, in {}; nothing was done", case.display()),
+                format!(
+                    "portcullis status {0}, and portcullis resume {0}{1} where it is not done; to begin anew, \
+                     plan anew",
+                    case.display(),
+                    args.access.typed()
+                ),
+            ));
+        }
         remaining(&live.connection, &saved, live.clock).await;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {
@@ -155,9 +167,17 @@ fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
     if read.is_ok() && typed.trim() == account.as_str() {
         return Ok(());
     }
+    let typed = typed.trim();
+    if typed.is_empty() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "not confirmed; nothing was changed",
+            "run it again and type the account's id; or save the plan, and run that with --yes",
+        ));
+    }
     Err(Failure::new(
         Exit::Refused,
-        "not confirmed; nothing was changed",
-        "run it again and type the account's id, or save the plan and run it with --yes",
+        format!("{typed} is not the account of this plan, which is {account}; nothing was changed"),
+        "make sure which account you mean, then run it again",
     ))
 }

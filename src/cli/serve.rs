@@ -24,7 +24,7 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
         let cloud = Cloud::new(&world, Clock::system());
         let responder = cloud.responder_credentials();
         // The region twice: some clients read the one name, some the other.
-        view::out(&format!(
+        view::out_as_it_is(&format!(
             "export AWS_ENDPOINT_URL=http://{address}\nexport AWS_REGION=us-east-1\nexport \
              AWS_DEFAULT_REGION=us-east-1\nexport AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY={}\n{}",
             responder.access_key_id,

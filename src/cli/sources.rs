@@ -207,7 +207,7 @@ pub(super) fn any_inventory(path: &Path) -> Result<Inventory, Failure> {
 }
 
 fn text_of(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+    case::read_text(path, case::LONGEST).map_err(|error| {
         let what = format!("cannot read {}", path.display());
         Failure::new(Exit::Refused, what, "name a file that is there").because(&error)
     })

@@ -62,7 +62,7 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
         args::SurveyFormat::Json => view::out(&diagnostics::harmless(&saved.to_text())),
         args::SurveyFormat::Text => view::out(&view::inventory(&saved)),
     }
-    ended(&saved, end, file)
+    ended(&saved, end, file, &args.access.typed())
 }
 
 /// Asks until nothing is open, and writes down what there is from time to time and at the end.
@@ -133,9 +133,14 @@ fn keep(saved: &SavedInventory, file: Option<&Path>) -> Result<(), Failure> {
     })
 }
 
-fn ended(saved: &SavedInventory, end: End, file: Option<&Path>) -> Result<Exit, Failure> {
+fn ended(
+    saved: &SavedInventory,
+    end: End,
+    file: Option<&Path>,
+    there: &str,
+) -> Result<Exit, Failure> {
     let again = match file {
-        Some(file) => format!("portcullis survey --resume {}", file.display()),
+        Some(file) => format!("portcullis survey --resume {}{there}", file.display()),
         None => "the same with -o FILE, so that what is read is kept".to_owned(),
     };
     match end {

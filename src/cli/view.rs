@@ -30,6 +30,11 @@ pub(super) fn out(text: &str) {
     let _ = anstream::stdout().write_all(fitted(text, width).as_bytes());
 }
 
+/// Writes to standard output what is pasted elsewhere, and must stay as it is.
+pub(super) fn out_as_it_is(text: &str) {
+    let _ = anstream::stdout().write_all(text.as_bytes());
+}
+
 /// Writes to standard error, in the same way.
 pub(super) fn err(text: &str) {
     let stderr = std::io::stderr();

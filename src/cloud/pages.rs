@@ -36,6 +36,9 @@ pub(super) async fn to_the_last<'a, P>(
         let (page, _) = pace.read(|| page(from.clone())).await?;
         match keep(page) {
             Next::End => return Ok(()),
+            Next::At(next @ Some(_)) if next == from => {
+                return Err(broken_off(operation, "the listing goes on from where it was"));
+            }
             Next::At(Some(next)) => from = Some(next),
             // Taken for whole, it would hide a credential.
             Next::At(None) => {

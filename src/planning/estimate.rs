@@ -49,6 +49,7 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
         estimate.requests += held;
     }
     let asking = u64::try_from(estimate.requests).unwrap_or(u64::MAX) / PER_SECOND;
-    estimate.seconds = (plan.gate.margin_seconds + SLACK).saturating_mul(waits) + asking;
+    let wait = plan.gate.margin_seconds.saturating_add(SLACK);
+    estimate.seconds = wait.saturating_mul(waits).saturating_add(asking);
     estimate
 }

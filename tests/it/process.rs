@@ -60,7 +60,7 @@ pub(crate) fn status_agrees(hosted: &Hosted) {
     let (lines, out) = (journal::decode(&journal_of(Path::new(case))).unwrap(), &status.out);
     assert!(out.contains(&format!("{} lines, head {}", lines.lines.len(), lines.head())), "{out}");
     assert!(!out.contains("to do") && !out.contains("in doubt") && !out.contains("held"), "{out}");
-    assert!(out.contains("Next: see to what is unaccounted or not proven above"), "{out}");
+    assert!(out.contains("Next: see to what is unaccounted for above"), "{out}");
 }
 
 /// At the moment a writing request was stopped, its intent was on the disk, and not yet done with.
@@ -187,6 +187,19 @@ fn ctrl_c_twice_stops_in_the_middle_of_a_change_and_says_so() {
     hosted.cloud.set_faults([]);
     let ended = resumed(&hosted);
     judge(&hosted, &before, stopped.said() + &ended.said());
+}
+
+#[test]
+fn a_plan_that_was_begun_is_not_begun_again() {
+    let hosted = Hosted::new(&quick_world());
+    hosted.save_plan(1);
+    ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(11);
+    let (asked, before) = (hosted.cloud.requests(), hosted.cloud.snapshot());
+    let again = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(5);
+    assert!(again.err.contains("this plan was begun already, in cases/"), "{}", again.err);
+    assert!(again.err.contains("next: portcullis status cases/"), "{}", again.err);
+    assert_eq!(hosted.cloud.requests(), asked + 1, "who we are, and nothing else");
+    assert_eq!(before.changes_to(&hosted.cloud.snapshot()), [""; 0]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ const NOTHING_TAKEN_BACK: &str =
     "nothing was taken back for it; resume looks whether the cuts still stand";
 
 /// How the run ended, and what to type next: the last thing on the screen.
-pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
+pub(in crate::cli) fn ending(ending: &Ending, unaccounted: usize, next: &str) -> String {
     let (style, word, what, list): (_, _, _, &[String]) = match ending {
         Ending::Proven => {
             (Style::Good, "DONE", "every credential is accounted for, and its standing proven", &[])
@@ -138,7 +138,12 @@ pub(in crate::cli) fn ending(ending: &Ending, next: &str) -> String {
         Ending::NotProven => (
             Style::Careful,
             "DONE, NOT PROVEN",
-            "all was applied; some credential is unaccounted, or no request was seen refused because of its cut",
+            match unaccounted {
+                0 => {
+                    "all was applied and seen to stay; that requests are refused because of it is inferred"
+                }
+                _ => "all was applied; credentials above are unaccounted for",
+            },
             &[],
         ),
         Ending::Held(reasons) => (Style::Bad, "HELD", "a person is needed", reasons),

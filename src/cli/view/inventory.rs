@@ -211,6 +211,7 @@ fn gaps(text: &mut String, saved: &SavedInventory) {
     let _ = writeln!(text, "\n{}", Style::Bad.paint("Not read"));
     for ((operation, code), (message, times)) in gaps {
         let message = plain(message);
+        let (operation, code) = (plain(operation), plain(code));
         let _ = writeln!(text, "  {operation} answered {code}, {times} times: {message}");
     }
 }

@@ -7,10 +7,16 @@ use crate::hosted::{Hosted, quick_world, ran, ran_typing};
 fn the_account_must_be_typed_and_nothing_else_will_do() {
     let world = Untouched::new();
     world.hosted.save_plan(1);
-    for typed in ["", "\n", "y\n", "yes\n", "111122223334\n", "1111 2222 3333\n"] {
+    let another = "is not the account of this plan, which is 111122223333; nothing was changed";
+    for (typed, why, next) in [
+        ("", "not confirmed; nothing was changed", "--yes"),
+        ("\n", "not confirmed; nothing was changed", "--yes"),
+        ("y\n", another, "make sure which account you mean"),
+        ("111122223334\n", another, "make sure which account you mean"),
+        ("1111 2222 3333\n", another, "make sure which account you mean"),
+    ] {
         let mut run = world.hosted.here(&["run", "plan.json"]);
-        let words = ["type its twelve digits", "not confirmed; nothing was changed", "--yes"];
-        world.refuses_typed(5, &mut run, typed, &words);
+        world.refuses_typed(5, &mut run, typed, &["type its twelve digits", why, next]);
     }
     let run = ran_typing(&mut world.hosted.here(&["run", "plan.json"]), "111122223333\n");
     let run = run.ended_with(11);
@@ -27,11 +33,11 @@ fn a_playbook_is_planned_shown_and_run_when_the_account_is_typed() {
         run.args(world.hosted.typed_inputs());
         run
     };
-    world.refuses_typed(5, &mut run(), "no\n", &["Plan for account", "not confirmed"]);
+    world.refuses_typed(5, &mut run(), "\n", &["Plan for account", "not confirmed"]);
     // A dry run is `plan` by another name.
     let dry = ran(run().arg("--dry-run")).ended_with(0);
     assert!(dry.out.contains("Nothing was changed."), "{}", dry.out);
-    world.refuses_typed(5, &mut run(), "no\n", &["not confirmed"]);
+    world.refuses_typed(5, &mut run(), "\n", &["not confirmed"]);
     ran_typing(&mut run(), "111122223333\n").ended_with(11);
 }
 

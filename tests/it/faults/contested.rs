@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::journal::Entry;
 use portcullis::run::Ending;
 use portcullis::sim::Fault;
 
 use crate::stage::{
-    self, Left, PLAYBOOK, Stage, WORLD, Witness, play, somebody_else, with_somebody_else,
+    self, Left, PLAYBOOK, Stage, Torn, WORLD, Witness, play, somebody_else, with_somebody_else,
 };
 use crate::verdict::{
     ACCOUNT, SECRET, VICTIM, every_consumer_works, requests_of, the_gate_was_kept,
@@ -194,4 +195,28 @@ fn a_secret_that_somebody_moved_after_the_plan_is_left_alone_and_nothing_is_mint
         let read = other.get_secret_value().secret_id(SECRET).send().await.unwrap();
         assert!(read.secret_string().unwrap().contains("\"region\":\"eu\""));
     });
+}
+
+/// Between two runs nobody watches: what was taken off meanwhile is seen before anything is waited for.
+#[test]
+fn a_cut_that_was_taken_off_between_two_runs_is_seen_at_once() {
+    use Deed::{ActivatesAKey, AllowsSessionsAgain, TakesTheQuarantineOff};
+    for deed in [TakesTheQuarantineOff, ActivatesAKey, AllowsSessionsAgain] {
+        play(async {
+            let rehearsed = set().await;
+            let backdrop = rehearsed.backdrop();
+            rehearsed.resume_to_the_end(1).await;
+            let settled = rehearsed.line_of(|entry| matches!(entry, Entry::Proved { .. }));
+            let stage = backdrop.stage();
+            assert!(matches!(stage.run(Some((settled - 1, Torn::Whole))).await, Left::Crashed));
+            does(&stage, deed).await;
+            let resumed = stage.clock.now();
+            let why = held(stage.run(None).await);
+            assert!(why.contains("was taken off again"), "{why}");
+            let took = stage.clock.now().duration_since(resumed);
+            assert!(took.as_secs() < 10, "{deed:?}: only after {took}");
+            assert_eq!(issued(&stage), 0);
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        });
+    }
 }

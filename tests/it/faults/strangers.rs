@@ -307,3 +307,24 @@ fn a_key_that_somebody_deleted_counts_as_cut() {
         every_consumer_works(&stage);
     });
 }
+
+/// Whoever can write the file can name one secret on every line that people read, and another in the ARN.
+#[test]
+fn a_key_goes_where_the_screen_says_or_nowhere() {
+    play(async {
+        let world = WORLD
+            .replace(
+                "    secrets:\n",
+                "    secrets:\n      deploy/drop: { value: { region: eu-west-1 } }\n",
+            )
+            .replace("deliver_to: deploy/aws-key", "deliver_to: deploy/drop");
+        let mut stage = Stage::set(&world, PLAYBOOK).await;
+        let forge = |text: String| text.replace("\"deploy/drop\"", "\"deploy/aws-key\"");
+        let plan = forge(serde_json::to_string(&stage.saved.plan).unwrap());
+        stage.saved.plan = serde_json::from_str(&plan).unwrap();
+        let why = held(stage.run(None).await);
+        assert!(why.contains("is secret deploy/drop, not deploy/aws-key"), "{why}");
+        assert_eq!(issued(&stage), 0);
+        assert!(requests_of(&stage, "PutSecretValue").is_empty());
+    });
+}
