@@ -184,14 +184,27 @@ pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
     SavedPlan::from_text(&text).map_err(|source| CaseError::Plan { path: dir.to_owned(), source })
 }
 
+/// Every directory under `root`, sorted: cases, as far as they can be read.
+pub fn all(root: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(root).into_iter().flatten();
+    let mut all: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    all.retain(|path| path.is_dir());
+    all.sort();
+    all
+}
+
+/// Whether somebody works on a case at this moment.
+pub fn is_worked_on(dir: &Path) -> bool {
+    let journal = dir.join(JOURNAL);
+    let held = journal.is_file().then(|| File::open(journal).ok()?.try_lock_shared().err());
+    matches!(held.flatten(), Some(fs::TryLockError::WouldBlock))
+}
+
 /// The case under `root` that was begun with the plan of this digest, if any.
 pub fn of_plan(root: &Path, digest: &str) -> Option<PathBuf> {
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(root).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    cases.sort();
     let begun = |dir: &PathBuf| read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty());
     let has = |dir: &PathBuf| read_plan(dir).is_ok_and(|saved| saved.digest() == digest);
-    cases.into_iter().find(|dir| begun(dir) && has(dir))
+    all(root).into_iter().find(|dir| begun(dir) && has(dir))
 }
 
 /// The journal of a case, without locking it.

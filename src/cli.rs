@@ -11,6 +11,7 @@ mod conduct;
 pub mod diagnostics;
 mod diff;
 mod doctor;
+mod earlier;
 mod exit;
 mod explain;
 mod live;
@@ -65,6 +66,7 @@ pub fn run() -> ExitCode {
     }
     let ended = log::start().and_then(|()| caught(|| carry_out(args)));
     match ended {
+        Ok(exit) if !view::all_was_told() => untold(exit).into(),
         Ok(exit) => exit.into(),
         Err(failure) => {
             failure.print();
@@ -92,6 +94,16 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Man(args) => shell::man(&args),
         Command::Schema => Ok(schema::schema()),
     }
+}
+
+/// Standard output took less than there was to tell. What was done keeps its exit code; what was only to be
+/// shown has failed.
+fn untold(exit: Exit) -> Exit {
+    let exit = if exit == Exit::Done { Exit::Refused } else { exit };
+    let what =
+        "not all could be written to standard output: a part of what was asked for is missing";
+    Failure::new(exit, what, "make room where it goes, and ask again").print();
+    exit
 }
 
 /// A panic is a bug. Its text has been told by then; what it means for the case has not.

@@ -190,6 +190,8 @@ pub(super) struct Plan {
     /// End with exit code 4 if there is anything to do
     #[arg(long)]
     pub(super) check: bool,
+    #[command(flatten)]
+    pub(super) cases: Cases,
 }
 
 /// How `plan` shows the plan.

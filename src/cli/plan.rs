@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::args::{self, Format, PlanFormat};
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{by_hand, diagnostics, sources, view};
+use super::{by_hand, diagnostics, earlier, sources, view};
 use crate::case;
 use crate::cloud::ReadCloud;
 use crate::diagnostic::{Code, Diagnostic};
@@ -26,6 +26,8 @@ pub(super) struct Shown<'a> {
     pub(super) output: Option<&'a Path>,
     /// Whether the exit code says that there is something to do.
     pub(super) check: bool,
+    /// Where earlier cases are kept.
+    pub(super) cases: &'a Path,
 }
 
 pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
@@ -34,6 +36,7 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
         every_change: args.all,
         output: args.output.as_deref(),
         check: args.check,
+        cases: &args.cases.cases,
     };
     show(&args.playbook, &args.given, &args.access, &shown)
 }
@@ -68,6 +71,7 @@ pub(super) fn show(
             view::note
         }
     };
+    view::err(&earlier::issued(shown.cases, &saved));
     let there = access.typed();
     if let Some(output) = shown.output {
         case::replace(output, &saved.to_text()).map_err(|error| {

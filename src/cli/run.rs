@@ -11,7 +11,7 @@ use super::conduct::{Conduct, case_name, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
-use super::{plan, sources, view};
+use super::{earlier, plan, sources, view};
 use crate::case::{self, Case};
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
@@ -22,8 +22,13 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         if saved_plan {
             return show_saved(args);
         }
-        let shown =
-            Shown { format: PlanFormat::Text, every_change: false, output: None, check: false };
+        let shown = Shown {
+            format: PlanFormat::Text,
+            every_change: false,
+            output: None,
+            check: false,
+            cases: &args.cases.cases,
+        };
         return plan::show(&args.what, &args.given, &args.access, &shown);
     }
     if args.yes && !saved_plan {
@@ -88,6 +93,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             if saved_plan {
                 view::err(&look_again(&saved, &live).await?);
             }
+            view::err(&earlier::issued(&args.cases.cases, &saved));
         }
         if plan::nothing_to_do(&saved, args.format) {
             return Ok(Exit::Done);

@@ -27,6 +27,9 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
     let (case, there) = (args.case.display(), super::plan::there(&saved));
     let next = match state.finished {
+        _ if case::is_worked_on(&args.case) => {
+            "nothing now: another process is working on it. Ask again when it has ended".to_owned()
+        }
         // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
         None if state.opened.is_none() && !is_rehearsal(&args.case)? => {
             format!("portcullis run {case}/rounds/1/plan.json{there}")

@@ -27,12 +27,28 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 pub(super) fn out(text: &str) {
     let stdout = std::io::stdout();
     let width = if stdout.is_terminal() { terminal_size::terminal_size_of(&stdout) } else { None };
-    let _ = anstream::stdout().write_all(fitted(text, width).as_bytes());
+    told(anstream::stdout().write_all(fitted(text, width).as_bytes()));
+}
+
+/// Remembers that something could not be told. A reader who has seen enough and left is no trouble.
+fn told(written: std::io::Result<()>) {
+    if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        UNTOLD.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether something that was asked for could not be written to standard output.
+static UNTOLD: AtomicBool = AtomicBool::new(false);
+
+/// Whether all that was asked for could be told, to the last byte.
+pub(super) fn all_was_told() -> bool {
+    told(std::io::stdout().flush());
+    !UNTOLD.load(Ordering::Relaxed)
 }
 
 /// Writes to standard output what is pasted elsewhere, and must stay as it is.
 pub(super) fn out_as_it_is(text: &str) {
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    told(anstream::stdout().write_all(text.as_bytes()));
 }
 
 /// Writes to standard error, in the same way.

@@ -200,6 +200,10 @@ fn a_plan_that_was_begun_is_not_begun_again() {
     assert!(again.err.contains("next: portcullis status cases/"), "{}", again.err);
     assert_eq!(hosted.cloud.requests(), asked + 1, "who we are, and nothing else");
     assert_eq!(before.changes_to(&hosted.cloud.snapshot()), [""; 0]);
+    // Planned anew, it would cut the key that it has just handed out: that is said.
+    let anew = ran(&mut hosted.plan(&[])).ended_with(0);
+    let words = "of ci-deploy was issued by cases/";
+    assert!(anew.err.contains(words), "{}", anew.said());
 }
 
 #[test]
@@ -216,6 +220,8 @@ fn a_case_that_somebody_works_on_is_refused_to_a_second_process_at_once() {
     let second = ran(&mut bare(hosted.dir(), &["resume", case.to_str().unwrap()])).ended_with(5);
     assert!(second.err.contains("is being worked on by another process"), "{}", second.err);
     assert!(second.err.contains("next: "), "{}", second.err);
+    let status = ran(&mut bare(hosted.dir(), &["status", case.to_str().unwrap()])).ended_with(0);
+    assert!(status.out.contains("Next: nothing now: another process"), "{}", status.out);
     running.killed();
     hosted.cloud.set_faults([]);
     // The lock goes with the process, however it ends.

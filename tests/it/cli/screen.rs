@@ -153,3 +153,13 @@ fn on_a_narrow_terminal_lines_end_between_words_and_no_word_is_lost() {
         assert!(!wide || one_word || line.trim_start().starts_with("portcullis "), "{line:?}");
     }
 }
+
+#[test]
+fn what_could_not_be_written_is_no_success() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut actions = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let ended = actions.arg("actions").stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(5));
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert!(err.contains("not all could be written to standard output"), "{err}");
+}
