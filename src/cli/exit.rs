@@ -144,7 +144,10 @@ impl From<CaseError> for Failure {
             CaseError::Io { action: "cannot make", .. } => {
                 "check that the directory can be written and has room, or name another with --cases DIR"
             }
-            CaseError::Io { .. } => "check that its directory can be written and has room",
+            CaseError::Io { .. } => {
+                "check that its directory can be written and has room (a new case can be kept elsewhere: --cases \
+                 DIR)"
+            }
             CaseError::NotACase(_) => "name the directory that `portcullis run` printed",
             CaseError::Locked(_) => "wait until it ends, or stop it with Ctrl-C; then try again",
             CaseError::Plan { .. } => {

@@ -552,7 +552,7 @@ class Refusals(Story):
         self.ends(self.plan("--gate", "enforced"), 0)
         self.ends(self.run_plan(), HELD)
         case = self.operator.case()
-        with open(case / "lock") as lock:
+        with open(case / "journal.jsonl", "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.refuses("resume", case, *self.there(), mentions=("another process",))
 
