@@ -157,7 +157,7 @@ fn planning_takes(playbook: &Playbook, users: usize) -> Duration {
         let began = Instant::now();
         let plan = plan(playbook, &inventory);
         let took = began.elapsed();
-        assert_eq!(plan.users.len(), users);
+        assert_eq!(plan.principals.len(), users);
         took
     };
     median((0..5).map(once).collect())

@@ -380,7 +380,7 @@ mod tests {
             inputs: BTreeMap::new(),
             surveyed_at: now,
             gate: GateTerms { proof: Proof::Settled, margin_seconds: 1 },
-            users: Vec::new(),
+            principals: Vec::new(),
             roles: Vec::new(),
             credentials: Vec::new(),
             changes: Vec::new(),

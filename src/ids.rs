@@ -179,6 +179,51 @@ id!(
     })
 );
 
+/// Whoever can hold credentials, or be assumed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Principal {
+    /// An IAM user.
+    User(UserName),
+    /// An IAM role.
+    Role(RoleName),
+}
+
+impl Principal {
+    /// The user, where it is one.
+    pub fn user(&self) -> Option<&UserName> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Role(_) => None,
+        }
+    }
+
+    /// The role, where it is one.
+    pub fn role(&self) -> Option<&RoleName> {
+        match self {
+            Self::User(_) => None,
+            Self::Role(role) => Some(role),
+        }
+    }
+
+    /// Its name alone.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::User(user) => user.as_str(),
+            Self::Role(role) => role.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user {user}"),
+            Self::Role(role) => write!(f, "role {role}"),
+        }
+    }
+}
+
 impl ChangeId {
     /// The `n`-th change (from 1) of `step`.
     pub fn of(step: &StepId, n: usize) -> Self {

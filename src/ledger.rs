@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
 use crate::journal::{ChangeRecord, ChangeState, Note, State};
-use crate::plan::{Barrier, Change, Credential, Effect, Plan};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
 use crate::playbook::Proof;
 
 /// The account of every credential.
@@ -198,20 +198,18 @@ pub fn barriers<'a>(
 /// first call on the barrier may be off.
 pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
     let cut_begun = state.change(&cut.id).begun;
-    let lifts = |user: &UserName, barrier: Barrier| {
+    let lifts = |subject: &Subject, barrier: Barrier| {
         plan.changes.iter().any(|change| {
             let begun = state.change(&change.id).begun;
             begun.is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
                 && change.effects.iter().any(|effect| {
-                    matches!(effect, Effect::Lifts { user: of, barrier: lifted }
-                        if *lifted == barrier && of == user)
+                    matches!(effect, Effect::Lifts { subject: of, barrier: lifted }
+                        if *lifted == barrier && of == subject)
                 })
         })
     };
     cut.effects.iter().any(|effect| match effect {
-        Effect::Cuts { subject, barrier } => {
-            subject.user().is_some_and(|user| lifts(user, *barrier))
-        }
+        Effect::Cuts { subject, barrier } => lifts(subject, *barrier),
         _ => false,
     })
 }

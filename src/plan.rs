@@ -22,7 +22,7 @@ pub use effect::{Barrier, Effect, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, SavedPlan};
 
-use crate::ids::{AccountId, ActionKind, Arn, ChangeId, StepId, UserName};
+use crate::ids::{AccountId, ActionKind, Arn, ChangeId, Principal, StepId, UserName};
 use crate::playbook::{Mode, Phase, Proof};
 
 /// What will be done, all of it decided.
@@ -47,8 +47,8 @@ pub struct Plan {
     pub surveyed_at: Timestamp,
     /// What the gate asks for.
     pub gate: GateTerms,
-    /// Principals in scope: whoever a change cuts. The gate wants everything they hold.
-    pub users: Vec<UserName>,
+    /// Principals in scope: whoever a change cuts. The gate wants everything they hold. Sorted.
+    pub principals: Vec<Principal>,
     /// Roles whose trust policy admits one of them, sessions of which may be held; and for each of them whose
     /// roles could not be told, that.
     pub roles: Vec<RoleInReach>,
@@ -207,6 +207,11 @@ impl Change {
 }
 
 impl Plan {
+    /// The users in scope.
+    pub fn users(&self) -> impl Iterator<Item = &UserName> {
+        self.principals.iter().filter_map(Principal::user)
+    }
+
     /// The change called `id`.
     pub fn change(&self, id: &ChangeId) -> Option<&Change> {
         self.changes.iter().find(|change| &change.id == id)

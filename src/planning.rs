@@ -23,7 +23,7 @@ use self::select::{Selection, Taken};
 use self::trust::{Trust, Verdict};
 use crate::action::{Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::{Arn, ChangeId, StepId, UserName};
+use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Barrier, Batches, Change, Credential, Effect, Estimate, GateTerms, Need, Plan, RoleInReach,
@@ -94,14 +94,15 @@ pub fn plan(
     }
     let Drafted { mut changes, batches, trusted } = draft(playbook, &taken, inventory, &trust)?;
     left_out.extend(trusted);
-    let users: BTreeSet<_> = changes
+    let principals: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
         .filter_map(|effect| match effect {
-            Effect::Cuts { subject, .. } => subject.user().cloned(),
+            Effect::Cuts { subject, .. } => subject.principal(),
             _ => None,
         })
         .collect();
+    let users: BTreeSet<_> = principals.iter().filter_map(Principal::user).cloned().collect();
     let mut wants: Vec<Want> = users.iter().flat_map(credential_wants).collect();
     wants.extend(users.iter().cloned().map(Want::User));
     wants.extend(users.iter().cloned().map(Want::MfaDevices));
@@ -128,6 +129,9 @@ pub fn plan(
         credentials.extend(credentials_of(user, inventory));
         credentials.push(Credential::Sessions { user: user.clone() });
     }
+    // Of roles, AWS tells nothing but that there may be sessions.
+    let roles = principals.iter().filter_map(Principal::role);
+    credentials.extend(roles.map(|role| Credential::RoleSessions { role: role.clone() }));
     credentials.sort();
     for (_, gap) in inventory.gaps().filter(|(want, _)| !matches!(want, Want::Simulation(_))) {
         let Gap { operation, code, message, .. } = gap;
@@ -161,12 +165,12 @@ pub fn plan(
         inputs: inputs.clone(),
         surveyed_at: inventory.taken_at,
         gate,
-        users: users.iter().cloned().collect(),
         untouched: {
             left_out.extend(second_factors(&users, inventory));
-            left_out.extend(untouched(&roles, &changes, inventory));
+            left_out.extend(untouched(&roles, &principals, &changes, inventory));
             left_out
         },
+        principals: principals.into_iter().collect(),
         roles,
         credentials,
         changes,
@@ -347,7 +351,7 @@ fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
 /// the proof that whatever could mint new ones is cut.
 fn connect(playbook: &Playbook, changes: &mut [Change]) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
-    let mut stops_minting: BTreeMap<UserName, Vec<ChangeId>> = BTreeMap::new();
+    let mut stops_minting: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
     let mut second_passes: BTreeSet<ChangeId> = BTreeSet::new();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
@@ -356,8 +360,8 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
             if *barrier == Barrier::SessionsSecondPass {
                 second_passes.insert(change.id.clone());
             }
-            if let Some(user) = subject.user().filter(|_| barrier.stops_minting()) {
-                stops_minting.entry(user.clone()).or_default().push(change.id.clone());
+            if let Some(principal) = subject.principal().filter(|_| barrier.stops_minting()) {
+                stops_minting.entry(principal).or_default().push(change.id.clone());
             }
         }
     }
@@ -376,7 +380,7 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
             let Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } = effect else {
                 continue;
             };
-            let first = subject.user().and_then(|user| stops_minting.get(user));
+            let first = subject.principal().and_then(|principal| stops_minting.get(&principal));
             let proven = |id: &ChangeId| Need { change: id.clone(), proof: Proof::Settled };
             needs.extend(first.into_iter().flatten().map(proven));
         }
@@ -451,9 +455,18 @@ fn second_factors(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Unto
 }
 
 /// What was seen and is left alone, and why.
-fn untouched(roles: &[RoleInReach], changes: &[Change], inventory: &Inventory) -> Vec<Untouched> {
+fn untouched(
+    roles: &[RoleInReach],
+    principals: &BTreeSet<Principal>,
+    changes: &[Change],
+    inventory: &Inventory,
+) -> Vec<Untouched> {
+    let is_cut = |reach: &&RoleInReach| {
+        reach.sessions.principal().is_some_and(|principal| principals.contains(&principal))
+    };
     let mut untouched: Vec<Untouched> = roles
         .iter()
+        .filter(|reach| !is_cut(reach))
         .map(|reach| Untouched {
             what: reach.sessions.to_string(),
             why: format!("{}, and no step cuts them", reach.why),

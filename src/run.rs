@@ -186,9 +186,9 @@ impl Run<'_> {
             };
             let put_on_again = |other: &Change| {
                 change.effects.iter().any(|effect| {
-                    matches!(effect, Effect::Lifts { user, barrier } if other.effects.iter().any(|cut| {
-                        matches!(cut, Effect::Cuts { subject, barrier: again }
-                            if again == barrier && subject.user() == Some(user))
+                    matches!(effect, Effect::Lifts { subject, barrier } if other.effects.iter().any(|cut| {
+                        matches!(cut, Effect::Cuts { subject: cut_off, barrier: again }
+                            if again == barrier && cut_off == subject)
                     }))
                 })
             };

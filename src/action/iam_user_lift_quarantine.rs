@@ -12,10 +12,10 @@ use super::iam_user_quarantine::no_such_user;
 use super::quarantine_barriers as barriers;
 use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, gone, not_the_user};
 use crate::cloud::WriteCloud;
-use crate::ids::{Arn, UserName};
+use crate::ids::{Arn, Principal, UserName};
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position};
-use crate::plan::{self, Effect};
+use crate::plan::{self, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
 pub(super) struct LiftQuarantine;
@@ -94,7 +94,10 @@ impl Action for LiftQuarantine {
                 None => "not quarantined".to_owned(),
             },
             already: false,
-            effects: vec![Effect::Lifts { user: user.clone(), barrier: plan::Barrier::Quarantine }],
+            effects: vec![Effect::Lifts {
+                subject: Subject::Principal { principal: Principal::User(user.clone()) },
+                barrier: plan::Barrier::Quarantine,
+            }],
             irreversible: None,
         };
         let change = Change {

@@ -11,7 +11,7 @@ use super::by_hand::command;
 use super::quarantine_barriers::{self as barriers, Barrier};
 use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError, not_the_user};
 use crate::cloud::WriteCloud;
-use crate::ids::{Arn, UserName};
+use crate::ids::{Arn, Principal, UserName};
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position};
 use crate::plan::{self, Effect, Subject};
@@ -110,7 +110,7 @@ impl Action for Quarantine {
             after: format!("quarantined: {}", names.join("; if there is no room, ")),
             already: !standing.is_empty(),
             effects: vec![Effect::Cuts {
-                subject: Subject::User { user: user.clone() },
+                subject: Subject::Principal { principal: Principal::User(user.clone()) },
                 barrier: plan::Barrier::Quarantine,
             }],
             irreversible: None,

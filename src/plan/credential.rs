@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccessKeyId, RoleName, UserName};
+use crate::ids::{AccessKeyId, Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Unread, Want};
 
 /// One way in. Ordered, so that lists of them always come out the same.
@@ -95,6 +95,16 @@ impl Credential {
             | Self::Unlisted { user, .. }
             | Self::NotUnderstood { user, .. } => Some(user),
             Self::UnlistedRoles { .. } | Self::RoleSessions { .. } => None,
+        }
+    }
+}
+
+impl Credential {
+    /// Whoever is cut off where it is cut: its holder, or the role that its sessions are of.
+    pub fn principal(&self) -> Option<Principal> {
+        match self {
+            Self::RoleSessions { role } => Some(Principal::Role(role.clone())),
+            other => other.user().cloned().map(Principal::User),
         }
     }
 }

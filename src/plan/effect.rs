@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Credential;
-use crate::ids::{AccessKeyId, SecretId, UserName};
+use crate::ids::{AccessKeyId, Principal, SecretId, UserName};
 use crate::playbook::EffectKind;
 
 /// One thing a change does.
@@ -33,8 +33,8 @@ pub enum Effect {
     },
     /// Takes a barrier off again.
     Lifts {
-        /// Whose.
-        user: UserName,
+        /// Who or what it stood in the way of, as the cut has it.
+        subject: Subject,
         /// Which.
         barrier: Barrier,
     },
@@ -49,10 +49,10 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum Subject {
-    /// Everything a user holds or has minted.
-    User {
-        /// Which user.
-        user: UserName,
+    /// Everything a principal holds or has minted.
+    Principal {
+        /// Which.
+        principal: Principal,
     },
     /// One credential.
     Credential {
@@ -79,15 +79,23 @@ impl Subject {
     /// Whether the cut reaches `credential`.
     pub fn covers(&self, credential: &Credential) -> bool {
         match self {
-            Self::User { user } => credential.user() == Some(user),
+            Self::Principal { principal } => credential.principal().as_ref() == Some(principal),
             Self::Credential { credential: cut } => cut == credential,
         }
     }
 
-    /// The user it concerns.
+    /// The principal it concerns.
+    pub fn principal(&self) -> Option<Principal> {
+        match self {
+            Self::Principal { principal } => Some(principal.clone()),
+            Self::Credential { credential } => credential.principal(),
+        }
+    }
+
+    /// The user it concerns, where it is one.
     pub fn user(&self) -> Option<&UserName> {
         match self {
-            Self::User { user } => Some(user),
+            Self::Principal { principal } => principal.user(),
             Self::Credential { credential } => credential.user(),
         }
     }

@@ -18,7 +18,8 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         action.look(&change.decided).len()
     };
-    let held = credential_wants(&UserName::parse("x").expect("a name")).len() * plan.users.len();
+    let held =
+        credential_wants(&UserName::parse("x").expect("a name")).len() * plan.users().count();
     let looks = |wanted: &dyn Fn(&Change) -> bool| -> usize {
         plan.changes.iter().filter(|change| wanted(change)).map(&look).sum()
     };

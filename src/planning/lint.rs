@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic, counted};
-use crate::ids::{AccessKeyId, ChangeId};
+use crate::ids::{AccessKeyId, ChangeId, Principal};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
 use crate::playbook::{Playbook, Proof, nearest, shorten};
@@ -38,17 +38,20 @@ pub(super) fn lint(
 
 /// Refuses a plan that cuts off a larger share of the account than its author had in mind.
 fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
-    let Some(percent) = playbook.limits.percent.filter(|_| !plan.users.is_empty()) else { return };
+    let Some(percent) = playbook.limits.percent.filter(|_| plan.users().next().is_some()) else {
+        return;
+    };
     let count = inventory.account_summary().map(|summary| summary.get("Users").copied());
     let mut problem = match count {
         Ok(Some(all)) => {
             let all = usize::try_from(all).unwrap_or(0);
-            if plan.users.len() * 100 <= percent * all {
+            let cut_off = plan.users().count();
+            if cut_off * 100 <= percent * all {
                 return;
             }
             let message = format!(
-                "the plan cuts off {} of the account's {all} users, and the playbook allows {percent} percent",
-                plan.users.len()
+                "the plan cuts off {cut_off} of the account's {all} users, and the playbook allows {percent} \
+                 percent"
             );
             Diagnostic::error(Code::OverLimit, message)
                 .help("see what selects them; raise `limits.percent` if all are meant")
@@ -82,7 +85,7 @@ fn approvals(plan: &mut Plan) {
 /// is cut first.
 fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
     let cut = cut_by_itself(plan);
-    let users: BTreeSet<_> = plan.users.iter().collect();
+    let principals: BTreeSet<_> = plan.principals.iter().collect();
     for change in plan.changes.iter().filter(|change| change.is_gated()) {
         let mut complain = |message: String, help: &str| {
             let mut problem = Diagnostic::error(Code::GateOrder, message).help(help);
@@ -98,16 +101,29 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
             );
         }
         for effect in &change.effects {
-            match effect {
-                Effect::Issues { user, .. } | Effect::Lifts { user, .. }
-                    if !users.contains(user) =>
-                {
+            let concerned = match effect {
+                Effect::Issues { user, .. } => Some(Principal::User(user.clone())),
+                Effect::Lifts { subject, .. } => subject.principal(),
+                _ => None,
+            };
+            match (effect, concerned) {
+                (_, Some(principal)) if !principals.contains(&principal) => {
+                    let kind = match &principal {
+                        Principal::User(_) => "user",
+                        Principal::Role(_) => "role",
+                    };
                     complain(
-                        format!("{} concerns {user}, whom no step cuts off first", change.id),
-                        "add `iam.user.quarantine` for the same user in phase contain",
+                        format!(
+                            "{} concerns {}, whom no step cuts off first",
+                            change.id,
+                            principal.name()
+                        ),
+                        &format!(
+                            "add `iam.{kind}.quarantine` for the same {kind} in phase contain"
+                        ),
                     );
                 }
-                Effect::Destroys { credential } if !cut.contains(credential) => {
+                (Effect::Destroys { credential }, _) if !cut.contains(credential) => {
                     complain(
                         format!(
                             "{} would delete the {credential}, which no step cuts first",
@@ -135,7 +151,7 @@ fn cut_by_itself(plan: &Plan) -> BTreeSet<&Credential> {
 
 /// Not more than the playbook allows.
 fn limits(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
-    let (changes, users) = (plan.pending().count(), plan.users.len());
+    let (changes, principals) = (plan.pending().count(), plan.principals.len());
     let limits = &playbook.limits;
     for (found, limit, what, help) in [
         (
@@ -145,9 +161,9 @@ fn limits(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
             "read them with `portcullis plan`; raise `limits.changes` if all are meant",
         ),
         (
-            users,
+            principals,
             limits.principals,
-            format!("cuts off {}", counted(users, "principal")),
+            format!("cuts off {}", counted(principals, "principal")),
             "see what selects them; raise `limits.principals` if all are meant",
         ),
     ] {
@@ -202,7 +218,7 @@ fn vanished_keys(plan: &mut Plan, inventory: &Inventory) {
     let vanished = given.filter_map(|id| {
         let owner = &inventory.access_key_last_used(&id).ok()?.as_ref()?.user;
         let keys = inventory.access_keys(owner).ok()?;
-        (plan.users.contains(owner) && keys.iter().all(|key| key.id != id)).then(|| {
+        (plan.users().any(|user| user == owner) && keys.iter().all(|key| key.id != id)).then(|| {
             format!(
                 "{id} was a key of {owner} and is not among the keys he has: somebody has deleted it. What was \
                  minted from it may live on"
@@ -219,12 +235,12 @@ fn lifts(plan: &mut Plan) {
     let cut = cut_by_itself(plan);
     let mut held: BTreeMap<_, Vec<&Credential>> = BTreeMap::new();
     for credential in &plan.credentials {
-        held.entry(credential.user()).or_default().push(credential);
+        held.entry(credential.principal()).or_default().push(credential);
     }
     for change in &plan.changes {
         for effect in &change.effects {
-            let Effect::Lifts { user, barrier: Barrier::Quarantine } = effect else { continue };
-            for credential in held.get(&Some(user)).into_iter().flatten().copied() {
+            let Effect::Lifts { subject, barrier: Barrier::Quarantine } = effect else { continue };
+            for credential in held.get(&subject.principal()).into_iter().flatten().copied() {
                 match credential {
                     Credential::Unlisted { operation, .. } => {
                         warnings.push(if plan.accepted_gaps.contains(operation) {

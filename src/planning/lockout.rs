@@ -8,9 +8,9 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::Arn;
+use crate::ids::{Arn, Principal};
 use crate::inventory::{Caller, Inventory, Origin, Role};
-use crate::plan::{Credential, Effect, Plan, Subject};
+use crate::plan::{Effect, Plan, Subject};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits, admitted};
 
@@ -71,17 +71,17 @@ fn lost(
         inventory.roles().ok()?.iter().find(|role| role.name.as_str() == name)
     });
     if let Some((name, _)) = session
-        && let Some(by) = cut_by(plan, |subject| {
-            matches!(subject, Subject::Credential { credential: Credential::RoleSessions { role } }
-                if role.as_str() == name)
-        })
+        && let Some(by) = cut_by(
+            plan,
+            |subject| matches!(subject.principal(), Some(Principal::Role(role)) if role.as_str() == name),
+        )
     {
         let path = here.iter().cloned().chain([by]).collect();
         lost.push(Lost { arn: role.map(|role| role.arn.clone()), path });
     }
     let behind = role.map(|role| Behind::of(role, plan, inventory));
     let mut perhaps = Vec::new();
-    for user in &plan.users {
+    for user in plan.users() {
         let found = inventory.user(user).ok().and_then(Option::as_ref);
         let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
         let signs =
@@ -149,8 +149,7 @@ impl Behind {
             return Self { trust: None, in_scope: false };
         };
         let users: BTreeSet<&str> = plan
-            .users
-            .iter()
+            .users()
             .filter_map(|user| Some(inventory.user(user).ok()?.as_ref()?.arn.as_str()))
             .collect();
         let in_scope =

@@ -132,8 +132,8 @@ fn principal(inventory: &Inventory) -> Principal {
 fn needed(change: &Change, inventory: &Inventory) -> Vec<(action::Permission, String)> {
     let action = catalog::find(&change.kind).expect("planned from the same catalog");
     let user = change.effects.iter().find_map(|effect| match effect {
-        Effect::Cuts { subject, .. } => subject.user(),
-        Effect::Issues { user, .. } | Effect::Lifts { user, .. } => Some(user),
+        Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => subject.user(),
+        Effect::Issues { user, .. } => Some(user),
         Effect::Destroys { credential } => credential.user(),
         Effect::Delivers { .. } => None,
     });

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::{Event, Halt, Run};
-use crate::ids::{AccessKeyId, UserName};
+use crate::ids::{AccessKeyId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
 use crate::ledger::{self, Ledger};
-use crate::plan::{Change, Credential, Effect, credential_wants, credentials_of};
+use crate::plan::{Barrier, Change, Credential, Effect, Subject, credential_wants, credentials_of};
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -76,7 +76,7 @@ impl Run<'_> {
     }
 
     fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
-        self.plan.users.iter().flat_map(credential_wants)
+        self.plan.users().flat_map(credential_wants)
     }
 
     async fn shut<T>(&self, reasons: Vec<String>) -> Result<T, Halt> {
@@ -136,7 +136,7 @@ impl Run<'_> {
             state.change(&change.id).attempts > 0
                 && change.effects.iter().any(|effect| match effect {
                     Effect::Destroys { credential: gone } => gone == credential,
-                    Effect::Lifts { user, .. } => credential.user() == Some(user),
+                    Effect::Lifts { subject, .. } => subject.covers(credential),
                     _ => false,
                 })
         })
@@ -154,7 +154,7 @@ impl Run<'_> {
         let issued: BTreeSet<_> =
             Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
         let mut reasons = Vec::new();
-        for user in &self.plan.users {
+        for user in self.plan.users() {
             for credential in credentials_of(user, facts) {
                 let ours = matches!(&credential, Credential::AccessKey { id, .. }
                     if issued.contains(id) || self.may_have_issued(user, id, facts));
@@ -191,13 +191,27 @@ impl Run<'_> {
         })
     }
 
-    /// Why lifting the quarantine of `user` would let somebody in: a credential that nothing else
-    /// blocks, or one that cannot be read.
-    pub(super) fn lifting_would_open(&self, user: &UserName, facts: &Inventory) -> Option<String> {
+    /// Why taking `barrier` off would let somebody in: a credential that nothing else blocks, or one that
+    /// cannot be read.
+    pub(super) fn lifting_would_open(
+        &self,
+        subject: &Subject,
+        barrier: Barrier,
+        facts: &Inventory,
+    ) -> Option<String> {
         let state = self.journal.state();
         let ledger = Ledger::of(self.plan, &state);
-        let mut held = credentials_of(user, facts);
-        held.push(Credential::Sessions { user: user.clone() });
+        let held = match subject {
+            Subject::Credential { credential } => vec![credential.clone()],
+            Subject::Principal { principal: Principal::User(user) } => {
+                let mut held = credentials_of(user, facts);
+                held.push(Credential::Sessions { user: user.clone() });
+                held
+            }
+            Subject::Principal { principal: Principal::Role(role) } => {
+                vec![Credential::RoleSessions { role: role.clone() }]
+            }
+        };
         for credential in held {
             if let Credential::Unlisted { operation, .. } = &credential {
                 if self.plan.accepted_gaps.contains(operation) {
@@ -211,12 +225,11 @@ impl Run<'_> {
             let ours = matches!(&credential, Credential::AccessKey { id, .. }
                 if ledger.issued.iter().any(|issued| issued.key == *id));
             let barriers = ledger::barriers(self.plan, &state, &credential);
-            let blocked =
-                barriers.keys().any(|barrier| *barrier != crate::plan::Barrier::Quarantine);
+            let blocked = barriers.keys().any(|other| *other != barrier);
             let trusted = self.plan.trust_in(&credential).is_some();
             if !ours && !blocked && !trusted {
                 return Some(format!(
-                    "lifting would open the {credential} again: only the quarantine blocks it. Cut it by \
+                    "lifting would open the {credential} again: only the {barrier} blocks it. Cut it by \
                      hand or by a step of its own, then resume"
                 ));
             }

@@ -33,7 +33,7 @@ pub async fn stale(
     clock: Clock,
 ) -> Result<Vec<Stale>, SurveyError> {
     let action = |kind| catalog::find(kind).expect("planned from the same catalog");
-    let mut wants: Vec<Want> = plan.users.iter().flat_map(credential_wants).collect();
+    let mut wants: Vec<Want> = plan.users().flat_map(credential_wants).collect();
     for change in &plan.changes {
         wants.extend(action(&change.kind).look(&change.decided));
     }
@@ -52,7 +52,7 @@ pub async fn stale(
             Err(unread) => stale.push(Stale::Unseen(id, unread.to_string())),
         }
     }
-    for user in &plan.users {
+    for user in plan.users() {
         let unlisted = |credential: &Credential| matches!(credential, Credential::Unlisted { .. });
         let held = credentials_of(user, &facts).into_iter();
         let new = held.filter(|one| !unlisted(one) && !plan.credentials.contains(one));

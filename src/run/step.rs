@@ -297,7 +297,9 @@ impl Run<'_> {
         }
         let facts = self.look_anew().await?;
         let opened = change.effects.iter().filter_map(|effect| match effect {
-            Effect::Lifts { user, .. } => self.lifting_would_open(user, &facts),
+            Effect::Lifts { subject, barrier } => {
+                self.lifting_would_open(subject, *barrier, &facts)
+            }
             _ => None,
         });
         Ok(opened.into_iter().next())

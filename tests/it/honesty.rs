@@ -163,7 +163,8 @@ fn foretell(plan: &Plan, done: impl Fn(&Change) -> bool) -> Foretold {
                 Effect::Cuts { subject, barrier } => {
                     foretold.lines.extend(cut(change, subject, *barrier));
                 }
-                Effect::Lifts { user, .. } => {
+                Effect::Lifts { subject, .. } => {
+                    let user = subject.user().unwrap();
                     // It takes off what a change of this plan has put on, or what was there before.
                     let quarantine = format!("+ {ACCOUNT}/users/{user}/");
                     let put_on = |line: &String| {

@@ -97,7 +97,7 @@ steps:
     let plan = plan(text, &[("users", json!(["ci-deploy", "backup"]))]);
     let ids: BTreeSet<&str> = plan.changes.iter().map(|change| change.id.as_str()).collect();
     assert_eq!(ids, BTreeSet::from(["keys-off.1", "keys-off.2", "keys-off.3"]));
-    assert_eq!(plan.users.len(), 2);
+    assert_eq!(plan.principals.len(), 2);
 }
 
 #[test]
@@ -128,7 +128,7 @@ steps:
         ]
     );
     let all = plan(text, &[("all", json!(true))]);
-    assert_eq!(all.users.len(), 2);
+    assert_eq!(all.principals.len(), 2);
     assert!(!untouched(&all).iter().any(|left| left.starts_with("step")), "{:?}", untouched(&all));
 }
 
@@ -244,7 +244,7 @@ fn more_principals_than_the_playbook_allows_are_refused() {
     let (code, message) = problem(&format!("limits: {{ principals: 1 }}\n{TWO}"), &[]);
     assert_eq!(code, Code::OverLimit);
     assert_eq!(message, "the plan cuts off 2 principals, and the playbook allows 1");
-    assert_eq!(plan(&format!("limits: {{ principals: 2 }}\n{TWO}"), &[]).users.len(), 2);
+    assert_eq!(plan(&format!("limits: {{ principals: 2 }}\n{TWO}"), &[]).principals.len(), 2);
 }
 
 #[test]
@@ -387,7 +387,7 @@ pub(crate) fn selected_in(world: &str, list: &str) -> Result<Vec<String>, (Code,
          iam.user.quarantine\n    with: {{ user: \"${{{{ each }}}}\" }}\n"
     ));
     match planned(world, &text, &[]) {
-        Ok(saved) => Ok(saved.plan.users.iter().map(ToString::to_string).collect()),
+        Ok(saved) => Ok(saved.plan.users().map(ToString::to_string).collect()),
         Err(problems) => Err((problems[0].code, problems[0].message.clone())),
     }
 }
@@ -432,7 +432,7 @@ fn credentials_and_roles_of_a_user_can_be_asked_for() {
     let text = playbook(
         "steps:\n  - id: q\n    phase: contain\n    if: inventory.has_password('ci-deploy')\n    uses: iam.user.quarantine\n    with: { user: ci-deploy }\n",
     );
-    assert_eq!(planned(&signs_in, &text, &[]).unwrap().plan.users.len(), 1);
+    assert_eq!(planned(&signs_in, &text, &[]).unwrap().plan.principals.len(), 1);
 }
 
 #[test]
@@ -540,7 +540,7 @@ steps:
             })
         };
         let plan = survey::until(connection.read(), &mut inventory, think).await.unwrap().unwrap();
-        assert_eq!(plan.users.len(), 25);
+        assert_eq!(plan.principals.len(), 25);
         assert!(rounds <= 6, "{rounds} rounds");
         println!("{rounds} rounds, {} questions", inventory.answers.len());
     });

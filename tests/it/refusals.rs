@@ -258,7 +258,7 @@ fn a_plan_that_cuts_nothing_opens_no_gate_and_ends_in_no_success() {
         let plan = &mut stage.saved.plan;
         plan.changes.retain(|change| !change.cuts());
         assert!(!plan.changes.is_empty());
-        plan.users.clear();
+        plan.principals.clear();
         plan.credentials.clear();
         plan.roles.clear();
         let before = stage.cloud.snapshot();
@@ -270,7 +270,7 @@ fn a_plan_that_cuts_nothing_opens_no_gate_and_ends_in_no_success() {
         let mut stage = Stage::set(WORLD, PLAYBOOK).await;
         let plan = &mut stage.saved.plan;
         plan.changes.clear();
-        plan.users.clear();
+        plan.principals.clear();
         plan.credentials.clear();
         plan.roles.clear();
         assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "nothing to account for");

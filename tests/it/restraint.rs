@@ -21,7 +21,7 @@ fn refused(world: &str, text: &str) -> (Code, String) {
     play(async {
         match Stage::set_on(world, text, &terms()).await {
             Err(problems) => (problems[0].code, problems[0].message.clone()),
-            Ok(stage) => panic!("planned: {:?}", stage.saved.plan.users),
+            Ok(stage) => panic!("planned: {:?}", stage.saved.plan.principals),
         }
     })
 }
@@ -204,7 +204,7 @@ fn a_share_of_the_account_is_a_limit() {
         message,
         "the plan cuts off 2 of the account's 2 users, and the playbook allows 50 percent"
     );
-    play(async { assert_eq!(Stage::set(WORLD, &of(100)).await.saved.plan.users.len(), 2) });
+    play(async { assert_eq!(Stage::set(WORLD, &of(100)).await.saved.plan.principals.len(), 2) });
     let blind = WORLD.replace("                  - iam:GetAccountSummary\n", "");
     let (code, message) = refused(&blind, &of(100));
     assert_eq!(code, Code::OverLimit);

@@ -39,7 +39,7 @@ const FORGERIES: [Forgery; 7] = [
     ("nothing is cut", |plan| plan.changes.retain(|change| !change.cuts())),
     ("nothing is cut and nobody is in scope", |plan| {
         plan.changes.retain(|change| !change.cuts());
-        plan.users.clear();
+        plan.principals.clear();
         plan.credentials.clear();
         plan.roles.clear();
     }),
