@@ -1,10 +1,12 @@
 //! Identifiers, each a type of its own, made only by parsing.
 //!
 //! Holding an [`AccessKeyId`] means that it has the shape of one; nothing later checks again. An
-//! identifier is never a secret: all of them may be printed, journalled and compared.
+//! identifier is never a secret: all of them may be printed, journalled and compared. A clone shares the text:
+//! the name of one user stands in some fifty places of a plan.
 //! Knows no service and no file. Fails with [`InvalidId`], which says what was expected.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +25,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// What text must be to be parsed, as a phrase for messages.
@@ -34,7 +36,7 @@ macro_rules! id {
                 let text = text.into();
                 let accepts: fn(&str) -> bool = $accepts;
                 if accepts(&text) {
-                    Ok(Self(text))
+                    Ok(Self(text.into()))
                 } else {
                     Err(InvalidId { given: text.chars().take(80).collect(), expected: Self::EXPECTED })
                 }
@@ -62,7 +64,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                (*id.0).to_owned()
             }
         }
 
@@ -227,12 +229,12 @@ impl fmt::Display for Principal {
 impl ChangeId {
     /// The `n`-th change (from 1) of `step`.
     pub fn of(step: &StepId, n: usize) -> Self {
-        Self(format!("{step}.{n}"))
+        Self(format!("{step}.{n}").into())
     }
 
     /// The step the change comes from.
     pub fn step(&self) -> StepId {
-        StepId(self.0.rsplit_once('.').expect("parsed with a dot").0.to_owned())
+        StepId(self.0.rsplit_once('.').expect("parsed with a dot").0.into())
     }
 }
 

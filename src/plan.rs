@@ -10,6 +10,7 @@ mod credential;
 mod effect;
 mod outlook;
 mod saved;
+mod text;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub use credential::{Credential, credential_wants, credentials_of};
 pub use effect::{Barrier, Effect, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, SavedPlan};
+pub use text::{Decided, Text, Texts};
 
 use crate::ids::{AccountId, ActionKind, Arn, ChangeId, Principal, StepId, UserName};
 use crate::playbook::{Mode, Phase, Proof};
@@ -137,7 +139,7 @@ pub struct Change {
     pub step: StepId,
     /// The fragment that the step is in, by its path; `None` for the playbook itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
+    pub file: Option<Text>,
     /// The line of that file where the step begins, from 1.
     pub line: usize,
     /// When it is due.
@@ -145,23 +147,23 @@ pub struct Change {
     /// The action that carries it out.
     pub kind: ActionKind,
     /// What it is done to: `user ci-deploy`.
-    pub target: String,
+    pub target: Text,
     /// What is done: `deactivate AKIA...`.
-    pub what: String,
+    pub what: Text,
     /// The state found.
-    pub before: String,
+    pub before: Text,
     /// The state wanted.
-    pub after: String,
+    pub after: Text,
     /// Whether it was already so when surveyed: nothing is written, and it is proven all the same.
     pub already: bool,
     /// What it does, for gate, ledger, lint and approvals.
     pub effects: Vec<Effect>,
     /// How it can be taken back.
-    pub undo: String,
+    pub undo: Text,
     /// What cannot be taken back, if anything; shown in capitals.
-    pub irreversible: Option<String>,
+    pub irreversible: Option<Text>,
     /// What it may break.
-    pub hazards: Vec<String>,
+    pub hazards: Vec<Text>,
     /// Permissions it needs to write, and whether they are there.
     pub permissions: Vec<Permission>,
     /// What only carrying it out brings about.
@@ -169,14 +171,14 @@ pub struct Change {
     pub unknowns: Vec<Unknown>,
     /// Why, in the words of the playbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Text>,
     /// When somebody is to look whether it must stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_by: Option<Timestamp>,
     /// What must be done, and how surely, before it starts.
     pub needs: Vec<Need>,
     /// The action's own decisions; only the action reads them.
-    pub decided: serde_json::Value,
+    pub decided: Decided,
 }
 
 /// Another change that comes first.

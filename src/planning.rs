@@ -26,8 +26,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
-    Barrier, Batches, Change, Credential, Effect, Estimate, GateTerms, Need, Plan, RoleInReach,
-    SavedPlan, Unknown, Untouched, credential_wants, credentials_of,
+    Barrier, Batches, Change, Credential, Decided, Effect, Estimate, GateTerms, Need, Plan, RoleInReach,
+    SavedPlan, Texts, Unknown, Untouched, credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
@@ -92,7 +92,9 @@ pub fn plan(
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
-    let Drafted { mut changes, batches, trusted } = draft(playbook, &taken, inventory, &trust)?;
+    let mut texts = Texts::default();
+    let Drafted { mut changes, batches, trusted } =
+        draft(playbook, &taken, inventory, &trust, &mut texts)?;
     left_out.extend(trusted);
     let principals: BTreeSet<_> = changes
         .iter()
@@ -121,7 +123,7 @@ pub fn plan(
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
-    permissions::tell(&mut changes, inventory);
+    permissions::tell(&mut changes, inventory, &mut texts);
 
     let mut warnings = Vec::new();
     let mut credentials = Vec::new();
@@ -222,6 +224,7 @@ fn draft(
     all: &[Taken<'_>],
     inventory: &Inventory,
     trust: &Trust,
+    texts: &mut Texts,
 ) -> Result<Drafted, Vec<Diagnostic>> {
     let mut drafted = Drafted { changes: Vec::new(), batches: Vec::new(), trusted: Vec::new() };
     let mut problems = Vec::new();
@@ -252,7 +255,7 @@ fn draft(
                 }
             }
             *number += 1;
-            let change = change(playbook, taken, *number, draft, decided);
+            let change = change(playbook, taken, *number, draft, decided, texts);
             of_item.push(change.id.clone());
             drafted.changes.push(change);
         }
@@ -278,41 +281,42 @@ fn change(
     taken: &Taken<'_>,
     n: usize,
     draft: Draft,
-    decided: Value,
+    decided: Decided,
+    texts: &mut Texts,
 ) -> Change {
     let Taken { step, action, reason, review_by, .. } = taken;
     let about = action.about();
-    let sentences = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
+    let file = playbook.fragment_of(&step.place).map(|fragment| texts.share(&fragment.path));
     Change {
         id: ChangeId::of(&step.id, n),
         step: step.id.clone(),
-        file: playbook.fragment_of(&step.place).map(|fragment| fragment.path.clone()),
+        file,
         line: step.place.line(),
         phase: step.phase,
         kind: step.uses.clone(),
-        target: draft.target,
-        what: draft.what,
-        before: draft.before,
-        after: draft.after,
+        target: texts.share(draft.target),
+        what: texts.share(draft.what),
+        before: texts.share(draft.before),
+        after: texts.share(draft.after),
         already: draft.already,
         effects: draft.effects,
-        undo: about.undo.to_owned(),
-        irreversible: draft.irreversible,
-        hazards: sentences(about.hazards),
+        undo: texts.share(about.undo),
+        irreversible: draft.irreversible.map(|text| texts.share(text)),
+        hazards: about.hazards.iter().map(|hazard| texts.share(hazard)).collect(),
         permissions: Vec::new(),
-        unknowns: about.unknowns.iter().map(unknown).collect(),
-        reason: reason.clone(),
+        unknowns: about.unknowns.iter().map(|one| unknown(one, texts)).collect(),
+        reason: reason.as_ref().map(|reason| texts.share(reason)),
         review_by: *review_by,
         needs: Vec::new(),
         decided,
     }
 }
 
-fn unknown(unknown: &crate::action::Unknown) -> Unknown {
+fn unknown(unknown: &crate::action::Unknown, texts: &mut Texts) -> Unknown {
     Unknown {
-        what: unknown.what.to_owned(),
-        ty: unknown.ty.to_owned(),
-        known: unknown.known.to_owned(),
+        what: texts.share(unknown.what),
+        ty: texts.share(unknown.ty),
+        known: texts.share(unknown.known),
     }
 }
 

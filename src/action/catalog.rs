@@ -14,7 +14,7 @@ use crate::cloud::WriteCloud;
 use crate::ids::ActionKind;
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position, Receipt};
-use crate::plan::Change;
+use crate::plan::{Change, Decided};
 use crate::playbook::{ActionShape, Vocabulary};
 
 /// A future in a box, for the erased face.
@@ -31,30 +31,34 @@ pub trait ErasedAction: Send + Sync {
     fn wants(&self, inputs: &Value) -> Vec<Want>;
     /// As [`Action::plan`].
     fn plan(&self, inputs: &Value, inventory: &Inventory)
-    -> Result<Vec<(Draft, Value)>, PlanError>;
+    -> Result<Vec<(Draft, Decided)>, PlanError>;
     /// As [`Action::look`].
-    fn look(&self, change: &Value) -> Vec<Want>;
+    fn look(&self, change: &Decided) -> Vec<Want>;
     /// As [`Action::judge`].
-    fn judge(&self, change: &Value, notes: &[Note], facts: &Inventory) -> Result<Position, Unread>;
+    fn judge(&self, change: &Decided, notes: &[Note], facts: &Inventory) -> Result<Position, Unread>;
     /// As [`Action::permissions`].
-    fn permissions(&self, change: &Value) -> Vec<Permission>;
+    fn permissions(&self, change: &Decided) -> Vec<Permission>;
     /// As [`Action::by_hand`].
-    fn by_hand(&self, change: &Value) -> Option<ByHand>;
+    fn by_hand(&self, change: &Decided) -> Option<ByHand>;
     /// As [`Action::apply`].
     fn apply<'a>(
         &'a self,
-        change: &'a Value,
+        change: &'a Decided,
         cloud: &'a WriteCloud,
         notes: &'a mut dyn Notes,
     ) -> Boxed<'a, Result<(), ApplyError>>;
     /// As [`Action::receipt`].
-    fn receipt(&self, change: &Value, notes: &[Note]) -> Receipt;
+    fn receipt(&self, change: &Decided, notes: &[Note]) -> Receipt;
 }
 
 struct Erased<A>(A);
 
 fn typed<T: DeserializeOwned>(value: &Value) -> T {
-    T::deserialize(value).expect("checked against the action's own shape, or written by its plan")
+    T::deserialize(value).expect("checked against the action's own shape")
+}
+
+fn decided<T: DeserializeOwned>(change: &Decided) -> T {
+    change.get().expect("written by the action's own plan")
 }
 
 impl<A: Action> ErasedAction for Erased<A> {
@@ -74,39 +78,39 @@ impl<A: Action> ErasedAction for Erased<A> {
         &self,
         inputs: &Value,
         inventory: &Inventory,
-    ) -> Result<Vec<(Draft, Value)>, PlanError> {
+    ) -> Result<Vec<(Draft, Decided)>, PlanError> {
         let drafts = A::plan(&typed(inputs), inventory)?;
-        let erased = |change| serde_json::to_value(change).expect("plain data");
+        let erased = |change| Decided::new(&change).expect("plain data");
         Ok(drafts.into_iter().map(|(draft, change)| (draft, erased(change))).collect())
     }
 
-    fn look(&self, change: &Value) -> Vec<Want> {
-        A::look(&typed(change))
+    fn look(&self, change: &Decided) -> Vec<Want> {
+        A::look(&decided(change))
     }
 
-    fn judge(&self, change: &Value, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
-        A::judge(&typed(change), notes, facts)
+    fn judge(&self, change: &Decided, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
+        A::judge(&decided(change), notes, facts)
     }
 
-    fn permissions(&self, change: &Value) -> Vec<Permission> {
-        A::permissions(&typed(change))
+    fn permissions(&self, change: &Decided) -> Vec<Permission> {
+        A::permissions(&decided(change))
     }
 
-    fn by_hand(&self, change: &Value) -> Option<ByHand> {
-        A::by_hand(&typed(change))
+    fn by_hand(&self, change: &Decided) -> Option<ByHand> {
+        A::by_hand(&decided(change))
     }
 
     fn apply<'a>(
         &'a self,
-        change: &'a Value,
+        change: &'a Decided,
         cloud: &'a WriteCloud,
         notes: &'a mut dyn Notes,
     ) -> Boxed<'a, Result<(), ApplyError>> {
-        Box::pin(async move { A::apply(&typed(change), cloud, notes).await })
+        Box::pin(async move { A::apply(&decided(change), cloud, notes).await })
     }
 
-    fn receipt(&self, change: &Value, notes: &[Note]) -> Receipt {
-        A::receipt(&typed(change), notes)
+    fn receipt(&self, change: &Decided, notes: &[Note]) -> Receipt {
+        A::receipt(&decided(change), notes)
     }
 }
 

@@ -2,22 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Text;
+
 /// A permission that a change needs, and whether whoever surveyed has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// As IAM names it: `iam:UpdateAccessKey`.
-    pub action: String,
+    pub action: Text,
     /// The ARN of what it is needed for; empty where that is not known.
-    pub on: String,
+    pub on: Text,
     /// Whether it is there.
     pub have: Have,
     /// When it is needed, if not in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub only_if: Option<String>,
+    pub only_if: Option<Text>,
     /// Why that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub why: Option<Text>,
 }
 
 /// Whether a permission is there, as far as AWS's policy simulator tells.
@@ -37,12 +39,12 @@ pub enum Have {
 #[serde(deny_unknown_fields)]
 pub struct Unknown {
     /// What: "the new key's id".
-    pub what: String,
+    pub what: Text,
     /// Of which type, as inputs of playbooks name it: "access-key-id".
     #[serde(rename = "type")]
-    pub ty: String,
+    pub ty: Text,
     /// When it is known: "once it is minted".
-    pub known: String,
+    pub known: Text,
 }
 
 /// How much a run will ask of the cloud, and how long that takes. Not a promise: throttling, retries and

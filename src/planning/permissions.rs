@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::action::{self, catalog};
 use crate::ids::Arn;
 use crate::inventory::{Inventory, Simulated, Simulation, Want};
-use crate::plan::{Change, Effect, Have, Permission};
+use crate::plan::{Change, Effect, Have, Permission, Texts};
 
 /// Resources in one question.
 const AT_ONCE: usize = 100;
@@ -37,7 +37,7 @@ pub(super) fn wants(changes: &[Change], inventory: &Inventory) -> Vec<Want> {
 }
 
 /// Says of every change which permissions it needs, and whether they are there.
-pub(super) fn tell(changes: &mut [Change], inventory: &Inventory) {
+pub(super) fn tell(changes: &mut [Change], inventory: &Inventory, texts: &mut Texts) {
     let principal = principal(inventory);
     let mut answers: BTreeMap<(&str, &str, &BTreeMap<String, String>), &Simulated> =
         BTreeMap::new();
@@ -72,11 +72,11 @@ pub(super) fn tell(changes: &mut [Change], inventory: &Inventory) {
                     ),
                 };
                 Permission {
-                    action: permission.action.to_owned(),
-                    on,
+                    action: texts.share(permission.action),
+                    on: texts.share(on),
                     have,
-                    only_if: permission.only_if.map(str::to_owned),
-                    why,
+                    only_if: permission.only_if.map(|text| texts.share(text)),
+                    why: why.map(|text| texts.share(text)),
                 }
             })
             .collect();

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use portcullis::plan::{Plan, SavedPlan};
+use portcullis::plan::{Decided, Plan, SavedPlan};
 use portcullis::playbook::Proof;
 
 use super::Untouched;
@@ -33,8 +33,15 @@ type Forgery = (&'static str, fn(&mut Plan));
 
 const FORGERIES: [Forgery; 7] = [
     ("another key is cut", |plan| {
-        let key = plan.changes.iter_mut().find_map(|change| change.decided.get_mut("key"));
-        *key.unwrap() = "AKIAEXAMPLEBACKUP003".into();
+        for change in &mut plan.changes {
+            let mut decided: serde_json::Value = change.decided.get().unwrap();
+            if let Some(key) = decided.get_mut("key") {
+                *key = "AKIAEXAMPLEBACKUP003".into();
+                change.decided = Decided::new(&decided).unwrap();
+                return;
+            }
+        }
+        panic!("no key is cut");
     }),
     ("nothing is cut", |plan| plan.changes.retain(|change| !change.cuts())),
     ("nothing is cut and nobody is in scope", |plan| {
