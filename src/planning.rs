@@ -26,8 +26,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
-    Barrier, Batches, Change, Credential, Decided, Effect, Estimate, GateTerms, Need, Plan, RoleInReach,
-    SavedPlan, Texts, Unknown, Untouched, credential_wants, credentials_of,
+    Barrier, Batches, Change, Credential, Decided, Effect, Estimate, GateTerms, Need, Plan,
+    RoleInReach, SavedPlan, Texts, Unknown, Untouched, credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;

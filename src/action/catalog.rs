@@ -30,12 +30,20 @@ pub trait ErasedAction: Send + Sync {
     /// As [`Action::wants`].
     fn wants(&self, inputs: &Value) -> Vec<Want>;
     /// As [`Action::plan`].
-    fn plan(&self, inputs: &Value, inventory: &Inventory)
-    -> Result<Vec<(Draft, Decided)>, PlanError>;
+    fn plan(
+        &self,
+        inputs: &Value,
+        inventory: &Inventory,
+    ) -> Result<Vec<(Draft, Decided)>, PlanError>;
     /// As [`Action::look`].
     fn look(&self, change: &Decided) -> Vec<Want>;
     /// As [`Action::judge`].
-    fn judge(&self, change: &Decided, notes: &[Note], facts: &Inventory) -> Result<Position, Unread>;
+    fn judge(
+        &self,
+        change: &Decided,
+        notes: &[Note],
+        facts: &Inventory,
+    ) -> Result<Position, Unread>;
     /// As [`Action::permissions`].
     fn permissions(&self, change: &Decided) -> Vec<Permission>;
     /// As [`Action::by_hand`].
@@ -88,7 +96,12 @@ impl<A: Action> ErasedAction for Erased<A> {
         A::look(&decided(change))
     }
 
-    fn judge(&self, change: &Decided, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
+    fn judge(
+        &self,
+        change: &Decided,
+        notes: &[Note],
+        facts: &Inventory,
+    ) -> Result<Position, Unread> {
         A::judge(&decided(change), notes, facts)
     }
 
