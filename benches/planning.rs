@@ -76,13 +76,13 @@ fn answer(want: &Want, users: usize) -> Fact {
                 })
                 .collect(),
         ),
-        Want::User(user) => Fact::User(Some(User {
+        Want::User(user) => Fact::User(Some(Box::new(User {
             name: user.clone(),
             arn: arn("user", user.as_str()),
             id: format!("AIDA{user}"),
             created_at: at(),
             boundary: None,
-        })),
+        }))),
         Want::AccessKeys(user) => Fact::AccessKeys(vec![key(user, 2), key(user, 3)]),
         Want::LoginProfile(_) => Fact::LoginProfile(None),
         Want::ServiceSpecificCredentials(_) => Fact::ServiceSpecificCredentials(Vec::new()),

@@ -18,6 +18,7 @@ mod iam_user_quarantine;
 mod iam_user_revoke_sessions;
 mod quarantine_barriers;
 
+use std::borrow::Borrow;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -214,8 +215,8 @@ pub enum ApplyError {
 
 /// Where a change to a user stands whose name nobody has any more, or somebody else: not to be told by the
 /// name. Whoever renames a user takes all that the user holds along.
-fn not_the_user(name: &UserName, id: &str, found: Option<&User>) -> Option<Position> {
-    let why = match found {
+fn not_the_user(name: &UserName, id: &str, found: Option<&impl Borrow<User>>) -> Option<Position> {
+    let why = match found.map(Borrow::borrow) {
         Some(user) if user.id == id => return None,
         Some(_) => format!("{name} is not the user it was any more"),
         None => format!("there is no user {name} any more: deleted, or renamed"),

@@ -58,7 +58,7 @@ pub enum Want {
     /// A secret's versions and labels, never its value. (`secretsmanager:DescribeSecret`)
     Secret(SecretId),
     /// Whether a principal may do certain things. (`iam:SimulatePrincipalPolicy`)
-    Simulation(Simulation),
+    Simulation(Box<Simulation>),
     /// Every secret of the region, never a value. (`secretsmanager:ListSecrets`)
     Secrets,
     /// The policy on a secret. (`secretsmanager:GetResourcePolicy`)
@@ -124,9 +124,9 @@ impl Want {
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// `None`: no such key.
-    AccessKeyLastUsed(Option<KeyUse>),
+    AccessKeyLastUsed(Option<Box<KeyUse>>),
     /// `None`: no such user.
-    User(Option<User>),
+    User(Option<Box<User>>),
     /// Sorted by name.
     Users(Vec<ListedUser>),
     /// Sorted by id. Empty, too, where there is no such user.
@@ -152,7 +152,7 @@ pub enum Fact {
     /// By AWS's own names, as in `AttachedPoliciesPerUserQuota`.
     AccountSummary(BTreeMap<String, i64>),
     /// `None`: no such secret.
-    Secret(Option<SecretMetadata>),
+    Secret(Option<Box<SecretMetadata>>),
     /// Sorted.
     Simulation(Vec<Simulated>),
     /// Sorted by name.
@@ -397,6 +397,9 @@ impl Origin {
     }
 }
 
+/// A fact, or why there is none. What is large in it is kept in a box: most of half a million answers are small.
+pub type Answer = Result<Fact, Box<Gap>>;
+
 /// What was read of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
@@ -406,7 +409,7 @@ pub struct Inventory {
     pub taken_at: Timestamp,
     /// Every question asked, with its answer or the reason there is none.
     #[serde(with = "answers")]
-    pub answers: BTreeMap<Want, Result<Fact, Gap>>,
+    pub answers: BTreeMap<Want, Answer>,
 }
 
 /// Something was judged that had not been read. Planning and judging ask for what they need first,
@@ -437,14 +440,14 @@ macro_rules! answer {
             let want = answer!(@want $variant $($arg)*);
             match self.answers.get(&want) {
                 Some(Ok(Fact::$variant(fact))) => Ok(fact),
-                Some(Err(gap)) => Err(Unread { want, gap: Some(Box::new(gap.clone())) }),
+                Some(Err(gap)) => Err(Unread { want, gap: Some(gap.clone()) }),
                 // A file may hold a fact under another's question: then this one was not answered.
                 Some(Ok(_)) | None => Err(Unread { want, gap: None }),
             }
         }
     };
     (@want $variant:ident) => { Want::$variant };
-    (@want $variant:ident $($arg:ident)+) => { Want::$variant($($arg.clone()),+) };
+    (@want $variant:ident $($arg:ident)+) => { Want::$variant($($arg.clone().into()),+) };
 }
 
 impl Inventory {
@@ -455,15 +458,17 @@ impl Inventory {
 
     /// The questions that have no answer, with the reasons.
     pub fn gaps(&self) -> impl Iterator<Item = (&Want, &Gap)> {
-        self.answers.iter().filter_map(|(want, answer)| Some((want, answer.as_ref().err()?)))
+        self.answers
+            .iter()
+            .filter_map(|(want, answer)| Some((want, answer.as_ref().err()?.as_ref())))
     }
 
     answer!(
         /// Who owns a key, and when it was last used.
-        access_key_last_used, AccessKeyLastUsed(id: AccessKeyId) -> Option<KeyUse>);
+        access_key_last_used, AccessKeyLastUsed(id: AccessKeyId) -> Option<Box<KeyUse>>);
     answer!(
         /// A user.
-        user, User(user: UserName) -> Option<User>);
+        user, User(user: UserName) -> Option<Box<User>>);
     answer!(
         /// Every user of the account.
         users, Users() -> Vec<ListedUser>);
@@ -496,7 +501,7 @@ impl Inventory {
         account_summary, AccountSummary() -> BTreeMap<String, i64>);
     answer!(
         /// A secret, without its value.
-        secret, Secret(id: SecretId) -> Option<SecretMetadata>);
+        secret, Secret(id: SecretId) -> Option<Box<SecretMetadata>>);
     answer!(
         /// Whether a principal may do certain things.
         simulation, Simulation(asked: Simulation) -> Vec<Simulated>);
@@ -516,10 +521,10 @@ impl Inventory {
 
 /// JSON has no maps with structured keys: answers are kept as a list.
 mod answers {
-    use super::{BTreeMap, Deserialize, Fact, Gap, Serialize, Want};
+    use super::{Answer, BTreeMap, Deserialize, Fact, Gap, Serialize, Want};
 
     #[derive(Serialize)]
-    struct AnswerRef<'a> {
+    struct Shown<'a> {
         want: &'a Want,
         #[serde(skip_serializing_if = "Option::is_none")]
         fact: Option<&'a Fact>,
@@ -529,14 +534,14 @@ mod answers {
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Answer {
+    struct Kept {
         want: Want,
         fact: Option<Fact>,
-        gap: Option<Gap>,
+        gap: Option<Box<Gap>>,
     }
 
     pub(super) fn serialize<S: serde::Serializer>(
-        answers: &BTreeMap<Want, Result<Fact, Gap>>,
+        answers: &BTreeMap<Want, Answer>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         some(answers.iter(), serializer)
@@ -544,22 +549,22 @@ mod answers {
 
     /// Some of the answers.
     pub(super) fn some<'a, S: serde::Serializer>(
-        answers: impl Iterator<Item = (&'a Want, &'a Result<Fact, Gap>)>,
+        answers: impl Iterator<Item = (&'a Want, &'a Answer)>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(answers.map(|(want, answer)| AnswerRef {
+        serializer.collect_seq(answers.map(|(want, answer)| Shown {
             want,
             fact: answer.as_ref().ok(),
-            gap: answer.as_ref().err(),
+            gap: answer.as_ref().err().map(|gap| &**gap),
         }))
     }
 
     pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<Want, Result<Fact, Gap>>, D::Error> {
-        Vec::<Answer>::deserialize(deserializer)?
+    ) -> Result<BTreeMap<Want, Answer>, D::Error> {
+        Vec::<Kept>::deserialize(deserializer)?
             .into_iter()
-            .map(|Answer { want, fact, gap }| match (fact, gap) {
+            .map(|Kept { want, fact, gap }| match (fact, gap) {
                 (Some(fact), None) => Ok((want, Ok(fact))),
                 (None, Some(gap)) => Ok((want, Err(gap))),
                 _ => Err(serde::de::Error::custom("an answer has a fact or a gap, not both")),

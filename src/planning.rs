@@ -85,16 +85,15 @@ pub fn plan(
         Ok(trust) => trust,
         Err(wants) => return Ok(Planned::Needs(wants)),
     };
-    let unread = |wants: Vec<Want>| -> BTreeSet<Want> {
-        wants.into_iter().filter(|want| !inventory.answers.contains_key(want)).collect()
-    };
-    let wants = unread(taken.iter().flat_map(|taken| taken.action.wants(&taken.with)).collect());
+    let unread = |want: &Want| !inventory.answers.contains_key(want);
+    let wants = taken.iter().flat_map(|taken| taken.action.wants(&taken.with));
+    let wants: BTreeSet<Want> = wants.filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
     let mut texts = Texts::default();
     let Drafted { mut changes, batches, trusted } =
-        draft(playbook, &taken, inventory, &trust, &mut texts)?;
+        draft(playbook, taken, inventory, &trust, &mut texts)?;
     left_out.extend(trusted);
     let principals: BTreeSet<_> = changes
         .iter()
@@ -105,21 +104,20 @@ pub fn plan(
         })
         .collect();
     let users: BTreeSet<_> = principals.iter().filter_map(Principal::user).cloned().collect();
-    let mut wants: Vec<Want> = users.iter().flat_map(credential_wants).collect();
-    wants.extend(users.iter().cloned().map(Want::User));
-    wants.extend(users.iter().cloned().map(Want::MfaDevices));
-    if !users.is_empty() {
-        wants.push(Want::Roles);
-        if playbook.limits.percent.is_some() {
-            wants.push(Want::AccountSummary);
-        }
-    }
-    let wants = unread(wants);
+    let of_each = |user: &UserName| {
+        let itself = [Want::User(user.clone()), Want::MfaDevices(user.clone())];
+        credential_wants(user).into_iter().chain(itself)
+    };
+    let summary = playbook.limits.percent.map(|_| Want::AccountSummary);
+    let of_all = [Want::Roles].into_iter().chain(summary).filter(|_| !users.is_empty());
+    let wants = users.iter().flat_map(of_each).chain(of_all);
+    let wants: BTreeSet<Want> = wants.filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
 
-    let wants = unread(permissions::wants(&changes, inventory));
+    let wants = permissions::wants(&changes, inventory).into_iter();
+    let wants: BTreeSet<Want> = wants.filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
@@ -221,7 +219,7 @@ struct Drafted {
 /// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
 fn draft(
     playbook: &Playbook,
-    all: &[Taken<'_>],
+    all: Vec<Taken<'_>>,
     inventory: &Inventory,
     trust: &Trust,
     texts: &mut Texts,
@@ -232,7 +230,7 @@ fn draft(
     // Of each step, the changes of each of its items.
     let mut items: BTreeMap<&StepId, Vec<Vec<ChangeId>>> = BTreeMap::new();
     for taken in all {
-        let Taken { step, action, with, item, .. } = taken;
+        let Taken { step, action, with, item, .. } = &taken;
         let drafts = match action.plan(with, inventory) {
             Ok(drafts) => drafts,
             Err(error) => {
@@ -243,7 +241,7 @@ fn draft(
         let number = numbers.entry(&step.id).or_default();
         let mut of_item = Vec::new();
         for (draft, decided) in drafts {
-            match trust.judge(taken, &draft) {
+            match trust.judge(&taken, &draft) {
                 Verdict::Keep => {}
                 Verdict::Leave(untouched) => {
                     drafted.trusted.push(untouched);
@@ -255,7 +253,7 @@ fn draft(
                 }
             }
             *number += 1;
-            let change = change(playbook, taken, *number, draft, decided, texts);
+            let change = change(playbook, &taken, *number, draft, decided, texts);
             of_item.push(change.id.clone());
             drafted.changes.push(change);
         }
@@ -263,9 +261,9 @@ fn draft(
             items.entry(&step.id).or_default().push(of_item);
         }
     }
-    let steps: BTreeMap<&StepId, &Step> = all.iter().map(|t| (&t.step.id, t.step)).collect();
     for (id, items) in items {
-        let Some(batches) = &steps[id].batches else { continue };
+        let step = playbook.step(id).expect("changes come from steps");
+        let Some(batches) = &step.batches else { continue };
         drafted.batches.push(Batches {
             step: id.clone(),
             of: items.chunks(batches.size).map(<[_]>::concat).collect(),

@@ -92,13 +92,13 @@ pub async fn fill(
         let (want, answer) = asked.expect("asking does not panic and is not aborted");
         let answer = match answer {
             Ok(fact) => Ok(fact),
-            Err(error) if is_gap(&error) => Err(Gap {
+            Err(error) if is_gap(&error) => Err(Box::new(Gap {
                 passing: error.is_passing(),
                 understood: error.cause != Cause::NotUnderstood,
                 operation: error.operation,
                 code: error.code,
                 message: error.message,
-            }),
+            })),
             Err(error) => return Err(SurveyError(error)),
         };
         inventory.answers.insert(want, answer);

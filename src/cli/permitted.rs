@@ -54,7 +54,7 @@ pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Findi
             ("iam:PermissionsBoundary".to_owned(), deny_all),
         ]),
     };
-    let want = Want::Simulation(asked.clone());
+    let want = Want::Simulation(Box::new(asked.clone()));
     if let Err(error) = survey::fill(live.connection.read(), &mut inventory, [want]).await {
         return vec![Finding::careful(CHECK, error.0.to_string(), "try again")];
     }

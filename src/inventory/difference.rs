@@ -324,9 +324,9 @@ fn authorization(all: &super::Authorization) -> BTreeMap<Thing, Fields> {
 mod tests {
     use super::*;
     use crate::ids::{AccountId, Arn};
-    use crate::inventory::{AccessKey, Caller, Gap, ListedUser, Status};
+    use crate::inventory::{AccessKey, Answer, Caller, Gap, ListedUser, Status};
 
-    fn inventory(answers: Vec<(Want, Result<Fact, Gap>)>) -> Inventory {
+    fn inventory(answers: Vec<(Want, Answer)>) -> Inventory {
         let caller = Caller {
             account: AccountId::parse("111122223333").unwrap(),
             arn: Arn::parse("arn:aws:iam::111122223333:user/us").unwrap(),
@@ -339,7 +339,7 @@ mod tests {
         inventory
     }
 
-    fn users(names: &[&str]) -> (Want, Result<Fact, Gap>) {
+    fn users(names: &[&str]) -> (Want, Answer) {
         let user = |name: &&str| ListedUser {
             name: UserName::parse(*name).unwrap(),
             path: "/".to_owned(),
@@ -349,7 +349,7 @@ mod tests {
         (Want::Users, Ok(Fact::Users(names.iter().map(user).collect())))
     }
 
-    fn keys(user: &str, ids: &[(&str, Status)]) -> (Want, Result<Fact, Gap>) {
+    fn keys(user: &str, ids: &[(&str, Status)]) -> (Want, Answer) {
         let key = |(id, status): &(&str, Status)| AccessKey {
             id: crate::ids::AccessKeyId::parse(*id).unwrap(),
             status: *status,
@@ -359,7 +359,7 @@ mod tests {
         (want, Ok(Fact::AccessKeys(ids.iter().map(key).collect())))
     }
 
-    fn refused(want: Want) -> (Want, Result<Fact, Gap>) {
+    fn refused(want: Want) -> (Want, Answer) {
         let gap = Gap {
             operation: want.operation().to_owned(),
             code: "AccessDenied".to_owned(),
@@ -367,7 +367,7 @@ mod tests {
             passing: false,
             understood: true,
         };
-        (want, Err(gap))
+        (want, Err(Box::new(gap)))
     }
 
     const A: &str = "AKIAEXAMPLEAAAAAAA01";

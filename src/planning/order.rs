@@ -7,7 +7,7 @@ use crate::plan::Change;
 
 /// Sorts `changes`. Fails with the changes that wait for each other: the playbook's own needs form no
 /// cycle, but with the needs that planning adds (a second pass waits for whatever stops minting) they may.
-pub(super) fn sort(changes: &mut Vec<Change>) -> Result<(), Vec<ChangeId>> {
+pub(super) fn sort(changes: &mut [Change]) -> Result<(), Vec<ChangeId>> {
     changes.sort_by_key(|change| change.phase);
     let numbers: BTreeMap<&ChangeId, usize> =
         changes.iter().enumerate().map(|(n, change)| (&change.id, n)).collect();
@@ -46,7 +46,17 @@ pub(super) fn sort(changes: &mut Vec<Change>) -> Result<(), Vec<ChangeId>> {
         let stuck = changes.iter().zip(&placed).filter(|(_, placed)| !**placed);
         return Err(stuck.map(|(change, _)| change.id.clone()).collect());
     }
-    let mut taken: Vec<Option<Change>> = std::mem::take(changes).into_iter().map(Some).collect();
-    changes.extend(order.into_iter().filter_map(|n| taken[n].take()));
+    let mut place = vec![0; changes.len()];
+    for (at, n) in order.into_iter().enumerate() {
+        place[n] = at;
+    }
+    // In place: a second list of all changes would be as large as the first.
+    for n in 0..changes.len() {
+        while place[n] != n {
+            let at = place[n];
+            changes.swap(n, at);
+            place.swap(n, at);
+        }
+    }
     Ok(())
 }

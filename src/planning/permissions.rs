@@ -161,7 +161,7 @@ fn circumstances(permission: &action::Permission) -> BTreeMap<String, String> {
 }
 
 /// As few questions as there are sets of actions that are needed together.
-fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<Simulation> {
+fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<Box<Simulation>> {
     type Together = (BTreeSet<&'static str>, BTreeMap<String, String>);
     let mut together: BTreeMap<Together, BTreeSet<String>> = BTreeMap::new();
     for change in changes {
@@ -181,12 +181,12 @@ fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<
     for ((actions, context), resources) in together {
         let resources: Vec<String> = resources.into_iter().take(MOST).collect();
         for resources in resources.chunks(AT_ONCE) {
-            questions.push(Simulation {
+            questions.push(Box::new(Simulation {
                 principal: principal.clone(),
                 actions: actions.iter().map(|action| (*action).to_owned()).collect(),
                 resources: resources.to_vec(),
                 context: context.clone(),
-            });
+            }));
         }
     }
     questions

@@ -28,18 +28,18 @@ pub(super) async fn ask(
                 let used = output.access_key_last_used();
                 // AWS writes "N/A" for a key that was never used.
                 let real = |text: &str| (text != "N/A").then(|| text.to_owned());
-                Some(KeyUse {
+                Some(Box::new(KeyUse {
                     user: UserName::parse(output.user_name()?).ok()?,
                     last_used_at: used.and_then(|u| timestamp(u.last_used_date()?)),
                     service: used.and_then(|u| real(u.service_name())),
                     region: used.and_then(|u| real(u.region())),
-                })
+                }))
             })?)
         }
         Want::User(user) => Fact::User(whole("iam:GetUser", iam.user(user).await?, |found| {
             let arn = arn_in(account, found.arn())?;
             is_of(user, found.user_name())?;
-            Some(User {
+            Some(Box::new(User {
                 name: user.clone(),
                 arn,
                 id: found.user_id().to_owned(),
@@ -49,7 +49,7 @@ pub(super) async fn ask(
                     Some(boundary) => Some(Arn::parse(boundary.permissions_boundary_arn()?).ok()?),
                     None => None,
                 },
-            })
+            }))
         })?),
         Want::Users => {
             let found = iam.users().await?;
@@ -180,7 +180,7 @@ pub(super) async fn ask(
                 let asked = [secret.arn()?, secret.name()?].contains(&id.as_str());
                 let here = Arn::parse(secret.arn()?).ok()?.account() == account.as_str();
                 (asked && (here || id.as_str().starts_with("arn:"))).then_some(())?;
-                Some(SecretMetadata {
+                Some(Box::new(SecretMetadata {
                     arn: Arn::parse(secret.arn()?).ok()?,
                     name: secret.name()?.to_owned(),
                     versions: versions
@@ -190,7 +190,7 @@ pub(super) async fn ask(
                         .collect::<Option<_>>()?,
                     rotates_itself: secret.rotation_enabled().unwrap_or(false),
                     deleted_at: secret.deleted_date().and_then(timestamp),
-                })
+                }))
             })?)
         }
         Want::Secrets => {
@@ -212,7 +212,7 @@ pub(super) async fn ask(
             Fact::Secrets(secrets)
         }
         Want::Simulation(asked) => {
-            let Simulation { principal, actions, resources, context } = asked;
+            let Simulation { principal, actions, resources, context } = &**asked;
             let results = iam.simulate(principal, actions, resources, context).await?;
             Fact::Simulation(sorted(results.iter().flat_map(simulated)))
         }

@@ -126,7 +126,7 @@ fn the_shipped_playbook_says_what_to_read_and_then_what_to_do() {
         service: None,
         region: None,
     };
-    inventory.answers.insert(want(), Ok(Fact::AccessKeyLastUsed(Some(used))));
+    inventory.answers.insert(want(), Ok(Fact::AccessKeyLastUsed(Some(used.into()))));
     let Targets::Known(targets) = playbook.targets(&inputs, &inventory).unwrap() else {
         panic!("everything was read")
     };
@@ -183,7 +183,7 @@ fn an_unknown_key_and_a_refused_question_point_into_the_file() {
         passing: false,
         understood: true,
     };
-    inventory.answers.insert(want(), Err(gap));
+    inventory.answers.insert(want(), Err(gap.into()));
     let problems = playbook.targets(&inputs, &inventory).unwrap_err();
     assert_eq!(problems[0].code, Code::CouldNotRead);
     assert!(problems[0].message.contains("iam:GetAccessKeyLastUsed answered AccessDenied"));
@@ -221,20 +221,20 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
     };
     let mut inventory = inventory();
     let answer = match remarks(text, "inventory").as_slice() {
-        ["found"] => Ok(Fact::AccessKeyLastUsed(Some(KeyUse {
+        ["found"] => Ok(Fact::AccessKeyLastUsed(Some(Box::new(KeyUse {
             user: UserName::parse("alice").unwrap(),
             last_used_at: None,
             service: None,
             region: None,
-        }))),
+        })))),
         ["no-such-key"] => Ok(Fact::AccessKeyLastUsed(None)),
-        ["refused"] => Err(Gap {
+        ["refused"] => Err(Box::new(Gap {
             operation: "iam:GetAccessKeyLastUsed".to_owned(),
             code: "AccessDenied".to_owned(),
             message: "not authorized".to_owned(),
             passing: false,
             understood: true,
-        }),
+        })),
         other => panic!("{name}: no such inventory: {other:?}"),
     };
     inventory.answers.insert(want(), answer);

@@ -3,7 +3,7 @@
 
 use portcullis::diagnostic::{Code, Diagnostic};
 use portcullis::ids::UserName;
-use portcullis::inventory::{Fact, Gap, Want};
+use portcullis::inventory::{Answer, Fact, Gap, Want};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::run::Ending;
@@ -166,7 +166,7 @@ fn roles_that_could_not_be_listed_are_a_row_that_is_out_of_reach() {
 }
 
 /// Plans the shipped playbook again, with `answer` to what the owner's SSH keys are.
-fn planned_with(answer: Result<Fact, Gap>, accepted: &str) -> Result<Planned, Vec<Diagnostic>> {
+fn planned_with(answer: Answer, accepted: &str) -> Result<Planned, Vec<Diagnostic>> {
     let saved = play(async { Stage::set(WORLD, PLAYBOOK).await.saved });
     let mut inventory = saved.inventory;
     let asked = Want::SshPublicKeys(UserName::parse(VICTIM).unwrap());
@@ -177,12 +177,14 @@ fn planned_with(answer: Result<Fact, Gap>, accepted: &str) -> Result<Planned, Ve
 
 #[test]
 fn only_a_gap_can_be_accepted_and_only_one_that_is_understood() {
-    let gap = |understood| Gap {
-        operation: "iam:ListSSHPublicKeys".to_owned(),
-        code: "Any".to_owned(),
-        message: "any".to_owned(),
-        passing: false,
-        understood,
+    let gap = |understood| {
+        Box::new(Gap {
+            operation: "iam:ListSSHPublicKeys".to_owned(),
+            code: "Any".to_owned(),
+            message: "any".to_owned(),
+            passing: false,
+            understood,
+        })
     };
     let none = || Ok(Fact::SshPublicKeys(Vec::new()));
     for (answer, accepted, says, help) in [

@@ -233,7 +233,7 @@ fn user_name(arguments: &[Value]) -> Option<UserName> {
 
 fn user<'i>(inventory: &'i Inventory, arguments: &[Value]) -> Result<&'i User, Unanswered> {
     let name = user_name(arguments).expect("arguments were accepted by their types");
-    inventory.user(&name)?.as_ref().ok_or_else(|| Unanswered::Nothing {
+    inventory.user(&name)?.as_deref().ok_or_else(|| Unanswered::Nothing {
         message: format!("there is no user {name} in this account"),
         help: format!(
             "check the name, and that the credentials in use are for the account it belongs to (they are \

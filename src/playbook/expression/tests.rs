@@ -70,7 +70,7 @@ fn inventory(users: &[(&str, Option<&str>)]) -> Inventory {
             service: None,
             region: None,
         });
-        inventory.answers.insert(asked(key), Ok(Fact::AccessKeyLastUsed(used)));
+        inventory.answers.insert(asked(key), Ok(Fact::AccessKeyLastUsed(used.map(Box::new))));
     }
     inventory
 }
