@@ -6,6 +6,8 @@
 //! wrong at will ([`Cloud::set_faults`]). Tests judge the world it ends in: [`Cloud::snapshot`],
 //! [`Cloud::consumers`], [`Cloud::intruder_reach`], [`Cloud::audit`].
 //!
+//! An intruder acts in it, at instants of his own, whenever somebody looks ([`Cloud::intruder_deeds`]).
+//!
 //! A [`World`] is read from a file; a [`Cloud`] is a world in motion. All time comes from its clock and
 //! all chance from its seed, so the same requests give the same bytes. What it saves
 //! ([`Cloud::save`]) shows no secret. What it does not model is in [`NOT_MODELLED`].
@@ -21,11 +23,13 @@ mod front;
 mod gatekeeper;
 mod genesis;
 mod iam;
+mod intruder;
 mod managed;
 mod operations;
 mod people;
 mod secrets;
 mod signature;
+mod signin;
 mod snapshot;
 mod state;
 mod sts;
@@ -47,8 +51,10 @@ use tokio::sync::watch;
 
 pub use audit::AuditEvent;
 pub use faults::Fault;
+pub use intruder::Reach;
+pub use intruder::deed::Deed;
 pub use operations::{OPERATIONS, Operation};
-pub use people::{ConsumerState, Probe, Reach};
+pub use people::{ConsumerState, Probe};
 pub use snapshot::Snapshot;
 pub use wire::Service;
 pub use world::{Need, World, WorldError};
@@ -62,14 +68,14 @@ use wire::{Incoming, Outgoing};
 /// What the rehearsal cloud does not model, in the words that an operator is shown.
 pub const NOT_MODELLED: &[&str] = &[
     "organizations: service and resource control policies, and what they would still stop",
-    "the root user, and console sign-in: a password is kept but nobody signs in with it",
+    "the root user; signing in to the console otherwise than with a user's password",
     "operations other than the listed ones; IAM Identity Center, SAML, OIDC, Roles Anywhere",
     "versions of customer-managed policies, and making or deleting such policies and groups",
     "trust policies that keep a deleted principal's unique id when a principal is made anew",
     "secrets' encryption keys, replicas, rotation by a function, and deprecated versions' clean-up",
-    "condition keys of network paths and organisations; aws:SourceIp is always one address in process",
+    "condition keys of network paths and organisations",
     "uneven propagation: one lag holds for every change, region and service",
-    "an intruder who acts: what he holds is tried, but he does not react",
+    "an intruder who must find out: he sees at once what takes effect, and has no service of his own",
 ];
 
 /// Credentials for a client.
@@ -96,11 +102,15 @@ pub struct Cloud {
     stops: watch::Sender<u64>,
 }
 
+/// Which form [`Cloud::save`] writes: 2 since the intruder acts.
+const FORMAT: u32 = 2;
+
 /// The form of [`Cloud::save`].
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
-    format: u32,
+    #[serde(rename = "format")]
+    _format: u32,
     saved_at: Timestamp,
     engine: Engine,
 }
@@ -123,9 +133,9 @@ impl Cloud {
 
     /// The world as it is, to be taken up again later. No secret can be read in it.
     pub fn save(&self) -> Value {
-        let engine = self.engine();
+        let (engine, _) = self.awake();
         let engine = serde_json::to_value(&*engine).expect("all keys of the state are texts");
-        serde_json::json!({"format": 1, "saved_at": self.clock.now(), "engine": engine})
+        serde_json::json!({"format": FORMAT, "saved_at": self.clock.now(), "engine": engine})
     }
 
     /// The HTTP client to give to the SDK. It opens no socket.
@@ -160,36 +170,41 @@ impl Cloud {
 
     /// Every request so far, in order.
     pub fn audit(&self) -> Vec<AuditEvent> {
-        self.engine().audit.clone()
+        self.awake().0.audit.clone()
     }
 
     /// Every secret that this world ever made or was given.
     pub fn canaries(&self) -> Vec<Secret> {
-        self.engine().secrets()
+        self.awake().0.secrets()
     }
 
     /// Tries every consumer, now.
     pub fn consumers(&self) -> Vec<ConsumerState> {
-        let now = self.now();
-        self.engine().consumer_states(now)
+        let (mut engine, now) = self.awake();
+        engine.consumer_states(now)
     }
 
     /// Tries every credential that the intruder holds, now.
     pub fn intruder_reach(&self) -> Vec<Reach> {
-        let now = self.now();
-        self.engine().reach(now)
+        let (engine, now) = self.awake();
+        engine.reach(now)
+    }
+
+    /// What the intruder has tried so far, in order.
+    pub fn intruder_deeds(&self) -> Vec<Deed> {
+        self.awake().0.intruder_deeds()
     }
 
     /// Tries any action with any credential, now: the data plane, in a word.
     pub fn probe(&self, credential: &AccessKeyId, action: &str, resource: &str) -> Probe {
         let need = Need { action: action.to_owned(), resource: resource.to_owned() };
-        let now = self.now();
-        self.engine().probe(credential.as_str(), &need, now)
+        let (engine, now) = self.awake();
+        engine.probe(credential.as_str(), &need, None, now)
     }
 
     /// What exists, to be compared.
     pub fn snapshot(&self) -> Snapshot {
-        self.engine().snapshot()
+        self.awake().0.snapshot()
     }
 
     /// How many requests have come in.
@@ -200,7 +215,7 @@ impl Cloud {
     /// Lets things go wrong at requests of these numbers (the first is 1), and nowhere else. Refusals
     /// that an earlier fault began are over, and so is every stop.
     pub fn set_faults(&self, faults: impl IntoIterator<Item = (u64, Fault)>) {
-        let mut engine = self.engine();
+        let (mut engine, _) = self.awake();
         engine.faults = faults.into_iter().collect();
         engine.refused.clear();
         self.stops.send_replace(0);
@@ -219,6 +234,14 @@ impl Cloud {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The engine once the intruder has done what he was to have done by now, and what time it is.
+    fn awake(&self) -> (MutexGuard<'_, Engine>, Timestamp) {
+        let now = self.now();
+        let mut engine = self.engine();
+        engine.let_the_intruder_act(now);
+        (engine, now)
+    }
+
     /// Answers a request; `None` when the answer is lost on its way.
     async fn answer(&self, request: Incoming) -> Option<Outgoing> {
         let (number, fault, latency) = {
@@ -235,8 +258,10 @@ impl Cloud {
         if fault == Some(Fault::StopBefore) {
             return self.stop().await;
         }
-        let now = self.now();
-        let out = self.engine().serve(number, &request, fault, now);
+        let out = {
+            let (mut engine, now) = self.awake();
+            engine.serve(number, &request, fault, now)
+        };
         match fault {
             Some(Fault::StopAfter) => self.stop().await,
             Some(Fault::LostAnswer) => None,
@@ -251,11 +276,11 @@ impl Cloud {
 }
 
 fn read(state: &Value) -> Result<Saved, DamagedState> {
-    let saved = Saved::deserialize(state).map_err(|e| DamagedState(e.to_string()))?;
-    if saved.format != 1 {
-        return Err(DamagedState(format!("its format is {}, not 1", saved.format)));
+    // Another version's state is told apart before it is found to have other fields.
+    if let Some(format) = state.get("format").filter(|format| **format != FORMAT) {
+        return Err(DamagedState(format!("its format is {format}, not {FORMAT}")));
     }
-    Ok(saved)
+    Saved::deserialize(state).map_err(|e| DamagedState(e.to_string()))
 }
 
 /// The time by the client's clock at which a cloud was saved.

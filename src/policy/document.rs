@@ -92,6 +92,11 @@ impl Document {
         Ok(Self { statements })
     }
 
+    /// Whether any statement forbids anything.
+    pub fn denies(&self) -> bool {
+        self.statements.iter().any(|statement| statement.effect == Effect::Deny)
+    }
+
     /// Whether every statement says whom it is about, as resource and trust policies must.
     pub fn names_principals(&self) -> bool {
         self.statements.iter().all(|s| s.principal.is_some())

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// One request that reached the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
-    /// Which request it was, from 1.
+    /// Which request it was, from 1. What the intruder does has the number of the last one before it.
     pub request: u64,
     /// When, in AWS's time.
     pub at: Timestamp,
@@ -30,4 +30,6 @@ pub struct AuditEvent {
     pub error: Option<String>,
     /// AWS's id of the request.
     pub request_id: String,
+    /// Whether the intruder did it.
+    pub intruder: bool,
 }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Cloud;
+use super::people::SOURCE_IP;
 use super::wire::{Incoming, Outgoing};
 
 /// Requests are never larger than a secret and its envelope.
@@ -45,7 +46,7 @@ impl HttpConnector for Cloud {
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
                 .collect(),
             body: request.body().bytes().unwrap_or_default().to_vec(),
-            source_ip: "192.0.2.10".to_owned(),
+            source_ip: SOURCE_IP.to_owned(),
         };
         HttpConnectorFuture::new(async move {
             let lost = || io::Error::new(io::ErrorKind::ConnectionReset, "connection lost");

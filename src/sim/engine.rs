@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::AuditEvent;
 use super::faults::Fault;
+use super::intruder::Intruder;
 use super::people::{Consumer, ReadKey};
 use super::state::{Account, Session, State};
 use super::vault::{Sealed, Vault};
-use super::world::Need;
 use crate::secret::Secret;
 
 /// How the cloud behaves.
@@ -68,6 +68,8 @@ pub(super) struct Engine {
     pub(super) audit: Vec<AuditEvent>,
     pub(super) canaries: Vec<Canary>,
     pub(super) requests: u64,
+    /// The number of the last of them that was answered.
+    pub(super) answered: u64,
     pub(super) refused: BTreeSet<(String, String)>,
     /// When the requests of the last second were admitted, by service.
     pub(super) admitted: BTreeMap<String, Vec<Timestamp>>,
@@ -75,8 +77,7 @@ pub(super) struct Engine {
     pub(super) consumers: Vec<Consumer>,
     /// What consumers read earlier and still hold, by name.
     pub(super) held: BTreeMap<String, ReadKey>,
-    pub(super) intruder_holds: Vec<String>,
-    pub(super) intruder_tries: Vec<Need>,
+    pub(super) intruder: Intruder,
     #[serde(skip)]
     pub(super) faults: BTreeMap<u64, Fault>,
 }
@@ -93,13 +94,13 @@ impl Engine {
             audit: Vec::new(),
             canaries: Vec::new(),
             requests: 0,
+            answered: 0,
             refused: BTreeSet::new(),
             admitted: BTreeMap::new(),
             responder: None,
             consumers: Vec::new(),
             held: BTreeMap::new(),
-            intruder_holds: Vec::new(),
-            intruder_tries: Vec::new(),
+            intruder: Intruder::default(),
             faults: BTreeMap::new(),
         }
     }

@@ -16,6 +16,13 @@ use super::wire::{
 use crate::policy::{Decision, Denial, Request};
 use crate::secret::Secret;
 
+/// Where a request comes from, and where it goes.
+pub(super) struct Origin<'a> {
+    pub(super) region: &'a str,
+    pub(super) source_ip: &'a str,
+    pub(super) agent: Option<&'a str>,
+}
+
 impl Engine {
     /// Answers a request. Faults that concern the way back are the caller's business.
     pub(super) fn serve(
@@ -39,6 +46,7 @@ impl Engine {
             took_effect: false,
             error: None,
             request_id: id.clone(),
+            intruder: false,
         };
         let mut service = Service::Sts;
         let result = self.carry_out(request, fault, now, &mut event, &mut service);
@@ -57,6 +65,8 @@ impl Engine {
             (Some(Fault::Garbage), Ok(_)) => out = garbage(&id),
             _ => {}
         }
+        self.answered = self.answered.max(number);
+        self.intruder.sees(&event);
         self.audit.push(event);
         out.headers.push(("date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
         out
@@ -86,22 +96,42 @@ impl Engine {
                 let message = format!("Could not find operation {name} for this version");
                 Refusal::new(400, "InvalidAction", message)
             })?;
-        event.writes = operation.writes;
         if fault == Some(Fault::Expired)
             && let Some(session) = self.sessions.get_mut(&authorization.access_key_id)
         {
             session.expires_at = now;
         }
+        event.writes = operation.writes;
         let subject = self.authenticate(&authorization, request, now)?;
+        let origin = Origin {
+            region: &authorization.region,
+            source_ip: &request.source_ip,
+            agent: request.header("user-agent"),
+        };
+        self.perform(operation, &subject, &params, &origin, fault, now, event)
+    }
+
+    /// Decides and carries out what somebody asks whose credentials are good, and says so in `event`.
+    #[expect(clippy::too_many_arguments, reason = "all that a request is, and each read once")]
+    pub(super) fn perform(
+        &mut self,
+        operation: &Operation,
+        subject: &Subject,
+        params: &Params,
+        origin: &Origin<'_>,
+        fault: Option<Fault>,
+        now: Timestamp,
+        event: &mut AuditEvent,
+    ) -> Result<Reply, Refusal> {
+        event.writes = operation.writes;
         event.account.clone_from(&subject.caller.account);
         event.principal.clone_from(&subject.caller.arn);
-        self.note_use(&subject, *service, &authorization.region, now);
-        let aim = operation.aim(self, &subject, &params, &authorization.region, now);
+        self.note_use(subject, operation.service, origin.region, now);
+        let aim = operation.aim(self, subject, params, origin.region, now);
         event.resource.clone_from(&aim.resource);
-        self.disturb(operation, &subject, fault, now)?;
-        self.admit(operation, &subject, &params, request, &authorization.region, now)?;
-        let region = authorization.region.as_str();
-        let mut call = Call { engine: self, subject: &subject, params: &params, now, region };
+        self.disturb(operation, subject, fault, now)?;
+        self.admit(operation, subject, params, origin, now)?;
+        let mut call = Call { engine: self, subject, params, now, region: origin.region };
         (operation.run)(&mut call)
     }
 
@@ -173,15 +203,16 @@ impl Engine {
         Ok(())
     }
 
-    fn admit(
+    /// Whether the request is let in, by what is enforced now.
+    pub(super) fn admit(
         &self,
         operation: &Operation,
         subject: &Subject,
         params: &Params,
-        request: &Incoming,
-        region: &str,
+        origin: &Origin<'_>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        let region = origin.region;
         if operation.service == Service::Iam && !subject.may_call_iam() {
             let message = "The security token included in the request is invalid.";
             return Err(Refusal::new(403, "InvalidClientTokenId", message));
@@ -202,8 +233,8 @@ impl Engine {
         }
         let mut context = self.context(subject, now);
         context.set("aws:RequestedRegion", region);
-        context.set("aws:SourceIp", request.source_ip.as_str());
-        if let Some(agent) = request.header("user-agent") {
+        context.set("aws:SourceIp", origin.source_ip);
+        if let Some(agent) = origin.agent {
             context.set("aws:UserAgent", agent);
         }
         operation.describe(self, subject, params, &mut context);

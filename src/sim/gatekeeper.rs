@@ -57,7 +57,7 @@ impl Subject {
         match &self.session {
             None => true,
             Some(session) => match session.kind {
-                SessionKind::AssumeRole => true,
+                SessionKind::AssumeRole | SessionKind::Console => true,
                 SessionKind::SessionToken => session.mfa,
                 SessionKind::FederationToken => false,
             },
@@ -148,13 +148,13 @@ impl Engine {
                     Some(session.issuer.clone()),
                 )
             }
-            SessionKind::SessionToken | SessionKind::FederationToken => {
+            SessionKind::SessionToken | SessionKind::FederationToken | SessionKind::Console => {
                 // By what it is: its name may be another by now.
                 let (name, user) =
                     account.users.iter().find(|(_, user)| user.id == session.issuer_id)?;
                 let own = iam_arn(at, "user", &user.path, name);
                 let name = Some(name.clone());
-                if session.kind == SessionKind::SessionToken {
+                if session.kind != SessionKind::FederationToken {
                     (own, None, user.id.clone(), name, None)
                 } else {
                     let arn = format!("arn:aws:sts::{at}:federated-user/{}", session.name);

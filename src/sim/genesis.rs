@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::engine::{Canary, Engine, LastUse, Moment, Settings};
+use super::intruder::script::{self, HeldFile, Strategy};
+use super::intruder::{self, Holding, Intruder};
 use super::people::Consumer;
+use super::signin::Known;
 use super::state::{
     Account, Group, Key, ManagedPolicy, Password, Role, ServiceCredential, Session, SessionKind,
     State, StoredSecret, Uploaded, User, Version,
@@ -49,8 +52,7 @@ pub(super) fn build(world: &World, now: Timestamp) -> Engine {
     sessions(world, &mut genesis, shift);
     responder(world, &mut genesis, now);
     genesis.consumers = world.consumers.iter().map(Consumer::of).collect();
-    genesis.intruder_holds = world.intruder.holds.iter().map(ToString::to_string).collect();
-    genesis.intruder_tries.clone_from(&world.intruder.tries);
+    genesis.intruder = intruder(world, &genesis, now, shift);
     genesis
 }
 
@@ -68,7 +70,7 @@ fn sessions(world: &World, engine: &mut Engine, shift: SignedDuration) {
             _ => given,
         };
         let name = match (file.kind, file.name.as_str()) {
-            (SessionKind::SessionToken, _) => "",
+            (SessionKind::SessionToken | SessionKind::Console, _) => "",
             (_, "") => "session",
             (_, name) => name,
         };
@@ -110,6 +112,32 @@ fn responder(world: &World, engine: &mut Engine, now: Timestamp) {
     engine.remember(Canary::Session(id.clone()));
     engine.sessions.insert(id.clone(), session);
     engine.responder = Some(id);
+}
+
+fn intruder(world: &World, engine: &Engine, now: Timestamp, shift: SignedDuration) -> Intruder {
+    let file = &world.intruder;
+    let holding = |held: &HeldFile| match held {
+        HeldFile::Credential(id) => Holding::Credential(id.to_string()),
+        HeldFile::Password(known) => {
+            let account = &engine.newest().accounts[known.account.as_str()];
+            let password = account.users[known.password_of.as_str()].password.as_ref();
+            Holding::Password(Known {
+                account: known.account.to_string(),
+                user: known.password_of.to_string(),
+                value: password.expect("checked when the world was read").value.clone(),
+                device: known.with_device,
+            })
+        }
+    };
+    let greedy = file.strategy == Strategy::Greedy;
+    Intruder::of(
+        file.holds.iter().map(holding).collect(),
+        file.tries.clone(),
+        file.source_ip.clone().unwrap_or_else(|| intruder::SOURCE_IP.to_owned()),
+        script::reactions(file, now, shift),
+        greedy.then_some(world.seed),
+        now,
+    )
 }
 
 struct Builder {

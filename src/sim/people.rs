@@ -1,7 +1,6 @@
-//! Who lives in the world: consumers that depend on credentials, and an intruder who holds some.
+//! Who lives in the world: consumers that depend on credentials.
 //!
-//! Neither is asked what he thinks: what he holds is tried, against the world as it is enforced. The
-//! scripted intruder, who acts, comes later and will act through the same credentials.
+//! None is asked how it fares: what it holds is tried, against the world as it is enforced.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,9 @@ use super::sts::role_of_arn;
 use super::world::{ConsumerFile, Need};
 use crate::policy::{Decision, Denial, Request};
 
+/// Where requests come from that do not come over a network.
+pub(super) const SOURCE_IP: &str = "192.0.2.10";
+
 /// Somebody who depends on a credential.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Consumer {
@@ -23,6 +25,7 @@ pub(super) struct Consumer {
     source: Source,
     needs: Vec<Need>,
     rightful: bool,
+    source_ip: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,17 +66,6 @@ pub struct ConsumerState {
     pub rightful: bool,
 }
 
-/// How far one credential of the intruder reaches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Reach {
-    /// The id of the key or session.
-    pub credential: String,
-    /// Whether it can still say who it is, which it may even under a deny of everything.
-    pub alive: bool,
-    /// What is allowed to it, as `action on resource`.
-    pub allowed: Vec<String>,
-}
-
 /// What came of trying an action with a credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Probe {
@@ -102,21 +94,42 @@ impl Consumer {
             source,
             needs: file.needs.clone(),
             rightful: file.rightful,
+            source_ip: file.source_ip.clone().unwrap_or_else(|| SOURCE_IP.to_owned()),
         }
+    }
+
+    pub(super) fn is_in(&self, account: &str) -> bool {
+        self.account == account
+    }
+
+    pub(super) fn needs(&self) -> &[Need] {
+        &self.needs
     }
 }
 
 impl Engine {
-    /// Tries an action with a credential.
-    pub(super) fn probe(&self, id: &str, need: &Need, now: Timestamp) -> Probe {
+    /// Tries an action with a credential, from an address if one is given.
+    pub(super) fn probe(
+        &self,
+        id: &str,
+        need: &Need,
+        source_ip: Option<&str>,
+        now: Timestamp,
+    ) -> Probe {
         match self.subject(id, now) {
-            Ok(subject) => self.try_as(&subject, need, now),
+            Ok(subject) => self.try_as(&subject, need, source_ip, now),
             Err(Dead::Invalid) => Probe::Dead("InvalidClientTokenId"),
             Err(Dead::Expired) => Probe::Dead("ExpiredToken"),
         }
     }
 
-    fn try_as(&self, subject: &Subject, need: &Need, now: Timestamp) -> Probe {
+    pub(super) fn try_as(
+        &self,
+        subject: &Subject,
+        need: &Need,
+        source_ip: Option<&str>,
+        now: Timestamp,
+    ) -> Probe {
         let own = &subject.caller.account;
         let (action, resource) = (need.action.as_str(), need.resource.as_str());
         let operation = action.split_once(':').map_or("", |(_, name)| name);
@@ -143,7 +156,10 @@ impl Engine {
                 .and_then(|a| a.secrets.values().find(|s| s.arn == resource))
                 .and_then(|s| s.policy.clone())
         };
-        let context = self.context(subject, now);
+        let mut context = self.context(subject, now);
+        if let Some(source_ip) = source_ip {
+            context.set("aws:SourceIp", source_ip);
+        }
         let asked = Request {
             caller: &subject.caller,
             action,
@@ -183,12 +199,13 @@ impl Engine {
         match key {
             Err(why) => state.why = Some(why),
             Ok(key) => {
-                state.why =
-                    consumer.needs.iter().find_map(|need| match self.probe(&key, need, now) {
+                state.why = consumer.needs.iter().find_map(|need| {
+                    match self.probe(&key, need, Some(&consumer.source_ip), now) {
                         Probe::Allowed => None,
                         Probe::Denied(why) => Some(why),
                         Probe::Dead(code) => Some(format!("{key} is not accepted: {code}")),
-                    });
+                    }
+                });
                 state.works = state.why.is_none();
                 state.key = Some(key);
             }
@@ -206,9 +223,7 @@ impl Engine {
             held.filter(|h| refreshed.is_some_and(|every| now.duration_since(h.at) < every));
         let key = match fresh {
             Some(held) => held.clone(),
-            None => {
-                self.read_key(&consumer.account, role.as_deref(), user.as_deref(), secret, now)?
-            }
+            None => self.read_key(consumer, role.as_deref(), user.as_deref(), secret, now)?,
         };
         self.held.insert(consumer.name.clone(), key.clone());
         if key.matches {
@@ -220,12 +235,13 @@ impl Engine {
 
     fn read_key(
         &self,
-        account: &str,
+        consumer: &Consumer,
         role: Option<&str>,
         user: Option<&str>,
         secret: &str,
         now: Timestamp,
     ) -> Result<ReadKey, String> {
+        let account = consumer.account.as_str();
         let state = self.enforced(now);
         let subject = match (role, user) {
             (Some(role), _) => {
@@ -255,7 +271,7 @@ impl Engine {
             action: "secretsmanager:GetSecretValue".to_owned(),
             resource: stored.arn.clone(),
         };
-        match self.try_as(&subject, &need, now) {
+        match self.try_as(&subject, &need, Some(&consumer.source_ip), now) {
             Probe::Allowed => {}
             Probe::Denied(why) => return Err(why),
             Probe::Dead(code) => return Err(format!("its reader is not accepted: {code}")),
@@ -275,75 +291,5 @@ impl Engine {
             .ok_or_else(|| format!("what is in {secret} is no access key"))?;
         let matches = self.vault().secret_of(id).expose() == given;
         Ok(ReadKey { id: id.to_owned(), matches, at: now })
-    }
-
-    /// Tries everything an intruder would try, with everything he holds.
-    pub(super) fn reach(&self, now: Timestamp) -> Vec<Reach> {
-        let reach = |id: &String| {
-            let subject = self.subject(id, now).ok();
-            let tries = subject.as_ref().map(|s| self.tries(s)).unwrap_or_default();
-            let allowed = tries
-                .iter()
-                .filter(|need| self.probe(id, need, now) == Probe::Allowed)
-                .map(|need| format!("{} on {}", need.action, need.resource))
-                .collect();
-            Reach { credential: id.clone(), alive: subject.is_some(), allowed }
-        };
-        self.intruder_holds.iter().map(reach).collect()
-    }
-
-    fn tries(&self, subject: &Subject) -> Vec<Need> {
-        let need = |action: &str, resource: &str| Need {
-            action: action.to_owned(),
-            resource: resource.to_owned(),
-        };
-        let state = self.newest();
-        let own = &subject.caller.account;
-        let mut tries = vec![
-            need("iam:ListUsers", &format!("arn:aws:iam::{own}:user/")),
-            need("iam:ListRoles", &format!("arn:aws:iam::{own}:role/")),
-            need("sts:GetSessionToken", "*"),
-            need("sts:GetFederationToken", &format!("arn:aws:sts::{own}:federated-user/other")),
-            need("secretsmanager:ListSecrets", "*"),
-            need("s3:ListAllMyBuckets", "*"),
-            need("ec2:RunInstances", "*"),
-        ];
-        if let Some(user) = &subject.user {
-            let arn = state.user_arn(own, user);
-            for action in [
-                "iam:GetUser",
-                "iam:ListAccessKeys",
-                "iam:CreateAccessKey",
-                "iam:UpdateAccessKey",
-                "iam:UpdateUser",
-                "iam:CreateLoginProfile",
-                "iam:CreateServiceSpecificCredential",
-                "iam:UploadSSHPublicKey",
-                "iam:DetachUserPolicy",
-                "iam:AttachUserPolicy",
-                "iam:PutUserPolicy",
-                "iam:DeleteUserPolicy",
-                "iam:DeleteUserPermissionsBoundary",
-            ] {
-                tries.push(need(action, &arn));
-            }
-        }
-        for (account, a) in &state.accounts {
-            tries.extend(
-                a.roles.keys().map(|r| need("sts:AssumeRole", &state.role_arn(account, r))),
-            );
-            for secret in a.secrets.values() {
-                tries.push(need("secretsmanager:GetSecretValue", &secret.arn));
-                tries.push(need("secretsmanager:PutSecretValue", &secret.arn));
-            }
-        }
-        tries.extend(self.intruder_tries.iter().cloned());
-        let needed = self.consumers.iter().filter(|c| c.account == *own).flat_map(|c| &c.needs);
-        for need in needed {
-            if !tries.contains(need) {
-                tries.push(need.clone());
-            }
-        }
-        tries
     }
 }

@@ -180,4 +180,6 @@ pub(super) enum SessionKind {
     SessionToken,
     FederationToken,
     AssumeRole,
+    /// What signing in to the console with a password gives.
+    Console,
 }

@@ -17,8 +17,10 @@ use crate::clock::Clock;
 use crate::ids::AccessKeyId;
 
 mod faults;
+mod intruder;
 mod loopback;
 mod operations;
+mod passwords;
 mod people;
 mod propagation;
 mod saving;

@@ -12,6 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::intruder::script::IntruderFile;
 use super::state::SessionKind;
 use crate::ids::{AccessKeyId, AccountId, PolicyName, RoleName, SecretId, UserName};
 use crate::policy::Document;
@@ -69,7 +70,7 @@ pub struct World {
     /// Who depends on credentials.
     #[serde(default)]
     pub consumers: Vec<ConsumerFile>,
-    /// What the intruder holds.
+    /// What the intruder holds, and does.
     #[serde(default)]
     pub intruder: IntruderFile,
     /// How to rehearse here.
@@ -87,7 +88,9 @@ fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
     Err(D::Error::custom(format!("{at} is not between the years 1970 and 2400")))
 }
 
-fn instant_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn instant_if_any<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Timestamp>, D::Error> {
     #[derive(Deserialize)]
     struct Given(#[serde(deserialize_with = "instant")] Timestamp);
     Ok(Option::<Given>::deserialize(from)?.map(|given| given.0))
@@ -102,7 +105,7 @@ fn skew<'de, D: Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> 
     Err(D::Error::custom(format!("{span} is longer than a year")))
 }
 
-fn span<'de, D: Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> {
+pub(super) fn span<'de, D: Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> {
     let span = skew(from)?;
     if span.is_negative() {
         return Err(D::Error::custom(format!("{span} is less than nothing")));
@@ -110,7 +113,9 @@ fn span<'de, D: Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> 
     Ok(span)
 }
 
-fn span_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SignedDuration>, D::Error> {
+pub(super) fn span_if_any<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<SignedDuration>, D::Error> {
     #[derive(Deserialize)]
     struct Given(#[serde(deserialize_with = "span")] SignedDuration);
     Ok(Option::<Given>::deserialize(from)?.map(|given| given.0))
@@ -357,6 +362,8 @@ pub struct ConsumerFile {
     pub refreshed: Option<SignedDuration>,
     /// What it must be able to do with the key.
     pub needs: Vec<Need>,
+    /// Where its requests come from.
+    pub source_ip: Option<String>,
     /// Whether it stands for a rightful owner of something compromised, or is a bystander.
     #[serde(default = "yes")]
     pub rightful: bool,
@@ -377,16 +384,6 @@ pub struct ReaderFile {
 pub struct Need {
     pub action: String,
     pub resource: String,
-}
-
-/// What the intruder holds and what else than the usual he would try.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IntruderFile {
-    #[serde(default)]
-    pub holds: Vec<AccessKeyId>,
-    #[serde(default)]
-    pub tries: Vec<Need>,
 }
 
 impl World {
@@ -430,11 +427,7 @@ impl World {
             }
             self.check_session(session).map_err(|e| format!("session {}: {e}", session.id))?;
         }
-        for held in &self.intruder.holds {
-            if !keys.contains(held.as_str()) {
-                return Err(format!("intruder: {held} exists nowhere"));
-            }
-        }
+        self.intruder.check(self, &keys).map_err(|error| format!("intruder: {error}"))?;
         for consumer in &self.consumers {
             self.check_consumer(consumer, &keys)
                 .map_err(|e| format!("consumer {}: {e}", consumer.name))?;
@@ -467,9 +460,11 @@ impl World {
             (SessionKind::AssumeRole, None, Some(role)) => {
                 account.roles.get(role).map(|_| ()).ok_or(format!("there is no role {role}"))
             }
-            (SessionKind::SessionToken | SessionKind::FederationToken, Some(user), None) => {
-                account.users.get(user).map(|_| ()).ok_or(format!("there is no user {user}"))
-            }
+            (
+                SessionKind::SessionToken | SessionKind::FederationToken | SessionKind::Console,
+                Some(user),
+                None,
+            ) => account.users.get(user).map(|_| ()).ok_or(format!("there is no user {user}")),
             _ => Err("assume-role is of a role, the other kinds are of a user".to_owned()),
         }
     }

@@ -9,7 +9,7 @@ use crate::journal::{ChangeState, GateState, State};
 use crate::ledger::{LONGEST_SESSION, Ledger, Row, Standing};
 use crate::plan::{Change, Plan};
 use crate::run::Ending;
-use crate::sim::Cloud;
+use crate::sim::{Cloud, Deed};
 
 /// What is known of every credential concerned.
 pub(in crate::cli) struct Account<'a> {
@@ -178,12 +178,66 @@ pub(in crate::cli) fn ending_as_json(ending: &Ending) -> Value {
 
 /// What a rehearsal's world says, for machines.
 pub(in crate::cli) fn verdict_as_json(cloud: &Cloud) -> Value {
-    json!({"intruder": cloud.intruder_reach(), "consumers": cloud.consumers()})
+    json!({
+        "deeds": cloud.intruder_deeds(),
+        "intruder": cloud.intruder_reach(),
+        "consumers": cloud.consumers(),
+    })
 }
 
-/// What a rehearsal's world says: every credential the intruder holds, tried; every consumer, tried.
+/// How many of the intruder's deeds are told one by one.
+const DEEDS: usize = 20;
+
+/// What the intruder did while all this went on; what he was refused again and again is told once.
+fn deeds(cloud: &Cloud) -> String {
+    let mut told: Vec<(Deed, usize)> = Vec::new();
+    for deed in cloud.intruder_deeds() {
+        let same = |(other, _): &&mut (Deed, usize)| {
+            deed.refused.is_some()
+                && other.refused == deed.refused
+                && (&other.operation, &other.resource) == (&deed.operation, &deed.resource)
+        };
+        match told.iter_mut().find(same) {
+            Some((_, times)) => *times += 1,
+            None => told.push((deed, 1)),
+        }
+    }
+    if told.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", Style::Strong.paint("What the intruder did meanwhile"));
+    for (deed, times) in told.iter().take(DEEDS) {
+        let (style, word) =
+            if deed.refused.is_some() { (Style::Good, "refused") } else { (Style::Bad, "LET IN") };
+        let with = deed.credential.as_ref().map_or(String::new(), |with| format!(" with {with}"));
+        let came_of_it = match &deed.refused {
+            Some(code) if *times > 1 => format!(": {code}, {times} times"),
+            Some(code) => format!(": {code}"),
+            None if deed.gained.is_empty() => String::new(),
+            None => format!(": now holds {}", deed.gained.join(", ")),
+        };
+        let _ = writeln!(
+            text,
+            "  {}  {} {} on {}{}{}",
+            style.paint(&format!("{word:<11}")),
+            deed.at.strftime("%H:%M:%S"),
+            plain(&deed.operation),
+            plain(&deed.resource),
+            plain(&with),
+            plain(&came_of_it)
+        );
+    }
+    if told.len() > DEEDS {
+        let _ = writeln!(text, "  and {} more, in the JSON of this rehearsal", told.len() - DEEDS);
+    }
+    text
+}
+
+/// What a rehearsal's world says: what the intruder did, every credential he holds, tried; every consumer,
+/// tried.
 pub(in crate::cli) fn verdict(cloud: &Cloud) -> String {
-    let mut text = format!("\n{}\n", Style::Strong.paint("Tried in the world, five minutes later"));
+    let mut text = deeds(cloud);
+    let _ = writeln!(text, "\n{}", Style::Strong.paint("Tried in the world, five minutes later"));
     for reach in cloud.intruder_reach() {
         let (style, word) = if reach.allowed.is_empty() {
             (Style::Good, "refused")

@@ -98,7 +98,7 @@ async fn damage_is_refused() {
         assert!(Cloud::load(&state, clock).is_err(), "{damage}");
     }
     let mut state = cloud.save();
-    state["format"] = 2.into();
+    state["format"] = 1.into();
     assert!(Cloud::load(&state, clock).is_err());
 }
 
