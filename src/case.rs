@@ -1,7 +1,7 @@
 //! The case: the directory of one incident, with its plan and its journal.
 //!
-//! `CASE/playbook.yaml` is for reading; `CASE/rounds/1/plan.json` is what runs, with the inventory it
-//! stands on; `CASE/journal.jsonl` is what was done, and is locked while somebody works on it. A case
+//! `CASE/playbook.yaml` is for reading; `CASE/rounds/N/plan.json` is what runs, with the inventory it
+//! stands on, and which N the journal says; `CASE/journal.jsonl` is what was done, and is locked while somebody works on it. A case
 //! appears whole or not at all, and only its owner may read it. Interprets nothing.
 
 mod reading;
@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 pub use self::reading::{LONGEST, read_regular, read_text};
-use crate::journal::{Damage, Decoded, Medium, decode};
+use crate::journal::{Damage, Decoded, Medium, State, decode};
 use crate::plan::{OpenError, SavedPlan};
 
 const PLAYBOOK: &str = "playbook.yaml";
 const PLAN: &str = "rounds/1/plan.json";
+const ROUNDS: &str = "rounds";
 const JOURNAL: &str = "journal.jsonl";
 
 /// An open case, locked against others while this value lives.
@@ -143,6 +144,18 @@ impl Case {
         Ok((decoded, Box::new(JournalFile { file, path })))
     }
 
+    /// Keeps the plan of a further round, whole or not at all; gives back its file. What was kept under its
+    /// number before was never begun.
+    pub fn keep_round(&self, saved: &SavedPlan) -> Result<PathBuf, CaseError> {
+        let rounds = self.dir.join(ROUNDS);
+        let dir = rounds.join(saved.number().to_string());
+        private_dir(&dir)?;
+        sync_dir(&rounds)?;
+        let path = dir.join("plan.json");
+        replace(&path, &saved.to_text())?;
+        Ok(path)
+    }
+
     /// Replaces a file of the case, whole or not at all.
     pub fn replace(&self, name: &str, text: &str) -> Result<(), CaseError> {
         replace(&self.dir.join(name), text)
@@ -174,9 +187,16 @@ pub fn remember(root: &Path, name: &str, text: &str) -> Result<(), CaseError> {
     replace(&root.join(name), text)
 }
 
-/// The plan of a case, without locking it.
+/// The plan that a case has come to, by its journal, without locking it.
 pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
-    let path = dir.join(PLAN);
+    // A journal that does not read is told where it is asked for.
+    let state = read_journal(dir).ok().and_then(|decoded| State::of(&decoded).ok());
+    read_round(dir, state.map_or(1, |state| state.round()))
+}
+
+/// The plan of one round of a case, from 1.
+pub fn read_round(dir: &Path, round: u32) -> Result<SavedPlan, CaseError> {
+    let path = dir.join(ROUNDS).join(round.to_string()).join("plan.json");
     if !path.is_file() {
         return Err(CaseError::NotACase(dir.to_owned()));
     }
@@ -203,7 +223,7 @@ pub fn is_worked_on(dir: &Path) -> bool {
 /// The case under `root` that was begun with the plan of this digest, if any.
 pub fn of_plan(root: &Path, digest: &str) -> Option<PathBuf> {
     let begun = |dir: &PathBuf| read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty());
-    let has = |dir: &PathBuf| read_plan(dir).is_ok_and(|saved| saved.digest() == digest);
+    let has = |dir: &PathBuf| read_round(dir, 1).is_ok_and(|saved| saved.digest() == digest);
     all(root).into_iter().find(|dir| begun(dir) && has(dir))
 }
 
@@ -397,6 +417,7 @@ mod tests {
             inventory,
             playbook: "portcullis: 1\n".into(),
             fragments: BTreeMap::new(),
+            round: None,
         }
     }
 

@@ -232,6 +232,12 @@ impl ChangeId {
         Self(format!("{step}.{n}").into())
     }
 
+    /// Its number within the step.
+    pub fn number(&self) -> usize {
+        let number = self.0.rsplit_once('.').and_then(|(_, number)| number.parse().ok());
+        number.expect("parsed with a number of at most nine digits")
+    }
+
     /// The step the change comes from.
     pub fn step(&self) -> StepId {
         StepId(self.0.rsplit_once('.').expect("parsed with a dot").0.into())

@@ -21,7 +21,7 @@ pub use batches::Batches;
 pub use credential::{Credential, credential_wants, credentials_of};
 pub use effect::{Barrier, Effect, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
-pub use saved::{OpenError, SavedPlan};
+pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
 
 use crate::ids::{AccountId, ActionKind, Arn, ChangeId, Principal, StepId, UserName};

@@ -9,11 +9,13 @@ mod lint;
 mod lockout;
 mod order;
 mod permissions;
+mod round;
 mod select;
 mod trust;
 
 pub use lockout::refuse_lock_out;
 pub use permissions::whose_policies;
+pub use round::{Added, Earlier};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +50,19 @@ pub struct Terms {
     pub accepted_lockouts: Vec<Arn>,
 }
 
+impl Terms {
+    /// Those a plan was made with.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            gate: Some(plan.gate.proof),
+            margin_seconds: Some(plan.gate.margin_seconds),
+            endpoint: plan.endpoint.clone(),
+            accepted_gaps: plan.accepted_gaps.clone(),
+            accepted_lockouts: plan.accepted_lockouts.clone(),
+        }
+    }
+}
+
 /// What came of planning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Planned {
@@ -63,6 +78,27 @@ pub fn plan(
     inputs: &BTreeMap<String, Value>,
     inventory: &Inventory,
     terms: &Terms,
+) -> Result<Planned, Vec<Diagnostic>> {
+    plan_on(playbook, inputs, inventory, terms, None)
+}
+
+/// Plans the next round of a case: the same playbook and inputs, what the world has come to, and what is being
+/// done.
+pub fn plan_again(
+    playbook: &Playbook,
+    inventory: &Inventory,
+    earlier: &Earlier<'_>,
+) -> Result<Planned, Vec<Diagnostic>> {
+    let terms = Terms::of(earlier.plan);
+    plan_on(playbook, &earlier.plan.inputs, inventory, &terms, Some(earlier))
+}
+
+fn plan_on(
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, Value>,
+    inventory: &Inventory,
+    terms: &Terms,
+    earlier: Option<&Earlier<'_>>,
 ) -> Result<Planned, Vec<Diagnostic>> {
     if playbook.mode == Mode::Planned {
         let message = "`mode: planned` is not run by this version".to_owned();
@@ -91,10 +127,21 @@ pub fn plan(
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
-    let mut texts = Texts::default();
-    let Drafted { mut changes, batches, trusted } =
-        draft(playbook, taken, inventory, &trust, &mut texts)?;
+    let (mut warnings, mut texts) = (Vec::new(), Texts::default());
+    let Drafted { mut changes, mut batches, trusted, mut problems } =
+        draft(playbook, taken, inventory, &trust, &mut texts);
     left_out.extend(trusted);
+    if let Some(earlier) = earlier {
+        changes = round::merge(earlier, changes);
+        batches = round::batches(earlier.plan, batches, &changes);
+        let forgiven = round::forgiven(earlier.plan, std::mem::take(&mut problems), &mut warnings);
+        if !forgiven.is_empty() {
+            return Err(forgiven);
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(|(_, problem)| problem).collect());
+    }
     let principals: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
@@ -123,7 +170,6 @@ pub fn plan(
     }
     permissions::tell(&mut changes, inventory, &mut texts);
 
-    let mut warnings = Vec::new();
     let mut credentials = Vec::new();
     for user in &users {
         credentials.extend(credentials_of(user, inventory));
@@ -132,7 +178,13 @@ pub fn plan(
     // Of roles, AWS tells nothing but that there may be sessions.
     let roles = principals.iter().filter_map(Principal::role);
     credentials.extend(roles.map(|role| Credential::RoleSessions { role: role.clone() }));
+    if let Some(earlier) = earlier {
+        credentials.retain(|credential| !round::is_our_own(credential, earlier.issued));
+        // What is gone is accounted for all the same.
+        credentials.extend(earlier.plan.credentials.iter().cloned());
+    }
     credentials.sort();
+    credentials.dedup();
     for (_, gap) in inventory.gaps().filter(|(want, _)| !matches!(want, Want::Simulation(_))) {
         let Gap { operation, code, message, .. } = gap;
         warnings
@@ -146,7 +198,12 @@ pub fn plan(
             )
         }));
     }
-    let roles = roles_in_reach(&users, inventory);
+    let mut roles = roles_in_reach(&users, inventory);
+    if let Some(earlier) = earlier {
+        let known = earlier.plan.roles.iter().filter(|reach| !roles.contains(reach));
+        let known: Vec<RoleInReach> = known.cloned().collect();
+        roles.extend(known);
+    }
     connect(playbook, &mut changes);
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let gate = GateTerms {
@@ -191,29 +248,36 @@ pub fn plan(
 /// Whether a saved plan is the one that follows from its playbook, inputs and inventory. Planning is pure,
 /// so it can be done again; a plan whose decisions or effects were written by another hand does not come
 /// out of it.
-pub fn follows(saved: &SavedPlan, playbook: &Playbook) -> bool {
+///
+/// The plan of a later round follows from the one before it, too.
+pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbook) -> bool {
     let SavedPlan { plan: found, inventory, .. } = saved;
     // What neither a playbook nor a command line may ask of the gate, a file may not either.
     if found.gate.proof < Proof::Settled || found.gate.margin_seconds == 0 {
         return false;
     }
-    let terms = Terms {
-        gate: Some(found.gate.proof),
-        margin_seconds: Some(found.gate.margin_seconds),
-        endpoint: found.endpoint.clone(),
-        accepted_gaps: found.accepted_gaps.clone(),
-        accepted_lockouts: found.accepted_lockouts.clone(),
+    let earlier = match (&saved.round, earlier) {
+        (None, None) => None,
+        (Some(round), Some(earlier)) if round.earlier == earlier.digest() => Some(Earlier {
+            plan: &earlier.plan,
+            begun: &round.begun,
+            issued: &round.issued,
+        }),
+        _ => return false,
     };
-    matches!(plan(playbook, &found.inputs, inventory, &terms),
+    matches!(plan_on(playbook, &found.inputs, inventory, &Terms::of(found), earlier.as_ref()),
         Ok(Planned::Plan(made)) if *made == *found)
 }
 
 /// What the actions have decided.
+#[derive(Default)]
 struct Drafted {
     changes: Vec<Change>,
     batches: Vec<Batches>,
     /// What would have been cut, and is trusted.
     trusted: Vec<Untouched>,
+    /// Steps that cannot be planned.
+    problems: Vec<(StepId, Diagnostic)>,
 }
 
 /// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
@@ -223,9 +287,8 @@ fn draft(
     inventory: &Inventory,
     trust: &Trust,
     texts: &mut Texts,
-) -> Result<Drafted, Vec<Diagnostic>> {
-    let mut drafted = Drafted { changes: Vec::new(), batches: Vec::new(), trusted: Vec::new() };
-    let mut problems = Vec::new();
+) -> Drafted {
+    let mut drafted = Drafted::default();
     let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
     // Of each step, the changes of each of its items.
     let mut items: BTreeMap<&StepId, Vec<Vec<ChangeId>>> = BTreeMap::new();
@@ -234,7 +297,8 @@ fn draft(
         let drafts = match action.plan(with, inventory) {
             Ok(drafts) => drafts,
             Err(error) => {
-                problems.push(cannot_plan(step, item.as_deref(), &error));
+                let problem = cannot_plan(step, item.as_deref(), &error);
+                drafted.problems.push((step.id.clone(), problem));
                 continue;
             }
         };
@@ -248,7 +312,7 @@ fn draft(
                     continue;
                 }
                 Verdict::Refuse(problem) => {
-                    problems.push(problem);
+                    drafted.problems.push((step.id.clone(), problem));
                     continue;
                 }
             }
@@ -271,7 +335,7 @@ fn draft(
             stop_at: batches.stop_at,
         });
     }
-    if problems.is_empty() { Ok(drafted) } else { Err(problems) }
+    drafted
 }
 
 fn change(

@@ -11,6 +11,7 @@
 mod batch;
 mod event;
 mod gate;
+mod rounds;
 mod settle;
 mod stale;
 mod step;
@@ -21,6 +22,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
+pub use rounds::{Keep, Rounds};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 
@@ -57,6 +59,8 @@ pub struct Run<'a> {
     pub observer: &'a dyn Observer,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
+    /// What the next round is planned from; without it there is none, and what is found later calls a person.
+    pub again: Option<rounds::Again<'a>>,
 }
 
 /// How a run ended.
@@ -90,13 +94,45 @@ pub enum RunError {
 impl Run<'_> {
     /// Runs to an end. The ending is recorded, unless the journal itself failed.
     pub async fn execute(&self) -> Result<Ending, RunError> {
+        self.begin().await?;
+        match self.round().await? {
+            Left::Ended(ending) => self.finish(ending).await,
+            Left::Again(next) => {
+                // Whoever asked for one plan alone did not give what another is planned from.
+                unreachable!("round {} was planned by nobody", next.saved.number())
+            }
+        }
+    }
+
+    /// Records who runs.
+    async fn begin(&self) -> Result<(), RunError> {
         let started = Entry::Started {
             caller: self.inventory.caller.arn.clone(),
             accepted_lockouts: self.plan.accepted_lockouts.clone(),
         };
-        self.record(started).await?;
-        let ending = match self.phases().await {
+        Ok(self.record(started).await?)
+    }
+
+    async fn finish(&self, ending: Ending) -> Result<Ending, RunError> {
+        self.record(Entry::Finished { exit: ending.code() }).await?;
+        Ok(ending)
+    }
+
+    /// Carries this plan out, as far as it goes or until another takes its place.
+    async fn round(&self) -> Result<Left, RunError> {
+        let halted = match self.phases().await {
+            // Somebody is still inside, and where it can be, he is cut off by the next round.
+            Err(Halt::Newcomers(reasons)) => match self.next_round().await {
+                Ok(Some(next)) => return Ok(Left::Again(Box::new(next))),
+                Ok(None) => Err(Halt::Held(reasons)),
+                Err(halt) => Err(halt),
+            },
+            halted => halted,
+        };
+        Ok(Left::Ended(match halted {
             Ok(ending) => ending,
+            Err(Halt::Again(next)) => return Ok(Left::Again(next)),
+            Err(Halt::Newcomers(reasons)) => Ending::Held(reasons),
             Err(Halt::Journal(error)) => return Err(error.into()),
             Err(Halt::Unread(error)) if error.0.is_credentials() => {
                 Ending::Stopped(vec![not_accepted(&error.0)])
@@ -106,9 +142,7 @@ impl Run<'_> {
             Err(Halt::Interrupted) => Ending::Interrupted,
             Err(Halt::Held(why)) => Ending::Held(why),
             Err(Halt::Waiting(why)) => Ending::Waiting(why),
-        };
-        self.record(Entry::Finished { exit: ending.code() }).await?;
-        Ok(ending)
+        }))
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
@@ -117,6 +151,8 @@ impl Run<'_> {
             self.reopen().await?;
             self.look_first().await?;
             self.cut_everything().await?;
+            self.settle(&self.standing_cuts(), "every cut").await?;
+            self.survey_again().await?;
             self.open_gate().await?;
             self.reopen().await?;
         }
@@ -132,6 +168,7 @@ impl Run<'_> {
             }
         }
         self.check_once_more().await?;
+        self.survey_again().await?;
         let state = self.journal.state();
         let mut held = self.open_batches().stopped();
         held.extend(self.troubles());
@@ -316,9 +353,21 @@ fn is_met(need: &Need, record: &ChangeRecord) -> bool {
             || record.proof.as_ref().is_some_and(|(proof, ..)| *proof >= need.proof))
 }
 
+/// How a round was left.
+enum Left {
+    /// It was the last, for now.
+    Ended(Ending),
+    /// Another takes its place.
+    Again(Box<rounds::Next>),
+}
+
 /// Why the phases were left early.
 #[derive(Debug)]
 enum Halt {
+    /// The next round takes over.
+    Again(Box<rounds::Next>),
+    /// There are credentials that the plan does not know.
+    Newcomers(Vec<String>),
     Journal(AppendError),
     Unread(SurveyError),
     Stopped(Vec<String>),

@@ -1,7 +1,6 @@
 //! One run of a case, from wherever its journal stands to its end, and the account of it. What `run`,
 //! `resume` and `rehearse` have in common.
 
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,13 +10,15 @@ use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{args, diagnostics, view};
+use crate::case::Case;
 use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
 use crate::journal::{Decoded, Entry, Journal, Medium};
 use crate::ledger::Ledger;
 use crate::plan::SavedPlan;
-use crate::run::{Ending, Run, RunError};
+use crate::playbook::Playbook;
+use crate::run::{Ending, Keep, Rounds, RunError};
 use crate::sim::Cloud;
 
 /// What to do about a journal that does not add up.
@@ -58,8 +59,10 @@ pub(super) async fn asked_to_stop() {
 /// One run of a case, to its end and the account of it.
 pub(super) struct Conduct<'a> {
     pub(super) saved: &'a SavedPlan,
+    /// The playbook it was planned from.
+    pub(super) playbook: &'a Playbook,
     pub(super) caller: &'a Caller,
-    pub(super) case: &'a Path,
+    pub(super) case: &'a Case,
     pub(super) connection: &'a Connection,
     pub(super) clock: Clock,
     /// Whether somebody goes on with what somebody has begun.
@@ -75,16 +78,16 @@ pub(super) struct Conduct<'a> {
 impl<'a> Conduct<'a> {
     /// In a real account.
     pub(super) fn live(
-        saved: &'a SavedPlan,
+        (saved, playbook): (&'a SavedPlan, &'a Playbook),
         caller: &'a Caller,
-        case: &'a Path,
+        case: &'a Case,
         live: &'a Live,
         resumed: bool,
         access: &args::Access,
         format: Format,
     ) -> Self {
         let (connection, clock, there) = (&live.connection, live.clock, access.typed());
-        Self { saved, caller, case, connection, clock, resumed, world: None, there, format }
+        Self { saved, playbook, caller, case, connection, clock, resumed, world: None, there, format }
     }
 }
 
@@ -95,9 +98,9 @@ impl Conduct<'_> {
         medium: Box<dyn Medium>,
     ) -> Result<Exit, Failure> {
         let digest = self.saved.digest();
-        let (case, there) = (self.case.display(), &self.there);
+        let (case, there) = (self.case.dir().display(), &self.there);
         let resume = format!("portcullis resume {case}{there}");
-        view::note(&format!("\nCase {}\n", self.case.display()));
+        view::note(&format!("\nCase {case}\n"));
         if decoded.torn > 0 {
             view::err(&format!(
                 "The last line of the journal was cut short ({} bytes): what it was about to announce had \
@@ -109,8 +112,11 @@ impl Conduct<'_> {
             Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
                 .because(&error)
         })?;
-        match journal.state().opened {
-            Some(opened) if opened.plan != digest => return Err(belongs_to_another_plan()),
+        let state = journal.state();
+        if state.plan().is_some_and(|plan| plan != digest) {
+            return Err(belongs_to_another_plan());
+        }
+        match state.opened {
             Some(opened) if opened.rehearsal != self.world.is_some() => {
                 return Err(Failure::new(
                     Exit::Refused,
@@ -160,23 +166,22 @@ impl Conduct<'_> {
             .print();
             std::process::exit(Exit::Stopped as i32);
         });
-        let mut inventory = self.saved.inventory.clone();
-        inventory.caller = self.caller.clone();
         let progress = view::Progress::new(self.clock);
-        let run = Run {
-            plan: &self.saved.plan,
-            digest: &digest,
-            inventory: &inventory,
+        let rounds = Rounds {
+            playbook: self.playbook,
+            caller: self.caller,
             journal: &journal,
+            keep: &Kept(self.case),
             cloud: self.connection.write(),
             clock: self.clock,
             observer: &progress,
             stop,
         };
-        let ending = run.execute().await.map_err(|error| Failure::of_run(error, &resume))?;
+        let executed = rounds.execute(self.saved.clone()).await;
+        let (saved, ending) = executed.map_err(|error| Failure::of_run(error, &resume))?;
         let state = journal.state();
         let (head, lines) = journal.head().await;
-        let ledger = Ledger::of(&self.saved.plan, &state);
+        let ledger = Ledger::of(&saved.plan, &state);
         if self.world.is_some() {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
@@ -194,7 +199,7 @@ impl Conduct<'_> {
             Ending::Interrupted => resume,
         };
         let unaccounted = ledger.unaccounted().count();
-        let account = view::Account { plan: &self.saved.plan, state: &state, ledger: &ledger };
+        let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
         if self.format == Format::Json {
             let mut told = account.as_json();
             told["case"] = case.to_string().into();
@@ -219,6 +224,16 @@ impl Conduct<'_> {
             Ending::Stopped(_) => Exit::Stopped,
             Ending::Interrupted => Exit::Interrupted,
         })
+    }
+}
+
+/// Keeps the plans of further rounds in the case.
+struct Kept<'a>(&'a Case);
+
+impl Keep for Kept<'_> {
+    fn keep(&self, saved: &SavedPlan) -> std::io::Result<String> {
+        let kept = self.0.keep_round(saved).map_err(std::io::Error::other)?;
+        Ok(kept.display().to_string())
     }
 }
 

@@ -115,7 +115,7 @@ pub(super) async fn make(
         Ok(plan) => {
             let text = playbook.source.text().to_owned();
             let fragments = playbook.fragment_texts();
-            Ok(SavedPlan { plan: *plan, inventory, playbook: text, fragments })
+            Ok(SavedPlan { plan: *plan, inventory, playbook: text, fragments, round: None })
         }
         Err(problems) => Err(refused(problems)),
     }

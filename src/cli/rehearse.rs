@@ -23,6 +23,7 @@ use crate::cloud::{Connection, Endpoint};
 use crate::ids::AccessKeyId;
 use crate::journal::Medium;
 use crate::plan::SavedPlan;
+use crate::playbook::Playbook;
 use crate::sim::{self, Cloud, World};
 use crate::survey;
 
@@ -60,7 +61,7 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let name = format!("rehearsal-{}", case_name(&saved, clock));
         let state = cloud.save().to_string();
         let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;
-        go(&case, &saved, &cloud, &connection, &caller, clock, args.format).await
+        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, args.format).await
     })
 }
 
@@ -78,7 +79,12 @@ pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
 }
 
 /// Goes on with a rehearsal where its world and its journal stand.
-pub(super) fn resume(case: &Case, saved: &SavedPlan, format: Format) -> Result<Exit, Failure> {
+pub(super) fn resume(
+    case: &Case,
+    saved: &SavedPlan,
+    playbook: &Playbook,
+    format: Format,
+) -> Result<Exit, Failure> {
     let damaged = |why: &dyn std::error::Error| {
         Failure::new(
             Exit::Refused,
@@ -98,13 +104,13 @@ pub(super) fn resume(case: &Case, saved: &SavedPlan, format: Format) -> Result<E
         let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
-        go(case, saved, &cloud, &connection, &caller, clock, format).await
+        go(case, (saved, playbook), &cloud, &connection, &caller, clock, format).await
     })
 }
 
 async fn go(
     case: &Case,
-    saved: &SavedPlan,
+    (saved, playbook): (&SavedPlan, &Playbook),
     cloud: &Cloud,
     connection: &Connection,
     caller: &crate::inventory::Caller,
@@ -115,8 +121,9 @@ async fn go(
     let medium = WithWorld { medium, cloud: cloud.clone(), state: case.dir().join(STATE) };
     let conduct = Conduct {
         saved,
+        playbook,
         caller,
-        case: case.dir(),
+        case,
         connection,
         clock,
         resumed: false,

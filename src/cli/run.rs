@@ -54,7 +54,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     }
     // What is wrong with the files is said before anybody is asked for credentials.
     let source = if saved_plan {
-        Wanted::Saved(Box::new(open_plan(&args.what)?))
+        let (saved, playbook) = open_plan(&args.what)?;
+        Wanted::Saved(Box::new(saved), Box::new(playbook))
     } else {
         let playbook = sources::playbook(&args.what)?;
         let inputs = sources::inputs(&playbook, &args.given, &BTreeMap::new())?;
@@ -63,12 +64,14 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         let inventory = live.begin().await?;
-        let saved = match source {
-            Wanted::Saved(saved) => *saved,
+        let (saved, playbook) = match source {
+            Wanted::Saved(saved, playbook) => (*saved, *playbook),
             Wanted::Playbook(playbook, inputs) => {
                 let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref());
                 let read = live.connection.read();
-                plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?
+                let saved =
+                    plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?;
+                (saved, *playbook)
             }
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
@@ -106,14 +109,15 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         live.work_on(case.dir()).await;
         let (decoded, medium) = case.journal()?;
         let (caller, access) = (&inventory.caller, &args.access);
-        let conduct = Conduct::live(&saved, caller, case.dir(), &live, false, access, args.format);
+        let begun = (&saved, &playbook);
+        let conduct = Conduct::live(begun, caller, &case, &live, false, access, args.format);
         conduct.conduct(&decoded, medium).await
     })
 }
 
 /// Shows a saved plan, and what of it is not so any more.
 fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
-    let saved = open_plan(&args.what)?;
+    let (saved, _) = open_plan(&args.what)?;
     view::out(&view::plan(&saved, false));
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
@@ -134,7 +138,7 @@ async fn look_again(saved: &SavedPlan, live: &Live) -> Result<String, Failure> {
 
 /// What is to be run.
 enum Wanted {
-    Saved(Box<SavedPlan>),
+    Saved(Box<SavedPlan>, Box<Playbook>),
     Playbook(Box<Playbook>, BTreeMap<String, Value>),
 }
 
@@ -142,7 +146,7 @@ fn looks_like_a_plan(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json")
 }
 
-fn open_plan(path: &Path) -> Result<SavedPlan, Failure> {
+fn open_plan(path: &Path) -> Result<(SavedPlan, Playbook), Failure> {
     let text = case::read_text(path, case::LONGEST).map_err(|error| {
         Failure::new(
             Exit::Refused,
@@ -159,8 +163,9 @@ fn open_plan(path: &Path) -> Result<SavedPlan, Failure> {
         )
     };
     let saved = SavedPlan::from_text(&text).map_err(|error| refused().because(&error))?;
-    sources::follows(&saved, path).map_err(|why| refused().because(&why))?;
-    Ok(saved)
+    let playbook =
+        sources::follows(&saved, None, path).map_err(|why| refused().because(&why))?;
+    Ok((saved, playbook))
 }
 
 /// Has the operator type the account: a habit of the fingers does not get past it.

@@ -169,19 +169,47 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Terms {
 )]
 pub(super) struct DoesNotFollow;
 
-/// Whether a saved plan is the one that follows from what it stands on. Whoever can write the file can also
-/// write its digest.
-pub(super) fn follows(saved: &SavedPlan, path: &Path) -> Result<(), DoesNotFollow> {
+/// The playbook of a saved plan, if the plan is the one that follows from what it stands on: for a later round,
+/// on the plan of the one before. Whoever can write the file can also write its digest.
+pub(super) fn follows(
+    saved: &SavedPlan,
+    earlier: Option<&SavedPlan>,
+    path: &Path,
+) -> Result<Playbook, DoesNotFollow> {
     let source = Source::new(path.display().to_string(), saved.playbook.clone());
     match playbook::read_in(&source, &saved.fragments, &Actions::new()) {
         Ok((playbook, _))
             if playbook.fragment_texts() == saved.fragments
-                && planning::follows(saved, &playbook) =>
+                && earlier.is_none_or(|earlier| {
+                    earlier.playbook == saved.playbook && earlier.fragments == saved.fragments
+                })
+                && planning::follows(saved, earlier, &playbook) =>
         {
-            Ok(())
+            Ok(playbook)
         }
         _ => Err(DoesNotFollow),
     }
+}
+
+/// The plan that a case has come to, with its playbook: each of its rounds follows from the one before.
+pub(super) fn plan_of(case: &Path) -> Result<(SavedPlan, Playbook), Failure> {
+    let newest = case::read_plan(case)?;
+    let refused = |why: &dyn std::error::Error| {
+        Failure::new(
+            Exit::Refused,
+            format!("the plan of case {} is refused", case.display()),
+            "restore the case from a copy, or go on with the version of the program that opened it",
+        )
+        .because(why)
+    };
+    let mut earlier: Option<SavedPlan> = None;
+    for round in 1..newest.number() {
+        let saved = case::read_round(case, round)?;
+        follows(&saved, earlier.as_ref(), case).map_err(|why| refused(&why))?;
+        earlier = Some(saved);
+    }
+    let playbook = follows(&newest, earlier.as_ref(), case).map_err(|why| refused(&why))?;
+    Ok((newest, playbook))
 }
 
 /// An inventory that `survey -o` wrote.

@@ -18,9 +18,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
             .because(&error)
     })?;
-    if let Some(opened) = &state.opened
-        && opened.plan != saved.digest()
-    {
+    if state.plan().is_some_and(|plan| plan != saved.digest()) {
         return Err(belongs_to_another_plan());
     }
     let ledger = Ledger::of(&saved.plan, &state);

@@ -29,6 +29,21 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accepted_lockouts: Vec<Arn>,
     },
+    /// The world was surveyed again, and what was found is being cut too: from here on this plan is carried out.
+    RoundBegan {
+        /// Its number: 2 for the one after the first.
+        round: u32,
+        /// Digest of its plan, which holds that of the round before.
+        plan: String,
+        /// Who said yes to it; `None` where it is containment within the scope that was approved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved_by: Option<Arn>,
+    },
+    /// The world was surveyed again, in full, and nothing was new.
+    NothingNew {
+        /// The round that found it.
+        round: u32,
+    },
     /// A change is about to be made. Its effect may exist from here on.
     Intended {
         /// Which.
@@ -119,6 +134,8 @@ impl Entry {
             Self::Held { change, .. } => change.as_ref(),
             Self::Opened { .. }
             | Self::Started { .. }
+            | Self::RoundBegan { .. }
+            | Self::NothingNew { .. }
             | Self::GateOpened { .. }
             | Self::GateShut { .. }
             | Self::Finished { .. } => None,

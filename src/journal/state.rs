@@ -62,6 +62,8 @@ impl ChangeState {
                 _,
                 Entry::Opened { .. }
                 | Entry::Started { .. }
+                | Entry::RoundBegan { .. }
+                | Entry::NothingNew { .. }
                 | Entry::Reopened { .. }
                 | Entry::GateOpened { .. }
                 | Entry::GateShut { .. }
@@ -140,6 +142,10 @@ pub struct State {
     pub started: Option<Moment>,
     /// Everybody who ran or resumed it, in order.
     pub callers: Vec<Arn>,
+    /// Digests of the plans of the rounds after the first.
+    pub rounds: Vec<String>,
+    /// When a full survey last found nothing new, in this round.
+    pub surveyed: Option<Moment>,
     /// The changes that were touched.
     pub changes: BTreeMap<ChangeId, ChangeRecord>,
     /// The gate.
@@ -162,6 +168,17 @@ impl State {
         Ok(state)
     }
 
+    /// The round that is being carried out, from 1.
+    pub fn round(&self) -> u32 {
+        u32::try_from(self.rounds.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The digest of the plan that is being carried out, once the case was opened.
+    pub fn plan(&self) -> Option<&str> {
+        let opened = self.opened.as_ref().map(|opened| opened.plan.as_str());
+        self.rounds.last().map(String::as_str).or(opened)
+    }
+
     /// The record of one change; an untouched change has an empty one.
     pub fn change(&self, id: &ChangeId) -> ChangeRecord {
         self.changes.get(id).cloned().unwrap_or_default()
@@ -169,7 +186,7 @@ impl State {
 
     /// Whether `entries` may follow, in this order. Looks only at the changes they speak of.
     pub(super) fn check(&self, entries: &[Entry]) -> Result<(), Illegal> {
-        let mut opened = self.opened.is_some();
+        let (mut opened, mut next) = (self.opened.is_some(), self.round() + 1);
         let mut states: BTreeMap<&ChangeId, ChangeState> = BTreeMap::new();
         for entry in entries {
             let illegal = |found: String| Illegal { found, entry: Box::new(entry.clone()) };
@@ -178,6 +195,12 @@ impl State {
                 (false, false) => return Err(illegal("an empty journal".to_owned())),
                 (false, true) => opened = true,
                 (true, false) => {}
+            }
+            if let Entry::RoundBegan { round, .. } = entry {
+                if *round != next {
+                    return Err(illegal(format!("round {}", next - 1)));
+                }
+                next += 1;
             }
             if let Some(change) = entry.change() {
                 let state = states.entry(change).or_insert_with(|| {
@@ -211,6 +234,13 @@ impl State {
                 self.started = Some(now);
                 self.held = None;
             }
+            Entry::RoundBegan { plan, .. } => {
+                self.rounds.push(plan.clone());
+                // What it stood on is not all there is.
+                self.gate = GateState::Untried;
+                self.surveyed = None;
+            }
+            Entry::NothingNew { .. } => self.surveyed = Some(now),
             Entry::GateOpened { proof } => self.gate = GateState::Open(*proof, at),
             Entry::GateShut { reasons } => self.gate = GateState::Shut(reasons.clone()),
             Entry::Finished { exit } => self.finished = Some(*exit),
@@ -271,6 +301,8 @@ impl ChangeRecord {
             Entry::Held { until, .. } => self.trouble = Some(until.clone()),
             Entry::Opened { .. }
             | Entry::Started { .. }
+            | Entry::RoundBegan { .. }
+            | Entry::NothingNew { .. }
             | Entry::GateOpened { .. }
             | Entry::GateShut { .. }
             | Entry::Finished { .. } => {}

@@ -4,12 +4,13 @@
 //! after review is refused. It is not a signature: whoever can write the file can also write the
 //! digest. It is printed, so that two people can compare what they approve.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Plan;
+use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
 
 /// The version of the file's shape that this program writes and reads.
@@ -28,6 +29,23 @@ pub struct SavedPlan {
     /// The texts of what it includes, by their paths.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fragments: BTreeMap<String, String>,
+    /// Which round of a case it is, after the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Round>,
+}
+
+/// A later pass of survey, plan, cut and proof, and what it stands on besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Round {
+    /// Its number: 2 for the one after the first.
+    pub number: u32,
+    /// The digest of the plan of the round before it.
+    pub earlier: String,
+    /// The changes that were begun when it was planned.
+    pub begun: BTreeSet<ChangeId>,
+    /// Keys that the case had issued by then, or may have.
+    pub issued: BTreeSet<AccessKeyId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +84,11 @@ pub enum OpenError {
 }
 
 impl SavedPlan {
+    /// The number of its round, from 1.
+    pub fn number(&self) -> u32 {
+        self.round.as_ref().map_or(1, |round| round.number)
+    }
+
     /// SHA-256 of the canonical content, as hexadecimal.
     pub fn digest(&self) -> String {
         digest_of(&serde_json::to_value(self).expect("plain data"))

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::ids::StepId;
 use crate::journal::Position;
-use crate::plan::Change;
+use crate::plan::{Change, Plan};
+use crate::planning::Added;
 use crate::playbook::{Phase, Proof};
 
 /// Something that happened.
@@ -83,6 +84,20 @@ pub enum Event<'a> {
     GateOpened {
         /// On the strength of this.
         proof: Proof,
+    },
+    /// The world is surveyed again, in full.
+    SurveyingAgain {
+        /// After which round.
+        round: u32,
+    },
+    /// The survey found something, and the next round cuts that too.
+    RoundBegan {
+        /// Its number.
+        round: u32,
+        /// What it adds.
+        added: &'a Added,
+        /// Its plan.
+        plan: &'a Plan,
     },
     /// The gate stays shut.
     GateShut {

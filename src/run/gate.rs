@@ -18,7 +18,6 @@ impl Run<'_> {
     /// Sees every cut stay cut, and opens the gate if nothing speaks against it.
     pub(super) async fn open_gate(&self) -> Result<(), Halt> {
         let cuts = self.standing_cuts();
-        self.settle(&cuts, "every cut").await?;
         if !self.plan.changes.iter().any(Change::is_gated) {
             // Nothing waits behind it. What no step cuts is unaccounted for: the ledger says so.
             return Ok(());
@@ -28,7 +27,8 @@ impl Run<'_> {
             reasons.push("nothing was cut".to_owned());
         }
         if reasons.is_empty() {
-            reasons = self.newcomers(&self.look_at(&[], self.credentials_in_scope()).await?);
+            let facts = self.look_at(&[], self.credentials_in_scope()).await?;
+            self.stop_for_newcomers(&facts).await?;
         }
         if reasons.is_empty() {
             let proof = self.weakest_proof();
@@ -58,11 +58,23 @@ impl Run<'_> {
     /// is issued cannot be taken back, so this is done before every single attempt behind the gate.
     pub(super) async fn look_anew(&self) -> Result<Inventory, Halt> {
         let facts = self.look_around().await?;
-        let mut reasons = self.reasons_from_journal();
-        if reasons.is_empty() {
-            reasons = self.newcomers(&facts);
+        let reasons = self.reasons_from_journal();
+        if !reasons.is_empty() {
+            return self.shut(reasons).await;
         }
-        if reasons.is_empty() { Ok(facts) } else { self.shut(reasons).await }
+        self.stop_for_newcomers(&facts).await?;
+        Ok(facts)
+    }
+
+    /// Shuts the gate where somebody in scope holds what the plan does not know.
+    async fn stop_for_newcomers(&self, facts: &Inventory) -> Result<(), Halt> {
+        let reasons = self.newcomers(facts);
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        self.observer.event(&Event::GateShut { reasons: &reasons });
+        self.record(Entry::GateShut { reasons: reasons.clone() }).await?;
+        Err(Halt::Newcomers(reasons))
     }
 
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
@@ -149,7 +161,7 @@ impl Run<'_> {
     }
 
     /// Credentials of principals in scope that neither the plan knows nor this run has issued.
-    fn newcomers(&self, facts: &Inventory) -> Vec<String> {
+    pub(super) fn newcomers(&self, facts: &Inventory) -> Vec<String> {
         let state = self.journal.state();
         let issued: BTreeSet<_> =
             Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
@@ -176,7 +188,7 @@ impl Run<'_> {
     }
 
     /// Whether a key is, or may be, one that a change for `user` has made and is not done with.
-    fn may_have_issued(&self, user: &UserName, id: &AccessKeyId, facts: &Inventory) -> bool {
+    pub(super) fn may_have_issued(&self, user: &UserName, id: &AccessKeyId, facts: &Inventory) -> bool {
         let keys = facts.access_keys(user).map(Vec::as_slice).unwrap_or_default();
         let created_at = keys.iter().find(|key| key.id == *id).map(|key| key.created_at);
         self.plan.changes.iter().any(|change| {
@@ -245,6 +257,6 @@ impl Run<'_> {
         }
         let until = newcomers.join("; ");
         self.record(Entry::Held { change: None, until }).await?;
-        Err(Halt::Held(newcomers))
+        Err(Halt::Newcomers(newcomers))
     }
 }

@@ -119,10 +119,10 @@ fn a_lock_out_that_is_accepted_is_part_of_the_plan_and_of_the_record() {
     play(async {
         let stage = Stage::set_on(&world, PLAYBOOK, &accepted(VICTIM)).await.unwrap();
         let playbook = stage::read(PLAYBOOK);
-        assert!(planning::follows(&stage.saved, &playbook), "a saved plan with it is taken");
+        assert!(planning::follows(&stage.saved, None, &playbook), "a saved plan with it is taken");
         let mut without = stage.saved.clone();
         without.plan.accepted_lockouts.clear();
-        assert!(!planning::follows(&without, &playbook), "and not one from which it was taken out");
+        assert!(!planning::follows(&without, None, &playbook), "and not one from which it was taken out");
         let warned = stage.saved.plan.warnings.join("\n");
         assert!(warned.contains("and that was accepted"), "{warned}");
         let ending = stage.resume_to_the_end(1).await;

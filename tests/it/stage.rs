@@ -20,10 +20,10 @@ use portcullis::diagnostic::{Diagnostic, Source};
 use portcullis::ids::AccessKeyId;
 use portcullis::inventory::Inventory;
 use portcullis::journal::{self, Entry, Journal, Medium, State};
-use portcullis::plan::SavedPlan;
+use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Playbook, Proof};
-use portcullis::run::{Ending, Event, Observer, Run, RunError};
+use portcullis::run::{Ending, Event, Keep, Observer, Rounds, RunError};
 use portcullis::sim::{Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
@@ -118,6 +118,8 @@ impl Observer for Witness {
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
             Event::GateOpened { proof } => format!("gate opened {proof}"),
             Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
+            Event::SurveyingAgain { round } => format!("surveying after round {round}"),
+            Event::RoundBegan { round, added, .. } => format!("round {round}: {added:?}"),
         };
         let mut seen = self.0.lock().unwrap();
         seen.push_str(&line);
@@ -141,6 +143,7 @@ pub(crate) struct Stage {
     pub(crate) saved: SavedPlan,
     pub(crate) tape: Arc<Mutex<Tape>>,
     pub(crate) witness: Witness,
+    rounds: Kept,
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
@@ -259,7 +262,8 @@ pub(crate) async fn plan_of(
     };
     let plan = survey::until(connection.read(), &mut inventory, think).await.unwrap()?;
     let fragments = playbook.fragment_texts();
-    Ok(SavedPlan { plan: *plan, inventory, playbook: playbook.source.text().to_owned(), fragments })
+    let text = playbook.source.text().to_owned();
+    Ok(SavedPlan { plan: *plan, inventory, playbook: text, fragments, round: None })
 }
 
 /// A stage as it stood at one moment, from which any number of plays go on.
@@ -267,6 +271,7 @@ pub(crate) struct Backdrop {
     world: serde_json::Value,
     saved: SavedPlan,
     tape: (Vec<u8>, Vec<u64>),
+    rounds: Vec<SavedPlan>,
 }
 
 impl Backdrop {
@@ -281,7 +286,21 @@ impl Backdrop {
             saved: self.saved.clone(),
             tape: Arc::new(Mutex::new(Tape { bytes, requests })),
             witness: Witness::default(),
+            rounds: Kept(Mutex::new(self.rounds.clone())),
         }
+    }
+}
+
+/// Plans of further rounds, as a case keeps them.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<Vec<SavedPlan>>);
+
+impl Keep for Kept {
+    fn keep(&self, saved: &SavedPlan) -> std::io::Result<String> {
+        let mut rounds = self.0.lock().unwrap();
+        rounds.truncate(saved.number() as usize - 2);
+        rounds.push(saved.clone());
+        Ok(format!("round {}", saved.number()))
     }
 }
 
@@ -307,7 +326,8 @@ impl Stage {
         let mut inputs = world.rehearsal_inputs().clone();
         inputs.retain(|name, _| takes.contains(name));
         let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;
-        Ok(Self { cloud, clock, saved, tape: Arc::default(), witness: Witness::default() })
+        let (tape, witness, rounds) = (Arc::default(), Witness::default(), Kept::default());
+        Ok(Self { cloud, clock, saved, tape, witness, rounds })
     }
 
     /// The stage as it stands.
@@ -317,6 +337,7 @@ impl Stage {
             world: self.cloud.save(),
             saved: self.saved.clone(),
             tape: (tape.bytes.clone(), tape.requests.clone()),
+            rounds: self.rounds.0.lock().unwrap().clone(),
         }
     }
 
@@ -350,13 +371,18 @@ impl Stage {
         let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
         let digest = self.saved.digest();
         let (_ask, stop) = watch::channel(false);
-        let mut inventory = self.saved.inventory.clone();
-        inventory.caller.access_key_id = key;
-        let run = Run {
-            plan: &self.saved.plan,
-            digest: &digest,
-            inventory: &inventory,
+        let saved = self.newest(journal.state().round());
+        let mut caller = saved.inventory.caller.clone();
+        caller.access_key_id = key;
+        // What a case holds is checked before it is resumed; a test may have bent the plan itself.
+        let source = Source::new("playbook.yaml", saved.playbook.clone());
+        let (playbook, _) =
+            playbook::read_in(&source, &saved.fragments, &Actions::new()).expect("it was read before");
+        let rounds = Rounds {
+            playbook: &playbook,
+            caller: &caller,
             journal: &journal,
+            keep: &self.rounds,
             cloud: connection.write(),
             clock: self.clock,
             observer: &self.witness,
@@ -372,7 +398,7 @@ impl Stage {
                 };
                 journal.append(opened).await.map_err(RunError::from)?;
             }
-            run.execute().await
+            Ok::<_, RunError>(rounds.execute(saved).await?.1)
         };
         tokio::select! {
             biased;
@@ -412,6 +438,19 @@ impl Stage {
             }
         }
         panic!("no end: {all:#?}\n{}", self.witness.0.lock().unwrap());
+    }
+
+    /// The plan of the case's newest round.
+    pub(crate) fn newest(&self, round: u32) -> SavedPlan {
+        match round {
+            1 => self.saved.clone(),
+            n => self.rounds.0.lock().unwrap()[n as usize - 2].clone(),
+        }
+    }
+
+    /// The plan that the case has come to.
+    pub(crate) fn plan(&self) -> Plan {
+        self.newest(self.state().round()).plan
     }
 
     /// What the journal adds up to.

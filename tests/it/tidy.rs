@@ -34,6 +34,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cloud",
             "action",
             "survey",
+            "planning",
+            "diagnostic",
         ],
     ),
     (

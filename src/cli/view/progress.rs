@@ -83,6 +83,22 @@ impl Observer for Progress {
                     &format!("every way in is cut; proof: {proof}"),
                 );
             }
+            Event::SurveyingAgain { round } => {
+                let rest = format!("after round {round}: is there anything that was not there?");
+                self.line(Style::Faint, "surveying", &rest);
+            }
+            Event::RoundBegan { round, added, plan } => {
+                let changes = counted(added.changes.len(), "change");
+                let rest = format!("something is new, and containment is reopened: {changes} more");
+                self.line(Style::Bad, &format!("ROUND {round}"), &rest);
+                for credential in &added.credentials {
+                    self.line(Style::Bad, "", &format!("new: {credential}"));
+                }
+                for change in added.changes.iter().filter_map(|id| plan.change(id)) {
+                    let rest = format!("{}  {}: {}", change.id, change.target, change.what);
+                    self.line(Style::Strong, "", &rest);
+                }
+            }
             Event::GateShut { reasons } => {
                 self.line(Style::Bad, "GATE SHUT", "nothing new is issued");
                 for reason in *reasons {

@@ -1,0 +1,188 @@
+//! Planning once more in the middle of a case: what the world has come to since, on top of what is being done.
+//!
+//! The plan of a round holds everything. What was there keeps its id, so that the journal goes on speaking of it;
+//! what the new survey adds to containment gets the next free number of its step. What waits behind the gate and
+//! was not begun is decided anew, since the world it was decided for may be gone; what was begun stays as it is.
+//! A step that cannot be planned any more keeps what it had: whoever deletes a user does not get another's cuts
+//! dropped. Pure, like all of planning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::Diagnostic;
+use crate::ids::{AccessKeyId, ChangeId, StepId};
+use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject};
+
+/// What a case has come to when it is planned again.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier<'a> {
+    /// The plan so far.
+    pub plan: &'a Plan,
+    /// The changes of it that were begun.
+    pub begun: &'a BTreeSet<ChangeId>,
+    /// Keys that this case has issued itself, and those of which it cannot be told whether it has.
+    pub issued: &'a BTreeSet<AccessKeyId>,
+}
+
+/// What a round adds to the one before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Changes that were not there, and whose target is not already so.
+    pub changes: Vec<ChangeId>,
+    /// Credentials that were not there.
+    pub credentials: Vec<Credential>,
+    /// Why somebody must say yes first, a sentence each; empty where it is containment within the scope that was
+    /// approved.
+    pub beyond: Vec<String>,
+}
+
+impl Added {
+    /// Whether there is nothing new: the round before was the last.
+    pub fn is_nothing(&self) -> bool {
+        self.changes.is_empty() && self.credentials.is_empty()
+    }
+
+    /// What `later` adds to `earlier`.
+    pub fn of(earlier: &Plan, later: &Plan) -> Self {
+        let before: BTreeMap<&ChangeId, &Change> =
+            earlier.changes.iter().map(|change| (&change.id, change)).collect();
+        let credentials: BTreeSet<&Credential> = earlier.credentials.iter().collect();
+        let mut added = Self::default();
+        for change in &later.changes {
+            match before.get(&change.id) {
+                Some(was) if !change.is_gated() || decides_the_same(was, change) => {}
+                Some(was) => added.beyond.push(format!(
+                    "{} would {} ({}), and what was approved is to {} ({})",
+                    change.id,
+                    change.what,
+                    change.irreversible.as_deref().unwrap_or(&change.after),
+                    was.what,
+                    was.irreversible.as_deref().unwrap_or(&was.after),
+                )),
+                None => {
+                    if !change.already {
+                        added.changes.push(change.id.clone());
+                    }
+                    added.beyond.extend(beyond(earlier, change));
+                }
+            }
+        }
+        let new = later.credentials.iter().filter(|one| !credentials.contains(one));
+        added.credentials = new.cloned().collect();
+        added
+    }
+}
+
+/// Why a change that was not there before is more than was approved, if it is.
+fn beyond(earlier: &Plan, change: &Change) -> Option<String> {
+    if !change.only_cuts() {
+        return Some(format!("{} would {} for {}", change.id, change.what, change.target));
+    }
+    let outside = change.effects.iter().any(|effect| match effect {
+        Effect::Cuts { subject, .. } => {
+            subject.principal().is_none_or(|principal| !earlier.principals.contains(&principal))
+        }
+        _ => false,
+    });
+    outside.then(|| format!("{} would cut {}, which is not in the scope", change.id, change.target))
+}
+
+/// Whether a change behind the gate is still what was approved.
+fn decides_the_same(was: &Change, is: &Change) -> bool {
+    (&was.what, &was.before, &was.after, &was.irreversible)
+        == (&is.what, &is.before, &is.after, &is.irreversible)
+}
+
+/// The changes of the round: those of `earlier`, and what `fresh` adds.
+pub(super) fn merge(earlier: &Earlier<'_>, fresh: Vec<Change>) -> Vec<Change> {
+    let mut left: Vec<Option<Change>> = fresh
+        .into_iter()
+        .filter(|change| !cuts_our_own(change, earlier.issued))
+        .map(Some)
+        .collect();
+    let mut of_steps: BTreeMap<StepId, Vec<usize>> = BTreeMap::new();
+    for (n, change) in left.iter().flatten().enumerate() {
+        of_steps.entry(change.step.clone()).or_default().push(n);
+    }
+    let mut numbers: BTreeMap<StepId, usize> = BTreeMap::new();
+    let mut merged = Vec::with_capacity(left.len());
+    for was in &earlier.plan.changes {
+        let last = numbers.entry(was.step.clone()).or_default();
+        *last = (*last).max(was.id.number());
+        let again = of_steps.get(&was.step).into_iter().flatten().copied().find(|n| {
+            left[*n].as_ref().is_some_and(|is| is_the_same(was, is))
+        });
+        let again = again.and_then(|n| left[n].take());
+        merged.push(match again {
+            Some(is) if was.is_gated() && !earlier.begun.contains(&was.id) => {
+                Change { id: was.id.clone(), ..is }
+            }
+            _ => was.clone(),
+        });
+    }
+    for mut change in left.into_iter().flatten() {
+        let last = numbers.entry(change.step.clone()).or_default();
+        *last += 1;
+        change.id = ChangeId::of(&change.step, *last);
+        merged.push(change);
+    }
+    merged
+}
+
+/// Whether two drafts are of one thing done to one target. A change behind the gate is known by its target alone,
+/// since what it decides may differ.
+fn is_the_same(was: &Change, is: &Change) -> bool {
+    let target = was.kind == is.kind && was.target == is.target;
+    target && (was.what == is.what || was.is_gated() && is.is_gated())
+}
+
+/// Whether a change would cut a key that the case itself has handed out.
+fn cuts_our_own(change: &Change, issued: &BTreeSet<AccessKeyId>) -> bool {
+    change.effects.iter().any(|effect| {
+        matches!(effect, Effect::Cuts { subject: Subject::Credential { credential }, .. }
+            if is_our_own(credential, issued))
+    })
+}
+
+/// Whether a credential was handed out by the case itself.
+pub(super) fn is_our_own(credential: &Credential, issued: &BTreeSet<AccessKeyId>) -> bool {
+    matches!(credential, Credential::AccessKey { id, .. } if issued.contains(id))
+}
+
+/// The batches of the round: those that were there, and one more for what is new in a step that has any.
+pub(super) fn batches(earlier: &Plan, fresh: Vec<Batches>, changes: &[Change]) -> Vec<Batches> {
+    let mut all = earlier.batches.clone();
+    for batches in fresh {
+        if all.iter().all(|known| known.step != batches.step) {
+            all.push(Batches { of: Vec::new(), ..batches });
+        }
+    }
+    for batches in &mut all {
+        let known: BTreeSet<&ChangeId> = batches.of.iter().flatten().collect();
+        let new: Vec<ChangeId> = changes
+            .iter()
+            .filter(|change| change.step == batches.step && !known.contains(&change.id))
+            .map(|change| change.id.clone())
+            .collect();
+        if !new.is_empty() {
+            batches.of.push(new);
+        }
+    }
+    all
+}
+
+/// Problems of steps that have planned changes already: those stay, and a warning says so.
+pub(super) fn forgiven(
+    earlier: &Plan,
+    problems: Vec<(StepId, Diagnostic)>,
+    warnings: &mut Vec<String>,
+) -> Vec<Diagnostic> {
+    let mut left = Vec::new();
+    for (step, problem) in problems {
+        if earlier.changes.iter().any(|change| change.step == step) {
+            warnings.push(format!("what was planned before stays: {}", problem.message));
+        } else {
+            left.push(problem);
+        }
+    }
+    left
+}

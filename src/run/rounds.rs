@@ -1,0 +1,233 @@
+//! Eviction as a fixed point: survey, plan, cut and prove again, until a full pass finds nothing new.
+//!
+//! Before the gate, and after the last change, the account is surveyed again as the playbook asks, and planned
+//! again on top of what is being done. What that adds is a round of its own, with a plan that holds the one
+//! before. It is carried out unasked where it is containment within the scope that was approved; otherwise its
+//! plan is kept and somebody must say yes to it.
+//!
+//! Writes no file: what is kept goes to a [`Keep`]. A crash between keeping a plan and recording its round leaves a
+//! plan that nobody carries out, and the survey is made again.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::watch;
+
+use super::{Ending, Event, Halt, Left, Observer, Run, RunError};
+use crate::clock::Clock;
+use crate::cloud::WriteCloud;
+use crate::ids::{AccessKeyId, ChangeId};
+use crate::inventory::{Caller, Inventory, Want};
+use crate::journal::{ChangeState, Entry, Journal};
+use crate::ledger::Ledger;
+use crate::plan::{Effect, Round, SavedPlan};
+use crate::planning::{self, Added, Earlier, Planned};
+use crate::playbook::Playbook;
+use crate::survey::{self, Thought};
+
+/// Rounds that one run goes through unasked. Whoever finds a way in faster than it is cut has to be met by a person.
+const MOST_ROUNDS: u32 = 12;
+
+/// Where the plan of a round is kept, before it is carried out.
+pub trait Keep: Sync {
+    /// Keeps it, safe from a loss of power; says where.
+    fn keep(&self, saved: &SavedPlan) -> std::io::Result<String>;
+}
+
+/// What the next round is planned from.
+#[derive(Clone, Copy)]
+pub struct Again<'a> {
+    /// The playbook of the plan that is being carried out.
+    pub playbook: &'a Playbook,
+    /// That plan, with all it stands on.
+    pub saved: &'a SavedPlan,
+}
+
+/// The next round.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) saved: SavedPlan,
+    added: Added,
+}
+
+/// The run of a case, through as many rounds as it takes.
+pub struct Rounds<'a> {
+    /// The playbook that every round is planned from.
+    pub playbook: &'a Playbook,
+    /// Who runs.
+    pub caller: &'a Caller,
+    /// What was done so far, and where the rest is recorded.
+    pub journal: &'a Journal,
+    /// Where the plans of further rounds are kept.
+    pub keep: &'a dyn Keep,
+    /// The cloud.
+    pub cloud: &'a WriteCloud,
+    /// The time.
+    pub clock: Clock,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+    /// Turns `true` when somebody asks to stop at the next safe point.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Rounds<'_> {
+    /// Carries `saved` out, and what the rounds after it add; gives back the plan of the last round, and how it
+    /// ended.
+    pub async fn execute(&self, mut saved: SavedPlan) -> Result<(SavedPlan, Ending), RunError> {
+        let mut begun = false;
+        let first = saved.number();
+        loop {
+            let digest = saved.digest();
+            let mut inventory = saved.inventory.clone();
+            inventory.caller = self.caller.clone();
+            let run = Run {
+                plan: &saved.plan,
+                digest: &digest,
+                inventory: &inventory,
+                journal: self.journal,
+                cloud: self.cloud,
+                clock: self.clock,
+                observer: self.observer,
+                stop: self.stop.clone(),
+                again: Some(Again { playbook: self.playbook, saved: &saved }),
+            };
+            if !std::mem::replace(&mut begun, true) {
+                run.begin().await?;
+            }
+            let next = match run.round().await? {
+                Left::Ended(ending) => {
+                    let ending = run.finish(ending).await?;
+                    return Ok((saved, ending));
+                }
+                Left::Again(next) => next,
+            };
+            if let Some(ending) = self.take_up(&next, next.saved.number() - first).await? {
+                let ending = run.finish(ending).await?;
+                return Ok((saved, ending));
+            }
+            saved = next.saved;
+        }
+    }
+
+    /// Keeps the plan of the next round and begins it; or says why it is not begun.
+    async fn take_up(&self, next: &Next, rounds: u32) -> Result<Option<Ending>, RunError> {
+        let (round, added) = (next.saved.number(), &next.added);
+        let kept = match self.keep.keep(&next.saved) {
+            Ok(kept) => kept,
+            Err(error) => {
+                let why = format!("the plan of round {round} cannot be kept: {error}");
+                return Ok(Some(Ending::Stopped(vec![why])));
+            }
+        };
+        if !added.beyond.is_empty() {
+            let mut why: Vec<String> = added.beyond.clone();
+            why.push(format!("round {round} is more than was approved; read it: {kept}"));
+            let until = why.join("; ");
+            self.journal.append(Entry::Held { change: None, until }).await?;
+            return Ok(Some(Ending::Waiting(why)));
+        }
+        if rounds >= MOST_ROUNDS {
+            let why = format!(
+                "{rounds} rounds, and each found something new: somebody makes credentials faster than they are \
+                 cut. Find out who, by the account's log, and cut him by hand; then resume"
+            );
+            self.journal.append(Entry::Held { change: None, until: why.clone() }).await?;
+            return Ok(Some(Ending::Held(vec![why])));
+        }
+        let plan = next.saved.digest();
+        self.journal.append(Entry::RoundBegan { round, plan, approved_by: None }).await?;
+        self.observer.event(&Event::RoundBegan { round, added, plan: &next.saved.plan });
+        Ok(None)
+    }
+}
+
+impl Run<'_> {
+    /// Surveys again, in full; leaves this round where another must take its place.
+    pub(super) async fn survey_again(&self) -> Result<(), Halt> {
+        match self.next_round().await? {
+            Some(next) => Err(Halt::Again(Box::new(next))),
+            None => Ok(()),
+        }
+    }
+
+    /// The next round, if the world has anything new for one.
+    pub(super) async fn next_round(&self) -> Result<Option<Next>, Halt> {
+        let Some(Again { playbook, saved }) = self.again else { return Ok(None) };
+        let round = saved.number();
+        self.observer.event(&Event::SurveyingAgain { round });
+        let begun = self.begun();
+        let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
+        // What may be done is no part of the world that an intruder changes, and asking is slow.
+        let permitted = saved.inventory.answers.iter();
+        let permitted = permitted.filter(|(want, _)| matches!(want, Want::Simulation(_)));
+        inventory.answers.extend(permitted.map(|(want, fact)| (want.clone(), fact.clone())));
+        let planned = survey::until(self.cloud.read(), &mut inventory, |inventory| {
+            let issued = self.issued(inventory);
+            let earlier = Earlier { plan: self.plan, begun: &begun, issued: &issued };
+            Ok(match planning::plan_again(playbook, inventory, &earlier)? {
+                Planned::Plan(plan) => Thought::Ready((plan, issued)),
+                Planned::Needs(wants) => Thought::Needs(wants),
+            })
+        });
+        let (plan, issued) = match planned.await? {
+            Ok(planned) => planned,
+            Err(problems) => return Err(self.cannot_be_planned(problems).await?),
+        };
+        let added = Added::of(self.plan, &plan);
+        if added.is_nothing() {
+            self.record(Entry::NothingNew { round }).await?;
+            return Ok(None);
+        }
+        let saved = SavedPlan {
+            plan: *plan,
+            inventory,
+            playbook: saved.playbook.clone(),
+            fragments: saved.fragments.clone(),
+            round: Some(Round {
+                number: round + 1,
+                earlier: self.digest.to_owned(),
+                begun,
+                issued,
+            }),
+        };
+        Ok(Some(Next { saved, added }))
+    }
+
+    async fn cannot_be_planned(
+        &self,
+        problems: Vec<crate::diagnostic::Diagnostic>,
+    ) -> Result<Halt, Halt> {
+        let said = problems.into_iter().map(|problem| {
+            let help = problem.help.map(|help| format!(". {help}")).unwrap_or_default();
+            format!("what has come since cannot be planned: {}{help}", problem.message)
+        });
+        let why: Vec<String> = said.collect();
+        self.record(Entry::Held { change: None, until: why.join("; ") }).await?;
+        Ok(Halt::Held(why))
+    }
+
+    /// Changes that were begun, or seen to be so already.
+    fn begun(&self) -> BTreeSet<ChangeId> {
+        let changes = self.journal.state().changes.into_iter();
+        let begun = changes
+            .filter(|(_, record)| record.attempts > 0 || record.state == ChangeState::Seen)
+            .map(|(id, _)| id);
+        begun.collect()
+    }
+
+    /// Keys that this case has issued, or of which it cannot be told.
+    fn issued(&self, facts: &Inventory) -> BTreeSet<AccessKeyId> {
+        let ledger = Ledger::of(self.plan, &self.journal.state());
+        let mut issued: BTreeSet<_> = ledger.issued.into_iter().map(|issued| issued.key).collect();
+        let users = self.plan.changes.iter().flat_map(|change| &change.effects);
+        let users = users.filter_map(|effect| match effect {
+            Effect::Issues { user, .. } => Some(user),
+            _ => None,
+        });
+        for user in users {
+            let keys = facts.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+            let ours = keys.iter().filter(|key| self.may_have_issued(user, &key.id, facts));
+            issued.extend(ours.map(|key| key.id.clone()));
+        }
+        issued
+    }
+}
