@@ -262,6 +262,7 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
             plan: &earlier.plan,
             begun: &round.begun,
             issued: &round.issued,
+            cuts_alone: round.cuts_alone,
         }),
         _ => return false,
     };

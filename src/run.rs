@@ -22,7 +22,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
-pub use rounds::{Keep, Rounds};
+pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 
@@ -60,7 +60,7 @@ pub struct Run<'a> {
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
     /// What the next round is planned from; without it there is none, and what is found later calls a person.
-    pub again: Option<rounds::Again<'a>>,
+    pub again: Option<Again<'a>>,
 }
 
 /// How a run ended.

@@ -18,7 +18,7 @@ use crate::journal::{Decoded, Entry, Journal, Medium};
 use crate::ledger::Ledger;
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
-use crate::run::{Ending, Keep, Rounds, RunError};
+use crate::run::{Ending, Keep, MOST_ROUNDS, Rounds, RunError};
 use crate::sim::Cloud;
 
 /// What to do about a journal that does not add up.
@@ -87,7 +87,18 @@ impl<'a> Conduct<'a> {
         format: Format,
     ) -> Self {
         let (connection, clock, there) = (&live.connection, live.clock, access.typed());
-        Self { saved, playbook, caller, case, connection, clock, resumed, world: None, there, format }
+        Self {
+            saved,
+            playbook,
+            caller,
+            case,
+            connection,
+            clock,
+            resumed,
+            world: None,
+            there,
+            format,
+        }
     }
 }
 
@@ -171,6 +182,7 @@ impl Conduct<'_> {
             playbook: self.playbook,
             caller: self.caller,
             journal: &journal,
+            most: MOST_ROUNDS,
             keep: &Kept(self.case),
             cloud: self.connection.write(),
             clock: self.clock,

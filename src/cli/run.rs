@@ -163,8 +163,7 @@ fn open_plan(path: &Path) -> Result<(SavedPlan, Playbook), Failure> {
         )
     };
     let saved = SavedPlan::from_text(&text).map_err(|error| refused().because(&error))?;
-    let playbook =
-        sources::follows(&saved, None, path).map_err(|why| refused().because(&why))?;
+    let playbook = sources::follows(&saved, None, path).map_err(|why| refused().because(&why))?;
     Ok((saved, playbook))
 }
 

@@ -46,6 +46,8 @@ pub struct Round {
     pub begun: BTreeSet<ChangeId>,
     /// Keys that the case had issued by then, or may have.
     pub issued: BTreeSet<AccessKeyId>,
+    /// Whether it adds containment within the scope alone.
+    pub cuts_alone: bool,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -21,6 +21,8 @@ pub struct Earlier<'a> {
     pub begun: &'a BTreeSet<ChangeId>,
     /// Keys that this case has issued itself, and those of which it cannot be told whether it has.
     pub issued: &'a BTreeSet<AccessKeyId>,
+    /// Whether only containment within its scope is added, and all else left as it was: that waits for nobody.
+    pub cuts_alone: bool,
 }
 
 /// What a round adds to the one before it.
@@ -38,7 +40,7 @@ pub struct Added {
 impl Added {
     /// Whether there is nothing new: the round before was the last.
     pub fn is_nothing(&self) -> bool {
-        self.changes.is_empty() && self.credentials.is_empty()
+        self.changes.is_empty() && self.credentials.is_empty() && self.beyond.is_empty()
     }
 
     /// What `later` adds to `earlier`.
@@ -77,13 +79,18 @@ fn beyond(earlier: &Plan, change: &Change) -> Option<String> {
     if !change.only_cuts() {
         return Some(format!("{} would {} for {}", change.id, change.what, change.target));
     }
-    let outside = change.effects.iter().any(|effect| match effect {
+    is_outside(earlier, change)
+        .then(|| format!("{} would cut {}, which is not in the scope", change.id, change.target))
+}
+
+/// Whether a change cuts somebody who was not in scope.
+fn is_outside(earlier: &Plan, change: &Change) -> bool {
+    change.effects.iter().any(|effect| match effect {
         Effect::Cuts { subject, .. } => {
             subject.principal().is_none_or(|principal| !earlier.principals.contains(&principal))
         }
         _ => false,
-    });
-    outside.then(|| format!("{} would cut {}, which is not in the scope", change.id, change.target))
+    })
 }
 
 /// Whether a change behind the gate is still what was approved.
@@ -108,18 +115,26 @@ pub(super) fn merge(earlier: &Earlier<'_>, fresh: Vec<Change>) -> Vec<Change> {
     for was in &earlier.plan.changes {
         let last = numbers.entry(was.step.clone()).or_default();
         *last = (*last).max(was.id.number());
-        let again = of_steps.get(&was.step).into_iter().flatten().copied().find(|n| {
-            left[*n].as_ref().is_some_and(|is| is_the_same(was, is))
-        });
+        let again = of_steps
+            .get(&was.step)
+            .into_iter()
+            .flatten()
+            .copied()
+            .find(|n| left[*n].as_ref().is_some_and(|is| is_the_same(was, is)));
         let again = again.and_then(|n| left[n].take());
         merged.push(match again {
-            Some(is) if was.is_gated() && !earlier.begun.contains(&was.id) => {
+            Some(is)
+                if was.is_gated() && !earlier.cuts_alone && !earlier.begun.contains(&was.id) =>
+            {
                 Change { id: was.id.clone(), ..is }
             }
             _ => was.clone(),
         });
     }
     for mut change in left.into_iter().flatten() {
+        if earlier.cuts_alone && (!change.only_cuts() || is_outside(earlier.plan, &change)) {
+            continue;
+        }
         let last = numbers.entry(change.step.clone()).or_default();
         *last += 1;
         change.id = ChangeId::of(&change.step, *last);

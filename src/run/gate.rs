@@ -188,7 +188,12 @@ impl Run<'_> {
     }
 
     /// Whether a key is, or may be, one that a change for `user` has made and is not done with.
-    pub(super) fn may_have_issued(&self, user: &UserName, id: &AccessKeyId, facts: &Inventory) -> bool {
+    pub(super) fn may_have_issued(
+        &self,
+        user: &UserName,
+        id: &AccessKeyId,
+        facts: &Inventory,
+    ) -> bool {
         let keys = facts.access_keys(user).map(Vec::as_slice).unwrap_or_default();
         let created_at = keys.iter().find(|key| key.id == *id).map(|key| key.created_at);
         self.plan.changes.iter().any(|change| {

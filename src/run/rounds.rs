@@ -15,17 +15,18 @@ use tokio::sync::watch;
 use super::{Ending, Event, Halt, Left, Observer, Run, RunError};
 use crate::clock::Clock;
 use crate::cloud::WriteCloud;
-use crate::ids::{AccessKeyId, ChangeId};
+use crate::ids::{AccessKeyId, Arn, ChangeId};
 use crate::inventory::{Caller, Inventory, Want};
-use crate::journal::{ChangeState, Entry, Journal};
+use crate::journal::{AppendError, ChangeState, Entry, Journal};
 use crate::ledger::Ledger;
 use crate::plan::{Effect, Round, SavedPlan};
 use crate::planning::{self, Added, Earlier, Planned};
 use crate::playbook::Playbook;
 use crate::survey::{self, Thought};
 
-/// Rounds that one run goes through unasked. Whoever finds a way in faster than it is cut has to be met by a person.
-const MOST_ROUNDS: u32 = 12;
+/// Further rounds that one run goes through unasked, unless it is told otherwise. Whoever finds a way in faster than
+/// it is cut has to be met by a person.
+pub const MOST_ROUNDS: u32 = 12;
 
 /// Where the plan of a round is kept, before it is carried out.
 pub trait Keep: Sync {
@@ -57,6 +58,9 @@ pub struct Rounds<'a> {
     pub caller: &'a Caller,
     /// What was done so far, and where the rest is recorded.
     pub journal: &'a Journal,
+    /// How many further rounds are gone through unasked; with none the account is not surveyed again either, and
+    /// a credential that has appeared calls a person.
+    pub most: u32,
     /// Where the plans of further rounds are kept.
     pub keep: &'a dyn Keep,
     /// The cloud.
@@ -67,6 +71,16 @@ pub struct Rounds<'a> {
     pub observer: &'a dyn Observer,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
+}
+
+/// Begins a round that `by` has said yes to. Its plan is kept, and follows from the one before.
+pub async fn begin_round(
+    journal: &Journal,
+    saved: &SavedPlan,
+    by: &Arn,
+) -> Result<(), AppendError> {
+    let (round, plan) = (saved.number(), saved.digest());
+    journal.append(Entry::RoundBegan { round, plan, approved_by: Some(by.clone()) }).await
 }
 
 impl Rounds<'_> {
@@ -88,7 +102,7 @@ impl Rounds<'_> {
                 clock: self.clock,
                 observer: self.observer,
                 stop: self.stop.clone(),
-                again: Some(Again { playbook: self.playbook, saved: &saved }),
+                again: (self.most > 0).then_some(Again { playbook: self.playbook, saved: &saved }),
             };
             if !std::mem::replace(&mut begun, true) {
                 run.begin().await?;
@@ -125,10 +139,11 @@ impl Rounds<'_> {
             self.journal.append(Entry::Held { change: None, until }).await?;
             return Ok(Some(Ending::Waiting(why)));
         }
-        if rounds >= MOST_ROUNDS {
+        if rounds > self.most {
             let why = format!(
-                "{rounds} rounds, and each found something new: somebody makes credentials faster than they are \
-                 cut. Find out who, by the account's log, and cut him by hand; then resume"
+                "{} further rounds, and each found something new: somebody makes credentials faster than they are \
+                 cut. Find out who, by the account's log, and cut him by hand; then resume",
+                self.most
             );
             self.journal.append(Entry::Held { change: None, until: why.clone() }).await?;
             return Ok(Some(Ending::Held(vec![why])));
@@ -160,36 +175,37 @@ impl Run<'_> {
         let permitted = saved.inventory.answers.iter();
         let permitted = permitted.filter(|(want, _)| matches!(want, Want::Simulation(_)));
         inventory.answers.extend(permitted.map(|(want, fact)| (want.clone(), fact.clone())));
-        let planned = survey::until(self.cloud.read(), &mut inventory, |inventory| {
-            let issued = self.issued(inventory);
-            let earlier = Earlier { plan: self.plan, begun: &begun, issued: &issued };
-            Ok(match planning::plan_again(playbook, inventory, &earlier)? {
-                Planned::Plan(plan) => Thought::Ready((plan, issued)),
-                Planned::Needs(wants) => Thought::Needs(wants),
-            })
-        });
-        let (plan, issued) = match planned.await? {
-            Ok(planned) => planned,
-            Err(problems) => return Err(self.cannot_be_planned(problems).await?),
-        };
-        let added = Added::of(self.plan, &plan);
-        if added.is_nothing() {
-            self.record(Entry::NothingNew { round }).await?;
-            return Ok(None);
+        // What cuts within the scope is a round that nobody is asked about; what is left is another.
+        for cuts_alone in [true, false] {
+            let planned = survey::until(self.cloud.read(), &mut inventory, |inventory| {
+                let issued = self.issued(inventory);
+                let earlier =
+                    Earlier { plan: self.plan, begun: &begun, issued: &issued, cuts_alone };
+                Ok(match planning::plan_again(playbook, inventory, &earlier)? {
+                    Planned::Plan(plan) => Thought::Ready((plan, issued)),
+                    Planned::Needs(wants) => Thought::Needs(wants),
+                })
+            });
+            let (plan, issued) = match planned.await? {
+                Ok(planned) => planned,
+                Err(problems) => return Err(self.cannot_be_planned(problems).await?),
+            };
+            let added = Added::of(self.plan, &plan);
+            if added.is_nothing() {
+                continue;
+            }
+            let (number, earlier) = (round + 1, self.digest.to_owned());
+            let saved = SavedPlan {
+                plan: *plan,
+                inventory,
+                playbook: saved.playbook.clone(),
+                fragments: saved.fragments.clone(),
+                round: Some(Round { number, earlier, begun, issued, cuts_alone }),
+            };
+            return Ok(Some(Next { saved, added }));
         }
-        let saved = SavedPlan {
-            plan: *plan,
-            inventory,
-            playbook: saved.playbook.clone(),
-            fragments: saved.fragments.clone(),
-            round: Some(Round {
-                number: round + 1,
-                earlier: self.digest.to_owned(),
-                begun,
-                issued,
-            }),
-        };
-        Ok(Some(Next { saved, added }))
+        self.record(Entry::NothingNew { round }).await?;
+        Ok(None)
     }
 
     async fn cannot_be_planned(

@@ -122,7 +122,10 @@ fn a_lock_out_that_is_accepted_is_part_of_the_plan_and_of_the_record() {
         assert!(planning::follows(&stage.saved, None, &playbook), "a saved plan with it is taken");
         let mut without = stage.saved.clone();
         without.plan.accepted_lockouts.clear();
-        assert!(!planning::follows(&without, None, &playbook), "and not one from which it was taken out");
+        assert!(
+            !planning::follows(&without, None, &playbook),
+            "and not one from which it was taken out"
+        );
         let warned = stage.saved.plan.warnings.join("\n");
         assert!(warned.contains("and that was accepted"), "{warned}");
         let ending = stage.resume_to_the_end(1).await;

@@ -21,6 +21,7 @@ mod process;
 mod readme;
 mod refusals;
 mod restraint;
+mod rounds;
 mod schema;
 mod selecting;
 mod shipped;

@@ -23,7 +23,7 @@ use portcullis::journal::{self, Entry, Journal, Medium, State};
 use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Playbook, Proof};
-use portcullis::run::{Ending, Event, Keep, Observer, Rounds, RunError};
+use portcullis::run::{Ending, Event, Keep, Observer, Rounds, RunError, begin_round};
 use portcullis::sim::{Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
@@ -143,7 +143,10 @@ pub(crate) struct Stage {
     pub(crate) saved: SavedPlan,
     pub(crate) tape: Arc<Mutex<Tape>>,
     pub(crate) witness: Witness,
-    rounds: Kept,
+    pub(crate) rounds: Kept,
+    /// Further rounds that a run goes through. Where it is none, the account is not surveyed again, and there are
+    /// fewer calls to go wrong.
+    pub(crate) most: u32,
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
@@ -272,6 +275,7 @@ pub(crate) struct Backdrop {
     saved: SavedPlan,
     tape: (Vec<u8>, Vec<u64>),
     rounds: Vec<SavedPlan>,
+    most: u32,
 }
 
 impl Backdrop {
@@ -287,6 +291,7 @@ impl Backdrop {
             tape: Arc::new(Mutex::new(Tape { bytes, requests })),
             witness: Witness::default(),
             rounds: Kept(Mutex::new(self.rounds.clone())),
+            most: self.most,
         }
     }
 }
@@ -327,7 +332,7 @@ impl Stage {
         inputs.retain(|name, _| takes.contains(name));
         let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;
         let (tape, witness, rounds) = (Arc::default(), Witness::default(), Kept::default());
-        Ok(Self { cloud, clock, saved, tape, witness, rounds })
+        Ok(Self { cloud, clock, saved, tape, witness, rounds, most: 0 })
     }
 
     /// The stage as it stands.
@@ -338,6 +343,7 @@ impl Stage {
             saved: self.saved.clone(),
             tape: (tape.bytes.clone(), tape.requests.clone()),
             rounds: self.rounds.0.lock().unwrap().clone(),
+            most: self.most,
         }
     }
 
@@ -376,12 +382,13 @@ impl Stage {
         caller.access_key_id = key;
         // What a case holds is checked before it is resumed; a test may have bent the plan itself.
         let source = Source::new("playbook.yaml", saved.playbook.clone());
-        let (playbook, _) =
-            playbook::read_in(&source, &saved.fragments, &Actions::new()).expect("it was read before");
+        let (playbook, _) = playbook::read_in(&source, &saved.fragments, &Actions::new())
+            .expect("it was read before");
         let rounds = Rounds {
             playbook: &playbook,
             caller: &caller,
             journal: &journal,
+            most: self.most,
             keep: &self.rounds,
             cloud: connection.write(),
             clock: self.clock,
@@ -438,6 +445,20 @@ impl Stage {
             }
         }
         panic!("no end: {all:#?}\n{}", self.witness.0.lock().unwrap());
+    }
+
+    /// Somebody has read the plan of the next round, and says yes to it.
+    pub(crate) async fn says_yes_to(&self, next: &SavedPlan) {
+        let decoded = journal::decode(&self.tape.lock().unwrap().bytes).unwrap();
+        let medium = Recorder {
+            tape: Arc::clone(&self.tape),
+            cloud: self.cloud.clone(),
+            lines: 0,
+            stop_at: None,
+            crashed: Arc::default(),
+        };
+        let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
+        begin_round(&journal, next, &self.saved.plan.caller).await.unwrap();
     }
 
     /// The plan of the case's newest round.

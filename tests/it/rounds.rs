@@ -1,0 +1,221 @@
+//! Eviction as a fixed point: what somebody adds while we cut is found by the next survey and cut as well, as long
+//! as it is within what was approved.
+
+use std::time::Duration;
+
+use portcullis::ids::ChangeId;
+use portcullis::journal::{self, Entry};
+use portcullis::ledger::{Ledger, Standing};
+use portcullis::plan::Credential;
+use portcullis::planning;
+use portcullis::run::{Ending, MOST_ROUNDS};
+use portcullis::sim::Fault;
+
+use crate::side_by_side::each;
+use crate::stage::{
+    self, Left, PLAYBOOK, Stage, Torn, WORLD, play, somebody_else, with_somebody_else,
+};
+use crate::verdict::{VICTIM, every_consumer_works, no_secret_was_written, the_intruder_is_out};
+
+/// The shipped world, where the owner has but the leaked key when the plan is made.
+fn with_one_key() -> String {
+    with_somebody_else(WORLD)
+        .replace(
+            "          - id: AKIAEXAMPLEHUNGON002 # the one that the intruder added\n            created_at: 2026-03-24T02:41:07Z\n            last_used_at: 2026-03-24T06:58:40Z\n            last_used_service: sts\n",
+            "",
+        )
+        .replace("holds: [AKIAEXAMPLELEAKED001, AKIAEXAMPLEHUNGON002,", "holds: [AKIAEXAMPLELEAKED001,")
+}
+
+/// Without the steps behind the gate, so that every round is containment.
+fn cuts_alone() -> String {
+    PLAYBOOK.split("  # ---- the gate").next().unwrap().to_owned()
+}
+
+async fn set(world: &str, playbook: &str) -> Stage {
+    let mut stage = Stage::set(world, playbook).await;
+    stage.most = MOST_ROUNDS;
+    stage
+}
+
+/// Somebody who is not cut hangs a key on a user.
+async fn hangs_a_key_on(stage: &Stage, user: &str) -> String {
+    let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+    let made = other.create_access_key().user_name(user).send().await.unwrap();
+    made.access_key().unwrap().access_key_id().to_owned()
+}
+
+fn rounds(stage: &Stage) -> Vec<u32> {
+    let lines = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines;
+    let begun = lines.iter().flat_map(|line| &line.entries).filter_map(|entry| match entry {
+        Entry::RoundBegan { round, .. } => Some(*round),
+        _ => None,
+    });
+    begun.collect()
+}
+
+fn standing_of(stage: &Stage, key: &str) -> Standing {
+    let ledger = Ledger::of(&stage.plan(), &stage.state());
+    let row = ledger.rows.into_iter().find(
+        |row| matches!(&row.credential, Credential::AccessKey { id, .. } if id.as_str() == key),
+    );
+    row.unwrap_or_else(|| panic!("{key} is no row")).standing
+}
+
+/// Every round's plan follows from the one before.
+fn every_round_follows(stage: &Stage) {
+    let mut earlier = stage.saved.clone();
+    for round in 2..=stage.state().round() {
+        let saved = stage.newest(round);
+        let playbook = stage::read(&saved.playbook);
+        assert!(planning::follows(&saved, Some(&earlier), &playbook), "round {round}");
+        assert!(!planning::follows(&saved, None, &playbook), "round {round} stands on no other");
+        earlier = saved;
+    }
+}
+
+#[test]
+fn a_key_that_is_hung_on_while_we_cut_is_cut_in_the_next_round() {
+    for after in [0, 30, 70] {
+        play(async {
+            let stage = set(&with_one_key(), &cuts_alone()).await;
+            let later = async {
+                stage.clock.sleep(Duration::from_secs(after)).await;
+                hangs_a_key_on(&stage, VICTIM).await
+            };
+            let (left, theirs) = tokio::join!(stage.run(None), later);
+            assert!(matches!(left, Left::Ended(Ending::NotProven)), "{after}: {left:?}");
+            assert_eq!(rounds(&stage), [2], "{after}");
+            assert!(matches!(standing_of(&stage, &theirs), Standing::Blocked { .. }), "{after}");
+            stage.let_it_settle().await;
+            the_intruder_is_out(&stage);
+            every_round_follows(&stage);
+            no_secret_was_written(&stage);
+            // Nothing is left to find.
+            assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
+            assert_eq!(rounds(&stage), [2], "{after}");
+        });
+    }
+}
+
+#[test]
+fn where_nothing_is_new_the_first_round_is_the_last() {
+    play(async {
+        let stage = set(WORLD, PLAYBOOK).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert_eq!(rounds(&stage), [0; 0]);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        every_consumer_works(&stage);
+    });
+}
+
+/// Cutting goes on unasked; what deletes more than was approved does not.
+#[test]
+fn a_round_that_would_delete_a_key_nobody_was_asked_about_waits() {
+    play(async {
+        let stage = set(&with_one_key(), PLAYBOOK).await;
+        let theirs = hangs_a_key_on(&stage, VICTIM).await;
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Waiting(why)) = left else { panic!("{left:?}") };
+        assert!(why[0].starts_with("new-key.1 would ") && why[0].contains(&theirs), "{why:?}");
+        // It is cut all the same.
+        assert_eq!(rounds(&stage), [2]);
+        assert!(matches!(standing_of(&stage, &theirs), Standing::Blocked { .. }));
+        assert!(crate::verdict::requests_of(&stage, "CreateAccessKey").is_empty());
+        // Whoever reads its plan and says yes to it has it carried out.
+        let next = stage.newest(3);
+        stage.says_yes_to(&next).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert_eq!(rounds(&stage), [2, 3]);
+        every_round_follows(&stage);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        every_consumer_works(&stage);
+        assert!(matches!(standing_of(&stage, &theirs), Standing::Dead { .. }));
+    });
+}
+
+/// An intruder who is quick makes one round after the other, and no run without an end.
+#[test]
+fn whoever_adds_keys_faster_than_they_are_cut_calls_a_person_in_the_end() {
+    play(async {
+        let stage = set(&with_one_key(), &cuts_alone()).await;
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let hangs_on = async {
+            loop {
+                stage.clock.sleep(Duration::from_secs(5)).await;
+                let made = other.create_access_key().user_name(VICTIM).send().await;
+                let Ok(made) = made else {
+                    // Two fit: he makes room for the next.
+                    let keys = other.list_access_keys().user_name(VICTIM).send().await.unwrap();
+                    let ids =
+                        keys.access_key_metadata().iter().filter_map(|key| key.access_key_id());
+                    let old = ids.filter(|id| *id != "AKIAEXAMPLELEAKED001").min().unwrap();
+                    let gone = other.delete_access_key().user_name(VICTIM).access_key_id(old);
+                    gone.send().await.unwrap();
+                    continue;
+                };
+                drop(made);
+            }
+        };
+        let left = tokio::select! {
+            biased;
+            left = stage.run(None) => left,
+            () = hangs_on => unreachable!("he never stops"),
+        };
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
+        assert!(why.join(" ").contains("faster than they are cut"), "{why:?}");
+        assert!(rounds(&stage).len() >= MOST_ROUNDS as usize, "{:?}", rounds(&stage));
+    });
+}
+
+/// Before and after every line of the journal and every call of a run that goes through two rounds.
+#[test]
+fn a_crash_anywhere_in_two_rounds_is_resumed_to_the_same_end() {
+    let (backdrop, lines, calls) = play(async {
+        let stage = set(&with_one_key(), &cuts_alone()).await;
+        hangs_a_key_on(&stage, VICTIM).await;
+        let backdrop = stage.backdrop();
+        let before = stage.cloud.requests();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert_eq!(rounds(&stage), [2]);
+        let lines = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();
+        (backdrop, lines, (before + 1)..=stage.cloud.requests())
+    });
+    let at_lines = (1..=lines)
+        .flat_map(|line| [(Some((line, Torn::Half)), None), (Some((line, Torn::Whole)), None)]);
+    let at_calls = calls.flat_map(|call| {
+        [Fault::StopBefore, Fault::StopAfter].map(|fault| (None, Some((call, fault))))
+    });
+    let cases: Vec<_> = at_lines.chain(at_calls).collect();
+    let count = each(&cases, |(line, fault)| {
+        play(async {
+            let stage = backdrop.stage();
+            stage.cloud.set_faults(*fault);
+            let first = stage.run(*line).await;
+            stage.cloud.set_faults([]);
+            if !matches!(first, Left::Ended(_)) {
+                assert_eq!(
+                    stage.resume_to_the_end(1).await,
+                    Ending::NotProven,
+                    "{line:?} {fault:?}"
+                );
+            }
+            assert_eq!(rounds(&stage), [2], "{line:?} {fault:?}");
+            every_round_follows(&stage);
+            stage.let_it_settle().await;
+            the_intruder_is_out(&stage);
+            let cut: Vec<ChangeId> = stage
+                .plan()
+                .changes
+                .iter()
+                .filter(|change| change.cuts())
+                .map(|c| c.id.clone())
+                .collect();
+            let state = stage.state();
+            assert!(cut.iter().all(|id| state.change(id).proof.is_some()), "{line:?} {fault:?}");
+        });
+    });
+    println!("crashes in two rounds: {count:?}");
+}
