@@ -23,6 +23,7 @@ mod plan;
 mod rehearse;
 mod responder;
 mod resume;
+mod round;
 mod run;
 mod sarif;
 mod schema;

@@ -74,6 +74,13 @@ pub enum Ending {
     Held(Vec<String>),
     /// People must approve first; each sentence says what.
     Waiting(Vec<String>),
+    /// The next round is more than was approved: its plan is kept, and waits for somebody's yes.
+    Asking {
+        /// What of it is more, a sentence each.
+        beyond: Vec<String>,
+        /// Where it is kept.
+        plan: String,
+    },
     /// The cloud could not be reached or stopped taking our credentials; `resume` goes on from here.
     Stopped(Vec<String>),
     /// Somebody asked to stop, and it was safe to.
@@ -393,7 +400,7 @@ impl Ending {
     pub fn code(&self) -> u8 {
         match self {
             Self::Proven => 0,
-            Self::Waiting(_) => 6,
+            Self::Waiting(_) | Self::Asking { .. } => 6,
             Self::Stopped(_) => 10,
             Self::NotProven => 11,
             Self::Held(_) => 13,

@@ -206,6 +206,11 @@ impl Conduct<'_> {
             Ending::Held(_) => {
                 format!("do what is asked above, then: {resume}")
             }
+            Ending::Asking { plan, .. } => {
+                format!(
+                    "read the plan of the next round, and say yes to it: portcullis run {plan}{there}"
+                )
+            }
             Ending::Waiting(_) => format!("{NO_APPROVALS}. The record: portcullis status {case}"),
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,
@@ -232,7 +237,7 @@ impl Conduct<'_> {
             Ending::Proven => Exit::Done,
             Ending::NotProven => Exit::NotProven,
             Ending::Held(_) => Exit::Held,
-            Ending::Waiting(_) => Exit::Waiting,
+            Ending::Waiting(_) | Ending::Asking { .. } => Exit::Waiting,
             Ending::Stopped(_) => Exit::Stopped,
             Ending::Interrupted => Exit::Interrupted,
         })

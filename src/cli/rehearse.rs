@@ -16,14 +16,15 @@ use aws_types::region::Region;
 use super::args::{self, Format};
 use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
-use super::{plan, sources, view};
+use super::{plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint};
 use crate::ids::AccessKeyId;
-use crate::journal::Medium;
+use crate::journal::{Journal, Medium};
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
+use crate::run::begin_round;
 use crate::sim::{self, Cloud, World};
 use crate::survey;
 
@@ -85,27 +86,52 @@ pub(super) fn resume(
     playbook: &Playbook,
     format: Format,
 ) -> Result<Exit, Failure> {
-    let damaged = |why: &dyn std::error::Error| {
-        Failure::new(
-            Exit::Refused,
-            "the world of this rehearsal cannot be read",
-            "rehearse anew: portcullis rehearse PLAYBOOK",
-        )
-        .because(why)
-    };
-    let text = case::read_file(case.dir(), STATE)?.unwrap_or_default();
-    let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
     view::virtual_runtime().block_on(async {
         notes(format)(
             "Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n",
         );
-        let now = sim::saved_at(&state).map_err(|error| damaged(&error))?;
-        let clock = Clock::starting_at(now);
-        let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
+        let (cloud, clock) = world_of(case)?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         go(case, (saved, playbook), &cloud, &connection, &caller, clock, format).await
     })
+}
+
+/// Goes on with the next round of a rehearsal, once somebody has said yes to it.
+pub(super) fn next_round(
+    case: &Case,
+    next: &SavedPlan,
+    playbook: &Playbook,
+    args: &args::Run,
+) -> Result<Exit, Failure> {
+    round::ask(args, next)?;
+    let (decoded, medium) = case.journal()?;
+    view::virtual_runtime().block_on(async {
+        let (cloud, clock) = world_of(case)?;
+        let (connection, key) = connect(&cloud, clock);
+        let caller = survey::begin(connection.read(), clock, key).await?.caller;
+        let journal = Journal::open(&decoded, medium, clock).map_err(|error| damaged(&error))?;
+        begin_round(&journal, next, &caller.arn).await.map_err(|error| damaged(&error))?;
+        go(case, (next, playbook), &cloud, &connection, &caller, clock, args.format).await
+    })
+}
+
+fn damaged(why: &dyn std::error::Error) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "the world of this rehearsal cannot be read",
+        "rehearse anew: portcullis rehearse PLAYBOOK",
+    )
+    .because(why)
+}
+
+/// The world of a rehearsal, as it was left.
+fn world_of(case: &Case) -> Result<(Cloud, Clock), Failure> {
+    let text = case::read_file(case.dir(), STATE)?.unwrap_or_default();
+    let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
+    let clock = Clock::starting_at(sim::saved_at(&state).map_err(|error| damaged(&error))?);
+    let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
+    Ok((cloud, clock))
 }
 
 async fn go(

@@ -11,7 +11,7 @@ use super::conduct::{Conduct, case_name, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
-use super::{earlier, plan, sources, view};
+use super::{earlier, plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
@@ -51,6 +51,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             "a saved plan has its inputs and its gate already",
             "plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json",
         ));
+    }
+    if saved_plan && let Some(case) = round::case_of(&args.what)? {
+        return round::run(args, &case);
     }
     // What is wrong with the files is said before anybody is asked for credentials.
     let source = if saved_plan {
@@ -168,7 +171,7 @@ fn open_plan(path: &Path) -> Result<(SavedPlan, Playbook), Failure> {
 }
 
 /// Has the operator type the account: a habit of the fingers does not get past it.
-fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
+pub(super) fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
     let account = &saved.plan.account;
     view::err(&format!("\nThis will change account {account}. To go on, type its twelve digits: "));
     let _ = io::stderr().flush();

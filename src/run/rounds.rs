@@ -133,11 +133,10 @@ impl Rounds<'_> {
             }
         };
         if !added.beyond.is_empty() {
-            let mut why: Vec<String> = added.beyond.clone();
-            why.push(format!("round {round} is more than was approved; read it: {kept}"));
-            let until = why.join("; ");
+            let beyond = added.beyond.clone();
+            let until = format!("round {round} is more than was approved: {}", beyond.join("; "));
             self.journal.append(Entry::Held { change: None, until }).await?;
-            return Ok(Some(Ending::Waiting(why)));
+            return Ok(Some(Ending::Asking { beyond, plan: kept }));
         }
         if rounds > self.most {
             let why = format!(

@@ -150,6 +150,12 @@ pub(in crate::cli) fn ending(ending: &Ending, unaccounted: usize, next: &str) ->
         Ending::Waiting(reasons) => {
             (Style::Careful, "WAITING FOR APPROVAL", "what was cut stays cut", reasons)
         }
+        Ending::Asking { beyond, .. } => (
+            Style::Careful,
+            "WAITING FOR A YES",
+            "something is new, and what is left to do about it is more than was approved",
+            beyond,
+        ),
         Ending::Stopped(reasons) => (Style::Bad, "STOPPED PART-WAY", NOTHING_TAKEN_BACK, reasons),
         Ending::Interrupted => {
             (Style::Careful, "INTERRUPTED AT A SAFE POINT", NOTHING_TAKEN_BACK, &[])
@@ -170,6 +176,7 @@ pub(in crate::cli) fn ending_as_json(ending: &Ending) -> Value {
         Ending::NotProven => ("not-proven", &[]),
         Ending::Held(reasons) => ("held", reasons),
         Ending::Waiting(reasons) => ("waiting", reasons),
+        Ending::Asking { beyond, .. } => ("asking", beyond),
         Ending::Stopped(reasons) => ("stopped", reasons),
         Ending::Interrupted => ("interrupted", &[]),
     };
