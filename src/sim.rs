@@ -27,12 +27,14 @@ mod intruder;
 mod managed;
 mod operations;
 mod people;
+mod rotation;
 mod secrets;
 mod signature;
 mod signin;
 mod snapshot;
 mod state;
 mod sts;
+mod targets;
 mod vault;
 mod wire;
 mod world;
@@ -72,7 +74,8 @@ pub const NOT_MODELLED: &[&str] = &[
     "operations other than the listed ones; IAM Identity Center, SAML, OIDC, Roles Anywhere",
     "versions of customer-managed policies, and making or deleting such policies and groups",
     "trust policies that keep a deleted principal's unique id when a principal is made anew",
-    "secrets' encryption keys, replicas, rotation by a function, and deprecated versions' clean-up",
+    "secrets' encryption keys, replicas, and deprecated versions' clean-up",
+    "of rotation: schedules, AWS's own repetitions of one that failed, and `RotateImmediately: false`",
     "condition keys of network paths and organisations",
     "uneven propagation: one lag holds for every change, region and service",
     "an intruder who must find out: he sees at once what takes effect, and has no service of his own",
@@ -234,11 +237,13 @@ impl Cloud {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The engine once the intruder has done what he was to have done by now, and what time it is.
+    /// The engine as far as it has come by now, the intruder's deeds and what goes on by itself, and what time it
+    /// is.
     fn awake(&self) -> (MutexGuard<'_, Engine>, Timestamp) {
         let now = self.now();
         let mut engine = self.engine();
         engine.let_the_intruder_act(now);
+        engine.catch_up(now);
         (engine, now)
     }
 

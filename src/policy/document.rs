@@ -112,6 +112,18 @@ impl Document {
         self.statements.iter().any(|s| s.resource.is_some())
     }
 
+    /// Whether it allows something to anyone at all, on no condition.
+    pub fn is_public(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            let anyone = match &statement.principal {
+                Some(Either::Of(element)) => element.anyone,
+                Some(Either::Not(_)) => true,
+                None => false,
+            };
+            statement.effect == Effect::Allow && anyone && statement.conditions.is_empty()
+        })
+    }
+
     /// Whether any statement says whom it is about, which identity policies may not.
     pub fn has_principals(&self) -> bool {
         self.statements.iter().any(|s| s.principal.is_some())

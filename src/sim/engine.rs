@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditEvent;
 use super::faults::Fault;
 use super::intruder::Intruder;
-use super::people::{Consumer, ReadKey};
+use super::people::{Consumer, HeldValue, ReadKey, ReadValue};
+use super::rotation::Rotation;
 use super::state::{Account, Session, State};
+use super::targets::Target;
 use super::vault::{Sealed, Vault};
 use crate::secret::Secret;
 
@@ -78,6 +80,18 @@ pub(super) struct Engine {
     /// What consumers read earlier and still hold, by name.
     pub(super) held: BTreeMap<String, ReadKey>,
     pub(super) intruder: Intruder,
+    /// Values that the intruder has read.
+    #[serde(default)]
+    pub(super) intruder_knows: Vec<ReadValue>,
+    /// What takes the passwords in secrets, by name.
+    #[serde(default)]
+    pub(super) targets: BTreeMap<String, Target>,
+    /// Rotations under way.
+    #[serde(default)]
+    pub(super) rotations: Vec<Rotation>,
+    /// Values that consumers read earlier and still hold, by name.
+    #[serde(default)]
+    pub(super) held_values: BTreeMap<String, HeldValue>,
     #[serde(skip)]
     pub(super) faults: BTreeMap<u64, Fault>,
 }
@@ -101,6 +115,10 @@ impl Engine {
             consumers: Vec::new(),
             held: BTreeMap::new(),
             intruder: Intruder::default(),
+            intruder_knows: Vec::new(),
+            targets: BTreeMap::new(),
+            rotations: Vec::new(),
+            held_values: BTreeMap::new(),
             faults: BTreeMap::new(),
         }
     }
@@ -170,6 +188,14 @@ impl Engine {
             0x8000 | (low >> 48) & 0x3fff,
             low & 0xffff_ffff_ffff
         )
+    }
+
+    /// A password of these characters.
+    pub(super) fn new_password(&mut self, alphabet: &[char], length: usize) -> String {
+        let mut rng = fastrand::Rng::with_seed(self.dice);
+        let password = (0..length).map(|_| alphabet[rng.usize(..alphabet.len())]).collect();
+        self.dice = rng.u64(..);
+        password
     }
 
     /// Six letters, as they stand at the end of a secret's ARN.

@@ -8,14 +8,17 @@ use serde_json::Value;
 use super::engine::{Canary, Engine, LastUse, Moment, Settings};
 use super::intruder::script::{self, HeldFile, Strategy};
 use super::intruder::{self, Holding, Intruder};
-use super::people::Consumer;
+use super::people::{Consumer, ReadValue, Reader};
+use super::rotation::Rotator;
 use super::signin::Known;
 use super::state::{
     Account, Group, Key, ManagedPolicy, Password, Role, ServiceCredential, Session, SessionKind,
     State, StoredSecret, Uploaded, User, Version,
 };
+use super::targets::Target;
 use super::world::{
-    AccountFile, MfaFile, RoleFile, SecretFile, StatusFile, UploadedFile, UserFile, World,
+    AccountFile, MfaFile, RoleFile, RotatorFile, SecretFile, StatusFile, UploadedFile, UserFile,
+    World,
 };
 use crate::ids::PolicyName;
 
@@ -53,6 +56,9 @@ pub(super) fn build(world: &World, now: Timestamp) -> Engine {
     responder(world, &mut genesis, now);
     genesis.consumers = world.consumers.iter().map(Consumer::of).collect();
     genesis.intruder = intruder(world, &genesis, now, shift);
+    targets(world, &mut genesis);
+    read_by_the_intruder(world, &mut genesis);
+    genesis.refresh_targets(now);
     genesis
 }
 
@@ -140,11 +146,57 @@ fn intruder(world: &World, engine: &Engine, now: Timestamp, shift: SignedDuratio
     )
 }
 
+fn targets(world: &World, engine: &mut Engine) {
+    for (name, file) in &world.targets {
+        let target = match (&file.account, &file.reads) {
+            (Some(account), Some(secret)) => Target::Reads {
+                reader: Reader::of(account, file.reader.as_ref(), None),
+                secret: secret.to_string(),
+                held: None,
+            },
+            _ => Target::Logins(
+                file.logins
+                    .iter()
+                    .map(|(user, password)| (user.clone(), engine.seal("password", password)))
+                    .collect(),
+            ),
+        };
+        engine.targets.insert(name.clone(), target);
+    }
+}
+
+fn read_by_the_intruder(world: &World, engine: &mut Engine) {
+    for secret in &world.intruder.read {
+        let accounts = engine.newest().accounts.values();
+        let found = accounts.filter_map(|account| {
+            let stored = account.secrets.get(secret.as_str())?;
+            stored.versions[stored.holder_of("AWSCURRENT")?].value.clone()
+        });
+        let known: Vec<ReadValue> =
+            found.map(|value| ReadValue { of: secret.to_string(), value }).collect();
+        engine.intruder_knows.extend(known);
+    }
+}
+
 struct Builder {
     engine: Engine,
     shift: SignedDuration,
     region: String,
     past: Timestamp,
+}
+
+fn rotator(file: &RotatorFile) -> Rotator {
+    Rotator {
+        arn: file.arn.to_string(),
+        role: file.role.as_ref().map(ToString::to_string),
+        behaviour: file.behaviour,
+        first: file.first,
+        takes: file.takes,
+        target: file.target.clone(),
+        users: file.users.clone(),
+        enabled: file.enabled,
+        begun: 0,
+    }
 }
 
 fn texts(policies: &BTreeMap<PolicyName, Value>) -> BTreeMap<String, String> {
@@ -306,7 +358,7 @@ impl Builder {
         let created_at = self.instant(file.created_at);
         let version = Version {
             created_at,
-            value: self.engine.seal(name, &value),
+            value: Some(self.engine.seal(name, &value)),
             binary: false,
             labels: BTreeSet::from(["AWSCURRENT".to_owned()]),
         };
@@ -316,6 +368,8 @@ impl Builder {
             description: String::new(),
             versions: BTreeMap::from([(self.engine.new_uuid(), version)]),
             policy: file.policy.as_ref().map(Value::to_string),
+            rotator: file.rotator.as_ref().map(rotator),
+            owned_by: file.owned_by.clone(),
             tags: file.tags.clone(),
             deleted_at: None,
             gone_at: None,

@@ -58,7 +58,7 @@ pub(super) struct Intruder {
 /// How far one thing that the intruder holds reaches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reach {
-    /// The id of the key or session, or `password of` and the user.
+    /// The id of the key or session, or `password of` and the user, or `value of` and the secret.
     pub credential: String,
     /// Whether it can still say who it is, which it may even under a deny of everything; for a password,
     /// whether it signs in.
@@ -210,6 +210,7 @@ impl Engine {
     /// Does all that he is to have done by `now`, each thing at its own instant.
     pub(super) fn let_the_intruder_act(&mut self, now: Timestamp) {
         while let Some(due) = self.intruder.take_due(now) {
+            self.catch_up(due.at);
             match due.next {
                 Next::Reaction(n) => {
                     let reaction = &mut self.intruder.reactions[n];
@@ -254,7 +255,18 @@ impl Engine {
                 .collect();
             Reach { credential: held.to_string(), alive: subject.is_some(), allowed }
         };
-        self.intruder.holds.iter().map(reach).collect()
+        let values = self.intruder_knows.iter().map(|known| {
+            let value = self.vault().open(&known.value);
+            let takes = |target: &&String| {
+                value.as_ref().is_some_and(|value| self.accepts(target, value, now).is_ok())
+            };
+            let targets = self.targets.keys().filter(takes);
+            let allowed: Vec<String> =
+                targets.map(|target| format!("sign in to {target}")).collect();
+            let credential = format!("value of {}", known.of);
+            Reach { credential, alive: !allowed.is_empty(), allowed }
+        });
+        self.intruder.holds.iter().map(reach).chain(values).collect()
     }
 
     /// Whom a password signs in, as if it were used now.

@@ -8,7 +8,7 @@ use super::gatekeeper::{Subject, iam_arn};
 use super::iam::users::Answer;
 use super::iam::{authorization, credentials, keys, policies, roles, simulate, users};
 use super::wire::{Params, Service};
-use super::{secrets, sts};
+use super::{rotation, secrets, sts};
 use crate::policy::Context;
 use jiff::Timestamp;
 
@@ -161,6 +161,10 @@ pub const OPERATIONS: &[Operation] = &[
     op(SecretsManager, "GetResourcePolicy", READS, Target::Secret, secrets::get_policy),
     op(SecretsManager, "PutResourcePolicy", WRITES, Target::Secret, secrets::put_policy),
     op(SecretsManager, "DeleteResourcePolicy", WRITES, Target::Secret, secrets::delete_policy),
+    op(SecretsManager, "ValidateResourcePolicy", READS, Target::Secret, secrets::validate_policy),
+    op(SecretsManager, "RotateSecret", WRITES, Target::Secret, rotation::rotate),
+    op(SecretsManager, "CancelRotateSecret", WRITES, Target::Secret, rotation::cancel),
+    op(SecretsManager, "GetRandomPassword", READS, Target::Everything, secrets::random_password),
     op(SecretsManager, "DeleteSecret", WRITES, Target::Secret, secrets::delete),
     op(SecretsManager, "RestoreSecret", WRITES, Target::Secret, secrets::restore),
 ];

@@ -9,10 +9,13 @@ use serde_json::Value;
 use super::engine::Engine;
 use super::gatekeeper::{Dead, Subject, sentence};
 use super::secrets;
-use super::state::{Session, SessionKind};
+use super::state::{Session, SessionKind, State};
 use super::sts::role_of_arn;
-use super::world::{ConsumerFile, Need};
+use super::vault::Sealed;
+use super::world::{ConsumerFile, Need, ReaderFile};
+use crate::ids::AccountId;
 use crate::policy::{Decision, Denial, Request};
+use crate::secret::Secret;
 
 /// Where requests come from that do not come over a network.
 pub(super) const SOURCE_IP: &str = "192.0.2.10";
@@ -24,8 +27,50 @@ pub(super) struct Consumer {
     account: String,
     source: Source,
     needs: Vec<Need>,
+    /// What it signs in to with what it reads.
+    #[serde(default)]
+    logs_in_to: Option<String>,
     rightful: bool,
     source_ip: String,
+}
+
+/// As whom a secret is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Reader {
+    pub(super) account: String,
+    pub(super) role: Option<String>,
+    pub(super) user: Option<String>,
+    source_ip: String,
+}
+
+impl Reader {
+    pub(super) fn of(
+        account: &AccountId,
+        file: Option<&ReaderFile>,
+        source_ip: Option<&str>,
+    ) -> Self {
+        Self {
+            account: account.to_string(),
+            role: file.and_then(|file| file.role.as_ref()).map(ToString::to_string),
+            user: file.and_then(|file| file.user.as_ref()).map(ToString::to_string),
+            source_ip: source_ip.unwrap_or(SOURCE_IP).to_owned(),
+        }
+    }
+}
+
+/// A value that a consumer read and holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct HeldValue {
+    value: Sealed,
+    at: Timestamp,
+}
+
+/// A value that the intruder has read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReadValue {
+    /// Of which secret, in words.
+    pub(super) of: String,
+    pub(super) value: Sealed,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,12 +79,7 @@ enum Source {
     /// A key that was given by hand.
     Key(String),
     /// A secret, read as a user or a role of its account.
-    Secret {
-        role: Option<String>,
-        user: Option<String>,
-        secret: String,
-        refreshed: Option<SignedDuration>,
-    },
+    Secret { reader: Reader, secret: String, refreshed: Option<SignedDuration> },
 }
 
 /// What a consumer read and holds.
@@ -82,8 +122,7 @@ impl Consumer {
         let source = match (&file.key, &file.reads) {
             (Some(key), _) => Source::Key(key.to_string()),
             (None, secret) => Source::Secret {
-                role: file.reader.as_ref().and_then(|r| r.role.as_ref()).map(ToString::to_string),
-                user: file.reader.as_ref().and_then(|r| r.user.as_ref()).map(ToString::to_string),
+                reader: Reader::of(&file.account, file.reader.as_ref(), file.source_ip.as_deref()),
                 secret: secret.as_ref().map(ToString::to_string).unwrap_or_default(),
                 refreshed: file.refreshed,
             },
@@ -93,6 +132,7 @@ impl Consumer {
             account: file.account.to_string(),
             source,
             needs: file.needs.clone(),
+            logs_in_to: file.logs_in_to.clone(),
             rightful: file.rightful,
             source_ip: file.source_ip.clone().unwrap_or_else(|| SOURCE_IP.to_owned()),
         }
@@ -192,6 +232,13 @@ impl Engine {
             key: None,
             rightful: consumer.rightful,
         };
+        if let Some(target) = &consumer.logs_in_to {
+            let signed_in =
+                self.held_value(consumer, now).and_then(|value| self.accepts(target, &value, now));
+            state.works = signed_in.is_ok();
+            state.why = signed_in.err();
+            return state;
+        }
         let key = match &consumer.source {
             Source::Key(id) => Ok(id.clone()),
             Source::Secret { .. } => self.held_key(consumer, now),
@@ -215,7 +262,7 @@ impl Engine {
 
     /// The key that a consumer holds, read anew where it is due.
     fn held_key(&mut self, consumer: &Consumer, now: Timestamp) -> Result<String, String> {
-        let Source::Secret { role, user, secret, refreshed } = &consumer.source else {
+        let Source::Secret { reader, secret, refreshed } = &consumer.source else {
             unreachable!("asked only of consumers that read");
         };
         let held = self.held.get(&consumer.name);
@@ -223,7 +270,7 @@ impl Engine {
             held.filter(|h| refreshed.is_some_and(|every| now.duration_since(h.at) < every));
         let key = match fresh {
             Some(held) => held.clone(),
-            None => self.read_key(consumer, role.as_deref(), user.as_deref(), secret, now)?,
+            None => self.read_key(reader, secret, now)?,
         };
         self.held.insert(consumer.name.clone(), key.clone());
         if key.matches {
@@ -233,35 +280,88 @@ impl Engine {
         }
     }
 
-    fn read_key(
+    /// The value that a consumer holds, read anew where it is due.
+    fn held_value(&mut self, consumer: &Consumer, now: Timestamp) -> Result<Secret, String> {
+        let Source::Secret { reader, secret, refreshed } = &consumer.source else {
+            return Err("a key signs in to nothing".to_owned());
+        };
+        let held = self.held_values.get(&consumer.name);
+        let fresh =
+            held.filter(|h| refreshed.is_some_and(|every| now.duration_since(h.at) < every));
+        if let Some(value) = fresh.and_then(|held| self.vault().open(&held.value)) {
+            return Ok(value);
+        }
+        let value = self.read_value(reader, secret, now)?;
+        let sealed = self.vault().seal(&consumer.name, value.expose());
+        self.held_values.insert(consumer.name.clone(), HeldValue { value: sealed, at: now });
+        Ok(value)
+    }
+
+    fn reader(state: &State, reader: &Reader, now: Timestamp) -> Option<Subject> {
+        let account = reader.account.as_str();
+        let Some(role) = &reader.role else {
+            return Self::subject_of_user(state, account, reader.user.as_deref()?);
+        };
+        let issuer_id = state.account(account).and_then(|a| a.roles.get(role));
+        let session = Session {
+            account: account.to_owned(),
+            kind: SessionKind::AssumeRole,
+            issuer: role.clone(),
+            issuer_id: issuer_id.map(|r| r.id.clone()).unwrap_or_default(),
+            name: "consumer".to_owned(),
+            issued_at: now,
+            expires_at: now + SignedDuration::from_hours(1),
+            mfa: false,
+            policies: None,
+        };
+        Self::subject_of_session(state, "", &session)
+    }
+
+    /// Whether a role of an account may do something, and if not, why.
+    pub(super) fn may_as_role(
         &self,
-        consumer: &Consumer,
-        role: Option<&str>,
-        user: Option<&str>,
+        account: &str,
+        role: &str,
+        action: &str,
+        resource: &str,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let reader = Reader {
+            account: account.to_owned(),
+            role: Some(role.to_owned()),
+            user: None,
+            source_ip: SOURCE_IP.to_owned(),
+        };
+        let subject = Self::reader(self.enforced(now), &reader, now).ok_or("the role is gone")?;
+        let need = Need { action: action.to_owned(), resource: resource.to_owned() };
+        match self.try_as(&subject, &need, Some(&reader.source_ip), now) {
+            Probe::Allowed => Ok(()),
+            Probe::Denied(why) => Err(why),
+            Probe::Dead(code) => Err(code.to_owned()),
+        }
+    }
+
+    fn read_key(&self, reader: &Reader, secret: &str, now: Timestamp) -> Result<ReadKey, String> {
+        let value = self.read_value(reader, secret, now)?;
+        let fields: Value = serde_json::from_str(value.expose())
+            .map_err(|_| format!("what is in {secret} is not JSON"))?;
+        let field = |name: &str| fields.get(name).and_then(Value::as_str);
+        let (id, given) = field("access_key_id")
+            .zip(field("secret_access_key"))
+            .ok_or_else(|| format!("what is in {secret} is no access key"))?;
+        let matches = self.vault().secret_of(id).expose() == given;
+        Ok(ReadKey { id: id.to_owned(), matches, at: now })
+    }
+
+    /// The current value of a secret, as somebody reads it.
+    pub(super) fn read_value(
+        &self,
+        reader: &Reader,
         secret: &str,
         now: Timestamp,
-    ) -> Result<ReadKey, String> {
-        let account = consumer.account.as_str();
-        let state = self.enforced(now);
-        let subject = match (role, user) {
-            (Some(role), _) => {
-                let issuer_id = state.account(account).and_then(|a| a.roles.get(role));
-                let session = Session {
-                    account: account.to_owned(),
-                    kind: SessionKind::AssumeRole,
-                    issuer: role.to_owned(),
-                    issuer_id: issuer_id.map(|r| r.id.clone()).unwrap_or_default(),
-                    name: "consumer".to_owned(),
-                    issued_at: now,
-                    expires_at: now + SignedDuration::from_hours(1),
-                    mfa: false,
-                    policies: None,
-                };
-                Self::subject_of_session(state, "", &session)
-            }
-            (None, user) => Self::subject_of_user(state, account, user.unwrap_or_default()),
-        };
-        let subject = subject.ok_or("its reader is gone")?;
+    ) -> Result<Secret, String> {
+        let subject = Self::reader(self.enforced(now), reader, now).ok_or("its reader is gone")?;
+        let account = reader.account.as_str();
         let region = self.settings.region.clone();
         let newest = self.newest();
         let (owner, name) = secrets::locate(newest, account, &region, secret, now)
@@ -271,7 +371,7 @@ impl Engine {
             action: "secretsmanager:GetSecretValue".to_owned(),
             resource: stored.arn.clone(),
         };
-        match self.try_as(&subject, &need, Some(&consumer.source_ip), now) {
+        match self.try_as(&subject, &need, Some(&reader.source_ip), now) {
             Probe::Allowed => {}
             Probe::Denied(why) => return Err(why),
             Probe::Dead(code) => return Err(format!("its reader is not accepted: {code}")),
@@ -279,17 +379,9 @@ impl Engine {
         if stored.deleted_at.is_some() {
             return Err(format!("{secret} waits to be deleted"));
         }
-        let value = stored
+        stored
             .holder_of("AWSCURRENT")
-            .and_then(|id| self.vault().open(&stored.versions[id].value))
-            .ok_or_else(|| format!("{secret} has no current value"))?;
-        let fields: Value = serde_json::from_str(value.expose())
-            .map_err(|_| format!("what is in {secret} is not JSON"))?;
-        let field = |name: &str| fields.get(name).and_then(Value::as_str);
-        let (id, given) = field("access_key_id")
-            .zip(field("secret_access_key"))
-            .ok_or_else(|| format!("what is in {secret} is no access key"))?;
-        let matches = self.vault().secret_of(id).expose() == given;
-        Ok(ReadKey { id: id.to_owned(), matches, at: now })
+            .and_then(|id| self.vault().open(stored.versions[id].value.as_ref()?))
+            .ok_or_else(|| format!("{secret} has no current value"))
     }
 }

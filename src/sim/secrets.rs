@@ -15,7 +15,7 @@ use super::wire::{Refusal, Reply};
 use crate::ids::SecretId;
 use crate::policy::Document;
 
-fn refusal(code: &'static str, message: impl Into<String>) -> Refusal {
+pub(super) fn refusal(code: &'static str, message: impl Into<String>) -> Refusal {
     Refusal::new(400, code, message)
 }
 
@@ -23,7 +23,7 @@ fn missing() -> Refusal {
     refusal("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 }
 
-fn invalid(message: impl Into<String>) -> Refusal {
+pub(super) fn invalid(message: impl Into<String>) -> Refusal {
     refusal("InvalidParameterException", message)
 }
 
@@ -66,7 +66,7 @@ impl Call<'_> {
     }
 
     /// The place of a secret that is not waiting to be deleted, and the secret as it is.
-    fn newest_secret(&self) -> Result<((String, String), &StoredSecret), Refusal> {
+    pub(super) fn newest_secret(&self) -> Result<((String, String), &StoredSecret), Refusal> {
         let state = self.engine.newest();
         let place = self.locate(state)?;
         let secret = &state.accounts[&place.0].secrets[&place.1];
@@ -74,7 +74,7 @@ impl Call<'_> {
         Ok((place, secret))
     }
 
-    fn edit_secret(&mut self, (account, name): &(String, String)) -> &mut StoredSecret {
+    pub(super) fn edit_secret(&mut self, (account, name): &(String, String)) -> &mut StoredSecret {
         self.engine
             .edit(self.now)
             .accounts
@@ -95,11 +95,11 @@ fn not_deleted(secret: &StoredSecret) -> Result<(), Refusal> {
 }
 
 /// The answer's beginning, which most operations share.
-fn named(secret: &StoredSecret, name: &str) -> Map<String, Value> {
+pub(super) fn named(secret: &StoredSecret, name: &str) -> Map<String, Value> {
     Map::from_iter([("ARN".to_owned(), json!(secret.arn)), ("Name".to_owned(), json!(name))])
 }
 
-fn done(fields: Map<String, Value>) -> Reply {
+pub(super) fn done(fields: Map<String, Value>) -> Reply {
     Reply::Json(Value::Object(fields))
 }
 
@@ -118,7 +118,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Answer {
     fields.insert("CreatedDate".into(), epoch(secret.created_at));
     let changed = secret.versions.values().map(|v| v.created_at).max();
     fields.insert("LastChangedDate".into(), epoch(changed.unwrap_or(secret.created_at)));
-    fields.insert("RotationEnabled".into(), json!(false));
+    fields.extend(rotation_of(secret));
     fields.insert("VersionIdsToStages".into(), json!(labelled(secret)));
     if !secret.description.is_empty() {
         fields.insert("Description".into(), json!(secret.description));
@@ -143,7 +143,8 @@ pub(super) fn get_value(call: &mut Call<'_>) -> Answer {
         }
         (None, stage) => secret.holder_of(stage.unwrap_or("AWSCURRENT")),
     };
-    let id = id.ok_or_else(|| {
+    // A version that has no value yet cannot be found either.
+    let id = id.filter(|id| secret.versions[*id].value.is_some()).ok_or_else(|| {
         let what = match call.params.get("VersionId") {
             Some(id) => format!("VersionId: {id}"),
             None => format!("staging label: {}", stage.unwrap_or("AWSCURRENT")),
@@ -152,7 +153,8 @@ pub(super) fn get_value(call: &mut Call<'_>) -> Answer {
         refusal("ResourceNotFoundException", message)
     })?;
     let version = &secret.versions[id];
-    let value = call.engine.vault().open(&version.value).ok_or_else(|| {
+    let opened = version.value.as_ref().and_then(|sealed| call.engine.vault().open(sealed));
+    let value = opened.ok_or_else(|| {
         refusal("DecryptionFailure", "Secrets Manager can't decrypt the protected secret text.")
     })?;
     let mut fields = named(secret, &name);
@@ -183,7 +185,7 @@ fn value<'a>(call: &'a Call<'_>) -> Result<Option<(&'a str, bool)>, Refusal> {
 }
 
 /// The version's id: the client's token, or a new one.
-fn token(call: &mut Call<'_>) -> Result<String, Refusal> {
+pub(super) fn token(call: &mut Call<'_>) -> Result<String, Refusal> {
     match call.params.get("ClientRequestToken") {
         Some(token) if (32..=64).contains(&token.len()) => Ok(token.to_owned()),
         Some(_) => Err(invalid("ClientRequestToken must have 32 to 64 characters.")),
@@ -212,8 +214,10 @@ pub(super) fn put_value(call: &mut Call<'_>) -> Answer {
         .map(|(v, binary)| (v.to_owned(), binary))
         .ok_or_else(|| invalid("You must provide either SecretString or SecretBinary."))?;
     let (_, secret) = call.newest_secret()?;
-    if let Some(present) = secret.versions.get(&token) {
-        let same = call.engine.vault().open(&present.value).is_some_and(|v| v.expose() == given);
+    let present = secret.versions.get(&token);
+    let there = present.and_then(|version| version.value.as_ref());
+    if let Some(there) = there {
+        let same = call.engine.vault().open(there).is_some_and(|v| v.expose() == given);
         if !same {
             return Err(refusal(
                 "ResourceExistsException",
@@ -236,7 +240,9 @@ pub(super) fn put_value(call: &mut Call<'_>) -> Answer {
         let sealed = call.engine.seal(&place.1, &given);
         let created_at = call.now;
         let secret = call.edit_secret(&place);
-        let version = Version { created_at, value: sealed, binary, labels: BTreeSet::new() };
+        // Into the version that a rotation has begun, or a new one.
+        let labels = secret.versions.remove(&token).map(|empty| empty.labels).unwrap_or_default();
+        let version = Version { created_at, value: Some(sealed), binary, labels };
         secret.versions.insert(token.clone(), version);
         for stage in &stages {
             secret.move_label(stage, &token);
@@ -359,6 +365,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
         .filter(|(_, s)| deleted || s.deleted_at.is_none())
         .map(|(name, secret)| {
             let mut fields = named(secret, name);
+            fields.extend(rotation_of(secret));
             fields.insert("CreatedDate".into(), epoch(secret.created_at));
             fields.insert("SecretVersionsToStages".into(), json!(labelled(secret)));
             fields.insert("Tags".into(), tags(secret));
@@ -404,7 +411,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
             ));
         }
         let same = present.versions.get(&token).is_some_and(|v| {
-            let opened = call.engine.vault().open(&v.value);
+            let opened = v.value.as_ref().and_then(|sealed| call.engine.vault().open(sealed));
             opened.is_some_and(|o| given.as_ref().is_some_and(|(g, _)| g == o.expose()))
         });
         if !same {
@@ -421,7 +428,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let mut versions = BTreeMap::new();
     if let Some((value, binary)) = given {
         let labels = BTreeSet::from(["AWSCURRENT".to_owned()]);
-        let value = call.engine.seal(&name, &value);
+        let value = Some(call.engine.seal(&name, &value));
         versions.insert(token.clone(), Version { created_at: call.now, value, binary, labels });
     }
     let secret = StoredSecret {
@@ -430,6 +437,8 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         description: call.params.get("Description").unwrap_or_default().to_owned(),
         versions,
         policy: None,
+        rotator: None,
+        owned_by: None,
         tags: tags_given(call)?,
         deleted_at: None,
         gone_at: None,
@@ -451,22 +460,106 @@ pub(super) fn get_policy(call: &mut Call<'_>) -> Answer {
     Ok(done(fields))
 }
 
-pub(super) fn put_policy(call: &mut Call<'_>) -> Answer {
-    let place = call.newest_secret()?.0;
+/// The longest policy a secret can have.
+const POLICY_LIMIT: usize = 20_480;
+
+/// The policy in a request, if a secret can have it.
+fn policy_given(call: &Call<'_>) -> Result<(String, Document), Refusal> {
     let policy = call
         .params
         .get("ResourcePolicy")
         .ok_or_else(|| invalid("ResourcePolicy is missing."))?
         .to_owned();
+    if policy.len() > POLICY_LIMIT {
+        return Err(refusal(
+            "ValidationException",
+            "1 validation error detected: Value at 'resourcePolicy' failed to satisfy constraint: Member must have length less than or equal to 20480",
+        ));
+    }
     let malformed = |why: String| refusal("MalformedPolicyDocumentException", why);
     let document = Document::parse(&policy).map_err(|e| malformed(e.to_string()))?;
     if !document.names_principals() || !document.names_resources() {
         return Err(malformed("This resource policy must name principals and resources.".into()));
     }
+    Ok((policy, document))
+}
+
+pub(super) fn put_policy(call: &mut Call<'_>) -> Answer {
+    let place = call.newest_secret()?.0;
+    let (policy, document) = policy_given(call)?;
+    if call.params.json("BlockPublicPolicy") == Some(&json!(true)) && document.is_public() {
+        return Err(refusal(
+            "PublicPolicyException",
+            "You can't attach a policy that allows broad access to the secret.",
+        ));
+    }
     let secret = call.edit_secret(&place);
     secret.policy = Some(policy);
     let fields = named(secret, &place.1);
     Ok(done(fields))
+}
+
+pub(super) fn validate_policy(call: &mut Call<'_>) -> Answer {
+    let errors = match policy_given(call) {
+        Ok((_, document)) if document.is_public() => vec![json!({
+            "CheckName": "PUBLIC_POLICY",
+            "ErrorMessage": "The policy allows broad access to the secret.",
+        })],
+        Ok(_) => Vec::new(),
+        Err(refusal) if refusal.code == "MalformedPolicyDocumentException" => vec![json!({
+            "CheckName": "MALFORMED_POLICY",
+            "ErrorMessage": refusal.message,
+        })],
+        Err(refusal) => return Err(refusal),
+    };
+    let mut fields = Map::new();
+    fields.insert("PolicyValidationPassed".into(), json!(errors.is_empty()));
+    fields.insert("ValidationErrors".into(), Value::Array(errors));
+    Ok(done(fields))
+}
+
+pub(super) fn random_password(call: &mut Call<'_>) -> Answer {
+    const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+    const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+    let length = call.params.number("PasswordLength")?.unwrap_or(32);
+    let length = usize::try_from(length).ok().filter(|n| (1..=4096).contains(n));
+    let length = length.ok_or_else(|| invalid("PasswordLength must be from 1 to 4096."))?;
+    let says = |name: &str| call.params.json(name) == Some(&json!(true));
+    let without = call.params.get("ExcludeCharacters").unwrap_or_default();
+    let mut alphabet = String::new();
+    for (left_out, characters) in [
+        (says("ExcludeLowercase"), LOWER),
+        (says("ExcludeUppercase"), &LOWER.to_uppercase()),
+        (says("ExcludeNumbers"), "0123456789"),
+        (says("ExcludePunctuation"), PUNCTUATION),
+        (!says("IncludeSpace"), " "),
+    ] {
+        if !left_out {
+            alphabet.extend(characters.chars().filter(|c| !without.contains(*c)));
+        }
+    }
+    let alphabet: Vec<char> = alphabet.chars().collect();
+    if alphabet.is_empty() {
+        return Err(invalid("All characters of the password are excluded."));
+    }
+    let password = call.engine.new_password(&alphabet, length);
+    call.engine.seal("password", &password);
+    Ok(done(Map::from_iter([("RandomPassword".to_owned(), json!(password))])))
+}
+
+/// How a secret is rotated, as descriptions and lists have it.
+fn rotation_of(secret: &StoredSecret) -> Map<String, Value> {
+    let mut fields = Map::new();
+    let rotator = secret.rotator.as_ref();
+    let enabled = rotator.is_some_and(|rotator| rotator.enabled) || secret.owned_by.is_some();
+    fields.insert("RotationEnabled".into(), json!(enabled));
+    if let Some(rotator) = rotator {
+        fields.insert("RotationLambdaARN".into(), json!(rotator.arn));
+    }
+    if let Some(service) = &secret.owned_by {
+        fields.insert("OwningService".into(), json!(service));
+    }
+    fields
 }
 
 pub(super) fn delete_policy(call: &mut Call<'_>) -> Answer {

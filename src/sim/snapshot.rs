@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::state::{StoredSecret, User};
+use super::targets::Target;
 
 /// What exists, one entry for each thing: `111122223333/users/alice/keys/AKIA...` -> `Active`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,6 +67,14 @@ impl Engine {
                 self.secret(&mut all, &format!("{id}/secrets/{name}"), secret);
             }
         }
+        for (name, target) in &self.targets {
+            let Target::Logins(logins) = target else { continue };
+            for (user, password) in logins {
+                let value = self.vault().open(password);
+                let print = value.map(|v| self.vault().fingerprint(v.expose()));
+                all.put(format!("targets/{name}/{user}"), print.unwrap_or_default());
+            }
+        }
         all
     }
 
@@ -101,10 +110,14 @@ impl Engine {
     fn secret(&self, all: &mut Snapshot, at: &str, secret: &StoredSecret) {
         all.put(at.to_owned(), &secret.arn);
         secret.policy.iter().for_each(|p| all.put(format!("{at}/policy"), p));
+        if let Some(rotator) = &secret.rotator {
+            let enabled = if rotator.enabled { "" } else { " off" };
+            all.put(format!("{at}/rotator"), format!("{}{enabled}", rotator.arn));
+        }
         secret.deleted_at.iter().for_each(|d| all.put(format!("{at}/deleted"), d.to_string()));
         for (id, version) in &secret.versions {
             let labels: Vec<&str> = version.labels.iter().map(String::as_str).collect();
-            let value = self.vault().open(&version.value);
+            let value = version.value.as_ref().and_then(|sealed| self.vault().open(sealed));
             let print = value.map(|v| self.vault().fingerprint(v.expose())).unwrap_or_default();
             all.put(format!("{at}/versions/{id}"), format!("{print} {}", labels.join(",")));
         }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::rotation::Rotator;
 use super::vault::Sealed;
 
 /// All accounts at one moment.
@@ -111,6 +112,12 @@ pub(super) struct StoredSecret {
     pub(super) description: String,
     pub(super) versions: BTreeMap<String, Version>,
     pub(super) policy: Option<String>,
+    /// The function that rotates it.
+    #[serde(default)]
+    pub(super) rotator: Option<Rotator>,
+    /// The service that made it for itself.
+    #[serde(default)]
+    pub(super) owned_by: Option<String>,
     #[serde(default)]
     pub(super) tags: BTreeMap<String, String>,
     /// Set while the secret waits to be deleted.
@@ -122,7 +129,8 @@ pub(super) struct StoredSecret {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Version {
     pub(super) created_at: Timestamp,
-    pub(super) value: Sealed,
+    /// `None`: a rotation has begun, and has no value yet.
+    pub(super) value: Option<Sealed>,
     pub(super) binary: bool,
     pub(super) labels: BTreeSet<String>,
 }

@@ -23,6 +23,7 @@ mod operations;
 mod passwords;
 mod people;
 mod propagation;
+mod rotation;
 mod saving;
 mod sessions;
 
@@ -60,6 +61,24 @@ fn with_administrator() -> (Cloud, Clock) {
 fn admin(cloud: &Cloud) -> Credentials {
     key(cloud, "AKIAEXAMPLEADMIN0009")
 }
+
+/// The same with a secret that a function rotates, and a database that takes what is in it.
+fn with_rotation(rotator: &str) -> (Cloud, Clock) {
+    let admin = "      backup:\n        path: /ops/\n";
+    let user = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        mfa: [\"arn:aws:iam::111122223333:mfa/admin\"]\n        certificates: [{ body: one }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let world = shipped_with(admin, &format!("{user}{admin}"));
+    let secret = format!(
+        "    secrets:\n      deploy/db:\n        value: {{ username: app, password: first-password-of-app }}\n        rotator: {{ arn: \"{FUNCTION}\", takes: 8s, target: db{rotator} }}\n"
+    );
+    let world = world.replacen("    secrets:\n", &secret, 1);
+    let targets = "targets:\n  db: { logins: { app: first-password-of-app, app-two: first-password-of-two } }\nconsumers:\n  - { name: shop, account: \"111122223333\", as: { role: pipeline }, reads: deploy/db, logs_in_to: db }\n  - { name: holder, account: \"111122223333\", as: { role: pipeline }, reads: deploy/db, logs_in_to: db, refreshed: 1h }\n";
+    let world = world.replacen("consumers:\n", targets, 1);
+    let world = world.replacen("intruder:\n", "intruder:\n  read: [deploy/db]\n", 1);
+    cloud_of(&world)
+}
+
+/// The function that rotates it.
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:rotate-db";
 
 fn key(cloud: &Cloud, id: &str) -> Credentials {
     cloud.credentials_of(&AccessKeyId::parse(id).unwrap())

@@ -13,8 +13,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::intruder::script::IntruderFile;
+use super::rotation::Behaviour;
 use super::state::SessionKind;
-use crate::ids::{AccessKeyId, AccountId, PolicyName, RoleName, SecretId, UserName};
+use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName};
 use crate::policy::Document;
 
 /// A world file that cannot be used.
@@ -70,6 +71,9 @@ pub struct World {
     /// Who depends on credentials.
     #[serde(default)]
     pub consumers: Vec<ConsumerFile>,
+    /// What takes the passwords in secrets.
+    #[serde(default)]
+    pub targets: BTreeMap<String, TargetFile>,
     /// What the intruder holds, and does.
     #[serde(default)]
     pub intruder: IntruderFile,
@@ -310,8 +314,53 @@ pub struct SecretFile {
     pub created_at: Option<Timestamp>,
     pub value: Value,
     pub policy: Option<Value>,
+    /// The function that rotates it.
+    pub rotator: Option<RotatorFile>,
+    /// The service that made it for itself.
+    pub owned_by: Option<String>,
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+}
+
+/// A function that rotates a secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotatorFile {
+    /// Its ARN.
+    pub arn: Arn,
+    /// As whom it works; without it, it may do anything.
+    pub role: Option<RoleName>,
+    #[serde(default)]
+    pub(super) behaviour: Behaviour,
+    /// How many rotations go so, before it works; without it, all.
+    pub first: Option<u32>,
+    /// How long its four steps take.
+    #[serde(default = "four_seconds", deserialize_with = "span")]
+    pub takes: SignedDuration,
+    /// What takes the password.
+    pub target: Option<String>,
+    /// With two, it changes the one that is not in use.
+    #[serde(default)]
+    pub users: Vec<String>,
+    /// Whether rotation is turned on.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// What takes the passwords in secrets: with users of its own, or reading a secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetFile {
+    /// Its users and their passwords,
+    #[serde(default)]
+    pub logins: BTreeMap<String, String>,
+    /// or the account in which it reads,
+    pub account: Option<AccountId>,
+    /// as whom,
+    #[serde(rename = "as")]
+    pub reader: Option<ReaderFile>,
+    /// from which secret.
+    pub reads: Option<SecretId>,
 }
 
 /// Of whom: a user or a role.
@@ -360,8 +409,11 @@ pub struct ConsumerFile {
     /// and how often. Without it, before each use.
     #[serde(default, deserialize_with = "span_if_any")]
     pub refreshed: Option<SignedDuration>,
-    /// What it must be able to do with the key.
+    /// What it must be able to do with the key,
+    #[serde(default)]
     pub needs: Vec<Need>,
+    /// or what it signs in to with what it reads.
+    pub logs_in_to: Option<String>,
     /// Where its requests come from.
     pub source_ip: Option<String>,
     /// Whether it stands for a rightful owner of something compromised, or is a bystander.
@@ -428,6 +480,17 @@ impl World {
             self.check_session(session).map_err(|e| format!("session {}: {e}", session.id))?;
         }
         self.intruder.check(self, &keys).map_err(|error| format!("intruder: {error}"))?;
+        for secret in &self.intruder.read {
+            if !self.accounts.values().any(|account| account.secrets.contains_key(secret)) {
+                return Err(format!("intruder: there is no secret {secret} to have been read"));
+            }
+        }
+        for (name, target) in &self.targets {
+            self.check_target(target).map_err(|e| format!("target {name}: {e}"))?;
+        }
+        for secret in self.accounts.values().flat_map(|account| account.secrets.values()) {
+            self.check_rotator(secret)?;
+        }
         for consumer in &self.consumers {
             self.check_consumer(consumer, &keys)
                 .map_err(|e| format!("consumer {}: {e}", consumer.name))?;
@@ -469,27 +532,59 @@ impl World {
         }
     }
 
+    fn check_target(&self, target: &TargetFile) -> Result<(), String> {
+        match (&target.account, &target.reader, &target.reads) {
+            (None, None, None) if !target.logins.is_empty() => Ok(()),
+            (Some(account), Some(reader), Some(secret)) if target.logins.is_empty() => {
+                self.account(account)?.check_reader(reader, secret)
+            }
+            _ => Err("needs either `logins`, or `account`, `as` and `reads`".to_owned()),
+        }
+    }
+
+    fn check_rotator(&self, secret: &SecretFile) -> Result<(), String> {
+        let Some(rotator) = &secret.rotator else { return Ok(()) };
+        let at = |what: &str| Err(format!("rotator {}: {what}", rotator.arn));
+        if rotator.target.as_ref().is_some_and(|target| !self.targets.contains_key(target)) {
+            return at("its target is not among `targets`");
+        }
+        if !matches!(rotator.users.len(), 0 | 2) {
+            return at("`users` are two that take turns, or left out");
+        }
+        Ok(())
+    }
+
     fn check_consumer(&self, consumer: &ConsumerFile, keys: &BTreeSet<&str>) -> Result<(), String> {
         let account = self.account(&consumer.account)?;
+        if let Some(target) = &consumer.logs_in_to
+            && !self.targets.contains_key(target)
+        {
+            return Err(format!("there is no target {target}"));
+        }
+        if consumer.logs_in_to.is_some() && consumer.key.is_some() {
+            return Err("a key signs in to nothing".to_owned());
+        }
         match (&consumer.key, &consumer.reader, &consumer.reads) {
             (Some(key), None, None) if keys.contains(key.as_str()) => Ok(()),
             (Some(key), None, None) => Err(format!("its key {key} exists nowhere")),
-            (None, Some(reader), Some(secret)) => {
-                if !account.secrets.contains_key(secret) {
-                    return Err(format!("there is no secret {secret}"));
-                }
-                match (&reader.role, &reader.user) {
-                    (Some(role), None) if account.roles.contains_key(role) => Ok(()),
-                    (None, Some(user)) if account.users.contains_key(user) => Ok(()),
-                    _ => Err("`as` needs a role or a user of its account".to_owned()),
-                }
-            }
+            (None, Some(reader), Some(secret)) => account.check_reader(reader, secret),
             _ => Err("needs either `key`, or `as` and `reads`".to_owned()),
         }
     }
 }
 
 impl AccountFile {
+    fn check_reader(&self, reader: &ReaderFile, secret: &SecretId) -> Result<(), String> {
+        if !self.secrets.contains_key(secret) {
+            return Err(format!("there is no secret {secret}"));
+        }
+        match (&reader.role, &reader.user) {
+            (Some(role), None) if self.roles.contains_key(role) => Ok(()),
+            (None, Some(user)) if self.users.contains_key(user) => Ok(()),
+            _ => Err("`as` needs a role or a user of its account".to_owned()),
+        }
+    }
+
     fn check(&self, id: &str) -> Result<(), String> {
         let sound = |policies: &BTreeMap<PolicyName, Value>| {
             policies.iter().try_for_each(|(name, policy)| {

@@ -355,7 +355,7 @@ def secrets(sm):
     for n in range(4):
         sm.create_secret(Name=f"many/{n}", SecretString=str(n), Tags=[{"Key": "n", "Value": str(n)}])
     pages = [[s["Name"] for s in p["SecretList"]] for p in sm.get_paginator("list_secrets").paginate()]
-    check("secrets in pages", pages == [["app/db", "many/0", "many/1"], ["many/2", "many/3"]])
+    check("secrets in pages", pages == [["app/db", "many/0", "many/1"], ["many/2", "many/3", "zz/rotated"]])
     tagged = {s["Name"]: s.get("Tags", []) for p in sm.get_paginator("list_secrets").paginate() for s in p["SecretList"]}
     check("tags of secrets", tagged["many/2"] == [{"Key": "n", "Value": "2"}] and tagged["app/db"] == [])
     refused("InvalidNextTokenException", lambda: sm.list_secrets(NextToken="rubbish"))
@@ -373,6 +373,58 @@ def secrets(sm):
     check("a restored secret", get()["SecretBinary"] == b"\x00\x01three")
     sm.delete_secret(SecretId="app/db", ForceDeleteWithoutRecovery=True)
     refused("ResourceNotFoundException", get)
+
+
+def rotation(sm):
+    name, function = "zz/rotated", "arn:aws:lambda:us-east-1:111122223333:function:rotate"
+    token, other = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+    described = sm.describe_secret(SecretId=name)
+    check("a function rotates it", described["RotationEnabled"] and described["RotationLambdaARN"] == function)
+    listed = {s["Name"]: s for p in sm.get_paginator("list_secrets").paginate() for s in p["SecretList"]}
+    check("lists say so too", listed[name]["RotationLambdaARN"] == function and not listed["many/0"]["RotationEnabled"])
+    refused("InvalidRequestException", lambda: sm.rotate_secret(SecretId="many/0"), says="No Lambda rotation function ARN")
+    begun = sm.rotate_secret(SecretId=name, ClientRequestToken=token)
+    check("the token is the version", begun["VersionId"] == token)
+    labels = lambda version: sorted(sm.describe_secret(SecretId=name)["VersionIdsToStages"].get(version, []))
+    check("it is pending at once", labels(token) == ["AWSPENDING"])
+    refused("ResourceNotFoundException", lambda: sm.get_secret_value(SecretId=name, VersionStage="AWSPENDING"), "and holds nothing")
+    refused("InvalidRequestException", lambda: sm.rotate_secret(SecretId=name, ClientRequestToken=other), says="A previous rotation isn't complete")
+    check("the same token is the same rotation", sm.rotate_secret(SecretId=name, ClientRequestToken=token)["VersionId"] == token)
+    time.sleep(2 + MARGIN)
+    check("it is current in the end", "AWSCURRENT" in labels(token))
+    value = json.loads(sm.get_secret_value(SecretId=name)["SecretString"])
+    check("with a new password for the same user", value["username"] == "app" and value["password"] != "first-password")
+    previous = json.loads(sm.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")["SecretString"])
+    check("the old one is the previous", previous["password"] == "first-password")
+    sm.rotate_secret(SecretId=name, ClientRequestToken=other)
+    check("a rotation is cancelled", sm.cancel_rotate_secret(SecretId=name)["VersionId"] == other)
+    check("which turns rotation off", not sm.describe_secret(SecretId=name)["RotationEnabled"])
+    time.sleep(2 + MARGIN)
+    check("and leaves it pending", labels(other) == ["AWSPENDING"])
+    refused("ResourceNotFoundException", lambda: sm.get_secret_value(SecretId=name, VersionId=other))
+    sm.update_secret_version_stage(SecretId=name, VersionStage="AWSPENDING", RemoveFromVersionId=other)
+    check("the label comes off", labels(other) == [])
+
+
+def seals(sm):
+    anyone = policy("Allow", "secretsmanager:GetSecretValue", Principal="*")
+    few = policy("Deny", "secretsmanager:GetSecretValue", Principal="*", Condition={
+        "ArnNotLike": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:role/other", f"arn:aws:iam::{ACCOUNT}:role/*/other"]}})
+    valid = lambda text: sm.validate_resource_policy(SecretId="many/0", ResourcePolicy=text)
+    check("a policy that lets nobody in is valid", valid(few)["PolicyValidationPassed"])
+    public = valid(anyone)
+    check("one that lets anybody in is not", not public["PolicyValidationPassed"] and public["ValidationErrors"])
+    check("nor one that is malformed", not valid(policy("Deny", "*"))["PolicyValidationPassed"])
+    refused("PublicPolicyException", lambda: sm.put_resource_policy(SecretId="many/0", ResourcePolicy=anyone, BlockPublicPolicy=True))
+    sm.put_resource_policy(SecretId="many/0", ResourcePolicy=few, BlockPublicPolicy=True)
+    settle()
+    refused("AccessDeniedException", lambda: sm.get_secret_value(SecretId="many/0"), says="with an explicit deny in a resource-based policy")
+    sm.put_resource_policy(SecretId="many/0", ResourcePolicy=few.replace("/other", "/admin"), BlockPublicPolicy=True)
+    settle()
+    check("whoever is spared reads it", sm.get_secret_value(SecretId="many/0")["SecretString"] == "0")
+    sm.delete_resource_policy(SecretId="many/0")
+    password = sm.get_random_password(PasswordLength=40, ExcludePunctuation=True)["RandomPassword"]
+    check("a password of letters and digits", len(password) == 40 and password.isalnum())
 
 
 def main():
@@ -394,8 +446,10 @@ def main():
         authorization(admin.iam)
         sessions(admin, key)
         secrets(admin.sm)
+        rotation(admin.sm)
+        seals(admin.sm)
         refused("InvalidAction", lambda: admin.iam.list_instance_profiles(), "an operation that is not there is refused")
-        refused("UnknownOperationException", lambda: admin.sm.get_random_password(), "also by Secrets Manager")
+        refused("UnknownOperationException", lambda: admin.sm.replicate_secret_to_regions(SecretId="x", AddReplicaRegions=[{"Region": "eu-west-1"}]), "also by Secrets Manager")
     except Exception:  # whatever stops the run is a failure of it
         traceback.print_exc()
         failed.append("the run came to its end")

@@ -16,6 +16,7 @@ use crate::sim::engine::{Canary, Engine};
 use crate::sim::front::Origin;
 use crate::sim::gatekeeper::Dead;
 use crate::sim::operations::{OPERATIONS, Operation};
+use crate::sim::people::ReadValue;
 use crate::sim::signin::{CONSOLE_LOGIN, Known};
 use crate::sim::wire::{Params, Refusal, Reply, Service, Xml, code_of};
 
@@ -241,6 +242,11 @@ impl Engine {
             Reply::Json(body) if operation.name == "GetSecretValue" => {
                 let text = body.get("SecretString").and_then(Value::as_str).unwrap_or_default();
                 found.extend(self.carried(text).into_iter().map(Holding::Credential));
+                let of = body.get("Name").and_then(Value::as_str).unwrap_or_default();
+                let known = ReadValue { of: of.to_owned(), value: self.vault().seal(of, text) };
+                if !(self.targets.is_empty() || self.intruder_knows.contains(&known)) {
+                    self.intruder_knows.push(known);
+                }
             }
             _ => {}
         }

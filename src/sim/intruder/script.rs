@@ -13,7 +13,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::ids::{AccessKeyId, AccountId, UserName};
+use crate::ids::{AccessKeyId, AccountId, SecretId, UserName};
 use crate::sim::audit::AuditEvent;
 use crate::sim::operations::OPERATIONS;
 use crate::sim::signin::CONSOLE_LOGIN;
@@ -27,6 +27,9 @@ pub struct IntruderFile {
     /// Keys, sessions and passwords that are his from the beginning.
     #[serde(default)]
     pub holds: Vec<HeldFile>,
+    /// Secrets whose value he has read.
+    #[serde(default)]
+    pub read: Vec<SecretId>,
     /// What else than the usual he would try in the end.
     #[serde(default)]
     pub tries: Vec<Need>,

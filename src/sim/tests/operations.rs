@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_iam::primitives::Blob;
 use aws_sdk_iam::types::{StatusType, Tag};
 
-use super::{OPERATIONS, admin, clients, code, issued, message, settle, with_administrator};
+use super::{OPERATIONS, admin, clients, code, issued, message, settle, with_rotation};
 
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
@@ -14,7 +14,7 @@ const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
 
 #[tokio::test(start_paused = true)]
 async fn every_operation_is_real() {
-    let (cloud, clock) = with_administrator();
+    let (cloud, clock) = with_rotation("");
     let c = clients(&cloud, clock, &admin(&cloud));
     users(&c.iam).await;
     keys(&c.iam).await;
@@ -307,13 +307,23 @@ async fn secrets(secrets: &aws_sdk_secretsmanager::Client) {
     assert_eq!(versions().send().await.unwrap().versions().len(), 2);
     let all = versions().include_deprecated(true).send().await.unwrap();
     assert_eq!(all.versions().len(), 3);
-    assert_eq!(secrets.list_secrets().send().await.unwrap().secret_list().len(), 2);
+    assert_eq!(secrets.list_secrets().send().await.unwrap().secret_list().len(), 3);
 
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111122223333:user/alice"},"Action":"*","Resource":"*"}]}"#;
     let put = |policy: &str| {
         secrets.put_resource_policy().secret_id("app/db").resource_policy(policy).send()
     };
     assert_eq!(code(put(ALLOW).await), "MalformedPolicyDocumentException");
+    let validate = |policy: &str| secrets.validate_resource_policy().resource_policy(policy);
+    assert!(validate(policy).send().await.unwrap().policy_validation_passed());
+    let public =
+        policy.replace("Deny", "Allow").replace("arn:aws:iam::111122223333:user/alice", "*");
+    assert!(!validate(&public).send().await.unwrap().policy_validation_passed());
+    assert!(!validate(ALLOW).send().await.unwrap().policy_validation_passed());
+    let blocked = secrets.put_resource_policy().secret_id("app/db").resource_policy(&public);
+    assert_eq!(code(blocked.block_public_policy(true).send().await), "PublicPolicyException");
+    let long = policy.replace("alice", &"a".repeat(20_480));
+    assert_eq!(code(put(&long).await), "ValidationException");
     put(policy).await.unwrap();
     let get = secrets.get_resource_policy().secret_id("app/db").send().await.unwrap();
     assert_eq!(get.resource_policy(), Some(policy));
@@ -323,6 +333,16 @@ async fn secrets(secrets: &aws_sdk_secretsmanager::Client) {
     assert_eq!(code(create("two").await), "InvalidRequestException");
     secrets.restore_secret().secret_id("app/db").send().await.unwrap();
     current().send().await.unwrap();
+    secrets.rotate_secret().secret_id("deploy/db").send().await.unwrap();
+    secrets.cancel_rotate_secret().secret_id("deploy/db").send().await.unwrap();
+    assert_eq!(
+        code(secrets.rotate_secret().secret_id("app/db").send().await),
+        "InvalidRequestException"
+    );
+    let password = secrets.get_random_password().password_length(40).exclude_punctuation(true);
+    let password = password.send().await.unwrap().random_password.unwrap();
+    assert_eq!(password.len(), 40);
+    assert!(password.bytes().all(|b| b.is_ascii_alphanumeric()), "{password}");
     let forced = secrets.delete_secret().secret_id("app/db").force_delete_without_recovery(true);
     forced.send().await.unwrap();
     assert_eq!(code(current().send().await), "ResourceNotFoundException");
