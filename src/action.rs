@@ -17,11 +17,17 @@ mod iam_user_lift_quarantine;
 mod iam_user_quarantine;
 mod iam_user_revoke_sessions;
 mod quarantine_barriers;
+mod seal_policy;
+mod secretsmanager_secret_rotate;
+mod secretsmanager_secret_seal;
+mod secretsmanager_secret_strip_previous;
+mod secretsmanager_secret_unseal;
 
 use std::borrow::Borrow;
 use std::future::Future;
 use std::pin::Pin;
 
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -129,6 +135,11 @@ pub trait Action: Send + Sync + 'static {
     /// How one change is made without this program, where it is a cut.
     fn by_hand(_change: &Self::Change) -> Option<ByHand> {
         None
+    }
+
+    /// How long what the change sets going may take to be done by others, before it is applied again.
+    fn patience(_change: &Self::Change) -> SignedDuration {
+        SignedDuration::ZERO
     }
 
     /// Carries the change out, from wherever an earlier attempt stopped.

@@ -62,7 +62,7 @@ pub enum Want {
     /// Every secret of the region, never a value. (`secretsmanager:ListSecrets`)
     Secrets,
     /// The policy on a secret. (`secretsmanager:GetResourcePolicy`)
-    SecretPolicy(Arn),
+    SecretPolicy(SecretId),
 }
 
 impl Want {
@@ -305,6 +305,12 @@ pub struct SecretMetadata {
     pub versions: BTreeMap<VersionId, Vec<String>>,
     /// Whether the service rotates it by itself.
     pub rotates_itself: bool,
+    /// The function that rotates it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotator: Option<Arn>,
+    /// The service that made it for itself and rotates it, as `rds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_by: Option<String>,
     /// Set while it waits to be deleted.
     pub deleted_at: Option<Timestamp>,
 }
@@ -323,8 +329,21 @@ pub struct ListedSecret {
     pub tags: BTreeMap<String, String>,
     /// Whether the service rotates it by itself.
     pub rotates_itself: bool,
+    /// The function that rotates it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotator: Option<Arn>,
+    /// The service that made it for itself and rotates it, as `rds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_by: Option<String>,
     /// Set while it waits to be deleted.
     pub deleted_at: Option<Timestamp>,
+}
+
+impl ListedSecret {
+    /// Its ARN as one of a secret; `None` where a file has something else for it.
+    pub fn id(&self) -> Option<SecretId> {
+        SecretId::parse(self.arn.as_str()).ok()
+    }
 }
 
 impl SecretMetadata {
@@ -388,6 +407,20 @@ pub struct Origin {
     pub arn: Option<Arn>,
     /// The access key id, where it is known.
     pub access_key_id: Option<AccessKeyId>,
+}
+
+impl Caller {
+    /// The values that `aws:PrincipalArn` may have in the caller's requests, as patterns. A session's ARN leaves out
+    /// its role's path; but no two roles of an account have one name.
+    pub fn principal_patterns(&self) -> Vec<String> {
+        let arn = &self.arn;
+        let role =
+            |path: &str| format!("arn:{}:iam::{}:role/{path}", arn.partition(), arn.account());
+        match arn.resource().split('/').collect::<Vec<_>>().as_slice() {
+            ["assumed-role", name, ..] => vec![role(name), role(&format!("*/{name}"))],
+            _ => vec![arn.as_str().to_owned()],
+        }
+    }
 }
 
 impl Origin {
@@ -463,6 +496,18 @@ impl Inventory {
             .filter_map(|(want, answer)| Some((want, answer.as_ref().err()?.as_ref())))
     }
 
+    /// The ARN of a secret that was asked about, by its name or its ARN.
+    pub fn arn_of_secret(&self, called: &SecretId) -> Option<&Arn> {
+        self.answers.values().find_map(|answer| match answer {
+            Ok(Fact::Secret(Some(secret)))
+                if [secret.name.as_str(), secret.arn.as_str()].contains(&called.as_str()) =>
+            {
+                Some(&secret.arn)
+            }
+            _ => None,
+        })
+    }
+
     answer!(
         /// Who owns a key, and when it was last used.
         access_key_last_used, AccessKeyLastUsed(id: AccessKeyId) -> Option<Box<KeyUse>>);
@@ -516,7 +561,7 @@ impl Inventory {
         secrets, Secrets() -> Vec<ListedSecret>);
     answer!(
         /// The policy on a secret.
-        secret_policy, SecretPolicy(secret: Arn) -> Option<String>);
+        secret_policy, SecretPolicy(secret: SecretId) -> Option<String>);
 }
 
 /// JSON has no maps with structured keys: answers are kept as a list.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
 use crate::journal::{ChangeRecord, ChangeState, Note, State};
-use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject};
 use crate::playbook::Proof;
 
 /// The account of every credential.
@@ -56,8 +56,8 @@ pub enum Standing {
     Replaced {
         /// What stands in its way.
         by: Vec<Barrier>,
-        /// The new key.
-        with: AccessKeyId,
+        /// What does its work now.
+        with: Successor,
     },
     /// Open, and nobody else's by the word of the playbook. Nothing shows that it is.
     Trusted {
@@ -74,6 +74,25 @@ pub enum Standing {
         /// Why not.
         why: String,
     },
+}
+
+/// What does the work of something that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Successor {
+    /// A new access key.
+    Key(AccessKeyId),
+    /// A new version of a secret.
+    Version(VersionId),
+}
+
+impl std::fmt::Display for Successor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Version(version) => write!(f, "version {version}"),
+        }
+    }
 }
 
 impl Standing {
@@ -290,6 +309,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         let standing = Standing::Trusted { reason: reason.to_owned() };
         return Row { credential, standing, proof: None };
     }
+    if let Credential::SecretValue { secret } = &credential {
+        let standing = of_value(plan, state, secret, standing.keys().copied().collect());
+        return Row { credential, standing, proof };
+    }
     if standing.is_empty() {
         let why = match &credential {
             Credential::RoleSessions { role } => {
@@ -304,7 +327,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         matches!(&credential, Credential::AccessKey { id, .. } if issued.replaces.as_ref() == Some(id))
     });
     let standing = match replacement {
-        Some(issued) => Standing::Replaced { by, with: issued.key.clone() },
+        Some(issued) => Standing::Replaced { by, with: Successor::Key(issued.key.clone()) },
         None => Standing::Blocked {
             removable_by: by.iter().map(|b| b.removable_by()).collect::<Vec<_>>().join("; and "),
             issued_before: standing
@@ -314,4 +337,36 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         },
     };
     Row { credential, standing, proof }
+}
+
+/// How the value stands that a secret held. A seal keeps it from being read anew; whoever has read it can use it
+/// wherever it is checked, until it is replaced there.
+fn of_value(plan: &Plan, state: &State, secret: &SecretId, by: Vec<Barrier>) -> Standing {
+    let sealed = if by.is_empty() { "" } else { "; it is sealed, so that nobody else reads it" };
+    match rotation(plan, state, secret) {
+        Some((OldValue::Refused, version)) => {
+            Standing::Replaced { by, with: Successor::Version(version) }
+        }
+        Some((OldValue::Perhaps, version)) => Standing::Unaccounted {
+            why: format!(
+                "the old value is good where it is checked, until somebody changes it there to that of version \
+                 {version}{sealed}"
+            ),
+        },
+        None => Standing::Unaccounted {
+            why: format!("it was not replaced: whoever knows it can use it{sealed}"),
+        },
+    }
+}
+
+/// The rotation of a secret that was seen done: what becomes of the old value, and the version of the new one.
+pub fn rotation(plan: &Plan, state: &State, secret: &SecretId) -> Option<(OldValue, VersionId)> {
+    seen(plan, state).find_map(|change| {
+        let old_value = change.effects.iter().find_map(|effect| match effect {
+            Effect::Rotates { secret: of, old_value } if of == secret => Some(*old_value),
+            _ => None,
+        })?;
+        let (_, version) = state.change(&change.id).receipt?.delivered?;
+        Some((old_value, version))
+    })
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batches::Batches;
 pub use credential::{Credential, credential_wants, credentials_of};
-pub use effect::{Barrier, Effect, Subject};
+pub use effect::{Barrier, Effect, OldValue, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
@@ -204,7 +204,9 @@ impl Change {
 
     /// Whether every effect is a cut: it may be made without looking first.
     pub fn only_cuts(&self) -> bool {
-        self.effects.iter().all(|effect| matches!(effect, Effect::Cuts { .. }))
+        self.effects
+            .iter()
+            .all(|effect| matches!(effect, Effect::Cuts { .. } | Effect::Spares { .. }))
     }
 }
 

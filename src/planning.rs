@@ -178,6 +178,7 @@ fn plan_on(
     // Of roles, AWS tells nothing but that there may be sessions.
     let roles = principals.iter().filter_map(Principal::role);
     credentials.extend(roles.map(|role| Credential::RoleSessions { role: role.clone() }));
+    credentials.extend(values_in_scope(&changes));
     if let Some(earlier) = earlier {
         credentials.retain(|credential| !round::is_our_own(credential, earlier.issued));
         // What is gone is accounted for all the same.
@@ -503,6 +504,16 @@ fn roles_in_reach(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Role
     reach
 }
 
+/// The values that somebody may know, because their secret is sealed or rotated.
+fn values_in_scope(changes: &[Change]) -> BTreeSet<Credential> {
+    let effects = changes.iter().flat_map(|change| &change.effects);
+    effects
+        .filter(|effect| !matches!(effect, Effect::Delivers { .. }))
+        .filter_map(Effect::secret)
+        .map(|secret| Credential::SecretValue { secret: secret.clone() })
+        .collect()
+}
+
 /// A second factor lets nobody in by itself, and so is no row of the ledger; but an intruder may have enrolled
 /// one of his own, which counts as soon as its user is let in again.
 fn second_factors(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Untouched> {
@@ -543,7 +554,7 @@ fn untouched(
         if let Effect::Delivers { secret } = effect {
             untouched.push(Untouched {
                 what: format!("other readers of secret {secret}"),
-                why: "not examined: whoever may read it will read the new key".to_owned(),
+                why: "not examined: whoever may read it will read what is new in it".to_owned(),
             });
         }
     }

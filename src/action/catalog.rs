@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -48,6 +49,8 @@ pub trait ErasedAction: Send + Sync {
     fn permissions(&self, change: &Decided) -> Vec<Permission>;
     /// As [`Action::by_hand`].
     fn by_hand(&self, change: &Decided) -> Option<ByHand>;
+    /// As [`Action::patience`].
+    fn patience(&self, change: &Decided) -> SignedDuration;
     /// As [`Action::apply`].
     fn apply<'a>(
         &'a self,
@@ -113,6 +116,10 @@ impl<A: Action> ErasedAction for Erased<A> {
         A::by_hand(&decided(change))
     }
 
+    fn patience(&self, change: &Decided) -> SignedDuration {
+        A::patience(&decided(change))
+    }
+
     fn apply<'a>(
         &'a self,
         change: &'a Decided,
@@ -134,6 +141,10 @@ static CATALOG: &[&dyn ErasedAction] = &[
     &Erased(super::iam_user_lift_quarantine::LiftQuarantine),
     &Erased(super::iam_user_quarantine::Quarantine),
     &Erased(super::iam_user_revoke_sessions::RevokeSessions),
+    &Erased(super::secretsmanager_secret_rotate::Rotate),
+    &Erased(super::secretsmanager_secret_seal::Seal),
+    &Erased(super::secretsmanager_secret_strip_previous::StripPrevious),
+    &Erased(super::secretsmanager_secret_unseal::Unseal),
 ];
 
 /// Every action, sorted by kind.

@@ -74,6 +74,35 @@ pub(super) fn with_fields(current: Option<&Secret>, fields: &[(&str, &str)]) -> 
     Secret::new(String::from_utf8(object).expect("JSON is text"))
 }
 
+/// Moves `AWSCURRENT` to our version, away from the version that the plan names as holding it, and takes our own
+/// label off it.
+pub(super) async fn hand_over(
+    cloud: &WriteCloud,
+    secret: &SecretId,
+    from: Option<&VersionId>,
+    version: &VersionId,
+) -> Result<(), ApplyError> {
+    let described = cloud.read().secrets().describe(secret).await?;
+    let labels = described.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
+    let holds = |label: &str| {
+        let found = labels.iter().find(|(_, stages)| stages.iter().any(|s| s == label));
+        found.map(|(id, _)| id.as_str())
+    };
+    if holds(CURRENT) != Some(version.as_str()) {
+        // If anybody has moved it since, AWS refuses, and so it should.
+        cloud.secrets().move_label(secret, CURRENT, Some(version), from).await?;
+    }
+    if let Some(holder) = holds(STAGED).and_then(|id| VersionId::parse(id).ok()) {
+        cloud.secrets().move_label(secret, STAGED, None, Some(&holder)).await?;
+    }
+    Ok(())
+}
+
+/// Whether a value is a JSON object.
+pub(super) fn is_object(value: &Secret) -> bool {
+    fields_of(value).is_some()
+}
+
 fn push(object: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
     if object.len() > 1 {
         object.push(b',');

@@ -273,7 +273,7 @@ impl Action for Replace {
         });
         if let Some((version, key)) = stored {
             make_room(change, cloud, notes, &keys, Some(&key)).await?;
-            return hand_over(change, cloud, &version).await;
+            return delivery::hand_over(cloud, secret, change.current.as_ref(), &version).await;
         }
         // Before anything is deleted for good: where nothing can be delivered, nothing is used up.
         let there = delivery::open(cloud, secret).await?;
@@ -303,7 +303,7 @@ impl Action for Replace {
         let staging = Note::Staging { version: version.clone(), key: minted.id.clone() };
         notes.note(staging).await?;
         cloud.secrets().stage(secret, &value, &version, STAGED).await?;
-        hand_over(change, cloud, &version).await
+        delivery::hand_over(cloud, secret, change.current.as_ref(), &version).await
     }
 
     fn receipt(change: &Change, notes: &[Note]) -> Receipt {
@@ -349,29 +349,6 @@ async fn make_room(
         };
         notes.note(Note::Removing { key: id.clone(), why: why.to_owned() }).await?;
         gone(cloud.iam().delete_access_key(&change.user, &id).await)?;
-    }
-    Ok(())
-}
-
-/// Moves `AWSCURRENT` to our version and takes our own label off it.
-async fn hand_over(
-    change: &Change,
-    cloud: &WriteCloud,
-    version: &VersionId,
-) -> Result<(), ApplyError> {
-    let Change { secret, current, .. } = change;
-    let described = cloud.read().secrets().describe(secret).await?;
-    let labels = described.and_then(|s| s.version_ids_to_stages).unwrap_or_default();
-    let holds = |label: &str| {
-        let found = labels.iter().find(|(_, stages)| stages.iter().any(|s| s == label));
-        found.map(|(id, _)| id.as_str())
-    };
-    if holds(CURRENT) != Some(version.as_str()) {
-        // Named from the plan: if anybody has moved it since, AWS refuses, and so it should.
-        cloud.secrets().move_label(secret, CURRENT, Some(version), current.as_ref()).await?;
-    }
-    if let Some(holder) = holds(STAGED).and_then(|id| VersionId::parse(id).ok()) {
-        cloud.secrets().move_label(secret, STAGED, None, Some(&holder)).await?;
     }
     Ok(())
 }

@@ -34,6 +34,7 @@ pub const READS: &[&str] = &[
     "secretsmanager:DescribeSecret",
     "secretsmanager:GetResourcePolicy",
     "secretsmanager:ListSecrets",
+    "secretsmanager:ValidateResourcePolicy",
     "sts:GetCallerIdentity",
 ];
 
@@ -48,8 +49,12 @@ pub const WRITES: &[&str] = &[
     "iam:PutUserPermissionsBoundary",
     "iam:PutUserPolicy",
     "iam:UpdateAccessKey",
+    "secretsmanager:DeleteResourcePolicy",
+    "secretsmanager:GetRandomPassword",
     "secretsmanager:GetSecretValue",
+    "secretsmanager:PutResourcePolicy",
     "secretsmanager:PutSecretValue",
+    "secretsmanager:RotateSecret",
     "secretsmanager:UpdateSecretVersionStage",
 ];
 

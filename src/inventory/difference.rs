@@ -142,7 +142,9 @@ impl<'i> Existing<'i> {
         let user = want.user().zip(self.users.as_ref());
         let no_user = user.is_some_and(|(user, all)| !all.contains(user));
         let no_secret = match (want, &self.secrets) {
-            (Want::SecretPolicy(arn), Some(all)) => !all.contains(arn.as_str()),
+            (Want::SecretPolicy(id), Some(all)) if id.as_str().starts_with("arn:") => {
+                !all.contains(id.as_str())
+            }
             _ => false,
         };
         no_user || no_secret
@@ -251,6 +253,8 @@ fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
                     ("arn", json!(secret.arn)),
                     ("versions", json!(secret.versions)),
                     ("rotates_itself", json!(secret.rotates_itself)),
+                    ("rotator", json!(secret.rotator)),
+                    ("owned_by", json!(secret.owned_by)),
                     ("deleted_at", json!(secret.deleted_at)),
                 ];
                 (thing("secret", &secret.name), fields.into())
@@ -263,14 +267,16 @@ fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
                     ("arn", json!(secret.arn)),
                     ("tags", json!(secret.tags)),
                     ("rotates_itself", json!(secret.rotates_itself)),
+                    ("rotator", json!(secret.rotator)),
+                    ("owned_by", json!(secret.owned_by)),
                     ("deleted_at", json!(secret.deleted_at)),
                 ];
                 (thing("secret", &secret.name), fields.into())
             })
             .collect(),
         Fact::SecretPolicy(document) => {
-            let Want::SecretPolicy(arn) = want else { return BTreeMap::new() };
-            let policy = thing("policy of secret", arn.as_str());
+            let Want::SecretPolicy(id) = want else { return BTreeMap::new() };
+            let policy = thing("policy of secret", id.as_str());
             let fields = |document| [("document", json!(document))].into();
             document.iter().map(|document| (policy.clone(), fields(document))).collect()
         }

@@ -156,6 +156,11 @@ pub enum Position {
         /// What is there and what is missing.
         why: String,
     },
+    /// Begun, and going on without us: there is nothing to do but wait.
+    Underway {
+        /// What is going on.
+        why: String,
+    },
     /// Somebody else has changed it: neither what was found nor what is wanted.
     Elsewhere {
         /// What is there instead.
@@ -174,6 +179,7 @@ impl std::fmt::Display for Position {
             Self::Before => f.write_str("not done"),
             Self::After => f.write_str("done"),
             Self::Between { why } => write!(f, "half done: {why}"),
+            Self::Underway { why } => write!(f, "under way: {why}"),
             Self::Elsewhere { why } => write!(f, "changed by somebody else: {why}"),
             Self::CannotTell { why } => write!(f, "cannot be seen: {why}"),
         }
@@ -231,6 +237,23 @@ pub enum Note {
         /// The key in it.
         key: AccessKeyId,
     },
+    /// A new value is about to be stored under a label of its own.
+    StagingValue {
+        /// Which version.
+        version: VersionId,
+    },
+    /// A secret's function is about to be asked for a rotation.
+    Rotating {
+        /// The version it is to make.
+        version: VersionId,
+    },
+    /// A version that a rotation began and that holds nothing is about to lose its label.
+    GivingUp {
+        /// Which.
+        version: VersionId,
+    },
+    /// The policy that was there lets in anybody at all, and was sealed all the same.
+    PublicPolicy,
     /// A policy could not be added for want of room, and the next way was tried.
     NoRoom {
         /// What was tried.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccessKeyId, Principal, RoleName, UserName};
+use crate::ids::{AccessKeyId, Principal, RoleName, SecretId, UserName};
 use crate::inventory::{Inventory, Unread, Want};
 
 /// One way in. Ordered, so that lists of them always come out the same.
@@ -75,6 +75,11 @@ pub enum Credential {
         /// The operation that would have told.
         operation: String,
     },
+    /// What a secret holds, where somebody may know it.
+    SecretValue {
+        /// Which secret.
+        secret: SecretId,
+    },
     /// Sessions of a role that somebody in scope may have assumed.
     RoleSessions {
         /// Which role.
@@ -94,12 +99,22 @@ impl Credential {
             | Self::SigningCertificate { user, .. }
             | Self::Unlisted { user, .. }
             | Self::NotUnderstood { user, .. } => Some(user),
-            Self::UnlistedRoles { .. } | Self::RoleSessions { .. } => None,
+            Self::UnlistedRoles { .. } | Self::RoleSessions { .. } | Self::SecretValue { .. } => {
+                None
+            }
         }
     }
 }
 
 impl Credential {
+    /// The secret whose value it is, where it is one.
+    pub fn secret(&self) -> Option<&SecretId> {
+        match self {
+            Self::SecretValue { secret } => Some(secret),
+            _ => None,
+        }
+    }
+
     /// Whoever is cut off where it is cut: its holder, or the role that its sessions are of.
     pub fn principal(&self) -> Option<Principal> {
         match self {
@@ -132,6 +147,7 @@ impl fmt::Display for Credential {
                 write!(f, "sessions of roles that {of} may have assumed ({operation})")
             }
             Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
+            Self::SecretValue { secret } => write!(f, "value of secret {secret}"),
         }
     }
 }

@@ -31,6 +31,18 @@ pub enum Effect {
         /// Where.
         secret: SecretId,
     },
+    /// Leaves in somebody whom a cut of the same change would reach.
+    Spares {
+        /// As patterns of the ARN that policies know them by.
+        principals: Vec<String>,
+    },
+    /// Puts a new value in place of the one that a secret holds.
+    Rotates {
+        /// Which secret.
+        secret: SecretId,
+        /// What becomes of the old value.
+        old_value: OldValue,
+    },
     /// Takes a barrier off again.
     Lifts {
         /// Who or what it stood in the way of, as the cut has it.
@@ -61,6 +73,16 @@ pub enum Subject {
     },
 }
 
+/// What becomes of a secret's old value where it is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldValue {
+    /// Whatever checks it takes the new one instead.
+    Refused,
+    /// It stays good until somebody changes it there.
+    Perhaps,
+}
+
 /// What stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,6 +91,8 @@ pub enum Barrier {
     Quarantine,
     /// The credential's own status says no.
     Inactive,
+    /// A secret's own policy denies reading it.
+    Sealed,
     /// Sessions issued before a moment are denied, in a first pass that still lets new ones be minted.
     SessionsFirstPass,
     /// The same again, after whatever can mint was seen to be cut.
@@ -106,10 +130,24 @@ impl Effect {
     pub fn kind(&self) -> EffectKind {
         match self {
             Self::Cuts { .. } => EffectKind::Cuts,
-            Self::Issues { .. } => EffectKind::Issues,
+            Self::Spares { .. } => EffectKind::Cuts,
+            Self::Issues { .. } | Self::Rotates { .. } => EffectKind::Issues,
             Self::Delivers { .. } => EffectKind::Delivers,
             Self::Lifts { .. } => EffectKind::Lifts,
             Self::Destroys { .. } => EffectKind::Destroys,
+        }
+    }
+
+    /// The secret it is about, where it is about one.
+    pub fn secret(&self) -> Option<&SecretId> {
+        match self {
+            Self::Delivers { secret } | Self::Rotates { secret, .. } => Some(secret),
+            Self::Cuts { subject, .. } | Self::Lifts { subject, .. } => match subject {
+                Subject::Credential { credential } => credential.secret(),
+                Subject::Principal { .. } => None,
+            },
+            Self::Destroys { credential } => credential.secret(),
+            Self::Issues { .. } | Self::Spares { .. } => None,
         }
     }
 
@@ -133,6 +171,10 @@ impl Barrier {
                 "whoever may detach the user's policies (iam:DetachUserPolicy, iam:DeleteUserPolicy)"
             }
             Self::Inactive => "whoever may activate the key (iam:UpdateAccessKey)",
+            Self::Sealed => {
+                "whoever may change the secret's policy (secretsmanager:PutResourcePolicy, \
+                 secretsmanager:DeleteResourcePolicy)"
+            }
             Self::SessionsFirstPass | Self::SessionsSecondPass => {
                 "whoever may delete the user's inline policies (iam:DeleteUserPolicy)"
             }
@@ -145,6 +187,7 @@ impl fmt::Display for Barrier {
         f.write_str(match self {
             Self::Quarantine => "quarantine",
             Self::Inactive => "inactive",
+            Self::Sealed => "seal",
             Self::SessionsFirstPass => "older-than deny (first pass)",
             Self::SessionsSecondPass => "older-than deny",
         })

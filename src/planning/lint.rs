@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic, counted};
-use crate::ids::{AccessKeyId, ChangeId, Principal};
+use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
 use crate::playbook::{Playbook, Proof, nearest, shorten};
@@ -30,6 +30,7 @@ pub(super) fn lint(
     accepted_gaps(plan, &mut problems);
     vanished_keys(plan, inventory);
     lifts(plan);
+    seals(playbook, plan, &mut problems);
     refusals(plan);
     approvals(plan);
     gate(plan);
@@ -123,6 +124,17 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                         ),
                     );
                 }
+                (Effect::Destroys { credential: Credential::SecretValue { secret } }, _) => {
+                    if !rotates(plan, secret) {
+                        complain(
+                            format!(
+                                "{} would strip the value of secret {secret}, which no step replaces first",
+                                change.id
+                            ),
+                            "add `secretsmanager.secret.rotate` in phase rotate",
+                        );
+                    }
+                }
                 (Effect::Destroys { credential }, _) if !cut.contains(credential) => {
                     complain(
                         format!(
@@ -136,6 +148,84 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
             }
         }
     }
+}
+
+/// A seal leaves nobody in whom the plan cuts off, and comes off only what is sealed; and what will be held is said
+/// in advance.
+fn seals(playbook: &Playbook, plan: &mut Plan, problems: &mut Vec<Diagnostic>) {
+    let cut = cut_by_itself(plan);
+    let mut warnings = Vec::new();
+    for change in &plan.changes {
+        let mut complain = |message: String, help: &str| {
+            let mut problem = Diagnostic::error(Code::GateOrder, message).help(help);
+            if let Some(step) = playbook.step(&change.step) {
+                problem = problem.at(step.place.clone(), "this step");
+            }
+            problems.push(problem);
+        };
+        for effect in &change.effects {
+            match effect {
+                Effect::Spares { principals } => {
+                    let inside = plan
+                        .principals
+                        .iter()
+                        .find(|principal| principals.iter().any(|one| is_of(one, principal, plan)));
+                    if let Some(inside) = inside {
+                        complain(
+                            format!(
+                                "{} would leave {inside} reading {}, and the plan cuts {inside} off",
+                                change.id, change.target
+                            ),
+                            "take it out of `readers`: what is written there next is not for whoever is cut off",
+                        );
+                    }
+                }
+                Effect::Lifts {
+                    subject:
+                        Subject::Credential { credential: value @ Credential::SecretValue { secret } },
+                    ..
+                } => {
+                    if !cut.contains(value) {
+                        complain(
+                            format!(
+                                "{} would unseal secret {secret}, which no step seals",
+                                change.id
+                            ),
+                            "add `secretsmanager.secret.seal` for the same secret in phase contain",
+                        );
+                    } else if !rotates(plan, secret) {
+                        warnings.push(format!(
+                            "{} will be held: no step puts a new value into secret {secret}, and the one it has \
+                             may be known",
+                            change.id
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    plan.warnings.extend(warnings);
+}
+
+/// Whether a step puts a new value into a secret.
+fn rotates(plan: &Plan, secret: &SecretId) -> bool {
+    let effects = plan.changes.iter().flat_map(|change| &change.effects);
+    effects
+        .into_iter()
+        .any(|effect| matches!(effect, Effect::Rotates { secret: of, .. } if of == secret))
+}
+
+/// Whether an ARN is that of a principal of the plan's account, whatever its path.
+fn is_of(arn: &str, principal: &Principal, plan: &Plan) -> bool {
+    let Ok(arn) = Arn::parse(arn) else { return false };
+    let kind = match principal {
+        Principal::User(_) => "user/",
+        Principal::Role(_) => "role/",
+    };
+    arn.account() == plan.account.as_str()
+        && arn.resource().starts_with(kind)
+        && arn.resource().rsplit('/').next() == Some(principal.name())
 }
 
 /// Every credential that a step cuts by itself.

@@ -79,6 +79,10 @@ fn lost(
         let path = here.iter().cloned().chain([by]).collect();
         lost.push(Lost { arn: role.map(|role| role.arn.clone()), path });
     }
+    lost.extend(
+        sealed_out(plan, caller)
+            .map(|by| Lost { arn: None, path: here.iter().cloned().chain([by]).collect() }),
+    );
     let behind = role.map(|role| Behind::of(role, plan, inventory));
     let mut perhaps = Vec::new();
     for user in plan.users() {
@@ -174,6 +178,30 @@ fn session_of(arn: &Arn) -> Option<(&str, &str)> {
 /// The permission set of IAM Identity Center that a role is made for: `AWSReservedSSO_NAME_0123456789abcdef`.
 fn permission_set(role: &str) -> Option<&str> {
     Some(role.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?.0)
+}
+
+/// A secret that is sealed, and not for whoever runs this: he could neither work on it nor, if its policy were all
+/// he had, unseal it. The seal spares whoever planned it; another may run it.
+fn sealed_out<'p>(plan: &'p Plan, caller: &Caller) -> impl Iterator<Item = String> + 'p {
+    let own = caller.principal_patterns();
+    let session = session_of(&caller.arn).map(|(role, _)| role.to_owned());
+    let account = caller.account.clone();
+    let is_own = move |spared: &String| {
+        own.contains(spared)
+            || Arn::parse(spared.as_str()).is_ok_and(|spared| {
+                let name =
+                    spared.resource().strip_prefix("role/").and_then(|r| r.rsplit('/').next());
+                spared.account() == account.as_str() && name.is_some() && name == session.as_deref()
+            })
+    };
+    plan.changes.iter().filter_map(move |change| {
+        let spares = change.effects.iter().find_map(|effect| match effect {
+            Effect::Spares { principals } => Some(principals),
+            _ => None,
+        })?;
+        (!spares.iter().any(&is_own))
+            .then(|| format!("{}, sealed by {} (line {})", change.target, change.id, change.line))
+    })
 }
 
 /// `cut by quarantine.1 (line 46)`.

@@ -135,21 +135,21 @@ fn needed(change: &Change, inventory: &Inventory) -> Vec<(action::Permission, St
         Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => subject.user(),
         Effect::Issues { user, .. } => Some(user),
         Effect::Destroys { credential } => credential.user(),
-        Effect::Delivers { .. } => None,
+        Effect::Delivers { .. } | Effect::Rotates { .. } | Effect::Spares { .. } => None,
     });
-    let secret = change.effects.iter().find_map(|effect| match effect {
-        Effect::Delivers { secret } => Some(secret),
-        _ => None,
-    });
+    let secret = change.effects.iter().find_map(Effect::secret);
     let arn_of = |service: &str| -> Option<String> {
         if service == "secretsmanager" {
-            let found = inventory.secret(secret?).ok()?.as_ref()?;
-            return Some(found.arn.as_str().to_owned());
+            return Some(inventory.arn_of_secret(secret?)?.as_str().to_owned());
         }
         Some(inventory.user(user?).ok()?.as_ref()?.arn.as_str().to_owned())
     };
     let with_target = |permission: action::Permission| {
         let service = permission.action.split(':').next().unwrap_or_default();
+        // It is about no secret.
+        if permission.action == "secretsmanager:GetRandomPassword" {
+            return (permission, "*".to_owned());
+        }
         let arn = arn_of(service).unwrap_or_default();
         (permission, arn)
     };

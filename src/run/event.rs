@@ -39,6 +39,15 @@ pub enum Event<'a> {
         /// What was said.
         why: String,
     },
+    /// A change was begun, and goes on without us: it is waited for.
+    Underway {
+        /// Which.
+        change: &'a Change,
+        /// What is going on.
+        why: &'a str,
+        /// How long, at most.
+        until: Timestamp,
+    },
     /// A change waits for a person.
     Held {
         /// Which change.

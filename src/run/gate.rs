@@ -131,6 +131,10 @@ impl Run<'_> {
             }
         }
         for credential in &self.plan.credentials {
+            // A value that is known cannot be cut. Where a step seals its secret, the seal is among the cuts.
+            if matches!(credential, Credential::SecretValue { .. }) {
+                continue;
+            }
             let covered = !ledger::barriers(self.plan, &state, credential).is_empty()
                 || self.is_gone_or_lifted(credential, &state)
                 || self.plan.trust_in(credential).is_some();
@@ -230,6 +234,15 @@ impl Run<'_> {
             }
         };
         for credential in held {
+            if let Credential::SecretValue { secret } = &credential {
+                if ledger::rotation(self.plan, &state, secret).is_some() {
+                    continue;
+                }
+                return Some(format!(
+                    "the {credential} is the one that may be known: rotate it, by a step of its own, before it \
+                     is unsealed"
+                ));
+            }
             if let Credential::Unlisted { operation, .. } = &credential {
                 if self.plan.accepted_gaps.contains(operation) {
                     continue;

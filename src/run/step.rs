@@ -29,6 +29,9 @@ pub const GIVE_UP_AFTER: u32 = 7;
 /// The first wait; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
+/// The longest wait between two looks at what others are at.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
 /// Looks after an answer, before what is not seen counts as not done: what was written may be read
 /// late.
 const LOOKS: u32 = 4;
@@ -81,7 +84,7 @@ impl Run<'_> {
             }
             told_to_wait = false;
             match self.attempt(change, action).await? {
-                Attempt::Answered => match self.look_after(change).await? {
+                Attempt::Answered => match self.look_after(change, action).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
                     Verdict::Apply => "answered, and not to be seen".clone_into(&mut trouble),
@@ -118,7 +121,7 @@ impl Run<'_> {
         action: &dyn ErasedAction,
         state: &ChangeState,
     ) -> Result<Verdict, Halt> {
-        let position = match self.look(change).await? {
+        let position = match self.look_until_it_is_done(change, action).await? {
             Ok(position) => position,
             // One that was answered need not be made again: only the sight of it is missing.
             Err(unread) if change.only_cuts() && *state != ChangeState::Applied => {
@@ -141,17 +144,22 @@ impl Run<'_> {
                 Verdict::Done
             }
             Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
-            Position::Before | Position::Between { .. } | Position::CannotTell { .. } => {
-                Verdict::Apply
-            }
+            Position::Before
+            | Position::Between { .. }
+            | Position::Underway { .. }
+            | Position::CannotTell { .. } => Verdict::Apply,
         })
     }
 
     /// The look after every call was answered as hoped.
-    async fn look_after(&self, change: &Change) -> Result<Verdict, Halt> {
+    async fn look_after(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+    ) -> Result<Verdict, Halt> {
         let mut wait = FIRST_WAIT;
         for look in 1..=LOOKS {
-            let position = match self.look(change).await? {
+            let position = match self.look_until_it_is_done(change, action).await? {
                 Ok(position) => position,
                 Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
             };
@@ -160,7 +168,8 @@ impl Run<'_> {
                 self.observer.event(&Event::Seen { change, found: false });
                 return Ok(Verdict::Done);
             }
-            if look == LOOKS {
+            // What goes on without us was waited for already.
+            if look == LOOKS || matches!(position, Position::Underway { .. }) {
                 self.record_position(change, &position).await?;
                 return Ok(match position {
                     Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
@@ -192,6 +201,35 @@ impl Run<'_> {
             Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
             _ => Verdict::Apply,
         })
+    }
+
+    /// Looks, and where others are still at it, looks again until they are done or have had their time: since it
+    /// was last begun, or since this run was, so that whoever resumes waits anew.
+    async fn look_until_it_is_done(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+    ) -> Result<Result<Position, Unread>, Halt> {
+        let (mut wait, mut told) = (FIRST_WAIT, false);
+        loop {
+            let looked = self.look(change).await?;
+            let Ok(Position::Underway { why }) = &looked else { return Ok(looked) };
+            let state = self.journal.state();
+            let since = state.change(&change.id).begun.max(state.started).map(|moment| moment.at);
+            let until = since
+                .and_then(|since| since.checked_add(action.patience(&change.decided)).ok())
+                .unwrap_or(Timestamp::MIN);
+            let now = self.clock.now();
+            if now >= until {
+                return Ok(looked);
+            }
+            if !told {
+                told = true;
+                self.observer.event(&Event::Underway { change, why, until });
+            }
+            self.wait_until(now.saturating_add(wait).unwrap_or(until).min(until)).await?;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
     }
 
     /// Reads what the action wants to see, and lets it judge.

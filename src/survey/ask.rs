@@ -189,6 +189,8 @@ pub(super) async fn ask(
                         })
                         .collect::<Option<_>>()?,
                     rotates_itself: secret.rotation_enabled().unwrap_or(false),
+                    rotator: secret.rotation_lambda_arn().map(Arn::parse).transpose().ok()?,
+                    owned_by: secret.owning_service().map(str::to_owned),
                     deleted_at: secret.deleted_date().and_then(timestamp),
                 }))
             })?)
@@ -205,6 +207,8 @@ pub(super) async fn ask(
                         .map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())))
                         .collect::<Option<_>>()?,
                     rotates_itself: secret.rotation_enabled().unwrap_or(false),
+                    rotator: secret.rotation_lambda_arn().map(Arn::parse).transpose().ok()?,
+                    owned_by: secret.owning_service().map(str::to_owned),
                     deleted_at: secret.deleted_date().and_then(timestamp),
                 })
             })?;

@@ -24,7 +24,7 @@ pub fn open(inventory: &Inventory, last_used: bool) -> BTreeSet<Want> {
         }
     }
     if let Ok(secrets) = inventory.secrets() {
-        wants.extend(secrets.iter().map(|secret| Want::SecretPolicy(secret.arn.clone())));
+        wants.extend(secrets.iter().filter_map(|secret| secret.id()).map(Want::SecretPolicy));
     }
     wants.retain(|want| !inventory.answers.contains_key(want));
     wants

@@ -196,6 +196,9 @@ fn foretell(plan: &Plan, done: impl Fn(&Change) -> bool) -> Foretold {
                     foretold.lines.insert(format!("- {ACCOUNT}/users/{user}/keys/{id}"));
                 }
                 Effect::Destroys { .. } => panic!("nothing else is destroyed: {change:?}"),
+                Effect::Spares { .. } | Effect::Rotates { .. } => {
+                    panic!("not of these playbooks: {change:?}")
+                }
             }
         }
     }

@@ -23,6 +23,7 @@ mod refusals;
 mod restraint;
 mod rounds;
 mod schema;
+mod secrets;
 mod selecting;
 mod shipped;
 mod side_by_side;

@@ -109,6 +109,9 @@ impl Observer for Witness {
             Event::Began { change, attempt } => format!("began {} {attempt}", change.id),
             Event::Seen { change, found } => format!("seen {} {found}", change.id),
             Event::Trouble { change, why } => format!("trouble {} {why}", change.id),
+            Event::Underway { change, why, until } => {
+                format!("underway {} {why} {until}", change.id)
+            }
             Event::Held { change, until } => format!("held {} {until}", change.id),
             Event::Settling { what, cuts, until } => format!("settling {what} {cuts} {until}"),
             Event::Pausing { step, next, of, until } => {

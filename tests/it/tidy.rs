@@ -189,6 +189,8 @@ fn secrets_are_opened_only_here() {
         ("src/action/delivery.rs", 2),
         // Hands the new key to the delivery.
         ("src/action/iam_access_key_replace.rs", 1),
+        // Puts a generated value into a field.
+        ("src/action/secretsmanager_secret_rotate.rs", 1),
         // Signs as the rehearsal's responder.
         ("src/cli/rehearse.rs", 2),
         // Hands out the rehearsal's own credentials: its purpose.

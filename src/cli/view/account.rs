@@ -109,7 +109,9 @@ fn one(text: &mut String, row: &Row) {
         Standing::Dead { by } => format!("deleted by {by}"),
         Standing::Replaced { by, with } => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
-            format!("{}; {with} was delivered in its place", by.join(", "))
+            let blocked =
+                if by.is_empty() { String::new() } else { format!("{}; ", by.join(", ")) };
+            format!("{blocked}{with} was delivered in its place")
         }
         Standing::Blocked { by, removable_by, issued_before } => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();

@@ -50,6 +50,11 @@ impl Observer for Progress {
                     &format!("{}  {why}; looking before trying again", change.id),
                 );
             }
+            Event::Underway { change, why, until } => {
+                let until = until.strftime("%H:%M:%S");
+                let rest = format!("{}  {why}; at most until {until} UTC", change.id);
+                self.line(Style::Faint, "waiting", &rest);
+            }
             Event::Held { change, until } => {
                 self.line(Style::Bad, "held", &format!("{}  {until}", change.id));
             }

@@ -8,6 +8,7 @@ use portcullis::journal::{self, Entry, Position};
 use portcullis::sim::{Fault, Snapshot};
 
 use super::PASSING;
+use crate::secrets;
 use crate::side_by_side::each;
 use crate::stage::{Backdrop, Left, PLAYBOOK, Stage, WORLD, play};
 use crate::verdict::{
@@ -25,6 +26,10 @@ const CLASSES: [Fault; 4] =
 type Point = (u64, Fault);
 
 fn playbook_of(action: &str, with: &str) -> String {
+    containing(action, &format!("user: {VICTIM}{with}"))
+}
+
+fn containing(action: &str, with: &str) -> String {
     format!(
         "portcullis: 1
 name: one-action
@@ -35,7 +40,7 @@ steps:
   - id: only
     phase: contain
     uses: {action}
-    with: {{ user: {VICTIM}{with} }}
+    with: {{ {with} }}
 "
     )
 }
@@ -74,9 +79,20 @@ fn a_cut(
     kinds: &[Fault],
     expected: impl Fn(&Stage, &[String]) + Sync,
 ) {
-    let playbook = playbook_of(action, with);
+    cut_in(WORLD, action, &playbook_of(action, with), calls, kinds, expected);
+}
+
+/// The same in another world.
+fn cut_in(
+    world: &str,
+    action: &str,
+    playbook: &str,
+    calls: u64,
+    kinds: &[Fault],
+    expected: impl Fn(&Stage, &[String]) + Sync,
+) {
     let (backdrop, before): (Backdrop, Snapshot) = play(async {
-        let stage = Stage::set(WORLD, &playbook).await;
+        let stage = Stage::set(world, playbook).await;
         (stage.backdrop(), stage.cloud.snapshot())
     });
     let first = play(async { backdrop.stage().cloud.requests() }) + 1;
@@ -137,17 +153,30 @@ fn requests_at(stage: &Stage, says: impl Fn(&Entry) -> bool) -> u64 {
 }
 
 /// The shipped playbook up to where `says` is first true of its journal; then every pair in the calls of
-/// `change` alone. After a crash the second thing goes wrong in the calls that the resumption makes for
-/// the change, behind its look at the gate.
+/// `change` alone.
 fn behind_the_gate(change: &str, says: impl Fn(&Entry) -> bool) {
+    behind_the_gate_in(WORLD, PLAYBOOK, change, says, |stage, before| {
+        the_world_is_as_it_should_be(stage, before, &portcullis::run::Ending::NotProven);
+    });
+}
+
+/// The same of any world and playbook. After a crash the second thing goes wrong in the calls that the
+/// resumption makes for the change, behind its look at the gate.
+fn behind_the_gate_in(
+    world: &str,
+    playbook: &str,
+    change: &str,
+    says: impl Fn(&Entry) -> bool,
+    expected: impl Fn(&Stage, &Snapshot) + Sync,
+) {
     let (until, before) = play(async {
-        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let stage = Stage::set(world, playbook).await;
         let before = stage.cloud.snapshot();
         stage.resume_to_the_end(1).await;
         (requests_at(&stage, says), before)
     });
     let backdrop = play(async {
-        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let stage = Stage::set(world, playbook).await;
         stage.cloud.set_faults([(until + 1, Fault::StopBefore)]);
         assert!(matches!(stage.run(None).await, Left::Crashed));
         stage.backdrop()
@@ -190,7 +219,7 @@ fn behind_the_gate(change: &str, says: impl Fn(&Entry) -> bool) {
         play(async {
             let stage = backdrop.stage();
             play_pair(&stage, pair).await;
-            the_world_is_as_it_should_be(&stage, &before, &portcullis::run::Ending::NotProven);
+            expected(&stage, &before);
         });
     });
     println!("{change} ({} calls): {cases} pairs", calls.end - calls.start);
@@ -207,4 +236,46 @@ fn every_pair_of_faults_in_a_lift_leaves_the_user_free() {
         "lift.1",
         |entry| matches!(entry, Entry::Observed { change, position: Position::After } if change.as_str() == "new-key.1"),
     );
+}
+
+#[test]
+fn every_pair_of_faults_in_a_seal_leaves_the_one_statement() {
+    let action = "secretsmanager.secret.seal";
+    let playbook = containing(action, "secret: shop/hook");
+    cut_in(&secrets::world(""), action, &playbook, 6, &CLASSES, |stage, differences| {
+        let policy = format!("{ACCOUNT}/secrets/shop/hook/policy: ");
+        let [before, after] = differences else { panic!("{differences:#?}") };
+        assert!(before.starts_with(&format!("- {policy}")) && !before.contains("PortcullisSeal"));
+        assert!(after.starts_with(&format!("+ {policy}")), "{after}");
+        assert_eq!(after.matches("PortcullisSeal").count(), 1, "{after}");
+        assert!(after.contains("\"Partner\""), "what was there is kept: {after}");
+        assert!(!secrets::works(stage, "partner"));
+    });
+}
+
+#[test]
+fn every_pair_of_faults_in_a_rotation_leaves_one_new_version_and_the_old_value_useless() {
+    let with = "secret: shop/db, by: rotator";
+    let playbook = secrets::playbook(&secrets::one("rotate", "rotate", "rotate", with));
+    let opened = |entry: &Entry| matches!(entry, Entry::GateOpened { .. });
+    let versions = |snapshot: &Snapshot| {
+        let prefix = format!("{ACCOUNT}/secrets/shop/db/versions/");
+        snapshot.0.keys().filter(|key| key.starts_with(&prefix)).count()
+    };
+    behind_the_gate_in(&secrets::world(""), &playbook, "rotate.1", opened, |stage, before| {
+        assert_eq!(versions(&stage.cloud.snapshot()), versions(before) + 1);
+        assert!(secrets::works(stage, "shop"));
+        assert!(!secrets::known(stage).contains(&"sign in to db".to_owned()));
+    });
+}
+
+#[test]
+fn every_pair_of_faults_in_a_generated_value_leaves_one_that_works() {
+    let with = "secret: shop/hook, by: generated, verifiers_read_secret: true";
+    let playbook = secrets::playbook(&secrets::one("rotate", "rotate", "rotate", with));
+    let opened = |entry: &Entry| matches!(entry, Entry::GateOpened { .. });
+    behind_the_gate_in(&secrets::world(""), &playbook, "rotate.1", opened, |stage, _| {
+        assert!(secrets::works(stage, "partner"));
+        assert!(!secrets::known(stage).contains(&"sign in to hook".to_owned()));
+    });
 }

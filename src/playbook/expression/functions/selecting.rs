@@ -27,6 +27,8 @@ pub(super) const LISTED_SECRET: &[Attribute] = &[
         shape: || Shape::Nullable(Box::new(Shape::Of(FieldType::Timestamp))),
     },
     Attribute { name: "deleted", shape: || Shape::Boolean },
+    Attribute { name: "rotates", shape: || Shape::Boolean },
+    Attribute { name: "owned_by", shape: || Shape::Nullable(Box::new(Shape::Text)) },
 ];
 
 pub(super) fn users() -> Shape {
@@ -56,6 +58,8 @@ fn of_secret(secret: &ListedSecret) -> Value {
         "arn": secret.arn,
         "created_at": secret.created_at.map(|at| at.to_string()),
         "deleted": secret.deleted_at.is_some(),
+        "rotates": secret.rotates_itself && secret.rotator.is_some() && secret.owned_by.is_none(),
+        "owned_by": secret.owned_by,
     })
 }
 
@@ -101,7 +105,7 @@ pub(super) fn secrets_readable_by(
         let what = format!("there is no user or role {} in this account", shorten(principal));
         return Err(nowhere(inventory, what));
     };
-    let policies = secrets.iter().map(|secret| Want::SecretPolicy(secret.arn.clone()));
+    let policies = secrets.iter().filter_map(ListedSecret::id).map(Want::SecretPolicy);
     let open: BTreeSet<Want> =
         policies.filter(|want| !inventory.answers.contains_key(want)).collect();
     if !open.is_empty() {
@@ -109,7 +113,8 @@ pub(super) fn secrets_readable_by(
     }
     let mut readable = Vec::new();
     for secret in secrets {
-        let policy = inventory.secret_policy(&secret.arn)?.as_deref();
+        let Some(id) = secret.id() else { continue };
+        let policy = inventory.secret_policy(&id)?.as_deref();
         if reach.may("secretsmanager:GetSecretValue", secret.arn.as_str(), account, policy) {
             readable.push(of_secret(secret));
         }
