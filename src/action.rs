@@ -12,10 +12,22 @@ mod by_hand;
 pub mod catalog;
 mod delivery;
 mod iam_access_key_deactivate;
+mod iam_access_key_delete;
 mod iam_access_key_replace;
+mod iam_role_lift_older_sessions;
+mod iam_role_lift_quarantine;
+mod iam_role_quarantine;
+mod iam_role_revoke_sessions;
+mod iam_user_lift_network;
+mod iam_user_lift_older_sessions;
 mod iam_user_lift_quarantine;
 mod iam_user_quarantine;
+mod iam_user_restrict_network;
 mod iam_user_revoke_sessions;
+mod network;
+mod older_sessions;
+mod principal;
+mod quarantine;
 mod quarantine_barriers;
 mod seal_policy;
 mod secretsmanager_secret_rotate;
@@ -34,7 +46,7 @@ use serde::de::DeserializeOwned;
 pub use by_hand::{ByHand, Word};
 
 use crate::cloud::{CallError, WRITES, WriteCloud};
-use crate::ids::UserName;
+use crate::ids::{Principal, UserName};
 use crate::inventory::{Inventory, Unread, User, Want};
 use crate::journal::{AppendError, Note, Position, Receipt};
 use crate::plan::Effect;
@@ -225,14 +237,10 @@ pub enum ApplyError {
 }
 
 /// Where a change to a user stands whose name nobody has any more, or somebody else: not to be told by the
-/// name. Whoever renames a user takes all that the user holds along.
+/// name.
 fn not_the_user(name: &UserName, id: &str, found: Option<&impl Borrow<User>>) -> Option<Position> {
-    let why = match found.map(Borrow::borrow) {
-        Some(user) if user.id == id => return None,
-        Some(_) => format!("{name} is not the user it was any more"),
-        None => format!("there is no user {name} any more: deleted, or renamed"),
-    };
-    Some(Position::Elsewhere { why })
+    let found = found.map(|user| user.borrow().id.as_str());
+    principal::not_the_same(&Principal::User(name.clone()), id, found)
 }
 
 /// What is to be taken off or deleted may not be there: all the better.

@@ -51,7 +51,7 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient as HttpClient;
 pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
 pub use connection::{Connection, Endpoint};
 pub use guard::{READS, WRITES};
-pub use iam::{Minted, ReadIam, WriteIam};
+pub use iam::{InlinePolicy, Minted, ReadIam, WriteIam};
 pub use secretsmanager::{ReadSecrets, WriteSecrets};
 pub use sign_in::SignIn;
 pub use sts::ReadSts;

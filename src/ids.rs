@@ -6,6 +6,7 @@
 //! Knows no service and no file. Fails with [`InvalidId`], which says what was expected.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -161,6 +162,21 @@ id!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 id!(
+    /// A virtual private cloud.
+    VpcId,
+    "a VPC id: `vpc-` and 8 or 17 hexadecimal digits",
+    |t| t.strip_prefix("vpc-").is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17)
+            && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    })
+);
+id!(
+    /// A network as policies name it: an address, or the first of a range and how many of its bits count.
+    Cidr,
+    "a network: an address, or the first of a range, like 203.0.113.7 or 203.0.113.0/24",
+    |t| parse_network(t).is_some_and(|(address, bits)| first_of(address, bits) == address)
+);
+id!(
     /// A step of a playbook.
     StepId,
     "a step id: lower-case words joined by hyphens, at most 64 characters",
@@ -180,6 +196,53 @@ id!(
         is_kebab(step) && !n.is_empty() && n.len() <= 9 && n.bytes().all(|b| b.is_ascii_digit())
     })
 );
+
+/// Address and number of leading bits.
+fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));
+    let address: IpAddr = address.parse().ok()?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match bits {
+        // No sign, and no zero before it: policies are compared as text.
+        Some(bits) if bits.len() > 1 && bits.starts_with('0') || bits.starts_with('+') => None,
+        Some(bits) => bits.parse().ok(),
+        None => Some(longest),
+    };
+    bits.filter(|bits| *bits <= longest).map(|bits| (address, bits))
+}
+
+/// The first address of a range.
+fn first_of(address: IpAddr, bits: u8) -> IpAddr {
+    let bits = u32::from(bits);
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            IpAddr::V4((v4.to_bits() & mask).into())
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            IpAddr::V6((v6.to_bits() & mask).into())
+        }
+    }
+}
+
+impl Cidr {
+    /// The range that `text` was meant to be, where it names one by an address in its middle.
+    pub fn nearest(text: &str) -> Option<Self> {
+        let (address, bits) = parse_network(text.trim())?;
+        Self::parse(format!("{}/{bits}", first_of(address, bits))).ok()
+    }
+
+    /// The first address.
+    pub fn first(&self) -> IpAddr {
+        parse_network(&self.0).expect("parsed before").0
+    }
+
+    /// How many of its bits count.
+    pub fn bits(&self) -> u8 {
+        parse_network(&self.0).expect("parsed before").1
+    }
+}
 
 /// Whoever can hold credentials, or be assumed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -285,6 +348,21 @@ mod tests {
         assert_eq!(ChangeId::of(&step, 2).as_str(), "keys-off.2");
         assert_eq!(ChangeId::of(&step, 2).step(), step);
         assert!(ChangeId::parse("keys-off").is_err());
+    }
+
+    #[test]
+    fn a_network_is_named_by_its_first_address() {
+        for right in ["203.0.113.7", "203.0.113.0/24", "0.0.0.0/0", "2001:db8::/32", "::1/128"] {
+            assert_eq!(Cidr::parse(right).unwrap().as_str(), right);
+        }
+        for wrong in
+            ["203.0.113.7/24", "203.0.113.0/33", "203.0.113/24", "203.0.113.0/024", "office", ""]
+        {
+            assert!(Cidr::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Cidr::nearest("203.0.113.7/24").unwrap().as_str(), "203.0.113.0/24");
+        assert_eq!(Cidr::nearest("2001:db8::1/32").unwrap().as_str(), "2001:db8::/32");
+        assert_eq!(Cidr::nearest("office"), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VersionId,
+    AccessKeyId, AccountId, Arn, PolicyName, Principal, RoleName, SecretId, UserName, VersionId,
 };
 
 /// One question to the cloud. Each is answered by one operation, read to its last page.
@@ -45,10 +45,13 @@ pub enum Want {
     SigningCertificates(UserName),
     /// Second factors, virtual and hardware. They let nobody in by themselves. (`iam:ListMFADevices`)
     MfaDevices(UserName),
-    /// Managed policies attached to the user. (`iam:ListAttachedUserPolicies`)
-    AttachedPolicies(UserName),
-    /// (`iam:GetUserPolicy`)
-    InlinePolicy(UserName, PolicyName),
+    /// Managed policies attached to a user or role. (`iam:ListAttachedUserPolicies`,
+    /// `iam:ListAttachedRolePolicies`)
+    AttachedPolicies(Principal),
+    /// (`iam:GetUserPolicy`, `iam:GetRolePolicy`)
+    InlinePolicy(Principal, PolicyName),
+    /// The role itself and its boundary. (`iam:GetRole`)
+    Role(RoleName),
     /// Every role of the account with its trust policy. (`iam:ListRoles`)
     Roles,
     /// Every user, group and role with its groups, tags and policies. (`iam:GetAccountAuthorizationDetails`)
@@ -90,8 +93,11 @@ impl Want {
             Self::SshPublicKeys(_) => "iam:ListSSHPublicKeys",
             Self::SigningCertificates(_) => "iam:ListSigningCertificates",
             Self::MfaDevices(_) => "iam:ListMFADevices",
-            Self::AttachedPolicies(_) => "iam:ListAttachedUserPolicies",
-            Self::InlinePolicy(..) => "iam:GetUserPolicy",
+            Self::AttachedPolicies(Principal::User(_)) => "iam:ListAttachedUserPolicies",
+            Self::AttachedPolicies(Principal::Role(_)) => "iam:ListAttachedRolePolicies",
+            Self::InlinePolicy(Principal::User(_), _) => "iam:GetUserPolicy",
+            Self::InlinePolicy(Principal::Role(_), _) => "iam:GetRolePolicy",
+            Self::Role(_) => "iam:GetRole",
             Self::Roles => "iam:ListRoles",
             Self::Authorization => "iam:GetAccountAuthorizationDetails",
             Self::AccountSummary => "iam:GetAccountSummary",
@@ -111,9 +117,21 @@ impl Want {
             | Self::ServiceSpecificCredentials(user)
             | Self::SshPublicKeys(user)
             | Self::SigningCertificates(user)
-            | Self::MfaDevices(user)
-            | Self::AttachedPolicies(user)
-            | Self::InlinePolicy(user, _) => Some(user),
+            | Self::MfaDevices(user) => Some(user),
+            Self::AttachedPolicies(principal) | Self::InlinePolicy(principal, _) => {
+                principal.user()
+            }
+            _ => None,
+        }
+    }
+
+    /// The role it asks about, where it is one.
+    pub fn role(&self) -> Option<&RoleName> {
+        match self {
+            Self::Role(role) => Some(role),
+            Self::AttachedPolicies(principal) | Self::InlinePolicy(principal, _) => {
+                principal.role()
+            }
             _ => None,
         }
     }
@@ -145,8 +163,10 @@ pub enum Fact {
     AttachedPolicies(Vec<Arn>),
     /// The document as JSON text, decoded; `None`: no such policy.
     InlinePolicy(Option<String>),
+    /// `None`: no such role.
+    Role(Option<Box<Role>>),
     /// Sorted by name.
-    Roles(Vec<Role>),
+    Roles(Vec<ListedRole>),
     /// All of the account's.
     Authorization(Box<Authorization>),
     /// By AWS's own names, as in `AttachedPoliciesPerUserQuota`.
@@ -283,9 +303,26 @@ pub struct MfaDevice {
     pub enabled_at: Timestamp,
 }
 
-/// A role and whom it trusts.
+/// An IAM role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
+    /// Its name.
+    pub name: RoleName,
+    /// Its path: `/`, or `/aws-service-role/...` where it is a service's own.
+    pub path: String,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its unique id (`AROA...`), which a role made anew under the same name does not share.
+    pub id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The managed policy that bounds it.
+    pub boundary: Option<Arn>,
+}
+
+/// A role and whom it trusts, as listings show it: without its boundary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedRole {
     /// Its name.
     pub name: RoleName,
     /// Its ARN.
@@ -533,14 +570,17 @@ impl Inventory {
         /// A user's signing certificates.
         signing_certificates, SigningCertificates(user: UserName) -> Vec<CredentialStatus>);
     answer!(
-        /// The managed policies attached to a user.
-        attached_policies, AttachedPolicies(user: UserName) -> Vec<Arn>);
+        /// The managed policies attached to a user or role.
+        attached_policies, AttachedPolicies(principal: Principal) -> Vec<Arn>);
     answer!(
-        /// One inline policy of a user.
-        inline_policy, InlinePolicy(user: UserName, policy: PolicyName) -> Option<String>);
+        /// One inline policy of a user or role.
+        inline_policy, InlinePolicy(principal: Principal, policy: PolicyName) -> Option<String>);
+    answer!(
+        /// A role.
+        role, Role(role: RoleName) -> Option<Box<Role>>);
     answer!(
         /// Every role of the account.
-        roles, Roles() -> Vec<Role>);
+        roles, Roles() -> Vec<ListedRole>);
     answer!(
         /// The account's quotas and counts.
         account_summary, AccountSummary() -> BTreeMap<String, i64>);

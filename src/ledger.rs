@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
 use crate::journal::{ChangeRecord, ChangeState, Note, State};
-use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject};
+use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
 use crate::playbook::Proof;
 
 /// The account of every credential.
@@ -38,7 +38,7 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "standing", rename_all = "kebab-case")]
 pub enum Standing {
-    /// Deleted: it cannot come back.
+    /// Deleted, or ended by itself: it cannot come back.
     Dead {
         /// By which change.
         by: ChangeId,
@@ -49,8 +49,10 @@ pub enum Standing {
         by: Vec<Barrier>,
         /// Who could take it off.
         removable_by: String,
-        /// For sessions: those issued before this moment, all of which are dead 36 hours later.
+        /// For sessions: those issued before this moment.
         issued_before: Option<Timestamp>,
+        /// When the last of those has ended by itself; until then the deny is needed.
+        until: Option<Timestamp>,
     },
     /// Blocked, and another was delivered for its work.
     Replaced {
@@ -121,9 +123,6 @@ pub struct Issued {
     /// The key whose work it takes over.
     pub replaces: Option<AccessKeyId>,
 }
-
-/// How long AWS lets a user's session live.
-pub const LONGEST_SESSION: jiff::SignedDuration = jiff::SignedDuration::from_hours(36);
 
 impl Ledger {
     /// The ledger of `plan`, as far as the journal says it has come.
@@ -233,6 +232,43 @@ pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
     })
 }
 
+/// The lift that took the deny of these sessions off, if one has: it is begun only when the last of them has ended
+/// by itself. With the proof that they were denied until then.
+fn have_ended<'a>(
+    plan: &'a Plan,
+    state: &State,
+    credential: &Credential,
+) -> Option<(&'a Change, Option<(Proof, String)>)> {
+    let of_them = |subject: &Subject, barrier: &Barrier| {
+        barrier.is_of_sessions()
+            && matches!(subject, Subject::Credential { credential: of } if of == credential)
+    };
+    let lift = plan.changes.iter().find(|change| {
+        let record = state.change(&change.id);
+        let lifts = |effect: &Effect| {
+            matches!(effect, Effect::Lifts { subject, barrier } if of_them(subject, barrier))
+        };
+        record.attempts > 0
+            && record.state == ChangeState::Seen
+            && change.effects.iter().any(lifts)
+    })?;
+    let denied = plan.changes.iter().filter(|change| {
+        let cuts = |effect: &Effect| {
+            matches!(effect, Effect::Cuts { subject, barrier } if of_them(subject, barrier))
+        };
+        change.effects.iter().any(cuts)
+            && is_lifted(plan, state, change)
+            && state.change(&change.id).receipt.is_some_and(|receipt| receipt.denied_before.is_some())
+    });
+    let proofs: Vec<_> = denied.map(|change| state.change(&change.id).proof).collect();
+    // Denied anew since the lift, or never by this run: then nothing is known to have ended.
+    if proofs.is_empty() {
+        return None;
+    }
+    let proof = proofs.into_iter().flatten().max_by_key(|(proof, ..)| *proof);
+    Some((lift, proof.map(|(proof, _, evidence)| (proof, evidence))))
+}
+
 /// A key that was deleted, by the notes: something was noted after its removal began, or the change is
 /// seen done.
 fn was_removed(record: &ChangeRecord, key: &AccessKeyId) -> bool {
@@ -278,7 +314,10 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
 }
 
 fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) -> Row {
-    let standing = barriers(plan, state, &credential);
+    let mut standing = barriers(plan, state, &credential);
+    let all: Vec<Barrier> = standing.keys().copied().collect();
+    // What somebody gets past is told, and accounts for nothing.
+    standing.retain(|barrier, _| barrier.blocks());
     let proof = standing
         .values()
         .filter_map(|change| state.change(&change.id).proof)
@@ -290,6 +329,9 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
                 if was_removed(&state.change(&change.id), id))
     });
     if let Some(change) = destroyed {
+        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
+    }
+    if let Some((change, proof)) = have_ended(plan, state, &credential) {
         return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
     }
     if let Credential::Unlisted { operation, .. } | Credential::UnlistedRoles { operation, .. } =
@@ -318,21 +360,37 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             Credential::RoleSessions { role } => {
                 format!("role {role} trusts somebody in scope, and no step cuts its sessions")
             }
+            _ if all.contains(&Barrier::Network) => {
+                "restricted to certain networks, and not cut: whoever is inside them can use it"
+                    .to_owned()
+            }
             _ => "no step cuts it, or its cut was not seen".to_owned(),
         };
         return Row { credential, standing: Standing::Unaccounted { why }, proof: None };
     }
-    let by: Vec<Barrier> = standing.keys().copied().collect();
+    let by = all;
+    let of_role = matches!(credential, Credential::RoleSessions { .. });
+    let issued_before = standing
+        .values()
+        .filter_map(|change| state.change(&change.id).receipt?.denied_before)
+        .max();
+    let of = credential.principal();
     let replacement = issued.iter().find(|issued| {
         matches!(&credential, Credential::AccessKey { id, .. } if issued.replaces.as_ref() == Some(id))
     });
     let standing = match replacement {
         Some(issued) => Standing::Replaced { by, with: Successor::Key(issued.key.clone()) },
         None => Standing::Blocked {
-            removable_by: by.iter().map(|b| b.removable_by()).collect::<Vec<_>>().join("; and "),
-            issued_before: standing
-                .values()
-                .find_map(|change| state.change(&change.id).receipt?.denied_before),
+            removable_by: by
+                .iter()
+                .filter(|barrier| barrier.blocks())
+                .map(|barrier| barrier.removable_by(of_role))
+                .collect::<Vec<_>>()
+                .join("; and "),
+            until: issued_before
+                .zip(of)
+                .and_then(|(at, of)| at.checked_add(longest_session(&of)).ok()),
+            issued_before,
             by,
         },
     };

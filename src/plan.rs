@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use batches::Batches;
-pub use credential::{Credential, credential_wants, credentials_of};
+pub use credential::{Credential, credential_wants, credentials_of, longest_session};
 pub use effect::{Barrier, Effect, OldValue, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, Round, SavedPlan};

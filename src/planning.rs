@@ -7,6 +7,7 @@
 mod estimate;
 mod lint;
 mod lockout;
+mod minting;
 mod order;
 mod permissions;
 mod round;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use self::minting::Minting;
 use self::select::{Selection, Taken};
 use self::trust::{Trust, Verdict};
 use crate::action::{Draft, PlanError};
@@ -156,8 +158,9 @@ fn plan_on(
         credential_wants(user).into_iter().chain(itself)
     };
     let summary = playbook.limits.percent.map(|_| Want::AccountSummary);
-    let of_all = [Want::Roles].into_iter().chain(summary).filter(|_| !users.is_empty());
-    let wants = users.iter().flat_map(of_each).chain(of_all);
+    let summary = summary.filter(|_| !users.is_empty());
+    let roles = (!principals.is_empty()).then_some(Want::Roles);
+    let wants = users.iter().flat_map(of_each).chain(roles).chain(summary);
     let wants: BTreeSet<Want> = wants.filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
@@ -205,7 +208,9 @@ fn plan_on(
         let known: Vec<RoleInReach> = known.cloned().collect();
         roles.extend(known);
     }
-    connect(playbook, &mut changes);
+    let minting = Minting::of(&changes, &principals, inventory);
+    warnings.extend(minting.warnings(inventory));
+    connect(playbook, &mut changes, &minting);
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let gate = GateTerms {
         proof: terms.gate.unwrap_or(playbook.gate.proof),
@@ -406,8 +411,8 @@ fn cannot_plan(step: &Step, item: Option<&str>, error: &PlanError) -> Diagnostic
 fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
     let ids: Vec<&str> = waiting.iter().map(ChangeId::as_str).collect();
     let message = format!("these changes wait for each other: {}", ids.join(", "));
-    let help = "a session's second cut waits for every key and quarantine of its user; take `needs` off \
-                the steps that cut those";
+    let help = "a session's second cut waits for every key and quarantine of its user, and of whoever can assume \
+                its role; take `needs` off the steps that cut those";
     let problem = Diagnostic::error(Code::Cycle, message).help(help);
     match waiting.first().and_then(|id| playbook.step(&id.step())) {
         Some(step) => problem.at(step.place.clone(), "among them this step"),
@@ -417,21 +422,10 @@ fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
 
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,
 /// the proof that whatever could mint new ones is cut.
-fn connect(playbook: &Playbook, changes: &mut [Change]) {
+fn connect(playbook: &Playbook, changes: &mut [Change], minting: &Minting) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
-    let mut stops_minting: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
-    let mut second_passes: BTreeSet<ChangeId> = BTreeSet::new();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
-        for effect in &change.effects {
-            let Effect::Cuts { subject, barrier } = effect else { continue };
-            if *barrier == Barrier::SessionsSecondPass {
-                second_passes.insert(change.id.clone());
-            }
-            if let Some(principal) = subject.principal().filter(|_| barrier.stops_minting()) {
-                stops_minting.entry(principal).or_default().push(change.id.clone());
-            }
-        }
     }
     for change in changes {
         let step = playbook.step(&change.step).expect("changes come from steps");
@@ -441,16 +435,16 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
         let first = step.needs.iter().filter_map(|step| of_steps.get(step)).flatten();
         let mut needs: Vec<Need> = first
             // Whatever stops minting cannot wait for the pass that waits for it.
-            .filter(|id| !(stops && second_passes.contains(id)))
+            .filter(|id| !(stops && minting.is_second_pass(id)))
             .map(|id| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {
             let Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } = effect else {
                 continue;
             };
-            let first = subject.principal().and_then(|principal| stops_minting.get(&principal));
-            let proven = |id: &ChangeId| Need { change: id.clone(), proof: Proof::Settled };
-            needs.extend(first.into_iter().flatten().map(proven));
+            let Some(principal) = subject.principal() else { continue };
+            let first = minting.first(&principal).into_iter();
+            needs.extend(first.map(|id| Need { change: id.clone(), proof: Proof::Settled }));
         }
         change.needs = needs;
     }

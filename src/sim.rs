@@ -76,7 +76,7 @@ pub const NOT_MODELLED: &[&str] = &[
     "trust policies that keep a deleted principal's unique id when a principal is made anew",
     "secrets' encryption keys, replicas, and deprecated versions' clean-up",
     "of rotation: schedules, AWS's own repetitions of one that failed, and `RotateImmediately: false`",
-    "condition keys of network paths and organisations",
+    "condition keys of organisations, and of network paths but aws:SourceIp and aws:SourceVpc",
     "uneven propagation: one lag holds for every change, region and service",
     "an intruder who must find out: he sees at once what takes effect, and has no service of his own",
 ];

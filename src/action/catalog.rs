@@ -137,9 +137,17 @@ impl<A: Action> ErasedAction for Erased<A> {
 /// Every action, sorted by kind.
 static CATALOG: &[&dyn ErasedAction] = &[
     &Erased(super::iam_access_key_deactivate::Deactivate),
+    &Erased(super::iam_access_key_delete::Delete),
     &Erased(super::iam_access_key_replace::Replace),
+    &Erased(super::iam_role_lift_older_sessions::LiftOlderSessions),
+    &Erased(super::iam_role_lift_quarantine::LiftQuarantine),
+    &Erased(super::iam_role_quarantine::Quarantine),
+    &Erased(super::iam_role_revoke_sessions::RevokeSessions),
+    &Erased(super::iam_user_lift_network::LiftNetwork),
+    &Erased(super::iam_user_lift_older_sessions::LiftOlderSessions),
     &Erased(super::iam_user_lift_quarantine::LiftQuarantine),
     &Erased(super::iam_user_quarantine::Quarantine),
+    &Erased(super::iam_user_restrict_network::RestrictNetwork),
     &Erased(super::iam_user_revoke_sessions::RevokeSessions),
     &Erased(super::secretsmanager_secret_rotate::Rotate),
     &Erased(super::secretsmanager_secret_seal::Seal),

@@ -30,7 +30,7 @@ pub(super) struct Inputs {
 /// `all`, or a list of ids. The field table lets nothing else through.
 #[derive(Deserialize)]
 #[serde(try_from = "serde_json::Value")]
-enum Keys {
+pub(super) enum Keys {
     All,
     These(Vec<AccessKeyId>),
 }
@@ -42,6 +42,31 @@ impl TryFrom<serde_json::Value> for Keys {
             Some("all") => Ok(Self::All),
             _ => serde_json::from_value(value).map(Self::These),
         }
+    }
+}
+
+/// What the field takes.
+pub(super) const KEYS: FieldType = FieldType::Either(&[
+    FieldType::OneOf(std::borrow::Cow::Borrowed(&[std::borrow::Cow::Borrowed("all")])),
+    FieldType::List(&FieldType::AccessKeyId),
+]);
+
+impl Keys {
+    /// Those among the keys of `user`. One that is named and that he has not is an error.
+    pub(super) fn of<'i>(
+        &self,
+        user: &UserName,
+        inventory: &'i Inventory,
+    ) -> Result<Vec<&'i AccessKey>, PlanError> {
+        let found = inventory.access_keys(user)?;
+        let Self::These(ids) = self else { return Ok(found.iter().collect()) };
+        if let Some(missing) = ids.iter().find(|id| !found.iter().any(|key| key.id == **id)) {
+            return Err(PlanError::Impossible {
+                message: format!("{user} has no access key {missing}"),
+                help: "use `keys: all`, or take the id out of the list".to_owned(),
+            });
+        }
+        Ok(found.iter().filter(|key| ids.contains(&key.id)).collect())
     }
 }
 
@@ -60,16 +85,7 @@ impl Action for Deactivate {
         title: "Make access keys unusable",
         fields: &[
             Field::required("user", FieldType::UserName, "The keys' owner"),
-            Field::required(
-                "keys",
-                FieldType::Either(&[
-                    FieldType::OneOf(std::borrow::Cow::Borrowed(&[std::borrow::Cow::Borrowed(
-                        "all",
-                    )])),
-                    FieldType::List(&FieldType::AccessKeyId),
-                ]),
-                "`all`, or a list of access key ids",
-            ),
+            Field::required("keys", KEYS, "`all`, or a list of access key ids"),
         ],
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],
@@ -103,19 +119,7 @@ impl Action for Deactivate {
         let Some(owner) = inventory.user(user)? else {
             return Err(no_such_user(user, inventory));
         };
-        let found = inventory.access_keys(user)?;
-        if let Keys::These(ids) = &inputs.keys
-            && let Some(missing) = ids.iter().find(|id| !found.iter().any(|key| &key.id == *id))
-        {
-            return Err(PlanError::Impossible {
-                message: format!("{user} has no access key {missing}"),
-                help: "use `keys: all`, or take the id out of the list".to_owned(),
-            });
-        }
-        let wanted = |id: &AccessKeyId| match &inputs.keys {
-            Keys::All => true,
-            Keys::These(ids) => ids.contains(id),
-        };
+        let keys = inputs.keys.of(user, inventory)?;
         let draft = |key: &AccessKey| Draft {
             target: format!("user {user}"),
             what: format!("deactivate {}", key.id),
@@ -138,8 +142,7 @@ impl Action for Deactivate {
             user_id: owner.id.clone(),
             key: key.id.clone(),
         };
-        let keys = found.iter().filter(|key| wanted(&key.id));
-        Ok(keys.map(|key| (draft(key), change(key))).collect())
+        Ok(keys.into_iter().map(|key| (draft(key), change(key))).collect())
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -172,18 +175,7 @@ impl Action for Deactivate {
             Some(AccessKey { status: Status::Inactive, .. }) => return Ok(Position::After),
             None => {}
         }
-        Ok(match facts.access_key_last_used(key)? {
-            // Deleted by somebody meanwhile: it cuts all the more.
-            None => Position::After,
-            Some(owner) if owner.user != *user => Position::Elsewhere {
-                why: format!("access key {key} belongs to {} now", owner.user),
-            },
-            // The owner of a key that is gone may be told for a while longer.
-            Some(_) => {
-                let found = facts.user(user)?.as_ref();
-                not_the_user(user, user_id, found).unwrap_or(Position::After)
-            }
-        })
+        where_a_key_went(key, user, user_id, facts)
     }
 
     async fn apply(
@@ -196,4 +188,25 @@ impl Action for Deactivate {
         gone(iam.set_access_key_status(&change.user, &change.key, Status::Inactive).await)?;
         Ok(())
     }
+}
+
+/// Where a change to a key stands that `user` has no more: deleted, which cuts all the more, or taken along by
+/// whoever renamed its owner.
+pub(super) fn where_a_key_went(
+    key: &AccessKeyId,
+    user: &UserName,
+    user_id: &str,
+    facts: &Inventory,
+) -> Result<Position, Unread> {
+    Ok(match facts.access_key_last_used(key)? {
+        None => Position::After,
+        Some(owner) if owner.user != *user => {
+            Position::Elsewhere { why: format!("access key {key} belongs to {} now", owner.user) }
+        }
+        // The owner of a key that is gone may be told for a while longer.
+        Some(_) => {
+            let found = facts.user(user)?.as_ref();
+            not_the_user(user, user_id, found).unwrap_or(Position::After)
+        }
+    })
 }

@@ -1,4 +1,4 @@
-//! The three ways to deny a user everything, and how to see which of them stands.
+//! The three ways to deny a user or role everything, and how to see which of them stands.
 //!
 //! Shared by putting the quarantine on and taking it off. The managed policy comes first: AWS owns it,
 //! so an intruder cannot edit it, and an organisation can forbid its detachment. Where the quota of
@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Arn, PolicyName, UserName};
+use super::principal;
+use crate::ids::{Arn, PolicyName, Principal};
 use crate::inventory::{Inventory, Unread, Want};
 
 /// The inline policy's name. Ours alone, so that taking it off never takes anything else off.
@@ -16,7 +17,7 @@ const INLINE: &str = "PortcullisQuarantine";
 /// The inline policy: everything, explicitly.
 pub(super) const DENY_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"PortcullisQuarantine","Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
-/// One way to deny a user everything.
+/// One way to deny everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Barrier {
@@ -24,7 +25,7 @@ pub(super) enum Barrier {
     Managed,
     /// An inline policy of our own.
     Inline,
-    /// `AWSDenyAll` as the user's boundary.
+    /// `AWSDenyAll` as the boundary.
     Boundary,
 }
 
@@ -54,31 +55,30 @@ pub(super) fn inline_name() -> PolicyName {
 }
 
 /// What must be read to see which barriers stand.
-pub(super) fn wants(user: &UserName) -> Vec<Want> {
+pub(super) fn wants(of: &Principal) -> Vec<Want> {
     vec![
-        Want::User(user.clone()),
-        Want::AttachedPolicies(user.clone()),
-        Want::InlinePolicy(user.clone(), inline_name()),
+        principal::want(of),
+        Want::AttachedPolicies(of.clone()),
+        Want::InlinePolicy(of.clone(), inline_name()),
     ]
 }
 
 /// Which barriers stand. A gap in one place does not hide what another shows: only when nothing is
 /// seen to stand does what could not be read matter.
-pub(super) fn standing(user: &UserName, facts: &Inventory) -> Result<Vec<Barrier>, Unread> {
+pub(super) fn standing(of: &Principal, facts: &Inventory) -> Result<Vec<Barrier>, Unread> {
     let deny_all = deny_all_arn(&facts.caller.arn);
     let looks = [
-        (Barrier::Managed, facts.attached_policies(user).map(|all| all.contains(&deny_all))),
+        (Barrier::Managed, facts.attached_policies(of).map(|all| all.contains(&deny_all))),
         (
             Barrier::Inline,
             facts
-                .inline_policy(user, &inline_name())
+                .inline_policy(of, &inline_name())
                 .map(|found| found.as_deref().is_some_and(denies_everything)),
         ),
         (
             Barrier::Boundary,
-            facts.user(user).map(|found| {
-                found.as_ref().and_then(|user| user.boundary.as_ref()) == Some(&deny_all)
-            }),
+            principal::find(of, facts)
+                .map(|found| found.and_then(|found| found.boundary) == Some(&deny_all)),
         ),
     ];
     let mut standing = Vec::new();

@@ -41,10 +41,16 @@ fn of(thing: &Thing) -> String {
     if !thing.name.is_empty() {
         let _ = write!(text, " {}", thing.name);
     }
-    if let Some(user) = &thing.of {
-        let _ = write!(text, " of {user}");
+    if let Some(of) = whose(thing) {
+        let _ = write!(text, " of {of}");
     }
     plain(&text)
+}
+
+/// Whose it is: a user by name alone, as people say it.
+fn whose(thing: &Thing) -> Option<String> {
+    let of = thing.of.as_ref()?;
+    Some(of.user().map_or_else(|| of.to_string(), ToString::to_string))
 }
 
 fn short(value: &Value) -> String {
@@ -118,11 +124,11 @@ fn as_text(first: &Inventory, second: &Inventory, found: &Difference) -> String 
 fn as_json(first: &Inventory, second: &Inventory, found: &Difference) -> Value {
     let side = |inventory: &Inventory| json!({"taken_at": inventory.taken_at, "caller": inventory.caller.arn});
     let things = |all: &std::collections::BTreeMap<Thing, Fields>| -> Vec<Value> {
-        let one = |(thing, fields): (&Thing, &Fields)| json!({"kind": thing.kind, "name": thing.name, "of": thing.of, "fields": fields});
+        let one = |(thing, fields): (&Thing, &Fields)| json!({"kind": thing.kind, "name": thing.name, "of": whose(thing), "fields": fields});
         all.iter().map(one).collect()
     };
     let changed = found.changed.iter().map(|(thing, altered)| {
-        json!({"kind": thing.kind, "name": thing.name, "of": thing.of, "changed": altered})
+        json!({"kind": thing.kind, "name": thing.name, "of": whose(thing), "changed": altered})
     });
     let not_compared = found.not_compared.iter().map(|(operation, (before, after))| {
         json!({"operation": operation, "first_alone": before, "second_alone": after})

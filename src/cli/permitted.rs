@@ -10,10 +10,20 @@ use crate::{planning, survey};
 
 const CHECK: &str = "permissions";
 
-/// What only a survey of everything reads, and planning where a playbook selects by such things.
-const SELDOM: [&str; 4] = [
+/// What only a survey of everything reads, and planning where a playbook selects by such things; and what only
+/// playbooks need that cut roles.
+const SELDOM: [&str; 13] = [
+    "iam:AttachRolePolicy",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
     "iam:GetAccountAuthorizationDetails",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
     "iam:ListUsers",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
     "secretsmanager:GetResourcePolicy",
     "secretsmanager:ListSecrets",
 ];
@@ -103,8 +113,7 @@ fn told(asked: &Simulation, simulated: &[Simulated]) -> Vec<Finding> {
     }
     if !seldom.is_empty() {
         let says = format!("refused, and seldom needed: {}", seldom.join(", "));
-        let next =
-            "allow them where you survey everything, or select users or secrets by what is listed";
+        let next = "allow them where you survey everything, select users or secrets by what is listed, or cut roles";
         findings.push(Finding::careful(CHECK, says, next));
     }
     if !unsure.is_empty() {

@@ -10,7 +10,6 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
-use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
     LoginProfile, MfaDevice, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
@@ -20,7 +19,7 @@ use aws_sdk_iam::types::{
 use super::attempt::{CallError, Certainty, attempt};
 use super::pace::Pace;
 use super::pages::{IAM_ITEMS, Next, to_the_last};
-use crate::ids::{AccessKeyId, Arn, PolicyName, UserName};
+use crate::ids::{AccessKeyId, Arn, PolicyName, Principal, RoleName, UserName};
 use crate::inventory::Status;
 use crate::secret::Secret;
 
@@ -31,25 +30,39 @@ pub struct ReadIam {
     pub(super) pace: Pace,
 }
 
-/// A listing of one user's things; a user that does not exist has none.
+/// A listing of one user's or role's things; one that does not exist has none.
 macro_rules! listing {
     ($(#[$doc:meta])* $name:ident, $operation:literal, $call:ident, $items:ident -> $item:ty) => {
         $(#[$doc])*
         pub async fn $name(&self, user: &UserName) -> Result<Vec<$item>, CallError> {
+            listing!(@read self, user, user_name, $operation, $call, $items)
+        }
+    };
+    (@read $self:ident, $of:ident, $named:ident, $operation:literal, $call:ident, $items:ident) => {{
             let mut items = Vec::new();
             let page = |from| {
-                let call = self.client.$call().user_name(user.as_str());
+                let call = $self.client.$call().$named($of.as_str());
                 attempt($operation, call.set_marker(from).send())
             };
-            let read = to_the_last(&self.pace, $operation, page, |page| {
+            let read = to_the_last(&$self.pace, $operation, page, |page| {
                 items.extend_from_slice(page.$items());
                 next(page.is_truncated, page.marker)
             });
-            // Whatever came before the user was gone is gone with him.
+            // Whatever came before its owner was gone is gone with him.
             let there = absent_is_none(read.await)?;
             Ok(there.map_or_else(Vec::new, |()| items))
-        }
-    };
+    }};
+}
+
+/// An inline policy, as AWS tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlinePolicy {
+    /// The user or role that has it, by the answer's own word.
+    pub of: String,
+    /// Its name, by the answer's own word.
+    pub name: String,
+    /// Its document as AWS sends it: percent-encoded JSON.
+    pub document: String,
 }
 
 fn next(is_truncated: bool, marker: Option<String>) -> Next {
@@ -74,13 +87,24 @@ impl ReadIam {
         signing_certificates, "iam:ListSigningCertificates", list_signing_certificates,
         certificates -> SigningCertificate);
     listing!(
-        /// The managed policies attached to a user. (`iam:ListAttachedUserPolicies`)
-        attached_policies, "iam:ListAttachedUserPolicies", list_attached_user_policies,
-        attached_policies -> AttachedPolicy);
-
-    listing!(
         /// A user's MFA devices, virtual ones and hardware. (`iam:ListMFADevices`)
         mfa_devices, "iam:ListMFADevices", list_mfa_devices, mfa_devices -> MfaDevice);
+
+    /// The managed policies attached to a user or role. (`iam:ListAttachedUserPolicies`,
+    /// `iam:ListAttachedRolePolicies`)
+    pub async fn attached_policies(
+        &self,
+        of: &Principal,
+    ) -> Result<Vec<AttachedPolicy>, CallError> {
+        match of {
+            Principal::User(user) => listing!(
+                @read self, user, user_name, "iam:ListAttachedUserPolicies",
+                list_attached_user_policies, attached_policies),
+            Principal::Role(role) => listing!(
+                @read self, role, role_name, "iam:ListAttachedRolePolicies",
+                list_attached_role_policies, attached_policies),
+        }
+    }
 
     /// Every role of the account. (`iam:ListRoles`)
     pub async fn roles(&self) -> Result<Vec<Role>, CallError> {
@@ -139,6 +163,22 @@ impl ReadIam {
         Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.user))
     }
 
+    /// A role. (`iam:GetRole`)
+    pub async fn role(&self, role: &RoleName) -> Result<Option<Role>, CallError> {
+        let call =
+            || attempt("iam:GetRole", self.client.get_role().role_name(role.as_str()).send());
+        Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.role))
+    }
+
+    /// The managed policy that bounds a user or role. (`iam:GetUser`, `iam:GetRole`)
+    pub async fn boundary(&self, of: &Principal) -> Result<Option<String>, CallError> {
+        let boundary = match of {
+            Principal::User(user) => self.user(user).await?.and_then(|u| u.permissions_boundary),
+            Principal::Role(role) => self.role(role).await?.and_then(|r| r.permissions_boundary),
+        };
+        Ok(boundary.and_then(|boundary| boundary.permissions_boundary_arn))
+    }
+
     /// Who owns a key and when it was last used. (`iam:GetAccessKeyLastUsed`)
     pub async fn access_key_last_used(
         &self,
@@ -162,17 +202,33 @@ impl ReadIam {
         Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.login_profile))
     }
 
-    /// An inline policy, its document as AWS sends it: percent-encoded JSON. (`iam:GetUserPolicy`)
+    /// An inline policy. (`iam:GetUserPolicy`, `iam:GetRolePolicy`)
     pub async fn inline_policy(
         &self,
-        user: &UserName,
+        of: &Principal,
         policy: &PolicyName,
-    ) -> Result<Option<GetUserPolicyOutput>, CallError> {
-        let call = || {
-            let call = self.client.get_user_policy().user_name(user.as_str());
-            attempt("iam:GetUserPolicy", call.policy_name(policy.as_str()).send())
-        };
-        Ok(absent_is_none(self.pace.read(call).await)?.map(|(output, _)| output))
+    ) -> Result<Option<InlinePolicy>, CallError> {
+        let name = policy.as_str();
+        Ok(match of {
+            Principal::User(user) => {
+                let call = self.client.get_user_policy().user_name(user.as_str()).policy_name(name);
+                let call = || attempt("iam:GetUserPolicy", call.clone().send());
+                absent_is_none(self.pace.read(call).await)?.map(|(found, _)| InlinePolicy {
+                    of: found.user_name,
+                    name: found.policy_name,
+                    document: found.policy_document,
+                })
+            }
+            Principal::Role(role) => {
+                let call = self.client.get_role_policy().role_name(role.as_str()).policy_name(name);
+                let call = || attempt("iam:GetRolePolicy", call.clone().send());
+                absent_is_none(self.pace.read(call).await)?.map(|(found, _)| InlinePolicy {
+                    of: found.role_name,
+                    name: found.policy_name,
+                    document: found.policy_document,
+                })
+            }
+        })
     }
 
     /// Whether `principal`, a user or a role, may do each of `actions` to each of `resources`, where `context`
@@ -218,6 +274,32 @@ impl ReadIam {
     }
 }
 
+/// One change to a user or a role, which IAM has an operation each for.
+macro_rules! write {
+    (
+        $(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*),
+        $of_user:literal, $user_call:ident, $of_role:literal, $role_call:ident,
+        $($set:ident($with:ident)),*
+    ) => {
+        $(#[$doc])*
+        #[doc = concat!("(`", $of_user, "`, `", $of_role, "`)")]
+        pub async fn $name(&self, of: &Principal, $($arg: $ty),*) -> Result<(), CallError> {
+            match of {
+                Principal::User(user) => {
+                    let call = self.client.$user_call().user_name(user.as_str());
+                    let call = call$(.$set($with.to_string()))*;
+                    self.pace.write(|| attempt($of_user, call.clone().send())).await.map(drop)
+                }
+                Principal::Role(role) => {
+                    let call = self.client.$role_call().role_name(role.as_str());
+                    let call = call$(.$set($with.to_string()))*;
+                    self.pace.write(|| attempt($of_role, call.clone().send())).await.map(drop)
+                }
+            }
+        }
+    };
+}
+
 /// Changes in IAM. No call here is repeated by itself, unless it was told that nothing came of it.
 #[derive(Clone, Debug)]
 pub struct WriteIam {
@@ -235,61 +317,37 @@ pub struct Minted {
 }
 
 impl WriteIam {
-    /// Attaches a managed policy to a user. (`iam:AttachUserPolicy`)
-    pub async fn attach_policy(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
-        let call = self.client.attach_user_policy().user_name(user.as_str());
-        let call = call.policy_arn(policy.as_str());
-        self.pace.write(|| attempt("iam:AttachUserPolicy", call.clone().send())).await.map(drop)
-    }
-
-    /// Detaches a managed policy from a user. (`iam:DetachUserPolicy`)
-    pub async fn detach_policy(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
-        let call = self.client.detach_user_policy().user_name(user.as_str());
-        let call = call.policy_arn(policy.as_str());
-        self.pace.write(|| attempt("iam:DetachUserPolicy", call.clone().send())).await.map(drop)
-    }
-
-    /// Writes an inline policy of a user. (`iam:PutUserPolicy`)
-    pub async fn put_inline_policy(
-        &self,
-        user: &UserName,
-        policy: &PolicyName,
-        document: &str,
-    ) -> Result<(), CallError> {
-        let call = self.client.put_user_policy().user_name(user.as_str());
-        let call = call.policy_name(policy.as_str()).policy_document(document);
-        self.pace.write(|| attempt("iam:PutUserPolicy", call.clone().send())).await.map(drop)
-    }
-
-    /// Deletes an inline policy of a user. (`iam:DeleteUserPolicy`)
-    pub async fn delete_inline_policy(
-        &self,
-        user: &UserName,
-        policy: &PolicyName,
-    ) -> Result<(), CallError> {
-        let call = self.client.delete_user_policy().user_name(user.as_str());
-        let call = call.policy_name(policy.as_str());
-        self.pace.write(|| attempt("iam:DeleteUserPolicy", call.clone().send())).await.map(drop)
-    }
-
-    /// Bounds a user by a managed policy, in place of any other. (`iam:PutUserPermissionsBoundary`)
-    pub async fn put_boundary(&self, user: &UserName, policy: &Arn) -> Result<(), CallError> {
-        let call = self.client.put_user_permissions_boundary().user_name(user.as_str());
-        let call = call.permissions_boundary(policy.as_str());
-        self.pace
-            .write(|| attempt("iam:PutUserPermissionsBoundary", call.clone().send()))
-            .await
-            .map(drop)
-    }
-
-    /// Takes a user's boundary off. (`iam:DeleteUserPermissionsBoundary`)
-    pub async fn delete_boundary(&self, user: &UserName) -> Result<(), CallError> {
-        let call = self.client.delete_user_permissions_boundary().user_name(user.as_str());
-        self.pace
-            .write(|| attempt("iam:DeleteUserPermissionsBoundary", call.clone().send()))
-            .await
-            .map(drop)
-    }
+    write!(
+        /// Attaches a managed policy to a user or role.
+        attach_policy(policy: &Arn),
+        "iam:AttachUserPolicy", attach_user_policy, "iam:AttachRolePolicy", attach_role_policy,
+        policy_arn(policy));
+    write!(
+        /// Detaches a managed policy from a user or role.
+        detach_policy(policy: &Arn),
+        "iam:DetachUserPolicy", detach_user_policy, "iam:DetachRolePolicy", detach_role_policy,
+        policy_arn(policy));
+    write!(
+        /// Writes an inline policy of a user or role.
+        put_inline_policy(policy: &PolicyName, document: &str),
+        "iam:PutUserPolicy", put_user_policy, "iam:PutRolePolicy", put_role_policy,
+        policy_name(policy), policy_document(document));
+    write!(
+        /// Deletes an inline policy of a user or role.
+        delete_inline_policy(policy: &PolicyName),
+        "iam:DeleteUserPolicy", delete_user_policy, "iam:DeleteRolePolicy", delete_role_policy,
+        policy_name(policy));
+    write!(
+        /// Bounds a user or role by a managed policy, in place of any other.
+        put_boundary(policy: &Arn),
+        "iam:PutUserPermissionsBoundary", put_user_permissions_boundary,
+        "iam:PutRolePermissionsBoundary", put_role_permissions_boundary,
+        permissions_boundary(policy));
+    write!(
+        /// Takes a user's or role's boundary off.
+        delete_boundary(),
+        "iam:DeleteUserPermissionsBoundary", delete_user_permissions_boundary,
+        "iam:DeleteRolePermissionsBoundary", delete_role_permissions_boundary,);
 
     /// Makes a key usable or unusable. (`iam:UpdateAccessKey`)
     pub async fn set_access_key_status(

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Fact, Inventory, OwnPolicies, Want};
-use crate::ids::UserName;
+use crate::ids::{Principal, RoleName, UserName};
 
 /// Something that an account holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,8 +19,8 @@ pub struct Thing {
     pub kind: &'static str,
     /// Its id or name.
     pub name: String,
-    /// The user who holds it, where it is somebody's.
-    pub of: Option<UserName>,
+    /// The user or role who holds it, where it is somebody's.
+    pub of: Option<Principal>,
 }
 
 /// What was different about something that is in both.
@@ -114,16 +114,19 @@ fn compare(
 struct Existing<'i> {
     inventory: &'i Inventory,
     users: Option<BTreeSet<&'i UserName>>,
+    roles: Option<BTreeSet<&'i RoleName>>,
     secrets: Option<BTreeSet<&'i str>>,
 }
 
 impl<'i> Existing<'i> {
     fn of(inventory: &'i Inventory) -> Self {
         let users = inventory.users().ok();
+        let roles = inventory.roles().ok();
         let secrets = inventory.secrets().ok();
         Self {
             inventory,
             users: users.map(|all| all.iter().map(|user| &user.name).collect()),
+            roles: roles.map(|all| all.iter().map(|role| &role.name).collect()),
             secrets: secrets.map(|all| all.iter().map(|secret| secret.arn.as_str()).collect()),
         }
     }
@@ -141,19 +144,22 @@ impl<'i> Existing<'i> {
     fn is_gone(&self, want: &Want) -> bool {
         let user = want.user().zip(self.users.as_ref());
         let no_user = user.is_some_and(|(user, all)| !all.contains(user));
+        let role = want.role().zip(self.roles.as_ref());
+        let no_role = role.is_some_and(|(role, all)| !all.contains(role));
         let no_secret = match (want, &self.secrets) {
             (Want::SecretPolicy(id), Some(all)) if id.as_str().starts_with("arn:") => {
                 !all.contains(id.as_str())
             }
             _ => false,
         };
-        no_user || no_secret
+        no_user || no_role || no_secret
     }
 }
 
 fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
-    let of = want.user();
-    let own = |kind, name: &str| Thing { kind, name: name.to_owned(), of: of.cloned() };
+    let user = || want.user().cloned().map(Principal::User);
+    let of = user().or_else(|| want.role().cloned().map(Principal::Role));
+    let own = |kind, name: &str| Thing { kind, name: name.to_owned(), of: of.clone() };
     let thing = |kind, name: &str| Thing { kind, name: name.to_owned(), of: None };
     match fact {
         Fact::AccessKeyLastUsed(_) | Fact::Simulation(_) => BTreeMap::new(),
@@ -229,6 +235,18 @@ fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
             let policy = own("inline policy", name.as_str());
             document.iter().map(|document| (policy.clone(), fields(document))).collect()
         }
+        Fact::Role(role) => role
+            .iter()
+            .map(|role| {
+                let fields = [
+                    ("arn", json!(role.arn)),
+                    ("id", json!(role.id)),
+                    ("created_at", json!(role.created_at)),
+                    ("boundary", json!(role.boundary)),
+                ];
+                (thing("role", role.name.as_str()), fields.into())
+            })
+            .collect(),
         Fact::Roles(roles) => roles
             .iter()
             .map(|role| {

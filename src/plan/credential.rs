@@ -106,12 +106,29 @@ impl Credential {
     }
 }
 
+/// How long AWS lets a session of theirs live, at the longest. For a role it is what AWS allows at all: what the
+/// role itself allows may be less now than it was when a session was issued.
+pub const fn longest_session(of: &Principal) -> jiff::SignedDuration {
+    match of {
+        Principal::User(_) => jiff::SignedDuration::from_hours(36),
+        Principal::Role(_) => jiff::SignedDuration::from_hours(12),
+    }
+}
+
 impl Credential {
     /// The secret whose value it is, where it is one.
     pub fn secret(&self) -> Option<&SecretId> {
         match self {
             Self::SecretValue { secret } => Some(secret),
             _ => None,
+        }
+    }
+
+    /// Every temporary credential of a principal.
+    pub fn sessions_of(principal: &Principal) -> Self {
+        match principal {
+            Principal::User(user) => Self::Sessions { user: user.clone() },
+            Principal::Role(role) => Self::RoleSessions { role: role.clone() },
         }
     }
 

@@ -97,6 +97,9 @@ pub enum Barrier {
     SessionsFirstPass,
     /// The same again, after whatever can mint was seen to be cut.
     SessionsSecondPass,
+    /// Everything is denied that is asked from elsewhere than certain networks: a restriction, which stops
+    /// nobody who is inside them.
+    Network,
 }
 
 impl Subject {
@@ -164,19 +167,35 @@ impl Barrier {
         matches!(self, Self::Quarantine | Self::Inactive)
     }
 
-    /// Who could take it off, for the ledger.
-    pub fn removable_by(self) -> &'static str {
-        match self {
-            Self::Quarantine => {
+    /// Whether nobody gets past it, so that what it stands before counts as cut.
+    pub fn blocks(self) -> bool {
+        self != Self::Network
+    }
+
+    /// Whether it denies sessions for their age.
+    pub fn is_of_sessions(self) -> bool {
+        matches!(self, Self::SessionsFirstPass | Self::SessionsSecondPass)
+    }
+
+    /// Who could take it off what is a role's, or else a user's; for the ledger.
+    pub fn removable_by(self, of_role: bool) -> &'static str {
+        match (self, of_role) {
+            (Self::Quarantine, false) => {
                 "whoever may detach the user's policies (iam:DetachUserPolicy, iam:DeleteUserPolicy)"
             }
-            Self::Inactive => "whoever may activate the key (iam:UpdateAccessKey)",
-            Self::Sealed => {
+            (Self::Quarantine, true) => {
+                "whoever may detach the role's policies (iam:DetachRolePolicy, iam:DeleteRolePolicy)"
+            }
+            (Self::Sealed, _) => {
                 "whoever may change the secret's policy (secretsmanager:PutResourcePolicy, \
                  secretsmanager:DeleteResourcePolicy)"
             }
-            Self::SessionsFirstPass | Self::SessionsSecondPass => {
+            (Self::Inactive, _) => "whoever may activate the key (iam:UpdateAccessKey)",
+            (Self::SessionsFirstPass | Self::SessionsSecondPass | Self::Network, false) => {
                 "whoever may delete the user's inline policies (iam:DeleteUserPolicy)"
+            }
+            (Self::SessionsFirstPass | Self::SessionsSecondPass | Self::Network, true) => {
+                "whoever may delete the role's inline policies (iam:DeleteRolePolicy)"
             }
         }
     }
@@ -190,6 +209,7 @@ impl fmt::Display for Barrier {
             Self::Sealed => "seal",
             Self::SessionsFirstPass => "older-than deny (first pass)",
             Self::SessionsSecondPass => "older-than deny",
+            Self::Network => "restricted to certain networks",
         })
     }
 }

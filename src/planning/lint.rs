@@ -6,8 +6,8 @@ use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
 use crate::inventory::Inventory;
-use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject};
-use crate::playbook::{Playbook, Proof, nearest, shorten};
+use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject, longest_session};
+use crate::playbook::{Phase, Playbook, Proof, nearest, shorten};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
 /// measured).
@@ -33,6 +33,7 @@ pub(super) fn lint(
     seals(playbook, plan, &mut problems);
     refusals(plan);
     approvals(plan);
+    unapproved(plan);
     gate(plan);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
@@ -79,6 +80,19 @@ fn approvals(plan: &mut Plan) {
                  before it, with exit code 6"
             ));
         }
+    }
+}
+
+/// A phase that deletes for good, without anybody's approval.
+fn unapproved(plan: &mut Plan) {
+    let destroy = Phase::Destroy;
+    let deletes = plan.changes.iter().any(|change| change.phase == destroy);
+    if deletes && !plan.approvals.contains_key(&destroy) {
+        plan.warnings.push(
+            "phase `destroy` deletes for good, and the playbook asks for nobody's approval: \
+             `approvals: { destroy: 2 }`"
+                .to_owned(),
+        );
     }
 }
 
@@ -135,7 +149,9 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                         );
                     }
                 }
-                (Effect::Destroys { credential }, _) if !cut.contains(credential) => {
+                (Effect::Destroys { credential }, _)
+                    if !cut.contains(credential) && !stays_quarantined(plan, credential) =>
+                {
                     complain(
                         format!(
                             "{} would delete the {credential}, which no step cuts first",
@@ -239,6 +255,20 @@ fn cut_by_itself(plan: &Plan) -> BTreeSet<&Credential> {
         .collect()
 }
 
+/// Whether the quarantine of its holder cuts a credential, and no step lifts that again.
+fn stays_quarantined(plan: &Plan, credential: &Credential) -> bool {
+    let effects = || plan.changes.iter().flat_map(|change| &change.effects);
+    let puts_on = |effect: &Effect| {
+        matches!(effect, Effect::Cuts { subject, barrier: Barrier::Quarantine }
+            if subject.covers(credential))
+    };
+    let takes_off = |effect: &Effect| {
+        matches!(effect, Effect::Lifts { subject, barrier: Barrier::Quarantine }
+            if subject.covers(credential))
+    };
+    effects().any(puts_on) && !effects().any(takes_off)
+}
+
 /// Not more than the playbook allows.
 fn limits(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
     let (changes, principals) = (plan.pending().count(), plan.principals.len());
@@ -329,7 +359,24 @@ fn lifts(plan: &mut Plan) {
     }
     for change in &plan.changes {
         for effect in &change.effects {
-            let Effect::Lifts { subject, barrier: Barrier::Quarantine } = effect else { continue };
+            let Effect::Lifts { subject, barrier } = effect else { continue };
+            if *barrier == Barrier::SessionsSecondPass
+                && let Some(principal) = subject.principal()
+            {
+                warnings.push(format!(
+                    "{} will be held until {} hours after the last pass over the sessions of {principal}: they may \
+                     live so long. Resume then",
+                    change.id,
+                    longest_session(&principal).as_hours()
+                ));
+            }
+            if barrier.is_of_sessions() {
+                continue;
+            }
+            let otherwise = |credential: &Credential| {
+                cut.contains(credential)
+                    || *barrier == Barrier::Network && stays_quarantined(plan, credential)
+            };
             for credential in held.get(&subject.principal()).into_iter().flatten().copied() {
                 match credential {
                     Credential::Unlisted { operation, .. } => {
@@ -347,9 +394,10 @@ fn lifts(plan: &mut Plan) {
                         });
                     }
                     credential if plan.trust_in(credential).is_some() => {}
-                    credential if !cut.contains(credential) => warnings.push(format!(
-                        "{} will be held: nothing but the quarantine blocks the {credential}",
-                        change.id
+                    credential if !otherwise(credential) => warnings.push(format!(
+                        "{} will be held: nothing but the {} blocks the {credential}",
+                        change.id,
+                        if *barrier == Barrier::Network { "restriction" } else { "quarantine" }
                     )),
                     _ => {}
                 }

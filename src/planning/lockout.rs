@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, Principal};
-use crate::inventory::{Caller, Inventory, Origin, Role};
-use crate::plan::{Effect, Plan, Subject};
+use crate::inventory::{Caller, Inventory, ListedRole, Origin};
+use crate::plan::{Change, Effect, Plan, Subject};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits, admitted};
 
@@ -112,7 +112,41 @@ fn lost(
         {
             match behind.through(&found.arn, caller.account.as_str()) {
                 Through::Only => add(vec!["only users in scope may assume it".to_owned()]),
-                Through::Perhaps => perhaps.push(user.as_str()),
+                Through::Perhaps => perhaps.push(format!("user {user}")),
+                Through::No => {}
+            }
+        }
+    }
+    // Roles that the session may have been got through.
+    for cut in plan.principals.iter().filter_map(Principal::role) {
+        if session.is_some_and(|(name, _)| name == cut.as_str()) {
+            continue;
+        }
+        let listed = inventory.roles().ok().and_then(|all| all.iter().find(|r| r.name == *cut));
+        let is_its = |arn: &Arn| {
+            let its = session_of(arn).is_some_and(|(name, _)| name == cut.as_str());
+            its && arn.account() == caller.account.as_str()
+                || listed.is_some_and(|role| role.arn == *arn)
+        };
+        let origin =
+            caller.came_from.iter().find(|origin| origin.arn.as_ref().is_some_and(&is_its));
+        let mut add = |link: String| {
+            let by = cut_by(
+                plan,
+                |subject| matches!(subject.principal(), Some(Principal::Role(role)) if role == *cut),
+            );
+            let links = [link, format!("role {cut}"), by.unwrap_or_default()];
+            let path = here.iter().cloned().chain(links).collect();
+            lost.push(Lost { arn: listed.map(|role| role.arn.clone()), path });
+        };
+        if let Some(origin) = origin {
+            add(origin.how.clone());
+        } else if !caller.came_from.iter().any(Origin::is_known)
+            && let (Some(listed), Some(behind)) = (listed, &behind)
+        {
+            match behind.through(&listed.arn, caller.account.as_str()) {
+                Through::Only => add("only who is in scope may assume it".to_owned()),
+                Through::Perhaps => perhaps.push(format!("role {cut}")),
                 Through::No => {}
             }
         }
@@ -123,7 +157,7 @@ fn lost(
             n => format!(", or {} others", n - 1),
         };
         warnings.push(format!(
-            "{} may have been assumed by user {first}{more}, whom this plan cuts off: if that is you, the session \
+            "{} may have been assumed by {first}{more}, whom this plan cuts off: if that is you, the session \
              cannot be renewed when it ends",
             role.arn
         ));
@@ -131,11 +165,11 @@ fn lost(
     lost
 }
 
-/// How a user may be behind a session of a role.
+/// How somebody may be behind a session of a role.
 enum Through {
     No,
     Perhaps,
-    /// Nobody but users in scope is admitted.
+    /// Nobody but who is in scope is admitted.
     Only,
 }
 
@@ -143,21 +177,25 @@ enum Through {
 struct Behind {
     /// `None` where it cannot be understood.
     trust: Option<Document>,
-    /// Whether everybody it admits is a user in scope.
+    /// Whether everybody it admits is in scope.
     in_scope: bool,
 }
 
 impl Behind {
-    fn of(role: &Role, plan: &Plan, inventory: &Inventory) -> Self {
+    fn of(role: &ListedRole, plan: &Plan, inventory: &Inventory) -> Self {
         let Ok(trust) = Document::parse(&role.trust) else {
             return Self { trust: None, in_scope: false };
         };
-        let users: BTreeSet<&str> = plan
+        let mut in_scope: BTreeSet<&str> = plan
             .users()
             .filter_map(|user| Some(inventory.user(user).ok()?.as_ref()?.arn.as_str()))
             .collect();
+        let cut =
+            |role: &&ListedRole| plan.principals.contains(&Principal::Role(role.name.clone()));
+        let roles = inventory.roles().into_iter().flatten().filter(cut);
+        in_scope.extend(roles.map(|role| role.arn.as_str()));
         let in_scope =
-            admitted(&trust).is_some_and(|named| named.iter().all(|arn| users.contains(arn)));
+            admitted(&trust).is_some_and(|named| named.iter().all(|arn| in_scope.contains(arn)));
         Self { trust: Some(trust), in_scope }
     }
 
@@ -204,13 +242,20 @@ fn sealed_out<'p>(plan: &'p Plan, caller: &Caller) -> impl Iterator<Item = Strin
     })
 }
 
-/// `cut by quarantine.1 (line 46)`.
+/// `cut by quarantine.1 (line 46)`. A restriction only where there is no cut: whether the caller asks from one of
+/// its networks, nobody tells him.
 fn cut_by(plan: &Plan, cuts: impl Fn(&Subject) -> bool) -> Option<String> {
-    let change = plan.changes.iter().find(|change| {
-        change
-            .effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Cuts { subject, .. } if cuts(subject)))
-    })?;
-    Some(format!("cut by {} (line {})", change.id, change.line))
+    let by = |blocks: bool| {
+        plan.changes.iter().find(|change| {
+            change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Cuts { subject, barrier }
+                    if barrier.blocks() == blocks && cuts(subject))
+            })
+        })
+    };
+    let words =
+        |change: &Change, what: &str| format!("{what} by {} (line {})", change.id, change.line);
+    by(true).map(|change| words(change, "cut")).or_else(|| {
+        by(false).map(|change| words(change, "shut out from elsewhere than some networks"))
+    })
 }

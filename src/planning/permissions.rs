@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{self, catalog};
-use crate::ids::Arn;
+use crate::ids::{Arn, Principal as Whose};
 use crate::inventory::{Inventory, Simulated, Simulation, Want};
 use crate::plan::{Change, Effect, Have, Permission, Texts};
 
@@ -131,10 +131,10 @@ fn principal(inventory: &Inventory) -> Principal {
 /// What one change needs, with the ARN it needs it for.
 fn needed(change: &Change, inventory: &Inventory) -> Vec<(action::Permission, String)> {
     let action = catalog::find(&change.kind).expect("planned from the same catalog");
-    let user = change.effects.iter().find_map(|effect| match effect {
-        Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => subject.user(),
-        Effect::Issues { user, .. } => Some(user),
-        Effect::Destroys { credential } => credential.user(),
+    let whose = change.effects.iter().find_map(|effect| match effect {
+        Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => subject.principal(),
+        Effect::Issues { user, .. } => Some(Whose::User(user.clone())),
+        Effect::Destroys { credential } => credential.principal(),
         Effect::Delivers { .. } | Effect::Rotates { .. } | Effect::Spares { .. } => None,
     });
     let secret = change.effects.iter().find_map(Effect::secret);
@@ -142,7 +142,11 @@ fn needed(change: &Change, inventory: &Inventory) -> Vec<(action::Permission, St
         if service == "secretsmanager" {
             return Some(inventory.arn_of_secret(secret?)?.as_str().to_owned());
         }
-        Some(inventory.user(user?).ok()?.as_ref()?.arn.as_str().to_owned())
+        let arn = match whose.as_ref()? {
+            Whose::User(user) => &inventory.user(user).ok()?.as_ref()?.arn,
+            Whose::Role(role) => &inventory.role(role).ok()?.as_ref()?.arn,
+        };
+        Some(arn.as_str().to_owned())
     };
     let with_target = |permission: action::Permission| {
         let service = permission.action.split(':').next().unwrap_or_default();

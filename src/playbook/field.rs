@@ -10,7 +10,9 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::ids::{AccessKeyId, AccountId, Arn, InvalidId, RoleName, SecretId, UserName};
+use crate::ids::{
+    AccessKeyId, AccountId, Arn, Cidr, InvalidId, RoleName, SecretId, UserName, VpcId,
+};
 
 /// One field of an action or of the playbook itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,10 @@ pub enum FieldType {
     Arn,
     /// The name of an IAM role.
     RoleName,
+    /// An address, or a range of them.
+    Cidr,
+    /// A virtual private cloud.
+    VpcId,
     /// An instant, RFC 3339.
     Timestamp,
     /// A length of time: `90s`, `2h 30m`.
@@ -91,6 +97,8 @@ const NAMED: &[(&str, FieldType)] = &[
     ("account-id", FieldType::AccountId),
     ("arn", FieldType::Arn),
     ("role-name", FieldType::RoleName),
+    ("cidr", FieldType::Cidr),
+    ("vpc-id", FieldType::VpcId),
     ("timestamp", FieldType::Timestamp),
     ("duration", FieldType::Duration),
     ("text", FieldType::Text),
@@ -160,6 +168,12 @@ impl FieldType {
             Self::AccountId => self.identifier(value, AccountId::parse),
             Self::Arn => self.identifier(value, Arn::parse),
             Self::RoleName => self.identifier(value, RoleName::parse),
+            Self::Cidr => self.identifier(value, Cidr::parse).map_err(|mismatch| {
+                let near = value.as_str().and_then(Cidr::nearest);
+                let near = near.map(|near| format!("did you mean `{near}`?"));
+                Mismatch { help: near.or(mismatch.help), ..mismatch }
+            }),
+            Self::VpcId => self.identifier(value, VpcId::parse),
             Self::Timestamp => {
                 let text = self.text(value)?;
                 let instant: Timestamp = text.parse().map_err(|_| self.content(value))?;
@@ -238,6 +252,8 @@ impl FieldType {
             Self::AccountId => "012345678901".to_owned(),
             Self::Arn => "arn:aws:iam::012345678901:role/name".to_owned(),
             Self::RoleName => "deploy".to_owned(),
+            Self::Cidr => "203.0.113.0/24".to_owned(),
+            Self::VpcId => "vpc-0a1b2c3d4e5f60718".to_owned(),
             Self::Timestamp => "2026-03-19T00:00:00Z".to_owned(),
             Self::Duration => "90s".to_owned(),
             Self::Text => "TEXT".to_owned(),
@@ -314,6 +330,8 @@ impl fmt::Display for FieldType {
             Self::AccountId => f.write_str(AccountId::EXPECTED),
             Self::Arn => f.write_str(Arn::EXPECTED),
             Self::RoleName => f.write_str(RoleName::EXPECTED),
+            Self::Cidr => f.write_str(Cidr::EXPECTED),
+            Self::VpcId => f.write_str(VpcId::EXPECTED),
             Self::Timestamp => f.write_str("an instant with its offset, like 2026-03-19T00:00:00Z"),
             Self::Duration => f.write_str("a length of time, like 90s, 2h 30m or 30d"),
             Self::Text => f.write_str("text"),

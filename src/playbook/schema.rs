@@ -220,6 +220,8 @@ fn literal(ty: &FieldType) -> Value {
             pattern("^(arn:.*:secretsmanager:.*:secret:.*|[A-Za-z0-9/_+=.@-]{1,512})$")
         }
         FieldType::AccountId => pattern("^[0-9]{12}$"),
+        FieldType::Cidr => pattern("^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"),
+        FieldType::VpcId => pattern("^vpc-([0-9a-f]{8}|[0-9a-f]{17})$"),
         FieldType::Arn => pattern("^arn:([^: ]*:){4}[^ ]+$"),
         // The decoder reads every form of RFC 3339 and a few more; an editor must not object to one.
         FieldType::Timestamp => {

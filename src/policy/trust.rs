@@ -48,6 +48,7 @@ pub fn admits(document: &Document, principal_arn: &str, account: &str) -> Admiss
         }
     }
     match closest {
+        _ if names_a_session_of(document, principal_arn) => Admission::Named,
         Some(Match::Exact | Match::Behind) => Admission::Named,
         Some(Match::Anyone) => Admission::Anyone,
         Some(Match::Account) => Admission::Account,
@@ -55,28 +56,106 @@ pub fn admits(document: &Document, principal_arn: &str, account: &str) -> Admiss
     }
 }
 
+/// Whether a session of the role `arn` is admitted by its name: whoever holds the role can call one so.
+fn names_a_session_of(document: &Document, arn: &str) -> bool {
+    let Some((before, path)) = arn.split_once(":role/") else { return false };
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let begins = format!("{}:assumed-role/{name}/", before.replacen(":iam:", ":sts:", 1));
+    everybody_admitted(document)
+        .iter()
+        .any(|admitted| matches!(admitted, Admitted::Named(who) if who.starts_with(&begins)))
+}
+
+/// Somebody whom a trust policy admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Admitted<'d> {
+    /// A user, a role or a session, by its whole ARN or unique id.
+    Named(&'d str),
+    /// Whoever of an account its own policies allow it.
+    Account(&'d str),
+    /// A service, an identity provider or another that is no IAM principal.
+    Other(&'d str),
+    /// Anyone at all.
+    Anyone,
+}
+
+impl std::fmt::Display for Admitted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(who) | Self::Other(who) => f.write_str(who),
+            Self::Account(account) => {
+                write!(f, "anyone of account {account} whose own policies allow it")
+            }
+            Self::Anyone => f.write_str("anyone at all"),
+        }
+    }
+}
+
+/// Everybody whom `document`, the trust policy of a role, admits, by its own words. Sorted.
+pub fn everybody_admitted(document: &Document) -> Vec<Admitted<'_>> {
+    let mut all = Vec::new();
+    for statement in document.statements.iter().filter(|s| s.effect == Effect::Allow) {
+        let Some(Either::Of(element)) = &statement.principal else {
+            all.push(Admitted::Anyone);
+            continue;
+        };
+        if element.anyone {
+            all.push(Admitted::Anyone);
+        }
+        all.extend(element.others.iter().map(|other| Admitted::Other(other)));
+        all.extend(element.aws.iter().map(|listed| match account_of(listed) {
+            Some(account) => Admitted::Account(account),
+            None => Admitted::Named(listed),
+        }));
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// Whom `document`, the trust policy of a role, admits, where every one of them is named by a whole ARN or id;
 /// `None` where accounts, everybody, services or identity providers are admitted too.
 pub fn admitted(document: &Document) -> Option<Vec<&str>> {
-    let mut named = Vec::new();
-    for statement in document.statements.iter().filter(|s| s.effect == Effect::Allow) {
-        let Some(Either::Of(element)) = &statement.principal else { return None };
-        if element.anyone || !element.others.is_empty() {
-            return None;
-        }
-        for listed in &element.aws {
-            if account_of(listed).is_some() {
-                return None;
-            }
-            named.push(listed.as_str());
-        }
-    }
-    Some(named)
+    let named = everybody_admitted(document).into_iter().map(|admitted| match admitted {
+        Admitted::Named(who) => Some(who),
+        Admitted::Account(_) | Admitted::Other(_) | Admitted::Anyone => None,
+    });
+    named.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn everybody_is_told_by_the_policy_s_own_words() {
+        let text = r#"{"Version":"2012-10-17","Statement":[
+            {"Effect":"Allow","Principal":{"AWS":["111122223333","arn:aws:iam::111122223333:user/a"],"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"},
+            {"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111122223333:user/b"},"Action":"sts:AssumeRole"}]}"#;
+        let document = Document::parse(text).unwrap();
+        let told: Vec<String> =
+            everybody_admitted(&document).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "arn:aws:iam::111122223333:user/a",
+                "anyone of account 111122223333 whose own policies allow it",
+                "ec2.amazonaws.com"
+            ]
+        );
+        assert_eq!(admitted(&document), None);
+    }
+
+    #[test]
+    fn a_role_is_admitted_by_the_name_of_a_session() {
+        let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::111122223333:assumed-role/deploy/night"},"Action":"sts:AssumeRole"}]}"#;
+        let document = Document::parse(text).unwrap();
+        let admits = |role: &str| {
+            admits(&document, &format!("arn:aws:iam::111122223333:role/{role}"), "111122223333")
+        };
+        assert_eq!(admits("ci/deploy"), Admission::Named);
+        assert_eq!(admits("deployer"), Admission::No);
+    }
 
     #[test]
     fn who_is_admitted() {

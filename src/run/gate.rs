@@ -6,12 +6,18 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
+use super::step::not_accepted;
 use super::{Event, Halt, Run};
+
 use crate::ids::{AccessKeyId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
 use crate::ledger::{self, Ledger};
-use crate::plan::{Barrier, Change, Credential, Effect, Subject, credential_wants, credentials_of};
+use crate::plan::{
+    Barrier, Change, Credential, Effect, Subject, credential_wants, credentials_of, longest_session,
+};
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -135,7 +141,8 @@ impl Run<'_> {
             if matches!(credential, Credential::SecretValue { .. }) {
                 continue;
             }
-            let covered = !ledger::barriers(self.plan, &state, credential).is_empty()
+            let barriers = ledger::barriers(self.plan, &state, credential);
+            let covered = barriers.keys().any(|barrier| barrier.blocks())
                 || self.is_gone_or_lifted(credential, &state)
                 || self.plan.trust_in(credential).is_some();
             if !covered {
@@ -255,7 +262,7 @@ impl Run<'_> {
             let ours = matches!(&credential, Credential::AccessKey { id, .. }
                 if ledger.issued.iter().any(|issued| issued.key == *id));
             let barriers = ledger::barriers(self.plan, &state, &credential);
-            let blocked = barriers.keys().any(|other| *other != barrier);
+            let blocked = barriers.keys().any(|other| *other != barrier && other.blocks());
             let trusted = self.plan.trust_in(&credential).is_some();
             if !ours && !blocked && !trusted {
                 return Some(format!(
@@ -265,6 +272,79 @@ impl Run<'_> {
             }
         }
         None
+    }
+
+    /// Why the deny of sessions that were issued before a moment must stand for longer: some of them may be alive,
+    /// by AWS's own clock.
+    pub(super) async fn sessions_may_live(&self, of: &Subject) -> Result<Option<String>, Halt> {
+        let state = self.journal.state();
+        let denies = |change: &&Change| {
+            change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Cuts { subject, barrier }
+                    if barrier.is_of_sessions() && subject == of)
+            })
+        };
+        let denies = self.plan.changes.iter().filter(denies);
+        let last = denies.filter_map(|cut| state.change(&cut.id).receipt?.denied_before).max();
+        let (Some(last), Some(principal)) = (last, of.principal()) else {
+            return Ok(Some(
+                "from when on sessions are denied is not known: see by hand".to_owned(),
+            ));
+        };
+        let until = last.saturating_add(longest_session(&principal)).unwrap_or(Timestamp::MAX);
+        let now = self.cloud.read().sts().time().await.map_err(|error| {
+            let why = if error.is_credentials() { not_accepted(&error) } else { error.to_string() };
+            Halt::Stopped(vec![why])
+        })?;
+        Ok((now < until).then(|| {
+            format!(
+                "the deny of older sessions of {principal} is kept until {}: sessions that it denies may live so                  long. Resume then",
+                until.strftime("%Y-%m-%d %H:%M:%S UTC")
+            )
+        }))
+    }
+
+    /// Why deleting `credential` would take it from somebody, or would not be the end of it: nothing blocks it, it
+    /// was used since it was cut, or it is one that this run has issued.
+    pub(super) async fn destroying_would_lose(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<String>, Halt> {
+        let Credential::AccessKey { id, .. } = credential else { return Ok(None) };
+        if let Some(reason) = self.plan.trust_in(credential) {
+            return Ok(Some(format!("the {credential} is trusted ({reason}), and is not deleted")));
+        }
+        let state = self.journal.state();
+        if Ledger::of(self.plan, &state).issued.iter().any(|issued| issued.key == *id) {
+            return Ok(Some(format!(
+                "the {credential} was issued by this run, and is not deleted"
+            )));
+        }
+        let barriers = ledger::barriers(self.plan, &state, credential);
+        let cuts: Vec<&Change> = barriers
+            .into_iter()
+            .filter(|(barrier, _)| barrier.blocks())
+            .map(|(_, change)| change)
+            .collect();
+        let since =
+            cuts.iter().filter_map(|cut| state.change(&cut.id).seen).map(|seen| seen.at).min();
+        let Some(since) = since else {
+            return Ok(Some(format!(
+                "nothing blocks the {credential} any more, and somebody may be using it: deactivate it, and resume \
+                 when nobody has missed it"
+            )));
+        };
+        let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
+            .unwrap_or(jiff::SignedDuration::MAX);
+        let facts = self.look_at(&[], [Want::AccessKeyLastUsed(id.clone())]).await?;
+        let used = facts.access_key_last_used(id).ok().and_then(Option::as_ref);
+        let used = used.and_then(|used| used.last_used_at);
+        let late = since.saturating_add(margin).unwrap_or(Timestamp::MAX);
+        Ok(used.filter(|used| *used > late).map(|used| {
+            format!(
+                "the {credential} was used at {used}, after it was cut: whoever uses it has no other yet. Give him                  one, then resume"
+            )
+        }))
     }
 
     /// The last look: everything that should stand stands, and nobody new has come.

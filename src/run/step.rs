@@ -334,13 +334,22 @@ impl Run<'_> {
             return Ok(Some(format!("the gate is shut: {reason}")));
         }
         let facts = self.look_anew().await?;
-        let opened = change.effects.iter().filter_map(|effect| match effect {
-            Effect::Lifts { subject, barrier } => {
-                self.lifting_would_open(subject, *barrier, &facts)
+        for effect in &change.effects {
+            let until = match effect {
+                Effect::Lifts { subject, barrier } if barrier.is_of_sessions() => {
+                    self.sessions_may_live(subject).await?
+                }
+                Effect::Lifts { subject, barrier } => {
+                    self.lifting_would_open(subject, *barrier, &facts)
+                }
+                Effect::Destroys { credential } => self.destroying_would_lose(credential).await?,
+                _ => None,
+            };
+            if until.is_some() {
+                return Ok(until);
             }
-            _ => None,
-        });
-        Ok(opened.into_iter().next())
+        }
+        Ok(None)
     }
 }
 

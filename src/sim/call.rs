@@ -122,6 +122,23 @@ impl Call<'_> {
         Ok((name, role))
     }
 
+    /// The role as it is, where whoever is asking may change it: those that a service keeps for itself, and
+    /// those that IAM Identity Center makes for permission sets, nobody in the account may.
+    pub(super) fn modifiable_role(&self) -> Result<(String, &Role), Refusal> {
+        let (name, role) = self.newest_role()?;
+        let kept = ["/aws-service-role/", "/aws-reserved/"];
+        if kept.iter().any(|path| role.path.starts_with(path)) {
+            return Err(Refusal::new(
+                400,
+                "UnmodifiableEntity",
+                format!(
+                    "Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+                ),
+            ));
+        }
+        Ok((name, role))
+    }
+
     pub(super) fn edit_role(&mut self, name: &str) -> &mut Role {
         self.edit().roles.get_mut(name).expect("looked up before it is changed")
     }

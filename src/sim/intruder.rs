@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditEvent;
 use super::engine::Engine;
 use super::gatekeeper::Subject;
-use super::people::Probe;
+use super::people::{Network, Probe};
 use super::signin::Known;
 use super::world::Need;
 use deed::Deed;
@@ -243,7 +243,7 @@ impl Engine {
             };
             let tries = subject.as_ref().map(|s| self.tries(s)).unwrap_or_default();
             let lets = |need: &&Need| {
-                let source = Some(self.intruder.source_ip.as_str());
+                let source = Some(Network::Address(&self.intruder.source_ip));
                 subject
                     .as_ref()
                     .is_some_and(|s| self.try_as(s, need, source, now) == Probe::Allowed)

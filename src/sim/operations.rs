@@ -135,8 +135,14 @@ pub const OPERATIONS: &[Operation] = &[
     op(Iam, "GetUserPolicy", READS, Target::User, policies::get_of_user),
     op(Iam, "PutUserPolicy", WRITES, Target::User, policies::put_of_user),
     op(Iam, "DeleteUserPolicy", WRITES, Target::User, policies::delete_of_user),
-    op(Iam, "PutUserPermissionsBoundary", WRITES, Target::User, policies::put_boundary),
-    op(Iam, "DeleteUserPermissionsBoundary", WRITES, Target::User, policies::delete_boundary),
+    op(Iam, "PutUserPermissionsBoundary", WRITES, Target::User, policies::put_boundary_of_user),
+    op(
+        Iam,
+        "DeleteUserPermissionsBoundary",
+        WRITES,
+        Target::User,
+        policies::delete_boundary_of_user,
+    ),
     op(Iam, "ListRoles", READS, Target::Roles, roles::list),
     op(Iam, "GetRole", READS, Target::Role, roles::get),
     op(Iam, "CreateRole", WRITES, Target::Role, roles::create),
@@ -148,6 +154,14 @@ pub const OPERATIONS: &[Operation] = &[
     op(Iam, "ListAttachedRolePolicies", READS, Target::Role, policies::list_of_role),
     op(Iam, "AttachRolePolicy", WRITES, Target::Role, policies::attach_to_role),
     op(Iam, "DetachRolePolicy", WRITES, Target::Role, policies::detach_from_role),
+    op(Iam, "PutRolePermissionsBoundary", WRITES, Target::Role, policies::put_boundary_of_role),
+    op(
+        Iam,
+        "DeleteRolePermissionsBoundary",
+        WRITES,
+        Target::Role,
+        policies::delete_boundary_of_role,
+    ),
     op(Iam, "GetPolicy", READS, Target::Policy, policies::get),
     op(Iam, "GetPolicyVersion", READS, Target::Policy, policies::get_version),
     op(Iam, "SimulatePrincipalPolicy", READS, Target::PolicySource, simulate::principal_policy),
@@ -274,6 +288,15 @@ impl Operation {
         }
         if !keys.is_empty() {
             context.set_all("aws:TagKeys", keys);
+        }
+        if matches!(self.target, Target::Role) {
+            let account = engine.newest().account(&subject.caller.account);
+            let role = account.and_then(|a| a.roles.get(params.get("RoleName")?));
+            if let Some(boundary) = role.and_then(|role| role.boundary.as_ref())
+                && self.name != "PutRolePermissionsBoundary"
+            {
+                context.set("iam:PermissionsBoundary", boundary.as_str());
+            }
         }
         if matches!(self.target, Target::User) {
             let name = params.get("UserName").or(subject.own_user()).unwrap_or_default();

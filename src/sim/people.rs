@@ -32,6 +32,15 @@ pub(super) struct Consumer {
     logs_in_to: Option<String>,
     rightful: bool,
     source_ip: String,
+    #[serde(default)]
+    source_vpc: Option<String>,
+}
+
+/// Where a request comes from: the internet, or a VPC through an endpoint in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Network<'a> {
+    Address(&'a str),
+    Vpc(&'a str),
 }
 
 /// As whom a secret is read.
@@ -80,6 +89,8 @@ enum Source {
     Key(String),
     /// A secret, read as a user or a role of its account.
     Secret { reader: Reader, secret: String, refreshed: Option<SignedDuration> },
+    /// Sessions of a role that it works as.
+    Role { role: String, refreshed: Option<SignedDuration> },
 }
 
 /// What a consumer read and holds.
@@ -119,9 +130,13 @@ pub enum Probe {
 
 impl Consumer {
     pub(super) fn of(file: &ConsumerFile) -> Self {
-        let source = match (&file.key, &file.reads) {
-            (Some(key), _) => Source::Key(key.to_string()),
-            (None, secret) => Source::Secret {
+        let role = file.reader.as_ref().and_then(|reader| reader.role.as_ref());
+        let source = match (&file.key, &file.reads, role) {
+            (Some(key), ..) => Source::Key(key.to_string()),
+            (None, None, Some(role)) => {
+                Source::Role { role: role.to_string(), refreshed: file.refreshed }
+            }
+            (None, secret, _) => Source::Secret {
                 reader: Reader::of(&file.account, file.reader.as_ref(), file.source_ip.as_deref()),
                 secret: secret.as_ref().map(ToString::to_string).unwrap_or_default(),
                 refreshed: file.refreshed,
@@ -135,6 +150,14 @@ impl Consumer {
             logs_in_to: file.logs_in_to.clone(),
             rightful: file.rightful,
             source_ip: file.source_ip.clone().unwrap_or_else(|| SOURCE_IP.to_owned()),
+            source_vpc: file.source_vpc.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn network(&self) -> Network<'_> {
+        match &self.source_vpc {
+            Some(vpc) => Network::Vpc(vpc),
+            None => Network::Address(&self.source_ip),
         }
     }
 
@@ -148,16 +171,16 @@ impl Consumer {
 }
 
 impl Engine {
-    /// Tries an action with a credential, from an address if one is given.
+    /// Tries an action with a credential, from somewhere if that is given.
     pub(super) fn probe(
         &self,
         id: &str,
         need: &Need,
-        source_ip: Option<&str>,
+        from: Option<Network<'_>>,
         now: Timestamp,
     ) -> Probe {
         match self.subject(id, now) {
-            Ok(subject) => self.try_as(&subject, need, source_ip, now),
+            Ok(subject) => self.try_as(&subject, need, from, now),
             Err(Dead::Invalid) => Probe::Dead("InvalidClientTokenId"),
             Err(Dead::Expired) => Probe::Dead("ExpiredToken"),
         }
@@ -167,7 +190,7 @@ impl Engine {
         &self,
         subject: &Subject,
         need: &Need,
-        source_ip: Option<&str>,
+        from: Option<Network<'_>>,
         now: Timestamp,
     ) -> Probe {
         let own = &subject.caller.account;
@@ -197,8 +220,10 @@ impl Engine {
                 .and_then(|s| s.policy.clone())
         };
         let mut context = self.context(subject, now);
-        if let Some(source_ip) = source_ip {
-            context.set("aws:SourceIp", source_ip);
+        match from {
+            Some(Network::Address(address)) => context.set("aws:SourceIp", address),
+            Some(Network::Vpc(vpc)) => context.set("aws:SourceVpc", vpc),
+            None => {}
         }
         let asked = Request {
             caller: &subject.caller,
@@ -239,25 +264,70 @@ impl Engine {
             state.why = signed_in.err();
             return state;
         }
+        let from = Some(consumer.network());
+        let refused = |try_one: &dyn Fn(&Need) -> Probe, what: &str| {
+            consumer.needs.iter().find_map(|need| match try_one(need) {
+                Probe::Allowed => None,
+                Probe::Denied(why) => Some(why),
+                Probe::Dead(code) => Some(format!("{what} is not accepted: {code}")),
+            })
+        };
         let key = match &consumer.source {
             Source::Key(id) => Ok(id.clone()),
             Source::Secret { .. } => self.held_key(consumer, now),
+            Source::Role { role, refreshed } => {
+                let since = self.session_since(&consumer.name, *refreshed, now);
+                let session = self.session_of(&consumer.account, role, since);
+                let subject = Self::subject_of_session(self.enforced(now), "", &session);
+                state.why = match subject {
+                    Some(who) => refused(&|need| self.try_as(&who, need, from, now), "it"),
+                    None => Some(format!("its role {role} is gone")),
+                };
+                state.works = state.why.is_none();
+                return state;
+            }
         };
         match key {
             Err(why) => state.why = Some(why),
             Ok(key) => {
-                state.why = consumer.needs.iter().find_map(|need| {
-                    match self.probe(&key, need, Some(&consumer.source_ip), now) {
-                        Probe::Allowed => None,
-                        Probe::Denied(why) => Some(why),
-                        Probe::Dead(code) => Some(format!("{key} is not accepted: {code}")),
-                    }
-                });
+                state.why = refused(&|need| self.probe(&key, need, from, now), &key);
                 state.works = state.why.is_none();
                 state.key = Some(key);
             }
         }
         state
+    }
+
+    /// Since when a consumer has the session that it works with, got anew where that is due.
+    fn session_since(
+        &mut self,
+        consumer: &str,
+        refreshed: Option<SignedDuration>,
+        now: Timestamp,
+    ) -> Timestamp {
+        let held = self.held.get(consumer).map(|held| held.at);
+        let fresh =
+            held.filter(|at| refreshed.is_some_and(|every| now.duration_since(*at) < every));
+        let at = fresh.unwrap_or(now);
+        let session = ReadKey { id: String::new(), matches: true, at };
+        self.held.insert(consumer.to_owned(), session);
+        at
+    }
+
+    /// A session of a role as its own workloads have it.
+    fn session_of(&self, account: &str, role: &str, issued_at: Timestamp) -> Session {
+        let found = self.newest().account(account).and_then(|a| a.roles.get(role));
+        Session {
+            account: account.to_owned(),
+            kind: SessionKind::AssumeRole,
+            issuer: role.to_owned(),
+            issuer_id: found.map(|r| r.id.clone()).unwrap_or_default(),
+            name: "consumer".to_owned(),
+            issued_at,
+            expires_at: issued_at + SignedDuration::from_hours(1),
+            mfa: false,
+            policies: None,
+        }
     }
 
     /// The key that a consumer holds, read anew where it is due.
@@ -334,7 +404,7 @@ impl Engine {
         };
         let subject = Self::reader(self.enforced(now), &reader, now).ok_or("the role is gone")?;
         let need = Need { action: action.to_owned(), resource: resource.to_owned() };
-        match self.try_as(&subject, &need, Some(&reader.source_ip), now) {
+        match self.try_as(&subject, &need, Some(Network::Address(&reader.source_ip)), now) {
             Probe::Allowed => Ok(()),
             Probe::Denied(why) => Err(why),
             Probe::Dead(code) => Err(code.to_owned()),
@@ -371,7 +441,7 @@ impl Engine {
             action: "secretsmanager:GetSecretValue".to_owned(),
             resource: stored.arn.clone(),
         };
-        match self.try_as(&subject, &need, Some(&reader.source_ip), now) {
+        match self.try_as(&subject, &need, Some(Network::Address(&reader.source_ip)), now) {
             Probe::Allowed => {}
             Probe::Denied(why) => return Err(why),
             Probe::Dead(code) => return Err(format!("its reader is not accepted: {code}")),

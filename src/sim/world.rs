@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::intruder::script::IntruderFile;
 use super::rotation::Behaviour;
 use super::state::SessionKind;
-use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName};
+use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VpcId};
 use crate::policy::Document;
 
 /// A world file that cannot be used.
@@ -401,12 +401,12 @@ pub struct ConsumerFile {
     pub account: AccountId,
     /// The key it was given by hand.
     pub key: Option<AccessKeyId>,
-    /// Or as whom it reads its key,
+    /// Or as whom it reads its key; a role alone, which reads none, is what it works as,
     #[serde(rename = "as")]
     pub reader: Option<ReaderFile>,
     /// from which secret,
     pub reads: Option<SecretId>,
-    /// and how often. Without it, before each use.
+    /// and how often it reads its key, or gets a new session of its role. Without it, before each use.
     #[serde(default, deserialize_with = "span_if_any")]
     pub refreshed: Option<SignedDuration>,
     /// What it must be able to do with the key,
@@ -416,6 +416,8 @@ pub struct ConsumerFile {
     pub logs_in_to: Option<String>,
     /// Where its requests come from.
     pub source_ip: Option<String>,
+    /// Or the VPC that they come from, through an endpoint in it.
+    pub source_vpc: Option<VpcId>,
     /// Whether it stands for a rightful owner of something compromised, or is a bystander.
     #[serde(default = "yes")]
     pub rightful: bool,
@@ -568,7 +570,11 @@ impl World {
             (Some(key), None, None) if keys.contains(key.as_str()) => Ok(()),
             (Some(key), None, None) => Err(format!("its key {key} exists nowhere")),
             (None, Some(reader), Some(secret)) => account.check_reader(reader, secret),
-            _ => Err("needs either `key`, or `as` and `reads`".to_owned()),
+            (None, Some(ReaderFile { role: Some(role), user: None }), None) => {
+                let found = account.roles.get(role).map(|_| ());
+                found.ok_or_else(|| format!("there is no role {role}"))
+            }
+            _ => Err("needs either `key`, or `as` and `reads`, or `as` with a role".to_owned()),
         }
     }
 }

@@ -10,8 +10,9 @@ use super::authorization;
 use crate::cloud::{CallError, Certainty, ReadCloud};
 use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
-    AccessKey, CredentialStatus, Fact, KeyUse, ListedSecret, ListedUser, LoginProfile, MfaDevice,
-    Role, SecretMetadata, ServiceSpecificCredential, Simulated, Simulation, Status, User, Want,
+    AccessKey, CredentialStatus, Fact, KeyUse, ListedRole, ListedSecret, ListedUser, LoginProfile,
+    MfaDevice, Role, SecretMetadata, ServiceSpecificCredential, Simulated, Simulation, Status,
+    User, Want,
 };
 
 /// One question to one operation.
@@ -139,24 +140,40 @@ pub(super) async fn ask(
             found.sort_by(|a, b| a.serial.cmp(&b.serial));
             Fact::MfaDevices(found)
         }
-        Want::AttachedPolicies(user) => {
-            let found = iam.attached_policies(user).await?;
-            let found = every("iam:ListAttachedUserPolicies", found.iter(), |policy| {
+        Want::AttachedPolicies(principal) => {
+            let found = iam.attached_policies(principal).await?;
+            let found = every(want.operation(), found.iter(), |policy| {
                 Arn::parse(policy.policy_arn()?).ok()
             })?;
             Fact::AttachedPolicies(sorted(found.into_iter()))
         }
-        Want::InlinePolicy(user, policy) => {
-            let found = iam.inline_policy(user, policy).await?;
-            Fact::InlinePolicy(whole("iam:GetUserPolicy", found, |found| {
-                is_of(user, found.user_name())?;
-                (found.policy_name() == policy.as_str()).then(|| decoded(found.policy_document()))
+        Want::InlinePolicy(principal, policy) => {
+            let found = iam.inline_policy(principal, policy).await?;
+            Fact::InlinePolicy(whole(want.operation(), found, |found| {
+                (found.of == principal.name() && found.name == policy.as_str())
+                    .then(|| decoded(&found.document))
             })?)
         }
+        Want::Role(role) => Fact::Role(whole("iam:GetRole", iam.role(role).await?, |found| {
+            let arn = arn_in(account, found.arn())?;
+            (found.role_name() == role.as_str()).then_some(())?;
+            Some(Box::new(Role {
+                name: role.clone(),
+                path: found.path().to_owned(),
+                arn,
+                id: found.role_id().to_owned(),
+                created_at: timestamp(found.create_date())?,
+                // One that cannot be read is not thereby none.
+                boundary: match found.permissions_boundary() {
+                    Some(boundary) => Some(Arn::parse(boundary.permissions_boundary_arn()?).ok()?),
+                    None => None,
+                },
+            }))
+        })?),
         Want::Roles => {
             let found = iam.roles().await?;
             let mut roles = every("iam:ListRoles", found.iter(), |role| {
-                Some(Role {
+                Some(ListedRole {
                     name: RoleName::parse(role.role_name()).ok()?,
                     arn: arn_in(account, role.arn())?,
                     trust: decoded(role.assume_role_policy_document()?),

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use portcullis::clock::Clock;
-use portcullis::ids::{PolicyName, SecretId, UserName};
+use portcullis::ids::{PolicyName, Principal, RoleName, SecretId, UserName};
 use portcullis::inventory::Want;
 use portcullis::sim::{Cloud, World};
 use portcullis::survey;
@@ -70,12 +70,22 @@ fn world() -> World {
         "          own-keys: # why",
         &format!("          {policy}\n          own-keys: # why"),
     );
+    let role = "      auditor: # trusts";
+    let bounded = "        boundary: \"arn:aws:iam::aws:policy/AdministratorAccess\"\n";
+    let attached = "        attached: [\"arn:aws:iam::aws:policy/IAMReadOnlyAccess\"]\n";
+    assert!(world.contains(role) && world.contains(attached));
+    let world = world
+        .replace(attached, &format!("{attached}{bounded}        inline:\n          {policy}\n"))
+        .replace("iam:GetRole\n", "iam:GetRole\n                  - iam:GetRolePolicy\n                  - iam:ListAttachedRolePolicies\n");
     World::parse(&world).unwrap()
 }
 
 /// What is asked, and what its answer is bent into.
 fn answers() -> Vec<(Want, &'static str, &'static str)> {
     let user = || UserName::parse(VICTIM).unwrap();
+    let role = || RoleName::parse("auditor").unwrap();
+    let of_user = || Principal::User(user());
+    let of_role = || Principal::Role(role());
     let (whole, cut_short) =
         ("<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated>");
     let (his, anothers) = ("<UserName>ci-deploy</UserName>", "<UserName>backup</UserName>");
@@ -88,7 +98,8 @@ fn answers() -> Vec<(Want, &'static str, &'static str)> {
         Want::ServiceSpecificCredentials(user()),
         Want::SshPublicKeys(user()),
         Want::SigningCertificates(user()),
-        Want::AttachedPolicies(user()),
+        Want::AttachedPolicies(of_user()),
+        Want::AttachedPolicies(of_role()),
         Want::Roles,
         Want::Users,
     ] {
@@ -101,18 +112,26 @@ fn answers() -> Vec<(Want, &'static str, &'static str)> {
         Want::ServiceSpecificCredentials(user()),
         Want::SshPublicKeys(user()),
         Want::SigningCertificates(user()),
-        Want::InlinePolicy(user(), policy.clone()),
+        Want::InlinePolicy(of_user(), policy.clone()),
     ] {
         answers.push((his_own, his, anothers));
     }
-    for of_the_account in [Want::User(user()), Want::Roles, Want::Users] {
+    let (its, other) = ("<RoleName>auditor</RoleName>", "<RoleName>pipeline</RoleName>");
+    for its_own in [Want::Role(role()), Want::InlinePolicy(of_role(), policy.clone())] {
+        answers.push((its_own, its, other));
+    }
+    for of_the_account in [Want::User(user()), Want::Role(role()), Want::Roles, Want::Users] {
         answers.push((of_the_account, ours, elsewhere));
     }
     // A boundary that cannot be read is not thereby none.
     let boundary = "<PermissionsBoundaryArn>arn:aws:iam::aws:policy/AdministratorAccess<";
     answers.push((Want::User(user()), boundary, "<PermissionsBoundaryArn>AdministratorAccess<"));
     let name = "<PolicyName>PortcullisQuarantine</PolicyName>";
-    answers.push((Want::InlinePolicy(user(), policy), name, "<PolicyName>other</PolicyName>"));
+    answers.push((Want::Role(role()), boundary, "<PermissionsBoundaryArn>AdministratorAccess<"));
+    for of in [of_user(), of_role()] {
+        let want = Want::InlinePolicy(of, policy.clone());
+        answers.push((want, name, "<PolicyName>other</PolicyName>"));
+    }
     answers.push((secret(), "\"Name\":\"deploy/aws-key\"", "\"Name\":\"deploy/other\""));
     answers.push((secret(), "us-east-1:111122223333:", "us-east-1:444455556666:"));
     answers

@@ -6,6 +6,7 @@ mod contested;
 mod in_flight;
 mod ladder;
 mod regained;
+mod roles_and_networks;
 mod single_actions;
 mod still;
 mod strangers;

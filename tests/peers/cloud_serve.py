@@ -252,6 +252,23 @@ def roles(iam):
     iam.attach_role_policy(RoleName="worker", PolicyArn=ADMIN)
     check("attached to a role", len(iam.list_attached_role_policies(RoleName="worker")["AttachedPolicies"]) == 1)
     iam.detach_role_policy(RoleName="worker", PolicyArn=ADMIN)
+    refused("NoSuchEntity", lambda: iam.detach_role_policy(RoleName="worker", PolicyArn=ADMIN))
+    refused("NoSuchEntity", lambda: iam.delete_role_permissions_boundary(RoleName="worker"))
+    iam.put_role_permissions_boundary(RoleName="worker", PermissionsBoundary=DENY_ALL)
+    bound = iam.get_role(RoleName="worker")["Role"]["PermissionsBoundary"]
+    check("a role's boundary", bound == {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": DENY_ALL})
+    check("a listing leaves it out", all("PermissionsBoundary" not in r for r in iam.list_roles()["Roles"]))
+    iam.delete_role_permissions_boundary(RoleName="worker")
+    check("a role without a boundary", "PermissionsBoundary" not in iam.get_role(RoleName="worker")["Role"])
+    for name, path in (("linked", "/aws-service-role/support.amazonaws.com/"), ("reserved", "/aws-reserved/sso.amazonaws.com/")):
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trust(ACCOUNT))
+        for change in (
+            lambda: iam.attach_role_policy(RoleName=name, PolicyArn=DENY_ALL),
+            lambda: iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy("Deny", "*")),
+            lambda: iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=DENY_ALL),
+            lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust(ACCOUNT)),
+        ):
+            refused("UnmodifiableEntity", change, f"a role in {path} is AWS's own")
 
 
 def authorization(iam):

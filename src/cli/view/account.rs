@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Style, plain};
 use crate::journal::{ChangeState, GateState, State};
-use crate::ledger::{LONGEST_SESSION, Ledger, Row, Standing};
+use crate::ledger::{Ledger, Row, Standing};
+use crate::plan::Credential;
 use crate::plan::{Change, Plan};
 use crate::run::Ending;
 use crate::sim::{Cloud, Deed};
@@ -106,16 +107,20 @@ fn one(text: &mut String, row: &Row) {
     let word = style.paint(&format!("{:<12}", row.standing.word()));
     let _ = writeln!(text, "  {word}  {credential}");
     let detail = match &row.standing {
-        Standing::Dead { by } => format!("deleted by {by}"),
+        Standing::Dead { by } => match &row.credential {
+            Credential::Sessions { .. } | Credential::RoleSessions { .. } => {
+                format!("ended by themselves before {by} was begun")
+            }
+            _ => format!("deleted by {by}"),
+        },
         Standing::Replaced { by, with } => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
             let blocked =
                 if by.is_empty() { String::new() } else { format!("{}; ", by.join(", ")) };
             format!("{blocked}{with} was delivered in its place")
         }
-        Standing::Blocked { by, removable_by, issued_before } => {
+        Standing::Blocked { by, removable_by, until, .. } => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
-            let until = issued_before.and_then(|at| at.checked_add(LONGEST_SESSION).ok());
             let until = until.map_or(String::new(), |at| {
                 format!("; the last of them expires by {}", at.strftime("%Y-%m-%d %H:%M UTC"))
             });

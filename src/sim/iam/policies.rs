@@ -153,12 +153,23 @@ pub(in crate::sim) fn delete_of_user(call: &mut Call<'_>) -> Answer {
     Ok(done())
 }
 
-pub(in crate::sim) fn put_boundary(call: &mut Call<'_>) -> Answer {
-    call.params.required("UserName")?;
-    let arn = call.params.required("PermissionsBoundary")?.to_owned();
-    if call.newest().managed(&arn).is_none() {
+/// The policy that is to bound somebody.
+fn boundary_arn(call: &Call<'_>) -> Result<String, Refusal> {
+    let arn = call.params.required("PermissionsBoundary")?;
+    if call.newest().managed(arn).is_none() {
         return Err(Refusal::new(404, "NoSuchEntity", format!("Policy {arn} does not exist.")));
     }
+    Ok(arn.to_owned())
+}
+
+fn no_boundary(kind: &str, name: &str) -> Refusal {
+    let message = format!("{kind} {name} does not have a permissions boundary.");
+    Refusal::new(404, "NoSuchEntity", message)
+}
+
+pub(in crate::sim) fn put_boundary_of_user(call: &mut Call<'_>) -> Answer {
+    call.params.required("UserName")?;
+    let arn = boundary_arn(call)?;
     let (name, user) = call.newest_user()?;
     if user.boundary.as_ref() != Some(&arn) {
         call.edit_user(&name).boundary = Some(arn);
@@ -166,14 +177,31 @@ pub(in crate::sim) fn put_boundary(call: &mut Call<'_>) -> Answer {
     Ok(done())
 }
 
-pub(in crate::sim) fn delete_boundary(call: &mut Call<'_>) -> Answer {
+pub(in crate::sim) fn delete_boundary_of_user(call: &mut Call<'_>) -> Answer {
     call.params.required("UserName")?;
     let (name, user) = call.newest_user()?;
     if user.boundary.is_none() {
-        let message = format!("User {name} does not have a permissions boundary.");
-        return Err(Refusal::new(404, "NoSuchEntity", message));
+        return Err(no_boundary("User", &name));
     }
     call.edit_user(&name).boundary = None;
+    Ok(done())
+}
+
+pub(in crate::sim) fn put_boundary_of_role(call: &mut Call<'_>) -> Answer {
+    let arn = boundary_arn(call)?;
+    let (name, role) = call.modifiable_role()?;
+    if role.boundary.as_ref() != Some(&arn) {
+        call.edit_role(&name).boundary = Some(arn);
+    }
+    Ok(done())
+}
+
+pub(in crate::sim) fn delete_boundary_of_role(call: &mut Call<'_>) -> Answer {
+    let (name, role) = call.modifiable_role()?;
+    if role.boundary.is_none() {
+        return Err(no_boundary("Role", &name));
+    }
+    call.edit_role(&name).boundary = None;
     Ok(done())
 }
 
@@ -183,7 +211,7 @@ pub(in crate::sim) fn list_of_role(call: &mut Call<'_>) -> Answer {
 
 pub(in crate::sim) fn attach_to_role(call: &mut Call<'_>) -> Answer {
     let arn = policy_arn(call)?.to_owned();
-    let (name, role) = call.newest_role()?;
+    let (name, role) = call.modifiable_role()?;
     if attachable(&role.attached, &arn, "Role")? {
         call.edit_role(&name).attached.insert(arn);
     }
@@ -192,7 +220,7 @@ pub(in crate::sim) fn attach_to_role(call: &mut Call<'_>) -> Answer {
 
 pub(in crate::sim) fn detach_from_role(call: &mut Call<'_>) -> Answer {
     let arn = call.params.required("PolicyArn")?.to_owned();
-    let (name, role) = call.newest_role()?;
+    let (name, role) = call.modifiable_role()?;
     detachable(&role.attached, &arn)?;
     call.edit_role(&name).attached.remove(&arn);
     Ok(done())
@@ -210,7 +238,7 @@ pub(in crate::sim) fn get_of_role(call: &mut Call<'_>) -> Answer {
 }
 
 pub(in crate::sim) fn put_of_role(call: &mut Call<'_>) -> Answer {
-    let (role, found) = call.newest_role()?;
+    let (role, found) = call.modifiable_role()?;
     let (name, document) = fitting(call, &found.inline, ROLE_SIZE_QUOTA, ("role", &role))?;
     if found.inline.get(&name) != Some(&document) {
         call.edit_role(&role).inline.insert(name, document);
@@ -219,7 +247,7 @@ pub(in crate::sim) fn put_of_role(call: &mut Call<'_>) -> Answer {
 }
 
 pub(in crate::sim) fn delete_of_role(call: &mut Call<'_>) -> Answer {
-    let (role, found) = call.newest_role()?;
+    let (role, found) = call.modifiable_role()?;
     let (name, _) = named(call, &found.inline)?;
     call.edit_role(&role).inline.remove(&name);
     Ok(done())

@@ -10,7 +10,7 @@ use crate::sim::state::Role;
 use crate::sim::wire::{Refusal, Reply, Xml, text, tree};
 
 fn describe(account: &str, name: &str, role: &Role) -> Vec<Xml> {
-    let mut fields = vec![
+    vec![
         text("Path", role.path.as_str()),
         text("RoleName", name),
         text("RoleId", role.id.as_str()),
@@ -19,7 +19,12 @@ fn describe(account: &str, name: &str, role: &Role) -> Vec<Xml> {
         encoded("AssumeRolePolicyDocument", &role.trust),
         text("Description", role.description.as_str()),
         text("MaxSessionDuration", role.max_session.to_string()),
-    ];
+    ]
+}
+
+/// A listing leaves the boundary out.
+fn with_boundary(account: &str, name: &str, role: &Role) -> Vec<Xml> {
+    let mut fields = describe(account, name, role);
     if let Some(boundary) = &role.boundary {
         fields.push(tree(
             "PermissionsBoundary",
@@ -46,7 +51,7 @@ pub(in crate::sim) fn list(call: &mut Call<'_>) -> Answer {
 
 pub(in crate::sim) fn get(call: &mut Call<'_>) -> Answer {
     let (name, role) = call.shown_role()?;
-    Ok(Reply::Xml(vec![tree("Role", describe(call.account_id(), &name, role))]))
+    Ok(Reply::Xml(vec![tree("Role", with_boundary(call.account_id(), &name, role))]))
 }
 
 pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
@@ -80,7 +85,7 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
 pub(in crate::sim) fn update_trust(call: &mut Call<'_>) -> Answer {
     let document = call.params.required("PolicyDocument")?.to_owned();
     check_trust(&document)?;
-    let (name, role) = call.newest_role()?;
+    let (name, role) = call.modifiable_role()?;
     if role.trust != document {
         call.edit_role(&name).trust = document;
     }

@@ -244,6 +244,25 @@ async fn roles(iam: &aws_sdk_iam::Client) {
     let listed = iam.list_attached_role_policies().role_name("worker").send().await.unwrap();
     assert_eq!(listed.attached_policies().len(), 1);
     iam.detach_role_policy().role_name("worker").policy_arn(read).send().await.unwrap();
+
+    let bound = iam.put_role_permissions_boundary().role_name("worker");
+    bound.permissions_boundary(DENY_ALL).send().await.unwrap();
+    let worker = iam.get_role().role_name("worker").send().await.unwrap().role.unwrap();
+    let boundary = worker.permissions_boundary().unwrap();
+    assert_eq!(boundary.permissions_boundary_arn(), Some(DENY_ALL));
+    let unbound = || iam.delete_role_permissions_boundary().role_name("worker").send();
+    unbound().await.unwrap();
+    assert_eq!(code(unbound().await), "NoSuchEntity");
+    for (name, path) in
+        [("linked", "/aws-service-role/x.amazonaws.com/"), ("sso", "/aws-reserved/")]
+    {
+        let kept = iam.create_role().role_name(name).path(path).assume_role_policy_document(TRUST);
+        kept.send().await.unwrap();
+        let attach = iam.attach_role_policy().role_name(name).policy_arn(DENY_ALL).send();
+        assert_eq!(code(attach.await), "UnmodifiableEntity");
+        let put = iam.put_role_policy().role_name(name).policy_name("p").policy_document(ALLOW);
+        assert_eq!(code(put.send().await), "UnmodifiableEntity");
+    }
 }
 
 async fn sessions(sts: &aws_sdk_sts::Client) {

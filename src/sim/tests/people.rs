@@ -120,3 +120,62 @@ async fn a_key_that_reads_created_works_only_after_the_lag() {
     settle(clock).await;
     assert_eq!(put(&cloud), super::Probe::Allowed);
 }
+
+/// The world with the first key's owner restricted to one network.
+fn restricted(consumer_from: &str, intruder_from: &str) -> Cloud {
+    let deny = r#"{ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": { "NotIpAddressIfExists": { "aws:SourceIp": ["203.0.113.0/24"] }, "StringNotEqualsIfExists": { "aws:SourceVpc": ["vpc-0a1b2c3d"] }, "BoolIfExists": { "aws:ViaAWSService": "false" } } }] }"#;
+    let world = WORLD
+        .replace("        inline:\n", &format!("        inline:\n          network: {deny}\n"))
+        .replace(
+            "    reads: deploy/aws-key\n",
+            &format!("    reads: deploy/aws-key\n    {consumer_from}\n"),
+        )
+        .replace("intruder:\n", &format!("intruder:\n  source_ip: {intruder_from}\n"));
+    assert_eq!(world.matches("source_").count(), WORLD.matches("source_").count() + 2, "{world}");
+    cloud_of(&world).0
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_from_elsewhere_is_denied_what_only_a_network_may() {
+    for (consumer, works) in [
+        ("source_ip: 203.0.113.7", true),
+        ("source_vpc: vpc-0a1b2c3d", true),
+        ("source_ip: 198.51.100.7", false),
+        ("source_vpc: vpc-0a1b2c3e", false),
+    ] {
+        for (intruder, reaches) in [("203.0.113.9", true), ("198.51.100.9", false)] {
+            let cloud = restricted(consumer, intruder);
+            assert_eq!(cloud.consumers()[0].works, works, "{consumer}");
+            let reach = cloud.intruder_reach();
+            let his = reach.iter().find(|reach| reach.credential == LEAKED).unwrap();
+            assert_eq!(!his.allowed.is_empty(), reaches, "{intruder}: {his:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_may_work_as_a_role_with_sessions_that_are_renewed() {
+    let consumer = "  - name: function\n    account: \"111122223333\"\n    as: { role: pipeline }\n    refreshed: 1h\n    needs: [{ action: \"secretsmanager:GetSecretValue\", resource: \"arn:aws:secretsmanager:us-east-1:111122223333:secret:deploy/x\" }]\n";
+    let world = WORLD.replace("consumers:\n", &format!("consumers:\n{consumer}"));
+    let world = world.replace(
+        "        groups: [deployers]\n",
+        "        groups: [deployers]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n",
+    );
+    let (cloud, clock) = cloud_of(&world);
+    let works = || {
+        let found = cloud.consumers().into_iter().find(|c| c.name == "function").unwrap();
+        found.works
+    };
+    assert!(works());
+    let admin = clients(&cloud, clock, &cloud.credentials_of(&AccessKeyId::parse(LEAKED).unwrap()));
+    let older = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":"*","Resource":"*","Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"{}"}}}}}}]}}"#,
+        clock.now() + jiff::SignedDuration::from_secs(1)
+    );
+    let put = admin.iam.put_role_policy().role_name("pipeline").policy_name("older");
+    put.policy_document(older).send().await.unwrap();
+    settle(clock).await;
+    assert!(!works(), "its session is older");
+    clock.sleep(Duration::from_hours(1)).await;
+    assert!(works(), "it has a new one");
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use portcullis::journal::{self, Entry, Position};
 use portcullis::sim::{Fault, Snapshot};
@@ -19,7 +20,7 @@ use crate::verdict::{
 /// One of each class: nothing happened and the answer says so; it happened and no answer came; a crash
 /// before it and one after it. The others differ from these only in how the answer is worded, which
 /// single faults at every call cover.
-const CLASSES: [Fault; 4] =
+pub(super) const CLASSES: [Fault; 4] =
     [Fault::Unavailable, Fault::LostAnswer, Fault::StopBefore, Fault::StopAfter];
 
 /// A fault at a request.
@@ -29,7 +30,7 @@ fn playbook_of(action: &str, with: &str) -> String {
     containing(action, &format!("user: {VICTIM}{with}"))
 }
 
-fn containing(action: &str, with: &str) -> String {
+pub(super) fn containing(action: &str, with: &str) -> String {
     format!(
         "portcullis: 1
 name: one-action
@@ -83,7 +84,7 @@ fn a_cut(
 }
 
 /// The same in another world.
-fn cut_in(
+pub(super) fn cut_in(
     world: &str,
     action: &str,
     playbook: &str,
@@ -106,7 +107,7 @@ fn cut_in(
     println!("{action}: {cases} pairs");
 }
 
-fn all_kinds() -> Vec<Fault> {
+pub(super) fn all_kinds() -> Vec<Fault> {
     [&PASSING[..], &[Fault::StopBefore, Fault::StopAfter]].concat()
 }
 
@@ -162,7 +163,19 @@ fn behind_the_gate(change: &str, says: impl Fn(&Entry) -> bool) {
 
 /// The same of any world and playbook. After a crash the second thing goes wrong in the calls that the
 /// resumption makes for the change, behind its look at the gate.
-fn behind_the_gate_in(
+pub(super) fn behind_the_gate_in(
+    world: &str,
+    playbook: &str,
+    change: &str,
+    says: impl Fn(&Entry) -> bool,
+    expected: impl Fn(&Stage, &Snapshot) + Sync,
+) {
+    behind_the_gate_after(Duration::ZERO, world, playbook, change, says, expected);
+}
+
+/// The same when some time has passed since.
+pub(super) fn behind_the_gate_after(
+    later: Duration,
     world: &str,
     playbook: &str,
     change: &str,
@@ -179,6 +192,8 @@ fn behind_the_gate_in(
         let stage = Stage::set(world, playbook).await;
         stage.cloud.set_faults([(until + 1, Fault::StopBefore)]);
         assert!(matches!(stage.run(None).await, Left::Crashed));
+        stage.cloud.set_faults([]);
+        stage.clock.sleep(later).await;
         stage.backdrop()
     });
     let speaks = |entry: &Entry| entry.change().is_some_and(|id| id.as_str() == change);

@@ -1,0 +1,205 @@
+//! Who can mint sessions of whom: what must be seen cut before sessions are denied for the second time.
+//!
+//! A user's sessions come of what he holds. A role's come of whoever its trust admits: users, and sessions of other
+//! roles, which may be sessions of it in turn. Whoever of them is in scope is cut first, and those who are not are
+//! told: they get new sessions as fast as the old ones are denied. Errs towards admitting. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{ChangeId, Principal, RoleName};
+use crate::inventory::{Inventory, ListedRole};
+use crate::plan::{Barrier, Change, Effect};
+use crate::policy::Document;
+use crate::policy::trust::{Admission, Admitted, admits, everybody_admitted};
+
+/// How many are named in one sentence; the rest is counted.
+const NAMED: usize = 5;
+
+/// What the changes of a plan cut, by whom, and who in scope can mint sessions of the roles among them.
+pub(super) struct Minting {
+    /// Changes that stop somebody minting.
+    stops: BTreeMap<Principal, Vec<ChangeId>>,
+    /// Second passes over somebody's sessions.
+    second_passes: BTreeMap<Principal, Vec<ChangeId>>,
+    /// Whoever is denied everything: nothing that he holds or has minted can mint.
+    quarantined: BTreeSet<Principal>,
+    /// Of each role in scope, who in scope is admitted by its trust.
+    admitted: BTreeMap<RoleName, BTreeMap<Principal, Admission>>,
+}
+
+impl Minting {
+    pub(super) fn of(
+        changes: &[Change],
+        principals: &BTreeSet<Principal>,
+        inventory: &Inventory,
+    ) -> Self {
+        let mut minting = Self {
+            stops: BTreeMap::new(),
+            second_passes: BTreeMap::new(),
+            quarantined: BTreeSet::new(),
+            admitted: BTreeMap::new(),
+        };
+        for change in changes {
+            for effect in &change.effects {
+                let Effect::Cuts { subject, barrier } = effect else { continue };
+                let Some(principal) = subject.principal() else { continue };
+                if *barrier == Barrier::SessionsSecondPass {
+                    let passes = minting.second_passes.entry(principal.clone()).or_default();
+                    passes.push(change.id.clone());
+                }
+                if *barrier == Barrier::Quarantine {
+                    minting.quarantined.insert(principal.clone());
+                }
+                if barrier.stops_minting() {
+                    minting.stops.entry(principal).or_default().push(change.id.clone());
+                }
+            }
+        }
+        for role in principals.iter().filter_map(Principal::role) {
+            let trust = trust_of(role, inventory);
+            let admitted = principals.iter().filter_map(|principal| {
+                let admission = match &trust {
+                    // What cannot be read or understood may admit anybody.
+                    None => Admission::Anyone,
+                    Some(trust) => {
+                        let arn = arn_of(principal, inventory)?;
+                        admits(trust, &arn, inventory.caller.account.as_str())
+                    }
+                };
+                (admission != Admission::No).then(|| (principal.clone(), admission))
+            });
+            minting.admitted.insert(role.clone(), admitted.collect());
+        }
+        minting
+    }
+
+    /// Whether `change` is a second pass over sessions.
+    pub(super) fn is_second_pass(&self, change: &ChangeId) -> bool {
+        self.second_passes.values().flatten().any(|pass| pass == change)
+    }
+
+    /// What must be seen to stand before the second pass over the sessions of `of`.
+    pub(super) fn first(&self, of: &Principal) -> BTreeSet<&ChangeId> {
+        let stops = |principal: &Principal| self.stops.get(principal).into_iter().flatten();
+        let mut first: BTreeSet<&ChangeId> = stops(of).collect();
+        let admitted = of.role().and_then(|role| self.admitted.get(role));
+        for minter in admitted.into_iter().flat_map(BTreeMap::keys) {
+            first.extend(stops(minter));
+            // Without a quarantine his sessions, too, can mint until they are denied; unless those come of `of`
+            // in turn, so that each would wait for the other.
+            if !self.quarantined.contains(minter) && !self.can_mint(of, minter) {
+                first.extend(self.second_passes.get(minter).into_iter().flatten());
+            }
+        }
+        first
+    }
+
+    /// Whether sessions of `from` can come to mint sessions of `to`, through roles that are not quarantined.
+    fn can_mint(&self, from: &Principal, to: &Principal) -> bool {
+        let mut reached = BTreeSet::from([from]);
+        let mut open = vec![from];
+        while let Some(here) = open.pop() {
+            if self.quarantined.contains(here) {
+                continue;
+            }
+            for (role, admitted) in &self.admitted {
+                if !admitted.contains_key(here) {
+                    continue;
+                }
+                if to.role() == Some(role) {
+                    return true;
+                }
+                let found = self.second_passes.keys().find(|one| one.role() == Some(role));
+                open.extend(found.filter(|found| reached.insert(found)));
+            }
+        }
+        false
+    }
+
+    /// What to know of roles whose sessions are denied, and which anybody may get anew.
+    pub(super) fn warnings(&self, inventory: &Inventory) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for principal in self.second_passes.keys() {
+            let Principal::Role(role) = principal else { continue };
+            if self.quarantined.contains(principal) {
+                continue;
+            }
+            let by_name = |from: &Principal, to: &RoleName| {
+                let admitted = self.admitted.get(to).and_then(|admitted| admitted.get(from));
+                admitted == Some(&Admission::Named)
+            };
+            let others = self.second_passes.keys().filter_map(Principal::role);
+            let mut each_other = others.filter(|other| {
+                let other_principal = Principal::Role((*other).clone());
+                by_name(principal, other) && by_name(&other_principal, role)
+            });
+            if let Some(other) = each_other.find(|other| *other >= role) {
+                let which = if other == role {
+                    format!("sessions of role {role} can get new sessions of it")
+                } else {
+                    format!("sessions of roles {role} and {other} can get sessions of each other")
+                };
+                warnings.push(format!(
+                    "{which}, and so outrun the deny of older ones: add `iam.role.quarantine`"
+                ));
+            }
+            let trust = trust_of(role, inventory);
+            let free: Vec<String> = match &trust {
+                None => vec!["nobody knows whom (it could not be read or understood)".to_owned()],
+                Some(trust) => everybody_admitted(trust)
+                    .into_iter()
+                    .filter(|admitted| !self.is_cut(admitted, inventory))
+                    .map(|admitted| admitted.to_string())
+                    .collect(),
+            };
+            if free.is_empty() {
+                continue;
+            }
+            let more = match free.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let named = free[..free.len().min(NAMED)].join(", ");
+            warnings.push(format!(
+                "the trust of role {role} admits {named}{more}, whom no step cuts off: whoever of them is the \
+                 intruder assumes it again, and his new session is not denied. Add `iam.role.quarantine`, or mend \
+                 its trust"
+            ));
+        }
+        warnings
+    }
+
+    /// Whether somebody whom a trust policy names is cut off, so that he gets no new session.
+    fn is_cut(&self, admitted: &Admitted<'_>, inventory: &Inventory) -> bool {
+        let Admitted::Named(who) = admitted else { return false };
+        let cut = self.stops.keys().chain(self.second_passes.keys());
+        cut.filter_map(|principal| arn_of(principal, inventory)).any(|arn| {
+            let session =
+                arn.replacen(":iam:", ":sts:", 1).split_once(":role/").map(|(before, path)| {
+                    let name = path.rsplit('/').next().unwrap_or(path);
+                    format!("{before}:assumed-role/{name}/")
+                });
+            arn == *who || session.is_some_and(|session| who.starts_with(&session))
+        })
+    }
+}
+
+/// What the account's list tells of a role.
+fn listed<'i>(role: &RoleName, inventory: &'i Inventory) -> Option<&'i ListedRole> {
+    inventory.roles().ok()?.iter().find(|listed| listed.name == *role)
+}
+
+fn trust_of(role: &RoleName, inventory: &Inventory) -> Option<Document> {
+    Document::parse(&listed(role, inventory)?.trust).ok()
+}
+
+fn arn_of(principal: &Principal, inventory: &Inventory) -> Option<String> {
+    let arn = match principal {
+        Principal::User(user) => &inventory.user(user).ok()?.as_ref()?.arn,
+        Principal::Role(role) => match listed(role, inventory) {
+            Some(listed) => &listed.arn,
+            None => &inventory.role(role).ok()?.as_ref()?.arn,
+        },
+    };
+    Some(arn.as_str().to_owned())
+}

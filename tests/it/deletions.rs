@@ -1,0 +1,84 @@
+//! A key is deleted for good when it was cut, nobody uses it, and it is nobody's new one.
+
+use portcullis::diagnostic::Code;
+use portcullis::ledger::{Ledger, Standing};
+use portcullis::plan::Credential;
+use portcullis::run::Ending;
+
+use crate::stage::{PLAYBOOK, Stage, WORLD, play, terms};
+use crate::verdict::{
+    ACCOUNT, VICTIM, every_consumer_works, no_effect_came_without_its_intent, the_intruder_is_out,
+};
+
+/// The shipped playbook, and a last step.
+fn then_delete(keys: &str) -> String {
+    format!(
+        "{PLAYBOOK}\n  - id: gone\n    phase: destroy\n    uses: iam.access-key.delete\n    with: {{ user: \"${{{{ targets.owner }}}}\", keys: {keys} }}\n"
+    )
+}
+
+fn keys(stage: &Stage) -> Vec<(String, String)> {
+    let prefix = format!("{ACCOUNT}/users/{VICTIM}/keys/");
+    let keys = stage.cloud.snapshot().0.into_iter();
+    keys.filter_map(|(key, status)| Some((key.strip_prefix(&prefix)?.to_owned(), status))).collect()
+}
+
+#[test]
+fn the_old_key_goes_last_and_the_new_one_stays() {
+    play(async {
+        let stage = Stage::set(WORLD, &then_delete("[AKIAEXAMPLELEAKED001]")).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("asks for nobody's approval"), "{warned}");
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        every_consumer_works(&stage);
+        no_effect_came_without_its_intent(&stage);
+        let left = keys(&stage);
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left[0].1, "Active");
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        let old =
+            ledger.rows.iter().filter(|r| matches!(r.credential, Credential::AccessKey { .. }));
+        for row in old {
+            assert!(matches!(row.standing, Standing::Dead { .. }), "{row:?}");
+        }
+    });
+}
+
+#[test]
+fn approvals_are_waited_for_before_anything_is_deleted() {
+    let text = then_delete("[AKIAEXAMPLELEAKED001]")
+        .replace("steps:\n", "approvals: { destroy: 2 }\nsteps:\n");
+    play(async {
+        let stage = Stage::set(WORLD, &text).await;
+        let ending = stage.resume_to_the_end(1).await;
+        assert!(matches!(ending, Ending::Waiting(_)), "{ending:?}");
+        assert!(keys(&stage).iter().any(|(id, _)| id == "AKIAEXAMPLELEAKED001"));
+    });
+}
+
+#[test]
+fn a_key_that_no_step_cuts_or_that_is_trusted_is_not_planned_to_be_deleted() {
+    let alone = |more: &str| {
+        format!(
+            "portcullis: 1\nname: x\ntitle: x\nmode: breach\ngate: {{ proof: settled }}\n{more}steps:\n  - id: quarantine\n    phase: contain\n    uses: iam.user.quarantine\n    with: {{ user: {VICTIM} }}\n  - id: lift\n    phase: recover\n    uses: iam.user.lift-quarantine\n    with: {{ user: {VICTIM} }}\n  - id: gone\n    phase: destroy\n    uses: iam.access-key.delete\n    with: {{ user: {VICTIM}, keys: all }}\n"
+        )
+    };
+    play(async {
+        let refused = |text: String| async move {
+            let Err(problems) = Stage::set_on(WORLD, &text, &terms()).await else {
+                panic!("planned")
+            };
+            (problems[0].code, problems[0].message.clone())
+        };
+        let (code, message) = refused(alone("")).await;
+        assert_eq!(code, Code::GateOrder);
+        assert!(message.contains("which no step cuts first"), "{message}");
+        let trusted =
+            "trusted:\n  - access_key: AKIAEXAMPLELEAKED001\n    reason: its owner has it\n";
+        let (code, message) = refused(alone(trusted)).await;
+        assert_eq!(code, Code::CannotPlan);
+        assert!(message.contains("which is trusted"), "{message}");
+    });
+}

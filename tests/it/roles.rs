@@ -1,0 +1,395 @@
+//! Roles are cut: their sessions, old and new; and the denies that are kept until nothing they deny is alive.
+
+use std::time::Duration;
+
+use portcullis::diagnostic::Code;
+use portcullis::ledger::{Ledger, Standing};
+use portcullis::plan::{Barrier, Credential};
+use portcullis::playbook::Proof;
+use portcullis::run::Ending;
+
+use crate::stage::{Stage, play, terms};
+use crate::verdict::{
+    no_effect_came_without_its_intent, no_secret_was_written, the_intruder_is_out,
+};
+
+/// A user whose key leaked, a role he may assume, and one that is assumed from there; the intruder has sessions of
+/// each. A function works as the first role, a job as the second.
+const WORLD: &str = r#"
+world: 1
+now: 2026-03-24T07:10:00Z
+seed: 21
+lag: 4s
+responder: { account: "111122223333", key: AKIAEXAMPLERESPOND01 }
+accounts:
+  "111122223333":
+    users:
+      responder:
+        path: /ir/
+        keys: [{ id: AKIAEXAMPLERESPOND01 }]
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+      ci-deploy:
+        path: /ci/
+        keys: [{ id: AKIAEXAMPLELEAKED001 }]
+        inline:
+          assume: { Version: "2012-10-17", Statement: [{ Effect: Allow, Action: "sts:AssumeRole", Resource: "*" }] }
+    roles:
+      deploy:
+        path: /ci/
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "arn:aws:iam::111122223333:user/ci/ci-deploy", Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }] }
+        inline:
+          deploy: { Version: "2012-10-17", Statement: [{ Effect: Allow, Action: ["s3:PutObject", "sts:AssumeRole"], Resource: "*" }] }
+      worker:
+        max_session: 2h
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "arn:aws:iam::111122223333:role/ci/deploy" }, Action: "sts:AssumeRole" }] }
+        inline:
+          work: { Version: "2012-10-17", Statement: [{ Effect: Allow, Action: "s3:GetObject", Resource: "*" }] }
+      AWSServiceRoleForSupport:
+        path: /aws-service-role/support.amazonaws.com/
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Service: "support.amazonaws.com" }, Action: "sts:AssumeRole" }] }
+      AWSReservedSSO_Admin_0123456789abcdef:
+        path: /aws-reserved/sso.amazonaws.com/
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Federated: "arn:aws:iam::111122223333:saml-provider/sso" }, Action: "sts:AssumeRoleWithSAML" }] }
+sessions:
+  - id: ASIAEXAMPLEDEPLOYS02
+    of: { account: "111122223333", role: deploy }
+    kind: assume-role
+    issued_at: 2026-03-24T06:30:00Z
+    expires_at: 2026-03-24T18:30:00Z
+  - id: ASIAEXAMPLEWORKERS03
+    of: { account: "111122223333", role: worker }
+    kind: assume-role
+    issued_at: 2026-03-24T06:40:00Z
+    expires_at: 2026-03-24T18:40:00Z
+consumers:
+  - name: function
+    account: "111122223333"
+    as: { role: deploy }
+    refreshed: 15m
+    needs: [{ action: "s3:PutObject", resource: "arn:aws:s3:::site/x" }]
+  - name: job
+    account: "111122223333"
+    as: { role: worker }
+    needs: [{ action: "s3:GetObject", resource: "arn:aws:s3:::site/x" }]
+intruder:
+  holds: [AKIAEXAMPLELEAKED001, ASIAEXAMPLEDEPLOYS02, ASIAEXAMPLEWORKERS03]
+  tries: [{ action: "s3:GetObject", resource: "arn:aws:s3:::site/x" }]
+"#;
+
+/// `(id, phase, action, with)` for each step.
+fn playbook(steps: &[(&str, &str, &str, &str)]) -> String {
+    let mut text = "portcullis: 1\nname: roles\ntitle: Roles are cut\nmode: breach\n\
+                    gate: { proof: settled, margin: 60s }\nsteps:\n"
+        .to_owned();
+    for (id, phase, action, with) in steps {
+        text += &format!(
+            "  - id: {id}\n    phase: {phase}\n    uses: {action}\n    with: {{ {with} }}\n"
+        );
+    }
+    text
+}
+
+const USER: [(&str, &str, &str, &str); 3] = [
+    ("quarantine", "contain", "iam.user.quarantine", "user: ci-deploy"),
+    ("keys-off", "contain", "iam.access-key.deactivate", "user: ci-deploy, keys: all"),
+    ("sessions-off", "contain", "iam.user.revoke-sessions", "user: ci-deploy"),
+];
+const DEPLOY: (&str, &str, &str, &str) =
+    ("deploy-sessions", "contain", "iam.role.revoke-sessions", "role: deploy");
+const WORKER: (&str, &str, &str, &str) =
+    ("worker-sessions", "contain", "iam.role.revoke-sessions", "role: worker");
+
+fn with(more: &[(&'static str, &'static str, &'static str, &'static str)]) -> String {
+    playbook(&[&USER[..], more].concat())
+}
+
+async fn set(text: &str) -> Stage {
+    Stage::set(WORLD, text).await
+}
+
+async fn refused(text: &str) -> (Code, String, String) {
+    let Err(problems) = Stage::set_on(WORLD, text, &terms()).await else { panic!("planned") };
+    let [problem] = &problems[..] else { panic!("{problems:#?}") };
+    (problem.code, problem.message.clone(), problem.help.clone().unwrap_or_default())
+}
+
+fn row(stage: &Stage, credential: &Credential) -> (Standing, Option<Proof>) {
+    let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+    let row = ledger.rows.into_iter().find(|row| row.credential == *credential).unwrap();
+    (row.standing, row.proof.map(|(proof, _)| proof))
+}
+
+fn sessions_of(role: &str) -> Credential {
+    Credential::RoleSessions { role: role.parse().unwrap() }
+}
+
+fn works(stage: &Stage, name: &str) -> bool {
+    stage.cloud.consumers().into_iter().find(|consumer| consumer.name == name).unwrap().works
+}
+
+#[test]
+fn sessions_of_roles_are_denied_after_whoever_can_mint_them_and_new_ones_work() {
+    play(async {
+        let stage = set(&with(&[DEPLOY, WORKER])).await;
+        assert!(works(&stage, "function"));
+        let ending = stage.resume_to_the_end(1).await;
+        assert_eq!(ending, Ending::NotProven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        no_effect_came_without_its_intent(&stage);
+        no_secret_was_written(&stage);
+        // The function's old session is denied with the intruder's; its next one is not. A job has a new one.
+        assert!(!works(&stage, "function") && works(&stage, "job"));
+        stage.clock.sleep(Duration::from_mins(15)).await;
+        assert!(works(&stage, "function"));
+
+        let audit = stage.cloud.audit();
+        let writes: Vec<_> =
+            audit.iter().filter(|event| event.writes && event.took_effect).collect();
+        let times = |operation: &str, of: &str| -> Vec<jiff::Timestamp> {
+            let of = |event: &&&portcullis::sim::AuditEvent| {
+                event.operation == operation && event.resource.ends_with(of)
+            };
+            writes.iter().filter(of).map(|event| event.at).collect()
+        };
+        let (deploy, worker) =
+            (times("PutRolePolicy", "/deploy"), times("PutRolePolicy", "/worker"));
+        let user = times("AttachUserPolicy", "/ci-deploy");
+        assert_eq!((deploy.len(), worker.len(), user.len()), (2, 2, 1));
+        // Each second pass at least the margin after what could mint in between.
+        let margin = jiff::SignedDuration::from_secs(60);
+        assert!(deploy[1].duration_since(user[0]) >= margin);
+        assert!(worker[1].duration_since(deploy[1]) >= margin, "{deploy:?} {worker:?}");
+
+        for role in ["deploy", "worker"] {
+            let (standing, proof) = row(&stage, &sessions_of(role));
+            let Standing::Blocked { by, issued_before, until, removable_by } = standing else {
+                panic!("{standing:?}")
+            };
+            assert_eq!(by, [Barrier::SessionsSecondPass]);
+            assert_eq!(proof, Some(Proof::Settled));
+            let twelve = jiff::SignedDuration::from_hours(12);
+            assert_eq!(until.unwrap().duration_since(issued_before.unwrap()), twelve);
+            assert!(removable_by.contains("iam:DeleteRolePolicy"), "{removable_by}");
+        }
+    });
+}
+
+#[test]
+fn whom_a_role_s_trust_admits_and_no_step_cuts_is_told() {
+    play(async {
+        let stage = set(&with(&[DEPLOY, WORKER])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(
+            warned.contains(
+                "the trust of role deploy admits lambda.amazonaws.com, whom no step cuts off"
+            ),
+            "{warned}"
+        );
+        assert!(!warned.contains("the trust of role worker"), "{warned}");
+        // Without the user, he too gets new sessions as he likes.
+        let stage = set(&playbook(&[DEPLOY])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        let both = "admits arn:aws:iam::111122223333:user/ci/ci-deploy, lambda.amazonaws.com, whom";
+        assert!(warned.contains(both), "{warned}");
+    });
+}
+
+#[test]
+fn roles_that_can_assume_each_other_are_told_and_a_quarantine_ends_it() {
+    let each_other = WORLD.replace(
+        "{ AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\", Service",
+        "{ AWS: [\"arn:aws:iam::111122223333:user/ci/ci-deploy\", \"arn:aws:iam::111122223333:role/worker\"], Service",
+    );
+    play(async {
+        let stage = Stage::set(&each_other, &with(&[DEPLOY, WORKER])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(
+            warned.contains("sessions of roles deploy and worker can get sessions of each other"),
+            "{warned}"
+        );
+        let cut = ("deploy-off", "contain", "iam.role.quarantine", "role: deploy");
+        let stage = Stage::set(&each_other, &with(&[DEPLOY, cut, WORKER])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(!warned.contains("each other"), "{warned}");
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+    });
+}
+
+#[test]
+fn a_quarantined_role_does_nothing_until_it_is_lifted_and_its_old_sessions_not_even_then() {
+    let cut = ("worker-off", "contain", "iam.role.quarantine", "role: worker");
+    let lift = ("worker-on", "recover", "iam.role.lift-quarantine", "role: worker");
+    play(async {
+        let stage = set(&with(&[cut])).await;
+        let before = stage.cloud.snapshot();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        assert!(!works(&stage, "job"), "new sessions are denied too");
+        let (standing, _) = row(&stage, &sessions_of("worker"));
+        assert!(matches!(standing, Standing::Blocked { .. }), "{standing:?}");
+        let changes = before.changes_to(&stage.cloud.snapshot());
+        assert!(
+            changes
+                .iter()
+                .any(|line| line
+                    .contains("roles/worker/attached/arn:aws:iam::aws:policy/AWSDenyAll"))
+        );
+
+        // Only the quarantine stands before its sessions: then it is not lifted.
+        let stage = set(&with(&[DEPLOY, cut, lift])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("worker-on.1 will be held: nothing but the quarantine blocks the sessions of role worker"), "{warned}");
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        assert!(why[0].contains("only the quarantine blocks it"), "{why:?}");
+
+        let stage = set(&with(&[DEPLOY, cut, WORKER, lift])).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        assert!(works(&stage, "job"));
+        let left = stage.cloud.snapshot();
+        assert!(!left.0.keys().any(|key| key.contains("roles/worker/attached")));
+    });
+}
+
+#[test]
+fn a_full_quota_leads_to_the_next_way_and_a_displaced_boundary_comes_back() {
+    let ten: String =
+        (0..10).map(|n| format!("\"arn:aws:iam::111122223333:policy/p{n}\",")).collect();
+    let policies: String = (0..10)
+        .map(|n| format!("      p{n}: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"x:y\", Resource: \"*\" }}] }}\n"))
+        .collect();
+    let full = WORLD
+        .replace("        max_session: 2h\n", &format!("        max_session: 2h\n        attached: [{ten}]\n        boundary: \"arn:aws:iam::aws:policy/AdministratorAccess\"\n"))
+        .replace("    roles:\n", &format!("    policies:\n{policies}    roles:\n"));
+    let cut = ("worker-off", "contain", "iam.role.quarantine", "role: worker");
+    let lift = ("worker-on", "recover", "iam.role.lift-quarantine", "role: worker");
+    play(async {
+        let stage = Stage::set(&full, &with(&[DEPLOY, cut, WORKER, lift])).await;
+        let before = stage.cloud.snapshot();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        let put = stage.cloud.audit().into_iter().filter(|event| {
+            event.operation == "PutRolePolicy"
+                && event.resource.ends_with("/worker")
+                && event.took_effect
+        });
+        assert_eq!(put.count(), 3, "an inline quarantine, and two passes over sessions");
+        let of_worker = |line: &&String| line.contains("roles/worker");
+        let changes = before.changes_to(&stage.cloud.snapshot());
+        let left: Vec<_> = changes.iter().filter(of_worker).collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].contains("PortcullisRevokeOlderSessions"));
+    });
+}
+
+#[test]
+fn roles_that_aws_keeps_are_refused_with_what_to_do_instead() {
+    play(async {
+        for action in ["iam.role.quarantine", "iam.role.revoke-sessions"] {
+            let step = |role| playbook(&[("cut", "contain", action, role)]);
+            let (code, message, help) = refused(&step("role: AWSServiceRoleForSupport")).await;
+            assert_eq!(code, Code::CannotPlan);
+            assert!(message.contains("is linked to support.amazonaws.com"), "{message}");
+            assert!(help.contains("support.amazonaws.com"), "{help}");
+            let sso = "role: AWSReservedSSO_Admin_0123456789abcdef";
+            let (_, message, help) = refused(&step(sso)).await;
+            assert!(message.contains("belongs to permission set Admin"), "{message}");
+            assert!(help.contains("put-inline-policy-to-permission-set"), "{help}");
+            let (_, message, _) = refused(&step("role: nobody")).await;
+            assert!(message.contains("has no role nobody"), "{message}");
+        }
+    });
+}
+
+#[test]
+fn an_older_than_deny_is_kept_until_nothing_it_denies_can_be_alive() {
+    let user = ("user-older", "recover", "iam.user.lift-older-sessions", "user: ci-deploy");
+    let role = ("role-older", "recover", "iam.role.lift-older-sessions", "role: deploy");
+    play(async {
+        let stage = set(&with(&[DEPLOY, user, role])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("user-older.1 will be held until 36 hours after"), "{warned}");
+        assert!(warned.contains("role-older.1 will be held until 12 hours after"), "{warned}");
+        let before = stage.cloud.snapshot();
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        let said = why.join("\n");
+        assert!(said.contains("user ci-deploy is kept until 2026-03-25 19:1"), "{said}");
+        assert!(said.contains("role deploy is kept until 2026-03-24 19:1"), "{said}");
+        let (standing, _) = row(&stage, &sessions_of("deploy"));
+        assert!(matches!(standing, Standing::Blocked { until: Some(_), .. }), "{standing:?}");
+
+        // A minute before, and after, the last of the role's sessions has ended.
+        stage.clock.sleep(Duration::from_mins(12 * 60 - 5)).await;
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(why) if why.len() == 2));
+        stage.clock.sleep(Duration::from_mins(10)).await;
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(why) if why.len() == 1));
+        let (standing, proof) = row(&stage, &sessions_of("deploy"));
+        assert!(
+            matches!(&standing, Standing::Dead { by } if by.as_str() == "role-older.1"),
+            "{standing:?}"
+        );
+        assert_eq!(proof, Some(Proof::Settled), "no more than what was shown of the deny");
+
+        stage.clock.sleep(Duration::from_hours(24)).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        let left = before.changes_to(&stage.cloud.snapshot());
+        assert!(
+            !left.iter().any(|line| line.contains("PortcullisRevokeOlderSessions")),
+            "{left:#?}"
+        );
+    });
+}
+
+#[test]
+fn a_caller_in_a_role_in_scope_is_told_the_path_that_would_be_cut() {
+    let as_worker = WORLD.replace(
+        "responder: { account: \"111122223333\", key: AKIAEXAMPLERESPOND01 }",
+        "responder: { account: \"111122223333\", role: worker }",
+    );
+    let as_worker = as_worker.replace(
+        "        max_session: 2h\n",
+        "        max_session: 2h\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n",
+    );
+    play(async {
+        let lost = async |step| {
+            let Err(problems) = Stage::set_on(&as_worker, &playbook(&[step]), &terms()).await
+            else {
+                panic!("planned")
+            };
+            assert_eq!(problems[0].code, Code::LockOut, "{problems:#?}");
+            problems[0].message.clone()
+        };
+        let cut = lost(("cut", "contain", "iam.role.quarantine", "role: worker")).await;
+        assert!(cut.contains("role worker <- cut by cut.1"), "{cut}");
+        // The only role that may assume the caller's.
+        let cut = lost(("cut", "contain", "iam.role.quarantine", "role: deploy")).await;
+        assert!(
+            cut.contains(
+                "role worker <- only who is in scope may assume it <- role deploy <- cut by cut.1"
+            ),
+            "{cut}"
+        );
+        let shut_out =
+            WORLD.replace("key: AKIAEXAMPLERESPOND01 }\n", "key: AKIAEXAMPLERESPOND01 }\n");
+        let step = (
+            "shut",
+            "contain",
+            "iam.user.restrict-network",
+            "user: responder, networks: [203.0.113.0/24]",
+        );
+        let Err(problems) = Stage::set_on(&shut_out, &playbook(&[step]), &terms()).await else {
+            panic!("planned")
+        };
+        let said = &problems[0].message;
+        assert!(said.contains("shut out from elsewhere than some networks by shut.1"), "{said}");
+    });
+}
