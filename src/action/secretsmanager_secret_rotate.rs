@@ -509,14 +509,13 @@ async fn rotate(
         // The request may never have arrived, or it is not shown yet. The same token is the same rotation.
         Some(version) => Some(version.clone()),
     };
-    let version = match again {
-        Some(version) => version,
-        None => {
-            let nth = Rounds::of(notes.so_far()).begun();
-            let version = delivery::version_of(&notes.seed(), &format!("rotation {nth}"));
-            notes.note(Note::Rotating { version: version.clone() }).await?;
-            version
-        }
+    let version = if let Some(version) = again {
+        version
+    } else {
+        let nth = Rounds::of(notes.so_far()).begun();
+        let version = delivery::version_of(&notes.seed(), &format!("rotation {nth}"));
+        notes.note(Note::Rotating { version: version.clone() }).await?;
+        version
     };
     cloud.secrets().rotate(secret, &version).await?;
     Ok(())

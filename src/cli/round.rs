@@ -17,15 +17,15 @@ use crate::plan::SavedPlan;
 use crate::run::begin_round;
 
 /// The case whose next round is kept at `path`, where it is such a file.
-pub(super) fn case_of(path: &Path) -> Result<Option<PathBuf>, Failure> {
+pub(super) fn case_of(path: &Path) -> Option<PathBuf> {
     let round = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let number = round.and_then(|name| name.parse::<u32>().ok());
     let rounds = path.parent().and_then(Path::parent);
     let case = rounds.filter(|dir| dir.ends_with("rounds")).and_then(Path::parent);
-    let (Some(2..), Some(case)) = (number, case) else { return Ok(None) };
+    let (Some(2..), Some(case)) = (number, case) else { return None };
     // An empty path is the directory one is in.
     let case = if case.as_os_str().is_empty() { Path::new(".") } else { case };
-    Ok(path.is_file().then(|| case.to_owned()))
+    path.is_file().then(|| case.to_owned())
 }
 
 /// Shows the round, has somebody say yes to it, and goes on with the case.

@@ -52,7 +52,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             "plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json",
         ));
     }
-    if saved_plan && let Some(case) = round::case_of(&args.what)? {
+    if saved_plan && let Some(case) = round::case_of(&args.what) {
         return round::run(args, &case);
     }
     // What is wrong with the files is said before anybody is asked for credentials.

@@ -138,17 +138,19 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                         ),
                     );
                 }
-                (Effect::Destroys { credential: Credential::SecretValue { secret } }, _) => {
-                    if !rotates(plan, secret) {
-                        complain(
-                            format!(
-                                "{} would strip the value of secret {secret}, which no step replaces first",
-                                change.id
-                            ),
-                            "add `secretsmanager.secret.rotate` in phase rotate",
-                        );
-                    }
+                (Effect::Destroys { credential: Credential::SecretValue { secret } }, _)
+                    if !rotates(plan, secret) =>
+                {
+                    complain(
+                        format!(
+                            "{} would strip the value of secret {secret}, which no step replaces first",
+                            change.id
+                        ),
+                        "add `secretsmanager.secret.rotate` in phase rotate",
+                    );
                 }
+                // What is replaced is not cut first: nothing but its replacement ends it.
+                (Effect::Destroys { credential: Credential::SecretValue { .. } }, _) => {}
                 (Effect::Destroys { credential }, _)
                     if !cut.contains(credential) && !stays_quarantined(plan, credential) =>
                 {

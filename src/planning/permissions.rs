@@ -165,6 +165,7 @@ fn circumstances(permission: &action::Permission) -> BTreeMap<String, String> {
 }
 
 /// As few questions as there are sets of actions that are needed together.
+#[allow(clippy::vec_box)] // as the inventory is asked
 fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<Box<Simulation>> {
     type Together = (BTreeSet<&'static str>, BTreeMap<String, String>);
     let mut together: BTreeMap<Together, BTreeSet<String>> = BTreeMap::new();

@@ -154,11 +154,11 @@ impl Engine {
                     account.users.iter().find(|(_, user)| user.id == session.issuer_id)?;
                 let own = iam_arn(at, "user", &user.path, name);
                 let name = Some(name.clone());
-                if session.kind != SessionKind::FederationToken {
-                    (own, None, user.id.clone(), name, None)
-                } else {
+                if session.kind == SessionKind::FederationToken {
                     let arn = format!("arn:aws:sts::{at}:federated-user/{}", session.name);
                     (arn, Some(own), format!("{at}:{}", session.name), name, None)
+                } else {
+                    (own, None, user.id.clone(), name, None)
                 }
             }
         };

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditEvent;
 use super::engine::Engine;
 use super::gatekeeper::Subject;
-use super::people::{Network, Probe};
+use super::people::{Consumer, Network, Probe};
 use super::signin::Known;
 use super::world::Need;
 use deed::Deed;
@@ -334,7 +334,7 @@ impl Engine {
             }
         }
         tries.extend(self.intruder.tries.iter().cloned());
-        let needed = self.consumers.iter().filter(|c| c.is_in(own)).flat_map(|c| c.needs());
+        let needed = self.consumers.iter().filter(|c| c.is_in(own)).flat_map(Consumer::needs);
         for need in needed {
             if !tries.contains(need) {
                 tries.push(need.clone());

@@ -247,12 +247,12 @@ async fn whether_he_wins_the_race_is_a_matter_of_the_lag() {
 
 #[tokio::test(start_paused = true)]
 async fn he_acts_at_his_own_instants_and_before_whoever_comes_later() {
-    let script = r#"
+    let script = r"
   reacts:
     - { at: 2026-03-24T07:10:07Z, deeds: [{ operation: CreateUser, params: { UserName: seven } }] }
     - { every: 3s, times: 3, deeds: [{ operation: CreateAccessKey, params: { UserName: clerk } }] }
     - { when: { refused: CreateAccessKey }, react_in: 500ms, deeds: [{ operation: CreateLoginProfile, params: { UserName: clerk } }] }
-"#;
+";
     let (cloud, clock) = cloud_of(&world("\"iam:*\"", script));
     let c = clients(&cloud, clock, &admin(&cloud));
     wait(clock, 60).await;
