@@ -252,7 +252,7 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Answer {
         let behaviour = if misbehaves { rotator.behaviour } else { Behaviour::Works };
         let takes = rotator.takes;
         let empty =
-            Version { created_at: now, value: None, binary: false, labels: Default::default() };
+            Version { created_at: now, value: None, binary: false, labels: BTreeSet::default() };
         secret.versions.insert(version.clone(), empty);
         secret.move_label("AWSPENDING", &version);
         call.engine.rotations.push(Rotation {

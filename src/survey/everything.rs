@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::UserName;
-use crate::inventory::{Inventory, Want};
+use crate::inventory::{Inventory, ListedSecret, Want};
 
 /// What is still to be read of everything. With `last_used`, when each access key was last used as well.
 ///
@@ -24,7 +24,7 @@ pub fn open(inventory: &Inventory, last_used: bool) -> BTreeSet<Want> {
         }
     }
     if let Ok(secrets) = inventory.secrets() {
-        wants.extend(secrets.iter().filter_map(|secret| secret.id()).map(Want::SecretPolicy));
+        wants.extend(secrets.iter().filter_map(ListedSecret::id).map(Want::SecretPolicy));
     }
     wants.retain(|want| !inventory.answers.contains_key(want));
     wants
