@@ -251,8 +251,12 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Answer {
         let misbehaves = rotator.first.is_none_or(|first| rotator.begun <= first);
         let behaviour = if misbehaves { rotator.behaviour } else { Behaviour::Works };
         let takes = rotator.takes;
-        let empty =
-            Version { created_at: now, value: None, binary: false, labels: BTreeSet::default() };
+        let empty = Version {
+            created_at: now,
+            value: None,
+            binary: false,
+            labels: std::collections::BTreeSet::new(),
+        };
         secret.versions.insert(version.clone(), empty);
         secret.move_label("AWSPENDING", &version);
         call.engine.rotations.push(Rotation {

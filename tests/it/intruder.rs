@@ -191,13 +191,13 @@ fn an_intruder_who_takes_the_quarantine_off_once_is_noticed_and_out_in_the_end()
 /// Nothing is handed out before he is out: whatever he still does, he never gets the new key.
 #[test]
 fn an_intruder_who_reads_the_secret_until_the_end_never_gets_the_new_key() {
-    let intruder = r#"  holds: [AKIAEXAMPLELEAKED001, AKIAEXAMPLEHUNGON002, ASIAEXAMPLESESSION04, ASIAEXAMPLEFEDERAT05]
+    let intruder = r"  holds: [AKIAEXAMPLELEAKED001, AKIAEXAMPLEHUNGON002, ASIAEXAMPLESESSION04, ASIAEXAMPLEFEDERAT05]
   reacts:
     - name: reads it again and again
       every: 5s
       times: 200
       deeds: [{ operation: GetSecretValue, params: { SecretId: deploy/aws-key } }]
-"#;
+";
     play(async {
         let more = ["secretsmanager:GetSecretValue"];
         let stage = Stage::set(&world(&more, "\"*\"", intruder), PLAYBOOK).await;
@@ -221,14 +221,14 @@ fn an_intruder_who_reads_the_secret_until_the_end_never_gets_the_new_key() {
 /// A key hung on somebody whom the plan does not cut: the run must not say that all is well.
 #[test]
 fn a_key_that_he_hangs_on_somebody_else_keeps_the_run_from_being_proven() {
-    let intruder = r#"  holds: [AKIAEXAMPLELEAKED001]
+    let intruder = r"  holds: [AKIAEXAMPLELEAKED001]
   reacts:
     - name: hangs a key on the backup
       when: { operation: AttachUserPolicy, target: ci-deploy }
       react_in: 1s
       times: 1
       deeds: [{ operation: CreateAccessKey, params: { UserName: backup } }]
-"#;
+";
     play(async {
         let stage = Stage::set(&world(&[], "\"*\"", intruder), PLAYBOOK).await;
         let (ending, _) = to_an_end(&stage, 4).await;

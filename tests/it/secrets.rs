@@ -67,7 +67,7 @@ fn put(world: &str, from: &str, to: &str) -> String {
     world.replacen(from, to, 1)
 }
 
-const HEAD: &str = r#"portcullis: 1
+const HEAD: &str = r"portcullis: 1
 name: known-secrets
 title: Secrets that a leaked key could read
 mode: breach
@@ -76,7 +76,7 @@ steps:
   - { id: quarantine, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
   - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
   - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
-"#;
+";
 
 /// Everything a user can read is sealed; what a function rotates is rotated by it, the rest gets values made here.
 const ALL: &str = r#"
