@@ -43,6 +43,12 @@ pub(super) enum Network<'a> {
     Vpc(&'a str),
 }
 
+impl<'a> Network<'a> {
+    fn of(source_ip: &'a str, source_vpc: Option<&'a str>) -> Self {
+        source_vpc.map_or(Self::Address(source_ip), Self::Vpc)
+    }
+}
+
 /// As whom a secret is read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Reader {
@@ -50,6 +56,8 @@ pub(super) struct Reader {
     pub(super) role: Option<String>,
     pub(super) user: Option<String>,
     source_ip: String,
+    #[serde(default)]
+    source_vpc: Option<String>,
 }
 
 impl Reader {
@@ -63,7 +71,12 @@ impl Reader {
             role: file.and_then(|file| file.role.as_ref()).map(ToString::to_string),
             user: file.and_then(|file| file.user.as_ref()).map(ToString::to_string),
             source_ip: source_ip.unwrap_or(SOURCE_IP).to_owned(),
+            source_vpc: None,
         }
+    }
+
+    fn network(&self) -> Network<'_> {
+        Network::of(&self.source_ip, self.source_vpc.as_deref())
     }
 }
 
@@ -137,7 +150,10 @@ impl Consumer {
                 Source::Role { role: role.to_string(), refreshed: file.refreshed }
             }
             (None, secret, _) => Source::Secret {
-                reader: Reader::of(&file.account, file.reader.as_ref(), file.source_ip.as_deref()),
+                reader: Reader {
+                    source_vpc: file.source_vpc.as_ref().map(ToString::to_string),
+                    ..Reader::of(&file.account, file.reader.as_ref(), file.source_ip.as_deref())
+                },
                 secret: secret.as_ref().map(ToString::to_string).unwrap_or_default(),
                 refreshed: file.refreshed,
             },
@@ -155,10 +171,7 @@ impl Consumer {
     }
 
     fn network(&self) -> Network<'_> {
-        match &self.source_vpc {
-            Some(vpc) => Network::Vpc(vpc),
-            None => Network::Address(&self.source_ip),
-        }
+        Network::of(&self.source_ip, self.source_vpc.as_deref())
     }
 
     pub(super) fn is_in(&self, account: &str) -> bool {
@@ -401,10 +414,11 @@ impl Engine {
             role: Some(role.to_owned()),
             user: None,
             source_ip: SOURCE_IP.to_owned(),
+            source_vpc: None,
         };
         let subject = Self::reader(self.enforced(now), &reader, now).ok_or("the role is gone")?;
         let need = Need { action: action.to_owned(), resource: resource.to_owned() };
-        match self.try_as(&subject, &need, Some(Network::Address(&reader.source_ip)), now) {
+        match self.try_as(&subject, &need, Some(reader.network()), now) {
             Probe::Allowed => Ok(()),
             Probe::Denied(why) => Err(why),
             Probe::Dead(code) => Err(code.to_owned()),
@@ -441,7 +455,7 @@ impl Engine {
             action: "secretsmanager:GetSecretValue".to_owned(),
             resource: stored.arn.clone(),
         };
-        match self.try_as(&subject, &need, Some(Network::Address(&reader.source_ip)), now) {
+        match self.try_as(&subject, &need, Some(reader.network()), now) {
             Probe::Allowed => {}
             Probe::Denied(why) => return Err(why),
             Probe::Dead(code) => return Err(format!("its reader is not accepted: {code}")),
