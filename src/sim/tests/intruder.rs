@@ -294,7 +294,8 @@ async fn a_saved_world_goes_on_with_him_in_the_middle_of_it() {
                     clock = Clock::starting_at(saved_at(&state).unwrap());
                     cloud = Cloud::load(&state, clock).unwrap();
                 }
-                if second % 20 == 1 {
+                // Later than his first look, whenever that is.
+                if second > 30 && second % 20 == 1 {
                     let c = clients(&cloud, clock, &cloud.responder_credentials());
                     let name = if text.contains("ci-deploy") { "ci-deploy" } else { "mallory" };
                     let attach = c.iam.attach_user_policy().user_name(name).policy_arn(DENY_ALL);
