@@ -298,7 +298,8 @@ impl Run<'_> {
         })?;
         Ok((now < until).then(|| {
             format!(
-                "the deny of older sessions of {principal} is kept until {}: sessions that it denies may live so                  long. Resume then",
+                "the deny of older sessions of {principal} is kept until {}: sessions that it denies may live so \
+                 long. Resume then",
                 until.strftime("%Y-%m-%d %H:%M:%S UTC")
             )
         }))
@@ -326,8 +327,18 @@ impl Run<'_> {
             .filter(|(barrier, _)| barrier.blocks())
             .map(|(_, change)| change)
             .collect();
-        let since =
+        let seen =
             cuts.iter().filter_map(|cut| state.change(&cut.id).seen).map(|seen| seen.at).min();
+        // Use is told by AWS's clock. So is the moment before which its holder's sessions are denied, where they
+        // are; whoever saw the cut may have had a clock that was off.
+        let sessions = credential.user().map(|user| Credential::Sessions { user: user.clone() });
+        let denied = sessions.and_then(|sessions| {
+            let denies = ledger::barriers(self.plan, &state, &sessions);
+            let moments =
+                denies.values().filter_map(|deny| state.change(&deny.id).receipt?.denied_before);
+            moments.min()
+        });
+        let since = seen.map(|seen| denied.unwrap_or(seen));
         let Some(since) = since else {
             return Ok(Some(format!(
                 "nothing blocks the {credential} any more, and somebody may be using it: deactivate it, and resume \
@@ -342,7 +353,8 @@ impl Run<'_> {
         let late = since.saturating_add(margin).unwrap_or(Timestamp::MAX);
         Ok(used.filter(|used| *used > late).map(|used| {
             format!(
-                "the {credential} was used at {used}, after it was cut: whoever uses it has no other yet. Give him                  one, then resume"
+                "the {credential} was used at {used}, after it was cut: whoever uses it has no other yet. Give him \
+                 one, then resume"
             )
         }))
     }
