@@ -9,6 +9,7 @@
 //! one `apply`: what mints also delivers. `apply` is safe to repeat from wherever it stopped.
 
 mod by_hand;
+mod canary;
 pub mod catalog;
 mod delivery;
 mod iam_access_key_deactivate;
@@ -26,6 +27,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use by_hand::{ByHand, Word};
+pub use canary::{
+    CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_TAG, Canary, Trial, Tried, refusal,
+};
 
 use crate::cloud::{CallError, WRITES, WriteCloud};
 use crate::ids::UserName;
@@ -124,6 +128,16 @@ pub trait Action: Send + Sync + 'static {
     fn permissions(_change: &Self::Change) -> Vec<Permission> {
         let writes = Self::ABOUT.permissions.iter().filter(|name| WRITES.contains(name));
         writes.map(|name| Permission::to(name)).collect()
+    }
+
+    /// How a cut is tried on a canary, where it can be: the same change, decided for it. Pure. `facts` show how the
+    /// cut itself stands, where there is more than one way.
+    fn on_canary(
+        _change: &Self::Change,
+        _facts: &Inventory,
+        _canary: &Canary,
+    ) -> Option<Trial<Self::Change>> {
+        None
     }
 
     /// How one change is made without this program, where it is a cut.

@@ -8,6 +8,7 @@ mod args;
 mod by_hand;
 mod check;
 mod conduct;
+mod credential;
 pub mod diagnostics;
 mod diff;
 mod doctor;
@@ -32,6 +33,7 @@ mod shell;
 mod sources;
 mod status;
 mod survey;
+mod verify;
 mod view;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,6 +86,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::diff(&args),
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Status(args) => status::status(&args),
         Command::Doctor(args) => Ok(doctor::doctor(&args)),
         Command::Rehearse(args) => rehearse::rehearse(&args),

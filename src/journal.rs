@@ -17,10 +17,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 
-pub use entry::{Entry, Note, Position, Receipt};
+pub use entry::{Entry, Heard, Note, Outcome, Position, Receipt, Refusal, Witness};
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
-pub use state::{ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State};
+pub use state::{
+    CanaryState, ChangeRecord, ChangeState, GateState, Illegal, Listened, Moment, Opened, Proven,
+    State, TriedCredential,
+};
 
 use crate::clock::Clock;
 

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
-use crate::journal::{ChangeRecord, ChangeState, Note, State};
+use crate::ids::{AccessKeyId, Arn, ChangeId, SecretId, UserName, VersionId};
+use crate::journal::{
+    ChangeRecord, ChangeState, Heard, Note, Outcome, Proven, Refusal, State, Witness,
+};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
 use crate::playbook::Proof;
 
@@ -21,6 +23,8 @@ pub struct Ledger {
     pub rows: Vec<Row>,
     /// What was issued in place of what was cut.
     pub issued: Vec<Issued>,
+    /// Credentials that were given to be tried.
+    pub tried: Vec<Tried>,
 }
 
 /// One credential.
@@ -30,8 +34,53 @@ pub struct Row {
     pub credential: Credential,
     /// How it stands.
     pub standing: Standing,
-    /// The strongest proof of that, and what was seen.
-    pub proof: Option<(Proof, String)>,
+    /// The strongest proof of that.
+    pub proof: Option<RowProof>,
+    /// For how long a log has been silent about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Silent>,
+    /// What speaks against it: it was tried, or heard of, and let in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub let_in: Option<String>,
+}
+
+/// How the standing of a credential was proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RowProof {
+    /// How strongly.
+    pub proof: Proof,
+    /// What that is worth: weak, fair or strong.
+    pub worth: &'static str,
+    /// Who or what bears witness.
+    pub by: Witness,
+    /// What was seen.
+    pub evidence: String,
+}
+
+/// A log in which nothing is heard of a credential, and our own refused request is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Silent {
+    /// Since when.
+    pub since: Timestamp,
+    /// Up to when.
+    pub until: Timestamp,
+    /// Which log.
+    pub log: String,
+}
+
+/// A credential that was given to be tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// Which.
+    pub credential: AccessKeyId,
+    /// Whose it is, where it said so.
+    pub of: Option<Arn>,
+    /// When it was last used before, where that can be told.
+    pub last_used: Option<Timestamp>,
+    /// When it was tried.
+    pub at: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 /// How a credential stands.
@@ -119,7 +168,12 @@ impl Ledger {
         let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
         let mut rows: Vec<Row> = rows.collect();
         rows.extend(undelivered(plan, state));
-        Self { rows, issued }
+        let tried = state.tried.iter().filter_map(|(id, tried)| {
+            let (at, outcome) = tried.outcome.clone()?;
+            let (credential, of, last_used) = (id.clone(), tried.of.clone(), tried.last_used);
+            Some(Tried { credential, of, last_used, at: at.at, outcome })
+        });
+        Self { rows, issued, tried: tried.collect() }
     }
 
     /// Rows of which nothing is known to stand in the way, or nothing is known at all.
@@ -138,7 +192,8 @@ impl Ledger {
                 Standing::Unaccounted { .. }
                     | Standing::OutOfReach { .. }
                     | Standing::Trusted { .. }
-            ) && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
+            ) && row.proof.as_ref().is_none_or(|shown| shown.proof < Proof::Enforced)
+                || row.let_in.is_some()
         })
     }
 }
@@ -250,6 +305,8 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
                             ),
                         },
                         proof: None,
+                        silent: None,
+                        let_in: None,
                     });
                 }
             }
@@ -260,18 +317,30 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
 
 fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) -> Row {
     let standing = barriers(plan, state, &credential);
-    let proof = standing
-        .values()
-        .filter_map(|change| state.change(&change.id).proof)
-        .max_by_key(|(proof, ..)| *proof)
-        .map(|(proof, _, evidence)| (proof, evidence));
+    let (proof, mut let_in) = proof_of(state, &standing, &credential);
+    let mut silent = None;
+    if let Some(listened) = state.listened.get(&credential.to_string()) {
+        match &listened.heard {
+            Heard::Nothing { until, .. } => {
+                let (since, log) = (listened.since, listened.log.clone());
+                silent = Some(Silent { since, until: *until, log });
+            }
+            Heard::Success { at, what, .. } => {
+                let heard = format!("{what} was let in at {at}, by {}", listened.log);
+                let_in.get_or_insert(heard);
+            }
+            Heard::CannotTell { .. } => {}
+        }
+    }
+    let row = |credential, standing, proof| Row { credential, standing, proof, silent, let_in };
     let destroyed = plan.changes.iter().find(|change| {
         change.effects.contains(&Effect::Destroys { credential: credential.clone() })
             && matches!(&credential, Credential::AccessKey { id, .. }
                 if was_removed(&state.change(&change.id), id))
     });
     if let Some(change) = destroyed {
-        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
+        let standing = Standing::Dead { by: change.id.clone() };
+        return row(credential, standing, proof);
     }
     if let Credential::Unlisted { operation, .. } | Credential::UnlistedRoles { operation, .. } =
         &credential
@@ -284,11 +353,11 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         };
         let standing =
             Standing::OutOfReach { why: format!("{operation} showed nothing{accepted}") };
-        return Row { credential, standing, proof: None };
+        return row(credential, standing, None);
     }
     if let (true, Some(reason)) = (standing.is_empty(), plan.trust_in(&credential)) {
         let standing = Standing::Trusted { reason: reason.to_owned() };
-        return Row { credential, standing, proof: None };
+        return row(credential, standing, None);
     }
     if standing.is_empty() {
         let why = match &credential {
@@ -297,7 +366,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             }
             _ => "no step cuts it, or its cut was not seen".to_owned(),
         };
-        return Row { credential, standing: Standing::Unaccounted { why }, proof: None };
+        return row(credential, Standing::Unaccounted { why }, None);
     }
     let by: Vec<Barrier> = standing.keys().copied().collect();
     let replacement = issued.iter().find(|issued| {
@@ -313,5 +382,61 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             by,
         },
     };
-    Row { credential, standing, proof }
+    row(credential, standing, proof)
+}
+
+/// The strongest proof that something of `standing` holds `credential` back; and what speaks against it. What was
+/// shown of one credential is never taken for another's.
+fn proof_of(
+    state: &State,
+    standing: &BTreeMap<Barrier, &Change>,
+    credential: &Credential,
+) -> (Option<RowProof>, Option<String>) {
+    let shown = |proven: Proven| RowProof {
+        proof: proven.proof,
+        worth: proven.by.worth(),
+        by: proven.by,
+        evidence: proven.evidence,
+    };
+    let by_change = standing
+        .values()
+        .filter_map(|change| state.change(&change.id).proof)
+        // Of two that are as strong, what was refused itself says more than a canary.
+        .max_by_key(|proven| (proven.proof, matches!(proven.by, Witness::Itself { .. })))
+        .map(shown);
+    let Credential::AccessKey { id, .. } = credential else { return (by_change, None) };
+    let Some((at, outcome)) = state.tried.get(id).and_then(|tried| tried.outcome.as_ref()) else {
+        return (by_change, None);
+    };
+    match outcome {
+        Outcome::LetIn { evidence } => (None, Some(evidence.clone())),
+        Outcome::Refused { because, evidence } => {
+            // What it was refused for must still be there, and have been before.
+            let holds = standing.iter().any(|(barrier, change)| {
+                may_refuse_with(*barrier, *because)
+                    && state.change(&change.id).begun.is_none_or(|begun| begun < *at)
+            });
+            let by = Witness::Itself { credential: id.clone() };
+            let itself = || RowProof {
+                proof: Proof::Enforced,
+                worth: by.worth(),
+                by: by.clone(),
+                evidence: evidence.clone(),
+            };
+            (if holds { Some(itself()) } else { by_change }, None)
+        }
+        Outcome::CannotTell { .. } => (by_change, None),
+    }
+}
+
+/// Whether a long-lived key can be refused for this reason because of `barrier`.
+fn may_refuse_with(barrier: Barrier, because: Refusal) -> bool {
+    match barrier {
+        Barrier::Inactive => because == Refusal::NotAccepted,
+        Barrier::Quarantine => {
+            matches!(because, Refusal::IdentityDeny | Refusal::Boundary | Refusal::Unnamed)
+        }
+        // Long-lived keys do not carry the time of issue.
+        Barrier::SessionsFirstPass | Barrier::SessionsSecondPass => false,
+    }
 }

@@ -4,6 +4,7 @@
 //! what is to be read first; whoever surveys reads it and asks again. The plan is the same, byte for
 //! byte, for the same playbook, inputs and inventory. All problems come at once.
 
+mod canary;
 mod estimate;
 mod lint;
 mod lockout;
@@ -42,6 +43,8 @@ pub struct Terms {
     pub gate: Option<Proof>,
     /// The gate's margin, in seconds.
     pub margin_seconds: Option<u64>,
+    /// How long a refusal is waited for, in seconds.
+    pub within_seconds: Option<u64>,
     /// The endpoint, where it is not AWS itself.
     pub endpoint: Option<String>,
     /// Listings that were refused, and over which a quarantine may be lifted all the same.
@@ -56,6 +59,7 @@ impl Terms {
         Self {
             gate: Some(plan.gate.proof),
             margin_seconds: Some(plan.gate.margin_seconds),
+            within_seconds: Some(plan.gate.within_seconds),
             endpoint: plan.endpoint.clone(),
             accepted_gaps: plan.accepted_gaps.clone(),
             accepted_lockouts: plan.accepted_lockouts.clone(),
@@ -163,8 +167,19 @@ fn plan_on(
         return Ok(Planned::Needs(wants));
     }
 
-    let wants = permissions::wants(&changes, inventory).into_iter();
-    let wants: BTreeSet<Want> = wants.filter(unread).collect();
+    let seconds =
+        |duration: jiff::SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(u64::MAX);
+    let gate = GateTerms {
+        proof: terms.gate.unwrap_or(playbook.gate.proof),
+        margin_seconds: terms.margin_seconds.unwrap_or_else(|| seconds(playbook.gate.margin)),
+        within_seconds: terms.within_seconds.unwrap_or_else(|| seconds(playbook.gate.within)),
+    };
+    let enforced = gate.proof >= Proof::Enforced;
+    let mut wants = permissions::wants(&changes, inventory);
+    if enforced {
+        wants.extend(canary::wants(&changes, inventory));
+    }
+    let wants: BTreeSet<Want> = wants.into_iter().filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
@@ -204,14 +219,15 @@ fn plan_on(
         let known: Vec<RoleInReach> = known.cloned().collect();
         roles.extend(known);
     }
-    connect(playbook, &mut changes);
+    connect(playbook, &mut changes, |change| {
+        if enforced && canary::can_be_tried(change, inventory) {
+            Proof::Enforced
+        } else {
+            Proof::Settled
+        }
+    });
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
-    let gate = GateTerms {
-        proof: terms.gate.unwrap_or(playbook.gate.proof),
-        margin_seconds: terms
-            .margin_seconds
-            .unwrap_or_else(|| u64::try_from(playbook.gate.margin.as_secs()).unwrap_or(u64::MAX)),
-    };
+    let canary = if enforced { canary::plan(&changes, inventory) } else { None };
     let mut plan = Plan {
         playbook: playbook.name.clone(),
         title: playbook.title.clone(),
@@ -236,6 +252,7 @@ fn plan_on(
         batches,
         accepted_gaps: terms.accepted_gaps.clone(),
         accepted_lockouts: terms.accepted_lockouts.clone(),
+        canary,
         estimate: Estimate::default(),
         warnings,
     };
@@ -416,9 +433,9 @@ fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
 
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,
 /// the proof that whatever could mint new ones is cut.
-fn connect(playbook: &Playbook, changes: &mut [Change]) {
+fn connect(playbook: &Playbook, changes: &mut [Change], provable: impl Fn(&Change) -> Proof) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
-    let mut stops_minting: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
+    let mut stops_minting: BTreeMap<Principal, Vec<(ChangeId, Proof)>> = BTreeMap::new();
     let mut second_passes: BTreeSet<ChangeId> = BTreeSet::new();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
@@ -428,7 +445,10 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
                 second_passes.insert(change.id.clone());
             }
             if let Some(principal) = subject.principal().filter(|_| barrier.stops_minting()) {
-                stops_minting.entry(principal).or_default().push(change.id.clone());
+                stops_minting
+                    .entry(principal)
+                    .or_default()
+                    .push((change.id.clone(), provable(change)));
             }
         }
     }
@@ -448,7 +468,10 @@ fn connect(playbook: &Playbook, changes: &mut [Change]) {
                 continue;
             };
             let first = subject.principal().and_then(|principal| stops_minting.get(&principal));
-            let proven = |id: &ChangeId| Need { change: id.clone(), proof: Proof::Settled };
+            let proven = |(change, proof): &(ChangeId, Proof)| Need {
+                change: change.clone(),
+                proof: *proof,
+            };
             needs.extend(first.into_iter().flatten().map(proven));
         }
         change.needs = needs;

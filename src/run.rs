@@ -11,10 +11,12 @@
 mod batch;
 mod event;
 mod gate;
+mod proof;
 mod rounds;
 mod settle;
 mod stale;
 mod step;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -22,12 +24,13 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
+pub use proof::Log;
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 
 use crate::clock::Clock;
-use crate::cloud::WriteCloud;
+use crate::cloud::{Probes, Suspect, WriteCloud};
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
@@ -41,6 +44,9 @@ use step::{Driven, not_accepted};
 /// called, on what was seen before it.
 const BEHIND_THE_GATE_AT_ONCE: usize = 4;
 
+/// What is proven before the second pass over sessions.
+const MINTERS: &str = "whatever can mint sessions";
+
 /// One execution of one plan.
 pub struct Run<'a> {
     /// What to do.
@@ -53,6 +59,10 @@ pub struct Run<'a> {
     pub journal: &'a Journal,
     /// The cloud.
     pub cloud: &'a WriteCloud,
+    /// What credentials are tried with.
+    pub probes: &'a Probes,
+    /// Credentials that the responder was given, to be tried themselves.
+    pub given: &'a [Suspect],
     /// The time.
     pub clock: Clock,
     /// Who is told.
@@ -120,7 +130,9 @@ impl Run<'_> {
         Ok(self.record(started).await?)
     }
 
+    /// Removes what was made to try cuts on, and records the ending.
     async fn finish(&self, ending: Ending) -> Result<Ending, RunError> {
+        let ending = self.leave_no_canary(ending).await?;
         self.record(Entry::Finished { exit: ending.code() }).await?;
         Ok(ending)
     }
@@ -136,6 +148,11 @@ impl Run<'_> {
             },
             halted => halted,
         };
+        Self::left(halted)
+    }
+
+    /// How a round was left, by how its phases were.
+    fn left(halted: Result<Ending, Halt>) -> Result<Left, RunError> {
         Ok(Left::Ended(match halted {
             Ok(ending) => ending,
             Err(Halt::Again(next)) => return Ok(Left::Again(next)),
@@ -150,6 +167,19 @@ impl Run<'_> {
             Err(Halt::Held(why)) => Ending::Held(why),
             Err(Halt::Waiting(why)) => Ending::Waiting(why),
         }))
+    }
+
+    /// Removes what was made to try cuts on, however the run ended. One that stays is said, and is no success.
+    async fn leave_no_canary(&self, ending: Ending) -> Result<Ending, AppendError> {
+        match self.sweep().await {
+            Err(Halt::Journal(error)) => Err(error),
+            _ if ending == Ending::Proven
+                && self.journal.state().canaries_left().next().is_some() =>
+            {
+                Ok(Ending::NotProven)
+            }
+            _ => Ok(ending),
+        }
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
@@ -168,9 +198,9 @@ impl Run<'_> {
             if !due.is_empty() {
                 self.wait_for_approvals(phase, due.len()).await?;
                 self.observer.event(&Event::PhaseBegan { phase, changes: due.len() });
-                let mut waiting = self.drive_in_order(due).await?;
-                while self.pause(&waiting).await? {
-                    waiting = self.drive_in_order(waiting).await?;
+                let mut waiting = self.drive_in_order(due, Proof::Silent).await?;
+                while self.pause(&waiting, Proof::Silent).await? {
+                    waiting = self.drive_in_order(waiting, Proof::Silent).await?;
                 }
             }
         }
@@ -190,10 +220,7 @@ impl Run<'_> {
         if !waiting.is_empty() {
             return Ok(Ending::Held(waiting));
         }
-        let ledger = Ledger::of(self.plan, &state);
-        let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
-        let green = accounted && ledger.unproven().next().is_none();
-        Ok(if green { Ending::Proven } else { Ending::NotProven })
+        Ok(Ending::by(&Ledger::of(self.plan, &state)))
     }
 
     /// Nobody's approval can be recorded yet, so that a phase that asks for some is not begun.
@@ -228,6 +255,15 @@ impl Run<'_> {
             let waited_for = |other: &Change| {
                 change.needs.iter().any(|n| n.change == other.id && n.proof > Proof::ReadBack)
             };
+            // Done without the proof it should have waited for, which has come since.
+            let proven_since = |other: &Change| {
+                let wanted = change.needs.iter().filter(|need| need.change == other.id);
+                let proven = state.change(&other.id).proof;
+                let (Some(proven), Some(begun)) = (proven, record.begun) else { return false };
+                wanted.map(|need| need.proof).any(|asked| {
+                    asked > Proof::Settled && proven.proof >= asked && proven.since > begun
+                })
+            };
             let put_on_again = |other: &Change| {
                 change.effects.iter().any(|effect| {
                     matches!(effect, Effect::Lifts { subject, barrier } if other.effects.iter().any(|cut| {
@@ -239,6 +275,8 @@ impl Run<'_> {
             let why = self.plan.changes.iter().find_map(|other| {
                 if waited_for(other) && (since(other) || undone(other)) {
                     Some(format!("{} was done anew since", other.id))
+                } else if proven_since(other) {
+                    Some(format!("{} was proven since", other.id))
                 } else if put_on_again(other) && since(other) {
                     Some(format!("{} was put on again since", other.id))
                 } else {
@@ -256,17 +294,31 @@ impl Run<'_> {
     /// proven; and so on, until nothing is left that could become ready.
     async fn cut_everything(&self) -> Result<(), Halt> {
         let before_gate = |change: &Change| !change.phase.is_behind_the_gate();
+        // What an earlier run has cut without the proof it should have waited for is cut again behind it.
+        let early: Vec<&Change> = self.plan.changes.iter().filter(|c| before_gate(c)).collect();
+        let early = self.holding_up(&early, Proof::Silent);
+        if !early.is_empty() && self.due(before_gate).is_empty() {
+            self.settle(&early, MINTERS).await?;
+            self.enforce(&early, MINTERS).await?;
+            self.reopen().await?;
+        }
         let mut waiting = self.due(before_gate);
         if !waiting.is_empty() {
             let changes = waiting.len();
             self.observer.event(&Event::PhaseBegan { phase: Phase::Contain, changes });
         }
+        let mut enough = Proof::Silent;
         loop {
-            waiting = self.drive_in_order(waiting).await?;
-            let unproven = self.holding_up(&waiting);
+            waiting = self.drive_in_order(waiting, enough).await?;
+            let unproven = self.holding_up(&waiting, enough);
             if !unproven.is_empty() {
-                self.settle(&unproven, "whatever can mint sessions").await?;
-            } else if !self.pause(&waiting).await? {
+                self.settle(&unproven, MINTERS).await?;
+                self.enforce(&unproven, MINTERS).await?;
+                if !self.holding_up(&waiting, enough).is_empty() {
+                    // No cut waits for a proof that cannot be had. The gate does.
+                    enough = Proof::Settled;
+                }
+            } else if !self.pause(&waiting, enough).await? {
                 break;
             }
         }
@@ -280,27 +332,29 @@ impl Run<'_> {
     }
 
     /// Changes that are seen, and that others wait to be proven more surely.
-    fn holding_up(&self, waiting: &[&Change]) -> Vec<&Change> {
+    fn holding_up(&self, waiting: &[&Change], enough: Proof) -> Vec<&Change> {
         let needs = || waiting.iter().flat_map(|change| &change.needs);
         let holds_up = |change: &&Change| {
             let record = self.journal.change(&change.id);
             record.state == ChangeState::Seen
-                && needs().any(|need| need.change == change.id && !is_met(need, &record))
+                && needs().any(|need| need.change == change.id && !is_met(need, &record, enough))
         };
         self.plan.changes.iter().filter(holds_up).collect()
     }
 
-    /// Drives changes that are ready, wave by wave, until none is; gives back the others.
+    /// Drives changes that are ready, wave by wave, until none is; gives back the others. None waits for more
+    /// than `enough`.
     async fn drive_in_order<'c>(
         &self,
         mut waiting: Vec<&'c Change>,
+        enough: Proof,
     ) -> Result<Vec<&'c Change>, Halt> {
         loop {
             let open = self.open_batches();
             let shut = open.shut();
-            let (ready, later): (Vec<_>, Vec<_>) = waiting
-                .into_iter()
-                .partition(|change| !shut.contains_key(&change.id) && self.needs_are_met(change));
+            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|change| {
+                !shut.contains_key(&change.id) && self.needs_are_met(change, enough)
+            });
             if ready.is_empty() {
                 return Ok(later);
             }
@@ -325,8 +379,8 @@ impl Run<'_> {
         if stopped.is_empty() { Ok(()) } else { Err(Halt::Stopped(stopped)) }
     }
 
-    fn needs_are_met(&self, change: &Change) -> bool {
-        change.needs.iter().all(|need| is_met(need, &self.journal.change(&need.change)))
+    fn needs_are_met(&self, change: &Change, enough: Proof) -> bool {
+        change.needs.iter().all(|need| is_met(need, &self.journal.change(&need.change), enough))
     }
 
     /// Changes that are not seen in the world yet, in the plan's order.
@@ -354,10 +408,11 @@ impl Run<'_> {
     }
 }
 
-fn is_met(need: &Need, record: &ChangeRecord) -> bool {
+fn is_met(need: &Need, record: &ChangeRecord, enough: Proof) -> bool {
+    let needed = need.proof.min(enough);
     record.state == ChangeState::Seen
-        && (need.proof <= Proof::ReadBack
-            || record.proof.as_ref().is_some_and(|(proof, ..)| *proof >= need.proof))
+        && (needed <= Proof::ReadBack
+            || record.proof.as_ref().is_some_and(|proven| proven.proof >= needed))
 }
 
 /// How a round was left.
@@ -396,6 +451,13 @@ impl From<SurveyError> for Halt {
 }
 
 impl Ending {
+    /// How a run ends that has done all: by the account of every credential.
+    fn by(ledger: &Ledger) -> Self {
+        let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
+        let green = accounted && ledger.unproven().next().is_none();
+        if green { Self::Proven } else { Self::NotProven }
+    }
+
     /// The exit code, from which a script knows what state the cloud is in.
     pub fn code(&self) -> u8 {
         match self {

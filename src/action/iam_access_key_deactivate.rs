@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
 use super::iam_user_quarantine::no_such_user;
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, gone, not_the_user};
+use super::{
+    About, Action, ApplyError, ByHand, Canary, Draft, Notes, PlanError, Trial, Tried, gone,
+    not_the_user,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{AccessKey, Inventory, Status, Unread, Want};
-use crate::journal::{Note, Position};
+use crate::journal::{Note, Position, Refusal};
 use crate::plan::{Barrier, Credential, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -148,6 +151,16 @@ impl Action for Deactivate {
             Want::AccessKeys(change.user.clone()),
             Want::AccessKeyLastUsed(change.key.clone()),
         ]
+    }
+
+    fn on_canary(_change: &Change, _facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
+        let (user, user_id) = (canary.user.clone(), canary.user_id.clone());
+        Some(Trial {
+            mechanism: "an access key made inactive",
+            with: Tried::SecondKey,
+            shown_by: Refusal::NotAccepted,
+            change: Change { user, user_id, key: canary.keys[1].clone() },
+        })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

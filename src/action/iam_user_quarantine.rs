@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
 use super::quarantine_barriers::{self as barriers, Barrier};
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError, not_the_user};
+use super::{
+    About, Action, ApplyError, ByHand, Canary, Draft, Notes, Permission, PlanError, Trial, Tried,
+    not_the_user,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, Principal, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Note, Position};
+use crate::journal::{Note, Position, Refusal};
 use crate::plan::{self, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -143,6 +146,24 @@ impl Action for Quarantine {
             further.only_if = Some("there is no room for a policy");
         }
         rungs
+    }
+
+    fn on_canary(change: &Change, facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
+        // By the way that was really taken; before it was, by the first to be tried.
+        let standing = barriers::standing(&change.user, facts).unwrap_or_default();
+        let rung = *standing.first().or(change.ladder.first())?;
+        let (mechanism, shown_by) = match rung {
+            Barrier::Managed => ("AWSDenyAll attached to a user", Refusal::IdentityDeny),
+            Barrier::Inline => ("an inline deny of everything on a user", Refusal::IdentityDeny),
+            Barrier::Boundary => ("AWSDenyAll as a user's permissions boundary", Refusal::Boundary),
+        };
+        let change = Change {
+            user: canary.user.clone(),
+            user_id: canary.user_id.clone(),
+            ladder: vec![rung],
+            deny_all: change.deny_all.clone(),
+        };
+        Some(Trial { mechanism, with: Tried::Key, shown_by, change })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::by_hand::command;
 use super::iam_user_quarantine::no_such_user;
 use super::{
-    About, Action, ApplyError, ByHand, Draft, Notes, PlanError, Unknown, Word, not_the_user,
+    About, Action, ApplyError, ByHand, Canary, Draft, Notes, PlanError, Trial, Tried, Unknown,
+    Word, not_the_user,
 };
 use crate::cloud::WriteCloud;
 use crate::ids::{PolicyName, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Note, Position, Receipt};
+use crate::journal::{Note, Position, Receipt, Refusal};
 use crate::plan::{Barrier, Credential, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -130,6 +131,16 @@ impl Action for RevokeSessions {
             Want::User(change.user.clone()),
             Want::InlinePolicy(change.user.clone(), policy_name()),
         ]
+    }
+
+    fn on_canary(change: &Change, _facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
+        let (user, user_id) = (canary.user.clone(), canary.user_id.clone());
+        Some(Trial {
+            mechanism: "a deny of a user's sessions issued before a moment",
+            with: Tried::Session,
+            shown_by: Refusal::IdentityDeny,
+            change: Change { user, user_id, pass: change.pass },
+        })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

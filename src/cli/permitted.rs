@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use super::doctor::Finding;
 use super::live::Live;
+use crate::action::CANARY_PATH;
 use crate::cloud::{READS, WRITES};
 use crate::inventory::{Inventory, Simulated, Simulation, Want};
 use crate::{planning, survey};
 
 const CHECK: &str = "permissions";
 
-/// What only a survey of everything reads, and planning where a playbook selects by such things.
-const SELDOM: [&str; 4] = [
+/// What only a survey of everything reads, planning where a playbook selects by such things, and `verify`.
+const SELDOM: [&str; 5] = [
+    "cloudtrail:LookupEvents",
     "iam:GetAccountAuthorizationDetails",
     "iam:ListUsers",
     "secretsmanager:GetResourcePolicy",
@@ -44,6 +46,8 @@ pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Findi
         resources: vec![
             "*".to_owned(),
             format!("arn:{partition}:iam::{account}:user/portcullis-doctor"),
+            // Where cuts are tried on users that are made for it.
+            format!("arn:{partition}:iam::{account}:user{CANARY_PATH}portcullis-doctor"),
             format!(
                 "arn:{partition}:secretsmanager:{}:{account}:secret:portcullis-doctor-AbCdEf",
                 live.region
@@ -103,8 +107,7 @@ fn told(asked: &Simulation, simulated: &[Simulated]) -> Vec<Finding> {
     }
     if !seldom.is_empty() {
         let says = format!("refused, and seldom needed: {}", seldom.join(", "));
-        let next =
-            "allow them where you survey everything, or select users or secrets by what is listed";
+        let next = "allow them where you survey everything, select users or secrets by what is listed, or verify a case";
         findings.push(Finding::careful(CHECK, says, next));
     }
     if !unsure.is_empty() {

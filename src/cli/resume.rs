@@ -1,17 +1,18 @@
 //! `portcullis resume`: go on with a case, real or rehearsed.
 
 use super::args;
-use super::conduct::{Conduct, fits, remaining};
+use super::conduct::{Conduct, Task, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{rehearse, sources, view};
+use super::{credential, rehearse, sources, view};
 use crate::case::Case;
 
 pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
+    let given = credential::given(args.credential_fd)?;
     if rehearse::is_rehearsal(case.dir())? {
-        return rehearse::resume(&case, &saved, &playbook, args.format);
+        return rehearse::resume(&case, &saved, &playbook, args.format, Task::Run);
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
@@ -23,6 +24,6 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         let (caller, access) = (&inventory.caller, &args.access);
         let begun = (&saved, &playbook);
         let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
-        conduct.conduct(&decoded, medium).await
+        Conduct { given: &given, ..conduct }.conduct(&decoded, medium).await
     })
 }

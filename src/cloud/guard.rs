@@ -16,6 +16,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 /// What only reads, and reveals no secret.
 pub const READS: &[&str] = &[
+    "cloudtrail:LookupEvents",
     "iam:GetAccessKeyLastUsed",
     "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountSummary",
@@ -29,6 +30,7 @@ pub const READS: &[&str] = &[
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
+    "iam:ListUserPolicies",
     "iam:ListUsers",
     "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
@@ -41,7 +43,9 @@ pub const READS: &[&str] = &[
 pub const WRITES: &[&str] = &[
     "iam:AttachUserPolicy",
     "iam:CreateAccessKey",
+    "iam:CreateUser",
     "iam:DeleteAccessKey",
+    "iam:DeleteUser",
     "iam:DeleteUserPermissionsBoundary",
     "iam:DeleteUserPolicy",
     "iam:DetachUserPolicy",
@@ -53,10 +57,18 @@ pub const WRITES: &[&str] = &[
     "secretsmanager:UpdateSecretVersionStage",
 ];
 
+/// What may be asked with a credential that is being tried: it changes nothing and reveals nothing. Sessions
+/// without MFA cannot call IAM, and who is asking is told under any deny; so it is neither of these that shows a
+/// deny, but a password that is made up, and thrown away.
+pub const PROBES: &[&str] = &["secretsmanager:GetRandomPassword", "sts:GetCallerIdentity"];
+
+/// What may be asked with a credential of a canary besides: a session to try.
+pub(super) const CANARY_MINTS: &[&str] = &["sts:AssumeRole", "sts:GetSessionToken"];
+
 /// Lets through only the operations of its table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guard {
-    /// `iam`, `sts` or `secretsmanager`: the client it stands under.
+    /// `iam`, `sts` or another: the service whose client it stands under.
     pub(super) service: &'static str,
     pub(super) allowed: &'static [&'static [&'static str]],
 }
@@ -113,6 +125,9 @@ fn on_the_wire(service: &str, request: &HttpRequest) -> String {
         ("secretsmanager", (Some(target), None), (None, None)) => {
             target.strip_prefix("secretsmanager.").unwrap_or(target).to_owned()
         }
+        ("cloudtrail", (Some(target), None), (None, None)) => {
+            target.strip_prefix("CloudTrail_20131101.").unwrap_or(target).to_owned()
+        }
         _ => "a request that names no single operation".to_owned(),
     }
 }
@@ -134,9 +149,10 @@ mod tests {
     fn nothing_is_both_a_read_and_a_write_and_the_tables_are_sorted() {
         assert!(READS.is_sorted() && WRITES.is_sorted());
         assert!(READS.iter().all(|read| !WRITES.contains(read)));
-        for reveals in ["secretsmanager:GetSecretValue", "sts:GetSessionToken"] {
-            assert!(!READS.contains(&reveals));
+        for reveals in ["secretsmanager:GetSecretValue", "sts:GetSessionToken", "sts:AssumeRole"] {
+            assert!(!READS.contains(&reveals) && !PROBES.contains(&reveals));
         }
+        assert!(PROBES.iter().all(|probe| !WRITES.contains(probe)));
     }
 
     /// Keeps what reaches it, and answers nothing.

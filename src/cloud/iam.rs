@@ -14,7 +14,7 @@ use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
     LoginProfile, MfaDevice, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
-    SshPublicKeyMetadata, StatusType, User,
+    SshPublicKeyMetadata, StatusType, Tag, User,
 };
 
 use super::attempt::{CallError, Certainty, attempt};
@@ -81,6 +81,25 @@ impl ReadIam {
     listing!(
         /// A user's MFA devices, virtual ones and hardware. (`iam:ListMFADevices`)
         mfa_devices, "iam:ListMFADevices", list_mfa_devices, mfa_devices -> MfaDevice);
+
+    /// The names of a user's inline policies. (`iam:ListUserPolicies`)
+    pub async fn inline_policies(&self, user: &UserName) -> Result<Vec<PolicyName>, CallError> {
+        let operation = "iam:ListUserPolicies";
+        let mut names = Vec::new();
+        let page = |from| {
+            let call = self.client.list_user_policies().user_name(user.as_str());
+            attempt(operation, call.set_marker(from).send())
+        };
+        let read = to_the_last(&self.pace, operation, page, |page| {
+            names.extend_from_slice(page.policy_names());
+            next(page.is_truncated, page.marker)
+        });
+        let Some(()) = absent_is_none(read.await)? else { return Ok(Vec::new()) };
+        let parsed = names.into_iter().map(PolicyName::parse).collect::<Result<_, _>>();
+        parsed.map_err(|error| {
+            CallError::not_understood(operation, Certainty::DidNot, &error.to_string())
+        })
+    }
 
     /// Every role of the account. (`iam:ListRoles`)
     pub async fn roles(&self) -> Result<Vec<Role>, CallError> {
@@ -320,6 +339,28 @@ impl WriteIam {
         minted.ok_or_else(|| {
             CallError::not_understood(operation, certainty, "the answer holds no access key")
         })
+    }
+
+    /// Makes a user who may do nothing yet. (`iam:CreateUser`, and `iam:TagUser` for his tag)
+    pub async fn create_user(
+        &self,
+        user: &UserName,
+        path: &str,
+        tag: (&str, &str),
+    ) -> Result<User, CallError> {
+        let operation = "iam:CreateUser";
+        let tag = Tag::builder().key(tag.0).value(tag.1).build().expect("a key and a value");
+        let call = self.client.create_user().user_name(user.as_str()).path(path).tags(tag);
+        let (output, _) = self.pace.write(|| attempt(operation, call.clone().send())).await?;
+        output.user.ok_or_else(|| {
+            CallError::not_understood(operation, Certainty::MayHave, "the answer holds no user")
+        })
+    }
+
+    /// Deletes a user who holds nothing any more, for good. (`iam:DeleteUser`)
+    pub async fn delete_user(&self, user: &UserName) -> Result<(), CallError> {
+        let call = self.client.delete_user().user_name(user.as_str());
+        self.pace.write(|| attempt("iam:DeleteUser", call.clone().send())).await.map(drop)
     }
 
     /// Deletes a key, for good. (`iam:DeleteAccessKey`)

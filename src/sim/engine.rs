@@ -78,6 +78,9 @@ pub(super) struct Engine {
     /// What consumers read earlier and still hold, by name.
     pub(super) held: BTreeMap<String, ReadKey>,
     pub(super) intruder: Intruder,
+    /// The credential that the request under way has handed out.
+    #[serde(skip)]
+    pub(super) minted: Option<String>,
     #[serde(skip)]
     pub(super) faults: BTreeMap<u64, Fault>,
 }
@@ -101,6 +104,7 @@ impl Engine {
             consumers: Vec::new(),
             held: BTreeMap::new(),
             intruder: Intruder::default(),
+            minted: None,
             faults: BTreeMap::new(),
         }
     }

@@ -8,7 +8,7 @@ use super::gatekeeper::{Subject, iam_arn};
 use super::iam::users::Answer;
 use super::iam::{authorization, credentials, keys, policies, roles, simulate, users};
 use super::wire::{Params, Service};
-use super::{secrets, sts};
+use super::{secrets, sts, trail};
 use crate::policy::Context;
 use jiff::Timestamp;
 
@@ -78,7 +78,7 @@ const fn with(permission: Permission, operation: Operation) -> Operation {
 
 const READS: bool = false;
 const WRITES: bool = true;
-use Service::{Iam, SecretsManager, Sts};
+use Service::{CloudTrail, Iam, SecretsManager, Sts};
 
 /// Every operation.
 pub const OPERATIONS: &[Operation] = &[
@@ -155,6 +155,7 @@ pub const OPERATIONS: &[Operation] = &[
     op(SecretsManager, "GetSecretValue", READS, Target::Secret, secrets::get_value),
     op(SecretsManager, "PutSecretValue", WRITES, Target::Secret, secrets::put_value),
     op(SecretsManager, "UpdateSecretVersionStage", WRITES, Target::Secret, secrets::update_stage),
+    op(SecretsManager, "GetRandomPassword", READS, Target::Everything, secrets::random_password),
     op(SecretsManager, "ListSecrets", READS, Target::Everything, secrets::list),
     op(SecretsManager, "ListSecretVersionIds", READS, Target::Secret, secrets::list_versions),
     op(SecretsManager, "CreateSecret", WRITES, Target::NewSecret, secrets::create),
@@ -163,6 +164,7 @@ pub const OPERATIONS: &[Operation] = &[
     op(SecretsManager, "DeleteResourcePolicy", WRITES, Target::Secret, secrets::delete_policy),
     op(SecretsManager, "DeleteSecret", WRITES, Target::Secret, secrets::delete),
     op(SecretsManager, "RestoreSecret", WRITES, Target::Secret, secrets::restore),
+    op(CloudTrail, "LookupEvents", READS, Target::Everything, trail::lookup),
 ];
 
 impl Operation {

@@ -348,6 +348,21 @@ fn tags_given(call: &Call<'_>) -> Result<BTreeMap<String, String>, Refusal> {
         .ok_or_else(|| invalid("Tags must be a list of keys and values."))
 }
 
+/// Made up, and kept nowhere.
+pub(super) fn random_password(call: &mut Call<'_>) -> Answer {
+    let length = call.params.number("PasswordLength")?.unwrap_or(32);
+    let length = usize::try_from(length).ok().filter(|length| (4..=4096).contains(length));
+    let length = length.ok_or_else(|| invalid("PasswordLength must be from 4 to 4096."))?;
+    let mut password = String::new();
+    while password.len() < length {
+        password.push_str(&call.engine.new_uuid().replace('-', "+"));
+    }
+    password.truncate(length);
+    // Nobody may write it down all the same.
+    call.engine.seal("a random password", &password);
+    Ok(Reply::Json(json!({"RandomPassword": password})))
+}
+
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let deleted = call.params.json("IncludePlannedDeletion") == Some(&json!(true));
     let here = format!("arn:aws:secretsmanager:{}:", call.region);

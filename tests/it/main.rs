@@ -18,6 +18,7 @@ mod lockout;
 mod outlook;
 mod playbook;
 mod process;
+mod proof;
 mod readme;
 mod refusals;
 mod restraint;

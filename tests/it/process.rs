@@ -48,6 +48,7 @@ pub(crate) fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
             witness: Witness(Mutex::new(said)),
             rounds: Kept::default(),
             most: 0,
+            given: Vec::new(),
         };
         verdict::all_but_the_intents(&stage, before, &Ending::NotProven);
     });

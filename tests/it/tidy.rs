@@ -10,6 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("diagnostic", &[]),
     ("policy", &["ids"]),
+    ("trail", &["ids"]),
     ("inventory", &["ids"]),
     ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
     ("plan", &["ids", "inventory", "playbook"]),
@@ -36,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "survey",
             "planning",
             "diagnostic",
+            "trail",
         ],
     ),
     (
@@ -57,6 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "survey",
             "planning",
             "run",
+            "trail",
         ],
     ),
 ];
@@ -189,10 +192,14 @@ fn secrets_are_opened_only_here() {
         ("src/action/delivery.rs", 2),
         // Hands the new key to the delivery.
         ("src/action/iam_access_key_replace.rs", 1),
+        // How long it is, and the credentials in it.
+        ("src/cli/credential.rs", 2),
         // Signs as the rehearsal's responder.
         ("src/cli/rehearse.rs", 2),
         // Hands out the rehearsal's own credentials: its purpose.
         ("src/cli/serve.rs", 2),
+        // Signs with a credential that is tried.
+        ("src/cloud/probe.rs", 2),
         // The call that stores it.
         ("src/cloud/secretsmanager.rs", 1),
         // Sends the code of an MFA device.

@@ -359,6 +359,8 @@ def secrets(sm):
     tagged = {s["Name"]: s.get("Tags", []) for p in sm.get_paginator("list_secrets").paginate() for s in p["SecretList"]}
     check("tags of secrets", tagged["many/2"] == [{"Key": "n", "Value": "2"}] and tagged["app/db"] == [])
     refused("InvalidNextTokenException", lambda: sm.list_secrets(NextToken="rubbish"))
+    made_up = {sm.get_random_password(PasswordLength=20)["RandomPassword"] for _ in range(2)}
+    check("passwords made up", [len(p) for p in made_up] == [20, 20])
     deny = policy("Deny", "secretsmanager:GetSecretValue", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})
     refused("MalformedPolicyDocumentException", lambda: sm.put_resource_policy(SecretId="app/db", ResourcePolicy=policy("Deny", "*")))
     sm.put_resource_policy(SecretId="app/db", ResourcePolicy=deny)
@@ -395,7 +397,7 @@ def main():
         sessions(admin, key)
         secrets(admin.sm)
         refused("InvalidAction", lambda: admin.iam.list_instance_profiles(), "an operation that is not there is refused")
-        refused("UnknownOperationException", lambda: admin.sm.get_random_password(), "also by Secrets Manager")
+        refused("UnknownOperationException", lambda: admin.sm.stop_replication_to_replica(SecretId="x"), "also by Secrets Manager")
     except Exception:  # whatever stops the run is a failure of it
         traceback.print_exc()
         failed.append("the run came to its end")
