@@ -231,8 +231,7 @@ impl Conduct<'_> {
                 )
             }
             Ending::Waiting(_) => {
-                approvals_wanted(&saved, &state, self.case.dir())
-                    .unwrap_or_else(|| resume.clone())
+                approvals_wanted(&saved, &state, self.case.dir()).unwrap_or_else(|| resume.clone())
             }
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,

@@ -110,14 +110,18 @@ impl Floor<'_> {
         let mut found = Vec::new();
         for name in named {
             let of = |credential: &Credential| match name.split_once('/') {
-                Some((kind @ ("user" | "role"), _)) => credential
-                    .principal()
-                    .is_some_and(|principal| format!("{kind}/{}", principal.name()) == *name
-                        && (kind == "user") == principal.user().is_some()),
+                Some((kind @ ("user" | "role"), _)) => {
+                    credential.principal().is_some_and(|principal| {
+                        format!("{kind}/{}", principal.name()) == *name
+                            && (kind == "user") == principal.user().is_some()
+                    })
+                }
                 _ => credential.typed() == *name || credential.to_string() == *name,
             };
             let before = found.len();
-            found.extend(ledger.rows.iter().map(|row| &row.credential).filter(|one| of(one)).cloned());
+            found.extend(
+                ledger.rows.iter().map(|row| &row.credential).filter(|one| of(one)).cloned(),
+            );
             if found.len() == before {
                 let mut known: Vec<String> =
                     ledger.rows.iter().map(|row| row.credential.typed()).collect();
@@ -155,7 +159,11 @@ fn speak(
     let case = Case::open(dir)?;
     let (saved, _) = sources::plan_of(dir)?;
     let evidence = word.evidence.as_deref().map(evidence).transpose()?;
-    let on_record = async |caller: &Caller, clock: Clock, decoded: &Decoded, medium| {
+    let on_record = async |caller: &Caller,
+                           clock: Clock,
+                           decoded: &Decoded,
+                           medium: Box<dyn Medium>,
+                           world: Option<&Rehearsed>| {
         may_speak(&saved, caller, word)?;
         let said = Said {
             by: caller.arn.clone(),
@@ -167,6 +175,9 @@ fn speak(
         let (state, now) = (journal.state(), clock.now());
         let floor = Floor { case: &case, saved: &saved, state, now, said };
         let entries = entries(&floor)?;
+        if let Some(world) = world {
+            Rehearsed::do_what_is_attested(world, &saved.plan, &entries);
+        }
         // Handed in together, they share one line and one sync: all of it is said, or nothing.
         try_join_all(entries.iter().cloned().map(|entry| journal.append(entry))).await.map_err(
             |error| {
@@ -201,7 +212,7 @@ fn speak(
             let (decoded, medium) = case.journal()?;
             let medium = rehearsed.medium(&case, medium);
             let clock = rehearsed.clock;
-            on_record(&caller, clock, &decoded, medium).await
+            on_record(&caller, clock, &decoded, medium, Some(&rehearsed)).await
         });
     }
     if let Some(name) = &word.as_whom {
@@ -216,7 +227,7 @@ fn speak(
         let live = Live::connect(&word.access).await?;
         let caller = live.begin().await?.caller;
         let (decoded, medium) = case.journal()?;
-        on_record(&caller, live.clock, &decoded, medium).await
+        on_record(&caller, live.clock, &decoded, medium, None).await
     })
 }
 
@@ -265,7 +276,10 @@ fn may_speak(saved: &SavedPlan, caller: &Caller, word: &args::Word) -> Result<()
     planning::refuse_lock_out(&saved.plan, &saved.inventory, caller).map(|_| ()).map_err(|_| {
         Failure::new(
             Exit::Refused,
-            format!("{} is among those whom this case cuts off: that word is not taken", caller.arn),
+            format!(
+                "{} is among those whom this case cuts off: that word is not taken",
+                caller.arn
+            ),
             "somebody whom the case does not touch must say it, with credentials of his own",
         )
     })

@@ -466,8 +466,7 @@ mod tests {
     #[test]
     fn what_is_said_after_the_end_does_not_make_a_run_look_unfinished() {
         let ended = Entry::Finished { exit: 6 };
-        let state =
-            folded(&[ended, Entry::Approved { phase: Phase::Rotate, said: said("anna") }]);
+        let state = folded(&[ended, Entry::Approved { phase: Phase::Rotate, said: said("anna") }]);
         assert_eq!(state.finished, Some(6));
     }
 
@@ -478,6 +477,8 @@ mod tests {
         let state = folded(&[attested]);
         let record = state.change(&change);
         assert_eq!(record.state, ChangeState::Pending, "a word moves nothing");
-        assert!(matches!(&record.notes[..], [Note::Attested { said: by, .. }] if *by == said("anna")));
+        assert!(
+            matches!(&record.notes[..], [Note::Attested { said: by, .. }] if *by == said("anna"))
+        );
     }
 }

@@ -68,10 +68,16 @@ fn whoever_is_found_innocent_by_two_is_let_in_again_and_by_one_is_not() {
         let ending = stage.resume_to_the_end(1).await;
         assert_eq!(ending, Ending::NotProven, "what is cut is settled, and no more");
         for row in rows(&stage).iter().filter(|row| of_backup(&row.credential)) {
-            assert!(matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.is_empty()));
+            assert!(
+                matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.is_empty())
+            );
         }
         stage.let_it_settle().await;
-        let works = stage.cloud.consumers().into_iter().all(|consumer| consumer.works || consumer.name != "backup");
+        let works = stage
+            .cloud
+            .consumers()
+            .into_iter()
+            .all(|consumer| consumer.works || consumer.name != "backup");
         assert!(works, "{:?}", stage.cloud.consumers());
     });
 }
@@ -96,13 +102,18 @@ fn what_is_cleared_before_it_is_cut_is_not_cut() {
         let change = stage.saved.plan.changes.iter().find(|c| c.target.contains("backup")).unwrap();
         assert_eq!(stage.state().change(&change.id).state, ChangeState::Pending);
         let audit = stage.cloud.audit();
-        assert!(audit.iter().all(|event| !format!("{event:?}").contains("DenyAll") || !format!("{event:?}").contains("backup")));
+        assert!(audit.iter().all(|event| !format!("{event:?}").contains("DenyAll")
+            || !format!("{event:?}").contains("backup")));
     });
 }
 
 /// The same, and nobody is let in again.
 fn without_lift() -> String {
-    TWO_USERS.lines().filter(|line| !line.contains("id: lift")).map(|line| format!("{line}\n")).collect()
+    TWO_USERS
+        .lines()
+        .filter(|line| !line.contains("id: lift"))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[test]
@@ -204,20 +215,26 @@ fn two_people_approve_on_the_command_line_and_the_run_goes_on() {
     let text = PLAYBOOK.replace("steps:\n", "approvals: { rotate: 2 }\nsteps:\n");
     let rehearsal = Rehearsal::of(WORLD, &text);
     assert_eq!(rehearsal.code, Some(6));
-    let approve = |name: &str| {
-        rehearsal.say(&[&["approve", "rotate", "--as", name][..], &WHY].concat())
-    };
+    let approve =
+        |name: &str| rehearsal.say(&[&["approve", "rotate", "--as", name][..], &WHY].concat());
     let (code, screen) = approve("anna");
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("1 of 2 names"), "{screen}");
-    assert!(screen.contains("attested by arn:aws:sts::111122223333:assumed-role/incident-responder/anna"), "{screen}");
+    assert!(
+        screen
+            .contains("attested by arn:aws:sts::111122223333:assumed-role/incident-responder/anna"),
+        "{screen}"
+    );
     assert!(screen.contains("one more approves it"), "{screen}");
     approve("anna");
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(6), "{screen}");
     assert!(screen.contains("so far it is attested by"), "{screen}");
     let (_, screen) = approve("ben");
-    assert!(screen.contains("2 of 2 names") && screen.contains("Next: portcullis resume"), "{screen}");
+    assert!(
+        screen.contains("2 of 2 names") && screen.contains("Next: portcullis resume"),
+        "{screen}"
+    );
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(11), "{screen}");
 }
@@ -227,9 +244,8 @@ fn the_word_of_somebody_whom_the_case_cuts_is_not_taken() {
     // Quarantined only: his key still says who he is.
     let rehearsal = Rehearsal::of(WORLD, TWO_USERS);
     assert_eq!(rehearsal.code, Some(13));
-    let clear = |name: &str| {
-        rehearsal.say(&[&["clear", "user/backup", "--as", name][..], &WHY].concat())
-    };
+    let clear =
+        |name: &str| rehearsal.say(&[&["clear", "user/backup", "--as", name][..], &WHY].concat());
     let (code, screen) = clear("backup");
     assert_eq!(code, Some(5), "{screen}");
     assert!(screen.contains("among those whom this case cuts off"), "{screen}");
