@@ -21,7 +21,7 @@ use crate::cloud::WriteCloud;
 use crate::ids::{Arn, SecretId, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Unread, Want};
 use crate::journal::{Note, Position, Receipt};
-use crate::plan::{Effect, OldValue};
+use crate::plan::{Destination, Effect, OldValue};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 use crate::secret::Secret;
 
@@ -212,7 +212,7 @@ impl Action for Rotate {
             already: false,
             effects: vec![
                 Effect::Rotates { secret: name.clone(), old_value },
-                Effect::Delivers { secret: name.clone() },
+                Effect::Delivers { to: Destination::Secret { secret: name.clone() } },
             ],
             irreversible: None,
         };
