@@ -455,7 +455,9 @@ pub fn rotation(plan: &Plan, state: &State, secret: &SecretId) -> Option<(OldVal
             Effect::Rotates { secret: of, old_value } if of == secret => Some(*old_value),
             _ => None,
         })?;
-        let (_, version) = state.change(&change.id).receipt?.delivered?;
-        Some((old_value, version))
+        match state.change(&change.id).receipt?.delivered? {
+            Delivered::Secret { version, .. } => Some((old_value, version)),
+            Delivered::File { .. } => None,
+        }
     })
 }

@@ -20,7 +20,7 @@ use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unkn
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, SecretId, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Unread, Want};
-use crate::journal::{Note, Position, Receipt};
+use crate::journal::{Delivered, Note, Position, Receipt};
 use crate::plan::{Destination, Effect, OldValue};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 use crate::secret::Secret;
@@ -295,7 +295,8 @@ impl Action for Rotate {
             How::Generated { .. } => staged(notes).cloned(),
         };
         Receipt {
-            delivered: version.map(|version| (change.name.clone(), version)),
+            delivered: version
+                .map(|version| Delivered::Secret { secret: change.name.clone(), version }),
             ..Receipt::default()
         }
     }

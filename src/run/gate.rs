@@ -315,7 +315,7 @@ impl Run<'_> {
             return Ok(Some(format!("the {credential} is trusted ({reason}), and is not deleted")));
         }
         let state = self.journal.state();
-        if Ledger::of(self.plan, &state).issued.iter().any(|issued| issued.key == *id) {
+        if Ledger::of(self.plan, &state).issued.iter().any(|issued| issued.key() == Some(id)) {
             return Ok(Some(format!(
                 "the {credential} was issued by this run, and is not deleted"
             )));
