@@ -154,7 +154,7 @@ impl Deny {
         cloud: &WriteCloud,
         notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
-        let moment = cloud.read().sts().time().await?;
+        let moment = cloud.read().sts().time_lately().await?;
         notes.note(Note::Denying { issued_before: moment }).await?;
         cloud.iam().put_inline_policy(&self.principal, &policy_name(), &document(moment)).await?;
         Ok(())

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::step::not_accepted;
 use super::{Event, Halt, Run};
-
+use crate::cloud::Urgency;
 use crate::ids::{AccessKeyId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
@@ -33,7 +33,7 @@ impl Run<'_> {
             reasons.push("nothing was cut".to_owned());
         }
         if reasons.is_empty() {
-            let facts = self.look_at(&[], self.credentials_in_scope()).await?;
+            let facts = self.look_at(&[], self.credentials_in_scope(), Urgency::Rest).await?;
             self.stop_for_newcomers(&facts).await?;
         }
         if reasons.is_empty() {
@@ -86,7 +86,7 @@ impl Run<'_> {
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
     async fn look_around(&self) -> Result<Inventory, Halt> {
         let cuts = self.standing_cuts();
-        let facts = self.look_at(&cuts, self.credentials_in_scope()).await?;
+        let facts = self.look_at(&cuts, self.credentials_in_scope(), Urgency::Rest).await?;
         for change in cuts {
             self.still_stands(change, &facts).await?;
         }
@@ -336,7 +336,7 @@ impl Run<'_> {
         };
         let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
             .unwrap_or(jiff::SignedDuration::MAX);
-        let facts = self.look_at(&[], [Want::AccessKeyLastUsed(id.clone())]).await?;
+        let facts = self.look_at(&[], [Want::AccessKeyLastUsed(id.clone())], Urgency::Rest).await?;
         let used = facts.access_key_last_used(id).ok().and_then(Option::as_ref);
         let used = used.and_then(|used| used.last_used_at);
         let late = since.saturating_add(margin).unwrap_or(Timestamp::MAX);

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 
+use super::look::Looks;
 use super::{Ending, Event, Halt, Left, Observer, Run, RunError};
 use crate::clock::Clock;
 use crate::cloud::WriteCloud;
@@ -103,6 +104,7 @@ impl Rounds<'_> {
                 observer: self.observer,
                 stop: self.stop.clone(),
                 again: (self.most > 0).then_some(Again { playbook: self.playbook, saved: &saved }),
+                looks: Looks::default(),
             };
             if !std::mem::replace(&mut begun, true) {
                 run.begin().await?;

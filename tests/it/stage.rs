@@ -117,6 +117,7 @@ impl Observer for Witness {
             Event::Pausing { step, next, of, until } => {
                 format!("pausing {step} {next} {of} {until}")
             }
+            Event::Throttled { by, .. } => format!("throttled {}", by.service),
             Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
             Event::GateOpened { proof } => format!("gate opened {proof}"),
