@@ -26,9 +26,10 @@ use portcullis::cloud::{Connection, Endpoint};
 use portcullis::diagnostic::Source;
 use portcullis::ids::{AccountId, ChangeId};
 use portcullis::journal::{self, Entry, Journal, Medium, Position, Receipt, State};
+use portcullis::plan::SavedPlan;
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Proof};
-use portcullis::run::{Ending, Event, Looks, Observer, Run};
+use portcullis::run::{Ending, Event, Keep, Observer, Rounds};
 use portcullis::sim::{AuditEvent, Cloud, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::watch;
@@ -121,6 +122,12 @@ impl Observer for Nobody {
     fn event(&self, _: &Event<'_>) {}
 }
 
+impl Keep for Nobody {
+    fn keep(&self, _: &SavedPlan) -> std::io::Result<String> {
+        Ok(String::new())
+    }
+}
+
 /// What a run came to.
 struct Ran {
     /// What was asked of the cloud while the plan was carried out.
@@ -177,23 +184,32 @@ fn run(users: usize, rate: Option<u32>, steps: &str) -> Ran {
         clock.sleep(Duration::from_secs(5)).await;
         let before = cloud.audit().len();
         let (_ask, stop) = watch::channel(false);
-        let run = Run {
-            plan: &plan,
-            digest: "bench",
-            inventory: &inventory,
+        let changes = plan.changes.len();
+        let caller = inventory.caller.clone();
+        let rounds = Rounds {
+            playbook: &playbook,
+            caller: &caller,
             journal: &journal,
+            most: 0,
+            keep: &Nobody,
             cloud: connection.write(),
             clock,
             observer: &Nobody,
             stop,
-            looks: Looks::default(),
+        };
+        let saved = SavedPlan {
+            plan: *plan,
+            inventory,
+            playbook: text.clone(),
+            fragments: BTreeMap::new(),
+            round: None,
         };
         let began = Instant::now();
-        let ending = run.execute().await.unwrap();
+        let (_, ending) = rounds.execute(saved).await.unwrap();
         let took = began.elapsed();
         assert_eq!(ending, Ending::NotProven);
         let audit = cloud.audit().split_off(before);
-        let (changes, syncs) = (plan.changes.len(), syncs.load(Ordering::Relaxed));
+        let syncs = syncs.load(Ordering::Relaxed);
         Ran { audit, changes, syncs, took }
     })
 }
