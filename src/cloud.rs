@@ -42,6 +42,7 @@ mod guard;
 mod iam;
 mod pace;
 mod pages;
+mod rate;
 mod secretsmanager;
 mod sign_in;
 mod sts;
@@ -52,9 +53,12 @@ pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
 pub use connection::{Connection, Endpoint};
 pub use guard::{READS, WRITES};
 pub use iam::{Minted, ReadIam, WriteIam};
+pub use pace::{Throttled, Urgency};
 pub use secretsmanager::{ReadSecrets, WriteSecrets};
 pub use sign_in::SignIn;
 pub use sts::ReadSts;
+
+use pace::Pace;
 
 /// What can be read. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -79,6 +83,34 @@ impl ReadCloud {
     pub fn sts(&self) -> &ReadSts {
         &self.sts
     }
+
+    /// The same handle, for calls of another urgency. What it calls shares the lanes.
+    #[must_use]
+    pub fn at(&self, urgency: Urgency) -> Self {
+        let mut cloud = self.clone();
+        cloud.iam.pace = self.iam.pace.at(urgency);
+        cloud.secrets.pace = self.secrets.pace.at(urgency);
+        cloud.sts.pace = self.sts.pace.at(urgency);
+        cloud
+    }
+
+    /// Returns when IAM, where nearly all calls go, would be sent a call of this handle's urgency at once.
+    pub async fn turn(&self) {
+        self.iam.pace.turn().await;
+    }
+
+    /// The services that have told to slow down, and what they admit.
+    pub fn throttled(&self) -> Vec<Throttled> {
+        let lanes = [&self.iam.pace, &self.secrets.pace, &self.sts.pace];
+        lanes.into_iter().filter_map(Pace::throttled).collect()
+    }
+
+    /// Returns when one of the services next tells to slow down.
+    pub async fn told_to_slow_down(&self) {
+        let lanes = [&self.iam.pace, &self.secrets.pace, &self.sts.pace];
+        let told = lanes.map(|pace| Box::pin(pace.told_to_slow_down()));
+        futures_util::future::select_all(told).await;
+    }
 }
 
 /// What can be changed. Given to `apply` and to nothing else.
@@ -93,6 +125,15 @@ impl WriteCloud {
     /// The reading half.
     pub fn read(&self) -> &ReadCloud {
         &self.read
+    }
+
+    /// The same handle, for calls of another urgency. What it calls shares the lanes.
+    #[must_use]
+    pub fn at(&self, urgency: Urgency) -> Self {
+        let mut cloud = Self { read: self.read.at(urgency), ..self.clone() };
+        cloud.iam.pace = self.iam.pace.at(urgency);
+        cloud.secrets.pace = self.secrets.pace.at(urgency);
+        cloud
     }
 
     /// Changes in IAM.

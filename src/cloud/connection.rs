@@ -122,8 +122,8 @@ impl Connection {
         let held = Held::new(parts.clone());
         let parts = Parts { credentials: SharedCredentialsProvider::new(held.clone()), ..parts };
         let http = || Recording(parts.http.clone());
-        let pace = || Pace::new(clock, held.clone());
-        let (iam, secrets, sts) = (pace(), pace(), pace());
+        let pace = |service| Pace::new(service, clock, held.clone());
+        let (iam, secrets, sts) = (pace("IAM"), pace("Secrets Manager"), pace("STS"));
         let read = ReadCloud {
             iam: ReadIam {
                 client: client!(aws_sdk_iam, "iam", &[READS], &parts, http()),

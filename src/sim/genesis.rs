@@ -132,7 +132,7 @@ impl Builder {
         let mut account = Account::default();
         for (name, user) in &file.users {
             let user = self.user(user);
-            account.users.insert(name.to_string(), user);
+            account.users.insert(name.to_string(), user.into());
         }
         for (name, group) in &file.groups {
             let group = Group {

@@ -106,7 +106,7 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
         tags,
     };
     let answer = with_details(call.account_id(), &name, &user);
-    call.edit().users.insert(name, user);
+    call.edit().users.insert(name, user.into());
     Ok(Reply::Xml(vec![tree("User", answer)]))
 }
 
