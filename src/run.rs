@@ -11,16 +11,20 @@
 mod batch;
 mod event;
 mod gate;
+mod look;
 mod settle;
 mod stale;
 mod step;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
+pub use look::Looks;
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 
@@ -38,6 +42,14 @@ use step::{Driven, not_accepted};
 /// Changes behind the gate that are driven side by side: so few that none waits long, for its turn to be
 /// called, on what was seen before it.
 const BEHIND_THE_GATE_AT_ONCE: usize = 4;
+
+/// Cuts that are driven side by side: so many that looks at them are few, and that one which waits to be tried
+/// again holds no other up; not so many that they weigh.
+const CUTS_AT_ONCE: usize = 1024;
+
+/// When it is first said that a service admits few calls, and how long after that again.
+const THROTTLED_FIRST_TOLD: Duration = Duration::from_secs(2);
+const THROTTLED_TOLD_AGAIN: Duration = Duration::from_secs(8);
 
 /// One execution of one plan.
 pub struct Run<'a> {
@@ -57,6 +69,8 @@ pub struct Run<'a> {
     pub observer: &'a dyn Observer,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
+    /// Looks at the world that several changes wait for; begins empty.
+    pub looks: Looks,
 }
 
 /// How a run ended.
@@ -95,7 +109,14 @@ impl Run<'_> {
             accepted_lockouts: self.plan.accepted_lockouts.clone(),
         };
         self.record(started).await?;
-        let ending = match self.phases().await {
+        let phases = async {
+            tokio::select! {
+                biased;
+                ended = self.phases() => ended,
+                never = self.tell_of_throttling() => match never {},
+            }
+        };
+        let ending = match phases.await {
             Ok(ending) => ending,
             Err(Halt::Journal(error)) => return Err(error.into()),
             Err(Halt::Unread(error)) if error.0.is_credentials() => {
@@ -109,6 +130,28 @@ impl Run<'_> {
         };
         self.record(Entry::Finished { exit: ending.code() }).await?;
         Ok(ending)
+    }
+
+    /// Says what a service admits that tells to slow down, not too often.
+    async fn tell_of_throttling(&self) -> Infallible {
+        loop {
+            self.cloud.read().told_to_slow_down().await;
+            // By then it is known what it admits.
+            self.clock.sleep(THROTTLED_FIRST_TOLD).await;
+            for by in self.cloud.read().throttled() {
+                if by.waiting > 0 && by.per_second > 0.0 {
+                    let waiting = u32::try_from(by.waiting).unwrap_or(u32::MAX);
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "a float becomes the nearest there is"
+                    )]
+                    let seconds = (f64::from(waiting) / by.per_second).ceil() as u64;
+                    self.observer.event(&Event::Throttled { by: &by, seconds });
+                }
+            }
+            self.clock.sleep(THROTTLED_TOLD_AGAIN).await;
+        }
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
@@ -267,11 +310,16 @@ impl Run<'_> {
 
     async fn drive_side_by_side(&self, changes: &[&Change]) -> Result<(), Halt> {
         let gated = changes.iter().any(|change| change.phase.is_behind_the_gate());
-        let at_once = if gated { BEHIND_THE_GATE_AT_ONCE } else { changes.len() };
-        let driving = changes.iter().map(|change| self.drive(change));
-        let driven: Vec<_> = stream::iter(driving).buffered(at_once).collect().await;
+        let at_once = if gated { BEHIND_THE_GATE_AT_ONCE } else { CUTS_AT_ONCE };
+        let driving = changes
+            .iter()
+            .enumerate()
+            .map(|(n, change)| async move { (n, *change, self.drive(change).await) });
+        let mut driven: Vec<_> =
+            stream::iter(driving).buffer_unordered(at_once).collect().await;
+        driven.sort_by_key(|(n, ..)| *n);
         let mut stopped = Vec::new();
-        for (change, driven) in changes.iter().zip(driven) {
+        for (_, change, driven) in driven {
             match driven {
                 Ok(Driven::Seen | Driven::Held) => {}
                 Ok(Driven::GaveUp(why)) => stopped.push(format!("{}: {why}", change.id)),

@@ -143,11 +143,7 @@ impl Action for Deactivate {
     }
 
     fn look(change: &Change) -> Vec<Want> {
-        vec![
-            Want::User(change.user.clone()),
-            Want::AccessKeys(change.user.clone()),
-            Want::AccessKeyLastUsed(change.key.clone()),
-        ]
+        vec![Want::AccessKeys(change.user.clone())]
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

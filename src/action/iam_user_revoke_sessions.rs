@@ -177,7 +177,7 @@ impl Action for RevokeSessions {
         cloud: &WriteCloud,
         notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
-        let moment = cloud.read().sts().time().await?;
+        let moment = cloud.read().sts().time_lately().await?;
         notes.note(Note::Denying { issued_before: moment }).await?;
         cloud.iam().put_inline_policy(&change.user, &policy_name(), &document(moment)).await?;
         Ok(())

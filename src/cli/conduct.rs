@@ -172,6 +172,7 @@ impl Conduct<'_> {
             clock: self.clock,
             observer: &progress,
             stop,
+            looks: Looks::default(),
         };
         let ending = run.execute().await.map_err(|error| Failure::of_run(error, &resume))?;
         let state = journal.state();

@@ -24,8 +24,10 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
 
 /// Whether a call that did not succeed may still have had its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -287,9 +289,38 @@ fn innermost(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// AWS's time as the last answers told it. Shared by all that is called through one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    clock: Clock,
+    /// What was told, and when that was by our clock.
+    last: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
+}
+
+/// So long what was heard of AWS's time is the time: it is told to the second.
+const STILL_THE_TIME: SignedDuration = SignedDuration::from_secs(1);
+
+impl Heard {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, last: Arc::default() }
+    }
+
+    /// AWS's time, if an answer has told it just now. No earlier than any answer that was seen before this.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        let (told, at) = (*self.last.lock().expect("no panic while it is held"))?;
+        (self.clock.now().duration_since(at) <= STILL_THE_TIME).then_some(told)
+    }
+
+    fn hear(&self, told: Timestamp) {
+        // Answers may overtake each other.
+        let told = self.time().map_or(told, |before| before.max(told));
+        *self.last.lock().expect("no panic while it is held") = Some((told, self.clock.now()));
+    }
+}
+
 /// Wraps the HTTP client that really sends, so that every attempt is recorded.
 #[derive(Debug)]
-pub(super) struct Recording(pub(super) SharedHttpClient);
+pub(super) struct Recording(pub(super) SharedHttpClient, pub(super) Heard);
 
 impl HttpClient for Recording {
     fn http_connector(
@@ -297,12 +328,13 @@ impl HttpClient for Recording {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(RecordingConnector(self.0.http_connector(settings, components)))
+        let inner = self.0.http_connector(settings, components);
+        SharedHttpConnector::new(RecordingConnector(inner, self.1.clone()))
     }
 }
 
 #[derive(Debug)]
-struct RecordingConnector(SharedHttpConnector);
+struct RecordingConnector(SharedHttpConnector, Heard);
 
 impl HttpConnector for RecordingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -313,12 +345,17 @@ impl HttpConnector for RecordingConnector {
             seen.lock().expect("no panic while it is held").sent = true;
         }
         let answer = self.0.call(request);
+        let heard = self.1.clone();
         HttpConnectorFuture::new(async move {
             let response = answer.await?;
             if let Some(seen) = seen {
                 let mut seen = seen.lock().expect("no panic while it is held");
                 seen.status = Some(response.status().as_u16());
                 seen.date = response.headers().get("date").and_then(parse_http_date);
+                // What failed may not have come from AWS.
+                if let (Some(date), true) = (seen.date, response.status().is_success()) {
+                    heard.hear(date);
+                }
             }
             Ok(response)
         })

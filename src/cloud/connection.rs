@@ -4,6 +4,7 @@
 //! `AWS_ENDPOINT_URL` somebody left in a shell cannot redirect a run. The SDK's own retries are off:
 //! a retry we cannot see is an effect we cannot journal.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -17,7 +18,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
 use jiff::Timestamp;
 
-use super::attempt::Recording;
+use super::attempt::{Heard, Recording};
 use super::credentials::Held;
 use super::guard::{Guard, READS, WRITES};
 use super::pace::Pace;
@@ -106,7 +107,7 @@ pub(super) fn identity_client(parts: &Parts, credentials: Credentials) -> aws_sd
 
 /// A client that signs in.
 pub(super) fn sign_in_client(parts: &Parts) -> aws_sdk_sts::Client {
-    client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording(parts.http.clone()))
+    client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording(parts.http.clone(), Heard::new(parts.clock)))
 }
 
 impl Connection {
@@ -121,7 +122,8 @@ impl Connection {
         let parts = Parts { http, credentials, region, endpoint, clock };
         let held = Held::new(parts.clone());
         let parts = Parts { credentials: SharedCredentialsProvider::new(held.clone()), ..parts };
-        let http = || Recording(parts.http.clone());
+        let heard = Heard::new(clock);
+        let http = || Recording(parts.http.clone(), heard.clone());
         let pace = |service| Pace::new(service, clock, held.clone());
         let (iam, secrets, sts) = (pace("IAM"), pace("Secrets Manager"), pace("STS"));
         let read = ReadCloud {
@@ -136,6 +138,8 @@ impl Connection {
             sts: ReadSts {
                 client: client!(aws_sdk_sts, "sts", &[READS], &parts, http()),
                 pace: sts,
+                heard: heard.clone(),
+                asking: Arc::default(),
             },
         };
         let write = WriteCloud {

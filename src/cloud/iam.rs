@@ -12,7 +12,7 @@ use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthori
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
 use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
 use aws_sdk_iam::types::{
-    AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
+    AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EntityType, EvaluationResult,
     LoginProfile, MfaDevice, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
     SshPublicKeyMetadata, StatusType, User,
 };
@@ -116,12 +116,28 @@ impl ReadIam {
     /// (`iam:GetAccountAuthorizationDetails`)
     pub async fn authorization(
         &self,
+        keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+    ) -> Result<(), CallError> {
+        self.authorization_of(None, keep).await
+    }
+
+    /// Every user with its policies, page by page. (`iam:GetAccountAuthorizationDetails`)
+    pub async fn users_with_policies(
+        &self,
+        keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+    ) -> Result<(), CallError> {
+        self.authorization_of(Some(vec![EntityType::User]), keep).await
+    }
+
+    async fn authorization_of(
+        &self,
+        kinds: Option<Vec<EntityType>>,
         mut keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
     ) -> Result<(), CallError> {
         let operation = "iam:GetAccountAuthorizationDetails";
         let page = |from| {
             let call = self.client.get_account_authorization_details().max_items(IAM_ITEMS);
-            attempt(operation, call.set_marker(from).send())
+            attempt(operation, call.set_filter(kinds.clone()).set_marker(from).send())
         };
         let read = to_the_last(&self.pace, operation, page, |mut page| {
             let marker = page.marker.take();

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{Event, Halt, Run};
+use crate::cloud::Urgency;
 use crate::ids::{AccessKeyId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
@@ -28,7 +29,7 @@ impl Run<'_> {
             reasons.push("nothing was cut".to_owned());
         }
         if reasons.is_empty() {
-            reasons = self.newcomers(&self.look_at(&[], self.credentials_in_scope()).await?);
+            reasons = self.newcomers(&self.look_at(&[], self.credentials_in_scope(), Urgency::Rest).await?);
         }
         if reasons.is_empty() {
             let proof = self.weakest_proof();
@@ -68,7 +69,7 @@ impl Run<'_> {
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
     async fn look_around(&self) -> Result<Inventory, Halt> {
         let cuts = self.standing_cuts();
-        let facts = self.look_at(&cuts, self.credentials_in_scope()).await?;
+        let facts = self.look_at(&cuts, self.credentials_in_scope(), Urgency::Rest).await?;
         for change in cuts {
             self.still_stands(change, &facts).await?;
         }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
 use crate::action::{ApplyError, Notes};
-use crate::cloud::{CallError, Cause, Certainty};
+use crate::cloud::{CallError, Cause, Certainty, Urgency};
 use crate::ids::ChangeId;
 use crate::inventory::{Inventory, Unread};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
@@ -56,6 +56,7 @@ impl Run<'_> {
         let action = catalog::of(change);
         let mut wait = FIRST_WAIT;
         let mut trouble = String::new();
+        let urgency = if is_gated(change, action) { Urgency::Rest } else { Urgency::Cut };
         // Told to slow down is told that nothing happened: there is nothing to look for.
         let mut told_to_wait = false;
         for attempt in 1..=GIVE_UP_AFTER {
@@ -65,7 +66,13 @@ impl Run<'_> {
             }
             let untouched = state == ChangeState::Pending;
             if !((untouched || told_to_wait) && change.only_cuts() && !change.already) {
-                match self.look_before(change, action, &state).await? {
+                // At first many look; whoever tries again is waited for.
+                let position = if attempt == 1 && change.only_cuts() {
+                    self.look_with_all(change).await?
+                } else {
+                    self.look(change, urgency).await?
+                };
+                match self.judge_before(change, action, &state, position).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
                     Verdict::Apply => {}
@@ -80,7 +87,7 @@ impl Run<'_> {
                 return self.hold(change, until).await;
             }
             told_to_wait = false;
-            match self.attempt(change, action).await? {
+            match self.attempt(change, action, urgency).await? {
                 Attempt::Answered => match self.look_after(change).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
@@ -111,14 +118,15 @@ impl Run<'_> {
         Ok(Driven::GaveUp(trouble))
     }
 
-    /// The look before anything is done.
-    async fn look_before(
+    /// What comes of the look before anything is done.
+    async fn judge_before(
         &self,
         change: &Change,
         action: &dyn ErasedAction,
         state: &ChangeState,
+        position: Result<Position, Unread>,
     ) -> Result<Verdict, Halt> {
-        let position = match self.look(change).await? {
+        let position = match position {
             Ok(position) => position,
             // One that was answered need not be made again: only the sight of it is missing.
             Err(unread) if change.only_cuts() && *state != ChangeState::Applied => {
@@ -151,7 +159,7 @@ impl Run<'_> {
     async fn look_after(&self, change: &Change) -> Result<Verdict, Halt> {
         let mut wait = FIRST_WAIT;
         for look in 1..=LOOKS {
-            let position = match self.look(change).await? {
+            let position = match self.look_after_all(change).await? {
                 Ok(position) => position,
                 Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
             };
@@ -178,7 +186,9 @@ impl Run<'_> {
         change: &Change,
         action: &dyn ErasedAction,
     ) -> Result<Verdict, Halt> {
-        let Ok(position) = self.look(change).await? else { return Ok(Verdict::Apply) };
+        let Ok(position) = self.look(change, Urgency::Rest).await? else {
+            return Ok(Verdict::Apply);
+        };
         if position == Position::After {
             self.record_applied(change, action).await?;
         }
@@ -192,12 +202,6 @@ impl Run<'_> {
             Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
             _ => Verdict::Apply,
         })
-    }
-
-    /// Reads what the action wants to see, and lets it judge.
-    async fn look(&self, change: &Change) -> Result<Result<Position, Unread>, Halt> {
-        let facts = self.look_at(&[change], []).await?;
-        self.judge(change, &facts)
     }
 
     /// Where a change stands by what was read.
@@ -234,7 +238,12 @@ impl Run<'_> {
         self.record(Entry::Applied { change: change.id.clone(), receipt }).await
     }
 
-    async fn attempt(&self, change: &Change, action: &dyn ErasedAction) -> Result<Attempt, Halt> {
+    async fn attempt(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+        urgency: Urgency,
+    ) -> Result<Attempt, Halt> {
         self.record(Entry::Intended { change: change.id.clone() }).await?;
         let attempt = self.journal.change(&change.id).attempts;
         self.observer.event(&Event::Began { change, attempt });
@@ -249,7 +258,7 @@ impl Run<'_> {
             may_have,
             why,
         };
-        match action.apply(&change.decided, self.cloud, &mut notes).await {
+        match action.apply(&change.decided, &self.cloud.at(urgency), &mut notes).await {
             Ok(()) => {
                 self.record_applied(change, action).await?;
                 Ok(Attempt::Answered)

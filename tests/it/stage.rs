@@ -23,7 +23,7 @@ use portcullis::journal::{self, Entry, Journal, Medium, State};
 use portcullis::plan::SavedPlan;
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Playbook, Proof};
-use portcullis::run::{Ending, Event, Observer, Run, RunError};
+use portcullis::run::{Ending, Event, Looks, Observer, Run, RunError};
 use portcullis::sim::{Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
@@ -114,6 +114,7 @@ impl Observer for Witness {
             Event::Pausing { step, next, of, until } => {
                 format!("pausing {step} {next} {of} {until}")
             }
+            Event::Throttled { by, .. } => format!("throttled {}", by.service),
             Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
             Event::GateOpened { proof } => format!("gate opened {proof}"),
@@ -361,6 +362,7 @@ impl Stage {
             clock: self.clock,
             observer: &self.witness,
             stop,
+            looks: Looks::default(),
         };
         let played = async {
             if journal.state().opened.is_none() {

@@ -66,6 +66,19 @@ impl Observer for Progress {
                 let rest = format!("{step}: batch {next} of {of} is begun at {until} UTC");
                 self.line(Style::Faint, "pausing", &rest);
             }
+            Event::Throttled { by, seconds } => {
+                let Throttled { service, per_second, waiting } = by;
+                let a_second = if *per_second < 1.5 {
+                    "about a call a second".to_owned()
+                } else {
+                    format!("about {per_second:.0} calls a second")
+                };
+                let rest = format!(
+                    "{service} admits {a_second}; {waiting} wait for it, {} or so",
+                    how_long(*seconds)
+                );
+                self.line(Style::Faint, "slowed", &rest);
+            }
             Event::Proved { change, proof } => {
                 self.line(Style::Good, proof.as_str(), &format!("{}  {}", change.id, change.what));
             }
