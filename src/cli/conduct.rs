@@ -17,7 +17,7 @@ use crate::inventory::Caller;
 use crate::journal::{Decoded, Entry, Journal, Medium};
 use crate::ledger::Ledger;
 use crate::plan::SavedPlan;
-use crate::run::{Ending, Run, RunError};
+use crate::run::{Ending, Looks, Run, RunError};
 use crate::sim::Cloud;
 
 /// What to do about a journal that does not add up.
@@ -202,6 +202,7 @@ impl Conduct<'_> {
             told["journal"] = serde_json::json!({"lines": lines, "head": head});
             told["ending"] = view::ending_as_json(&ending);
             told["tried"] = self.world.map(view::verdict_as_json).into();
+            told["slowed"] = view::slowed_as_json(&self.connection.read().throttled());
             told["next"] = next.into();
             view::out(&diagnostics::printed(&told));
         } else {

@@ -19,7 +19,10 @@ pub(super) struct State {
 
 /// Copied only where it is changed: the world is kept as it was at many moments, and most of it is the same.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(
+    transparent,
+    bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
+)]
 pub(super) struct Shared<T: Clone>(#[serde(with = "shared")] Arc<T>);
 
 mod shared {

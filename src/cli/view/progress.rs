@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Style, err, note, plain};
 use crate::clock::Clock;
+use crate::cloud::Throttled;
 use crate::diagnostic::counted;
 use crate::journal::{ChangeState, GateState, State};
 use crate::plan::Plan;
@@ -75,7 +76,7 @@ impl Observer for Progress {
                 };
                 let rest = format!(
                     "{service} admits {a_second}; {waiting} wait for it, {} or so",
-                    how_long(*seconds)
+                    super::plan::duration(*seconds)
                 );
                 self.line(Style::Faint, "slowed", &rest);
             }
