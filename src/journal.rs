@@ -15,7 +15,7 @@ mod state;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use entry::{Entry, Note, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
@@ -51,7 +51,8 @@ pub struct Journal {
     clock: Clock,
     waiting: Mutex<Waiting>,
     disk: tokio::sync::Mutex<Disk>,
-    state: Mutex<State>,
+    /// Shared with whoever has asked for it: changed in place where nobody holds it any more.
+    state: Mutex<Arc<State>>,
 }
 
 #[derive(Default)]
@@ -85,7 +86,7 @@ impl Journal {
             clock,
             waiting: Mutex::default(),
             disk: tokio::sync::Mutex::new(disk),
-            state: Mutex::new(state),
+            state: Mutex::new(Arc::new(state)),
         })
     }
 
@@ -116,13 +117,14 @@ impl Journal {
             (std::mem::take(&mut waiting.entries), waiting.taken_in)
         };
         let at = self.clock.now();
-        let legal = self.state.lock().expect("no panic while it is held").check(&entries);
+        let legal = self.folded().check(&entries);
         legal.map_err(AppendError::Illegal)?;
         let line = line::Line { seq: disk.lines + 1, at, entries };
         let (bytes, head) = line::encode(&disk.head, &line);
         disk.medium.append(&bytes).await.map_err(AppendError::Medium)?;
         {
-            let mut state = self.state.lock().expect("no panic while it is held");
+            let mut state = self.folded();
+            let state = Arc::make_mut(&mut state);
             for entry in &line.entries {
                 state.take(at, entry).map_err(AppendError::Illegal)?;
             }
@@ -134,14 +136,27 @@ impl Journal {
         Ok(())
     }
 
-    /// What the entries so far add up to.
-    pub fn state(&self) -> State {
-        self.state.lock().expect("no panic while it is held").clone()
+    /// What the entries so far add up to. Costs nothing; whoever keeps it over further entries makes them cost a
+    /// copy.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.folded())
     }
 
     /// The record of one change.
     pub fn change(&self, id: &crate::ids::ChangeId) -> ChangeRecord {
-        self.state.lock().expect("no panic while it is held").change(id)
+        self.folded().change(id)
+    }
+
+    fn folded(&self) -> MutexGuard<'_, Arc<State>> {
+        self.state.lock().expect("no panic while it is held")
+    }
+
+    /// Hands `entry` in without waiting: the next that is waited for takes it along. For what a crash may lose,
+    /// because looking at the world tells it again.
+    pub fn append_with_the_next(&self, entry: Entry) {
+        let mut waiting = self.waiting.lock().expect("no panic while it is held");
+        waiting.entries.push(entry);
+        waiting.taken_in += 1;
     }
 
     /// The hash of the last line and the number of lines.

@@ -4,14 +4,16 @@
 //! is not a standing, and inactive is blocked, not dead. With one credential unaccounted, or one whose
 //! standing is not proven, a run is not green, and its exit code says so.
 
-use std::collections::BTreeMap;
+mod barriers;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use barriers::Barriers;
+
 use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
 use crate::journal::{ChangeRecord, ChangeState, Note, State};
-use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan};
 use crate::playbook::Proof;
 
 /// The account of every credential.
@@ -116,7 +118,10 @@ impl Ledger {
             plan.credentials.iter().chain(roles).cloned().collect();
         credentials.sort();
         credentials.dedup();
-        let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
+        let barriers = Barriers::of(plan, state);
+        let rows = credentials
+            .into_iter()
+            .map(|credential| row(plan, state, &barriers, &issued, credential));
         let mut rows: Vec<Row> = rows.collect();
         rows.extend(undelivered(plan, state));
         Self { rows, issued }
@@ -145,11 +150,11 @@ impl Ledger {
 
 /// Changes that are seen in the world.
 fn seen<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Change> {
-    plan.changes.iter().filter(|change| state.change(&change.id).state == ChangeState::Seen)
+    plan.changes.iter().filter(|change| state.record(&change.id).state == ChangeState::Seen)
 }
 
 fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
-    let receipt = state.change(&change.id).receipt.unwrap_or_default();
+    let receipt = state.record(&change.id).receipt.clone().unwrap_or_default();
     let Some(key) = receipt.issued else { return Vec::new() };
     change
         .effects
@@ -164,54 +169,6 @@ fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
             _ => None,
         })
         .collect()
-}
-
-/// The barriers that stand in the way of `credential`, each with the change that put it there: of the
-/// cuts that were seen, those that no change seen has lifted again.
-pub fn barriers<'a>(
-    plan: &'a Plan,
-    state: &State,
-    credential: &Credential,
-) -> BTreeMap<Barrier, &'a Change> {
-    let mut standing: BTreeMap<Barrier, &Change> = BTreeMap::new();
-    for change in &plan.changes {
-        if state.change(&change.id).state != ChangeState::Seen {
-            continue;
-        }
-        for effect in &change.effects {
-            if let Effect::Cuts { subject, barrier } = effect
-                && subject.covers(credential)
-                && !is_lifted(plan, state, change)
-            {
-                standing.insert(*barrier, change);
-            }
-        }
-    }
-    // Whoever was denied twice was denied once more than needed: only the later pass speaks.
-    if standing.contains_key(&Barrier::SessionsSecondPass) {
-        standing.remove(&Barrier::SessionsFirstPass);
-    }
-    standing
-}
-
-/// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it. From the lift's
-/// first call on the barrier may be off.
-pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
-    let cut_begun = state.change(&cut.id).begun;
-    let lifts = |subject: &Subject, barrier: Barrier| {
-        plan.changes.iter().any(|change| {
-            let begun = state.change(&change.id).begun;
-            begun.is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
-                && change.effects.iter().any(|effect| {
-                    matches!(effect, Effect::Lifts { subject: of, barrier: lifted }
-                        if *lifted == barrier && of == subject)
-                })
-        })
-    };
-    cut.effects.iter().any(|effect| match effect {
-        Effect::Cuts { subject, barrier } => lifts(subject, *barrier),
-        _ => false,
-    })
 }
 
 /// A key that was deleted, by the notes: something was noted after its removal began, or the change is
@@ -229,7 +186,7 @@ fn was_removed(record: &ChangeRecord, key: &AccessKeyId) -> bool {
 fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
     let mut rows = Vec::new();
     for change in &plan.changes {
-        let record = state.change(&change.id);
+        let record = state.record(&change.id);
         if record.state == ChangeState::Seen {
             continue;
         }
@@ -240,7 +197,7 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
         for user in users {
             for note in &record.notes {
                 let Note::Minted { key } = note else { continue };
-                if !was_removed(&record, key) {
+                if !was_removed(record, key) {
                     rows.push(Row {
                         credential: Credential::AccessKey { user: user.clone(), id: key.clone() },
                         standing: Standing::Unaccounted {
@@ -258,8 +215,14 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
     rows
 }
 
-fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) -> Row {
-    let standing = barriers(plan, state, &credential);
+fn row(
+    plan: &Plan,
+    state: &State,
+    barriers: &Barriers<'_>,
+    issued: &[Issued],
+    credential: Credential,
+) -> Row {
+    let standing = barriers.before(&credential);
     let proof = standing
         .values()
         .filter_map(|change| state.change(&change.id).proof)

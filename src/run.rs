@@ -16,10 +16,11 @@ mod settle;
 mod stale;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
@@ -34,7 +35,7 @@ use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
 use crate::ledger::Ledger;
-use crate::plan::{Change, Effect, Need, Plan};
+use crate::plan::{Barrier, Change, Effect, Need, Plan, Subject};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
 use step::{Driven, not_accepted};
@@ -211,43 +212,43 @@ impl Run<'_> {
     /// session that is younger than the pass); and a lift, when its barrier was put on again since.
     async fn reopen(&self) -> Result<(), Halt> {
         let state = self.journal.state();
+        let mut cuts: BTreeMap<(&Subject, Barrier), Vec<&Change>> = BTreeMap::new();
         for change in &self.plan.changes {
-            let record = state.change(&change.id);
+            for effect in &change.effects {
+                if let Effect::Cuts { subject, barrier } = effect {
+                    cuts.entry((subject, *barrier)).or_default().push(change);
+                }
+            }
+        }
+        let mut reopened = Vec::new();
+        for change in &self.plan.changes {
+            let record = state.record(&change.id);
             if record.state != ChangeState::Seen {
                 continue;
             }
-            let since = |other: &Change| {
-                let other = state.change(&other.id);
-                match (other.begun, record.begun.or(record.seen)) {
-                    (Some(begun), Some(done)) => begun > done,
-                    _ => false,
-                }
+            let since = |other: &ChangeId| match (state.record(other).begun, record.begun.or(record.seen)) {
+                (Some(begun), Some(done)) => begun > done,
+                _ => false,
             };
-            let undone = |other: &Change| state.change(&other.id).state != ChangeState::Seen;
-            let waited_for = |other: &Change| {
-                change.needs.iter().any(|n| n.change == other.id && n.proof > Proof::ReadBack)
-            };
-            let put_on_again = |other: &Change| {
-                change.effects.iter().any(|effect| {
-                    matches!(effect, Effect::Lifts { subject, barrier } if other.effects.iter().any(|cut| {
-                        matches!(cut, Effect::Cuts { subject: cut_off, barrier: again }
-                            if again == barrier && cut_off == subject)
-                    }))
-                })
-            };
-            let why = self.plan.changes.iter().find_map(|other| {
-                if waited_for(other) && (since(other) || undone(other)) {
-                    Some(format!("{} was done anew since", other.id))
-                } else if put_on_again(other) && since(other) {
-                    Some(format!("{} was put on again since", other.id))
-                } else {
-                    None
-                }
+            let undone = |other: &ChangeId| state.record(other).state != ChangeState::Seen;
+            let mut waited_for = change.needs.iter().filter(|need| need.proof > Proof::ReadBack);
+            let anew = waited_for.find(|need| since(&need.change) || undone(&need.change));
+            let mut lifted = change.effects.iter().filter_map(|effect| match effect {
+                Effect::Lifts { subject, barrier } => cuts.get(&(subject, *barrier)),
+                _ => None,
             });
+            let again = lifted.find_map(|cuts| cuts.iter().find(|cut| since(&cut.id)));
+            let why = match (anew, again) {
+                (Some(need), _) => Some(format!("{} was done anew since", need.change)),
+                (None, Some(cut)) => Some(format!("{} was put on again since", cut.id)),
+                (None, None) => None,
+            };
             if let Some(why) = why {
-                self.record(Entry::Reopened { change: change.id.clone(), why }).await?;
+                reopened.push(self.record(Entry::Reopened { change: change.id.clone(), why }));
             }
         }
+        drop(state);
+        try_join_all(reopened).await?;
         Ok(())
     }
 
@@ -280,11 +281,14 @@ impl Run<'_> {
 
     /// Changes that are seen, and that others wait to be proven more surely.
     fn holding_up(&self, waiting: &[&Change]) -> Vec<&Change> {
-        let needs = || waiting.iter().flat_map(|change| &change.needs);
+        let state = self.journal.state();
+        let held_up = waiting.iter().flat_map(|change| &change.needs);
+        let held_up: BTreeSet<&ChangeId> = held_up
+            .filter(|need| !is_met(need, state.record(&need.change)))
+            .map(|need| &need.change)
+            .collect();
         let holds_up = |change: &&Change| {
-            let record = self.journal.change(&change.id);
-            record.state == ChangeState::Seen
-                && needs().any(|need| need.change == change.id && !is_met(need, &record))
+            state.record(&change.id).state == ChangeState::Seen && held_up.contains(&change.id)
         };
         self.plan.changes.iter().filter(holds_up).collect()
     }
@@ -330,22 +334,22 @@ impl Run<'_> {
     }
 
     fn needs_are_met(&self, change: &Change) -> bool {
-        change.needs.iter().all(|need| is_met(need, &self.journal.change(&need.change)))
+        let state = self.journal.state();
+        change.needs.iter().all(|need| is_met(need, state.record(&need.change)))
     }
 
     /// Changes that are not seen in the world yet, in the plan's order.
     fn due(&self, wanted: impl Fn(&Change) -> bool) -> Vec<&Change> {
-        let undone = |change: &&Change| self.journal.change(&change.id).state != ChangeState::Seen;
+        let state = self.journal.state();
+        let undone = |change: &&Change| state.record(&change.id).state != ChangeState::Seen;
         self.plan.changes.iter().filter(|change| wanted(change)).filter(undone).collect()
     }
 
     /// What the changes that wait for a person wait for.
     fn troubles(&self) -> Vec<String> {
-        let records: BTreeMap<ChangeId, _> = self.journal.state().changes;
-        records
-            .into_iter()
-            .filter(|(_, record)| record.state == ChangeState::Held)
-            .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
+        let state = self.journal.state();
+        let held = state.changes.iter().filter(|(_, record)| record.state == ChangeState::Held);
+        held.map(|(id, record)| format!("{id}: {}", record.trouble.as_deref().unwrap_or_default()))
             .collect()
     }
 

@@ -109,7 +109,7 @@ impl Conduct<'_> {
             Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
                 .because(&error)
         })?;
-        match journal.state().opened {
+        match &journal.state().opened {
             Some(opened) if opened.plan != digest => return Err(belongs_to_another_plan()),
             Some(opened) if opened.rehearsal != self.world.is_some() => {
                 return Err(Failure::new(

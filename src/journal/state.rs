@@ -162,6 +162,22 @@ impl State {
         Ok(state)
     }
 
+    /// The same without a copy.
+    pub fn record(&self, id: &ChangeId) -> &ChangeRecord {
+        static UNTOUCHED: ChangeRecord = ChangeRecord {
+            state: ChangeState::Pending,
+            attempts: 0,
+            begun: None,
+            notes: Vec::new(),
+            receipt: None,
+            seen: None,
+            proof: None,
+            trouble: None,
+            contested: false,
+        };
+        self.changes.get(id).unwrap_or(&UNTOUCHED)
+    }
+
     /// The record of one change; an untouched change has an empty one.
     pub fn change(&self, id: &ChangeId) -> ChangeRecord {
         self.changes.get(id).cloned().unwrap_or_default()

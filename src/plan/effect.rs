@@ -46,7 +46,7 @@ pub enum Effect {
 }
 
 /// Whom a cut reaches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum Subject {
     /// Everything a principal holds or has minted.

@@ -5,13 +5,15 @@
 //! the principals in scope hold *now* must be one the plan knows. What speaks against it stops the run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::look::Around;
 use super::{Event, Halt, Run};
 use crate::cloud::Urgency;
 use crate::ids::{AccessKeyId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{Barriers, Ledger};
 use crate::plan::{Barrier, Change, Credential, Effect, Subject, credential_wants, credentials_of};
 use crate::playbook::Proof;
 
@@ -56,9 +58,24 @@ impl Run<'_> {
     }
 
     /// Looks at every cut and every credential in scope; shuts the gate where anything speaks against it. What
-    /// is issued cannot be taken back, so this is done before every single attempt behind the gate.
-    pub(super) async fn look_anew(&self) -> Result<Inventory, Halt> {
-        let facts = self.look_around().await?;
+    /// is issued cannot be taken back, so this is done before every single attempt behind the gate. Attempts that are
+    /// made at the same time share a look, and one holds for as long as it took: by its end its beginning was as old.
+    pub(super) async fn look_anew(&self) -> Result<Arc<Inventory>, Halt> {
+        let mut last = self.looks.around.lock().await;
+        let facts = match &*last {
+            Some(Around { facts, took, until }) if self.clock.now() < *until + *took => {
+                Arc::clone(facts)
+            }
+            _ => {
+                *last = None;
+                let began = self.clock.now();
+                let facts = Arc::new(self.look_around().await?);
+                let until = self.clock.now();
+                let took = until.duration_since(began);
+                *last = Some(Around { facts: Arc::clone(&facts), took, until });
+                facts
+            }
+        };
         let mut reasons = self.reasons_from_journal();
         if reasons.is_empty() {
             reasons = self.newcomers(&facts);
@@ -89,9 +106,9 @@ impl Run<'_> {
     /// What speaks against starting anything behind the gate: nothing, only if it was opened and what
     /// opened it still holds by the journal.
     pub(super) fn gate_reasons(&self) -> Vec<String> {
-        match self.journal.state().gate {
+        match &self.journal.state().gate {
             GateState::Open(..) => self.reasons_from_journal(),
-            GateState::Shut(reasons) => reasons,
+            GateState::Shut(reasons) => reasons.clone(),
             GateState::Untried => vec!["it was not opened yet".to_owned()],
         }
     }
@@ -100,47 +117,35 @@ impl Run<'_> {
     fn reasons_from_journal(&self) -> Vec<String> {
         let state = self.journal.state();
         let asked = self.plan.gate.proof;
+        let barriers = Barriers::of(self.plan, &state);
         let mut reasons = Vec::new();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
-            if ledger::is_lifted(self.plan, &state, change) {
+            if barriers.is_lifted(change) {
                 continue;
             }
-            let record = state.change(&change.id);
+            let record = state.record(&change.id);
             let label = format!("{} ({}, {})", change.id, change.target, change.what);
-            match (record.state, record.proof) {
-                (ChangeState::Seen, Some((proof, ..))) if proof >= asked => {}
+            match (&record.state, &record.proof) {
+                (ChangeState::Seen, Some((proof, ..))) if *proof >= asked => {}
                 (ChangeState::Seen, proof) => {
-                    let has = proof.map_or("read-back", |(proof, ..)| proof.as_str());
+                    let has = proof.as_ref().map_or("read-back", |(proof, ..)| proof.as_str());
                     reasons.push(format!("{label} is proven {has}, and the gate asks for {asked}"));
                 }
                 (_, _) => {
-                    let why = record.trouble.unwrap_or_else(|| "it was not seen".to_owned());
+                    let why = record.trouble.as_deref().unwrap_or("it was not seen");
                     reasons.push(format!("{label} is not cut: {why}"));
                 }
             }
         }
         for credential in &self.plan.credentials {
-            let covered = !ledger::barriers(self.plan, &state, credential).is_empty()
-                || self.is_gone_or_lifted(credential, &state)
+            let covered = !barriers.before(credential).is_empty()
+                || barriers.were_taken_from(credential)
                 || self.plan.trust_in(credential).is_some();
             if !covered {
                 reasons.push(format!("nothing cuts the {credential}"));
             }
         }
         reasons
-    }
-
-    /// Whether a credential that no barrier covers any more was destroyed, or freed by a lift that was
-    /// itself allowed.
-    fn is_gone_or_lifted(&self, credential: &Credential, state: &crate::journal::State) -> bool {
-        self.plan.changes.iter().any(|change| {
-            state.change(&change.id).attempts > 0
-                && change.effects.iter().any(|effect| match effect {
-                    Effect::Destroys { credential: gone } => gone == credential,
-                    Effect::Lifts { subject, .. } => subject.covers(credential),
-                    _ => false,
-                })
-        })
     }
 
     fn weakest_proof(&self) -> Proof {
@@ -154,12 +159,16 @@ impl Run<'_> {
         let state = self.journal.state();
         let issued: BTreeSet<_> =
             Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
+        let known: BTreeSet<&Credential> = self.plan.credentials.iter().collect();
         let mut reasons = Vec::new();
         for user in self.plan.users() {
             for credential in credentials_of(user, facts) {
+                if known.contains(&credential) {
+                    continue;
+                }
                 let ours = matches!(&credential, Credential::AccessKey { id, .. }
                     if issued.contains(id) || self.may_have_issued(user, id, facts));
-                if !ours && !self.plan.credentials.contains(&credential) {
+                if !ours {
                     reasons.push(match credential {
                         Credential::Unlisted { .. } => format!(
                             "{credential} could be read when the plan was made and cannot be now; allow it, \
@@ -201,7 +210,7 @@ impl Run<'_> {
         facts: &Inventory,
     ) -> Option<String> {
         let state = self.journal.state();
-        let ledger = Ledger::of(self.plan, &state);
+        let (ledger, barriers) = (Ledger::of(self.plan, &state), Barriers::of(self.plan, &state));
         let held = match subject {
             Subject::Credential { credential } => vec![credential.clone()],
             Subject::Principal { principal: Principal::User(user) } => {
@@ -225,8 +234,7 @@ impl Run<'_> {
             }
             let ours = matches!(&credential, Credential::AccessKey { id, .. }
                 if ledger.issued.iter().any(|issued| issued.key == *id));
-            let barriers = ledger::barriers(self.plan, &state, &credential);
-            let blocked = barriers.keys().any(|other| *other != barrier);
+            let blocked = barriers.before(&credential).keys().any(|other| *other != barrier);
             let trusted = self.plan.trust_in(&credential).is_some();
             if !ours && !blocked && !trusted {
                 return Some(format!(

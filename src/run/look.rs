@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Halt, Run};
 use crate::action::catalog;
 use crate::cloud::{ReadCloud, Urgency};
@@ -20,6 +22,16 @@ use crate::survey::{self, SurveyError};
 pub struct Looks {
     asked: Mutex<Asked>,
     answered: tokio::sync::Mutex<Answered>,
+    /// The last look at everything that the gate stands on.
+    pub(super) around: tokio::sync::Mutex<Option<Around>>,
+}
+
+/// A look at everything.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) facts: Arc<Inventory>,
+    pub(super) took: SignedDuration,
+    pub(super) until: Timestamp,
 }
 
 /// What the next look is to show.

@@ -10,7 +10,7 @@ use super::{Event, Halt, Run};
 use crate::cloud::Urgency;
 use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry, Position};
-use crate::ledger;
+use crate::ledger::Barriers;
 use crate::plan::Change;
 use crate::playbook::Proof;
 
@@ -21,10 +21,10 @@ impl Run<'_> {
         let cuts: Vec<&Change> = cuts
             .iter()
             .copied()
-            .filter(|change| state.change(&change.id).state == ChangeState::Seen)
+            .filter(|change| state.record(&change.id).state == ChangeState::Seen)
             .collect();
         // Waited for by the clock that runs now: what another run saw was seen before this one began.
-        let seen = cuts.iter().filter_map(|c| state.change(&c.id).seen);
+        let seen = cuts.iter().filter_map(|c| state.record(&c.id).seen);
         let Some(last) = seen.map(|seen| state.started.max(Some(seen))).max().flatten() else {
             return Ok(());
         };
@@ -35,11 +35,13 @@ impl Run<'_> {
         let unproven: Vec<&Change> = cuts
             .iter()
             .copied()
-            .filter(|c| state.change(&c.id).proof.is_none_or(|(_, at, _)| at < until))
+            .filter(|c| state.record(&c.id).proof.as_ref().is_none_or(|(_, at, _)| *at < until))
             .collect();
         if unproven.is_empty() {
             return Ok(());
         }
+        // The journal goes on, and is not to copy what it adds up to because of us.
+        drop(state);
         self.observer.event(&Event::Settling { what, cuts: unproven.len(), until });
         self.wait_until(until).await?;
         let facts = self.look_at(&unproven, [], Urgency::Proof).await?;
@@ -117,11 +119,11 @@ impl Run<'_> {
     /// Cuts that were seen and that nothing has lifted since.
     pub(super) fn standing_cuts(&self) -> Vec<&Change> {
         let state = self.journal.state();
-        let lifted = |change: &Change| ledger::is_lifted(self.plan, &state, change);
+        let barriers = Barriers::of(self.plan, &state);
         self.plan
             .changes
             .iter()
-            .filter(|c| c.cuts() && state.change(&c.id).state == ChangeState::Seen && !lifted(c))
+            .filter(|c| c.cuts() && state.record(&c.id).state == ChangeState::Seen && !barriers.is_lifted(c))
             .collect()
     }
 

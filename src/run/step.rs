@@ -234,8 +234,12 @@ impl Run<'_> {
         change: &Change,
         action: &dyn ErasedAction,
     ) -> Result<(), AppendError> {
+        self.record(self.applied(change, action)).await
+    }
+
+    fn applied(&self, change: &Change, action: &dyn ErasedAction) -> Entry {
         let receipt = action.receipt(&change.decided, &self.journal.change(&change.id).notes);
-        self.record(Entry::Applied { change: change.id.clone(), receipt }).await
+        Entry::Applied { change: change.id.clone(), receipt }
     }
 
     async fn attempt(
@@ -259,6 +263,11 @@ impl Run<'_> {
             why,
         };
         match action.apply(&change.decided, &self.cloud.at(urgency), &mut notes).await {
+            Ok(()) if change.only_cuts() => {
+                // A crash may lose it: a look tells it again. So a cut costs no line of its own for its answer.
+                self.journal.append_with_the_next(self.applied(change, action));
+                Ok(Attempt::Answered)
+            }
             Ok(()) => {
                 self.record_applied(change, action).await?;
                 Ok(Attempt::Answered)
