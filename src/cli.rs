@@ -6,6 +6,7 @@
 mod actions;
 mod args;
 mod by_hand;
+mod cases;
 mod check;
 mod conduct;
 pub mod diagnostics;
@@ -85,6 +86,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),
+        Command::Cases(args) => Ok(cases::cases(&args)),
         Command::Doctor(args) => Ok(doctor::doctor(&args)),
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),
