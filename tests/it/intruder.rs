@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MOST_ROUNDS};
 use portcullis::sim::Reach;
 
 use crate::hosted::{bare, cases_in, playbook_in, ran};
@@ -33,12 +33,16 @@ fn world(more: &[&str], resource: &str, intruder: &str) -> String {
     format!("{before}{REACTIONS}{intruder}\nrehearsal:{rehearsal}")
 }
 
-/// Runs, and resumes where a person would, at most so often.
+/// Runs, and resumes or says yes where a person would, at most so often.
 async fn to_an_end(stage: &Stage, most: usize) -> (Ending, Vec<String>) {
     let mut held = Vec::new();
     for _ in 0..most {
         match stage.run(None).await {
             Left::Ended(Ending::Held(why) | Ending::Stopped(why)) => held.push(why.join("\n")),
+            Left::Ended(Ending::Asking { beyond, .. }) => {
+                held.push(beyond.join("\n"));
+                stage.says_yes_to(&stage.newest(stage.state().round() + 1)).await;
+            }
             Left::Ended(ending) => return (ending, held),
             Left::Crashed => panic!("nothing crashes here"),
         }
@@ -99,7 +103,7 @@ fn owners(stage: &Stage) -> BTreeMap<String, String> {
 
 /// Principals of which the ledger says that not all is accounted for.
 fn not_accounted_for(stage: &Stage) -> BTreeSet<String> {
-    let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+    let ledger = Ledger::of(&stage.plan(), &stage.state());
     let open = |standing: &Standing| {
         matches!(standing, Standing::Unaccounted { .. } | Standing::OutOfReach { .. })
     };
@@ -121,8 +125,9 @@ fn the_end_is_true(stage: &Stage, ending: &Ending, what: &str) {
     }
     let open = not_accounted_for(stage);
     let works = works(stage);
+    let plan = stage.plan();
     let is_cut = |owner: &String| {
-        stage.saved.plan.users().any(|user| user.as_str() == owner.as_str())
+        plan.users().any(|user| user.as_str() == owner.as_str())
             && !open.iter().any(|row| row.contains(owner.as_str()))
     };
     let (cut, others): (Vec<_>, Vec<_>) = works.iter().partition(|(owner, _)| is_cut(owner));
@@ -132,7 +137,9 @@ fn the_end_is_true(stage: &Stage, ending: &Ending, what: &str) {
         stage.cloud.intruder_deeds()
     );
     assert!(works.is_empty() || *ending != Ending::Proven, "{what}: not proven while {works:?}");
-    the_gate_was_kept(stage);
+    if stage.most == 0 {
+        the_gate_was_kept(stage);
+    }
     if others.is_empty() {
         every_consumer_works(stage);
     }
@@ -273,13 +280,15 @@ fn greedy_world(seed: u64, himself_only: bool) -> String {
 /// nothing of those they cut; where he can only help himself, with nothing at all.
 #[test]
 fn whatever_a_greedy_intruder_does_a_run_that_ends_tells_the_truth() {
-    for himself_only in [true, false] {
-        let seeds: Vec<u64> = (1..=24).collect();
+    for (himself_only, rounds) in [(true, 0), (false, 0), (true, MOST_ROUNDS), (false, MOST_ROUNDS)]
+    {
+        let seeds: Vec<u64> = (1..=16).collect();
         let told = std::sync::Mutex::new(BTreeMap::<String, usize>::new());
         let cases = each(&seeds, |seed| {
             play(async {
                 let world = greedy_world(*seed, himself_only);
-                let stage = match Stage::set_on(&world, PLAYBOOK, &crate::stage::terms()).await {
+                let mut stage = match Stage::set_on(&world, PLAYBOOK, &crate::stage::terms()).await
+                {
                     Ok(stage) => stage,
                     // He changed something while it was planned: a refusal is an honest end too.
                     Err(problems) => {
@@ -288,9 +297,10 @@ fn whatever_a_greedy_intruder_does_a_run_that_ends_tells_the_truth() {
                         return;
                     }
                 };
+                stage.most = rounds;
                 let (ending, _) = to_an_end(&stage, 12).await;
                 stage.let_it_settle().await;
-                let what = format!("seed {seed}, himself only: {himself_only}");
+                let what = format!("seed {seed}, himself only: {himself_only}, rounds: {rounds}");
                 the_end_is_true(&stage, &ending, &what);
                 let works = works(&stage);
                 if himself_only && is_done(&ending) {
@@ -306,10 +316,12 @@ fn whatever_a_greedy_intruder_does_a_run_that_ends_tells_the_truth() {
             });
         });
         let told = told.into_inner().unwrap();
-        println!("greedy intruders, himself only {himself_only}: {cases} cases, {told:?}");
+        println!(
+            "greedy intruders, himself only {himself_only}, rounds {rounds}: {cases} cases, {told:?}"
+        );
         let done = told.get("not proven, and he is out").copied().unwrap_or_default()
             + told.get("proven").copied().unwrap_or_default();
-        assert!(!himself_only || done >= 10, "few came to an end: {told:?}");
+        assert!(!himself_only || rounds > 0 || done >= 8, "few came to an end: {told:?}");
     }
 }
 
