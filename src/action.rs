@@ -154,6 +154,11 @@ pub trait Action: Send + Sync + 'static {
         SignedDuration::ZERO
     }
 
+    /// What a person is to attest before it counts as done, where that takes a person.
+    fn asks(_change: &Self::Change) -> Option<String> {
+        None
+    }
+
     /// Carries the change out, from wherever an earlier attempt stopped.
     fn apply(
         change: &Self::Change,

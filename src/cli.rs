@@ -33,6 +33,7 @@ mod sources;
 mod status;
 mod survey;
 mod view;
+mod word;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -85,6 +86,10 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),
+        Command::Clear(args) => word::clear(&args),
+        Command::Waive(args) => word::waive(&args),
+        Command::Attest(args) => word::attest(&args),
+        Command::Approve(args) => word::approve(&args),
         Command::Doctor(args) => Ok(doctor::doctor(&args)),
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),

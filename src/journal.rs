@@ -11,6 +11,7 @@
 mod entry;
 mod line;
 mod ours;
+mod said;
 mod state;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ use std::sync::Mutex;
 pub use entry::{Entry, Note, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
+pub use said::{Evidence, Said, Spoken, Waiver, names};
 pub use state::{ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State};
 
 use crate::clock::Clock;

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ids::{AccessKeyId, ChangeId, SecretId, UserName, VersionId};
-use crate::journal::{ChangeRecord, ChangeState, Note, State};
+use crate::ids::{AccessKeyId, Arn, ChangeId, SecretId, UserName, VersionId};
+use crate::journal::{ChangeRecord, ChangeState, Note, State, names};
 use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
-use crate::playbook::Proof;
+use crate::playbook::{Mode, Proof};
 
 /// The account of every credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +21,24 @@ pub struct Ledger {
     pub rows: Vec<Row>,
     /// What was issued in place of what was cut.
     pub issued: Vec<Issued>,
+    /// What somebody answers for, in force or not any more: on top of every account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waived>,
+}
+
+/// A credential that somebody answers for, for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waived {
+    /// Which.
+    pub credential: Credential,
+    /// Who.
+    pub by: Arn,
+    /// Why, in that person's words.
+    pub reason: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whether that has passed, by the journal's last entry.
+    pub expired: bool,
 }
 
 /// One credential.
@@ -32,6 +50,9 @@ pub struct Row {
     pub standing: Standing,
     /// The strongest proof of that, and what was seen.
     pub proof: Option<(Proof, String)>,
+    /// What was said of it and does not count, or not any more, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// How a credential stands.
@@ -60,6 +81,24 @@ pub enum Standing {
         by: Vec<Barrier>,
         /// What does its work now.
         with: Successor,
+    },
+    /// Found innocent: it was not in the wrong hands. Whatever stands in its way may be taken off.
+    Cleared {
+        /// By whom: as many names as the plan asks for.
+        by: Vec<Arn>,
+        /// Why, in the first one's words.
+        reason: String,
+        /// What stands in its way all the same.
+        barriers: Vec<Barrier>,
+    },
+    /// Left as it is; somebody answers for it, for a time.
+    Waived {
+        /// Who.
+        by: Arn,
+        /// Why, in that person's words.
+        reason: String,
+        /// Until when.
+        until: Timestamp,
     },
     /// Open, and nobody else's by the word of the playbook. Nothing shows that it is.
     Trusted {
@@ -104,6 +143,8 @@ impl Standing {
             Self::Dead { .. } => "dead",
             Self::Blocked { .. } => "blocked",
             Self::Replaced { .. } => "replaced",
+            Self::Cleared { .. } => "cleared",
+            Self::Waived { .. } => "waived",
             Self::Trusted { .. } => "trusted",
             Self::OutOfReach { .. } => "out of reach",
             Self::Unaccounted { .. } => "unaccounted",
@@ -137,7 +178,21 @@ impl Ledger {
         let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
         let mut rows: Vec<Row> = rows.collect();
         rows.extend(undelivered(plan, state));
-        Self { rows, issued }
+        for row in &mut rows {
+            row.remarks = remarks(plan, state, &row.credential);
+            if let Some(word) = word(plan, state, row) {
+                row.standing = word;
+                row.proof = None;
+            }
+        }
+        let waivers = state.waived.iter().map(|(credential, waiver)| Waived {
+            credential: credential.clone(),
+            by: waiver.spoken.said.by.clone(),
+            reason: waiver.spoken.said.reason.clone(),
+            until: waiver.until,
+            expired: has_passed(waiver.until, state),
+        });
+        Self { rows, issued, waivers: waivers.collect() }
     }
 
     /// Rows of which nothing is known to stand in the way, or nothing is known at all.
@@ -150,15 +205,98 @@ impl Ledger {
     /// Rows whose standing was not seen to be enforced: read back, and read back again, is not proof.
     pub fn unproven(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| {
-            // What is trusted is not cut, so that there is nothing to prove.
+            // What is let be by anybody's word is not cut, so that there is nothing to prove.
             !matches!(
                 row.standing,
                 Standing::Unaccounted { .. }
                     | Standing::OutOfReach { .. }
                     | Standing::Trusted { .. }
+                    | Standing::Cleared { .. }
+                    | Standing::Waived { .. }
             ) && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
         })
     }
+}
+
+/// How many different names it takes to clear a credential: in a breach one person may be mistaken, or not be
+/// who he seems.
+pub fn names_to_clear(plan: &Plan) -> usize {
+    match plan.mode {
+        Mode::Breach => 2,
+        Mode::Planned => 1,
+    }
+}
+
+/// Whether enough people found `credential` innocent.
+pub fn is_cleared(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    let spoken = state.cleared.get(credential);
+    spoken.is_some_and(|spoken| names(spoken).len() >= names_to_clear(plan))
+}
+
+/// Whether somebody's word lets `credential` be: it is cleared, or waived and the waiver has not run out.
+pub fn is_let_off(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    let waived = state.waived.get(credential).is_some_and(|w| !has_passed(w.until, state));
+    waived || is_cleared(plan, state, credential)
+}
+
+/// The credentials that a cut is for: of those in the plan, all that it reaches.
+fn reached<'a>(plan: &'a Plan, cut: &'a Change) -> impl Iterator<Item = &'a Credential> {
+    let roles = plan.roles.iter().map(|reach| &reach.sessions);
+    plan.credentials.iter().chain(roles).filter(|credential| {
+        cut.effects.iter().any(|effect| {
+            matches!(effect, Effect::Cuts { subject, .. } if subject.covers(credential))
+        })
+    })
+}
+
+/// Whether everything that a cut is for is let be: then it holds nobody up.
+pub fn is_spared(plan: &Plan, state: &State, cut: &Change) -> bool {
+    if state.cleared.is_empty() && state.waived.is_empty() {
+        return false;
+    }
+    let mut reached = reached(plan, cut).peekable();
+    reached.peek().is_some() && reached.all(|credential| is_let_off(plan, state, credential))
+}
+
+/// Whether everything that a cut is for was found innocent: then it is not made.
+pub fn is_idle(plan: &Plan, state: &State, cut: &Change) -> bool {
+    if state.cleared.is_empty() {
+        return false;
+    }
+    let mut reached = reached(plan, cut).peekable();
+    reached.peek().is_some() && reached.all(|credential| is_cleared(plan, state, credential))
+}
+
+/// Whether an instant has passed by the journal's last entry, so that the ledger is the same for whoever
+/// reads the case, whenever.
+fn has_passed(until: Timestamp, state: &State) -> bool {
+    state.last.is_some_and(|last| until <= last)
+}
+
+/// What was said of a credential and does not count.
+fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let (spoken, asked) = (state.cleared.get(credential), names_to_clear(plan));
+    if let Some(spoken) = spoken
+        && names(spoken).len() < asked
+    {
+        let named: Vec<String> = names(spoken).iter().map(ToString::to_string).collect();
+        remarks.push(format!(
+            "found innocent by {}, which is {} of the {asked} names it takes: not cleared",
+            named.join(" and "),
+            named.len()
+        ));
+    }
+    if let Some(waiver) = state.waived.get(credential)
+        && has_passed(waiver.until, state)
+    {
+        remarks.push(format!(
+            "the waiver of {} ran out at {}",
+            waiver.spoken.said.by,
+            waiver.until.strftime("%Y-%m-%d %H:%M UTC")
+        ));
+    }
+    remarks
 }
 
 /// Changes that are seen in the world.
@@ -276,7 +414,10 @@ fn was_removed(record: &ChangeRecord, key: &AccessKeyId) -> bool {
         .notes
         .iter()
         .rposition(|note| matches!(note, Note::Removing { key: of, .. } if of == key));
-    at.is_some_and(|at| at + 1 < record.notes.len() || record.state == ChangeState::Seen)
+    let noted = |note: &Note| !matches!(note, Note::Attested { .. });
+    at.is_some_and(|at| {
+        record.notes[at + 1..].iter().any(noted) || record.state == ChangeState::Seen
+    })
 }
 
 /// Keys that were minted and are not delivered: their change is not seen done. Nobody has their secret, and
@@ -305,12 +446,34 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
                             ),
                         },
                         proof: None,
+                        remarks: Vec::new(),
                     });
                 }
             }
         }
     }
     rows
+}
+
+/// The standing that somebody's word gives a row: what is deleted or replaced needs none, and what is blocked needs
+/// nobody to answer for it.
+fn word(plan: &Plan, state: &State, row: &Row) -> Option<Standing> {
+    let barriers = match &row.standing {
+        Standing::Dead { .. } | Standing::Replaced { .. } => return None,
+        Standing::Blocked { by, .. } => by.clone(),
+        _ => Vec::new(),
+    };
+    if is_cleared(plan, state, &row.credential) {
+        let spoken = &state.cleared[&row.credential];
+        let reason = spoken[0].said.reason.clone();
+        return Some(Standing::Cleared { by: names(spoken), reason, barriers });
+    }
+    let waiver = state.waived.get(&row.credential)?;
+    (barriers.is_empty() && !has_passed(waiver.until, state)).then(|| Standing::Waived {
+        by: waiver.spoken.said.by.clone(),
+        reason: waiver.spoken.said.reason.clone(),
+        until: waiver.until,
+    })
 }
 
 fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) -> Row {
@@ -329,10 +492,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
                 if was_removed(&state.change(&change.id), id))
     });
     if let Some(change) = destroyed {
-        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
+        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof, remarks: Vec::new() };
     }
     if let Some((change, proof)) = have_ended(plan, state, &credential) {
-        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof };
+        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof, remarks: Vec::new() };
     }
     if let Credential::Unlisted { operation, .. } | Credential::UnlistedRoles { operation, .. } =
         &credential
@@ -345,15 +508,15 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         };
         let standing =
             Standing::OutOfReach { why: format!("{operation} showed nothing{accepted}") };
-        return Row { credential, standing, proof: None };
+        return Row { credential, standing, proof: None, remarks: Vec::new() };
     }
     if let (true, Some(reason)) = (standing.is_empty(), plan.trust_in(&credential)) {
         let standing = Standing::Trusted { reason: reason.to_owned() };
-        return Row { credential, standing, proof: None };
+        return Row { credential, standing, proof: None, remarks: Vec::new() };
     }
     if let Credential::SecretValue { secret } = &credential {
         let standing = of_value(plan, state, secret, standing.keys().copied().collect());
-        return Row { credential, standing, proof };
+        return Row { credential, standing, proof, remarks: Vec::new() };
     }
     if standing.is_empty() {
         let why = match &credential {
@@ -366,7 +529,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             }
             _ => "no step cuts it, or its cut was not seen".to_owned(),
         };
-        return Row { credential, standing: Standing::Unaccounted { why }, proof: None };
+        return Row { credential, standing: Standing::Unaccounted { why }, proof: None, remarks: Vec::new() };
     }
     let by = all;
     let of_role = matches!(credential, Credential::RoleSessions { .. });
@@ -394,7 +557,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             by,
         },
     };
-    Row { credential, standing, proof }
+    Row { credential, standing, proof, remarks: Vec::new() }
 }
 
 /// How the value stands that a secret held. A seal keeps it from being read anew; whoever has read it can use it

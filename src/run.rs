@@ -31,7 +31,7 @@ use crate::cloud::WriteCloud;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
@@ -183,7 +183,7 @@ impl Run<'_> {
             return Ok(Ending::Held(held));
         }
         let waiting: Vec<String> = self
-            .due(|_| true)
+            .due(|change| !ledger::is_spared(self.plan, &state, change))
             .iter()
             .map(|change| format!("{} was not done: what it needs was not done", change.id))
             .collect();
@@ -196,12 +196,22 @@ impl Run<'_> {
         Ok(if green { Ending::Proven } else { Ending::NotProven })
     }
 
-    /// Nobody's approval can be recorded yet, so that a phase that asks for some is not begun.
+    /// A phase that asks for approvals is begun once enough different people have approved this very plan.
     async fn wait_for_approvals(&self, phase: Phase, due: usize) -> Result<(), Halt> {
-        let Some(approvals) = self.plan.approvals.get(&phase) else { return Ok(()) };
-        let people = if *approvals == 1 { "person" } else { "people" };
+        let Some(asked) = self.plan.approvals.get(&phase) else { return Ok(()) };
+        let approved = self.journal.state().approved_by(phase, self.digest);
+        if approved.len() >= *asked {
+            return Ok(());
+        }
+        let people = if *asked == 1 { "person" } else { "people" };
+        let who = if approved.is_empty() {
+            "nobody has".to_owned()
+        } else {
+            let approved: Vec<String> = approved.iter().map(ToString::to_string).collect();
+            format!("so far it is attested by {}", approved.join(" and "))
+        };
         let until = format!(
-            "the phase `{phase}` ({due} changes) must be approved by {approvals} {people}, and nobody has"
+            "the phase `{phase}` ({due} changes) must be approved by {asked} {people}, and {who}"
         );
         self.record(Entry::Held { change: None, until: until.clone() }).await?;
         Err(Halt::Waiting(vec![until]))
@@ -255,7 +265,10 @@ impl Run<'_> {
     /// Containment, to the second pass over sessions: drive what is ready; prove what others wait to be
     /// proven; and so on, until nothing is left that could become ready.
     async fn cut_everything(&self) -> Result<(), Halt> {
-        let before_gate = |change: &Change| !change.phase.is_behind_the_gate();
+        let state = self.journal.state();
+        let before_gate = |change: &Change| {
+            !change.phase.is_behind_the_gate() && !ledger::is_idle(self.plan, &state, change)
+        };
         let mut waiting = self.due(before_gate);
         if !waiting.is_empty() {
             let changes = waiting.len();
@@ -335,12 +348,19 @@ impl Run<'_> {
         self.plan.changes.iter().filter(|change| wanted(change)).filter(undone).collect()
     }
 
+    /// Whether somebody's word lets be all that a cut is for.
+    fn is_spared(&self, id: &ChangeId) -> bool {
+        let spared = |change| ledger::is_spared(self.plan, &self.journal.state(), change);
+        self.plan.change(id).is_some_and(spared)
+    }
+
     /// What the changes that wait for a person wait for.
     fn troubles(&self) -> Vec<String> {
         let records: BTreeMap<ChangeId, _> = self.journal.state().changes;
         records
             .into_iter()
             .filter(|(_, record)| record.state == ChangeState::Held)
+            .filter(|(id, _)| !self.is_spared(id))
             .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
             .collect()
     }

@@ -160,6 +160,16 @@ impl Cloud {
         )
     }
 
+    /// Signs somebody of the responder's account in: a user by his own active key, or, where the responder is a
+    /// role, whoever else comes, by a session of that role under his name.
+    pub fn sign_in_as(&self, name: &str) -> Option<Credentials> {
+        let now = self.now();
+        let id = self.engine().sign_in_as(name, now)?;
+        Some(self.credentials_of(
+            &AccessKeyId::parse(id).expect("ids of credentials are made well-formed"),
+        ))
+    }
+
     /// The secret, and for a session the token, of a credential that exists or existed.
     pub fn credentials_of(&self, id: &AccessKeyId) -> Credentials {
         let (secret, session_token) = self.engine().secrets_of(id.as_str());

@@ -51,6 +51,8 @@ pub trait ErasedAction: Send + Sync {
     fn by_hand(&self, change: &Decided) -> Option<ByHand>;
     /// As [`Action::patience`].
     fn patience(&self, change: &Decided) -> SignedDuration;
+    /// As [`Action::asks`].
+    fn asks(&self, change: &Decided) -> Option<String>;
     /// As [`Action::apply`].
     fn apply<'a>(
         &'a self,
@@ -118,6 +120,10 @@ impl<A: Action> ErasedAction for Erased<A> {
 
     fn patience(&self, change: &Decided) -> SignedDuration {
         A::patience(&decided(change))
+    }
+
+    fn asks(&self, change: &Decided) -> Option<String> {
+        A::asks(&decided(change))
     }
 
     fn apply<'a>(

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::ids::Arn;
-use crate::playbook::Proof;
+use crate::ids::{AccountId, Arn};
+use crate::playbook::{Phase, Proof};
 
 /// Change the locks after a break-in: cut every way in, prove it, and only then hand out new keys
 #[derive(Debug, Parser)]
@@ -42,6 +42,14 @@ pub(super) enum Command {
     Resume(Resume),
     /// Show where a case stands; needs no cloud
     Status(Status),
+    /// Say that a credential was not in the wrong hands; in a breach it takes two people
+    Clear(Clear),
+    /// Answer for a credential that is left as it is, until a day
+    Waive(Waive),
+    /// Stand up for something done outside: a manual change, or what is so
+    Attest(Attest),
+    /// Approve a phase of the plan of a case
+    Approve(Approve),
     /// Say what would fail tonight: identity, permissions, clock, endpoint, cases, break-glass
     Doctor(Doctor),
     /// The rehearsal cloud
@@ -315,6 +323,107 @@ pub(super) struct Status {
     /// How to tell what came of it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
+}
+
+/// What goes with everything that a person says about a case.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Word {
+    /// What shows it: a file (kept as its path and SHA-256), a URL, or words
+    #[arg(long, value_name = "EVIDENCE")]
+    pub(super) evidence: Option<String>,
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// The account of whoever says it, where that is not the case's
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(super) from_account: Option<AccountId>,
+    /// In a rehearsal: who says it, a user of the world or the name of a session of the responder's role
+    #[arg(long = "as", value_name = "NAME")]
+    pub(super) as_whom: Option<String>,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Clear {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    /// Credentials, as `status` names them: AKIA..., password/USER; user/NAME and role/NAME are all of theirs
+    #[arg(required = true, value_name = "CREDENTIAL")]
+    pub(super) credentials: Vec<String>,
+    /// Why, in your words; it is kept and shown
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    /// Take back what was said of them: they are neither cleared nor waived any more
+    #[arg(long)]
+    pub(super) withdraw: bool,
+    #[command(flatten)]
+    pub(super) word: Word,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Waive {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    /// Credentials, as `status` names them: AKIA..., password/USER; user/NAME and role/NAME are all of theirs
+    #[arg(required = true, value_name = "CREDENTIAL")]
+    pub(super) credentials: Vec<String>,
+    /// Until when: 2026-04-01, 2026-04-01T18:00:00Z, or from now on: 36h, 14d
+    #[arg(long, value_name = "WHEN")]
+    pub(super) until: String,
+    /// Why, in your words; it is kept and shown
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) word: Word,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Attest {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    /// A change that a person makes (webmail.1), or a sentence on what is so
+    #[arg(value_name = "CHANGE|STATEMENT")]
+    pub(super) what: String,
+    /// What was done, in your words; a sentence says it already
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    #[command(flatten)]
+    pub(super) word: Word,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Approve {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    /// The phase
+    pub(super) phase: ApprovedPhase,
+    /// Why, in your words; it is kept and shown
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) word: Word,
+}
+
+/// The phases that can wait for people.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ApprovedPhase {
+    /// New credentials are issued and delivered
+    Rotate,
+    /// What containment closed is opened again
+    Recover,
+    /// What was cut is deleted
+    Destroy,
+}
+
+impl From<ApprovedPhase> for Phase {
+    fn from(phase: ApprovedPhase) -> Self {
+        match phase {
+            ApprovedPhase::Rotate => Self::Rotate,
+            ApprovedPhase::Recover => Self::Recover,
+            ApprovedPhase::Destroy => Self::Destroy,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,10 +14,10 @@ use crate::case::Case;
 use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
-use crate::journal::{Decoded, Entry, Journal, Medium};
+use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, State};
 use crate::ledger::Ledger;
-use crate::plan::SavedPlan;
-use crate::playbook::Playbook;
+use crate::plan::{Change, Plan, SavedPlan};
+use crate::playbook::{Phase, Playbook};
 use crate::run::{Ending, Keep, MOST_ROUNDS, Rounds, RunError};
 use crate::sim::Cloud;
 
@@ -25,9 +25,28 @@ use crate::sim::Cloud;
 pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
      stand are found";
 
-/// What to do about approvals that are asked for.
-pub(super) const NO_APPROVALS: &str = "this version cannot record approvals. Once those who must approve have, take `approvals` out of the \
-     playbook and plan anew: what is cut is found so";
+/// What to do about approvals that a phase asks for and does not have; `None` where none are wanted.
+pub(super) fn approvals_wanted(saved: &SavedPlan, state: &State, case: &Path) -> Option<String> {
+    let digest = saved.digest();
+    let due = |phase: Phase| {
+        let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
+        saved.plan.changes.iter().filter(undone).any(|change| change.phase == phase)
+    };
+    let (phase, asked, has) = saved.plan.approvals.iter().find_map(|(phase, asked)| {
+        let has = state.approved_by(*phase, &digest).len();
+        (due(*phase) && has < *asked).then_some((phase, asked, has))
+    })?;
+    let case = case.display();
+    let who = match (asked - has, has) {
+        (1, 0) => "somebody approves it, with credentials of his own".to_owned(),
+        (n, 0) => format!("{n} people approve it, each with credentials of his own"),
+        (1, _) => "one more approves it, with credentials of his own".to_owned(),
+        (n, _) => format!("{n} more approve it, each with credentials of his own"),
+    };
+    Some(format!(
+        "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume {case}"
+    ))
+}
 
 /// A case whose plan is not the one that its journal was begun for.
 pub(super) fn belongs_to_another_plan() -> Failure {
@@ -211,7 +230,9 @@ impl Conduct<'_> {
                     "read the plan of the next round, and say yes to it: portcullis run {plan}{there}"
                 )
             }
-            Ending::Waiting(_) => format!("{NO_APPROVALS}. The record: portcullis status {case}"),
+            Ending::Waiting(_) => {
+                approvals_wanted(self.saved, &state, self.case).unwrap_or_else(|| resume.clone())
+            }
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,
         };
@@ -306,6 +327,20 @@ pub(super) fn fits(
             format!("use credentials of account {}", plan.account),
         ));
     }
+    goes_there(plan, endpoint)?;
+    let warnings =
+        crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
+            view::diagnostics(vec![problem]);
+            Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
+        })?;
+    for warning in warnings.iter().filter(|warning| !plan.warnings.contains(warning)) {
+        view::err(&format!("{}\n", view::plain(warning)));
+    }
+    Ok(())
+}
+
+/// Whether a plan is for this endpoint.
+pub(super) fn goes_there(plan: &Plan, endpoint: Option<&str>) -> Result<(), Failure> {
     if plan.endpoint.as_deref() != endpoint {
         let words = |endpoint: Option<&str>| endpoint.map_or("AWS".to_owned(), str::to_owned);
         return Err(Failure::new(
@@ -320,14 +355,6 @@ pub(super) fn fits(
                 None => "leave --endpoint-url out".to_owned(),
             },
         ));
-    }
-    let warnings =
-        crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
-            view::diagnostics(vec![problem]);
-            Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
-        })?;
-    for warning in warnings.iter().filter(|warning| !plan.warnings.contains(warning)) {
-        view::err(&format!("{}\n", view::plain(warning)));
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ use crate::case::{self, Case};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint};
 use crate::ids::AccessKeyId;
+use crate::inventory::Caller;
 use crate::journal::{Journal, Medium};
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
@@ -77,6 +78,43 @@ fn notes(format: Format) -> fn(&str) {
 /// Whether a case is a rehearsal: it has a world of its own.
 pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
     Ok(case::read_file(case, STATE)?.is_some())
+}
+
+/// The world of a rehearsal, taken up where it was left.
+pub(super) struct Rehearsed {
+    cloud: Cloud,
+    pub(super) clock: Clock,
+}
+
+impl Rehearsed {
+    /// The world that is kept in a case.
+    pub(super) fn load(case: &Case) -> Result<Self, Failure> {
+        let (cloud, clock) = world_of(case)?;
+        Ok(Self { cloud, clock })
+    }
+
+    /// Who speaks: the responder, or somebody of the world who signs in for it.
+    pub(super) async fn caller_as(&self, name: Option<&str>) -> Result<Caller, Failure> {
+        let credentials = match name {
+            None => self.cloud.responder_credentials(),
+            Some(name) => self.cloud.sign_in_as(name).ok_or_else(|| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("nobody can speak as {name} in this world"),
+                    "name a user of the responder's account who has an active key; where the responder is a role, \
+                     any name of a session will do",
+                )
+            })?,
+        };
+        let (connection, key) = connect_as(&self.cloud, self.clock, &credentials);
+        Ok(survey::begin(connection.read(), self.clock, key).await?.caller)
+    }
+
+    /// The journal's medium, which keeps the world beside every line.
+    pub(super) fn medium(&self, case: &Case, medium: Box<dyn Medium>) -> Box<dyn Medium> {
+        let state = case.dir().join(STATE);
+        Box::new(WithWorld { medium, cloud: self.cloud.clone(), state })
+    }
 }
 
 /// Goes on with a rehearsal where its world and its journal stand.
@@ -139,7 +177,7 @@ async fn go(
     (saved, playbook): (&SavedPlan, &Playbook),
     cloud: &Cloud,
     connection: &Connection,
-    caller: &crate::inventory::Caller,
+    caller: &Caller,
     clock: Clock,
     format: Format,
 ) -> Result<Exit, Failure> {
@@ -189,12 +227,20 @@ pub(super) fn world(path: &Path) -> Result<World, Failure> {
 
 /// Handles on the rehearsal cloud, as its responder.
 fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<AccessKeyId>) {
-    let responder = cloud.responder_credentials();
-    let key = AccessKeyId::parse(responder.access_key_id.as_str()).ok();
+    connect_as(cloud, clock, &cloud.responder_credentials())
+}
+
+/// The same as somebody else.
+fn connect_as(
+    cloud: &Cloud,
+    clock: Clock,
+    who: &sim::Credentials,
+) -> (Connection, Option<AccessKeyId>) {
+    let key = AccessKeyId::parse(who.access_key_id.as_str()).ok();
     let credentials = Credentials::new(
-        responder.access_key_id.as_str(),
-        responder.secret.expose(),
-        responder.session_token.as_ref().map(|token| token.expose().to_owned()),
+        who.access_key_id.as_str(),
+        who.secret.expose(),
+        who.session_token.as_ref().map(|token| token.expose().to_owned()),
         None,
         "rehearsal",
     );

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Said;
 use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId, SecretId, VersionId};
-use crate::playbook::Proof;
+use crate::plan::Credential;
+use crate::playbook::{Phase, Proof};
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,9 +120,58 @@ pub enum Entry {
         /// Its exit code.
         exit: u8,
     },
+    /// Somebody found a credential innocent: it was not in the wrong hands.
+    Cleared {
+        /// Which.
+        credential: Credential,
+        /// By whom, and why.
+        said: Said,
+    },
+    /// Somebody answers for a credential that is left as it is, for a time.
+    Waived {
+        /// Which.
+        credential: Credential,
+        /// Until when.
+        until: Timestamp,
+        /// By whom, and why.
+        said: Said,
+    },
+    /// Whatever was said of a credential before holds no more: it is neither cleared nor waived.
+    Withdrawn {
+        /// Of which.
+        credential: Credential,
+        /// By whom, and why.
+        said: Said,
+    },
+    /// Somebody stands up for something that was done, or is so, outside.
+    Attested {
+        /// The change that it is the doing of; `None`: of the case.
+        change: Option<ChangeId>,
+        /// By whom, and what.
+        said: Said,
+    },
+    /// Somebody wants a phase to be carried out.
+    Approved {
+        /// Which.
+        phase: Phase,
+        /// By whom, and why.
+        said: Said,
+    },
 }
 
 impl Entry {
+    /// Whether it is somebody's word, said while nothing runs.
+    pub fn is_a_word(&self) -> bool {
+        matches!(
+            self,
+            Self::Cleared { .. }
+                | Self::Waived { .. }
+                | Self::Withdrawn { .. }
+                | Self::Attested { .. }
+                | Self::Approved { .. }
+        )
+    }
+
     /// The change it speaks of, if it speaks of one.
     pub fn change(&self) -> Option<&ChangeId> {
         match self {
@@ -131,14 +182,18 @@ impl Entry {
             | Self::Applied { change, .. }
             | Self::Observed { change, .. }
             | Self::Proved { change, .. } => Some(change),
-            Self::Held { change, .. } => change.as_ref(),
+            Self::Held { change, .. } | Self::Attested { change, .. } => change.as_ref(),
             Self::Opened { .. }
             | Self::Started { .. }
             | Self::RoundBegan { .. }
             | Self::NothingNew { .. }
             | Self::GateOpened { .. }
             | Self::GateShut { .. }
-            | Self::Finished { .. } => None,
+            | Self::Finished { .. }
+            | Self::Cleared { .. }
+            | Self::Waived { .. }
+            | Self::Withdrawn { .. }
+            | Self::Approved { .. } => None,
         }
     }
 }
@@ -258,5 +313,13 @@ pub enum Note {
     NoRoom {
         /// What was tried.
         tried: String,
+    },
+    /// Somebody attests that it is done. Not noted by `apply`: an [`Entry::Attested`] of the change is seen by
+    /// its action as this.
+    Attested {
+        /// When it was written down.
+        at: Timestamp,
+        /// By whom, and what.
+        said: Said,
     },
 }

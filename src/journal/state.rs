@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Entry, Note, Position, Receipt};
+use super::{Entry, Note, Position, Receipt, Spoken, Waiver};
 use crate::ids::{AccountId, Arn, ChangeId};
-use crate::playbook::Proof;
+use crate::plan::Credential;
+use crate::playbook::{Phase, Proof};
 
 /// Where one change stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,8 @@ impl ChangeState {
         use ChangeState::{Applied, Held, InDoubt, Pending, Seen};
         Some(match (self, entry) {
             (_, Entry::Held { .. }) => Held,
+            // A word moves nothing by itself: the action sees it, and judges.
+            (state, Entry::Attested { .. }) => state.clone(),
             (Seen, Entry::Reopened { .. }) => Pending,
             (_, Entry::Observed { position: Position::After, .. }) => Seen,
             (Pending | InDoubt | Held | Seen, Entry::Intended { .. }) => InDoubt,
@@ -67,7 +70,11 @@ impl ChangeState {
                 | Entry::Reopened { .. }
                 | Entry::GateOpened { .. }
                 | Entry::GateShut { .. }
-                | Entry::Finished { .. },
+                | Entry::Finished { .. }
+                | Entry::Cleared { .. }
+                | Entry::Waived { .. }
+                | Entry::Withdrawn { .. }
+                | Entry::Approved { .. },
             ) => return None,
         })
     }
@@ -152,8 +159,18 @@ pub struct State {
     pub gate: GateState,
     /// Why the whole run waits for a person, if it does.
     pub held: Option<String>,
-    /// The exit code, if the last run ended by itself.
+    /// The exit code, if the last run ended by itself. What people say afterwards does not change it.
     pub finished: Option<u8>,
+    /// Who found a credential innocent, in order.
+    pub cleared: BTreeMap<Credential, Vec<Spoken>>,
+    /// The last waiver of each credential.
+    pub waived: BTreeMap<Credential, Waiver>,
+    /// What was attested of the case, in order.
+    pub attested: Vec<Spoken>,
+    /// Who approved a phase, in order, each of some plan.
+    pub approvals: BTreeMap<Phase, Vec<Spoken>>,
+    /// When the last entry was written: what time it is, for whoever reads the case.
+    pub last: Option<Timestamp>,
 }
 
 impl State {
@@ -182,6 +199,12 @@ impl State {
     /// The record of one change; an untouched change has an empty one.
     pub fn change(&self, id: &ChangeId) -> ChangeRecord {
         self.changes.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Everybody who approved `phase` of the plan with this digest, each name once.
+    pub fn approved_by(&self, phase: Phase, plan: &str) -> Vec<Arn> {
+        let spoken = self.approvals.get(&phase).into_iter().flatten();
+        super::names(spoken.filter(|spoken| spoken.said.plan == plan))
     }
 
     /// Whether `entries` may follow, in this order. Looks only at the changes they speak of.
@@ -219,7 +242,10 @@ impl State {
         self.check(std::slice::from_ref(entry))?;
         self.entries += 1;
         let now = Moment { entry: self.entries, at };
-        self.finished = None;
+        self.last = Some(at);
+        if !entry.is_a_word() {
+            self.finished = None;
+        }
         match entry {
             Entry::Opened { plan, account, program, rehearsal } => {
                 self.opened = Some(Opened {
@@ -245,6 +271,25 @@ impl State {
             Entry::GateShut { reasons } => self.gate = GateState::Shut(reasons.clone()),
             Entry::Finished { exit } => self.finished = Some(*exit),
             Entry::Held { change: None, until } => self.held = Some(until.clone()),
+            Entry::Cleared { credential, said } => {
+                let spoken = Spoken { at, said: said.clone() };
+                self.cleared.entry(credential.clone()).or_default().push(spoken);
+            }
+            Entry::Waived { credential, until, said } => {
+                let waiver = Waiver { until: *until, spoken: Spoken { at, said: said.clone() } };
+                self.waived.insert(credential.clone(), waiver);
+            }
+            Entry::Withdrawn { credential, .. } => {
+                self.cleared.remove(credential);
+                self.waived.remove(credential);
+            }
+            Entry::Attested { change: None, said } => {
+                self.attested.push(Spoken { at, said: said.clone() });
+            }
+            Entry::Approved { phase, said } => {
+                let spoken = Spoken { at, said: said.clone() };
+                self.approvals.entry(*phase).or_default().push(spoken);
+            }
             Entry::Intended { change }
             | Entry::Noted { change, .. }
             | Entry::Reopened { change, .. }
@@ -252,6 +297,7 @@ impl State {
             | Entry::Applied { change, .. }
             | Entry::Observed { change, .. }
             | Entry::Proved { change, .. }
+            | Entry::Attested { change: Some(change), .. }
             | Entry::Held { change: Some(change), .. } => {
                 let record = self.changes.entry(change.clone()).or_default();
                 let next = record.state.next(entry).expect("checked above");
@@ -299,13 +345,20 @@ impl ChangeRecord {
                 }
             }
             Entry::Held { until, .. } => self.trouble = Some(until.clone()),
+            Entry::Attested { said, .. } => {
+                self.notes.push(Note::Attested { at: now.at, said: said.clone() });
+            }
             Entry::Opened { .. }
             | Entry::Started { .. }
             | Entry::RoundBegan { .. }
             | Entry::NothingNew { .. }
             | Entry::GateOpened { .. }
             | Entry::GateShut { .. }
-            | Entry::Finished { .. } => {}
+            | Entry::Finished { .. }
+            | Entry::Cleared { .. }
+            | Entry::Waived { .. }
+            | Entry::Withdrawn { .. }
+            | Entry::Approved { .. } => {}
         }
         self.state = next;
     }
@@ -315,6 +368,7 @@ impl ChangeRecord {
 mod tests {
     use std::fmt::Write;
 
+    use super::super::Said;
     use super::*;
 
     /// The whole table, so that a changed transition is a changed line in a review.
@@ -336,6 +390,7 @@ mod tests {
             ),
             ("reopened", Entry::Reopened { change: c(), why: String::new() }),
             ("held", Entry::Held { change: Some(c()), until: String::new() }),
+            ("attested", Entry::Attested { change: Some(c()), said: said("anna") }),
         ];
         let mut table = String::new();
         for state in [Pending, InDoubt, Applied, Seen, Held] {
@@ -345,5 +400,84 @@ mod tests {
             }
         }
         assert_eq!(table, include_str!("state_table.txt"));
+    }
+
+    fn said(name: &str) -> Said {
+        Said {
+            by: Arn::parse(&format!("arn:aws:iam::111122223333:user/{name}")).unwrap(),
+            reason: "because".to_owned(),
+            evidence: None,
+            plan: "digest".to_owned(),
+        }
+    }
+
+    fn folded(entries: &[Entry]) -> State {
+        let mut state = State::default();
+        let opened = Entry::Opened {
+            plan: "digest".to_owned(),
+            account: AccountId::parse("111122223333").unwrap(),
+            program: String::new(),
+            rehearsal: false,
+        };
+        for (second, entry) in std::iter::once(&opened).chain(entries).enumerate() {
+            let at = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
+            state.take(at, entry).unwrap();
+        }
+        state
+    }
+
+    #[test]
+    fn words_are_kept_in_order_until_they_are_withdrawn() {
+        let user = crate::ids::UserName::parse("ci").unwrap();
+        let credential = || Credential::Password { user: user.clone() };
+        let cleared = |name| Entry::Cleared { credential: credential(), said: said(name) };
+        let waived = |until: &str| Entry::Waived {
+            credential: credential(),
+            until: until.parse().unwrap(),
+            said: said("anna"),
+        };
+        let approved = |name| Entry::Approved { phase: Phase::Rotate, said: said(name) };
+        let all = [
+            cleared("anna"),
+            cleared("anna"),
+            cleared("ben"),
+            waived("2026-04-01T00:00:00Z"),
+            waived("2026-05-01T00:00:00Z"),
+            approved("anna"),
+            Entry::Attested { change: None, said: said("ben") },
+        ];
+        let state = folded(&all);
+        let names = |spoken: &[Spoken]| {
+            let names = super::super::names(spoken);
+            names.iter().map(|arn| arn.as_str().rsplit('/').next().unwrap().to_owned()).collect()
+        };
+        let cleared: Vec<String> = names(&state.cleared[&credential()]);
+        assert_eq!(cleared, ["anna", "ben"], "whoever says it twice is one name");
+        assert_eq!(state.waived[&credential()].until, "2026-05-01T00:00:00Z".parse().unwrap());
+        assert_eq!(state.approvals[&Phase::Rotate].len(), 1);
+        assert_eq!(state.attested.len(), 1);
+        assert_eq!(state.last, Some(Timestamp::from_second(7).unwrap()));
+
+        let withdrawn = Entry::Withdrawn { credential: credential(), said: said("ben") };
+        let state = folded(&[&all[..], &[withdrawn]].concat());
+        assert!(state.cleared.is_empty() && state.waived.is_empty());
+    }
+
+    #[test]
+    fn what_is_said_after_the_end_does_not_make_a_run_look_unfinished() {
+        let ended = Entry::Finished { exit: 6 };
+        let state =
+            folded(&[ended, Entry::Approved { phase: Phase::Rotate, said: said("anna") }]);
+        assert_eq!(state.finished, Some(6));
+    }
+
+    #[test]
+    fn what_is_attested_of_a_change_is_seen_by_its_action() {
+        let change = ChangeId::parse("webmail.1").unwrap();
+        let attested = Entry::Attested { change: Some(change.clone()), said: said("anna") };
+        let state = folded(&[attested]);
+        let record = state.change(&change);
+        assert_eq!(record.state, ChangeState::Pending, "a word moves nothing");
+        assert!(matches!(&record.notes[..], [Note::Attested { said: by, .. }] if *by == said("anna")));
     }
 }

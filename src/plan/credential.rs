@@ -141,6 +141,24 @@ impl Credential {
     }
 }
 
+impl Credential {
+    /// What a person types to name it: its id where it has one, else what it is and whose.
+    pub fn typed(&self) -> String {
+        match self {
+            Self::AccessKey { id, .. } => id.to_string(),
+            Self::Password { user } => format!("password/{user}"),
+            Self::Sessions { user } => format!("sessions/{user}"),
+            Self::ServiceSpecific { id, .. }
+            | Self::SshKey { id, .. }
+            | Self::SigningCertificate { id, .. } => id.clone(),
+            Self::Unlisted { user, operation } => format!("unlisted/{user}/{operation}"),
+            Self::NotUnderstood { user, operation } => format!("not-understood/{user}/{operation}"),
+            Self::UnlistedRoles { of, operation } => format!("unlisted-roles/{of}/{operation}"),
+            Self::RoleSessions { role } => format!("role-sessions/{role}"),
+        }
+    }
+}
+
 impl fmt::Display for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

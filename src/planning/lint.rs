@@ -76,8 +76,8 @@ fn approvals(plan: &mut Plan) {
     for (phase, people) in &plan.approvals {
         if plan.changes.iter().any(|change| change.phase == *phase) {
             plan.warnings.push(format!(
-                "phase `{phase}` asks for {people} approvals, which this version cannot record: the run will wait \
-                 before it, with exit code 6"
+                "phase `{phase}` asks for {people} approvals: the run will wait before it, with exit code 6, until \
+                 so many people have said: portcullis approve CASE {phase}"
             ));
         }
     }

@@ -119,7 +119,9 @@ impl Run<'_> {
         let asked = self.plan.gate.proof;
         let mut reasons = Vec::new();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
-            if ledger::is_lifted(self.plan, &state, change) {
+            if ledger::is_lifted(self.plan, &state, change)
+                || ledger::is_spared(self.plan, &state, change)
+            {
                 continue;
             }
             let record = state.change(&change.id);
@@ -144,7 +146,8 @@ impl Run<'_> {
             let barriers = ledger::barriers(self.plan, &state, credential);
             let covered = barriers.keys().any(|barrier| barrier.blocks())
                 || self.is_gone_or_lifted(credential, &state)
-                || self.plan.trust_in(credential).is_some();
+                || self.plan.trust_in(credential).is_some()
+                || ledger::is_let_off(self.plan, &state, credential);
             if !covered {
                 reasons.push(format!("nothing cuts the {credential}"));
             }
@@ -219,8 +222,8 @@ impl Run<'_> {
         })
     }
 
-    /// Why taking `barrier` off would let somebody in: a credential that nothing else blocks, or one that
-    /// cannot be read.
+    /// Why taking `barrier` off would let somebody in: a credential that nothing else blocks and nobody has
+    /// cleared or answers for, or one that cannot be read.
     pub(super) fn lifting_would_open(
         &self,
         subject: &Subject,
@@ -241,6 +244,9 @@ impl Run<'_> {
             }
         };
         for credential in held {
+            if ledger::is_let_off(self.plan, &state, &credential) {
+                continue;
+            }
             if let Credential::SecretValue { secret } = &credential {
                 if ledger::rotation(self.plan, &state, secret).is_some() {
                     continue;

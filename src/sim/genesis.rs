@@ -178,6 +178,38 @@ fn read_by_the_intruder(world: &World, engine: &mut Engine) {
     }
 }
 
+impl Engine {
+    /// As [`super::Cloud::sign_in_as`].
+    pub(super) fn sign_in_as(&mut self, name: &str, now: Timestamp) -> Option<String> {
+        let responder = self.responder.clone()?;
+        let Some(session) = self.sessions.get(&responder).cloned() else {
+            let (account, _) = self.newest().owner_of(&responder)?;
+            return self.active_key_of(&account.to_owned(), name);
+        };
+        if let Some(key) = self.active_key_of(&session.account, name) {
+            return Some(key);
+        }
+        let is_user = self.newest().accounts[&session.account].users.contains_key(name);
+        let fits = (2..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));
+        if is_user || !fits {
+            return None;
+        }
+        let id = self.new_id("ASIA");
+        self.remember(Canary::Session(id.clone()));
+        let lasts = SignedDuration::from_hours(1);
+        let session =
+            Session { name: name.to_owned(), issued_at: now, expires_at: now + lasts, ..session };
+        self.sessions.insert(id.clone(), session);
+        Some(id)
+    }
+
+    fn active_key_of(&self, account: &str, user: &str) -> Option<String> {
+        let user = self.newest().accounts.get(account)?.users.get(user)?;
+        Some(user.keys.iter().find(|key| key.active)?.id.clone())
+    }
+}
+
 struct Builder {
     engine: Engine,
     shift: SignedDuration,

@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("inventory", &["ids"]),
     ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
     ("plan", &["ids", "inventory", "playbook"]),
-    ("journal", &["ids", "clock", "playbook"]),
+    ("journal", &["ids", "clock", "playbook", "plan"]),
     ("ledger", &["ids", "journal", "plan", "playbook"]),
     ("case", &["journal", "plan"]),
     ("cloud", &["ids", "secret", "clock", "inventory"]),

@@ -59,6 +59,7 @@ impl Account<'_> {
     /// As text.
     pub(in crate::cli) fn render(&self) -> String {
         let mut text = String::new();
+        self.waivers(&mut text);
         let heading = format!("Every credential concerned ({})", self.ledger.rows.len());
         let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
         for row in &self.ledger.rows {
@@ -96,10 +97,39 @@ impl Account<'_> {
     }
 }
 
+impl Account<'_> {
+    /// What somebody answers for comes first, so that nobody reads past it.
+    fn waivers(&self, text: &mut String) {
+        if self.ledger.waivers.is_empty() {
+            return;
+        }
+        let heading = Style::Careful.paint("Waived: left as it is, on somebody's word");
+        let _ = writeln!(text, "\n{heading}");
+        for waived in &self.ledger.waivers {
+            let until = waived.until.strftime("%Y-%m-%d %H:%M UTC");
+            let until = if waived.expired {
+                Style::Bad.paint(&format!("RAN OUT at {until}"))
+            } else {
+                format!("until {until}")
+            };
+            let _ = writeln!(
+                text,
+                "  {}, {until}, by {}: {}",
+                plain(&waived.credential.to_string()),
+                plain(waived.by.as_str()),
+                plain(&waived.reason)
+            );
+        }
+    }
+}
+
 fn one(text: &mut String, row: &Row) {
     let style = match row.standing {
         Standing::Dead { .. } | Standing::Replaced { .. } => Style::Good,
-        Standing::Blocked { .. } | Standing::Trusted { .. } => Style::Careful,
+        Standing::Cleared { .. } => Style::Good,
+        Standing::Blocked { .. } | Standing::Trusted { .. } | Standing::Waived { .. } => {
+            Style::Careful
+        }
         Standing::Unaccounted { .. } | Standing::OutOfReach { .. } => Style::Bad,
     };
     let proof = row.proof.as_ref().map_or("not proven".to_owned(), |(proof, _)| proof.to_string());
@@ -126,10 +156,26 @@ fn one(text: &mut String, row: &Row) {
             });
             format!("{}{until}; removable by {removable_by}", by.join(", "))
         }
+        Standing::Cleared { by, reason, barriers } => {
+            let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+            let still: Vec<String> = barriers.iter().map(ToString::to_string).collect();
+            let still = match still.is_empty() {
+                true => String::new(),
+                false => format!("; {} is still in its way", still.join(", ")),
+            };
+            format!("found innocent by {}: {reason}{still}", by.join(" and "))
+        }
+        Standing::Waived { by, reason, until } => format!(
+            "not cut; {by} answers for it until {}: {reason}",
+            until.strftime("%Y-%m-%d %H:%M UTC")
+        ),
         Standing::Trusted { reason } => format!("not cut; the playbook trusts it: {reason}"),
         Standing::Unaccounted { why } | Standing::OutOfReach { why } => why.clone(),
     };
     let _ = writeln!(text, "                {}; proof: {proof}", plain(&detail));
+    for remark in &row.remarks {
+        let _ = writeln!(text, "                {}", Style::Careful.paint(&plain(remark)));
+    }
 }
 
 /// What is true of a run that did not come to its end: how the cuts stand by now, it cannot say.

@@ -1,0 +1,413 @@
+//! `portcullis clear`, `waive`, `attest` and `approve`: what people say about a case, put on record.
+//!
+//! Whoever speaks does so with credentials of his own: STS tells the name that is kept. Nothing is signed, so a
+//! word is worth what the name is worth, and the name of somebody whom the case cuts is worth nothing. A word
+//! changes no cloud: it is written to the journal, and a resumption acts on it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use futures_util::future::try_join_all;
+use jiff::{SpanRelativeTo, Timestamp};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::args::{self, Format};
+use super::conduct::{NOT_TO_BE_TRUSTED, approvals_wanted, belongs_to_another_plan, goes_there};
+use super::exit::{Exit, Failure};
+use super::live::Live;
+use super::rehearse::{self, Rehearsed};
+use super::{diagnostics, sources, view};
+use crate::action::catalog;
+use crate::case::{self, Case};
+use crate::clock::Clock;
+use crate::ids::ChangeId;
+use crate::inventory::Caller;
+use crate::journal::{Decoded, Entry, Evidence, Journal, Medium, Said, State, names};
+use crate::ledger::{self, Ledger};
+use crate::plan::{Credential, Plan, SavedPlan};
+use crate::planning;
+use crate::playbook::Phase;
+use crate::run::RunError;
+
+/// A case in which somebody has the floor.
+struct Floor<'a> {
+    case: &'a Case,
+    saved: &'a SavedPlan,
+    state: State,
+    now: Timestamp,
+    /// What every word of his begins with.
+    said: Said,
+}
+
+pub(super) fn clear(args: &args::Clear) -> Result<Exit, Failure> {
+    speak(&args.case, &args.word, &args.reason, |floor| {
+        let said = || floor.said.clone();
+        let entry = |credential| {
+            if args.withdraw {
+                Entry::Withdrawn { credential, said: said() }
+            } else {
+                Entry::Cleared { credential, said: said() }
+            }
+        };
+        Ok(floor.credentials(&args.credentials)?.into_iter().map(entry).collect())
+    })
+}
+
+pub(super) fn waive(args: &args::Waive) -> Result<Exit, Failure> {
+    speak(&args.case, &args.word, &args.reason, |floor| {
+        let until = until(&args.until, floor.now)?;
+        let entry = |credential| Entry::Waived { credential, until, said: floor.said.clone() };
+        Ok(floor.credentials(&args.credentials)?.into_iter().map(entry).collect())
+    })
+}
+
+pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
+    let statement = args.reason.as_deref().unwrap_or(&args.what);
+    speak(&args.case, &args.word, statement, |floor| {
+        let said = floor.said.clone();
+        let Ok(id) = ChangeId::parse(&args.what) else {
+            return Ok(vec![Entry::Attested { change: None, said }]);
+        };
+        let case = floor.case.dir().display();
+        let Some(change) = floor.saved.plan.change(&id) else {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("the plan of this case has no change {id}"),
+                format!("portcullis status {case} names what it waits for"),
+            ));
+        };
+        let Some(asked) = catalog::of(change).asks(&change.decided) else {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{id} is made by the run and looked at: nobody can stand up for it"),
+                format!("portcullis resume {case}{}", args.word.access.typed()),
+            ));
+        };
+        let reason = args.reason.clone().unwrap_or(asked);
+        Ok(vec![Entry::Attested { change: Some(id), said: Said { reason, ..said } }])
+    })
+}
+
+pub(super) fn approve(args: &args::Approve) -> Result<Exit, Failure> {
+    let phase = Phase::from(args.phase);
+    speak(&args.case, &args.word, &args.reason, |floor| {
+        if !floor.saved.plan.approvals.contains_key(&phase) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("the plan of this case asks for nobody's approval of phase `{phase}`"),
+                format!("portcullis status {} says what it waits for", floor.case.dir().display()),
+            ));
+        }
+        Ok(vec![Entry::Approved { phase, said: floor.said.clone() }])
+    })
+}
+
+impl Floor<'_> {
+    /// The credentials that were named, of those in the ledger.
+    fn credentials(&self, named: &[String]) -> Result<Vec<Credential>, Failure> {
+        let ledger = Ledger::of(&self.saved.plan, &self.state);
+        let mut found = Vec::new();
+        for name in named {
+            let of = |credential: &Credential| match name.split_once('/') {
+                Some((kind @ ("user" | "role"), _)) => credential
+                    .principal()
+                    .is_some_and(|principal| format!("{kind}/{}", principal.name()) == *name
+                        && (kind == "user") == principal.user().is_some()),
+                _ => credential.typed() == *name || credential.to_string() == *name,
+            };
+            let before = found.len();
+            found.extend(ledger.rows.iter().map(|row| &row.credential).filter(|one| of(one)).cloned());
+            if found.len() == before {
+                let mut known: Vec<String> =
+                    ledger.rows.iter().map(|row| row.credential.typed()).collect();
+                known.dedup();
+                let more = known.len().saturating_sub(20);
+                known.truncate(20);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("the ledger of this case has no credential {name}"),
+                    format!("name one of {}{more}", known.join(", ")),
+                ));
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+/// Puts what somebody says on record.
+fn speak(
+    dir: &Path,
+    word: &args::Word,
+    reason: &str,
+    entries: impl FnOnce(&Floor<'_>) -> Result<Vec<Entry>, Failure>,
+) -> Result<Exit, Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a word without a reason is not taken",
+            "say why, for whoever reads the case in a year: --reason TEXT",
+        ));
+    }
+    let case = Case::open(dir)?;
+    let (saved, _) = sources::plan_of(dir)?;
+    let evidence = word.evidence.as_deref().map(evidence).transpose()?;
+    let on_record = async |caller: &Caller, clock: Clock, decoded: &Decoded, medium| {
+        may_speak(&saved, caller, word)?;
+        let said = Said {
+            by: caller.arn.clone(),
+            reason: reason.to_owned(),
+            evidence,
+            plan: saved.digest(),
+        };
+        let journal = open(&case, &saved, decoded, medium, clock)?;
+        let (state, now) = (journal.state(), clock.now());
+        let floor = Floor { case: &case, saved: &saved, state, now, said };
+        let entries = entries(&floor)?;
+        // Handed in together, they share one line and one sync: all of it is said, or nothing.
+        try_join_all(entries.iter().cloned().map(|entry| journal.append(entry))).await.map_err(
+            |error| {
+                Failure::of_run(RunError::from(error), "the same again").with_exit(Exit::Refused)
+            },
+        )?;
+        let state = journal.state();
+        let (head, lines) = journal.head().await;
+        let next = next(&saved, &state, dir, &word.access.typed());
+        if word.format == Format::Json {
+            view::out(&diagnostics::printed(&json!({
+                "version": 1,
+                "case": dir.display().to_string(),
+                "entries": entries,
+                "ledger": Ledger::of(&saved.plan, &state),
+                "journal": {"lines": lines, "head": head},
+                "next": next,
+            })));
+        } else {
+            let mut text = format!("Said by {}, not signed:\n", view::plain(caller.arn.as_str()));
+            for entry in &entries {
+                told(&mut text, entry, &saved.plan, &state);
+            }
+            view::out(&format!("{text}\nJournal: {lines} lines, head {head}\nNext: {next}\n"));
+        }
+        Ok(Exit::Done)
+    };
+    if rehearse::is_rehearsal(case.dir())? {
+        return view::virtual_runtime().block_on(async {
+            let rehearsed = Rehearsed::load(&case)?;
+            let caller = rehearsed.caller_as(word.as_whom.as_deref()).await?;
+            let (decoded, medium) = case.journal()?;
+            let medium = rehearsed.medium(&case, medium);
+            let clock = rehearsed.clock;
+            on_record(&caller, clock, &decoded, medium).await
+        });
+    }
+    if let Some(name) = &word.as_whom {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("this case is real: nobody speaks as {name} by saying so"),
+            "leave --as out, and use the credentials of whoever speaks: --profile NAME",
+        ));
+    }
+    goes_there(&saved.plan, word.access.endpoint_url.as_deref())?;
+    view::runtime().block_on(async {
+        let live = Live::connect(&word.access).await?;
+        let caller = live.begin().await?.caller;
+        let (decoded, medium) = case.journal()?;
+        on_record(&caller, live.clock, &decoded, medium).await
+    })
+}
+
+/// The journal of a case that was begun, to be written to.
+fn open(
+    case: &Case,
+    saved: &SavedPlan,
+    decoded: &Decoded,
+    medium: Box<dyn Medium>,
+    clock: Clock,
+) -> Result<Journal, Failure> {
+    let journal = Journal::open(decoded, medium, clock).map_err(|error| {
+        Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
+            .because(&error)
+    })?;
+    match journal.state().plan() {
+        Some(plan) if plan != saved.digest() => Err(belongs_to_another_plan()),
+        Some(_) => Ok(journal),
+        None => Err(Failure::new(
+            Exit::Refused,
+            "this case was never begun: there is nothing to say of it yet",
+            format!("portcullis run {}/rounds/1/plan.json", case.dir().display()),
+        )),
+    }
+}
+
+/// Whether the word of `caller` is taken: he is of the case's account, or of the one that was named, and stands
+/// on nothing that the case cuts. Whoever took over what is cut would else clear himself.
+fn may_speak(saved: &SavedPlan, caller: &Caller, word: &args::Word) -> Result<(), Failure> {
+    let own = &saved.plan.account;
+    let expected = word.from_account.as_ref().unwrap_or(own);
+    if caller.account != *expected {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "these credentials are of account {}, and the word is to come from account {expected}",
+                caller.account
+            ),
+            format!(
+                "use credentials of account {expected}; or, where whoever speaks is at home in another account \
+                 (a security or single sign-on account), say so: --from-account {}",
+                caller.account
+            ),
+        ));
+    }
+    planning::refuse_lock_out(&saved.plan, &saved.inventory, caller).map(|_| ()).map_err(|_| {
+        Failure::new(
+            Exit::Refused,
+            format!("{} is among those whom this case cuts off: that word is not taken", caller.arn),
+            "somebody whom the case does not touch must say it, with credentials of his own",
+        )
+    })
+}
+
+/// What came of one word.
+fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
+    let (about, what) = match entry {
+        Entry::Cleared { credential, .. } => {
+            let asked = ledger::names_to_clear(plan);
+            let by = state.cleared.get(credential).map(names).unwrap_or_default();
+            let what = if by.len() >= asked {
+                "cleared: no step cuts it any more, and it may be let in again".to_owned()
+            } else {
+                format!("{} of the {asked} names it takes: not cleared yet", by.len())
+            };
+            (credential.to_string(), what)
+        }
+        Entry::Waived { credential, until, .. } => {
+            let until = until.strftime("%Y-%m-%d %H:%M UTC");
+            let what = format!("waived until {until}, and unaccounted for from then on");
+            (credential.to_string(), what)
+        }
+        Entry::Withdrawn { credential, .. } => {
+            let what = "nothing that was said of it before counts any more".to_owned();
+            (credential.to_string(), what)
+        }
+        Entry::Attested { change, said } => {
+            let about = change.as_ref().map_or("the case".to_owned(), ToString::to_string);
+            (about, format!("attested: {}", said.reason))
+        }
+        Entry::Approved { phase, said } => {
+            approved(text, *phase, &said.plan, plan, state);
+            return;
+        }
+        _ => return,
+    };
+    let _ = writeln!(text, "  {}\n      {}", view::plain(&about), view::plain(&what));
+}
+
+/// What an approval is of, and whose there are.
+fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &State) {
+    let asked = plan.approvals.get(&phase).copied().unwrap_or_default();
+    let by = state.approved_by(phase, digest);
+    let _ = writeln!(text, "  phase {phase} of plan {digest}: {} of {asked} names", by.len());
+    for change in plan.changes.iter().filter(|change| change.phase == phase) {
+        let (target, what) = (change.target.to_string(), change.what.to_string());
+        let (target, what) = (view::plain(&target), view::plain(&what));
+        let _ = writeln!(text, "    {}  {target}: {what}", change.id);
+    }
+    for name in by {
+        let _ = writeln!(text, "  attested by {}", view::plain(name.as_str()));
+    }
+}
+
+/// What to type next.
+fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
+    let case = dir.display();
+    if let Some(wanted) = approvals_wanted(saved, state, dir) {
+        return wanted;
+    }
+    let asked = ledger::names_to_clear(&saved.plan);
+    let short = state.cleared.iter().find(|(_, spoken)| names(*spoken).len() < asked);
+    match short {
+        Some((credential, _)) => format!(
+            "somebody else says so too: portcullis clear {case} {} --reason TEXT; then portcullis resume \
+             {case}{there}",
+            credential.typed()
+        ),
+        None => format!("portcullis resume {case}{there}"),
+    }
+}
+
+/// What shows it: what is a file is kept by its bytes' hash.
+fn evidence(given: &str) -> Result<Evidence, Failure> {
+    if given.starts_with("https://") || given.starts_with("http://") {
+        return Ok(Evidence::Url { url: given.to_owned() });
+    }
+    let path = Path::new(given);
+    let looks_like_a_file = path.is_file() || given.starts_with(['/', '.', '~']);
+    if !looks_like_a_file {
+        return Ok(Evidence::Words { text: given.to_owned() });
+    }
+    let bytes = case::read_regular(path, case::LONGEST).map_err(|error| {
+        let next = "name a file that can be read, a URL, or say it in words";
+        Failure::new(Exit::Usage, format!("cannot read the evidence {given}"), next).because(&error)
+    })?;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    Ok(Evidence::File { path, sha256: hex::encode(Sha256::digest(&bytes)) })
+}
+
+/// A day, an instant, or a time from now on.
+fn until(given: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    let refused = |what: String| {
+        let next = "give --until a day (2026-04-01), an instant (2026-04-01T18:00:00Z), or a time from now on \
+                    (36h, 14d)";
+        Failure::new(Exit::Usage, what, next)
+    };
+    let day = |text: &str| {
+        let date: jiff::civil::Date = text.parse().ok()?;
+        Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    };
+    let from_now = |text: &str| {
+        let span: jiff::Span = text.parse().ok()?;
+        let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        now.checked_add(length).ok()
+    };
+    let until = given.parse().ok().or_else(|| day(given)).or_else(|| from_now(given));
+    let until: Timestamp = until.ok_or_else(|| refused(format!("`{given}` is no time")))?;
+    if until <= now {
+        return Err(refused(format!("{given} has passed: a waiver is for a time to come")));
+    }
+    Ok(until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiver_ends_on_a_day_at_an_instant_or_after_a_time() {
+        let now: Timestamp = "2026-03-24T07:10:00Z".parse().unwrap();
+        let ends = |given: &str| until(given, now).unwrap().to_string();
+        assert_eq!(ends("2026-04-01"), "2026-04-01T00:00:00Z");
+        assert_eq!(ends("2026-04-01T18:00:00+02:00"), "2026-04-01T16:00:00Z");
+        assert_eq!(ends("36h"), "2026-03-25T19:10:00Z");
+        assert_eq!(ends("14d"), "2026-04-07T07:10:00Z");
+        for not in ["2026-03-24", "2026-03-24T07:10:00Z", "-1h", "soon", ""] {
+            assert!(until(not, now).is_err(), "{not}");
+        }
+    }
+
+    #[test]
+    fn evidence_is_words_a_place_or_a_file_as_it_is_now() {
+        let words = Evidence::Words { text: "ticket 4711".to_owned() };
+        assert_eq!(evidence("ticket 4711").unwrap(), words);
+        assert!(matches!(evidence("https://wiki/4711").unwrap(), Evidence::Url { .. }));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        let path = file.path().to_str().unwrap();
+        let Evidence::File { sha256, .. } = evidence(path).unwrap() else { panic!("{path}") };
+        assert!(sha256.starts_with("ba7816bf"), "{sha256}");
+        assert!(evidence("/is/not/there").is_err());
+    }
+}
