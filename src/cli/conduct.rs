@@ -231,7 +231,8 @@ impl Conduct<'_> {
                 )
             }
             Ending::Waiting(_) => {
-                approvals_wanted(self.saved, &state, self.case).unwrap_or_else(|| resume.clone())
+                approvals_wanted(&saved, &state, self.case.dir())
+                    .unwrap_or_else(|| resume.clone())
             }
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,

@@ -155,6 +155,7 @@ impl Credential {
             Self::NotUnderstood { user, operation } => format!("not-understood/{user}/{operation}"),
             Self::UnlistedRoles { of, operation } => format!("unlisted-roles/{of}/{operation}"),
             Self::RoleSessions { role } => format!("role-sessions/{role}"),
+            Self::SecretValue { secret } => format!("secret/{secret}"),
         }
     }
 }

@@ -35,4 +35,5 @@ mod survey;
 mod tidy;
 mod told;
 mod verdict;
+mod words;
 mod worlds;

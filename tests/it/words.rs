@@ -1,0 +1,281 @@
+//! What people say of a case: clearing, waiving, approving, and whose word counts.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use portcullis::journal::{ChangeState, Entry};
+use portcullis::ledger::{Ledger, Row, Standing};
+use portcullis::plan::{Barrier, Credential};
+use portcullis::playbook::Phase;
+use portcullis::run::Ending;
+
+use crate::check::{portcullis, said};
+use crate::stage::{PLAYBOOK, Stage, WORLD, play};
+
+/// Contains two users and lets both in again; the password of neither is anybody's business.
+const TWO_USERS: &str = "\
+portcullis: 1
+name: two-users
+title: Two users are contained
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: off, phase: contain, for_each: [ci-deploy, backup], uses: iam.user.quarantine, with: { user: \"${{ each }}\" } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+  - { id: lift, phase: recover, for_each: [backup], uses: iam.user.lift-quarantine, with: { user: \"${{ each }}\" } }
+";
+
+fn of_backup(credential: &Credential) -> bool {
+    credential.user().is_some_and(|user| user.as_str() == "backup")
+}
+
+fn rows(stage: &Stage) -> Vec<Row> {
+    Ledger::of(&stage.saved.plan, &stage.state()).rows
+}
+
+fn backups(stage: &Stage) -> Vec<Credential> {
+    stage.saved.plan.credentials.iter().filter(|one| of_backup(one)).cloned().collect()
+}
+
+#[test]
+fn whoever_is_found_innocent_by_two_is_let_in_again_and_by_one_is_not() {
+    play(async {
+        let stage = Stage::set(WORLD, TWO_USERS).await;
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        assert!(why[0].contains("only the quarantine blocks it"), "{why:?}");
+
+        let cleared = |name: &str| {
+            let said = stage.said_by(name);
+            let clear = move |credential| Entry::Cleared { credential, said: said.clone() };
+            backups(&stage).into_iter().map(clear).collect::<Vec<_>>()
+        };
+        stage.say(cleared("anna")).await;
+        for row in rows(&stage).iter().filter(|row| of_backup(&row.credential)) {
+            assert!(matches!(row.standing, Standing::Blocked { .. }), "{row:?}");
+            assert!(row.remarks[0].contains("1 of the 2 names it takes: not cleared"), "{row:?}");
+        }
+        stage.say(cleared("anna")).await;
+        let ending = stage.resume_to_the_end(1).await;
+        assert!(matches!(ending, Ending::Held(_)), "one name twice is one name: {ending:?}");
+
+        stage.say(cleared("ben")).await;
+        for row in rows(&stage).iter().filter(|row| of_backup(&row.credential)) {
+            let Standing::Cleared { by, barriers, .. } = &row.standing else { panic!("{row:?}") };
+            assert_eq!((by.len(), &barriers[..]), (2, &[Barrier::Quarantine][..]));
+        }
+        let ending = stage.resume_to_the_end(1).await;
+        assert_eq!(ending, Ending::NotProven, "what is cut is settled, and no more");
+        for row in rows(&stage).iter().filter(|row| of_backup(&row.credential)) {
+            assert!(matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.is_empty()));
+        }
+        stage.let_it_settle().await;
+        let works = stage.cloud.consumers().into_iter().all(|consumer| consumer.works || consumer.name != "backup");
+        assert!(works, "{:?}", stage.cloud.consumers());
+    });
+}
+
+#[test]
+fn what_is_cleared_before_it_is_cut_is_not_cut() {
+    play(async {
+        let stage = Stage::set(WORLD, TWO_USERS).await;
+        let opened = Entry::Opened {
+            plan: stage.saved.digest(),
+            account: stage.saved.plan.account.clone(),
+            program: "test".to_owned(),
+            rehearsal: true,
+        };
+        stage.say([opened]).await;
+        for name in ["anna", "ben"] {
+            let said = stage.said_by(name);
+            let clear = |credential| Entry::Cleared { credential, said: said.clone() };
+            stage.say(backups(&stage).into_iter().map(clear)).await;
+        }
+        stage.resume_to_the_end(1).await;
+        let change = stage.saved.plan.changes.iter().find(|c| c.target.contains("backup")).unwrap();
+        assert_eq!(stage.state().change(&change.id).state, ChangeState::Pending);
+        let audit = stage.cloud.audit();
+        assert!(audit.iter().all(|event| !format!("{event:?}").contains("DenyAll") || !format!("{event:?}").contains("backup")));
+    });
+}
+
+/// The same, and nobody is let in again.
+fn without_lift() -> String {
+    TWO_USERS.lines().filter(|line| !line.contains("id: lift")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_waiver_counts_until_it_runs_out_by_the_journal_s_last_entry_and_is_shown_first() {
+    play(async {
+        let world = WORLD.replace(
+            "      pipeline: # the deploy pipeline's machines\n        trust:\n          Version: \"2012-10-17\"\n          Statement:\n",
+            "      pipeline: # the deploy pipeline's machines\n        trust:\n          Version: \"2012-10-17\"\n          Statement:\n            - { Effect: Allow, Principal: { AWS: \"arn:aws:iam::111122223333:user/backup\" }, Action: \"sts:AssumeRole\" }\n",
+        );
+        assert_ne!(world, WORLD);
+        let stage = Stage::set(&world, &without_lift()).await;
+        stage.resume_to_the_end(1).await;
+        let sessions = |row: &&Row| matches!(&row.credential, Credential::RoleSessions { role } if role.as_str() == "pipeline");
+        let found = rows(&stage).into_iter().find(|row| sessions(&row)).unwrap();
+        assert!(matches!(found.standing, Standing::Unaccounted { .. }), "{found:?}");
+
+        let until = stage.clock.now() + SignedDuration::from_hours(2);
+        let waived = |until: Timestamp| Entry::Waived {
+            credential: found.credential.clone(),
+            until,
+            said: stage.said_by("anna"),
+        };
+        stage.say([waived(until)]).await;
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        assert_eq!(ledger.unaccounted().count(), 0);
+        assert!(!ledger.waivers[0].expired);
+        let row = ledger.rows.iter().find(sessions).unwrap();
+        assert!(matches!(&row.standing, Standing::Waived { until: end, .. } if *end == until));
+
+        stage.clock.sleep(std::time::Duration::from_hours(3)).await;
+        assert_eq!(Ledger::of(&stage.saved.plan, &stage.state()).unaccounted().count(), 0);
+        stage.resume_to_the_end(1).await;
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        assert!(ledger.waivers[0].expired, "a run has written since");
+        let row = ledger.rows.iter().find(sessions).unwrap();
+        assert!(matches!(row.standing, Standing::Unaccounted { .. }), "{row:?}");
+        assert!(row.remarks[0].contains("ran out"), "{row:?}");
+    });
+}
+
+#[test]
+fn an_approval_is_of_one_plan() {
+    play(async {
+        let text = PLAYBOOK.replace("steps:\n", "approvals: { rotate: 1 }\nsteps:\n");
+        let stage = Stage::set(WORLD, &text).await;
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Waiting(_)));
+        let mut said = stage.said_by("anna");
+        said.plan = "0".repeat(64);
+        stage.say([Entry::Approved { phase: Phase::Rotate, said }]).await;
+        let ending = stage.resume_to_the_end(1).await;
+        assert!(matches!(ending, Ending::Waiting(_)), "another plan was approved: {ending:?}");
+        let said = stage.said_by("anna");
+        stage.say([Entry::Approved { phase: Phase::Rotate, said }]).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+    });
+}
+
+/// A rehearsal of `text` in the shipped world, played as far as it goes by itself.
+struct Rehearsal {
+    _dir: tempfile::TempDir,
+    case: PathBuf,
+    code: Option<i32>,
+}
+
+impl Rehearsal {
+    fn of(world: &str, text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("played");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("playbook.yaml"), text).unwrap();
+        std::fs::write(folder.join("world.yaml"), world).unwrap();
+        let cases = dir.path().join("cases");
+        let args = ["rehearse", text_of(&folder), "--gate", "settled", "--cases", text_of(&cases)];
+        let played = portcullis(&args);
+        let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
+        Self { _dir: dir, case, code: played.status.code() }
+    }
+
+    /// Says something; gives back the exit code and what is on the screen.
+    fn say(&self, args: &[&str]) -> (Option<i32>, String) {
+        let case = text_of(&self.case);
+        let mut all = vec![args[0], case];
+        all.extend(&args[1..]);
+        let done = portcullis(&all);
+        (done.status.code(), said(&done))
+    }
+}
+
+fn text_of(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+const WHY: [&str; 2] = ["--reason", "looked into, ticket 4711"];
+
+#[test]
+fn two_people_approve_on_the_command_line_and_the_run_goes_on() {
+    let text = PLAYBOOK.replace("steps:\n", "approvals: { rotate: 2 }\nsteps:\n");
+    let rehearsal = Rehearsal::of(WORLD, &text);
+    assert_eq!(rehearsal.code, Some(6));
+    let approve = |name: &str| {
+        rehearsal.say(&[&["approve", "rotate", "--as", name][..], &WHY].concat())
+    };
+    let (code, screen) = approve("anna");
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("1 of 2 names"), "{screen}");
+    assert!(screen.contains("attested by arn:aws:sts::111122223333:assumed-role/incident-responder/anna"), "{screen}");
+    assert!(screen.contains("one more approves it"), "{screen}");
+    approve("anna");
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(6), "{screen}");
+    assert!(screen.contains("so far it is attested by"), "{screen}");
+    let (_, screen) = approve("ben");
+    assert!(screen.contains("2 of 2 names") && screen.contains("Next: portcullis resume"), "{screen}");
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(11), "{screen}");
+}
+
+#[test]
+fn the_word_of_somebody_whom_the_case_cuts_is_not_taken() {
+    // Quarantined only: his key still says who he is.
+    let rehearsal = Rehearsal::of(WORLD, TWO_USERS);
+    assert_eq!(rehearsal.code, Some(13));
+    let clear = |name: &str| {
+        rehearsal.say(&[&["clear", "user/backup", "--as", name][..], &WHY].concat())
+    };
+    let (code, screen) = clear("backup");
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(screen.contains("among those whom this case cuts off"), "{screen}");
+    let (code, screen) = clear("ci-deploy");
+    assert_eq!(code, Some(2), "his keys are off: {screen}");
+    let (code, screen) = clear("anna");
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("1 of the 2 names it takes: not cleared yet"), "{screen}");
+    assert!(screen.contains("somebody else says so too"), "{screen}");
+    let (_, screen) = clear("ben");
+    assert!(screen.contains("may be let in again"), "{screen}");
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(11), "{screen}");
+    assert!(screen.contains("found innocent by"), "{screen}");
+}
+
+#[test]
+fn a_waiver_stands_on_top_of_the_account_and_a_withdrawal_takes_it_back() {
+    let rehearsal = Rehearsal::of(WORLD, TWO_USERS);
+    let waive = ["waive", "AKIAEXAMPLEBACKUP003", "--until", "14d", "--as", "anna"];
+    let (code, screen) = rehearsal.say(&[&waive[..], &WHY].concat());
+    assert_eq!(code, Some(0), "{screen}");
+    let (_, status) = rehearsal.say(&["status"]);
+    let at = |what: &str| status.find(what).unwrap_or_else(|| panic!("{what}: {status}"));
+    assert!(at("Waived: left as it is") < at("Every credential concerned"), "{status}");
+    let back = ["clear", "AKIAEXAMPLEBACKUP003", "--withdraw", "--as", "ben"];
+    let (code, screen) = rehearsal.say(&[&back[..], &WHY].concat());
+    assert_eq!(code, Some(0), "{screen}");
+    let (_, status) = rehearsal.say(&["status"]);
+    assert!(!status.contains("Waived: left as it is"), "{status}");
+}
+
+#[test]
+fn a_word_that_means_nothing_is_not_taken() {
+    let rehearsal = Rehearsal::of(WORLD, TWO_USERS);
+    let before = std::fs::read(rehearsal.case.join("journal.jsonl")).unwrap();
+    for (args, says) in [
+        (&["clear", "AKIANOBODYHASTHISKEY", "--reason", "x"][..], "has no credential"),
+        (&["waive", "user/backup", "--until", "2020-01-01", "--reason", "x"][..], "has passed"),
+        (&["clear", "user/backup", "--reason", " "][..], "without a reason"),
+        (&["approve", "rotate", "--reason", "x"][..], "asks for nobody's approval"),
+        (&["attest", "keys-off.1"][..], "nobody can stand up for it"),
+        (&["attest", "nothing.9"][..], "has no change nothing.9"),
+    ] {
+        let (code, screen) = rehearsal.say(args);
+        assert_eq!(code, Some(2), "{args:?}: {screen}");
+        assert!(screen.contains(says), "{args:?}: {screen}");
+    }
+    let after = std::fs::read(rehearsal.case.join("journal.jsonl")).unwrap();
+    assert_eq!(before, after, "what is not taken leaves no trace");
+}
