@@ -20,7 +20,7 @@ name: two-users
 title: Two users are contained
 gate: { proof: settled, margin: 60s }
 steps:
-  - { id: off, phase: contain, for_each: [ci-deploy, backup], uses: iam.user.quarantine, with: { user: \"${{ each }}\" } }
+  - { id: quarantine, phase: contain, for_each: [ci-deploy, backup], uses: iam.user.quarantine, with: { user: \"${{ each }}\" } }
   - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
   - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
   - { id: lift, phase: recover, for_each: [backup], uses: iam.user.lift-quarantine, with: { user: \"${{ each }}\" } }
@@ -108,14 +108,9 @@ fn without_lift() -> String {
 #[test]
 fn a_waiver_counts_until_it_runs_out_by_the_journal_s_last_entry_and_is_shown_first() {
     play(async {
-        let world = WORLD.replace(
-            "      pipeline: # the deploy pipeline's machines\n        trust:\n          Version: \"2012-10-17\"\n          Statement:\n",
-            "      pipeline: # the deploy pipeline's machines\n        trust:\n          Version: \"2012-10-17\"\n          Statement:\n            - { Effect: Allow, Principal: { AWS: \"arn:aws:iam::111122223333:user/backup\" }, Action: \"sts:AssumeRole\" }\n",
-        );
-        assert_ne!(world, WORLD);
-        let stage = Stage::set(&world, &without_lift()).await;
+        let stage = Stage::set(WORLD, &without_lift()).await;
         stage.resume_to_the_end(1).await;
-        let sessions = |row: &&Row| matches!(&row.credential, Credential::RoleSessions { role } if role.as_str() == "pipeline");
+        let sessions = |row: &&Row| matches!(&row.credential, Credential::RoleSessions { role } if role.as_str() == "auditor");
         let found = rows(&stage).into_iter().find(|row| sessions(&row)).unwrap();
         assert!(matches!(found.standing, Standing::Unaccounted { .. }), "{found:?}");
 
@@ -173,6 +168,12 @@ impl Rehearsal {
         let folder = dir.path().join("played");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("playbook.yaml"), text).unwrap();
+        // What the shipped playbook is given is no input of another.
+        let world = if text.contains("access_key_id") {
+            world
+        } else {
+            world.split("\nrehearsal:").next().unwrap()
+        };
         std::fs::write(folder.join("world.yaml"), world).unwrap();
         let cases = dir.path().join("cases");
         let args = ["rehearse", text_of(&folder), "--gate", "settled", "--cases", text_of(&cases)];
