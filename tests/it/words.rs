@@ -188,7 +188,8 @@ impl Rehearsal {
         let mut all = vec![args[0], case];
         all.extend(&args[1..]);
         let done = portcullis(&all);
-        (done.status.code(), said(&done))
+        let refused = String::from_utf8_lossy(&done.stderr);
+        (done.status.code(), format!("{}{refused}", said(&done)))
     }
 }
 
