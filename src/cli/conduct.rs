@@ -1,6 +1,7 @@
 //! One run of a case, from wherever its journal stands to its end, and the account of it. What `run`,
 //! `resume` and `rehearse` have in common.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
