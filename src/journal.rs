@@ -22,7 +22,7 @@ pub use entry::{Entry, Note, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
 pub use said::{Evidence, Said, Spoken, Waiver, names};
-pub use state::{ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State};
+pub use state::{Asking, ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State};
 
 use crate::clock::Clock;
 

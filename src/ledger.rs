@@ -243,9 +243,9 @@ pub fn is_let_off(plan: &Plan, state: &State, credential: &Credential) -> bool {
 fn reached<'a>(plan: &'a Plan, cut: &'a Change) -> impl Iterator<Item = &'a Credential> {
     let roles = plan.roles.iter().map(|reach| &reach.sessions);
     plan.credentials.iter().chain(roles).filter(|credential| {
-        cut.effects.iter().any(|effect| {
-            matches!(effect, Effect::Cuts { subject, .. } if subject.covers(credential))
-        })
+        cut.effects.iter().any(
+            |effect| matches!(effect, Effect::Cuts { subject, .. } if subject.covers(credential)),
+        )
     })
 }
 
@@ -286,6 +286,10 @@ fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Vec<String> {
             named.join(" and "),
             named.len()
         ));
+    }
+    if let Some(taken_back) = state.withdrawn.get(credential) {
+        let said = &taken_back.said;
+        remarks.push(format!("what was said of it was taken back by {}: {}", said.by, said.reason));
     }
     if let Some(waiver) = state.waived.get(credential)
         && has_passed(waiver.until, state)
@@ -492,10 +496,20 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
                 if was_removed(&state.change(&change.id), id))
     });
     if let Some(change) = destroyed {
-        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof, remarks: Vec::new() };
+        return Row {
+            credential,
+            standing: Standing::Dead { by: change.id.clone() },
+            proof,
+            remarks: Vec::new(),
+        };
     }
     if let Some((change, proof)) = have_ended(plan, state, &credential) {
-        return Row { credential, standing: Standing::Dead { by: change.id.clone() }, proof, remarks: Vec::new() };
+        return Row {
+            credential,
+            standing: Standing::Dead { by: change.id.clone() },
+            proof,
+            remarks: Vec::new(),
+        };
     }
     if let Credential::Unlisted { operation, .. } | Credential::UnlistedRoles { operation, .. } =
         &credential
@@ -529,7 +543,12 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             }
             _ => "no step cuts it, or its cut was not seen".to_owned(),
         };
-        return Row { credential, standing: Standing::Unaccounted { why }, proof: None, remarks: Vec::new() };
+        return Row {
+            credential,
+            standing: Standing::Unaccounted { why },
+            proof: None,
+            remarks: Vec::new(),
+        };
     }
     let by = all;
     let of_role = matches!(credential, Credential::RoleSessions { .. });

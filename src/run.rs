@@ -199,7 +199,7 @@ impl Run<'_> {
     /// A phase that asks for approvals is begun once enough different people have approved this very plan.
     async fn wait_for_approvals(&self, phase: Phase, due: usize) -> Result<(), Halt> {
         let Some(asked) = self.plan.approvals.get(&phase) else { return Ok(()) };
-        let approved = self.journal.state().approved_by(phase, self.digest);
+        let approved = self.journal.state().approved_by(phase);
         if approved.len() >= *asked {
             return Ok(());
         }

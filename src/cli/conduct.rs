@@ -26,15 +26,27 @@ use crate::sim::Cloud;
 pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
      stand are found";
 
-/// What to do about approvals that a phase asks for and does not have; `None` where none are wanted.
-pub(super) fn approvals_wanted(saved: &SavedPlan, state: &State, case: &Path) -> Option<String> {
-    let digest = saved.digest();
+/// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
+/// it has; `None` where it waits for nobody.
+pub(super) fn awaited(
+    saved: &SavedPlan,
+    state: &State,
+    case: &Path,
+    there: &str,
+) -> Option<String> {
+    if let Some(asking) = &state.asking {
+        return Some(format!(
+            "read the plan of the next round, and say yes to it: portcullis run {}/rounds/{}/plan.json{there}",
+            case.display(),
+            asking.round
+        ));
+    }
     let due = |phase: Phase| {
         let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
         saved.plan.changes.iter().filter(undone).any(|change| change.phase == phase)
     };
     let (phase, asked, has) = saved.plan.approvals.iter().find_map(|(phase, asked)| {
-        let has = state.approved_by(*phase, &digest).len();
+        let has = state.approved_by(*phase).len();
         (due(*phase) && has < *asked).then_some((phase, asked, has))
     })?;
     let case = case.display();
@@ -45,7 +57,8 @@ pub(super) fn approvals_wanted(saved: &SavedPlan, state: &State, case: &Path) ->
         (n, _) => format!("{n} more approve it, each with credentials of his own"),
     };
     Some(format!(
-        "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume {case}"
+        "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume \
+         {case}{there}"
     ))
 }
 
@@ -226,14 +239,8 @@ impl Conduct<'_> {
             Ending::Held(_) => {
                 format!("do what is asked above, then: {resume}")
             }
-            Ending::Asking { plan, .. } => {
-                format!(
-                    "read the plan of the next round, and say yes to it: portcullis run {plan}{there}"
-                )
-            }
-            Ending::Waiting(_) => {
-                approvals_wanted(&saved, &state, self.case.dir())
-                    .unwrap_or_else(|| resume.clone())
+            Ending::Waiting(_) | Ending::Asking { .. } => {
+                awaited(&saved, &state, self.case.dir(), there).unwrap_or_else(|| resume.clone())
             }
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => resume,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::args::{self, Format};
-use super::conduct::{NOT_TO_BE_TRUSTED, after_all, approvals_wanted, belongs_to_another_plan};
+use super::conduct::{NOT_TO_BE_TRUSTED, after_all, awaited, belongs_to_another_plan};
 use super::exit::{Exit, Failure};
 use super::rehearse::is_rehearsal;
 use super::{diagnostics, view};
@@ -33,7 +33,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
             format!("portcullis run {case}/rounds/1/plan.json{there}")
         }
         Some(0) => "nothing".to_owned(),
-        Some(6) => approvals_wanted(&saved, &state, &args.case)
+        Some(6) => awaited(&saved, &state, &args.case, &there)
             .unwrap_or_else(|| format!("portcullis resume {case}{there}")),
         Some(11) => after_all(&ledger),
         Some(13) => format!("do what is asked above, then: portcullis resume {case}{there}"),

@@ -13,7 +13,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::args::{self, Format};
-use super::conduct::{NOT_TO_BE_TRUSTED, approvals_wanted, belongs_to_another_plan, goes_there};
+use super::conduct::{NOT_TO_BE_TRUSTED, awaited, belongs_to_another_plan, goes_there};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::rehearse::{self, Rehearsed};
@@ -110,14 +110,18 @@ impl Floor<'_> {
         let mut found = Vec::new();
         for name in named {
             let of = |credential: &Credential| match name.split_once('/') {
-                Some((kind @ ("user" | "role"), _)) => credential
-                    .principal()
-                    .is_some_and(|principal| format!("{kind}/{}", principal.name()) == *name
-                        && (kind == "user") == principal.user().is_some()),
+                Some((kind @ ("user" | "role"), _)) => {
+                    credential.principal().is_some_and(|principal| {
+                        format!("{kind}/{}", principal.name()) == *name
+                            && (kind == "user") == principal.user().is_some()
+                    })
+                }
                 _ => credential.typed() == *name || credential.to_string() == *name,
             };
             let before = found.len();
-            found.extend(ledger.rows.iter().map(|row| &row.credential).filter(|one| of(one)).cloned());
+            found.extend(
+                ledger.rows.iter().map(|row| &row.credential).filter(|one| of(one)).cloned(),
+            );
             if found.len() == before {
                 let mut known: Vec<String> =
                     ledger.rows.iter().map(|row| row.credential.typed()).collect();
@@ -265,7 +269,10 @@ fn may_speak(saved: &SavedPlan, caller: &Caller, word: &args::Word) -> Result<()
     planning::refuse_lock_out(&saved.plan, &saved.inventory, caller).map(|_| ()).map_err(|_| {
         Failure::new(
             Exit::Refused,
-            format!("{} is among those whom this case cuts off: that word is not taken", caller.arn),
+            format!(
+                "{} is among those whom this case cuts off: that word is not taken",
+                caller.arn
+            ),
             "somebody whom the case does not touch must say it, with credentials of his own",
         )
     })
@@ -309,7 +316,7 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
 /// What an approval is of, and whose there are.
 fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &State) {
     let asked = plan.approvals.get(&phase).copied().unwrap_or_default();
-    let by = state.approved_by(phase, digest);
+    let by = state.approved_by(phase);
     let _ = writeln!(text, "  phase {phase} of plan {digest}: {} of {asked} names", by.len());
     for change in plan.changes.iter().filter(|change| change.phase == phase) {
         let (target, what) = (change.target.to_string(), change.what.to_string());
@@ -324,7 +331,7 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
 /// What to type next.
 fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
     let case = dir.display();
-    if let Some(wanted) = approvals_wanted(saved, state, dir) {
+    if let Some(wanted) = awaited(saved, state, dir, there) {
         return wanted;
     }
     let asked = ledger::names_to_clear(&saved.plan);

@@ -41,6 +41,16 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approved_by: Option<Arn>,
     },
+    /// The world was surveyed again, and what is to be done about it is more than was approved: the plan of the next
+    /// round is kept, and waits for somebody's yes.
+    RoundAsked {
+        /// Its number.
+        round: u32,
+        /// Digest of its plan.
+        plan: String,
+        /// What of it is more, a sentence each.
+        beyond: Vec<String>,
+    },
     /// The world was surveyed again, in full, and nothing was new.
     NothingNew {
         /// The round that found it.
@@ -186,6 +196,7 @@ impl Entry {
             Self::Opened { .. }
             | Self::Started { .. }
             | Self::RoundBegan { .. }
+            | Self::RoundAsked { .. }
             | Self::NothingNew { .. }
             | Self::GateOpened { .. }
             | Self::GateShut { .. }

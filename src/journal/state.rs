@@ -66,6 +66,7 @@ impl ChangeState {
                 Entry::Opened { .. }
                 | Entry::Started { .. }
                 | Entry::RoundBegan { .. }
+                | Entry::RoundAsked { .. }
                 | Entry::NothingNew { .. }
                 | Entry::Reopened { .. }
                 | Entry::GateOpened { .. }
@@ -125,6 +126,15 @@ pub enum GateState {
     Open(Proof, Timestamp),
 }
 
+/// A round that waits for somebody's yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// Its number.
+    pub round: u32,
+    /// What of it is more than was approved, a sentence each.
+    pub beyond: Vec<String>,
+}
+
 /// How a case was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
@@ -151,6 +161,11 @@ pub struct State {
     pub callers: Vec<Arn>,
     /// Digests of the plans of the rounds after the first.
     pub rounds: Vec<String>,
+    /// The round that waits for somebody's yes, if one does.
+    pub asking: Option<Asking>,
+    /// Digests of the plans that an approval may be of: the plan that is carried out, and those before it to which
+    /// nobody had to say yes again since, because rounds have added nothing but cuts that run unasked.
+    pub approvable: Vec<String>,
     /// When a full survey last found nothing new, in this round.
     pub surveyed: Option<Moment>,
     /// The changes that were touched.
@@ -165,6 +180,8 @@ pub struct State {
     pub cleared: BTreeMap<Credential, Vec<Spoken>>,
     /// The last waiver of each credential.
     pub waived: BTreeMap<Credential, Waiver>,
+    /// Who last took back what was said of each credential, where nothing was said of it again.
+    pub withdrawn: BTreeMap<Credential, Spoken>,
     /// What was attested of the case, in order.
     pub attested: Vec<Spoken>,
     /// Who approved a phase, in order, each of some plan.
@@ -201,10 +218,10 @@ impl State {
         self.changes.get(id).cloned().unwrap_or_default()
     }
 
-    /// Everybody who approved `phase` of the plan with this digest, each name once.
-    pub fn approved_by(&self, phase: Phase, plan: &str) -> Vec<Arn> {
+    /// Everybody who approved `phase` as it is carried out now, each name once.
+    pub fn approved_by(&self, phase: Phase) -> Vec<Arn> {
         let spoken = self.approvals.get(&phase).into_iter().flatten();
-        super::names(spoken.filter(|spoken| spoken.said.plan == plan))
+        super::names(spoken.filter(|spoken| self.approvable.contains(&spoken.said.plan)))
     }
 
     /// Whether `entries` may follow, in this order. Looks only at the changes they speak of.
@@ -248,6 +265,7 @@ impl State {
         }
         match entry {
             Entry::Opened { plan, account, program, rehearsal } => {
+                self.approvable = vec![plan.clone()];
                 self.opened = Some(Opened {
                     plan: plan.clone(),
                     account: account.clone(),
@@ -259,9 +277,18 @@ impl State {
                 self.callers.push(caller.clone());
                 self.started = Some(now);
                 self.held = None;
+                self.asking = None;
             }
-            Entry::RoundBegan { plan, .. } => {
+            Entry::RoundAsked { round, beyond, .. } => {
+                self.asking = Some(Asking { round: *round, beyond: beyond.clone() });
+            }
+            Entry::RoundBegan { plan, approved_by, .. } => {
                 self.rounds.push(plan.clone());
+                self.asking = None;
+                if approved_by.is_some() {
+                    self.approvable.clear();
+                }
+                self.approvable.push(plan.clone());
                 // What it stood on is not all there is.
                 self.gate = GateState::Untried;
                 self.surveyed = None;
@@ -273,15 +300,19 @@ impl State {
             Entry::Held { change: None, until } => self.held = Some(until.clone()),
             Entry::Cleared { credential, said } => {
                 let spoken = Spoken { at, said: said.clone() };
+                self.withdrawn.remove(credential);
                 self.cleared.entry(credential.clone()).or_default().push(spoken);
             }
             Entry::Waived { credential, until, said } => {
                 let waiver = Waiver { until: *until, spoken: Spoken { at, said: said.clone() } };
+                self.withdrawn.remove(credential);
                 self.waived.insert(credential.clone(), waiver);
             }
-            Entry::Withdrawn { credential, .. } => {
+            Entry::Withdrawn { credential, said } => {
                 self.cleared.remove(credential);
                 self.waived.remove(credential);
+                let spoken = Spoken { at, said: said.clone() };
+                self.withdrawn.insert(credential.clone(), spoken);
             }
             Entry::Attested { change: None, said } => {
                 self.attested.push(Spoken { at, said: said.clone() });
@@ -351,6 +382,7 @@ impl ChangeRecord {
             Entry::Opened { .. }
             | Entry::Started { .. }
             | Entry::RoundBegan { .. }
+            | Entry::RoundAsked { .. }
             | Entry::NothingNew { .. }
             | Entry::GateOpened { .. }
             | Entry::GateShut { .. }
@@ -370,6 +402,42 @@ mod tests {
 
     use super::super::Said;
     use super::*;
+
+    /// A round that runs unasked adds nothing but cuts: what was approved is still what is carried out. One that
+    /// somebody had to say yes to is something else, and is approved anew.
+    #[test]
+    fn an_approval_outlasts_rounds_that_run_unasked_and_no_other() {
+        let at: Timestamp = "2026-03-24T07:10:00Z".parse().unwrap();
+        let mut state = State::default();
+        let opened = Entry::Opened {
+            plan: "one".to_owned(),
+            account: AccountId::parse("111122223333").unwrap(),
+            program: String::new(),
+            rehearsal: true,
+        };
+        let began = |round, plan: &str, approved_by| Entry::RoundBegan {
+            round,
+            plan: plan.to_owned(),
+            approved_by,
+        };
+        let approved = |name, plan: &str| Entry::Approved {
+            phase: Phase::Rotate,
+            said: Said { plan: plan.to_owned(), ..said(name) },
+        };
+        let mut after = |entry: Entry| {
+            state.take(at, &entry).unwrap();
+            state.approved_by(Phase::Rotate).len()
+        };
+        assert_eq!(after(opened), 0);
+        assert_eq!(after(approved("anna", "one")), 1);
+        assert_eq!(after(began(2, "two", None)), 1);
+        assert_eq!(after(approved("ben", "two")), 2);
+        assert_eq!(after(approved("anna", "two")), 2, "one name is one name");
+        assert_eq!(after(approved("carla", "another")), 2);
+        assert_eq!(after(began(3, "three", Some(said("ben").by))), 0);
+        assert_eq!(after(approved("anna", "two")), 0, "it is too late for that one");
+        assert_eq!(after(approved("ben", "three")), 1);
+    }
 
     /// The whole table, so that a changed transition is a changed line in a review.
     #[test]
@@ -404,7 +472,7 @@ mod tests {
 
     fn said(name: &str) -> Said {
         Said {
-            by: Arn::parse(&format!("arn:aws:iam::111122223333:user/{name}")).unwrap(),
+            by: Arn::parse(format!("arn:aws:iam::111122223333:user/{name}")).unwrap(),
             reason: "because".to_owned(),
             evidence: None,
             plan: "digest".to_owned(),
@@ -466,8 +534,7 @@ mod tests {
     #[test]
     fn what_is_said_after_the_end_does_not_make_a_run_look_unfinished() {
         let ended = Entry::Finished { exit: 6 };
-        let state =
-            folded(&[ended, Entry::Approved { phase: Phase::Rotate, said: said("anna") }]);
+        let state = folded(&[ended, Entry::Approved { phase: Phase::Rotate, said: said("anna") }]);
         assert_eq!(state.finished, Some(6));
     }
 
@@ -478,6 +545,8 @@ mod tests {
         let state = folded(&[attested]);
         let record = state.change(&change);
         assert_eq!(record.state, ChangeState::Pending, "a word moves nothing");
-        assert!(matches!(&record.notes[..], [Note::Attested { said: by, .. }] if *by == said("anna")));
+        assert!(
+            matches!(&record.notes[..], [Note::Attested { said: by, .. }] if *by == said("anna"))
+        );
     }
 }

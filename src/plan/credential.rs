@@ -132,6 +132,18 @@ impl Credential {
         }
     }
 
+    /// When it was made, for what keeps its name while it becomes another: a password that is deleted and set up
+    /// again is not the one before. Whatever has an id of its own stays what it is.
+    pub fn made_at(&self, facts: &Inventory) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Password { user } => {
+                let profile = facts.login_profile(user).ok().and_then(Option::as_ref);
+                profile.map(|profile| profile.created_at)
+            }
+            _ => None,
+        }
+    }
+
     /// Whoever is cut off where it is cut: its holder, or the role that its sessions are of.
     pub fn principal(&self) -> Option<Principal> {
         match self {

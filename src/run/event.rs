@@ -108,6 +108,11 @@ pub enum Event<'a> {
         /// Its plan.
         plan: &'a Plan,
     },
+    /// What was said of a credential does not count any more.
+    Withdrawn {
+        /// Why.
+        reason: &'a str,
+    },
     /// The gate stays shut.
     GateShut {
         /// Why.

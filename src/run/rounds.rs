@@ -17,9 +17,9 @@ use crate::clock::Clock;
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, Arn, ChangeId};
 use crate::inventory::{Caller, Inventory, Want};
-use crate::journal::{AppendError, ChangeState, Entry, Journal};
+use crate::journal::{AppendError, ChangeState, Entry, Journal, Said};
 use crate::ledger::Ledger;
-use crate::plan::{Effect, Round, SavedPlan};
+use crate::plan::{Credential, Effect, Round, SavedPlan};
 use crate::planning::{self, Added, Earlier, Planned};
 use crate::playbook::Playbook;
 use crate::survey::{self, Thought};
@@ -133,9 +133,9 @@ impl Rounds<'_> {
             }
         };
         if !added.beyond.is_empty() {
-            let beyond = added.beyond.clone();
-            let until = format!("round {round} is more than was approved: {}", beyond.join("; "));
-            self.journal.append(Entry::Held { change: None, until }).await?;
+            let (beyond, plan) = (added.beyond.clone(), next.saved.digest());
+            let asked = Entry::RoundAsked { round, plan, beyond: beyond.clone() };
+            self.journal.append(asked).await?;
             return Ok(Some(Ending::Asking { beyond, plan: kept }));
         }
         if rounds > self.most {
@@ -174,6 +174,7 @@ impl Run<'_> {
         let permitted = saved.inventory.answers.iter();
         let permitted = permitted.filter(|(want, _)| matches!(want, Want::Simulation(_)));
         inventory.answers.extend(permitted.map(|(want, fact)| (want.clone(), fact.clone())));
+        let mut withdrawn = false;
         // What cuts within the scope is a round that nobody is asked about; what is left is another.
         for cuts_alone in [true, false] {
             let planned = survey::until(self.cloud.read(), &mut inventory, |inventory| {
@@ -189,6 +190,9 @@ impl Run<'_> {
                 Ok(planned) => planned,
                 Err(problems) => return Err(self.cannot_be_planned(problems).await?),
             };
+            if !std::mem::replace(&mut withdrawn, true) {
+                self.withdraw(&inventory).await?;
+            }
             let added = Added::of(self.plan, &plan);
             if added.is_nothing() {
                 continue;
@@ -205,6 +209,31 @@ impl Run<'_> {
         }
         self.record(Entry::NothingNew { round }).await?;
         Ok(None)
+    }
+
+    /// Takes back what was said of a credential that has become another since.
+    async fn withdraw(&self, facts: &Inventory) -> Result<(), Halt> {
+        let state = self.journal.state();
+        let said = |credential: &Credential| {
+            let cleared = state.cleared.get(credential).into_iter().flatten();
+            let waived = state.waived.get(credential).map(|waiver| &waiver.spoken);
+            cleared.chain(waived).map(|spoken| spoken.at).min()
+        };
+        let spoken_of: BTreeSet<&Credential> =
+            state.cleared.keys().chain(state.waived.keys()).collect();
+        for credential in spoken_of {
+            let made = credential.made_at(facts).zip(said(credential));
+            let Some((made, _)) = made.filter(|(made, said)| made > said) else { continue };
+            let reason = format!(
+                "the {credential} is another one, set up at {}, after it was spoken of",
+                made.strftime("%Y-%m-%d %H:%M:%S UTC")
+            );
+            self.observer.event(&Event::Withdrawn { reason: &reason });
+            let by = self.inventory.caller.arn.clone();
+            let said = Said { by, reason, evidence: None, plan: self.digest.to_owned() };
+            self.record(Entry::Withdrawn { credential: credential.clone(), said }).await?;
+        }
+        Ok(())
     }
 
     async fn cannot_be_planned(

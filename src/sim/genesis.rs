@@ -184,7 +184,7 @@ impl Engine {
         let responder = self.responder.clone()?;
         let Some(session) = self.sessions.get(&responder).cloned() else {
             let (account, _) = self.newest().owner_of(&responder)?;
-            return self.active_key_of(&account.to_owned(), name);
+            return self.active_key_of(account, name);
         };
         if let Some(key) = self.active_key_of(&session.account, name) {
             return Some(key);

@@ -18,7 +18,7 @@ use crate::stage::{
 use crate::verdict::{VICTIM, every_consumer_works, no_secret_was_written, the_intruder_is_out};
 
 /// The shipped world, where the owner has but the leaked key when the plan is made.
-fn with_one_key() -> String {
+pub(crate) fn with_one_key() -> String {
     with_somebody_else(WORLD)
         .replace(
             "          - id: AKIAEXAMPLEHUNGON002 # the one that the intruder added\n            created_at: 2026-03-24T02:41:07Z\n            last_used_at: 2026-03-24T06:58:40Z\n            last_used_service: sts\n",

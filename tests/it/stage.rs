@@ -121,6 +121,7 @@ impl Observer for Witness {
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
             Event::GateOpened { proof } => format!("gate opened {proof}"),
             Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
+            Event::Withdrawn { reason } => format!("withdrawn: {reason}"),
             Event::SurveyingAgain { round } => format!("surveying after round {round}"),
             Event::RoundBegan { round, added, .. } => format!("round {round}: {added:?}"),
         };

@@ -8,10 +8,11 @@ use portcullis::journal::{ChangeState, Entry};
 use portcullis::ledger::{Ledger, Row, Standing};
 use portcullis::plan::{Barrier, Credential};
 use portcullis::playbook::Phase;
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MOST_ROUNDS};
 
 use crate::check::{portcullis, said};
-use crate::stage::{PLAYBOOK, Stage, WORLD, play};
+use crate::rounds::with_one_key;
+use crate::stage::{PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
 
 /// Contains two users and lets both in again; the password of neither is anybody's business.
 const TWO_USERS: &str = "\
@@ -68,10 +69,16 @@ fn whoever_is_found_innocent_by_two_is_let_in_again_and_by_one_is_not() {
         let ending = stage.resume_to_the_end(1).await;
         assert_eq!(ending, Ending::NotProven, "what is cut is settled, and no more");
         for row in rows(&stage).iter().filter(|row| of_backup(&row.credential)) {
-            assert!(matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.is_empty()));
+            assert!(
+                matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.is_empty())
+            );
         }
         stage.let_it_settle().await;
-        let works = stage.cloud.consumers().into_iter().all(|consumer| consumer.works || consumer.name != "backup");
+        let works = stage
+            .cloud
+            .consumers()
+            .into_iter()
+            .all(|consumer| consumer.works || consumer.name != "backup");
         assert!(works, "{:?}", stage.cloud.consumers());
     });
 }
@@ -96,13 +103,18 @@ fn what_is_cleared_before_it_is_cut_is_not_cut() {
         let change = stage.saved.plan.changes.iter().find(|c| c.target.contains("backup")).unwrap();
         assert_eq!(stage.state().change(&change.id).state, ChangeState::Pending);
         let audit = stage.cloud.audit();
-        assert!(audit.iter().all(|event| !format!("{event:?}").contains("DenyAll") || !format!("{event:?}").contains("backup")));
+        assert!(audit.iter().all(|event| !format!("{event:?}").contains("DenyAll")
+            || !format!("{event:?}").contains("backup")));
     });
 }
 
 /// The same, and nobody is let in again.
 fn without_lift() -> String {
-    TWO_USERS.lines().filter(|line| !line.contains("id: lift")).map(|line| format!("{line}\n")).collect()
+    TWO_USERS
+        .lines()
+        .filter(|line| !line.contains("id: lift"))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[test]
@@ -155,6 +167,50 @@ fn an_approval_is_of_one_plan() {
     });
 }
 
+/// What goes by one name may become another thing: whoever spoke of the one has not spoken of the other.
+#[test]
+fn a_word_about_a_password_is_taken_back_when_the_password_is_set_up_again() {
+    play(async {
+        let world = with_somebody_else(WORLD).replace(
+            "      backup:\n        path: /ops/\n",
+            "      backup:\n        path: /ops/\n        password: {}\n",
+        );
+        let mut stage = Stage::set(&world, &without_lift()).await;
+        stage.most = MOST_ROUNDS;
+        stage.resume_to_the_end(1).await;
+        let cleared = |name: &str| {
+            let said = stage.said_by(name);
+            let clear = move |credential| Entry::Cleared { credential, said: said.clone() };
+            backups(&stage).into_iter().map(clear).collect::<Vec<_>>()
+        };
+        stage.say(cleared("anna").into_iter().chain(cleared("ben"))).await;
+        stage.resume_to_the_end(1).await;
+        let of_backup = || rows(&stage).into_iter().filter(|row| of_backup(&row.credential));
+        assert!(of_backup().all(|row| matches!(row.standing, Standing::Cleared { .. })));
+
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        stage.clock.sleep(std::time::Duration::from_mins(1)).await;
+        other.delete_login_profile().user_name("backup").send().await.unwrap();
+        stage.clock.sleep(std::time::Duration::from_mins(1)).await;
+        let again =
+            other.create_login_profile().user_name("backup").password("Another-Pa55word-of-his");
+        again.send().await.unwrap();
+        stage.clock.sleep(std::time::Duration::from_mins(1)).await;
+        stage.resume_to_the_end(1).await;
+        let mut seen = 0;
+        for row in of_backup() {
+            if matches!(row.credential, Credential::Password { .. }) {
+                assert!(matches!(row.standing, Standing::Blocked { .. }), "{row:?}");
+                assert!(row.remarks[0].contains("is another one, set up at"), "{row:?}");
+                seen += 1;
+            } else {
+                assert!(matches!(row.standing, Standing::Cleared { .. }), "{row:?}");
+            }
+        }
+        assert_eq!(seen, 1);
+    });
+}
+
 /// A rehearsal of `text` in the shipped world, played as far as it goes by itself.
 struct Rehearsal {
     _dir: tempfile::TempDir,
@@ -204,22 +260,61 @@ fn two_people_approve_on_the_command_line_and_the_run_goes_on() {
     let text = PLAYBOOK.replace("steps:\n", "approvals: { rotate: 2 }\nsteps:\n");
     let rehearsal = Rehearsal::of(WORLD, &text);
     assert_eq!(rehearsal.code, Some(6));
-    let approve = |name: &str| {
-        rehearsal.say(&[&["approve", "rotate", "--as", name][..], &WHY].concat())
-    };
+    let approve =
+        |name: &str| rehearsal.say(&[&["approve", "rotate", "--as", name][..], &WHY].concat());
     let (code, screen) = approve("anna");
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("1 of 2 names"), "{screen}");
-    assert!(screen.contains("attested by arn:aws:sts::111122223333:assumed-role/incident-responder/anna"), "{screen}");
+    assert!(
+        screen
+            .contains("attested by arn:aws:sts::111122223333:assumed-role/incident-responder/anna"),
+        "{screen}"
+    );
     assert!(screen.contains("one more approves it"), "{screen}");
     approve("anna");
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(6), "{screen}");
     assert!(screen.contains("so far it is attested by"), "{screen}");
     let (_, screen) = approve("ben");
-    assert!(screen.contains("2 of 2 names") && screen.contains("Next: portcullis resume"), "{screen}");
+    assert!(
+        screen.contains("2 of 2 names") && screen.contains("Next: portcullis resume"),
+        "{screen}"
+    );
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(11), "{screen}");
+}
+
+/// What is asked of whom is read from the case alone, by whoever comes next.
+#[test]
+fn a_round_that_waits_for_a_yes_is_told_by_the_status_with_what_to_type() {
+    let hangs_on = "
+intruder:
+  holds: [AKIAEXAMPLEADMIN0009]
+  reacts:
+    - name: hangs one more key on
+      after: 30s
+      deeds: [{ operation: CreateAccessKey, params: { UserName: ci-deploy } }]
+";
+    let world = with_one_key();
+    let (before, after) = world.split_once("\nintruder:\n").unwrap();
+    let inputs = after.split_once("\nrehearsal:\n").unwrap().1;
+    let world = format!("{before}{hangs_on}\nrehearsal:\n{inputs}");
+    let rehearsal = Rehearsal::of(&world, PLAYBOOK);
+    assert_eq!(rehearsal.code, Some(6));
+    let (code, screen) = rehearsal.say(&["status"]);
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("round 3 is more than was approved:"), "{screen}");
+    let plan = rehearsal.case.join("rounds/3/plan.json");
+    let last = screen.lines().last().unwrap();
+    assert!(last.ends_with(&format!("portcullis run {}", text_of(&plan))), "{screen}");
+    // Somebody has his say about something else: the round still waits.
+    let (_, screen) =
+        rehearsal.say(&[&["waive", "role-sessions/auditor", "--until", "14d"][..], &WHY].concat());
+    assert!(screen.contains("rounds/3/plan.json"), "{screen}");
+    let done = portcullis(&["run", text_of(&plan), "--yes"]);
+    assert_eq!(done.status.code(), Some(11), "{}", said(&done));
+    let (_, screen) = rehearsal.say(&["status"]);
+    assert!(!screen.contains("more than was approved"), "{screen}");
 }
 
 #[test]
@@ -227,9 +322,8 @@ fn the_word_of_somebody_whom_the_case_cuts_is_not_taken() {
     // Quarantined only: his key still says who he is.
     let rehearsal = Rehearsal::of(WORLD, TWO_USERS);
     assert_eq!(rehearsal.code, Some(13));
-    let clear = |name: &str| {
-        rehearsal.say(&[&["clear", "user/backup", "--as", name][..], &WHY].concat())
-    };
+    let clear =
+        |name: &str| rehearsal.say(&[&["clear", "user/backup", "--as", name][..], &WHY].concat());
     let (code, screen) = clear("backup");
     assert_eq!(code, Some(5), "{screen}");
     assert!(screen.contains("among those whom this case cuts off"), "{screen}");

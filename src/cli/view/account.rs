@@ -46,12 +46,18 @@ impl Account<'_> {
             GateState::Open(proof, at) => json!({"state": "open", "proof": proof, "at": at}),
             GateState::Shut(reasons) => json!({"state": "shut", "reasons": reasons}),
         };
+        let asking = self
+            .state
+            .asking
+            .as_ref()
+            .map(|asking| json!({"round": asking.round, "beyond": asking.beyond}));
         json!({
             "version": 1,
             "account": self.plan.account,
             "playbook": self.plan.playbook,
             "changes": self.plan.changes.iter().map(change).collect::<Vec<_>>(),
             "gate": gate,
+            "asking": asking,
             "ledger": self.ledger,
         })
     }
@@ -159,9 +165,10 @@ fn one(text: &mut String, row: &Row) {
         Standing::Cleared { by, reason, barriers } => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
             let still: Vec<String> = barriers.iter().map(ToString::to_string).collect();
-            let still = match still.is_empty() {
-                true => String::new(),
-                false => format!("; {} is still in its way", still.join(", ")),
+            let still = if still.is_empty() {
+                String::new()
+            } else {
+                format!("; {} is still in its way", still.join(", "))
             };
             format!("found innocent by {}: {reason}{still}", by.join(" and "))
         }

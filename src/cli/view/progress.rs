@@ -104,6 +104,10 @@ impl Observer for Progress {
                     self.line(Style::Strong, "", &rest);
                 }
             }
+            Event::Withdrawn { reason } => {
+                let rest = format!("what was said does not count any more: {reason}");
+                self.line(Style::Bad, "WITHDRAWN", &rest);
+            }
             Event::GateShut { reasons } => {
                 self.line(Style::Bad, "GATE SHUT", "nothing new is issued");
                 for reason in *reasons {
@@ -150,6 +154,15 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
             for reason in reasons {
                 let _ = writeln!(text, "    {}", plain(reason));
             }
+        }
+    }
+    if let (Some(13), Some(held)) = (state.finished, &state.held) {
+        let _ = writeln!(text, "  a person is needed: {}", plain(held));
+    }
+    if let Some(asking) = &state.asking {
+        let _ = writeln!(text, "  round {} is more than was approved:", asking.round);
+        for reason in &asking.beyond {
+            let _ = writeln!(text, "    {}", plain(reason));
         }
     }
     text
