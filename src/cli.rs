@@ -6,6 +6,7 @@
 mod actions;
 mod args;
 mod by_hand;
+mod cases;
 mod check;
 mod conduct;
 pub mod diagnostics;
@@ -86,6 +87,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),
+        Command::Cases(args) => Ok(cases::cases(&args)),
         Command::Clear(args) => word::clear(&args),
         Command::Waive(args) => word::waive(&args),
         Command::Attest(args) => word::attest(&args),

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod diagnostic;
+pub mod exit;
 pub mod ids;
 pub mod inventory;
 pub mod journal;

@@ -26,7 +26,7 @@ use self::minting::Minting;
 use self::select::{Selection, Taken};
 use self::trust::{Trust, Verdict};
 use crate::action::{Draft, PlanError};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Label, Place};
 use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
@@ -142,7 +142,7 @@ fn plan_on(
         }
     }
     if !problems.is_empty() {
-        return Err(problems.into_iter().map(|(_, problem)| problem).collect());
+        return Err(told_once(problems));
     }
     let principals: BTreeSet<_> = changes
         .iter()
@@ -210,6 +210,7 @@ fn plan_on(
     }
     let minting = Minting::of(&changes, &principals, inventory);
     warnings.extend(minting.warnings(inventory));
+    too_many_needs(playbook, &changes)?;
     connect(playbook, &mut changes, &minting);
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let gate = GateTerms {
@@ -408,6 +409,27 @@ fn cannot_plan(step: &Step, item: Option<&str>, error: &PlanError) -> Diagnostic
     Diagnostic::error(Code::CannotPlan, message).at(step.place.clone(), "this step").help(help)
 }
 
+/// What stands in the way of several steps is one problem, which shows them all.
+fn told_once(problems: Vec<(StepId, Diagnostic)>) -> Vec<Diagnostic> {
+    let mut told: Vec<(String, Diagnostic)> = Vec::new();
+    for (step, problem) in problems {
+        let cause = problem.message.replace(&format!("step `{step}` "), "");
+        match told.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, first)) => {
+                let known = first.primary.iter().chain(&first.others);
+                let known: BTreeSet<Place> = known.map(|label| label.place.clone()).collect();
+                let also = problem.primary.into_iter().chain(problem.others);
+                first.others.extend(
+                    also.filter(|label| !known.contains(&label.place))
+                        .map(|label| Label { text: "nor this one".to_owned(), ..label }),
+                );
+            }
+            None => told.push((cause, problem)),
+        }
+    }
+    told.into_iter().map(|(_, problem)| problem).collect()
+}
+
 fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
     let ids: Vec<&str> = waiting.iter().map(ChangeId::as_str).collect();
     let message = format!("these changes wait for each other: {}", ids.join(", "));
@@ -418,6 +440,36 @@ fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
         Some(step) => problem.at(step.place.clone(), "among them this step"),
         None => problem,
     }
+}
+
+/// The most pairs of changes of which one waits for the other, by what steps need.
+const MOST_NEEDS: usize = 2_000_000;
+
+/// Every change of a step waits for every change of the steps it needs. Where both are taken for long lists, that
+/// is more than anybody can read, or keep.
+fn too_many_needs(playbook: &Playbook, changes: &[Change]) -> Result<(), Vec<Diagnostic>> {
+    let mut of_steps: BTreeMap<&StepId, usize> = BTreeMap::new();
+    for change in changes {
+        *of_steps.entry(&change.step).or_default() += 1;
+    }
+    let mut problems = Vec::new();
+    for step in &playbook.steps {
+        let count = |id: &StepId| of_steps.get(id).copied().unwrap_or(0);
+        let first: usize = step.needs.iter().map(count).sum();
+        if count(&step.id).saturating_mul(first) > MOST_NEEDS {
+            let message = format!(
+                "each of the {} changes of step `{}` would wait for each of {first} others",
+                count(&step.id),
+                step.id
+            );
+            problems.push(
+                Diagnostic::error(Code::TooLarge, message).at(step.place.clone(), "this step").help(
+                    "leave `needs` out where a phase orders the steps already, or split the playbook",
+                ),
+            );
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,

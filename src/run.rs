@@ -28,6 +28,7 @@ pub use step::GIVE_UP_AFTER;
 
 use crate::clock::Clock;
 use crate::cloud::WriteCloud;
+use crate::exit::Exit;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
@@ -121,7 +122,7 @@ impl Run<'_> {
     }
 
     async fn finish(&self, ending: Ending) -> Result<Ending, RunError> {
-        self.record(Entry::Finished { exit: ending.code() }).await?;
+        self.record(Entry::Finished { exit: ending.exit().code() }).await?;
         Ok(ending)
     }
 
@@ -416,15 +417,15 @@ impl From<SurveyError> for Halt {
 }
 
 impl Ending {
-    /// The exit code, from which a script knows what state the cloud is in.
-    pub fn code(&self) -> u8 {
+    /// How the program ends with it, from which a script knows what state the cloud is in.
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Proven => 0,
-            Self::Waiting(_) | Self::Asking { .. } => 6,
-            Self::Stopped(_) => 10,
-            Self::NotProven => 11,
-            Self::Held(_) => 13,
-            Self::Interrupted => 130,
+            Self::Proven => Exit::Done,
+            Self::Waiting(_) | Self::Asking { .. } => Exit::Waiting,
+            Self::Stopped(_) => Exit::Stopped,
+            Self::NotProven => Exit::NotProven,
+            Self::Held(_) => Exit::Held,
+            Self::Interrupted => Exit::Interrupted,
         }
     }
 }

@@ -42,6 +42,8 @@ pub(super) enum Command {
     Resume(Resume),
     /// Show where a case stands; needs no cloud
     Status(Status),
+    /// List the cases, and where each stands; needs no cloud
+    Cases(List),
     /// Say that a credential was not in the wrong hands; in a breach it takes two people
     Clear(Clear),
     /// Answer for a credential that is left as it is, until a day
@@ -223,9 +225,12 @@ pub(super) struct Survey {
     pub(super) inputs: Vec<(String, String)>,
     #[command(flatten)]
     pub(super) access: Access,
-    /// Save what is read; where the survey is stopped, --resume goes on from it
+    /// Save what is read to a file that is not there yet; where the survey is stopped, --resume goes on from it
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Replace the file that -o names, if it is there
+    #[arg(long, requires = "output")]
+    pub(super) replace: bool,
     /// Go on with an inventory: what it has is not read again, what was refused is asked again. Saved to the
     /// same file without -o
     #[arg(long, value_name = "FILE")]
@@ -424,6 +429,15 @@ impl From<ApprovedPhase> for Phase {
             ApprovedPhase::Destroy => Self::Destroy,
         }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct List {
+    #[command(flatten)]
+    pub(super) cases: Cases,
+    /// How to tell what there is
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -208,7 +208,7 @@ impl Conduct<'_> {
                 go_on,
             )
             .print();
-            std::process::exit(Exit::Stopped as i32);
+            std::process::exit(Exit::Stopped.code().into());
         });
         let progress = view::Progress::new(self.clock);
         let rounds = Rounds {
@@ -222,7 +222,13 @@ impl Conduct<'_> {
             observer: &progress,
             stop,
         };
-        let executed = rounds.execute(self.saved.clone()).await;
+        // Where time is virtual nobody waits.
+        let watched = self.world.is_none() && view::is_watched();
+        let executed = tokio::select! {
+            biased;
+            executed = rounds.execute(self.saved.clone()) => executed,
+            () = progress.count_down(), if watched => unreachable!("it never ends"),
+        };
         let (saved, ending) = executed.map_err(|error| Failure::of_run(error, &resume))?;
         let state = journal.state();
         let (head, lines) = journal.head().await;
@@ -263,14 +269,7 @@ impl Conduct<'_> {
             view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
             view::out(&view::ending(&ending, unaccounted, &next));
         }
-        Ok(match ending {
-            Ending::Proven => Exit::Done,
-            Ending::NotProven => Exit::NotProven,
-            Ending::Held(_) => Exit::Held,
-            Ending::Waiting(_) | Ending::Asking { .. } => Exit::Waiting,
-            Ending::Stopped(_) => Exit::Stopped,
-            Ending::Interrupted => Exit::Interrupted,
-        })
+        Ok(ending.exit())
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) fn doctor(args: &args::Doctor) -> Exit {
 }
 
 fn as_json(findings: &[Finding], exit: Exit) -> Value {
-    json!({"version": 1, "exit": exit as u8, "checks": findings})
+    json!({"version": 1, "exit": exit.code(), "checks": findings})
 }
 
 fn text(findings: &[Finding], bad: usize) -> String {

@@ -1,4 +1,4 @@
-//! Exit codes, and how an error is told.
+//! How an error is told, and ends the process.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -6,39 +6,13 @@ use std::process::ExitCode;
 use super::view::{self, Style};
 use crate::case::CaseError;
 use crate::cloud::NO_CREDENTIALS;
+pub use crate::exit::Exit;
 use crate::run::RunError;
 use crate::survey::SurveyError;
 
-/// From the number alone a script knows what state the cloud is in. `README.md` has the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// Done and proven, or nothing to do.
-    Done = 0,
-    /// A bug.
-    Internal = 1,
-    /// Wrong command line.
-    Usage = 2,
-    /// Playbook or configuration not valid.
-    Invalid = 3,
-    /// There is something to do (`plan --check`), or two inventories are not the same (`diff`).
-    Differs = 4,
-    /// Refused before starting; nothing was changed.
-    Refused = 5,
-    /// Approvals are wanted.
-    Waiting = 6,
-    /// Stopped part-way.
-    Stopped = 10,
-    /// All applied, not all proven.
-    NotProven = 11,
-    /// A person is needed.
-    Held = 13,
-    /// Interrupted at a safe point.
-    Interrupted = 130,
-}
-
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
+        ExitCode::from(exit.code())
     }
 }
 

@@ -146,6 +146,19 @@ fn no_credentials(access: &Access, error: &dyn std::error::Error) -> Failure {
         )
         .because(error);
     }
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if causes.any(|cause| cause.to_string().to_lowercase().contains("sso")) {
+        let profile = access
+            .profile
+            .as_ref()
+            .map_or(String::new(), |name| format!(" --profile {}", super::by_hand::quoted(name)));
+        return Failure::new(
+            Exit::Refused,
+            "the sign-in to IAM Identity Center has ended, or gives no session of that account and role",
+            format!("sign in again: aws sso login{profile}; or use others: --profile NAME"),
+        )
+        .because(error);
+    }
     Failure::new(
         Exit::Refused,
         "no AWS credentials were found",

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::args::{self, Format, PlanFormat};
 use super::exit::{Exit, Failure};
 use super::live::Live;
+use super::view::Detail;
 use super::{by_hand, diagnostics, earlier, sources, view};
 use crate::case;
 use crate::cloud::ReadCloud;
@@ -59,7 +60,8 @@ pub(super) fn show(
     // What is read by machines, or kept, stands alone on standard output.
     let note: fn(&str) = match shown.format {
         PlanFormat::Text => {
-            view::out(&view::plan(&saved, shown.every_change));
+            let detail = if shown.every_change { Detail::Everything } else { view::out_detail() };
+            view::out(&view::plan(&saved, detail));
             view::out
         }
         PlanFormat::Json => {
@@ -140,7 +142,7 @@ pub(super) fn nothing_to_do(saved: &SavedPlan, format: Format) -> bool {
         }
         Format::Json => view::out(&diagnostics::printed(&serde_json::json!({
             "version": 1,
-            "ending": { "ended": "nothing-to-do", "exit": Exit::Done as i32, "reasons": [] },
+            "ending": { "ended": "nothing-to-do", "exit": Exit::Done.code(), "reasons": [] },
         }))),
     }
     nothing

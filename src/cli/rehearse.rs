@@ -56,7 +56,11 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let inventory = survey::begin(connection.read(), clock, key).await?;
         let caller = inventory.caller.clone();
         let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
-        note(&view::plan(&saved, false));
+        let detail = match args.format {
+            Format::Text => view::out_detail(),
+            Format::Json => view::err_detail(),
+        };
+        note(&view::plan(&saved, detail));
         if plan::nothing_to_do(&saved, args.format) {
             return Ok(Exit::Done);
         }

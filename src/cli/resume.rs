@@ -6,6 +6,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{rehearse, sources, view};
 use crate::case::Case;
+use crate::journal::State;
 
 pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     let case = Case::open(&args.case)?;
@@ -14,6 +15,14 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         return rehearse::resume(&case, &saved, &playbook, args.format);
     }
     let (decoded, medium) = case.journal()?;
+    if State::of(&decoded).is_ok_and(|state| state.finished == Some(Exit::Done.code())) {
+        view::err(&format!(
+            "This case is {}: there is nothing to go on with, and nothing was done. The record: portcullis status {}\n",
+            Exit::Done.in_words(),
+            args.case.display()
+        ));
+        return Ok(Exit::Done);
+    }
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         live.work_on(case.dir()).await;

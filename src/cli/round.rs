@@ -84,7 +84,7 @@ pub(super) fn ask(args: &args::Run, next: &SavedPlan) -> Result<(), Failure> {
         view::note(&format!("Round {}, plan {}\n", next.number(), next.digest()));
         return Ok(());
     }
-    view::err(&view::plan(next, false));
+    view::err(&view::plan(next, view::err_detail()));
     confirm(next)
 }
 

@@ -13,6 +13,7 @@ use super::live::Live;
 use super::plan::Shown;
 use super::{earlier, plan, round, sources, view};
 use crate::case::{self, Case};
+use crate::diagnostic::counted;
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
 
@@ -95,7 +96,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         if args.yes {
             view::note(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));
         } else {
-            view::err(&view::plan(&saved, false));
+            view::err(&view::plan(&saved, view::err_detail()));
             if saved_plan {
                 view::err(&look_again(&saved, &live).await?);
             }
@@ -121,7 +122,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
 /// Shows a saved plan, and what of it is not so any more.
 fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
     let (saved, _) = open_plan(&args.what)?;
-    view::out(&view::plan(&saved, false));
+    view::out(&view::plan(&saved, view::out_detail()));
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         let inventory = live.begin().await?;
@@ -173,7 +174,10 @@ fn open_plan(path: &Path) -> Result<(SavedPlan, Playbook), Failure> {
 /// Has the operator type the account: a habit of the fingers does not get past it.
 pub(super) fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
     let account = &saved.plan.account;
-    view::err(&format!("\nThis will change account {account}. To go on, type its twelve digits: "));
+    let changes = counted(saved.plan.pending().count(), "change");
+    view::err(&format!(
+        "\nThis will make {changes} in account {account}. To go on, type its twelve digits: "
+    ));
     let _ = io::stderr().flush();
     let mut typed = String::new();
     let read = io::stdin().lock().read_line(&mut typed);

@@ -24,7 +24,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let ledger = Ledger::of(&saved.plan, &state);
     let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
     let (case, there) = (args.case.display(), super::plan::there(&saved));
-    let next = match state.finished {
+    let next = match state.finished.and_then(Exit::of) {
         _ if case::is_worked_on(&args.case) => {
             "nothing now: another process is working on it. Ask again when it has ended".to_owned()
         }
@@ -32,11 +32,13 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         None if state.opened.is_none() && !is_rehearsal(&args.case)? => {
             format!("portcullis run {case}/rounds/1/plan.json{there}")
         }
-        Some(0) => "nothing".to_owned(),
-        Some(6) => awaited(&saved, &state, &args.case, &there)
+        Some(Exit::Done) => "nothing".to_owned(),
+        Some(Exit::Waiting) => awaited(&saved, &state, &args.case, &there)
             .unwrap_or_else(|| format!("portcullis resume {case}{there}")),
-        Some(11) => after_all(&ledger),
-        Some(13) => format!("do what is asked above, then: portcullis resume {case}{there}"),
+        Some(Exit::NotProven) => after_all(&ledger),
+        Some(Exit::Held) => {
+            format!("do what is asked above, then: portcullis resume {case}{there}")
+        }
         _ => format!("portcullis resume {case}{there}"),
     };
     if args.format == Format::Json {

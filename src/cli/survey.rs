@@ -46,6 +46,20 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
             Asked::Of(Box::new(playbook), inputs)
         }
     };
+    if let Some(output) = &args.output
+        && output.exists()
+        && !args.replace
+        && args.resume.as_ref() != Some(output)
+    {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{} is there already, and what it holds would be lost", output.display()),
+            format!(
+                "name another file; go on with that one: --resume {0}; or give --replace, too",
+                output.display()
+            ),
+        ));
+    }
     let earlier = args.resume.as_deref().map(sources::inventory).transpose()?;
     let file = args.output.as_deref().or(args.resume.as_deref());
     let (saved, end) = view::runtime().block_on(async {

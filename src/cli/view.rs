@@ -17,7 +17,7 @@ use anstyle::{AnsiColor, Style as AnsiStyle};
 
 pub(super) use account::{Account, ending, ending_as_json, verdict, verdict_as_json};
 pub(super) use inventory::inventory;
-pub(super) use plan::{as_json as plan_as_json, duration, plan, stale};
+pub(super) use plan::{Detail, as_json as plan_as_json, duration, plan, stale};
 pub(super) use progress::{Progress, progress_of};
 
 use super::diagnostics;
@@ -51,11 +51,38 @@ pub(super) fn out_as_it_is(text: &str) {
     told(anstream::stdout().write_all(text.as_bytes()));
 }
 
+/// How much of a plan goes to standard output: on a terminal, what fits a screen.
+pub(super) fn out_detail() -> Detail {
+    let stdout = std::io::stdout();
+    detail(stdout.is_terminal().then(|| terminal_size::terminal_size_of(&stdout)).flatten())
+}
+
+/// How much of a plan goes to standard error.
+pub(super) fn err_detail() -> Detail {
+    let stderr = std::io::stderr();
+    detail(stderr.is_terminal().then(|| terminal_size::terminal_size_of(&stderr)).flatten())
+}
+
+fn detail(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Detail {
+    size.map_or(Detail::Whole, |(width, _)| Detail::Screen(usize::from(width.0)))
+}
+
 /// Writes to standard error, in the same way.
 pub(super) fn err(text: &str) {
     let stderr = std::io::stderr();
     let width = if stderr.is_terminal() { terminal_size::terminal_size_of(&stderr) } else { None };
     let _ = anstream::stderr().write_all(fitted(text, width).as_bytes());
+}
+
+/// Writes over the line on which the cursor of a terminal stands.
+fn rewrite(text: &str) {
+    let mut stderr = anstream::stderr();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Whether somebody watches what happens, on a terminal.
+pub(super) fn is_watched() -> bool {
+    !QUIET.load(Ordering::Relaxed) && std::io::stderr().is_terminal()
 }
 
 /// Writes to standard error what is good to know and can be done without.

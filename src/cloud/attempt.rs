@@ -23,7 +23,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use http_body_util::Limited;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +181,9 @@ tokio::task_local! {
     static ATTEMPT: Arc<Mutex<Seen>>;
 }
 
+/// The longest page of a listing has a few megabytes. An endpoint that sends without end must not fill the memory.
+const LONGEST_ANSWER: usize = 64 << 20;
+
 /// Sends one request and says what came of it. Calls made through any other way are not recorded,
 /// which is why the handles offer no builders.
 pub(super) fn attempt<'a, O: Send + 'a, E>(
@@ -314,7 +319,8 @@ impl HttpConnector for RecordingConnector {
         }
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
-            let response = answer.await?;
+            let mut response = answer.await?;
+            limit(response.body_mut());
             if let Some(seen) = seen {
                 let mut seen = seen.lock().expect("no panic while it is held");
                 seen.status = Some(response.status().as_u16());
@@ -322,6 +328,15 @@ impl HttpConnector for RecordingConnector {
             }
             Ok(response)
         })
+    }
+}
+
+/// Lets no more of a body in than any answer has. A longer one cannot be read, and what it answers may have
+/// happened.
+fn limit(body: &mut SdkBody) {
+    if body.bytes().is_none_or(|bytes| bytes.len() > LONGEST_ANSWER) {
+        let whole = std::mem::replace(body, SdkBody::taken());
+        *body = SdkBody::from_body_1_x(Limited::new(whole, LONGEST_ANSWER));
     }
 }
 

@@ -82,6 +82,26 @@ pub struct World {
     pub rehearsal: Rehearsal,
 }
 
+/// No world is nested like this. The YAML reader takes long to find out.
+const DEEPEST: usize = 500;
+
+/// Whether brackets, or indentation, go deeper than any world does: told from the characters alone.
+fn lies_too_deep(yaml: &str) -> bool {
+    let mut depth = 0_usize;
+    for c in yaml.bytes() {
+        match c {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    let begins = |line: &str| line.bytes().take_while(|c| b" -?".contains(c)).count();
+    yaml.lines().any(|line| begins(line) > 2 * DEEPEST)
+}
+
 /// Instants of a world lie within a few centuries, so that nothing added to them leaves the calendar.
 fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
     let at = Timestamp::deserialize(from)?;
@@ -443,6 +463,11 @@ pub struct Need {
 impl World {
     /// Reads a world file and checks that it fits together.
     pub fn parse(yaml: &str) -> Result<Self, WorldError> {
+        if lies_too_deep(yaml) {
+            return Err(WorldError::Unreadable(format!(
+                "lists and mappings lie deeper in each other than {DEEPEST} levels"
+            )));
+        }
         let world: World =
             serde_yaml::from_str(yaml).map_err(|e| WorldError::Unreadable(e.to_string()))?;
         world.check().map_err(WorldError::Inconsistent)?;

@@ -168,3 +168,48 @@ fn an_answer_that_breaks_off_or_is_about_something_else_is_no_answer() {
     }
     assert!(believed.is_empty(), "believed: {believed:#?}");
 }
+
+/// Answers everything with more than any answer has.
+#[derive(Clone, Debug)]
+struct Endless(SharedHttpClient);
+
+#[derive(Debug)]
+struct EndlessConnector(SharedHttpConnector);
+
+impl HttpClient for Endless {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(EndlessConnector(self.0.http_connector(settings, components)))
+    }
+}
+
+impl HttpConnector for EndlessConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut answer = answer.await?;
+            *answer.body_mut() = SdkBody::from(vec![b' '; 65 << 20]);
+            Ok(answer)
+        })
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_not_read_to_its_end() {
+    let asked = play(async {
+        let world = world();
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let (straight, key) = connect(&cloud, clock);
+        let mut asked = survey::begin(straight.read(), clock, key).await.unwrap();
+        let endless = SharedHttpClient::new(Endless(cloud.http_client()));
+        let (endless, _) = connect_through(endless, &cloud, clock);
+        survey::fill(endless.read(), &mut asked, [Want::Users]).await.unwrap();
+        asked
+    });
+    let gap = asked.answers[&Want::Users].as_ref().unwrap_err();
+    assert!(gap.message.contains("length limit exceeded"), "{gap:?}");
+}

@@ -16,7 +16,7 @@ use crate::hosted::{Hosted, bare, quick_world, ran, ran_typing, start};
 
 const README: &str = include_str!("../../README.md");
 const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
-const EXITS: &str = include_str!("../../src/cli/exit.rs");
+const EXITS: &str = include_str!("../../src/exit.rs");
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

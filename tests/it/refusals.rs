@@ -292,3 +292,33 @@ fn a_leaked_key_that_its_owner_has_no_more_is_pointed_out() {
     let warnings = plan.warnings.join("\n");
     assert!(warnings.contains("AKIAEXAMPLELEAKED001 was a key of ci-deploy"), "{warnings}");
 }
+
+#[test]
+fn what_stands_in_the_way_of_several_steps_is_told_once() {
+    let playbook = PLAYBOOK
+        .replace("${{ inventory.access_key(inputs.access_key_id).user }}", "${{ 'nobody' }}");
+    assert_ne!(playbook, PLAYBOOK);
+    let inputs = play(async { Stage::set(WORLD, PLAYBOOK).await.saved });
+    let mut inventory = inputs.inventory;
+    let problems = loop {
+        match planning::plan(&read(&playbook), &inputs.plan.inputs, &inventory, &terms()) {
+            Ok(Planned::Needs(wants)) => {
+                for want in wants {
+                    let nothing = match &want {
+                        Want::User(_) => Fact::User(None),
+                        Want::AccessKeys(_) => Fact::AccessKeys(Vec::new()),
+                        Want::AttachedPolicies(_) => Fact::AttachedPolicies(Vec::new()),
+                        Want::InlinePolicy(..) => Fact::InlinePolicy(None),
+                        other => panic!("{other:?}"),
+                    };
+                    inventory.answers.insert(want, Ok(nothing));
+                }
+            }
+            Ok(Planned::Plan(plan)) => panic!("{plan:?}"),
+            Err(problems) => break problems,
+        }
+    };
+    let [problem] = problems.as_slice() else { panic!("{problems:#?}") };
+    assert!(problem.message.contains("has no user nobody"), "{problem}");
+    assert!(problem.others.len() > 2, "every step that is concerned is shown: {problem:?}");
+}

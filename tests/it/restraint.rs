@@ -110,7 +110,7 @@ fn a_phase_that_wants_approvals_is_not_begun_without() {
                 why[0].contains("`rotate` (1 changes) must be approved by 2 people"),
                 "{why:?}"
             );
-            assert_eq!(ending.code(), 6);
+            assert_eq!(ending.exit().code(), 6);
         }
         assert!(matches!(stage.state().gate, GateState::Open(..)));
         assert_eq!(record(&stage, "new-key.1").attempts, 0);

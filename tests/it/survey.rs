@@ -240,7 +240,14 @@ fn a_survey_is_saved_shown_and_compared() {
 
     let intruder = UserName::parse("user-007").unwrap();
     play_on(&hosted.cloud, &intruder);
+    // What was read by hand at night is not written over by a slip of the finger.
+    let kept = std::fs::read(hosted.dir().join("a.json")).unwrap();
+    let refused = ran(&mut hosted.here(&["survey", "-o", "a.json"])).ended_with(5);
+    assert!(refused.err.contains("a.json is there already"), "{}", refused.err);
+    assert!(refused.err.contains("--resume a.json"), "{}", refused.err);
+    assert_eq!(std::fs::read(hosted.dir().join("a.json")).unwrap(), kept);
     ran(&mut hosted.here(&["survey", "-o", "b.json"])).ended_with(0);
+    ran(&mut hosted.here(&["survey", "-o", "b.json", "--replace"])).ended_with(0);
     let told = ran(&mut bare(hosted.dir(), &["diff", "a.json", "b.json"])).ended_with(4);
     assert!(told.out.contains("~ access key AKIAEXAMPLE100000007 of user-007"), "{}", told.out);
     assert!(told.out.contains("status: inactive -> active"), "{}", told.out);

@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("clock", &[]),
     ("diagnostic", &[]),
+    ("exit", &[]),
     ("policy", &["ids"]),
     ("inventory", &["ids"]),
     ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
@@ -26,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "ids",
             "clock",
+            "exit",
             "inventory",
             "playbook",
             "plan",
@@ -44,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ids",
             "secret",
             "clock",
+            "exit",
             "diagnostic",
             "inventory",
             "playbook",

@@ -221,7 +221,8 @@ pub(in crate::cli) fn ending(ending: &Ending, unaccounted: usize, next: &str) ->
             (Style::Careful, "INTERRUPTED AT A SAFE POINT", NOTHING_TAKEN_BACK, &[])
         }
     };
-    let mut text = format!("\n{}: {what} (exit code {})\n", style.paint(word), ending.code());
+    let mut text =
+        format!("\n{}: {what} (exit code {})\n", style.paint(word), ending.exit().code());
     for reason in list {
         let _ = writeln!(text, "  - {}", plain(reason));
     }
@@ -240,7 +241,7 @@ pub(in crate::cli) fn ending_as_json(ending: &Ending) -> Value {
         Ending::Stopped(reasons) => ("stopped", reasons),
         Ending::Interrupted => ("interrupted", &[]),
     };
-    json!({"ended": word, "exit": ending.code(), "reasons": reasons})
+    json!({"ended": word, "exit": ending.exit().code(), "reasons": reasons})
 }
 
 /// What a rehearsal's world says, for machines.

@@ -1,5 +1,6 @@
 //! A plan on a screen: what will be done in which order, what cannot be taken back, what is left alone, what
-//! may be refused. Ten changes fit a screen; a thousand are told by step, and fit a page.
+//! may be refused. On a terminal ten changes fit a screen, with what must be read before saying yes last, where
+//! the eye is when the question comes; a thousand are told by step, and fit a page. Into a file goes all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,6 +20,20 @@ const NAMED: usize = 3;
 /// How many lines of warnings, or of what is left alone, are shown; the rest is counted.
 const LINES: usize = 12;
 
+/// How many warnings fit a screen, beside all else that must.
+const WARNINGS: usize = 4;
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Detail {
+    /// Every change by itself, however many there are, and every line.
+    Everything,
+    /// All of it; many changes are told by step.
+    Whole,
+    /// What fits a screen of so many columns.
+    Screen(usize),
+}
+
 /// Text under a change begins here.
 const INDENT: &str = "                  ";
 
@@ -32,8 +47,12 @@ pub(in crate::cli) fn as_json(saved: &SavedPlan) -> Value {
     })
 }
 
-/// The whole plan; with `every_change`, however many there are.
-pub(in crate::cli) fn plan(saved: &SavedPlan, every_change: bool) -> String {
+/// The plan.
+pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
+    if let Detail::Screen(width) = detail {
+        return on_screen(saved, width);
+    }
+    let every_change = detail == Detail::Everything;
     let Plan { account, caller, endpoint, playbook, title, surveyed_at, .. } = &saved.plan;
     let mut text = String::new();
     let heading = format!("Plan for account {account}");
@@ -43,9 +62,8 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, every_change: bool) -> String {
     if let Some(endpoint) = endpoint {
         let _ = writeln!(text, "  endpoint  {}", Style::Careful.paint(&plain(endpoint)));
     }
-    for (name, value) in saved.plan.inputs.iter().filter(|(_, value)| !value.is_null()) {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let _ = writeln!(text, "  input     {name} = {}", plain(&value));
+    for input in inputs(&saved.plan) {
+        let _ = writeln!(text, "  input     {input}");
     }
     let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
     let _ = writeln!(text, "  digest    {}", saved.digest());
@@ -58,26 +76,173 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, every_change: bool) -> String {
         let lines: Vec<String> =
             lines.map(|left| format!("{}: {}", plain(&left.what), plain(&left.why))).collect();
         let _ = writeln!(text, "\n{}", Style::Strong.paint("Not touched"));
-        listed(&mut text, "  ", &lines, every_change);
+        listed(&mut text, "  ", &lines, if every_change { usize::MAX } else { LINES });
     }
-    if !saved.plan.warnings.is_empty() {
-        let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
-        let lines: Vec<String> = saved.plan.warnings.iter().map(|warning| plain(warning)).collect();
-        listed(&mut text, "  - ", &lines, every_change);
+    warnings(&mut text, &saved.plan, if every_change { usize::MAX } else { LINES });
+    let _ = writeln!(text, "\n{}", in_all(&saved.plan));
+    text
+}
+
+/// `access_key_id = AKIA...`, as they were given.
+fn inputs(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.inputs.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{name} = {}", plain(&value))
+    })
+}
+
+fn warnings(text: &mut String, plan: &Plan, shown: usize) {
+    if plan.warnings.is_empty() {
+        return;
     }
-    let writes = saved.plan.pending().count();
-    let already = saved.plan.changes.len() - writes;
-    let estimate = &saved.plan.estimate;
-    let _ = writeln!(
-        text,
-        "\n{}; {} already so, and checked all the same. About {}, {} of them writing, and {}.",
+    let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
+    let lines: Vec<String> = plan.warnings.iter().map(|warning| plain(warning)).collect();
+    listed(text, "  - ", &lines, shown);
+}
+
+/// How much it is, in a sentence.
+fn in_all(plan: &Plan) -> String {
+    let writes = plan.pending().count();
+    let already = plan.changes.len() - writes;
+    let estimate = &plan.estimate;
+    format!(
+        "{}; {} already so, and checked all the same. About {}, {} of them writing, and {}.",
         counted(writes, "change"),
         grouped(already),
         counted(estimate.requests, "request"),
         grouped(estimate.writes),
         duration(estimate.seconds),
-    );
+    )
+}
+
+/// What must be seen of a plan, a line for each thing.
+fn on_screen(saved: &SavedPlan, width: usize) -> String {
+    let plan = &saved.plan;
+    let Plan { account, caller, endpoint, playbook, surveyed_at, .. } = plan;
+    let mut text = String::new();
+    let at = surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let heading = format!("Plan for account {account}: {playbook}, surveyed {at}");
+    let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
+    let _ = writeln!(text, "  as      {caller}");
+    if let Some(endpoint) = endpoint {
+        let _ = writeln!(text, "  at      {}", Style::Careful.paint(&plain(endpoint)));
+    }
+    let given: Vec<String> = inputs(plan).collect();
+    if !given.is_empty() {
+        let _ = writeln!(text, "{}", cut(&format!("  with    {}", given.join(", ")), width));
+    }
+    let _ = writeln!(text, "  digest  {}", saved.digest());
+    brief_changes(&mut text, plan, width);
+    batches(&mut text, plan);
+    let mut seen = BTreeSet::new();
+    for change in plan.changes.iter().filter(|change| seen.insert(change.kind.as_str())) {
+        let Some(hazard) = change.hazards.first() else { continue };
+        let line = format!("  may break   {}: {hazard}", change.kind);
+        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
+    }
+    let mut seen = BTreeSet::new();
+    let unknowns = plan.changes.iter().flat_map(|change| &change.unknowns);
+    let unknowns: Vec<String> = unknowns
+        .filter(|unknown| seen.insert(unknown.what.as_str()))
+        .map(|unknown| format!("{}, {}", unknown.what, unknown.known))
+        .collect();
+    if !unknowns.is_empty() {
+        let line = format!("  not known   {}", unknowns.join("; "));
+        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
+    }
+    brief_permissions(&mut text, plan, width);
+    if !plan.untouched.is_empty() {
+        let what: Vec<String> = plan.untouched.iter().map(|left| plain(&left.what)).collect();
+        let line = format!("  untouched   {}: {}", grouped(what.len()), what.join("; "));
+        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
+    }
+    let whole = "  the whole of it: portcullis plan ... --all, or into a file or a pager";
+    let _ = writeln!(text, "{}", Style::Faint.paint(&cut(whole, width)));
+    warnings(&mut text, plan, WARNINGS);
+    let _ = writeln!(text, "{}", in_all(plan));
     text
+}
+
+fn brief_changes(text: &mut String, plan: &Plan, width: usize) {
+    let one_by_one = plan.changes.len() <= ONE_BY_ONE;
+    let mut phase = None;
+    let mut gate_shown = false;
+    let mut rest = plan.changes.as_slice();
+    while let Some(change) = rest.first() {
+        if change.phase.is_behind_the_gate() && !gate_shown {
+            gate_shown = true;
+            let terms = format!(
+                "==== the gate: every cut above proven {}, {} s after the last ====",
+                plan.gate.proof, plan.gate.margin_seconds
+            );
+            let _ = writeln!(text, "  {}", Style::Strong.paint(&cut(&terms, width - 2)));
+        }
+        if phase != Some(change.phase) {
+            phase = Some(change.phase);
+            let _ = writeln!(text, "{}", Style::Strong.paint(heading_of(change.phase)));
+        }
+        if one_by_one {
+            brief(text, change, width);
+            rest = &rest[1..];
+            continue;
+        }
+        let of_step =
+            rest.iter().take_while(|next| next.step == change.step && next.phase == change.phase);
+        let (group, others) = rest.split_at(of_step.count());
+        step(text, group);
+        rest = others;
+    }
+}
+
+/// One change on one line, and on a second what of it cannot be taken back.
+fn brief(text: &mut String, change: &Change, width: usize) {
+    let Change { id, target, what, before, after, line, .. } = change;
+    let mark = if change.already { " (already so)" } else { "" };
+    let id = format!("{:<14}", id.as_str());
+    let said = format!(
+        "{}: {}{mark} (line {line})  {} -> {}",
+        plain(target),
+        plain(what),
+        plain(before),
+        plain(after)
+    );
+    let said = cut(&said, width.saturating_sub(4 + id.chars().count()));
+    let _ = writeln!(text, "  {}  {said}", Style::Strong.paint(&id));
+    if let Some(irreversible) = &change.irreversible {
+        let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
+        let warning = cut(&warning, width.saturating_sub(INDENT.len()));
+        let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
+    }
+}
+
+/// What would be refused, and what nobody could tell; the rest is counted.
+fn brief_permissions(text: &mut String, plan: &Plan, width: usize) {
+    let mut of: BTreeMap<Have, BTreeSet<&str>> = BTreeMap::new();
+    for change in plan.pending() {
+        for permission in change.permissions.iter().filter(|one| one.only_if.is_none()) {
+            of.entry(permission.have).or_default().insert(&permission.action);
+        }
+    }
+    for (have, actions) in of {
+        let actions: Vec<&str> = actions.into_iter().collect();
+        let (style, word) = match have {
+            Have::Can => (Style::Faint, "may"),
+            Have::Cannot => (Style::Bad, "MAY NOT"),
+            Have::Unknown => (Style::Careful, "may it?"),
+        };
+        let line = cut(&format!("  {word:<10}  {}", actions.join(", ")), width);
+        let _ = writeln!(text, "{}", style.paint(&line));
+    }
+}
+
+/// The text, or as much of it as there is room for.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(3)).collect();
+    cut.truncate(cut.trim_end().len());
+    cut + "..."
 }
 
 /// What is not as a saved plan has it, change by change.
@@ -97,7 +262,7 @@ pub(in crate::cli) fn stale(stale: &[Stale]) -> String {
             }
         })
         .collect();
-    listed(&mut text, "  - ", &lines, false);
+    listed(&mut text, "  - ", &lines, LINES);
     text
 }
 
@@ -334,8 +499,7 @@ fn permissions(text: &mut String, plan: &Plan) {
     }
 }
 
-fn listed(text: &mut String, mark: &str, lines: &[String], all: bool) {
-    let shown = if all { lines.len() } else { LINES };
+fn listed(text: &mut String, mark: &str, lines: &[String], shown: usize) {
     for line in lines.iter().take(shown) {
         let _ = writeln!(text, "{mark}{line}");
     }

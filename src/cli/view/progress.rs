@@ -1,8 +1,13 @@
-//! A run as it goes: a line for everything that happens, with the time.
+//! A run as it goes: a line for everything that happens, with the time. On a terminal a last line counts down what
+//! is waited for, and is gone when the wait is over; in a pipe or a file there is none.
 
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{Style, err, note, plain};
+use jiff::Timestamp;
+
+use super::{Style, duration, err, note, plain, rewrite};
 use crate::clock::Clock;
 use crate::diagnostic::counted;
 use crate::journal::{ChangeState, GateState, State};
@@ -12,17 +17,52 @@ use crate::run::{Event, Observer};
 /// Prints what happens to standard error.
 pub(in crate::cli) struct Progress {
     clock: Clock,
+    waiting: Mutex<Waiting>,
+}
+
+/// What is waited for, and what of it stands on the screen.
+#[derive(Default)]
+struct Waiting {
+    until: Option<Timestamp>,
+    shown: usize,
 }
 
 impl Progress {
     pub(in crate::cli) fn new(clock: Clock) -> Self {
-        Self { clock }
+        Self { clock, waiting: Mutex::default() }
     }
 
     fn line(&self, style: Style, word: &str, rest: &str) {
+        self.show("");
         let now = self.clock.now().strftime("%H:%M:%S");
         let line = format!("{now}  {}  {}\n", style.paint(&format!("{word:<9}")), plain(rest));
         if matches!(style, Style::Bad) { err(&line) } else { note(&line) }
+    }
+
+    fn wait_until(&self, until: Timestamp) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).until = Some(until);
+    }
+
+    /// Counts down whatever is waited for; never ends. Only for a terminal.
+    pub(in crate::cli) async fn count_down(&self) {
+        loop {
+            self.clock.sleep(Duration::from_secs(1)).await;
+            let until = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).until;
+            let left = until.map_or(0, |until| until.duration_since(self.clock.now()).as_secs());
+            let left = u64::try_from(left).unwrap_or(0);
+            let text = format!("          {:<9}  {} left", "", duration(left));
+            self.show(if left == 0 { "" } else { &text });
+        }
+    }
+
+    /// Writes the last line anew, over what stands there.
+    fn show(&self, text: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.shown > 0 || !text.is_empty() {
+            let blank = waiting.shown;
+            rewrite(&format!("\r{text:<blank$}{}", if text.is_empty() { "\r" } else { "" }));
+            waiting.shown = text.chars().count();
+        }
     }
 }
 
@@ -65,11 +105,13 @@ impl Observer for Progress {
                     counted(*cuts, "cut")
                 );
                 self.line(Style::Faint, "waiting", &rest);
+                self.wait_until(*until);
             }
             Event::Pausing { step, next, of, until } => {
-                let until = until.strftime("%H:%M:%S");
+                let (at, until) = (until, until.strftime("%H:%M:%S"));
                 let rest = format!("{step}: batch {next} of {of} is begun at {until} UTC");
                 self.line(Style::Faint, "pausing", &rest);
+                self.wait_until(*at);
             }
             Event::Proved { change, proof } => {
                 self.line(Style::Good, proof.as_str(), &format!("{}  {}", change.id, change.what));

@@ -278,3 +278,24 @@ fn a_case_is_for_its_owner_alone_and_the_next_one_has_the_next_number() {
     ran(&mut bare(dir.path(), &["resume", case])).ended_with(11);
     ran(&mut bare(dir.path(), &["status", case])).ended_with(0);
 }
+
+#[test]
+fn the_cases_are_listed_and_where_each_stands() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let none = ran(&mut bare(dir.path(), &["cases"])).ended_with(0);
+    assert_eq!(none.out, "There are no cases in cases. Another directory: --cases DIR\n");
+    let playbook = crate::hosted::playbook_in(dir.path());
+    ran(&mut bare(dir.path(), &["rehearse", &playbook])).ended_with(11);
+    let case = cases_in(dir.path()).remove(0);
+    std::fs::create_dir(dir.path().join("cases/notes")).unwrap();
+    let listed = ran(&mut bare(dir.path(), &["cases"])).ended_with(0).out;
+    let name = case.file_name().unwrap().to_str().unwrap();
+    let stands = "done, not all proven: leaked-access-key, account 111122223333 (a rehearsal)";
+    assert_eq!(listed, format!("cases/{name}  {stands}\n"));
+    let json = ran(&mut bare(dir.path(), &["cases", "--format", "json"])).ended_with(0).out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["version"], &json["cases"][0]["exit"]), (&1.into(), &11.into()));
+    std::fs::write(case.join("journal.jsonl"), "nonsense\n".repeat(2)).unwrap();
+    let listed = ran(&mut bare(dir.path(), &["cases"])).ended_with(0).out;
+    assert!(listed.contains("its journal cannot be used"), "{listed}");
+}

@@ -135,3 +135,20 @@ fn what_is_not_a_file_is_not_read() {
     std::fs::write(at("p.yaml"), crate::stage::PLAYBOOK).unwrap();
     refused(limited(dir.path(), &world), 3, &["cannot read world", "not a regular file"]);
 }
+
+#[test]
+fn a_world_that_is_nested_without_end_is_refused_soon() {
+    let dir = TempDir::new().unwrap();
+    let playbook = crate::hosted::playbook_in(dir.path());
+    for (name, text) in [
+        ("brackets", format!("world: 1\nnow: {}", "[".repeat(100_000))),
+        ("mappings", format!("world: 1\nnow: {}", "{a: ".repeat(100_000))),
+        ("dashes", format!("world: 1\nnow:\n  {}x", "- ".repeat(100_000))),
+        ("keys", format!("world: 1\nnow:\n  {}x", "? ".repeat(100_000))),
+    ] {
+        std::fs::write(dir.path().join("deep.yaml"), text).unwrap();
+        let said = limited(dir.path(), &["rehearse", &playbook, "--world", "deep.yaml"]);
+        assert!(said.err.contains("lie deeper in each other"), "{name}: {}", said.err);
+        refused(said, 3, &["deep.yaml is not valid"]);
+    }
+}

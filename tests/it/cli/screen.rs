@@ -163,3 +163,41 @@ fn what_could_not_be_written_is_no_success() {
     let err = String::from_utf8(ended.stderr).unwrap();
     assert!(err.contains("not all could be written to standard output"), "{err}");
 }
+
+/// What a program writes to a terminal of that width, without colours.
+fn on_terminal(command: &mut std::process::Command, columns: u16) -> String {
+    let (mut ours, theirs) = terminal(columns);
+    let mut child = command.stdout(theirs).spawn().unwrap();
+    // The command keeps our copy of the other end, which would never close.
+    command.stdout(std::process::Stdio::null());
+    let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
+    while let Ok(n @ 1..) = ours.read(&mut bytes) {
+        shown.extend(&bytes[..n]);
+    }
+    child.wait().unwrap();
+    anstream::adapter::strip_str(std::str::from_utf8(&shown).unwrap()).to_string()
+}
+
+/// A dozen changes at most: with all that must be read before saying yes, and the question.
+#[test]
+fn a_plan_fits_a_screen_of_forty_lines() {
+    const ROWS: usize = 40;
+    let dir = tempfile::TempDir::new().unwrap();
+    let mut shown = 0;
+    for playbook in std::fs::read_dir("playbooks").unwrap() {
+        let playbook = playbook.unwrap().path().canonicalize().unwrap();
+        let text =
+            on_terminal(&mut bare(dir.path(), &["rehearse", playbook.to_str().unwrap()]), 100);
+        let plan = &text[text.find("Plan for account").unwrap()..];
+        // What comes of it is told afterwards.
+        let end = plan.find("Every credential concerned").unwrap();
+        let lines = plan[..end].trim_end().lines().count();
+        assert!(lines < ROWS, "{}: {lines} lines\n{}", playbook.display(), &plan[..end]);
+        // What must be read stands last.
+        let (untouched, warned) =
+            (plan.find("untouched").unwrap(), plan.find("Before you say yes"));
+        assert!(warned.is_none_or(|warned| warned > untouched), "{plan}");
+        shown += 1;
+    }
+    assert!(shown > 3);
+}

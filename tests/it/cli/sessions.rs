@@ -3,10 +3,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use portcullis::clock::Clock;
 use portcullis::sim::Fault;
 
 use super::{Untouched, refused};
-use crate::hosted::{Hosted, key, quick_world, ran, ran_typing};
+use crate::hosted::{Hosted, in_real_time, key, quick_world, ran, ran_typing};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/ir/incident-responder";
 const DEVICE: &str = "arn:aws:iam::111122223333:mfa/bob";
@@ -158,4 +159,85 @@ fn a_profile_whose_process_gives_fresh_sessions_carries_a_run_over_the_end_of_on
     let audit = hosted.cloud.audit();
     let by_fresh = audit.iter().filter(|event| event.access_key_id == "ASIAEXAMPLEFRESH0001");
     assert!(by_fresh.count() > 50, "the run went on with it");
+}
+
+/// The portal of IAM Identity Center: gives a session to whoever shows the token. Tells what it was asked.
+fn portal(session: &portcullis::sim::Credentials) -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, told) = std::sync::mpsc::channel();
+    let ends = in_an_hour();
+    let body = format!(
+        r#"{{"roleCredentials":{{"accessKeyId":"{}","secretAccessKey":"{}","sessionToken":"{}","expiration":{ends}}}}}"#,
+        session.access_key_id,
+        session.secret.expose(),
+        session.session_token.as_ref().unwrap().expose()
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 8192];
+            let n = stream.read(&mut asked).unwrap_or(0);
+            let asked = String::from_utf8_lossy(&asked[..n]).into_owned();
+            let known = asked.contains("x-amz-sso_bearer_token: the-token-of-the-sign-in");
+            let (status, body) = if known { ("200 OK", body.as_str()) } else { ("401 No", "{}") };
+            let head = "content-type: application/json\r\nconnection: close";
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+            if tell.send(asked).is_err() {
+                return;
+            }
+        }
+    });
+    (url, told)
+}
+
+fn in_an_hour() -> i64 {
+    (in_real_time(async { Clock::system().now() }) + jiff::SignedDuration::from_hours(1))
+        .as_millisecond()
+}
+
+#[test]
+fn a_profile_of_single_sign_on_works_as_the_role_it_names_until_the_sign_in_ends() {
+    let hosted = Hosted::new(&quick_world());
+    let (url, asked) = portal(&hosted.cloud.responder_credentials());
+    let aws = hosted.dir().join("home/.aws");
+    std::fs::create_dir_all(aws.join("sso/cache")).unwrap();
+    let config = format!(
+        "[profile ir]\nregion = us-east-1\nsso_session = ir\nsso_account_id = 111122223333\nsso_role_name = Respond\n\
+         services = loopback\n[sso-session ir]\nsso_region = us-east-1\nsso_start_url = https://example.awsapps.com/start\n\
+         sso_registration_scopes = sso:account:access\n[services loopback]\nsso =\n  endpoint_url = {url}\n"
+    );
+    std::fs::write(aws.join("config"), config).unwrap();
+    // Where `aws sso login` leaves it: named after the session.
+    let token = aws.join("sso/cache/aa1553beed5d8173d357b4addbc617b93e32118e.json");
+    let sign_in = |ends: &str| {
+        let text = format!(
+            r#"{{"startUrl":"https://example.awsapps.com/start","region":"us-east-1","accessToken":"the-token-of-the-sign-in","expiresAt":"{ends}"}}"#
+        );
+        std::fs::write(&token, text).unwrap();
+    };
+    sign_in("2999-01-01T00:00:00Z");
+    let playbook = crate::hosted::playbook_in(hosted.dir());
+    let plan = || {
+        let mut plan = hosted.here(&["plan", &playbook, "--profile", "ir"]);
+        plan.args(hosted.typed_inputs()).env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLENOWHERE09");
+        plan
+    };
+    let planned = ran(&mut plan()).ended_with(0);
+    assert!(planned.out.contains("assumed-role/incident-responder/"), "{}", planned.out);
+    assert!(!planned.said().contains("the-token-of-the-sign-in"));
+    let first = asked.recv().unwrap();
+    assert!(first.starts_with("GET /federation/credentials?"), "{first}");
+    assert!(first.contains("role_name=Respond") && first.contains("account_id=111122223333"));
+    sign_in("2020-01-01T00:00:00Z");
+    refused(
+        ran(&mut plan()),
+        5,
+        &["the sign-in to IAM Identity Center", "aws sso login --profile ir"],
+    );
 }
