@@ -140,10 +140,15 @@ pub(super) fn nothing_to_do(saved: &SavedPlan, format: Format) -> bool {
         Format::Text => {
             view::out("\nNothing to do: no step changes anything. Why is said above.\n");
         }
-        Format::Json => view::out(&diagnostics::printed(&serde_json::json!({
-            "version": 1,
-            "ending": { "ended": "nothing-to-do", "exit": Exit::Done.code(), "reasons": [] },
-        }))),
+        Format::Json => tell_nothing_to_do(),
     }
     nothing
+}
+
+/// For machines.
+pub(super) fn tell_nothing_to_do() {
+    view::out(&diagnostics::printed(&serde_json::json!({
+        "version": 1,
+        "ending": { "ended": "nothing-to-do", "exit": Exit::Done.code(), "reasons": [] },
+    })));
 }

@@ -1,28 +1,32 @@
 //! `portcullis resume`: go on with a case, real or rehearsed.
 
-use super::args;
+use super::args::{self, Format};
 use super::conduct::{Conduct, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{rehearse, sources, view};
-use crate::case::Case;
-use crate::journal::State;
+use super::{plan, rehearse, sources, view};
+use crate::case::{self, Case};
+use crate::journal::{Decoded, Entry, State};
+use crate::plan::SavedPlan;
 
 pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
-    if rehearse::is_rehearsal(case.dir())? {
-        return rehearse::resume(&case, &saved, &playbook, args.format);
-    }
-    let (decoded, medium) = case.journal()?;
-    if State::of(&decoded).is_ok_and(|state| state.finished == Some(Exit::Done.code())) {
-        view::err(&format!(
+    if is_over(&case::read_journal(&args.case)?, &saved) {
+        view::note(&format!(
             "This case is {}: there is nothing to go on with, and nothing was done. The record: portcullis status {}\n",
             Exit::Done.in_words(),
             args.case.display()
         ));
+        if args.format == Format::Json {
+            plan::tell_nothing_to_do();
+        }
         return Ok(Exit::Done);
     }
+    if rehearse::is_rehearsal(case.dir())? {
+        return rehearse::resume(&case, &saved, &playbook, args.format);
+    }
+    let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         live.work_on(case.dir()).await;
@@ -34,4 +38,11 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
         conduct.conduct(&decoded, medium).await
     })
+}
+
+/// Whether all of it was done and proven, and nobody has said anything since.
+fn is_over(journal: &Decoded, saved: &SavedPlan) -> bool {
+    let last = journal.lines.last().and_then(|line| line.entries.last());
+    matches!(last, Some(Entry::Finished { exit }) if *exit == Exit::Done.code())
+        && State::of(journal).is_ok_and(|state| state.plan() == Some(saved.digest().as_str()))
 }
