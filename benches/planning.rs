@@ -82,6 +82,7 @@ fn answer(want: &Want, users: usize) -> Fact {
             id: format!("AIDA{user}"),
             created_at: at(),
             boundary: None,
+            password_last_used_at: None,
         }))),
         Want::AccessKeys(user) => Fact::AccessKeys(vec![key(user, 2), key(user, 3)]),
         Want::LoginProfile(_) => Fact::LoginProfile(None),

@@ -10,14 +10,20 @@
 
 mod by_hand;
 pub mod catalog;
+mod deactivation;
 mod delivery;
 mod iam_access_key_deactivate;
 mod iam_access_key_delete;
 mod iam_access_key_replace;
+mod iam_login_profile_delete;
+mod iam_login_profile_force_reset;
 mod iam_role_lift_older_sessions;
 mod iam_role_lift_quarantine;
 mod iam_role_quarantine;
 mod iam_role_revoke_sessions;
+mod iam_service_specific_credential_deactivate;
+mod iam_signing_certificate_deactivate;
+mod iam_ssh_key_deactivate;
 mod iam_user_lift_network;
 mod iam_user_lift_older_sessions;
 mod iam_user_lift_quarantine;
@@ -26,6 +32,7 @@ mod iam_user_restrict_network;
 mod iam_user_revoke_sessions;
 mod network;
 mod older_sessions;
+mod own_password;
 mod principal;
 mod quarantine;
 mod quarantine_barriers;
@@ -49,6 +56,7 @@ use crate::cloud::{CallError, WRITES, WriteCloud};
 use crate::ids::{Principal, UserName};
 use crate::inventory::{Inventory, Unread, User, Want};
 use crate::journal::{AppendError, Note, Position, Receipt};
+use crate::outbox::Outbox;
 use crate::plan::Effect;
 use crate::playbook::ActionShape;
 
@@ -144,6 +152,11 @@ pub trait Action: Send + Sync + 'static {
         writes.map(|name| Permission::to(name)).collect()
     }
 
+    /// What whoever says yes to one change should know, beside what is always said about the action.
+    fn warnings(_change: &Self::Change) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How one change is made without this program, where it is a cut.
     fn by_hand(_change: &Self::Change) -> Option<ByHand> {
         None
@@ -209,7 +222,7 @@ pub enum PlanError {
     },
 }
 
-/// Where notes go.
+/// The case, as far as an action sees it: its own notes, and the outbox.
 pub trait Notes: Send {
     /// What was noted so far, oldest first.
     fn so_far(&self) -> &[Note];
@@ -222,6 +235,9 @@ pub trait Notes: Send {
 
     /// The case and change, as text: what is derived from it is the same on every attempt.
     fn seed(&self) -> String;
+
+    /// Where what people are handed is put. No other file is within an action's reach.
+    fn outbox(&self) -> &dyn Outbox;
 }
 
 /// Why a change could not be carried out, or not to its end.

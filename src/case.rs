@@ -1,7 +1,8 @@
 //! The case: the directory of one incident, with its plan and its journal.
 //!
 //! `CASE/playbook.yaml` is for reading; `CASE/rounds/N/plan.json` is what runs, with the inventory it
-//! stands on, and which N the journal says; `CASE/journal.jsonl` is what was done, and is locked while somebody works on it. A case
+//! stands on, and which N the journal says; `CASE/journal.jsonl` is what was done, and is locked while somebody
+//! works on it; `CASE/deliveries` has what people are handed, sealed to their keys. A case
 //! appears whole or not at all, and only its owner may read it. Interprets nothing.
 
 mod reading;
@@ -14,13 +15,16 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 pub use self::reading::{LONGEST, read_regular, read_text};
+use crate::ids::DeliveryName;
 use crate::journal::{Damage, Decoded, Medium, State, decode};
+use crate::outbox::{Outbox, Sealed};
 use crate::plan::{OpenError, SavedPlan};
 
 const PLAYBOOK: &str = "playbook.yaml";
 const PLAN: &str = "rounds/1/plan.json";
 const ROUNDS: &str = "rounds";
 const JOURNAL: &str = "journal.jsonl";
+const DELIVERIES: &str = "deliveries";
 
 /// An open case, locked against others while this value lives.
 #[derive(Debug)]
@@ -159,6 +163,51 @@ impl Case {
     /// Replaces a file of the case, whole or not at all.
     pub fn replace(&self, name: &str, text: &str) -> Result<(), CaseError> {
         replace(&self.dir.join(name), text)
+    }
+}
+
+/// What people are handed, in the case's own directory.
+#[derive(Debug)]
+pub struct Deliveries {
+    dir: PathBuf,
+}
+
+impl Deliveries {
+    /// Of the case at `case`. Nothing is made before there is something to deliver.
+    pub fn of(case: &Path) -> Self {
+        Self { dir: case.join(DELIVERIES) }
+    }
+
+    /// Where what is not handed over yet is kept. No delivery has a name that ends so.
+    fn staged(&self, name: &DeliveryName) -> PathBuf {
+        self.dir.join(format!("{name}.staged"))
+    }
+}
+
+impl Outbox for Deliveries {
+    fn stage(&self, name: &DeliveryName, sealed: &Sealed) -> io::Result<()> {
+        let made = !self.dir.is_dir();
+        private_dir(&self.dir).map_err(io::Error::other)?;
+        if made {
+            sync_dir(parent(&self.dir)).map_err(io::Error::other)?;
+        }
+        replace(&self.staged(name), sealed.text()).map_err(io::Error::other)
+    }
+
+    fn hand_over(&self, name: &DeliveryName) -> io::Result<bool> {
+        let delivered = self.dir.join(name.as_str());
+        match fs::rename(self.staged(name), &delivered) {
+            Ok(()) => {}
+            // Done before a crash, and not written down.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if !delivered.is_file() {
+                    return Ok(false);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        File::open(&self.dir)?.sync_all()?;
+        Ok(true)
     }
 }
 
@@ -569,6 +618,34 @@ mod tests {
         fs::create_dir(dir.path().join(making)).unwrap();
         assert!(replace(&path, "c").is_err());
         assert!(texts.contains(&fs::read_to_string(&path).unwrap()));
+    }
+
+    #[test]
+    fn what_is_handed_over_was_staged_and_is_for_its_owner_only() {
+        let dir = TempDir::new().unwrap();
+        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
+        let outbox = Deliveries::of(case.dir());
+        let key = "age12wr39gcccvmwgr0tqay0g3dfnp83chsf7syu8rxddecqf5juxpds6aq6jp";
+        let key = crate::ids::AgeRecipient::parse(key).unwrap();
+        let sealed = |text: &str| {
+            let value = crate::secret::Secret::new(text.to_owned());
+            Sealed::to(std::slice::from_ref(&key), &value).unwrap()
+        };
+        let name = DeliveryName::parse("alice.password.age").unwrap();
+        assert!(!outbox.hand_over(&name).unwrap(), "there is nothing");
+        assert!(!case.dir().join(DELIVERIES).exists());
+        outbox.stage(&name, &sealed("one")).unwrap();
+        let last = sealed("two");
+        outbox.stage(&name, &last).unwrap();
+        let delivered = case.dir().join(DELIVERIES).join("alice.password.age");
+        assert!(!delivered.exists());
+        for _ in 0..2 {
+            assert!(outbox.hand_over(&name).unwrap());
+            assert_eq!(fs::read_to_string(&delivered).unwrap(), last.text());
+        }
+        assert_eq!(names(&case.dir().join(DELIVERIES)), ["alice.password.age"]);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&delivered), mode(&case.dir().join(DELIVERIES))), (0o600, 0o700));
     }
 
     #[test]

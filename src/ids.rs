@@ -5,6 +5,8 @@
 //! the name of one user stands in some fifty places of a plan.
 //! Knows no service and no file. Fails with [`InvalidId`], which says what was expected.
 
+mod bech32;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -152,6 +154,18 @@ id!(
             && t.len() <= 512
             && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b))
     }
+);
+id!(
+    /// A public key that files are sealed to.
+    AgeRecipient,
+    "an age recipient: `age1` and 58 lower-case letters or digits",
+    |t| bech32::decode("age", t).is_some_and(|key| key.len() == 32)
+);
+id!(
+    /// A file that somebody is handed, within its case.
+    DeliveryName,
+    "the name of a delivery: 1 to 90 of letters, digits and _+=,.@-, ending in `.age`",
+    |t| is_iam_name(t, 90) && t.strip_suffix(".age").is_some()
 );
 id!(
     /// One version of a secret.
@@ -307,6 +321,20 @@ impl ChangeId {
     }
 }
 
+impl AgeRecipient {
+    /// The key: a point of Curve25519.
+    pub fn key(&self) -> Vec<u8> {
+        bech32::decode("age", &self.0).expect("parsed already")
+    }
+}
+
+impl DeliveryName {
+    /// What a user is handed: `alice.password.age`.
+    pub fn of(user: &UserName, what: &'static str) -> Self {
+        Self(format!("{user}.{what}.age").into())
+    }
+}
+
 impl Arn {
     /// `aws`, `aws-cn` or `aws-us-gov`.
     pub fn partition(&self) -> &str {
@@ -339,6 +367,18 @@ mod tests {
             ["12345678901", "1234567890123", "12345678901a", "", "１２３４５６７８９０１２"]
         {
             assert!(AccountId::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_recipient_with_a_slip_in_it_is_none() {
+        let good = "age12wr39gcccvmwgr0tqay0g3dfnp83chsf7syu8rxddecqf5juxpds6aq6jp";
+        assert_eq!(AgeRecipient::parse(good).unwrap().as_str(), good);
+        let slip = good.replace("aq6jp", "aq6jq");
+        let secret = "AGE-SECRET-KEY-1";
+        let loud = good.to_uppercase();
+        for wrong in ["", "age1", "prod/ci/key", &slip, secret, &loud, &format!("{good} ")] {
+            assert!(AgeRecipient::parse(wrong).is_err(), "{wrong}");
         }
     }
 

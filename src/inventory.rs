@@ -36,6 +36,9 @@ pub enum Want {
     AccessKeys(UserName),
     /// The console password. (`iam:GetLoginProfile`)
     LoginProfile(UserName),
+    /// What console passwords must be like, and whether everybody may change his own.
+    /// (`iam:GetAccountPasswordPolicy`)
+    PasswordPolicy,
     /// Git, Keyspaces, Bedrock and other passwords of single services.
     /// (`iam:ListServiceSpecificCredentials`)
     ServiceSpecificCredentials(UserName),
@@ -89,6 +92,7 @@ impl Want {
             Self::Users => "iam:ListUsers",
             Self::AccessKeys(_) => "iam:ListAccessKeys",
             Self::LoginProfile(_) => "iam:GetLoginProfile",
+            Self::PasswordPolicy => "iam:GetAccountPasswordPolicy",
             Self::ServiceSpecificCredentials(_) => "iam:ListServiceSpecificCredentials",
             Self::SshPublicKeys(_) => "iam:ListSSHPublicKeys",
             Self::SigningCertificates(_) => "iam:ListSigningCertificates",
@@ -151,6 +155,8 @@ pub enum Fact {
     AccessKeys(Vec<AccessKey>),
     /// `None`: no console password.
     LoginProfile(Option<LoginProfile>),
+    /// `None`: the account does not say, and AWS's own default holds.
+    PasswordPolicy(Option<PasswordPolicy>),
     /// Sorted by id.
     ServiceSpecificCredentials(Vec<ServiceSpecificCredential>),
     /// Sorted by id.
@@ -223,6 +229,9 @@ pub struct User {
     pub created_at: Timestamp,
     /// The managed policy that bounds it.
     pub boundary: Option<Arn>,
+    /// When somebody last signed in with its password, as far as AWS has recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_last_used_at: Option<Timestamp>,
 }
 
 /// An IAM user as listings show it: without its boundary.
@@ -266,6 +275,19 @@ pub struct LoginProfile {
     pub created_at: Timestamp,
     /// Whether the next sign-in must change it.
     pub reset_required: bool,
+}
+
+/// What console passwords of the account must be like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordPolicy {
+    /// How long they are at least.
+    pub minimum_length: usize,
+    /// Whether every user may change his own, whatever his policies allow.
+    pub users_may_change: bool,
+    /// How many of his last passwords a user may not take again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse_prevention: Option<usize>,
 }
 
 /// A password for one service.
@@ -560,6 +582,9 @@ impl Inventory {
     answer!(
         /// A user's console password.
         login_profile, LoginProfile(user: UserName) -> Option<LoginProfile>);
+    answer!(
+        /// What console passwords must be like.
+        password_policy, PasswordPolicy() -> Option<PasswordPolicy>);
     answer!(
         /// A user's passwords for single services.
         service_specific_credentials, ServiceSpecificCredentials(user: UserName) -> Vec<ServiceSpecificCredential>);

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 
-pub use entry::{Entry, Note, Position, Receipt};
+pub use entry::{Delivered, Entry, Note, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
 pub use said::{Evidence, Said, Spoken, Waiver, names};

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ids::{AccessKeyId, Arn, ChangeId, SecretId, UserName, VersionId};
-use crate::journal::{ChangeRecord, ChangeState, Note, State, names};
+use crate::journal::{ChangeRecord, ChangeState, Delivered, Note, State, names};
 use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
 use crate::playbook::{Mode, Proof};
 
@@ -75,7 +75,7 @@ pub enum Standing {
         /// When the last of those has ended by itself; until then the deny is needed.
         until: Option<Timestamp>,
     },
-    /// Blocked, and another was delivered for its work.
+    /// Another was delivered for its work. It is blocked; or it is a password, in whose place the new one is.
     Replaced {
         /// What stands in its way.
         by: Vec<Barrier>,
@@ -121,8 +121,8 @@ pub enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Successor {
-    /// A new access key.
-    Key(AccessKeyId),
+    /// A new credential.
+    Credential(Credential),
     /// A new version of a secret.
     Version(VersionId),
 }
@@ -130,7 +130,7 @@ pub enum Successor {
 impl std::fmt::Display for Successor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Key(key) => key.fmt(f),
+            Self::Credential(credential) => credential.fmt(f),
             Self::Version(version) => write!(f, "version {version}"),
         }
     }
@@ -158,11 +158,24 @@ pub struct Issued {
     /// For whom.
     pub user: UserName,
     /// Which.
-    pub key: AccessKeyId,
+    pub credential: Credential,
+    /// When, by AWS's clock, where that is known and not told by the credential itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// Where it was delivered.
-    pub delivered: Option<(SecretId, VersionId)>,
-    /// The key whose work it takes over.
-    pub replaces: Option<AccessKeyId>,
+    pub delivered: Option<Delivered>,
+    /// What it takes over from.
+    pub replaces: Option<Credential>,
+}
+
+impl Issued {
+    /// The key's id, where it is an access key.
+    pub fn key(&self) -> Option<&AccessKeyId> {
+        match &self.credential {
+            Credential::AccessKey { id, .. } => Some(id),
+            _ => None,
+        }
+    }
 }
 
 impl Ledger {
@@ -310,18 +323,19 @@ fn seen<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Change
 
 fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
     let receipt = state.change(&change.id).receipt.unwrap_or_default();
-    let Some(key) = receipt.issued else { return Vec::new() };
+    let at = receipt.password_set_at;
     change
         .effects
         .iter()
-        .filter_map(|effect| match effect {
-            Effect::Issues { user, replaces } => Some(Issued {
-                user: user.clone(),
-                key: key.clone(),
-                delivered: receipt.delivered.clone(),
-                replaces: replaces.clone(),
-            }),
-            _ => None,
+        .filter_map(|effect| {
+            let Effect::Issues { user, replaces } = effect else { return None };
+            let user = user.clone();
+            let credential = match &receipt.issued {
+                Some(id) => Credential::AccessKey { user: user.clone(), id: id.clone() },
+                None => at.map(|_| Credential::Password { user: user.clone() })?,
+            };
+            let (delivered, replaces) = (receipt.delivered.clone(), replaces.clone());
+            Some(Issued { user, credential, at, delivered, replaces })
         })
         .collect()
 }
@@ -490,6 +504,30 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         .filter_map(|change| state.change(&change.id).proof)
         .max_by_key(|(proof, ..)| *proof)
         .map(|(proof, _, evidence)| (proof, evidence));
+    let replacement = issued.iter().find(|issued| issued.replaces.as_ref() == Some(&credential));
+    if let Some(issued) = replacement.filter(|issued| issued.credential == credential) {
+        // It has the place of the old one, which nothing can bring back, and needs no barrier.
+        let by = standing.keys().copied().collect();
+        let with = Successor::Credential(issued.credential.clone());
+        let standing = Standing::Replaced { by, with };
+        let own = seen(plan, state).find(|change| {
+            change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Issues { replaces, .. } if replaces.as_ref() == Some(&credential))
+            })
+        });
+        let own = own.and_then(|change| state.change(&change.id).proof);
+        let own = own.map(|(proof, _, evidence)| (proof, evidence));
+        let proof = proof.into_iter().chain(own).max_by_key(|(proof, _)| *proof);
+        return Row { credential, standing, proof, remarks: Vec::new() };
+    }
+    if let Some(change) = standing.get(&Barrier::Deleted) {
+        return Row {
+            credential,
+            standing: Standing::Dead { by: change.id.clone() },
+            proof,
+            remarks: Vec::new(),
+        };
+    }
     let destroyed = plan.changes.iter().find(|change| {
         change.effects.contains(&Effect::Destroys { credential: credential.clone() })
             && matches!(&credential, Credential::AccessKey { id, .. }
@@ -551,22 +589,20 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         };
     }
     let by = all;
-    let of_role = matches!(credential, Credential::RoleSessions { .. });
     let issued_before = standing
         .values()
         .filter_map(|change| state.change(&change.id).receipt?.denied_before)
         .max();
     let of = credential.principal();
-    let replacement = issued.iter().find(|issued| {
-        matches!(&credential, Credential::AccessKey { id, .. } if issued.replaces.as_ref() == Some(id))
-    });
     let standing = match replacement {
-        Some(issued) => Standing::Replaced { by, with: Successor::Key(issued.key.clone()) },
+        Some(issued) => {
+            Standing::Replaced { by, with: Successor::Credential(issued.credential.clone()) }
+        }
         None => Standing::Blocked {
             removable_by: by
                 .iter()
                 .filter(|barrier| barrier.blocks())
-                .map(|barrier| barrier.removable_by(of_role))
+                .map(|barrier| barrier.removable_by(&credential))
                 .collect::<Vec<_>>()
                 .join("; and "),
             until: issued_before
@@ -606,7 +642,9 @@ pub fn rotation(plan: &Plan, state: &State, secret: &SecretId) -> Option<(OldVal
             Effect::Rotates { secret: of, old_value } if of == secret => Some(*old_value),
             _ => None,
         })?;
-        let (_, version) = state.change(&change.id).receipt?.delivered?;
+        let Delivered::Secret { version, .. } = state.change(&change.id).receipt?.delivered? else {
+            return None;
+        };
         Some((old_value, version))
     })
 }

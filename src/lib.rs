@@ -15,6 +15,7 @@ pub mod ids;
 pub mod inventory;
 pub mod journal;
 pub mod ledger;
+pub mod outbox;
 pub mod plan;
 pub mod planning;
 pub mod playbook;

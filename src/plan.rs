@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batches::Batches;
 pub use credential::{Credential, credential_wants, credentials_of, longest_session};
-pub use effect::{Barrier, Effect, OldValue, Subject};
+pub use effect::{Barrier, Destination, Effect, OldValue, Subject};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};

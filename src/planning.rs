@@ -25,13 +25,13 @@ use serde_json::Value;
 use self::minting::Minting;
 use self::select::{Selection, Taken};
 use self::trust::{Trust, Verdict};
-use crate::action::{Draft, PlanError};
+use crate::action::{Draft, PlanError, catalog};
 use crate::diagnostic::{Code, Diagnostic, Label, Place};
 use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
-    Barrier, Batches, Change, Credential, Decided, Effect, Estimate, GateTerms, Need, Plan,
-    RoleInReach, SavedPlan, Texts, Unknown, Untouched, credential_wants, credentials_of,
+    Barrier, Batches, Change, Credential, Decided, Destination, Effect, Estimate, GateTerms, Need,
+    Plan, RoleInReach, SavedPlan, Texts, Unknown, Untouched, credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
@@ -172,6 +172,10 @@ fn plan_on(
         return Ok(Planned::Needs(wants));
     }
     permissions::tell(&mut changes, inventory, &mut texts);
+    warnings.extend(changes.iter().flat_map(|change| {
+        let action = catalog::find(&change.kind).expect("planned from the same catalog");
+        action.warnings(&change.decided)
+    }));
 
     let mut credentials = Vec::new();
     for user in &users {
@@ -476,8 +480,15 @@ fn too_many_needs(playbook: &Playbook, changes: &[Change]) -> Result<(), Vec<Dia
 /// the proof that whatever could mint new ones is cut.
 fn connect(playbook: &Playbook, changes: &mut [Change], minting: &Minting) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
+    let mut made_anew: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
+        for effect in &change.effects {
+            if let Effect::Issues { user, replaces: Some(Credential::Password { .. }) } = effect {
+                let principal = Principal::User(user.clone());
+                made_anew.entry(principal).or_default().push(change.id.clone());
+            }
+        }
     }
     for change in changes {
         let step = playbook.step(&change.step).expect("changes come from steps");
@@ -491,12 +502,19 @@ fn connect(playbook: &Playbook, changes: &mut [Change], minting: &Minting) {
             .map(|id| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {
-            let Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } = effect else {
-                continue;
-            };
-            let Some(principal) = subject.principal() else { continue };
-            let first = minting.first(&principal).into_iter();
-            needs.extend(first.map(|id| Need { change: id.clone(), proof: Proof::Settled }));
+            let proven = |id: &ChangeId| Need { change: id.clone(), proof: Proof::Settled };
+            match effect {
+                Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } => {
+                    let Some(principal) = subject.principal() else { continue };
+                    needs.extend(minting.first(&principal).into_iter().map(proven));
+                }
+                // A new password, too, is read before it counts: lifted at once, the old one would still let in.
+                Effect::Lifts { subject, .. } => {
+                    let first = subject.principal().and_then(|of| made_anew.get(&of));
+                    needs.extend(first.into_iter().flatten().map(proven));
+                }
+                _ => {}
+            }
         }
         change.needs = needs;
     }
@@ -597,7 +615,7 @@ fn untouched(
         })
         .collect();
     for effect in changes.iter().flat_map(|change| &change.effects) {
-        if let Effect::Delivers { secret } = effect {
+        if let Effect::Delivers { to: Destination::Secret { secret } } = effect {
             untouched.push(Untouched {
                 what: format!("other readers of secret {secret}"),
                 why: "not examined: whoever may read it will read what is new in it".to_owned(),

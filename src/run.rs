@@ -33,6 +33,7 @@ use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
 use crate::ledger::{self, Ledger};
+use crate::outbox::Outbox;
 use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
@@ -58,6 +59,8 @@ pub struct Run<'a> {
     pub clock: Clock,
     /// Who is told.
     pub observer: &'a dyn Observer,
+    /// Where what people are handed is put.
+    pub outbox: &'a dyn Outbox,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
     /// What the next round is planned from; without it there is none, and what is found later calls a person.
@@ -169,10 +172,7 @@ impl Run<'_> {
             if !due.is_empty() {
                 self.wait_for_approvals(phase, due.len()).await?;
                 self.observer.event(&Event::PhaseBegan { phase, changes: due.len() });
-                let mut waiting = self.drive_in_order(due).await?;
-                while self.pause(&waiting).await? {
-                    waiting = self.drive_in_order(waiting).await?;
-                }
+                self.drive_and_prove(due, "whatever is to be lifted behind").await?;
             }
         }
         self.check_once_more().await?;
@@ -263,27 +263,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Containment, to the second pass over sessions: drive what is ready; prove what others wait to be
-    /// proven; and so on, until nothing is left that could become ready.
+    /// Containment, to the second pass over sessions.
     async fn cut_everything(&self) -> Result<(), Halt> {
         let state = self.journal.state();
         let before_gate = |change: &Change| {
             !change.phase.is_behind_the_gate() && !ledger::is_idle(self.plan, &state, change)
         };
-        let mut waiting = self.due(before_gate);
+        let waiting = self.due(before_gate);
         if !waiting.is_empty() {
             let changes = waiting.len();
             self.observer.event(&Event::PhaseBegan { phase: Phase::Contain, changes });
         }
-        loop {
-            waiting = self.drive_in_order(waiting).await?;
-            let unproven = self.holding_up(&waiting);
-            if !unproven.is_empty() {
-                self.settle(&unproven, "whatever can mint sessions").await?;
-            } else if !self.pause(&waiting).await? {
-                break;
-            }
-        }
+        self.drive_and_prove(waiting, "whatever can mint sessions").await?;
         let stopped = self.open_batches().stopped();
         if stopped.is_empty() {
             return Ok(());
@@ -291,6 +282,20 @@ impl Run<'_> {
         // What was cut is seen to stay cut, whatever is left.
         self.settle(&self.standing_cuts(), "every cut so far").await?;
         Err(Halt::Held(stopped.into_iter().chain(self.troubles()).collect()))
+    }
+
+    /// Drives what is ready; proves what others wait to be proven, told as `what`; and so on, until nothing is left
+    /// that could become ready.
+    async fn drive_and_prove(&self, mut waiting: Vec<&Change>, what: &str) -> Result<(), Halt> {
+        loop {
+            waiting = self.drive_in_order(waiting).await?;
+            let unproven = self.holding_up(&waiting);
+            if !unproven.is_empty() {
+                self.settle(&unproven, what).await?;
+            } else if !self.pause(&waiting).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Changes that are seen, and that others wait to be proven more surely.

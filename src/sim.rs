@@ -215,6 +215,21 @@ impl Cloud {
         engine.probe(credential.as_str(), &need, None, now)
     }
 
+    /// Tries to sign in to the console, now: whether the password must then be changed, or why it is not taken.
+    /// Changes nothing.
+    pub fn sign_in(&self, account: &str, user: &str, password: &Secret) -> Result<bool, String> {
+        let now = self.now();
+        let engine = self.engine();
+        let known = signin::Known {
+            account: account.to_owned(),
+            user: user.to_owned(),
+            value: engine.vault().seal("password", password.expose()),
+            device: false,
+        };
+        let came_in = engine.sign_in(&known, now).map_err(|refusal| refusal.message)?;
+        Ok(came_in.must_change)
+    }
+
     /// What exists, to be compared.
     pub fn snapshot(&self) -> Snapshot {
         self.awake().0.snapshot()

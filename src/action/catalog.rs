@@ -47,6 +47,8 @@ pub trait ErasedAction: Send + Sync {
     ) -> Result<Position, Unread>;
     /// As [`Action::permissions`].
     fn permissions(&self, change: &Decided) -> Vec<Permission>;
+    /// As [`Action::warnings`].
+    fn warnings(&self, change: &Decided) -> Vec<String>;
     /// As [`Action::by_hand`].
     fn by_hand(&self, change: &Decided) -> Option<ByHand>;
     /// As [`Action::patience`].
@@ -114,6 +116,10 @@ impl<A: Action> ErasedAction for Erased<A> {
         A::permissions(&decided(change))
     }
 
+    fn warnings(&self, change: &Decided) -> Vec<String> {
+        A::warnings(&decided(change))
+    }
+
     fn by_hand(&self, change: &Decided) -> Option<ByHand> {
         A::by_hand(&decided(change))
     }
@@ -145,10 +151,15 @@ static CATALOG: &[&dyn ErasedAction] = &[
     &Erased(super::iam_access_key_deactivate::Deactivate),
     &Erased(super::iam_access_key_delete::Delete),
     &Erased(super::iam_access_key_replace::Replace),
+    &Erased(super::iam_login_profile_delete::Delete),
+    &Erased(super::iam_login_profile_force_reset::ForceReset),
     &Erased(super::iam_role_lift_older_sessions::LiftOlderSessions),
     &Erased(super::iam_role_lift_quarantine::LiftQuarantine),
     &Erased(super::iam_role_quarantine::Quarantine),
     &Erased(super::iam_role_revoke_sessions::RevokeSessions),
+    &Erased(super::iam_service_specific_credential_deactivate::ACTION),
+    &Erased(super::iam_signing_certificate_deactivate::ACTION),
+    &Erased(super::iam_ssh_key_deactivate::ACTION),
     &Erased(super::iam_user_lift_network::LiftNetwork),
     &Erased(super::iam_user_lift_older_sessions::LiftOlderSessions),
     &Erased(super::iam_user_lift_quarantine::LiftQuarantine),

@@ -13,9 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::ApplyError;
+use super::{ApplyError, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{SecretId, VersionId};
+use crate::inventory::{Inventory, SecretMetadata};
+use crate::journal::Position;
 use crate::secret::Secret;
 
 /// The label that readers follow.
@@ -31,6 +33,56 @@ pub(super) fn version_of(seed: &str, content: &str) -> VersionId {
     VersionId::parse(&digest[..40]).expect("forty hexadecimal digits")
 }
 
+/// The secret, if something can be delivered into it. One that is not there is not made: who may read it, and with
+/// which key it is kept, is nothing to be decided at night by a tool that is about to fill it.
+pub(super) fn deliverable<'a>(
+    id: &SecretId,
+    inventory: &'a Inventory,
+) -> Result<&'a SecretMetadata, PlanError> {
+    let impossible = |message: String, help: String| PlanError::Impossible { message, help };
+    match inventory.secret(id)? {
+        Some(secret) if secret.deleted_at.is_some() => Err(impossible(
+            format!("secret {id} is waiting to be deleted"),
+            format!(
+                "restore it (aws secretsmanager restore-secret --secret-id {id}), or name another"
+            ),
+        )),
+        Some(secret)
+            if secret.arn.as_str() == id.as_str()
+                || secret.name == id.as_str()
+                    && secret.arn.account() == inventory.caller.account.as_str() =>
+        {
+            Ok(secret)
+        }
+        Some(secret) => Err(impossible(
+            format!("the inventory has {} of {} for secret {id}", secret.name, secret.arn),
+            "survey and plan anew: somebody has changed the file".to_owned(),
+        )),
+        None => Err(impossible(
+            format!("account {} has no secret {id} in this region", inventory.caller.account),
+            format!(
+                "check the name and the region, or make it: aws secretsmanager create-secret --name {id}"
+            ),
+        )),
+    }
+}
+
+/// The secret's ARN, by which every call names it: another secret under the same name has another.
+pub(super) fn arn_of(secret: &SecretMetadata) -> Result<SecretId, PlanError> {
+    SecretId::parse(secret.arn.as_str()).map_err(|error| PlanError::Impossible {
+        message: error.to_string(),
+        help: "name the secret by its ARN".to_owned(),
+    })
+}
+
+/// What is on the screen must be where it goes: a plan is a file, and its ARN no more than a claim.
+pub(super) fn not_the_secret(named: &SecretId, found: &SecretMetadata) -> Option<Position> {
+    let is = [found.name.as_str(), found.arn.as_str()].contains(&named.as_str());
+    (!is).then(|| Position::Elsewhere {
+        why: format!("{} is secret {}, not {named}", found.arn, found.name),
+    })
+}
+
 /// Reads what is there and makes sure that fields can be added to it. Done before anything is minted, and
 /// before anything is deleted to make room.
 pub(super) async fn open(
@@ -41,8 +93,8 @@ pub(super) async fn open(
     if let Some(current) = &current {
         fields_of(current).ok_or_else(|| {
             ApplyError::Refused(format!(
-                "secret {secret} does not hold a JSON object, so a key cannot be added without losing \
-                 what is there; make it one, or plan with another secret. Nothing was minted, and nothing \
+                "secret {secret} does not hold a JSON object, so nothing can be added without losing \
+                 what is there; make it one, or plan with another secret. Nothing was issued, and nothing \
                  deleted"
             ))
         })?;

@@ -21,9 +21,9 @@ use super::{
 };
 use crate::cloud::{Certainty, WriteCloud};
 use crate::ids::{AccessKeyId, SecretId, UserName, VersionId};
-use crate::inventory::{Inventory, SecretMetadata, Status, Unread, Want};
-use crate::journal::{Note, Ours, Position, Receipt};
-use crate::plan::{Credential, Effect};
+use crate::inventory::{Inventory, Status, Unread, Want};
+use crate::journal::{Delivered, Note, Ours, Position, Receipt};
+use crate::plan::{Credential, Destination, Effect};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
 /// Keys a user can hold, where the account does not tell its own quota.
@@ -116,7 +116,7 @@ impl Action for Replace {
 
     fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let Inputs { user, deliver_to, replaces } = inputs;
-        let secret = deliverable(deliver_to, inventory)?;
+        let secret = delivery::deliverable(deliver_to, inventory)?;
         let Some(found) = inventory.user(user)? else {
             return Err(no_such_user(user, inventory));
         };
@@ -133,8 +133,13 @@ impl Action for Replace {
             .max_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)))
             .map(|key| key.id.clone());
         let mut effects = vec![
-            Effect::Issues { user: user.clone(), replaces: replaces.clone() },
-            Effect::Delivers { secret: deliver_to.clone() },
+            Effect::Issues {
+                user: user.clone(),
+                replaces: replaces
+                    .clone()
+                    .map(|id| Credential::AccessKey { user: user.clone(), id }),
+            },
+            Effect::Delivers { to: Destination::Secret { secret: deliver_to.clone() } },
         ];
         if let Some(id) = &uses_up {
             let credential = Credential::AccessKey { user: user.clone(), id: id.clone() };
@@ -162,12 +167,7 @@ impl Action for Replace {
             user: user.clone(),
             user_id: found.id.clone(),
             deliver_to: deliver_to.clone(),
-            secret: SecretId::parse(secret.arn.as_str()).map_err(|error| {
-                PlanError::Impossible {
-                    message: error.to_string(),
-                    help: "name the secret by its ARN".to_owned(),
-                }
-            })?,
+            secret: delivery::arn_of(secret)?,
             before: keys.iter().map(|key| key.id.clone()).collect(),
             uses_up,
             current,
@@ -207,11 +207,8 @@ impl Action for Replace {
             let why = format!("secret {} is gone", change.deliver_to);
             return Ok(Position::Elsewhere { why });
         };
-        // What is on the screen must be where the key goes: a plan is a file, and its ARN no more than a claim.
-        if ![secret.name.as_str(), secret.arn.as_str()].contains(&change.deliver_to.as_str()) {
-            let why =
-                format!("{} is secret {}, not {}", secret.arn, secret.name, change.deliver_to);
-            return Ok(Position::Elsewhere { why });
+        if let Some(elsewhere) = delivery::not_the_secret(&change.deliver_to, secret) {
+            return Ok(elsewhere);
         }
         let ours = Ours::of(notes);
         let strangers: Vec<_> = keys.iter().filter(|k| !change.before.contains(&k.id)).collect();
@@ -310,7 +307,7 @@ impl Action for Replace {
         match staged(notes) {
             Some((version, key)) => Receipt {
                 issued: Some(key),
-                delivered: Some((change.deliver_to.clone(), version)),
+                delivered: Some(Delivered::Secret { secret: change.deliver_to.clone(), version }),
                 ..Receipt::default()
             },
             None => Receipt::default(),
@@ -351,39 +348,6 @@ async fn make_room(
         gone(cloud.iam().delete_access_key(&change.user, &id).await)?;
     }
     Ok(())
-}
-
-/// The secret, if a key can be delivered into it.
-fn deliverable<'a>(
-    id: &SecretId,
-    inventory: &'a Inventory,
-) -> Result<&'a SecretMetadata, PlanError> {
-    let impossible = |message: String, help: String| PlanError::Impossible { message, help };
-    match inventory.secret(id)? {
-        Some(secret) if secret.deleted_at.is_some() => Err(impossible(
-            format!("secret {id} is waiting to be deleted"),
-            format!(
-                "restore it (aws secretsmanager restore-secret --secret-id {id}), or name another"
-            ),
-        )),
-        Some(secret)
-            if secret.arn.as_str() == id.as_str()
-                || secret.name == id.as_str()
-                    && secret.arn.account() == inventory.caller.account.as_str() =>
-        {
-            Ok(secret)
-        }
-        Some(secret) => Err(impossible(
-            format!("the inventory has {} of {} for secret {id}", secret.name, secret.arn),
-            "survey and plan anew: somebody has changed the file".to_owned(),
-        )),
-        None => Err(impossible(
-            format!("account {} has no secret {id} in this region", inventory.caller.account),
-            format!(
-                "check the name and the region, or make it: aws secretsmanager create-secret --name {id}"
-            ),
-        )),
-    }
 }
 
 /// The version and key that were staged last.

@@ -20,8 +20,8 @@ use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unkn
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, SecretId, VersionId};
 use crate::inventory::{Inventory, SecretMetadata, Unread, Want};
-use crate::journal::{Note, Position, Receipt};
-use crate::plan::{Effect, OldValue};
+use crate::journal::{Delivered, Note, Position, Receipt};
+use crate::plan::{Destination, Effect, OldValue};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 use crate::secret::Secret;
 
@@ -212,7 +212,7 @@ impl Action for Rotate {
             already: false,
             effects: vec![
                 Effect::Rotates { secret: name.clone(), old_value },
-                Effect::Delivers { secret: name.clone() },
+                Effect::Delivers { to: Destination::Secret { secret: name.clone() } },
             ],
             irreversible: None,
         };
@@ -295,7 +295,8 @@ impl Action for Rotate {
             How::Generated { .. } => staged(notes).cloned(),
         };
         Receipt {
-            delivered: version.map(|version| (change.name.clone(), version)),
+            delivered: version
+                .map(|version| Delivered::Secret { secret: change.name.clone(), version }),
             ..Receipt::default()
         }
     }

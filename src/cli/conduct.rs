@@ -11,7 +11,7 @@ use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{args, diagnostics, view};
-use crate::case::Case;
+use crate::case::{Case, Deliveries};
 use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
@@ -220,6 +220,7 @@ impl Conduct<'_> {
             cloud: self.connection.write(),
             clock: self.clock,
             observer: &progress,
+            outbox: &Deliveries::of(self.case.dir()),
             stop,
         };
         // Where time is virtual nobody waits.
@@ -309,8 +310,11 @@ pub(super) fn after_all(ledger: &Ledger) -> String {
     if ledger.unaccounted().next().is_some() {
         left.push("see to what is unaccounted for above");
     }
-    if !ledger.issued.is_empty() {
+    if ledger.issued.iter().any(|issued| issued.key().is_some()) {
         left.push("make sure the owner uses the new key");
+    }
+    if ledger.issued.iter().any(|issued| issued.key().is_none()) {
+        left.push("see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)");
     }
     if left.is_empty() {
         left.push("nothing by this plan; whoever was cut stays cut");

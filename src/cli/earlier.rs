@@ -19,9 +19,11 @@ pub(super) fn issued(root: &Path, saved: &SavedPlan) -> String {
         };
         let Ok(state) = State::of(&decoded) else { continue };
         for issued in Ledger::of(&other.plan, &state).issued {
-            let credential =
-                Credential::AccessKey { user: issued.user.clone(), id: issued.key.clone() };
-            if saved.plan.credentials.contains(&credential) {
+            let credential = issued.credential;
+            // A password has no id of its own to trust it by.
+            if matches!(credential, Credential::AccessKey { .. })
+                && saved.plan.credentials.contains(&credential)
+            {
                 let _ = writeln!(
                     text,
                     "{}: {} was issued by {}, and this plan treats it like any other key of its user. Where it \

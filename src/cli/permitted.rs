@@ -11,19 +11,25 @@ use crate::{planning, survey};
 const CHECK: &str = "permissions";
 
 /// What only a survey of everything reads, and planning where a playbook selects by such things; and what only
-/// playbooks need that cut roles.
-const SELDOM: [&str; 13] = [
+/// playbooks need that cut roles, or cut or reset what few users have.
+const SELDOM: [&str; 19] = [
     "iam:AttachRolePolicy",
+    "iam:DeleteLoginProfile",
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
     "iam:DetachRolePolicy",
     "iam:GetAccountAuthorizationDetails",
+    "iam:GetAccountPasswordPolicy",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies",
     "iam:ListUsers",
     "iam:PutRolePermissionsBoundary",
     "iam:PutRolePolicy",
+    "iam:UpdateLoginProfile",
+    "iam:UpdateSSHPublicKey",
+    "iam:UpdateServiceSpecificCredential",
+    "iam:UpdateSigningCertificate",
     "secretsmanager:GetResourcePolicy",
     "secretsmanager:ListSecrets",
 ];
@@ -113,7 +119,8 @@ fn told(asked: &Simulation, simulated: &[Simulated]) -> Vec<Finding> {
     }
     if !seldom.is_empty() {
         let says = format!("refused, and seldom needed: {}", seldom.join(", "));
-        let next = "allow them where you survey everything, select users or secrets by what is listed, or cut roles";
+        let next = "allow them where you survey everything, select users or secrets by what is listed, cut roles, or \
+                    cut or reset passwords and what else few users have";
         findings.push(Finding::careful(CHECK, says, next));
     }
     if !unsure.is_empty() {

@@ -124,6 +124,11 @@ impl CallError {
         }
     }
 
+    /// Whether AWS said to come back in several minutes: what was asked for was made or deleted a moment ago.
+    pub fn takes_minutes(&self) -> bool {
+        self.cause == Cause::Refused && self.code == "EntityTemporarilyUnmodifiable"
+    }
+
     /// Whether AWS said that the caller may not.
     pub fn is_denied(&self) -> bool {
         self.cause == Cause::Refused && self.code.starts_with("AccessDenied")

@@ -12,8 +12,8 @@ use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthori
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
-    LoginProfile, MfaDevice, Role, ServiceSpecificCredentialMetadata, SigningCertificate,
-    SshPublicKeyMetadata, StatusType, User,
+    LoginProfile, MfaDevice, PasswordPolicy, Role, ServiceSpecificCredentialMetadata,
+    SigningCertificate, SshPublicKeyMetadata, StatusType, User,
 };
 
 use super::attempt::{CallError, Certainty, attempt};
@@ -202,6 +202,18 @@ impl ReadIam {
         Ok(absent_is_none(self.pace.read(call).await)?.and_then(|(output, _)| output.login_profile))
     }
 
+    /// What console passwords must be like; `None` where the account does not say. (`iam:GetAccountPasswordPolicy`)
+    pub async fn password_policy(&self) -> Result<Option<PasswordPolicy>, CallError> {
+        let call = || {
+            attempt(
+                "iam:GetAccountPasswordPolicy",
+                self.client.get_account_password_policy().send(),
+            )
+        };
+        Ok(absent_is_none(self.pace.read(call).await)?
+            .and_then(|(output, _)| output.password_policy))
+    }
+
     /// An inline policy. (`iam:GetUserPolicy`, `iam:GetRolePolicy`)
     pub async fn inline_policy(
         &self,
@@ -356,13 +368,61 @@ impl WriteIam {
         key: &AccessKeyId,
         status: Status,
     ) -> Result<(), CallError> {
-        let status = match status {
-            Status::Active => StatusType::Active,
-            Status::Inactive => StatusType::Inactive,
-        };
         let call = self.client.update_access_key().user_name(user.as_str());
-        let call = call.access_key_id(key.as_str()).status(status);
+        let call = call.access_key_id(key.as_str()).status(status_type(status));
         self.pace.write(|| attempt("iam:UpdateAccessKey", call.clone().send())).await.map(drop)
+    }
+
+    /// Makes a password for one service usable or unusable. (`iam:UpdateServiceSpecificCredential`)
+    pub async fn set_service_specific_credential_status(
+        &self,
+        user: &UserName,
+        id: &str,
+        status: Status,
+    ) -> Result<(), CallError> {
+        let call = self.client.update_service_specific_credential().user_name(user.as_str());
+        let call = call.service_specific_credential_id(id).status(status_type(status));
+        let operation = "iam:UpdateServiceSpecificCredential";
+        self.pace.write(|| attempt(operation, call.clone().send())).await.map(drop)
+    }
+
+    /// Makes an SSH public key usable or unusable. (`iam:UpdateSSHPublicKey`)
+    pub async fn set_ssh_public_key_status(
+        &self,
+        user: &UserName,
+        id: &str,
+        status: Status,
+    ) -> Result<(), CallError> {
+        let call = self.client.update_ssh_public_key().user_name(user.as_str());
+        let call = call.ssh_public_key_id(id).status(status_type(status));
+        self.pace.write(|| attempt("iam:UpdateSSHPublicKey", call.clone().send())).await.map(drop)
+    }
+
+    /// Makes a signing certificate usable or unusable. (`iam:UpdateSigningCertificate`)
+    pub async fn set_signing_certificate_status(
+        &self,
+        user: &UserName,
+        id: &str,
+        status: Status,
+    ) -> Result<(), CallError> {
+        let call = self.client.update_signing_certificate().user_name(user.as_str());
+        let call = call.certificate_id(id).status(status_type(status));
+        let operation = "iam:UpdateSigningCertificate";
+        self.pace.write(|| attempt(operation, call.clone().send())).await.map(drop)
+    }
+
+    /// Sets a user's console password, to be changed at the next sign-in. Nothing shows afterwards which it is.
+    /// (`iam:UpdateLoginProfile`)
+    pub async fn set_password(&self, user: &UserName, password: &Secret) -> Result<(), CallError> {
+        let call = self.client.update_login_profile().user_name(user.as_str());
+        let call = call.password(password.expose()).password_reset_required(true);
+        self.pace.write(|| attempt("iam:UpdateLoginProfile", call.clone().send())).await.map(drop)
+    }
+
+    /// Deletes a user's console password, for good. (`iam:DeleteLoginProfile`)
+    pub async fn delete_login_profile(&self, user: &UserName) -> Result<(), CallError> {
+        let call = self.client.delete_login_profile().user_name(user.as_str());
+        self.pace.write(|| attempt("iam:DeleteLoginProfile", call.clone().send())).await.map(drop)
     }
 
     /// Mints a key. Has no idempotency token and tells the secret once. (`iam:CreateAccessKey`)
@@ -389,6 +449,13 @@ impl WriteIam {
         let call = self.client.delete_access_key().user_name(user.as_str());
         let call = call.access_key_id(key.as_str());
         self.pace.write(|| attempt("iam:DeleteAccessKey", call.clone().send())).await.map(drop)
+    }
+}
+
+fn status_type(status: Status) -> StatusType {
+    match status {
+        Status::Active => StatusType::Active,
+        Status::Inactive => StatusType::Inactive,
     }
 }
 

@@ -199,6 +199,17 @@ fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
                 (own("console password", ""), fields.into())
             })
             .collect(),
+        Fact::PasswordPolicy(policy) => policy
+            .iter()
+            .map(|policy| {
+                let fields = [
+                    ("minimum_length", json!(policy.minimum_length)),
+                    ("users_may_change", json!(policy.users_may_change)),
+                    ("reuse_prevention", json!(policy.reuse_prevention)),
+                ];
+                (thing("password policy", ""), fields.into())
+            })
+            .collect(),
         Fact::ServiceSpecificCredentials(all) => all
             .iter()
             .map(|one| {

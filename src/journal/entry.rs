@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Said;
-use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId, SecretId, VersionId};
+use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId, DeliveryName, SecretId, VersionId};
 use crate::plan::Credential;
 use crate::playbook::{Phase, Proof};
 
@@ -259,12 +259,42 @@ pub struct Receipt {
     /// The key that was issued.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub issued: Option<AccessKeyId>,
+    /// When a new console password was set, by AWS's clock.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub password_set_at: Option<Timestamp>,
     /// Where it was delivered to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub delivered: Option<(SecretId, VersionId)>,
+    pub delivered: Option<Delivered>,
     /// Sessions issued before this moment are denied.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub denied_before: Option<Timestamp>,
+}
+
+/// Where something was delivered to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Delivered {
+    /// A secret.
+    Secret {
+        /// Which.
+        secret: SecretId,
+        /// The version it is in.
+        version: VersionId,
+    },
+    /// A file of the case, sealed.
+    File {
+        /// Which.
+        name: DeliveryName,
+    },
+}
+
+impl std::fmt::Display for Delivered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Secret { secret, version } => write!(f, "secret {secret} (version {version})"),
+            Self::File { name } => write!(f, "the case's file deliveries/{name}"),
+        }
+    }
 }
 
 /// What must not be forgotten between two calls of one change: written to the journal and synced before
@@ -320,6 +350,19 @@ pub enum Note {
     },
     /// The policy that was there lets in anybody at all, and was sealed all the same.
     PublicPolicy,
+    /// A new password is about to be kept where it will be delivered, in this version where that is a secret,
+    /// and then to be set. From here on nobody can tell which password holds, until it is noted as set.
+    PasswordStaged {
+        /// The version.
+        version: Option<VersionId>,
+    },
+    /// The password staged last was set.
+    PasswordSet {
+        /// By AWS's clock.
+        at: Timestamp,
+    },
+    /// What was staged last was handed over.
+    HandedOver,
     /// A policy could not be added for want of room, and the next way was tried.
     NoRoom {
         /// What was tried.

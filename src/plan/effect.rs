@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Credential;
-use crate::ids::{AccessKeyId, Principal, SecretId, UserName};
+use crate::ids::{AgeRecipient, DeliveryName, Principal, SecretId, UserName};
 use crate::playbook::EffectKind;
 
 /// One thing a change does.
@@ -23,13 +23,13 @@ pub enum Effect {
     Issues {
         /// For whom.
         user: UserName,
-        /// The key whose work it takes over, where that is known.
-        replaces: Option<AccessKeyId>,
+        /// What it takes over from, where that is known. A password takes the place of itself.
+        replaces: Option<Credential>,
     },
-    /// Stores a new credential where others read it.
+    /// Puts a new credential where somebody else reads it.
     Delivers {
         /// Where.
-        secret: SecretId,
+        to: Destination,
     },
     /// Leaves in somebody whom a cut of the same change would reach.
     Spares {
@@ -54,6 +54,24 @@ pub enum Effect {
     Destroys {
         /// Which.
         credential: Credential,
+    },
+}
+
+/// Where a new credential is put.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Destination {
+    /// A secret: whoever may read it.
+    Secret {
+        /// Which.
+        secret: SecretId,
+    },
+    /// A file of the case: whoever holds one of the keys.
+    File {
+        /// Which.
+        name: DeliveryName,
+        /// The keys that open it.
+        recipients: Vec<AgeRecipient>,
     },
 }
 
@@ -93,6 +111,8 @@ pub enum Barrier {
     Inactive,
     /// A secret's own policy denies reading it.
     Sealed,
+    /// It is deleted, for good. Another may be made.
+    Deleted,
     /// Sessions issued before a moment are denied, in a first pass that still lets new ones be minted.
     SessionsFirstPass,
     /// The same again, after whatever can mint was seen to be cut.
@@ -144,13 +164,16 @@ impl Effect {
     /// The secret it is about, where it is about one.
     pub fn secret(&self) -> Option<&SecretId> {
         match self {
-            Self::Delivers { secret } | Self::Rotates { secret, .. } => Some(secret),
+            Self::Delivers { to: Destination::Secret { secret } }
+            | Self::Rotates { secret, .. } => Some(secret),
             Self::Cuts { subject, .. } | Self::Lifts { subject, .. } => match subject {
                 Subject::Credential { credential } => credential.secret(),
                 Subject::Principal { .. } => None,
             },
             Self::Destroys { credential } => credential.secret(),
-            Self::Issues { .. } | Self::Spares { .. } => None,
+            Self::Delivers { to: Destination::File { .. } }
+            | Self::Issues { .. }
+            | Self::Spares { .. } => None,
         }
     }
 
@@ -164,7 +187,7 @@ impl Barrier {
     /// Whether what it stops could otherwise mint new sessions. Such barriers are proven before the
     /// second pass over sessions takes its time.
     pub fn stops_minting(self) -> bool {
-        matches!(self, Self::Quarantine | Self::Inactive)
+        matches!(self, Self::Quarantine | Self::Inactive | Self::Deleted)
     }
 
     /// Whether nobody gets past it, so that what it stands before counts as cut.
@@ -177,8 +200,9 @@ impl Barrier {
         matches!(self, Self::SessionsFirstPass | Self::SessionsSecondPass)
     }
 
-    /// Who could take it off what is a role's, or else a user's; for the ledger.
-    pub fn removable_by(self, of_role: bool) -> &'static str {
+    /// Who could take it off `credential`, for the ledger.
+    pub fn removable_by(self, credential: &Credential) -> &'static str {
+        let of_role = matches!(credential, Credential::RoleSessions { .. });
         match (self, of_role) {
             (Self::Quarantine, false) => {
                 "whoever may detach the user's policies (iam:DetachUserPolicy, iam:DeleteUserPolicy)"
@@ -186,16 +210,38 @@ impl Barrier {
             (Self::Quarantine, true) => {
                 "whoever may detach the role's policies (iam:DetachRolePolicy, iam:DeleteRolePolicy)"
             }
+            (Self::Deleted, _) => "nobody; whoever may make another (iam:CreateLoginProfile)",
             (Self::Sealed, _) => {
                 "whoever may change the secret's policy (secretsmanager:PutResourcePolicy, \
                  secretsmanager:DeleteResourcePolicy)"
             }
-            (Self::Inactive, _) => "whoever may activate the key (iam:UpdateAccessKey)",
+            (Self::Inactive, _) => match credential {
+                Credential::ServiceSpecific { .. } => {
+                    "whoever may activate it (iam:UpdateServiceSpecificCredential)"
+                }
+                Credential::SshKey { .. } => "whoever may activate it (iam:UpdateSSHPublicKey)",
+                Credential::SigningCertificate { .. } => {
+                    "whoever may activate it (iam:UpdateSigningCertificate)"
+                }
+                _ => "whoever may activate the key (iam:UpdateAccessKey)",
+            },
             (Self::SessionsFirstPass | Self::SessionsSecondPass | Self::Network, false) => {
                 "whoever may delete the user's inline policies (iam:DeleteUserPolicy)"
             }
             (Self::SessionsFirstPass | Self::SessionsSecondPass | Self::Network, true) => {
                 "whoever may delete the role's inline policies (iam:DeleteRolePolicy)"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret { secret } => write!(f, "secret {secret}"),
+            Self::File { name, recipients } => {
+                let keys = recipients.len();
+                write!(f, "file {name}, sealed to {keys} key{}", if keys == 1 { "" } else { "s" })
             }
         }
     }
@@ -207,6 +253,7 @@ impl fmt::Display for Barrier {
             Self::Quarantine => "quarantine",
             Self::Inactive => "inactive",
             Self::Sealed => "seal",
+            Self::Deleted => "deleted",
             Self::SessionsFirstPass => "older-than deny (first pass)",
             Self::SessionsSecondPass => "older-than deny",
             Self::Network => "restricted to certain networks",

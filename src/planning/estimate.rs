@@ -44,7 +44,8 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     let awaited: BTreeSet<_> =
         needs.filter(|need| need.proof > Proof::ReadBack).map(|need| &need.change).collect();
     let first = looks(&|change: &Change| awaited.contains(&change.id));
-    let waits = u64::from(first > 0) + u64::from(cuts > 0);
+    let gated = plan.changes.iter().any(|c| c.is_gated() && awaited.contains(&c.id));
+    let waits = u64::from(first > 0) + u64::from(cuts > 0) + u64::from(gated);
     estimate.requests += first + cuts + cuts + held;
     if plan.changes.iter().any(Change::is_gated) {
         estimate.requests += held;

@@ -6,7 +6,7 @@ use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
 use crate::inventory::Inventory;
-use crate::plan::{Barrier, Credential, Effect, Have, Plan, Subject, longest_session};
+use crate::plan::{Barrier, Credential, Destination, Effect, Have, Plan, Subject, longest_session};
 use crate::playbook::{Phase, Playbook, Proof, nearest, shorten};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
@@ -25,6 +25,7 @@ pub(super) fn lint(
         Err(problem) => problems.push(problem),
     }
     behind_the_gate(playbook, plan, &mut problems);
+    one_at_a_time(playbook, plan, &mut problems);
     limits(playbook, plan, &mut problems);
     share(playbook, plan, inventory, &mut problems);
     accepted_gaps(plan, &mut problems);
@@ -246,6 +247,38 @@ fn is_of(arn: &str, principal: &Principal, plan: &Plan) -> bool {
         && arn.resource().rsplit('/').next() == Some(principal.name())
 }
 
+/// What is delivered twice into one place is delivered once: the second finds the place changed. And a password
+/// that is set twice is delivered wrongly once.
+fn one_at_a_time(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
+    let mut taken: BTreeMap<String, &ChangeId> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| change.is_gated()) {
+        for effect in &change.effects {
+            let (what, help) = match effect {
+                Effect::Delivers { to: Destination::Secret { secret } } => (
+                    format!("would deliver into secret {secret}"),
+                    "give each user a secret of his own, like `deliver_to: helpdesk/${{ each }}`",
+                ),
+                Effect::Issues { user, replaces: Some(Credential::Password { .. }) } => (
+                    format!("would set the console password of {user}"),
+                    "let one step do it: take the user out of the other's list",
+                ),
+                _ => continue,
+            };
+            let Some(first) = taken.get(&what) else {
+                taken.insert(what, &change.id);
+                continue;
+            };
+            let message =
+                format!("{} and {first} both {}", change.id, what.replacen("would ", "", 1));
+            let mut problem = Diagnostic::error(Code::CannotPlan, message).help(help);
+            if let Some(step) = playbook.step(&change.step) {
+                problem = problem.at(step.place.clone(), "this step");
+            }
+            problems.push(problem);
+        }
+    }
+}
+
 /// Every credential that a step cuts by itself.
 fn cut_by_itself(plan: &Plan) -> BTreeSet<&Credential> {
     let effects = plan.changes.iter().flat_map(|change| &change.effects);
@@ -354,7 +387,13 @@ fn vanished_keys(plan: &mut Plan, inventory: &Inventory) {
 /// Lifts that will wait for a person, said in advance: cuts must not wait for them.
 fn lifts(plan: &mut Plan) {
     let mut warnings = Vec::new();
-    let cut = cut_by_itself(plan);
+    let mut cut = cut_by_itself(plan);
+    // A password that is set anew has the place of the old one.
+    let effects = plan.changes.iter().flat_map(|change| &change.effects);
+    cut.extend(effects.filter_map(|effect| match effect {
+        Effect::Issues { replaces: Some(anew @ Credential::Password { .. }), .. } => Some(anew),
+        _ => None,
+    }));
     let mut held: BTreeMap<_, Vec<&Credential>> = BTreeMap::new();
     for credential in &plan.credentials {
         held.entry(credential.principal()).or_default().push(credential);

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::ids::{
-    AccessKeyId, AccountId, Arn, Cidr, InvalidId, RoleName, SecretId, UserName, VpcId,
+    AccessKeyId, AccountId, AgeRecipient, Arn, Cidr, InvalidId, RoleName, SecretId, UserName, VpcId,
 };
 
 /// One field of an action or of the playbook itself.
@@ -48,6 +48,8 @@ pub enum FieldType {
     AccessKeyId,
     /// A secret's name or ARN.
     SecretId,
+    /// A public key that files are sealed to.
+    AgeRecipient,
     /// Twelve digits, as text.
     AccountId,
     /// An ARN.
@@ -94,6 +96,7 @@ const NAMED: &[(&str, FieldType)] = &[
     ("user-name", FieldType::UserName),
     ("access-key-id", FieldType::AccessKeyId),
     ("secret-id", FieldType::SecretId),
+    ("age-recipient", FieldType::AgeRecipient),
     ("account-id", FieldType::AccountId),
     ("arn", FieldType::Arn),
     ("role-name", FieldType::RoleName),
@@ -165,6 +168,18 @@ impl FieldType {
             Self::UserName => self.identifier(value, UserName::parse),
             Self::AccessKeyId => self.identifier(value, AccessKeyId::parse),
             Self::SecretId => self.identifier(value, SecretId::parse),
+            Self::AgeRecipient => self.identifier(value, AgeRecipient::parse).map_err(|mut error| {
+                let text = value.as_str().unwrap_or_default().trim();
+                if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+                    "a secret key, which opens what is sealed".clone_into(&mut error.found);
+                    error.help = Some(
+                        "the public key stands beside it, or: age-keygen -y FILE. What was written here is \
+                         secret no more: make a new pair"
+                            .to_owned(),
+                    );
+                }
+                error
+            }),
             Self::AccountId => self.identifier(value, AccountId::parse),
             Self::Arn => self.identifier(value, Arn::parse),
             Self::RoleName => self.identifier(value, RoleName::parse),
@@ -249,6 +264,7 @@ impl FieldType {
             Self::UserName => "ci-deploy".to_owned(),
             Self::AccessKeyId => "AKIA...".to_owned(),
             Self::SecretId => "prod/ci/key".to_owned(),
+            Self::AgeRecipient => "age1...".to_owned(),
             Self::AccountId => "012345678901".to_owned(),
             Self::Arn => "arn:aws:iam::012345678901:role/name".to_owned(),
             Self::RoleName => "deploy".to_owned(),
@@ -327,6 +343,7 @@ impl fmt::Display for FieldType {
             Self::UserName => f.write_str(UserName::EXPECTED),
             Self::AccessKeyId => f.write_str(AccessKeyId::EXPECTED),
             Self::SecretId => f.write_str(SecretId::EXPECTED),
+            Self::AgeRecipient => f.write_str(AgeRecipient::EXPECTED),
             Self::AccountId => f.write_str(AccountId::EXPECTED),
             Self::Arn => f.write_str(Arn::EXPECTED),
             Self::RoleName => f.write_str(RoleName::EXPECTED),

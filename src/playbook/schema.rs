@@ -219,6 +219,7 @@ fn literal(ty: &FieldType) -> Value {
         FieldType::SecretId => {
             pattern("^(arn:.*:secretsmanager:.*:secret:.*|[A-Za-z0-9/_+=.@-]{1,512})$")
         }
+        FieldType::AgeRecipient => pattern("^age1[02-9ac-hj-np-z]{58}$"),
         FieldType::AccountId => pattern("^[0-9]{12}$"),
         FieldType::Cidr => pattern("^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"),
         FieldType::VpcId => pattern("^vpc-([0-9a-f]{8}|[0-9a-f]{17})$"),

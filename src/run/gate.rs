@@ -178,12 +178,13 @@ impl Run<'_> {
     pub(super) fn newcomers(&self, facts: &Inventory) -> Vec<String> {
         let state = self.journal.state();
         let issued: BTreeSet<_> =
-            Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.key).collect();
+            Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.credential).collect();
         let mut reasons = Vec::new();
         for user in self.plan.users() {
             for credential in credentials_of(user, facts) {
-                let ours = matches!(&credential, Credential::AccessKey { id, .. }
-                    if issued.contains(id) || self.may_have_issued(user, id, facts));
+                let ours = issued.contains(&credential)
+                    || matches!(&credential, Credential::AccessKey { id, .. }
+                        if self.may_have_issued(user, id, facts));
                 if !ours && !self.plan.credentials.contains(&credential) {
                     reasons.push(match credential {
                         Credential::Unlisted { .. } => format!(
@@ -265,8 +266,7 @@ impl Run<'_> {
                      --accept-gap {operation}"
                 ));
             }
-            let ours = matches!(&credential, Credential::AccessKey { id, .. }
-                if ledger.issued.iter().any(|issued| issued.key == *id));
+            let ours = ledger.issued.iter().any(|issued| issued.credential == credential);
             let barriers = ledger::barriers(self.plan, &state, &credential);
             let blocked = barriers.keys().any(|other| *other != barrier && other.blocks());
             let trusted = self.plan.trust_in(&credential).is_some();
@@ -322,7 +322,7 @@ impl Run<'_> {
             return Ok(Some(format!("the {credential} is trusted ({reason}), and is not deleted")));
         }
         let state = self.journal.state();
-        if Ledger::of(self.plan, &state).issued.iter().any(|issued| issued.key == *id) {
+        if Ledger::of(self.plan, &state).issued.iter().any(|issued| issued.key() == Some(id)) {
             return Ok(Some(format!(
                 "the {credential} was issued by this run, and is not deleted"
             )));

@@ -19,6 +19,7 @@ use crate::ids::{AccessKeyId, Arn, ChangeId};
 use crate::inventory::{Caller, Inventory, Want};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Said};
 use crate::ledger::Ledger;
+use crate::outbox::Outbox;
 use crate::plan::{Credential, Effect, Round, SavedPlan};
 use crate::planning::{self, Added, Earlier, Planned};
 use crate::playbook::Playbook;
@@ -69,6 +70,8 @@ pub struct Rounds<'a> {
     pub clock: Clock,
     /// Who is told.
     pub observer: &'a dyn Observer,
+    /// Where what people are handed is put.
+    pub outbox: &'a dyn Outbox,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
 }
@@ -101,6 +104,7 @@ impl Rounds<'_> {
                 cloud: self.cloud,
                 clock: self.clock,
                 observer: self.observer,
+                outbox: self.outbox,
                 stop: self.stop.clone(),
                 again: (self.most > 0).then_some(Again { playbook: self.playbook, saved: &saved }),
             };
@@ -261,7 +265,8 @@ impl Run<'_> {
     /// Keys that this case has issued, or of which it cannot be told.
     fn issued(&self, facts: &Inventory) -> BTreeSet<AccessKeyId> {
         let ledger = Ledger::of(self.plan, &self.journal.state());
-        let mut issued: BTreeSet<_> = ledger.issued.into_iter().map(|issued| issued.key).collect();
+        let mut issued: BTreeSet<_> =
+            ledger.issued.iter().filter_map(|issued| issued.key().cloned()).collect();
         let users = self.plan.changes.iter().flat_map(|change| &change.effects);
         let users = users.filter_map(|effect| match effect {
             Effect::Issues { user, .. } => Some(user),

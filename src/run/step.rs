@@ -20,6 +20,7 @@ use crate::cloud::{CallError, Cause, Certainty};
 use crate::ids::ChangeId;
 use crate::inventory::{Inventory, Unread};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
+use crate::outbox::Outbox;
 use crate::plan::{Change, Effect};
 
 /// Attempts at one change in one run, when what goes wrong looks as if it might pass. With the waits
@@ -31,6 +32,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait between two looks at what others are at.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// The first wait where AWS says that it takes minutes. With those after it about a quarter of an hour.
+const FIRST_OF_MINUTES: Duration = Duration::from_secs(15);
 
 /// Looks after an answer, before what is not seen counts as not done: what was written may be read
 /// late.
@@ -103,6 +106,10 @@ impl Run<'_> {
                     trouble = why;
                 }
                 Attempt::MayPass(why) => trouble = why,
+                Attempt::TakesMinutes(why) => {
+                    wait = wait.max(FIRST_OF_MINUTES);
+                    trouble = why;
+                }
             }
             self.observer.event(&Event::Trouble { change, why: trouble.clone() });
             if attempt < GIVE_UP_AFTER {
@@ -281,6 +288,7 @@ impl Run<'_> {
             change: change.id.clone(),
             digest: self.digest,
             notes: self.journal.change(&change.id).notes,
+            outbox: self.outbox,
         };
         let failed = |may_have: bool, why: String| Entry::Failed {
             change: change.id.clone(),
@@ -366,6 +374,7 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
             Attempt::Refused(format!("{error}. See to what it says, then resume"))
         }
         Cause::Throttled => Attempt::Throttled(error.to_string()),
+        _ if error.takes_minutes() => Attempt::TakesMinutes(error.to_string()),
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
         _ => Attempt::Hold(error.to_string()),
     })
@@ -394,6 +403,7 @@ enum Attempt {
     Refused(String),
     Throttled(String),
     MayPass(String),
+    TakesMinutes(String),
     Hold(String),
 }
 
@@ -418,6 +428,7 @@ struct JournalNotes<'a> {
     change: ChangeId,
     digest: &'a str,
     notes: Vec<Note>,
+    outbox: &'a dyn Outbox,
 }
 
 impl Notes for JournalNotes<'_> {
@@ -439,5 +450,9 @@ impl Notes for JournalNotes<'_> {
 
     fn seed(&self) -> String {
         format!("{} {}", self.digest, self.change)
+    }
+
+    fn outbox(&self) -> &dyn Outbox {
+        self.outbox
     }
 }

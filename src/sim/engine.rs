@@ -67,6 +67,9 @@ pub(super) struct Engine {
     history: Vec<Moment>,
     pub(super) sessions: BTreeMap<String, Session>,
     pub(super) last_used: BTreeMap<String, LastUse>,
+    /// When somebody last signed in with a user's password, by the user's unique id.
+    #[serde(default)]
+    pub(super) password_used: BTreeMap<String, Timestamp>,
     pub(super) audit: Vec<AuditEvent>,
     pub(super) canaries: Vec<Canary>,
     pub(super) requests: u64,
@@ -105,6 +108,7 @@ impl Engine {
             history: vec![genesis],
             sessions: BTreeMap::new(),
             last_used: BTreeMap::new(),
+            password_used: BTreeMap::new(),
             audit: Vec::new(),
             canaries: Vec::new(),
             requests: 0,
@@ -262,6 +266,7 @@ impl Engine {
     pub(super) fn adopt(&mut self, builder: Engine) {
         self.dice = builder.dice;
         self.last_used = builder.last_used;
+        self.password_used = builder.password_used;
         self.canaries = builder.canaries;
     }
 }

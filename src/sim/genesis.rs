@@ -241,7 +241,8 @@ impl Builder {
     }
 
     fn account(&mut self, id: &str, file: &AccountFile) -> Account {
-        let mut account = Account::default();
+        let mut account =
+            Account { password_policy: file.password_policy.clone(), ..Account::default() };
         for (name, user) in &file.users {
             let user = self.user(user);
             account.users.insert(name.to_string(), user);
@@ -294,12 +295,16 @@ impl Builder {
                 active: key.status == StatusFile::Active,
             });
         }
+        if let Some(at) = file.password.as_ref().and_then(|password| password.last_used_at) {
+            self.engine.password_used.insert(id.clone(), at + self.shift);
+        }
         let password = file.password.as_ref().map(|password| {
             let value = self.engine.new_uuid();
             Password {
                 created_at: self.instant(password.created_at),
                 reset_required: password.reset_required,
                 value: self.engine.seal("password", &value),
+                earlier: Vec::new(),
             }
         });
         let mut service_credentials = Vec::new();

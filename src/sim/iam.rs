@@ -3,6 +3,7 @@
 pub(super) mod authorization;
 pub(super) mod credentials;
 pub(super) mod keys;
+pub(super) mod passwords;
 pub(super) mod policies;
 pub(super) mod roles;
 pub(super) mod simulate;

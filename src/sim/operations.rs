@@ -6,7 +6,7 @@ use super::call::Call;
 use super::engine::Engine;
 use super::gatekeeper::{Subject, iam_arn};
 use super::iam::users::Answer;
-use super::iam::{authorization, credentials, keys, policies, roles, simulate, users};
+use super::iam::{authorization, credentials, keys, passwords, policies, roles, simulate, users};
 use super::wire::{Params, Service};
 use super::{rotation, secrets, sts};
 use crate::policy::Context;
@@ -41,6 +41,8 @@ pub(super) enum Permission {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
     User,
+    /// The user who asks.
+    Caller,
     Users,
     Role,
     Roles,
@@ -119,6 +121,10 @@ pub const OPERATIONS: &[Operation] = &[
     op(Iam, "CreateLoginProfile", WRITES, Target::User, credentials::create_login_profile),
     op(Iam, "UpdateLoginProfile", WRITES, Target::User, credentials::update_login_profile),
     op(Iam, "DeleteLoginProfile", WRITES, Target::User, credentials::delete_login_profile),
+    op(Iam, "ChangePassword", WRITES, Target::Caller, passwords::change),
+    op(Iam, "GetAccountPasswordPolicy", READS, Target::Everything, passwords::get_policy),
+    op(Iam, "UpdateAccountPasswordPolicy", WRITES, Target::Everything, passwords::update_policy),
+    op(Iam, "DeleteAccountPasswordPolicy", WRITES, Target::Everything, passwords::delete_policy),
     op(Iam, "ListMFADevices", READS, Target::User, credentials::list_mfa),
     op(Iam, "ListServiceSpecificCredentials", READS, Target::User, credentials::list_service),
     op(Iam, "CreateServiceSpecificCredential", WRITES, Target::User, credentials::create_service),
@@ -210,6 +216,7 @@ impl Operation {
                     None => engine.newest().user_arn(own, user),
                 }
             }
+            Target::Caller => engine.newest().user_arn(own, subject.own_user().unwrap_or_default()),
             Target::Users => iam_arn(own, "user", "/", ""),
             Target::Role => engine.newest().role_arn(own, given("RoleName")),
             Target::Roles => iam_arn(own, "role", "/", ""),

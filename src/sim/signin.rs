@@ -9,11 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
-use super::people::Probe;
 use super::state::{Session, SessionKind};
 use super::vault::Sealed;
 use super::wire::Refusal;
-use super::world::Need;
 
 /// The operation, as CloudTrail names it. It is none of the cloud's API.
 pub(super) const CONSOLE_LOGIN: &str = "ConsoleLogin";
@@ -58,7 +56,7 @@ impl Engine {
         if mfa && !known.device {
             return Err(refused("The MFA device of the user is asked for."));
         }
-        if password.reset_required && !self.may_change_own(known, now) {
+        if password.reset_required && !self.may_change_own(&known.account, &known.user, now) {
             return Err(refused("The password must be changed, and the user may not change it."));
         }
         let session = Session {
@@ -73,16 +71,5 @@ impl Engine {
             policies: None,
         };
         Ok(SignedIn { session, must_change: password.reset_required })
-    }
-
-    /// Whether the user may change his own password, as far as policies go.
-    fn may_change_own(&self, known: &Known, now: Timestamp) -> bool {
-        let state = self.enforced(now);
-        let Some(subject) = Self::subject_of_user(state, &known.account, &known.user) else {
-            return false;
-        };
-        let need =
-            Need { action: "iam:ChangePassword".to_owned(), resource: subject.caller.arn.clone() };
-        self.try_as(&subject, &need, None, now) == Probe::Allowed
     }
 }

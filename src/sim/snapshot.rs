@@ -63,6 +63,9 @@ impl Engine {
             for (arn, policy) in &account.policies {
                 all.put(format!("{id}/policies/{arn}"), &policy.document);
             }
+            if let Some(policy) = &account.password_policy {
+                all.put(format!("{id}/password-policy"), format!("{policy:?}"));
+            }
             for (name, secret) in &account.secrets {
                 self.secret(&mut all, &format!("{id}/secrets/{name}"), secret);
             }

@@ -24,6 +24,45 @@ pub(super) struct Account {
     /// Customer-managed policies by ARN.
     pub(super) policies: BTreeMap<String, ManagedPolicy>,
     pub(super) secrets: BTreeMap<String, StoredSecret>,
+    /// What passwords must be like; `None`: as AWS has it for accounts that do not say.
+    #[serde(default)]
+    pub(super) password_policy: Option<PasswordPolicy>,
+}
+
+/// What console passwords must be like, and who may change them. What a world leaves out is as AWS has it by
+/// default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "AWS asks so")]
+pub(super) struct PasswordPolicy {
+    pub(super) minimum_length: usize,
+    pub(super) require_symbols: bool,
+    pub(super) require_numbers: bool,
+    pub(super) require_uppercase: bool,
+    pub(super) require_lowercase: bool,
+    /// Whether every user may change his own, whatever his policies allow.
+    pub(super) users_may_change: bool,
+    /// Whether a password that is too old can only be replaced by somebody else.
+    pub(super) hard_expiry: bool,
+    pub(super) max_age_days: Option<usize>,
+    /// How many of the last passwords are not taken again.
+    pub(super) reuse_prevention: Option<usize>,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self {
+            minimum_length: 6,
+            require_symbols: false,
+            require_numbers: false,
+            require_uppercase: false,
+            require_lowercase: false,
+            users_may_change: false,
+            hard_expiry: false,
+            max_age_days: None,
+            reuse_prevention: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,6 +95,9 @@ pub(super) struct Password {
     pub(super) created_at: Timestamp,
     pub(super) reset_required: bool,
     pub(super) value: Sealed,
+    /// Those before it, oldest first.
+    #[serde(default)]
+    pub(super) earlier: Vec<Sealed>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -20,6 +20,7 @@ mod faults;
 mod intruder;
 mod loopback;
 mod operations;
+mod password_policy;
 mod passwords;
 mod people;
 mod propagation;

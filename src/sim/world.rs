@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::intruder::script::IntruderFile;
 use super::rotation::Behaviour;
-use super::state::SessionKind;
+use super::state::{PasswordPolicy, SessionKind};
 use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VpcId};
 use crate::policy::Document;
 
@@ -205,6 +205,8 @@ pub struct AccountFile {
     pub policies: BTreeMap<PolicyName, Value>,
     #[serde(default)]
     pub secrets: BTreeMap<SecretId, SecretFile>,
+    /// What console passwords must be like.
+    pub(super) password_policy: Option<PasswordPolicy>,
 }
 
 /// One user.
@@ -268,6 +270,8 @@ pub struct PasswordFile {
     pub created_at: Option<Timestamp>,
     #[serde(default)]
     pub reset_required: bool,
+    #[serde(default, deserialize_with = "instant_if_any")]
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// An MFA device: its serial number, or that with the moment it was enabled.
@@ -627,6 +631,9 @@ impl AccountFile {
             unknown.next().map_or(Ok(()), |arn| Err(format!("there is no policy {arn}")))
         };
         sound(&self.policies)?;
+        if self.password_policy.as_ref().is_some_and(|p| !(6..=128).contains(&p.minimum_length)) {
+            return Err("password_policy: a password has at least 6 to 128 characters".to_owned());
+        }
         for (name, user) in &self.users {
             let at = |e| format!("user {name}: {e}");
             sound(&user.inline).map_err(at)?;

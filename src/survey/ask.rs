@@ -11,8 +11,8 @@ use crate::cloud::{CallError, Certainty, ReadCloud};
 use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName, VersionId};
 use crate::inventory::{
     AccessKey, CredentialStatus, Fact, KeyUse, ListedRole, ListedSecret, ListedUser, LoginProfile,
-    MfaDevice, Role, SecretMetadata, ServiceSpecificCredential, Simulated, Simulation, Status,
-    User, Want,
+    MfaDevice, PasswordPolicy, Role, SecretMetadata, ServiceSpecificCredential, Simulated,
+    Simulation, Status, User, Want,
 };
 
 /// One question to one operation.
@@ -50,6 +50,7 @@ pub(super) async fn ask(
                     Some(boundary) => Some(Arn::parse(boundary.permissions_boundary_arn()?).ok()?),
                     None => None,
                 },
+                password_last_used_at: found.password_last_used().and_then(timestamp),
             }))
         })?),
         Want::Users => {
@@ -85,6 +86,20 @@ pub(super) async fn ask(
                 Some(LoginProfile {
                     created_at: timestamp(profile.create_date())?,
                     reset_required: profile.password_reset_required(),
+                })
+            })?)
+        }
+        Want::PasswordPolicy => {
+            let policy = iam.password_policy().await?;
+            Fact::PasswordPolicy(whole("iam:GetAccountPasswordPolicy", policy, |policy| {
+                let number = |n: i32| usize::try_from(n).ok();
+                Some(PasswordPolicy {
+                    minimum_length: number(policy.minimum_password_length()?)?,
+                    users_may_change: policy.allow_users_to_change_password(),
+                    reuse_prevention: match policy.password_reuse_prevention() {
+                        Some(n) => Some(number(n)?),
+                        None => None,
+                    },
                 })
             })?)
         }

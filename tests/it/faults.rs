@@ -25,7 +25,7 @@ use crate::verdict::{
 };
 
 /// What goes wrong once and then passes.
-const PASSING: [Fault; 5] = [
+pub(crate) const PASSING: [Fault; 5] = [
     Fault::Throttled,
     Fault::Unavailable,
     Fault::UnavailableAfterEffect,

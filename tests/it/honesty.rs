@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use portcullis::journal::{ChangeState, GateState};
-use portcullis::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use portcullis::plan::{Barrier, Change, Credential, Destination, Effect, Plan, Subject};
 use portcullis::run::Ending;
 
 use crate::side_by_side::each;
@@ -184,7 +184,8 @@ fn foretell(plan: &Plan, done: impl Fn(&Change) -> bool) -> Foretold {
                 Effect::Issues { user, .. } => {
                     *foretold.issued.entry(user.to_string()).or_default() += 1;
                 }
-                Effect::Delivers { secret } => {
+                Effect::Delivers { to: Destination::File { .. } } => {}
+                Effect::Delivers { to: Destination::Secret { secret } } => {
                     // By its name, or by its ARN, which ends in six letters of AWS's own.
                     let id = secret.as_str();
                     let name = id.split_once(":secret:").map(|(_, name)| &name[..name.len() - 7]);

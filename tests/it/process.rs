@@ -14,7 +14,7 @@ use portcullis::run::Ending;
 use portcullis::sim::{Cloud, Fault, Snapshot};
 
 use crate::hosted::{Hosted, Ran, bare, cases_in, in_real_time, quick_world, ran, start};
-use crate::stage::{Kept, Stage, Tape, Witness};
+use crate::stage::{Drawer, Kept, Stage, Tape, Witness};
 use crate::verdict;
 
 /// Processes that mostly wait, and so can be many.
@@ -48,6 +48,7 @@ pub(crate) fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
             witness: Witness(Mutex::new(said)),
             rounds: Kept::default(),
             most: 0,
+            drawer: Drawer::default(),
         };
         verdict::all_but_the_intents(&stage, before, &Ending::NotProven);
     });

@@ -17,9 +17,10 @@ use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
 use portcullis::cloud::{Connection, Endpoint};
 use portcullis::diagnostic::{Diagnostic, Source};
-use portcullis::ids::AccessKeyId;
+use portcullis::ids::{AccessKeyId, DeliveryName};
 use portcullis::inventory::Inventory;
 use portcullis::journal::{self, Entry, Journal, Medium, State};
+use portcullis::outbox::{Outbox, Sealed};
 use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Playbook, Proof};
@@ -131,6 +132,44 @@ impl Observer for Witness {
     }
 }
 
+/// What people were handed, as it would lie in the case: it survives a crash.
+#[derive(Default)]
+pub(crate) struct Drawer(Mutex<Files>);
+
+#[derive(Clone, Default)]
+struct Files {
+    staged: BTreeMap<DeliveryName, String>,
+    delivered: BTreeMap<DeliveryName, String>,
+}
+
+impl Drawer {
+    /// What was handed over, by its name.
+    pub(crate) fn delivered(&self) -> BTreeMap<DeliveryName, String> {
+        self.0.lock().unwrap().delivered.clone()
+    }
+
+    /// All that lies in it.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let files = self.0.lock().unwrap();
+        files.staged.values().chain(files.delivered.values()).cloned().collect()
+    }
+}
+
+impl Outbox for Drawer {
+    fn stage(&self, name: &DeliveryName, sealed: &Sealed) -> std::io::Result<()> {
+        self.0.lock().unwrap().staged.insert(name.clone(), sealed.text().to_owned());
+        Ok(())
+    }
+
+    fn hand_over(&self, name: &DeliveryName) -> std::io::Result<bool> {
+        let mut files = self.0.lock().unwrap();
+        if let Some(text) = files.staged.remove(name) {
+            files.delivered.insert(name.clone(), text);
+        }
+        Ok(files.delivered.contains_key(name))
+    }
+}
+
 /// How a run left the stage.
 #[derive(Debug)]
 pub(crate) enum Left {
@@ -151,6 +190,7 @@ pub(crate) struct Stage {
     /// Further rounds that a run goes through. Where it is none, the account is not surveyed again, and there are
     /// fewer calls to go wrong.
     pub(crate) most: u32,
+    pub(crate) drawer: Drawer,
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
@@ -280,6 +320,7 @@ pub(crate) struct Backdrop {
     tape: (Vec<u8>, Vec<u64>),
     rounds: Vec<SavedPlan>,
     most: u32,
+    files: Files,
 }
 
 impl Backdrop {
@@ -296,6 +337,7 @@ impl Backdrop {
             witness: Witness::default(),
             rounds: Kept(Mutex::new(self.rounds.clone())),
             most: self.most,
+            drawer: Drawer(Mutex::new(self.files.clone())),
         }
     }
 }
@@ -336,7 +378,8 @@ impl Stage {
         inputs.retain(|name, _| takes.contains(name));
         let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;
         let (tape, witness, rounds) = (Arc::default(), Witness::default(), Kept::default());
-        Ok(Self { cloud, clock, saved, tape, witness, rounds, most: 0 })
+        let drawer = Drawer::default();
+        Ok(Self { cloud, clock, saved, tape, witness, rounds, most: 0, drawer })
     }
 
     /// The stage as it stands.
@@ -348,6 +391,7 @@ impl Stage {
             tape: (tape.bytes.clone(), tape.requests.clone()),
             rounds: self.rounds.0.lock().unwrap().clone(),
             most: self.most,
+            files: self.drawer.0.lock().unwrap().clone(),
         }
     }
 
@@ -397,6 +441,7 @@ impl Stage {
             cloud: connection.write(),
             clock: self.clock,
             observer: &self.witness,
+            outbox: &self.drawer,
             stop,
         };
         let played = async {

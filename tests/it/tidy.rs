@@ -10,16 +10,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("diagnostic", &[]),
     ("exit", &[]),
+    ("outbox", &["ids", "secret"]),
     ("policy", &["ids"]),
     ("inventory", &["ids"]),
     ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
     ("plan", &["ids", "inventory", "playbook"]),
     ("journal", &["ids", "clock", "playbook", "plan"]),
     ("ledger", &["ids", "journal", "plan", "playbook"]),
-    ("case", &["journal", "plan"]),
+    ("case", &["ids", "journal", "outbox", "plan"]),
     ("cloud", &["ids", "secret", "clock", "inventory"]),
     ("sim", &["ids", "secret", "clock", "policy", "inventory"]),
-    ("action", &["ids", "secret", "inventory", "playbook", "plan", "journal", "cloud"]),
+    (
+        "action",
+        &["ids", "secret", "outbox", "inventory", "policy", "playbook", "plan", "journal", "cloud"],
+    ),
     ("survey", &["ids", "clock", "inventory", "cloud"]),
     ("planning", &["ids", "diagnostic", "inventory", "playbook", "plan", "policy", "action"]),
     (
@@ -28,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ids",
             "clock",
             "exit",
+            "outbox",
             "inventory",
             "playbook",
             "plan",
@@ -194,6 +199,12 @@ fn secrets_are_opened_only_here() {
         ("src/action/iam_access_key_replace.rs", 1),
         // Puts a generated value into a field.
         ("src/action/secretsmanager_secret_rotate.rs", 1),
+        // Sends a new console password.
+        ("src/cloud/iam.rs", 1),
+        // Seals it.
+        ("src/outbox.rs", 1),
+        // Hands the new password to the delivery.
+        ("src/action/iam_login_profile_force_reset.rs", 1),
         // Signs as the rehearsal's responder.
         ("src/cli/rehearse.rs", 2),
         // Hands out the rehearsal's own credentials: its purpose.

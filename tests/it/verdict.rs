@@ -209,14 +209,14 @@ fn the_ledger_agrees_with_the_world(stage: &Stage) {
     }
     assert_eq!(ledger.issued.len(), 1);
     let issued = &ledger.issued[0];
-    let key = format!("{ACCOUNT}/users/{}/keys/{}", issued.user, issued.key);
+    let key = format!("{ACCOUNT}/users/{}/keys/{}", issued.user, issued.key().unwrap());
     assert_eq!(after.0.get(&key).map(String::as_str), Some("Active"));
 }
 
 /// No secret the world ever made stands in anything that was written.
 pub(crate) fn no_secret_was_written(stage: &Stage) {
     let state = stage.state();
-    let written = [
+    let mut written = vec![
         String::from_utf8_lossy(&stage.tape.lock().unwrap().bytes).into_owned(),
         stage.saved.to_text(),
         stage.witness.0.lock().unwrap().clone(),
@@ -224,6 +224,7 @@ pub(crate) fn no_secret_was_written(stage: &Stage) {
         format!("{:?}", stage.cloud.audit()),
         format!("{state:?} {:?}", Ledger::of(&stage.saved.plan, &state)),
     ];
+    written.extend(stage.drawer.texts());
     let canaries = stage.cloud.canaries();
     assert!(canaries.len() > 5, "the world has secrets");
     for canary in &canaries {

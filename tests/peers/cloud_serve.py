@@ -167,12 +167,29 @@ def keys(iam):
     return first
 
 
-def credentials(iam):
+def credentials(iam, alice):
     refused("NoSuchEntity", lambda: iam.get_login_profile(UserName="alice"))
     refused("PasswordPolicyViolation", lambda: iam.create_login_profile(UserName="alice", Password="short"))
     iam.create_login_profile(UserName="alice", Password="Tr0ub4dor&3")
-    iam.update_login_profile(UserName="alice", Password="correct horse", PasswordResetRequired=True)
+    early = refused("EntityTemporarilyUnmodifiable", lambda: iam.delete_login_profile(UserName="alice"))
+    check("EntityTemporarilyUnmodifiable is a 409", early["ResponseMetadata"]["HTTPStatusCode"] == 409)
+    time.sleep(5 * LAG + MARGIN)
+    iam.update_login_profile(UserName="alice", Password="Correct horse 1", PasswordResetRequired=True)
     check("a reset is asked for", iam.get_login_profile(UserName="alice")["LoginProfile"]["PasswordResetRequired"])
+    refused("NoSuchEntity", lambda: iam.get_account_password_policy())
+    refused("NoSuchEntity", lambda: iam.delete_account_password_policy())
+    iam.update_account_password_policy(MinimumPasswordLength=12, RequireSymbols=True, MaxPasswordAge=90, AllowUsersToChangePassword=True)
+    shown = iam.get_account_password_policy()["PasswordPolicy"]
+    check("a password policy is shown", (shown["MinimumPasswordLength"], shown["RequireSymbols"], shown["ExpirePasswords"], shown["MaxPasswordAge"]) == (12, True, True, 90))
+    check("and what it leaves out", (shown["RequireNumbers"], "PasswordReusePrevention" in shown) == (False, False))
+    refused("PasswordPolicyViolation", lambda: iam.update_login_profile(UserName="alice", Password="Tr0ub4dor00&"[:11]), says="minimum length of 12")
+    settle()
+    own = as_key(alice)
+    refused("AccessDenied", lambda: own.iam.change_password(OldPassword="wrong", NewPassword="Battery staple 2!"), says="old password")
+    own.iam.change_password(OldPassword="Correct horse 1", NewPassword="Battery staple 2!")
+    check("then no reset is asked for", not iam.get_login_profile(UserName="alice")["LoginProfile"]["PasswordResetRequired"])
+    refused("InvalidUserType", lambda: iam.change_password(OldPassword="Battery staple 2!", NewPassword="Battery staple 3!"))
+    iam.delete_account_password_policy()
     iam.delete_login_profile(UserName="alice")
     refused("NoSuchEntity", lambda: iam.delete_login_profile(UserName="alice"))
     check("MFA devices", len(iam.list_mfa_devices(UserName="signer")["MFADevices"]) == 1)
@@ -458,7 +475,7 @@ def main():
         check("who the responder is", admin.sts.get_caller_identity()["Arn"].endswith("assumed-role/admin/portcullis"))
         users(admin.iam)
         key = keys(admin.iam)
-        credentials(admin.iam)
+        credentials(admin.iam, key)
         policies(admin.iam)
         roles(admin.iam)
         authorization(admin.iam)

@@ -1,6 +1,6 @@
 """Runs every peer test against the built program: `python3 tests/peers/run.py`.
 
-A peer is somebody else's part: an implementation of AWS (moto), a client of AWS (boto3). It makes the environment
+A peer is somebody else's part: an implementation of AWS (moto), a client of AWS (boto3), one of age (pyrage). It makes the environment
 they live in, from packages pinned by hash. A peer that is not to be had is a failure, and so is a test that is
 not there; nothing is ever skipped. The last line is `N passed, N failed`.
 """
@@ -31,7 +31,11 @@ def main() -> None:
         sys.exit(f"there is no {PROGRAM.relative_to(environment.REPOSITORY)}: run `cargo build` first")
     python = environment.python()
     passed = failed = 0
-    for name, run in (("moto_leaked_key.py", program_meets_moto), ("cloud_serve.py", boto3_meets_cloud)):
+    for name, run in (
+        ("moto_leaked_key.py", program_meets_moto),
+        ("cloud_serve.py", boto3_meets_cloud),
+        ("age_deliveries.py", program_alone),
+    ):
         print(f"\n== {name}", flush=True)
         counts = run(python, HERE / name)
         passed, failed = passed + counts[0], failed + counts[1]
@@ -41,6 +45,11 @@ def main() -> None:
 
 def program_meets_moto(python: Path, test: Path) -> tuple[int, int]:
     """Our program, and an AWS that somebody else wrote."""
+    return outcome(python, test, plain_environment())
+
+
+def program_alone(python: Path, test: Path) -> tuple[int, int]:
+    """Our program, whose files somebody else's program opens."""
     return outcome(python, test, plain_environment())
 
 

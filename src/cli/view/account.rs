@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Style, plain};
 use crate::journal::{ChangeState, GateState, State};
-use crate::ledger::{Ledger, Row, Standing};
+use crate::ledger::{Ledger, Row, Standing, Successor};
 use crate::plan::Credential;
 use crate::plan::{Change, Plan};
 use crate::run::Ending;
@@ -75,9 +75,12 @@ impl Account<'_> {
             let _ = writeln!(text, "\n{}", Style::Strong.paint("Issued"));
         }
         for issued in &self.ledger.issued {
-            let _ = write!(text, "  access key {} for {}", issued.key, issued.user);
-            if let Some((secret, version)) = &issued.delivered {
-                let _ = write!(text, ", in secret {secret} (version {version})");
+            let _ = write!(text, "  {}", plain(&issued.credential.to_string()));
+            if let Some(at) = issued.at {
+                let _ = write!(text, ", set {}", at.strftime("%Y-%m-%d %H:%M UTC"));
+            }
+            if let Some(delivered) = &issued.delivered {
+                let _ = write!(text, ", in {}", plain(&delivered.to_string()));
             }
             text.push_str("\n      delivered is not used: not seen in use by its owner yet\n");
         }
@@ -151,9 +154,12 @@ fn one(text: &mut String, row: &Row) {
         },
         Standing::Replaced { by, with } => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
-            let blocked =
-                if by.is_empty() { String::new() } else { format!("{}; ", by.join(", ")) };
-            format!("{blocked}{with} was delivered in its place")
+            let by = if by.is_empty() { String::new() } else { format!("{}; ", by.join(", ")) };
+            if matches!(with, Successor::Credential(new) if *new == row.credential) {
+                format!("{by}a new one has its place, and was delivered")
+            } else {
+                format!("{by}{with} was delivered in its place")
+            }
         }
         Standing::Blocked { by, removable_by, until, .. } => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();

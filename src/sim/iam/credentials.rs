@@ -2,7 +2,7 @@
 //! public keys and signing certificates.
 
 use super::users::Answer;
-use super::{parse_status, status};
+use super::{parse_status, passwords, status};
 use crate::sim::call::{Call, at};
 use crate::sim::state::{Password, ServiceCredential, Uploaded};
 use crate::sim::wire::{Refusal, Reply, Xml, text, tree};
@@ -22,7 +22,7 @@ fn profile(name: &str, password: &Password) -> Reply {
     )])
 }
 
-fn no_profile(name: &str) -> Refusal {
+pub(super) fn no_profile(name: &str) -> Refusal {
     Refusal::new(404, "NoSuchEntity", format!("Login Profile for User {name} cannot be found."))
 }
 
@@ -30,20 +30,6 @@ pub(in crate::sim) fn get_login_profile(call: &mut Call<'_>) -> Answer {
     let (name, user) = call.shown_user()?;
     let password = user.password.as_ref().ok_or_else(|| no_profile(&name))?;
     Ok(profile(&name, password))
-}
-
-/// The password of the request, sealed. AWS's own default policy is what it is checked against.
-fn password(call: &mut Call<'_>) -> Result<Option<crate::sim::vault::Sealed>, Refusal> {
-    let Some(given) = call.params.get("Password") else { return Ok(None) };
-    if given.chars().count() < 8 {
-        return Err(Refusal::new(
-            400,
-            "PasswordPolicyViolation",
-            "Password should have a minimum length of 8",
-        ));
-    }
-    let given = given.to_owned();
-    Ok(Some(call.engine.seal("password", &given)))
 }
 
 fn reset_required(call: &Call<'_>) -> Option<bool> {
@@ -55,10 +41,10 @@ pub(in crate::sim) fn create_login_profile(call: &mut Call<'_>) -> Answer {
     if user.password.is_some() {
         return Err(Refusal::exists("Login Profile for user", &name));
     }
-    call.params.required("Password")?;
-    let Some(value) = password(call)? else { unreachable!("the password is required") };
+    let given = call.params.required("Password")?.to_owned();
+    let value = passwords::sealed(call, &given, None)?;
     let reset_required = reset_required(call).unwrap_or(false);
-    let password = Password { created_at: call.now, reset_required, value };
+    let password = Password { created_at: call.now, reset_required, value, earlier: Vec::new() };
     let answer = profile(&name, &password);
     call.edit_user(&name).password = Some(password);
     Ok(answer)
@@ -68,8 +54,10 @@ pub(in crate::sim) fn update_login_profile(call: &mut Call<'_>) -> Answer {
     call.params.required("UserName")?;
     let (name, user) = call.newest_user()?;
     let mut changed = user.password.clone().ok_or_else(|| no_profile(&name))?;
-    if let Some(value) = password(call)? {
-        changed.value = value;
+    passwords::check_modifiable(call, &name, &changed)?;
+    if let Some(given) = call.params.get("Password").map(str::to_owned) {
+        let value = passwords::sealed(call, &given, Some(&changed))?;
+        passwords::set(&mut changed, value);
     }
     if let Some(required) = reset_required(call) {
         changed.reset_required = required;
@@ -80,9 +68,8 @@ pub(in crate::sim) fn update_login_profile(call: &mut Call<'_>) -> Answer {
 
 pub(in crate::sim) fn delete_login_profile(call: &mut Call<'_>) -> Answer {
     let (name, user) = call.newest_user()?;
-    if user.password.is_none() {
-        return Err(no_profile(&name));
-    }
+    let password = user.password.as_ref().ok_or_else(|| no_profile(&name))?;
+    passwords::check_modifiable(call, &name, password)?;
     call.edit_user(&name).password = None;
     Ok(done())
 }

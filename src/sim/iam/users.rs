@@ -10,18 +10,21 @@ use crate::sim::wire::{Refusal, Reply, Xml, text, tree};
 
 pub(in crate::sim) type Answer = Result<Reply, Refusal>;
 
-fn describe(account: &str, name: &str, user: &User) -> Vec<Xml> {
-    vec![
+fn describe(call: &Call<'_>, name: &str, user: &User) -> Vec<Xml> {
+    let mut fields = vec![
         text("Path", user.path.as_str()),
         text("UserName", name),
         text("UserId", user.id.as_str()),
-        text("Arn", iam_arn(account, "user", &user.path, name)),
+        text("Arn", iam_arn(call.account_id(), "user", &user.path, name)),
         at("CreateDate", user.created_at),
-    ]
+    ];
+    let used = call.engine.password_used.get(&user.id);
+    fields.extend(used.map(|used| at("PasswordLastUsed", *used)));
+    fields
 }
 
-fn with_details(account: &str, name: &str, user: &User) -> Vec<Xml> {
-    let mut fields = describe(account, name, user);
+fn with_details(call: &Call<'_>, name: &str, user: &User) -> Vec<Xml> {
+    let mut fields = describe(call, name, user);
     if let Some(boundary) = &user.boundary {
         fields.push(tree(
             "PermissionsBoundary",
@@ -57,7 +60,7 @@ fn describe_group(account: &str, name: &str, group: &Group) -> Xml {
 
 pub(in crate::sim) fn get(call: &mut Call<'_>) -> Answer {
     let (name, user) = call.shown_user()?;
-    Ok(Reply::Xml(vec![tree("User", with_details(call.account_id(), &name, user))]))
+    Ok(Reply::Xml(vec![tree("User", with_details(call, &name, user))]))
 }
 
 pub(in crate::sim) fn list(call: &mut Call<'_>) -> Answer {
@@ -67,7 +70,7 @@ pub(in crate::sim) fn list(call: &mut Call<'_>) -> Answer {
         .users
         .iter()
         .filter(|(_, user)| user.path.starts_with(prefix))
-        .map(|(name, user)| tree("member", describe(call.account_id(), name, user)))
+        .map(|(name, user)| tree("member", describe(call, name, user)))
         .collect();
     Ok(Reply::Xml(call.page("Users", users)?))
 }
@@ -105,7 +108,7 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
         boundary,
         tags,
     };
-    let answer = with_details(call.account_id(), &name, &user);
+    let answer = with_details(call, &name, &user);
     call.edit().users.insert(name, user);
     Ok(Reply::Xml(vec![tree("User", answer)]))
 }

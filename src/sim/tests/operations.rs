@@ -1,11 +1,12 @@
 //! Every operation, once with success and where it matters with refusal.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_iam::primitives::Blob;
 use aws_sdk_iam::types::{StatusType, Tag};
 
-use super::{OPERATIONS, admin, clients, code, issued, message, settle, with_rotation};
+use super::{Clock, OPERATIONS, admin, clients, code, issued, message, settle, with_rotation};
 
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
@@ -19,6 +20,7 @@ async fn every_operation_is_real() {
     users(&c.iam).await;
     keys(&c.iam).await;
     credentials(&c.iam).await;
+    passwords(&c.iam, clock).await;
     policies(&c.iam).await;
     roles(&c.iam).await;
     settle(clock).await;
@@ -117,19 +119,59 @@ async fn keys(iam: &aws_sdk_iam::Client) {
     assert_eq!(code(unknown.await), "NoSuchEntity");
 }
 
-async fn credentials(iam: &aws_sdk_iam::Client) {
-    assert_eq!(code(iam.get_login_profile().user_name("alice").send().await), "NoSuchEntity");
+async fn passwords(iam: &aws_sdk_iam::Client, clock: Clock) {
+    let profile = |user: &str| iam.get_login_profile().user_name(user).send();
+    assert_eq!(code(profile("alice").await), "NoSuchEntity");
     let create = || iam.create_login_profile().user_name("alice");
     assert_eq!(code(create().password("short").send().await), "PasswordPolicyViolation");
-    create().password("correct horse").send().await.unwrap();
-    assert_eq!(code(create().password("correct horse").send().await), "EntityAlreadyExists");
-    let update = iam.update_login_profile().user_name("alice").password("battery staple");
-    update.password_reset_required(true).send().await.unwrap();
-    let profile = iam.get_login_profile().user_name("alice").send().await.unwrap();
-    assert!(profile.login_profile.unwrap().password_reset_required());
-    iam.delete_login_profile().user_name("alice").send().await.unwrap();
-    assert_eq!(code(iam.delete_login_profile().user_name("alice").send().await), "NoSuchEntity");
+    assert_eq!(code(create().password("all of a kind").send().await), "PasswordPolicyViolation");
+    create().password("Correct horse 1").send().await.unwrap();
+    assert_eq!(code(create().password("Correct horse 1").send().await), "EntityAlreadyExists");
+    let update = || {
+        let update = iam.update_login_profile().user_name("alice").password("Battery staple 2");
+        update.password_reset_required(true).send()
+    };
+    let delete = || iam.delete_login_profile().user_name("alice").send();
+    // One that was made a moment ago cannot be modified.
+    assert_eq!(code(update().await), "EntityTemporarilyUnmodifiable");
+    assert_eq!(code(delete().await), "EntityTemporarilyUnmodifiable");
+    clock.sleep(Duration::from_secs(20)).await;
+    update().await.unwrap();
+    assert!(profile("alice").await.unwrap().login_profile.unwrap().password_reset_required());
+    delete().await.unwrap();
+    assert_eq!(code(delete().await), "NoSuchEntity");
 
+    assert_eq!(code(iam.get_account_password_policy().send().await), "NoSuchEntity");
+    assert_eq!(code(iam.delete_account_password_policy().send().await), "NoSuchEntity");
+    let policy = || iam.update_account_password_policy();
+    assert_eq!(code(policy().minimum_password_length(5).send().await), "ValidationError");
+    policy().minimum_password_length(12).require_symbols(true).send().await.unwrap();
+    // What is left out goes back to what it is by default.
+    policy().require_numbers(true).password_reuse_prevention(2).send().await.unwrap();
+    let shown = iam.get_account_password_policy().send().await.unwrap().password_policy.unwrap();
+    assert_eq!((shown.minimum_password_length(), shown.require_symbols()), (Some(6), false));
+    assert!(shown.require_numbers() && !shown.allow_users_to_change_password());
+    assert_eq!((shown.password_reuse_prevention(), shown.max_password_age()), (Some(2), None));
+
+    // The caller's own.
+    let change =
+        |old: &str, new: &str| iam.change_password().old_password(old).new_password(new).send();
+    assert_eq!(code(change("Secret 1", "Secret 2").await), "NoSuchEntity");
+    let make = iam.create_login_profile().user_name("admin").password("Secret 1");
+    make.password_reset_required(true).send().await.unwrap();
+    clock.sleep(Duration::from_secs(20)).await;
+    assert_eq!(code(change("Secret 0", "Secret 2").await), "AccessDenied");
+    assert_eq!(code(change("Secret 1", "Secret").await), "PasswordPolicyViolation");
+    assert_eq!(code(change("Secret 1", "Secret 1").await), "PasswordPolicyViolation");
+    change("Secret 1", "Secret 2").await.unwrap();
+    assert!(!profile("admin").await.unwrap().login_profile.unwrap().password_reset_required());
+    assert_eq!(code(change("Secret 2", "Secret 1").await), "PasswordPolicyViolation");
+    change("Secret 2", "Secret 3").await.unwrap();
+    change("Secret 3", "Secret 1").await.unwrap();
+    iam.delete_account_password_policy().send().await.unwrap();
+}
+
+async fn credentials(iam: &aws_sdk_iam::Client) {
     assert_eq!(iam.list_mfa_devices().user_name("alice").send().await.unwrap().mfa_devices(), []);
     let service = |name: &str| {
         let create = iam.create_service_specific_credential().user_name("alice");

@@ -8,7 +8,7 @@ use std::time::Duration;
 async fn be_busy(cloud: &Cloud, clock: Clock) {
     let c = clients(cloud, clock, &admin(cloud));
     c.iam.create_access_key().user_name("backup").send().await.unwrap();
-    let password = c.iam.create_login_profile().user_name("backup").password("correct horse");
+    let password = c.iam.create_login_profile().user_name("backup").password("Correct horse 1");
     password.send().await.unwrap();
     let service = c.iam.create_service_specific_credential().user_name("backup");
     service.service_name("codecommit.amazonaws.com").send().await.unwrap();
@@ -36,7 +36,7 @@ async fn nothing_that_is_saved_shows_a_secret() {
     let canaries = cloud.canaries();
     let has = |wanted: &str| canaries.iter().any(|c| c.expose() == wanted);
     assert!(
-        has("correct horse") && has("battery staple") && has(key(&cloud, LEAKED).secret.expose())
+        has("Correct horse 1") && has("battery staple") && has(key(&cloud, LEAKED).secret.expose())
     );
     // Five keys with the admin's and the new one; five sessions, of two secrets each; four values.
     assert_eq!(canaries.len(), 5 + 10 + 4);

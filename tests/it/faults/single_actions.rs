@@ -145,6 +145,62 @@ fn every_pair_of_faults_in_a_revocation_leaves_no_session_alive() {
     });
 }
 
+/// The shipped world, where the victim has whatever else a user can hold.
+fn with_everything() -> String {
+    let all = "        password: { created_at: 2025-01-02T03:04:05Z }
+        service_credentials: [{ service: codecommit.amazonaws.com }, { service: bedrock.amazonaws.com }]
+        ssh_keys: [{ body: one }, { body: two }]
+        certificates: [{ body: one }]
+";
+    let may = [
+        "UpdateSSHPublicKey",
+        "UpdateSigningCertificate",
+        "UpdateServiceSpecificCredential",
+        "DeleteLoginProfile",
+    ];
+    let may: String = may.map(|name| format!("                  - iam:{name}\n")).concat();
+    let user = "        path: /ci/\n";
+    let allowed = "                  - iam:UpdateAccessKey\n";
+    assert!(WORLD.contains(user) && WORLD.contains(allowed));
+    WORLD.replace(user, &format!("{user}{all}")).replace(allowed, &format!("{allowed}{may}"))
+}
+
+#[test]
+fn every_pair_of_faults_in_a_cut_of_anything_else_leaves_all_of_it_off_and_nothing_else_changed() {
+    for (action, with, calls, place, count) in [
+        (
+            "iam.service-specific-credential.deactivate",
+            ", credentials: all",
+            6,
+            "service-credentials",
+            2,
+        ),
+        ("iam.ssh-key.deactivate", ", keys: all", 6, "ssh-keys", 2),
+        ("iam.signing-certificate.deactivate", ", certificates: all", 4, "certificates", 1),
+    ] {
+        let playbook = playbook_of(action, with);
+        cut_in(&with_everything(), action, &playbook, calls, &CLASSES, |stage, differences| {
+            let at = format!("{ACCOUNT}/users/{VICTIM}/{place}/");
+            assert_eq!(differences.len(), 2 * count, "{differences:#?}");
+            assert!(differences.iter().all(|line| line[2..].starts_with(&at)), "{differences:#?}");
+            let after = stage.cloud.snapshot();
+            let off: Vec<_> = after.0.iter().filter(|(key, _)| key.starts_with(&at)).collect();
+            assert_eq!(off.len(), count);
+            assert!(off.iter().all(|(_, status)| status.ends_with("Inactive")), "{off:?}");
+        });
+    }
+}
+
+#[test]
+fn every_pair_of_faults_in_the_deletion_of_a_password_leaves_none() {
+    let action = "iam.login-profile.delete";
+    let playbook = playbook_of(action, "");
+    cut_in(&with_everything(), action, &playbook, 4, &CLASSES, |_, differences| {
+        assert_eq!(differences.len(), 1, "{differences:#?}");
+        assert!(differences[0].starts_with(&format!("- {ACCOUNT}/users/{VICTIM}/password: ")));
+    });
+}
+
 /// The number of requests the world had seen when the first line was written of which `says` is true.
 fn requests_at(stage: &Stage, says: impl Fn(&Entry) -> bool) -> u64 {
     let tape = stage.tape.lock().unwrap();

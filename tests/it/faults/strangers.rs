@@ -173,7 +173,8 @@ steps:
         let left: Vec<_> =
             snapshot.0.iter().filter_map(|(k, v)| Some((k.strip_prefix(&keys)?, v))).collect();
         let ledger = Ledger::of(&stage.saved.plan, &stage.state());
-        let told: Vec<&AccessKeyId> = ledger.issued.iter().map(|issued| &issued.key).collect();
+        let told: Vec<&AccessKeyId> =
+            ledger.issued.iter().map(|issued| issued.key().unwrap()).collect();
         assert_eq!(told.len(), 1);
         assert_eq!(left, [(told[0].as_str(), &"Active".to_owned())]);
     });

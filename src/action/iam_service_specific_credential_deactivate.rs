@@ -1,0 +1,64 @@
+//! `iam.service-specific-credential.deactivate`: make passwords and keys of single services unusable, in a way that
+//! can be taken back.
+//!
+//! Git over HTTPS (CodeCommit), Keyspaces, Bedrock: each has passwords of its own, which no credential report shows
+//! and which outlive every access key. [`Deactivate`] does the rest.
+
+use super::About;
+use super::deactivation::{Deactivate, Found, Kind, WHICH};
+use crate::cloud::{CallError, WriteCloud};
+use crate::ids::UserName;
+use crate::inventory::{Inventory, Status, Unread, Want};
+use crate::plan::Credential;
+use crate::playbook::{Field, FieldType};
+
+pub(super) struct Passwords;
+
+/// The action.
+pub(super) const ACTION: Deactivate<Passwords> = Deactivate::new();
+
+impl Kind for Passwords {
+    const NAME: &'static str = "iam.service-specific-credential.deactivate";
+    const TITLE: &'static str = "Make passwords of single services unusable";
+    const FIELDS: &'static [Field] = &[
+        Field::required("user", FieldType::UserName, "Their owner"),
+        Field::required("credentials", WHICH, "`all`, or a list of their ids"),
+    ];
+    const ABOUT: About = About {
+        permissions: &[
+            "iam:GetUser",
+            "iam:ListServiceSpecificCredentials",
+            "iam:UpdateServiceSpecificCredential",
+        ],
+        undo: "activate it again; never done for one that counts as compromised",
+        hazards: &["whatever uses it (Git, Keyspaces, Bedrock) stops until it has a new one"],
+        unknowns: &[],
+        d3fend: &["D3-AL"],
+        counters: &["T1098.001"],
+    };
+    const BY_HAND: (&'static str, &'static str) =
+        ("update-service-specific-credential", "service-specific-credential-id");
+    const CONSOLE: &'static str = "the service's credentials";
+
+    fn want(user: &UserName) -> Want {
+        Want::ServiceSpecificCredentials(user.clone())
+    }
+
+    fn found(user: &UserName, facts: &Inventory) -> Result<Vec<Found>, Unread> {
+        let all = facts.service_specific_credentials(user)?.iter();
+        let found = all.map(|one| Found {
+            id: one.id.clone(),
+            status: one.status,
+            credential: Credential::ServiceSpecific {
+                user: user.clone(),
+                id: one.id.clone(),
+                service: one.service.clone(),
+            },
+        });
+        Ok(found.collect())
+    }
+
+    async fn cut(cloud: &WriteCloud, user: &UserName, id: &str) -> Result<(), CallError> {
+        cloud.iam().set_service_specific_credential_status(user, id, Status::Inactive).await
+    }
+}

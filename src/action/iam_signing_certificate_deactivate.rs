@@ -1,0 +1,57 @@
+//! `iam.signing-certificate.deactivate`: make X.509 signing certificates unusable, in a way that can be taken back.
+//!
+//! Few accounts know that they have any; they sign requests all the same. [`Deactivate`] does the rest.
+
+use super::About;
+use super::deactivation::{Deactivate, Found, Kind, WHICH};
+use crate::cloud::{CallError, WriteCloud};
+use crate::ids::UserName;
+use crate::inventory::{Inventory, Status, Unread, Want};
+use crate::plan::Credential;
+use crate::playbook::{Field, FieldType};
+
+pub(super) struct Certificates;
+
+/// The action.
+pub(super) const ACTION: Deactivate<Certificates> = Deactivate::new();
+
+impl Kind for Certificates {
+    const NAME: &'static str = "iam.signing-certificate.deactivate";
+    const TITLE: &'static str = "Make signing certificates unusable";
+    const FIELDS: &'static [Field] = &[
+        Field::required("user", FieldType::UserName, "The certificates' owner"),
+        Field::required("certificates", WHICH, "`all`, or a list of their ids"),
+    ];
+    const ABOUT: About = About {
+        permissions: &[
+            "iam:GetUser",
+            "iam:ListSigningCertificates",
+            "iam:UpdateSigningCertificate",
+        ],
+        undo: "activate the certificate again; never done for one that counts as compromised",
+        hazards: &["whatever signs with the certificate stops until it has another credential"],
+        unknowns: &[],
+        d3fend: &["D3-CR"],
+        counters: &["T1098.001"],
+    };
+    const BY_HAND: (&'static str, &'static str) = ("update-signing-certificate", "certificate-id");
+    const CONSOLE: &'static str = "X.509 signing certificates";
+
+    fn want(user: &UserName) -> Want {
+        Want::SigningCertificates(user.clone())
+    }
+
+    fn found(user: &UserName, facts: &Inventory) -> Result<Vec<Found>, Unread> {
+        let all = facts.signing_certificates(user)?.iter();
+        let found = all.map(|one| Found {
+            id: one.id.clone(),
+            status: one.status,
+            credential: Credential::SigningCertificate { user: user.clone(), id: one.id.clone() },
+        });
+        Ok(found.collect())
+    }
+
+    async fn cut(cloud: &WriteCloud, user: &UserName, id: &str) -> Result<(), CallError> {
+        cloud.iam().set_signing_certificate_status(user, id, Status::Inactive).await
+    }
+}

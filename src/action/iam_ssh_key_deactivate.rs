@@ -1,0 +1,54 @@
+//! `iam.ssh-key.deactivate`: make SSH public keys unusable, in a way that can be taken back.
+//!
+//! They open the account's Git repositories (CodeCommit) and nothing else; whoever reads a pipeline's code reads
+//! its secrets. [`Deactivate`] does the rest.
+
+use super::About;
+use super::deactivation::{Deactivate, Found, Kind, WHICH};
+use crate::cloud::{CallError, WriteCloud};
+use crate::ids::UserName;
+use crate::inventory::{Inventory, Status, Unread, Want};
+use crate::plan::Credential;
+use crate::playbook::{Field, FieldType};
+
+pub(super) struct SshKeys;
+
+/// The action.
+pub(super) const ACTION: Deactivate<SshKeys> = Deactivate::new();
+
+impl Kind for SshKeys {
+    const NAME: &'static str = "iam.ssh-key.deactivate";
+    const TITLE: &'static str = "Make SSH keys for Git repositories unusable";
+    const FIELDS: &'static [Field] = &[
+        Field::required("user", FieldType::UserName, "The keys' owner"),
+        Field::required("keys", WHICH, "`all`, or a list of their ids"),
+    ];
+    const ABOUT: About = About {
+        permissions: &["iam:GetUser", "iam:ListSSHPublicKeys", "iam:UpdateSSHPublicKey"],
+        undo: "activate the key again; never done for a key that counts as compromised",
+        hazards: &["whatever pulls or pushes with the key stops until it has a new one"],
+        unknowns: &[],
+        d3fend: &["D3-AL"],
+        counters: &["T1098.004"],
+    };
+    const BY_HAND: (&'static str, &'static str) = ("update-ssh-public-key", "ssh-public-key-id");
+    const CONSOLE: &'static str = "SSH public keys for AWS CodeCommit";
+
+    fn want(user: &UserName) -> Want {
+        Want::SshPublicKeys(user.clone())
+    }
+
+    fn found(user: &UserName, facts: &Inventory) -> Result<Vec<Found>, Unread> {
+        let all = facts.ssh_public_keys(user)?.iter();
+        let found = all.map(|one| Found {
+            id: one.id.clone(),
+            status: one.status,
+            credential: Credential::SshKey { user: user.clone(), id: one.id.clone() },
+        });
+        Ok(found.collect())
+    }
+
+    async fn cut(cloud: &WriteCloud, user: &UserName, id: &str) -> Result<(), CallError> {
+        cloud.iam().set_ssh_public_key_status(user, id, Status::Inactive).await
+    }
+}
