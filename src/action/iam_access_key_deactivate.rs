@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
-use super::iam_user_quarantine::no_such_user;
+use super::principal::no_such_user;
 use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, gone, not_the_user};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::iam_access_key_deactivate::{KEYS, Keys, where_a_key_went};
-use super::iam_user_quarantine::no_such_user;
+use super::principal::no_such_user;
 use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};

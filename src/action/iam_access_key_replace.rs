@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, CURRENT, STAGED};
-use super::iam_user_quarantine::no_such_user;
+use super::principal::no_such_user;
 use super::{
     About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unknown, gone, not_the_user,
 };

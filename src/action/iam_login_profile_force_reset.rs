@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, CURRENT, STAGED};
-use super::iam_user_quarantine::no_such_user;
 use super::own_password::{self, Verdict};
+use super::principal::no_such_user;
 use super::{About, Action, ApplyError, Draft, Notes, Permission, PlanError, not_the_user};
 use crate::cloud::WriteCloud;
 use crate::ids::{AgeRecipient, Arn, DeliveryName, SecretId, UserName, VersionId};

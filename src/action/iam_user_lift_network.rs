@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::iam_user_quarantine::no_such_user;
+use super::principal::no_such_user;
 use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone, network, not_the_user};
 use crate::cloud::WriteCloud;
 use crate::ids::{Principal, UserName};

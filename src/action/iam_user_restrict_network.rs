@@ -9,8 +9,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
-use super::iam_user_quarantine::no_such_user;
 use super::principal::is_somebody_else;
+use super::principal::no_such_user;
 use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, network};
 use crate::cloud::WriteCloud;
 use crate::ids::{Cidr, Principal, UserName, VpcId};

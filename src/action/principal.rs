@@ -1,9 +1,59 @@
 //! What the actions on users and on roles share: whom a name stands for, and whether it still does.
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
 use super::PlanError;
-use crate::ids::{Arn, Principal, RoleName};
+use crate::ids::{Arn, Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Role, Unread, Want};
 use crate::journal::Position;
+
+/// What an action is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    User,
+    Role,
+}
+
+/// The `with:` block of an action that comes in a pair, one about a user and one about a role, and asks for nothing
+/// else than whom.
+pub(super) trait Named: DeserializeOwned + 'static {
+    /// Which of the two it is.
+    const KIND: Kind;
+
+    /// Whom it names.
+    fn principal(&self) -> Principal;
+}
+
+/// `with: { user: NAME }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfUser {
+    user: UserName,
+}
+
+/// `with: { role: NAME }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfRole {
+    role: RoleName,
+}
+
+impl Named for OfUser {
+    const KIND: Kind = Kind::User;
+
+    fn principal(&self) -> Principal {
+        Principal::User(self.user.clone())
+    }
+}
+
+impl Named for OfRole {
+    const KIND: Kind = Kind::Role;
+
+    fn principal(&self) -> Principal {
+        Principal::Role(self.role.clone())
+    }
+}
 
 /// A user or role that is there.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +101,19 @@ pub(super) fn changeable<'i>(
     {
         return Err(error);
     }
-    find(principal, inventory)?.ok_or_else(|| PlanError::Impossible {
+    find(principal, inventory)?.ok_or_else(|| no_such(principal, inventory))
+}
+
+/// The same sentence wherever a user is not there.
+pub(super) fn no_such_user(user: &UserName, inventory: &Inventory) -> PlanError {
+    no_such(&Principal::User(user.clone()), inventory)
+}
+
+fn no_such(principal: &Principal, inventory: &Inventory) -> PlanError {
+    PlanError::Impossible {
         message: format!("account {} has no {principal}", inventory.caller.account),
         help: "check the name, and whether the credentials are for the right account".to_owned(),
-    })
+    }
 }
 
 /// Why a role cannot be changed, and what can be done instead.

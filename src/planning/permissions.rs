@@ -29,9 +29,10 @@ enum Principal {
 /// What must be read to tell. Empty where nobody can be asked about.
 pub(super) fn wants(changes: &[Change], inventory: &Inventory) -> Vec<Want> {
     match principal(inventory) {
-        Principal::Known(principal) => {
-            questions(changes, inventory, &principal).into_iter().map(Want::Simulation).collect()
-        }
+        Principal::Known(principal) => questions(changes, inventory, &principal)
+            .into_iter()
+            .map(|asked| Want::Simulation(Box::new(asked)))
+            .collect(),
         Principal::Root | Principal::Nobody(_) => Vec::new(),
     }
 }
@@ -165,8 +166,7 @@ fn circumstances(permission: &action::Permission) -> BTreeMap<String, String> {
 }
 
 /// As few questions as there are sets of actions that are needed together.
-#[allow(clippy::vec_box)] // as the inventory is asked
-fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<Box<Simulation>> {
+fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<Simulation> {
     type Together = (BTreeSet<&'static str>, BTreeMap<String, String>);
     let mut together: BTreeMap<Together, BTreeSet<String>> = BTreeMap::new();
     for change in changes {
@@ -186,12 +186,12 @@ fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<
     for ((actions, context), resources) in together {
         let resources: Vec<String> = resources.into_iter().take(MOST).collect();
         for resources in resources.chunks(AT_ONCE) {
-            questions.push(Box::new(Simulation {
+            questions.push(Simulation {
                 principal: principal.clone(),
                 actions: actions.iter().map(|action| (*action).to_owned()).collect(),
                 resources: resources.to_vec(),
                 context: context.clone(),
-            }));
+            });
         }
     }
     questions

@@ -198,7 +198,7 @@ fn secrets_are_opened_only_here() {
         // Hands the new key to the delivery.
         ("src/action/iam_access_key_replace.rs", 1),
         // Puts a generated value into a field.
-        ("src/action/secretsmanager_secret_rotate.rs", 1),
+        ("src/action/secretsmanager_secret_rotate/generated.rs", 1),
         // Sends a new console password.
         ("src/cloud/iam.rs", 1),
         // Seals it.

@@ -1,0 +1,257 @@
+//! `iam.user.quarantine`, `iam.role.quarantine`: deny a user or role everything.
+//!
+//! It is the one cut that reaches everything at once, because it stands on the principal and not on what that holds:
+//! an explicit deny is evaluated on every request, also for sessions that outlive whatever minted them. It is seen
+//! at once and enforced seconds later, and whoever may change the principal can take it off. Hence proof, and
+//! hence the other cuts beside it. Everything about it can be taken back: what the last resort would displace is kept.
+//!
+//! A role holds no credential: what lets somebody in are its sessions, and whoever its trust admits gets new ones. The
+//! deny reaches all of them, also those minted later, for as long as it stands. Roles that AWS keeps for itself
+//! cannot be changed, and the plan says what to do instead.
+
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use super::by_hand::command;
+use super::principal::{Kind, Named, OfRole, OfUser, changeable, is_somebody_else, operations};
+use super::quarantine_barriers::{self as barriers, Barrier};
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
+use crate::cloud::WriteCloud;
+use crate::ids::{Arn, Principal};
+use crate::inventory::{Inventory, Unread, Want};
+use crate::journal::{Note, Position};
+use crate::plan::{self, Effect, Subject};
+use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
+
+/// IAM's quota of managed policies on one principal, where the account does not tell its own.
+const ATTACHED_QUOTA: i64 = 10;
+
+pub(super) struct Quarantine<N>(PhantomData<fn() -> N>);
+
+pub(super) const OF_USER: Quarantine<OfUser> = Quarantine(PhantomData);
+pub(super) const OF_ROLE: Quarantine<OfRole> = Quarantine(PhantomData);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    principal: Principal,
+    /// Its unique id: another under the same name is somebody else.
+    id: String,
+    /// The ways to do it, the first to be tried first; the next only where AWS says there is no room.
+    ladder: Vec<Barrier>,
+    /// The boundary that the last rung displaces.
+    boundary: Option<Arn>,
+    /// `AWSDenyAll` in the account's partition.
+    deny_all: Arn,
+}
+
+impl<N: Named> Action for Quarantine<N> {
+    const SHAPE: ActionShape = match N::KIND {
+        Kind::User => ActionShape {
+            kind: "iam.user.quarantine",
+            title: "Deny a user everything",
+            fields: &[Field::required("user", FieldType::UserName, "The user to cut off")],
+            phases: &[Phase::Contain],
+            effects: &[EffectKind::Cuts],
+        },
+        Kind::Role => ActionShape {
+            kind: "iam.role.quarantine",
+            title: "Deny a role everything",
+            fields: &[Field::required("role", FieldType::RoleName, "The role to cut off")],
+            phases: &[Phase::Contain],
+            effects: &[EffectKind::Cuts],
+        },
+    };
+    const ABOUT: About = match N::KIND {
+        Kind::User => About {
+            permissions: &[
+                "iam:GetUser",
+                "iam:ListAttachedUserPolicies",
+                "iam:GetUserPolicy",
+                "iam:GetAccountSummary",
+                "iam:AttachUserPolicy",
+                "iam:PutUserPolicy",
+                "iam:PutUserPermissionsBoundary",
+            ],
+            undo: "`iam.user.lift-quarantine`; a boundary that was displaced is put back",
+            hazards: &[
+                "whatever works under this user stops until it is lifted",
+                "enforced some seconds after it can be read; until then the user can still act, also on the quarantine itself",
+                "whoever may change the user's policies can take it off again",
+            ],
+            unknowns: &[],
+            d3fend: &["D3-AL"],
+            counters: &["T1078.004", "T1098"],
+        },
+        Kind::Role => About {
+            permissions: &[
+                "iam:GetRole",
+                "iam:ListAttachedRolePolicies",
+                "iam:GetRolePolicy",
+                "iam:GetAccountSummary",
+                "iam:AttachRolePolicy",
+                "iam:PutRolePolicy",
+                "iam:PutRolePermissionsBoundary",
+            ],
+            undo: "`iam.role.lift-quarantine`; a boundary that was displaced is put back",
+            hazards: &[
+                "whatever works with this role stops until it is lifted: functions, instances, pipelines, people",
+                "enforced some seconds after it can be read; until then a session can still act, also on the quarantine itself",
+                "whoever may change the role's policies can take it off again",
+                "it ends nobody's right to assume the role: new sessions can be had, and are denied everything while it stands",
+            ],
+            unknowns: &[],
+            d3fend: &["D3-AL"],
+            counters: &["T1078.004", "T1098"],
+        },
+    };
+
+    type Inputs = N;
+    type Change = Change;
+
+    fn wants(inputs: &N) -> Vec<Want> {
+        let mut wants = barriers::wants(&inputs.principal());
+        wants.push(Want::AccountSummary);
+        wants
+    }
+
+    fn plan(inputs: &N, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
+        let principal = &inputs.principal();
+        let found = changeable(principal, inventory)?;
+        let deny_all = barriers::deny_all_arn(&inventory.caller.arn);
+        // Without permission to read what stands, the cut is planned all the same: it is harmless to
+        // repeat, and the journal will say that it could not be seen.
+        let standing = barriers::standing(principal, inventory).unwrap_or_default();
+        let quota = inventory
+            .account_summary()
+            .ok()
+            .and_then(|summary| summary.get(operations(principal).attached_quota).copied())
+            .unwrap_or(ATTACHED_QUOTA);
+        let full = inventory
+            .attached_policies(principal)
+            .is_ok_and(|attached| i64::try_from(attached.len()).unwrap_or(i64::MAX) >= quota);
+        let ladder = match (standing.first(), full) {
+            (Some(stands), _) => vec![*stands],
+            (None, false) => Barrier::LADDER.to_vec(),
+            (None, true) => Barrier::LADDER[1..].to_vec(),
+        };
+        let names: Vec<&str> = ladder.iter().map(|barrier| barrier.describe()).collect();
+        let draft = Draft {
+            target: principal.to_string(),
+            what: "deny everything".to_owned(),
+            before: match standing.first() {
+                Some(barrier) => format!("quarantined: {}", barrier.describe()),
+                None => "not quarantined".to_owned(),
+            },
+            after: format!("quarantined: {}", names.join("; if there is no room, ")),
+            already: !standing.is_empty(),
+            effects: vec![Effect::Cuts {
+                subject: Subject::Principal { principal: principal.clone() },
+                barrier: plan::Barrier::Quarantine,
+            }],
+            irreversible: None,
+        };
+        let change = Change {
+            principal: principal.clone(),
+            id: found.id.to_owned(),
+            ladder,
+            boundary: found.boundary.filter(|bound| **bound != deny_all).cloned(),
+            deny_all,
+        };
+        Ok(vec![(draft, change)])
+    }
+
+    fn look(change: &Change) -> Vec<Want> {
+        barriers::wants(&change.principal)
+    }
+
+    fn permissions(change: &Change) -> Vec<Permission> {
+        let (deny_all, operations) = (change.deny_all.as_str(), operations(&change.principal));
+        let rung = |barrier: &Barrier| match barrier {
+            Barrier::Managed => Permission::to(operations.attach).with("iam:PolicyARN", deny_all),
+            Barrier::Inline => Permission::to(operations.put),
+            Barrier::Boundary => {
+                Permission::to(operations.bound).with("iam:PermissionsBoundary", deny_all)
+            }
+        };
+        let mut rungs: Vec<Permission> = change.ladder.iter().map(rung).collect();
+        for further in rungs.iter_mut().skip(1) {
+            further.only_if = Some("there is no room for a policy");
+        }
+        rungs
+    }
+
+    fn by_hand(change: &Change) -> Option<ByHand> {
+        let operations = operations(&change.principal);
+        let (word, deny_all) = (operations.word, change.deny_all.as_str());
+        let of = format!("{word}-name");
+        let of = (of.as_str(), change.principal.name());
+        let rung = |barrier: &Barrier| match barrier {
+            Barrier::Managed => {
+                command(&["iam", &format!("attach-{word}-policy")], &[of, ("policy-arn", deny_all)])
+            }
+            Barrier::Inline => command(
+                &["iam", &format!("put-{word}-policy")],
+                &[
+                    of,
+                    ("policy-name", barriers::inline_name().as_str()),
+                    ("policy-document", barriers::DENY_ALL),
+                ],
+            ),
+            Barrier::Boundary => command(
+                &["iam", &format!("put-{word}-permissions-boundary")],
+                &[of, ("permissions-boundary", deny_all)],
+            ),
+        };
+        let attach = match change.principal {
+            Principal::User(_) => "Attach policies directly",
+            Principal::Role(_) => "Attach policies",
+        };
+        Some(ByHand {
+            commands: change.ladder.iter().map(rung).collect(),
+            console: format!(
+                "IAM > {} > {} > Permissions > Add permissions > {attach} > AWSDenyAll",
+                operations.heading,
+                change.principal.name()
+            ),
+        })
+    }
+
+    fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
+        if let Some(elsewhere) = is_somebody_else(&change.principal, &change.id, facts) {
+            return Ok(elsewhere);
+        }
+        let standing = barriers::standing(&change.principal, facts)?;
+        Ok(if standing.is_empty() { Position::Before } else { Position::After })
+    }
+
+    async fn apply(
+        change: &Change,
+        cloud: &WriteCloud,
+        notes: &mut dyn Notes,
+    ) -> Result<(), ApplyError> {
+        let Change { principal, deny_all, .. } = change;
+        let iam = cloud.iam();
+        let mut last = None;
+        for barrier in &change.ladder {
+            let answer = match barrier {
+                Barrier::Managed => iam.attach_policy(principal, deny_all).await,
+                Barrier::Inline => {
+                    let name = barriers::inline_name();
+                    iam.put_inline_policy(principal, &name, barriers::DENY_ALL).await
+                }
+                Barrier::Boundary => iam.put_boundary(principal, deny_all).await,
+            };
+            match answer {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_quota() => {
+                    notes.note(Note::NoRoom { tried: barrier.describe().to_owned() }).await?;
+                    last = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.expect("a ladder has at least one rung").into())
+    }
+}
