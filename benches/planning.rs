@@ -17,7 +17,7 @@ use portcullis::ids::{AccessKeyId, AccountId, Arn, UserName};
 use portcullis::inventory::{
     AccessKey, Caller, Fact, Inventory, ListedUser, Simulated, Status, User, Want,
 };
-use portcullis::plan::Plan;
+use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Playbook};
 
@@ -177,7 +177,16 @@ fn main() {
     if std::env::args().any(|arg| arg == "--weigh") {
         let inventory = survey(&playbook, 50_000);
         let plan = plan(&playbook, &inventory);
-        println!("{} changes over 100,000 keys: at most {} MiB", plan.changes.len(), peak());
+        let (changes, made) = (plan.changes.len(), peak());
+        let fragments = BTreeMap::new();
+        let saved =
+            SavedPlan { plan, inventory, playbook: PLAYBOOK.into(), fragments, round: None };
+        saved.write_to(&mut std::io::sink()).unwrap();
+        println!(
+            "{changes} changes over 100,000 keys: at most {made} MiB, and {} MiB when it is saved \
+             (to stay under 512)",
+            peak()
+        );
         return;
     }
     let (small, large) = (planning_takes(&playbook, 1_000), planning_takes(&playbook, 10_000));

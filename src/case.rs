@@ -9,7 +9,7 @@ mod reading;
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -156,7 +156,7 @@ impl Case {
         private_dir(&dir)?;
         sync_dir(&rounds)?;
         let path = dir.join("plan.json");
-        replace(&path, &saved.to_text())?;
+        replace_plan(&path, saved)?;
         Ok(path)
     }
 
@@ -301,6 +301,18 @@ pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
 
 /// Writes a file, whole or not at all, for its owner only.
 pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
+    replace_with(path, &|out| out.write_all(text.as_bytes()))
+}
+
+/// The same with a plan, of which no second copy is made.
+pub fn replace_plan(path: &Path, saved: &SavedPlan) -> Result<(), CaseError> {
+    replace_with(path, &|out| saved.write_to(out))
+}
+
+/// Writes what a file holds.
+type Fill<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
+fn replace_with(path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
     // A device or a pipe would be gone for everybody; a link is replaced, and what it leads to stays.
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
@@ -311,7 +323,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
     let making = path.with_file_name(name);
     // Left by an earlier process of the same number, or put there by somebody: not followed, not kept.
     let _ = fs::remove_file(&making);
-    let made = write(&making, text)
+    let made = write_with(&making, fill)
         .and_then(|()| fs::rename(&making, path).map_err(io_error("cannot write", path)));
     if made.is_err() {
         let _ = fs::remove_file(&making);
@@ -323,7 +335,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
 fn fill(dir: &Path, saved: &SavedPlan, files: &[(&str, String)]) -> Result<(), CaseError> {
     private_dir(&dir.join("rounds/1"))?;
     write(&dir.join(PLAYBOOK), &saved.playbook)?;
-    write(&dir.join(PLAN), &saved.to_text())?;
+    write_with(&dir.join(PLAN), &|out| saved.write_to(out))?;
     for (name, text) in files {
         write(&dir.join(name), text)?;
     }
@@ -374,9 +386,14 @@ fn private_file(path: &Path, options: &mut OpenOptions) -> Result<File, CaseErro
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CaseError> {
-    let mut file = private_file(path, OpenOptions::new().write(true).create_new(true))?;
-    file.write_all(text.as_bytes()).map_err(io_error("cannot write", path))?;
-    file.sync_all().map_err(io_error("cannot sync", path))
+    write_with(path, &|out| out.write_all(text.as_bytes()))
+}
+
+fn write_with(path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
+    let file = private_file(path, OpenOptions::new().write(true).create_new(true))?;
+    let mut out = BufWriter::new(file);
+    fill(&mut out).and_then(|()| out.flush()).map_err(io_error("cannot write", path))?;
+    out.get_ref().sync_all().map_err(io_error("cannot sync", path))
 }
 
 fn sync_dir(path: &Path) -> Result<(), CaseError> {

@@ -103,6 +103,8 @@ pub struct Cloud {
     engine: Arc<Mutex<Engine>>,
     clock: Clock,
     stops: watch::Sender<u64>,
+    /// How many connections are served.
+    connected: watch::Sender<usize>,
 }
 
 /// Which form [`Cloud::save`] writes: 2 since the intruder acts.
@@ -126,7 +128,12 @@ impl Cloud {
     }
 
     fn of(engine: Engine, clock: Clock) -> Self {
-        Self { engine: Arc::new(Mutex::new(engine)), clock, stops: watch::Sender::new(0) }
+        Self {
+            engine: Arc::new(Mutex::new(engine)),
+            clock,
+            stops: watch::Sender::new(0),
+            connected: watch::Sender::new(0),
+        }
     }
 
     /// Takes up a saved world where it was left. The clock should begin at [`saved_at`].
@@ -255,6 +262,12 @@ impl Cloud {
         let mut stops = self.stops.subscribe();
         // The sender lives as long as the cloud, so waiting cannot fail.
         let _ = stops.wait_for(|stops| *stops > 0).await;
+    }
+
+    /// Done as soon as nobody is connected: of what was sent, nothing is still to come.
+    pub async fn left_alone(&self) {
+        let mut connected = self.connected.subscribe();
+        let _ = connected.wait_for(|connected| *connected == 0).await;
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {

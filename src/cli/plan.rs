@@ -76,7 +76,7 @@ pub(super) fn show(
     view::err(&earlier::issued(shown.cases, &saved));
     let there = access.typed();
     if let Some(output) = shown.output {
-        case::replace(output, &saved.to_text()).map_err(|error| {
+        case::replace_plan(output, &saved).map_err(|error| {
             Failure::new(
                 Exit::Refused,
                 format!("the plan was made and not saved to {}", output.display()),

@@ -5,6 +5,7 @@
 //! digest. It is printed, so that two people can compare what they approve.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -50,12 +51,13 @@ pub struct Round {
     pub cuts_alone: bool,
 }
 
+/// A plan may be of a hundred thousand credentials: it is written as it stands, and no copy is made of it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct File<Content> {
     portcullis_plan: u32,
     digest: String,
-    content: serde_json::Value,
+    content: Content,
 }
 
 /// Why a saved plan is not taken.
@@ -93,14 +95,21 @@ impl SavedPlan {
 
     /// SHA-256 of the canonical content, as hexadecimal.
     pub fn digest(&self) -> String {
-        digest_of(&serde_json::to_value(self).expect("plain data"))
+        digest_of(self)
+    }
+
+    /// Writes the file.
+    pub fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let file = File { portcullis_plan: VERSION, digest: self.digest(), content: self };
+        serde_json::to_writer_pretty(&mut *out, &file)?;
+        out.write_all(b"\n")
     }
 
     /// The file's text.
     pub fn to_text(&self) -> String {
-        let content = serde_json::to_value(self).expect("plain data");
-        let file = File { portcullis_plan: VERSION, digest: digest_of(&content), content };
-        serde_json::to_string_pretty(&file).expect("plain data") + "\n"
+        let mut text = Vec::new();
+        self.write_to(&mut text).expect("memory takes what it is given");
+        String::from_utf8(text).expect("JSON is UTF-8")
     }
 
     /// Reads a file's text, and refuses what was edited or is not for this version.
@@ -114,16 +123,47 @@ impl SavedPlan {
         if found != VERSION {
             return Err(OpenError::Version { found });
         }
-        let file: File = serde_json::from_str(text).map_err(OpenError::NotAPlan)?;
-        let actual = digest_of(&file.content);
+        let file = match serde_json::from_str::<File<Self>>(text) {
+            Ok(file) => file,
+            // What was edited may be no plan any more.
+            Err(error) => {
+                let file: File<serde_json::Value> =
+                    serde_json::from_str(text).map_err(OpenError::NotAPlan)?;
+                let actual = digest_of(&file.content);
+                return Err(if actual == file.digest {
+                    OpenError::NotAPlan(error)
+                } else {
+                    OpenError::Edited { said: file.digest, actual }
+                });
+            }
+        };
+        let actual = file.content.digest();
         if actual != file.digest {
             return Err(OpenError::Edited { said: file.digest, actual });
         }
-        serde_json::from_value(file.content).map_err(OpenError::NotAPlan)
+        Ok(file.content)
     }
 }
 
 /// Keys keep the order they are written in, so the compact text of a value is canonical.
-fn digest_of(content: &serde_json::Value) -> String {
-    hex::encode(Sha256::digest(content.to_string()))
+fn digest_of(content: &impl Serialize) -> String {
+    let mut hashed = io::BufWriter::new(Hashed(Sha256::new()));
+    serde_json::to_writer(&mut hashed, content).expect("plain data");
+    let Hashed(hash) = hashed.into_inner().expect("a hash takes what it is given");
+    hex::encode(hash.finalize())
+}
+
+/// Takes bytes and keeps their hash.
+#[derive(Debug)]
+struct Hashed(Sha256);
+
+impl io::Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

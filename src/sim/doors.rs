@@ -84,9 +84,13 @@ impl Cloud {
                 () = &mut stop => return Ok(()),
                 accepted = listener.accept() => {
                     let (stream, peer) = accepted?;
+                    // Counted before anybody can ask: from its acceptance on.
+                    self.connected.send_modify(|connected| *connected += 1);
                     connections.spawn(self.clone().connection(stream, peer));
                 }
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                Some(_) = connections.join_next(), if !connections.is_empty() => {
+                    self.connected.send_modify(|connected| *connected -= 1);
+                }
             }
         }
     }

@@ -151,6 +151,23 @@ impl Hosted {
         case
     }
 
+    /// Waits until all that a process sent before it was killed has come in.
+    pub(crate) fn until_left_alone(&self) {
+        // Connections are accepted in the order in which they are made: when ours was, so were all before it.
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut last = std::net::TcpStream::connect(address).unwrap();
+        last.set_read_timeout(Some(TOO_LONG)).unwrap();
+        last.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(last.read_to_end(&mut Vec::new()).unwrap(), 0);
+        in_real_time(async {
+            tokio::select! {
+                biased;
+                () = self.cloud.left_alone() => {}
+                () = tokio::time::sleep(TOO_LONG) => panic!("somebody is connected still"),
+            }
+        });
+    }
+
     /// Waits for the world to stop a request, or for the process to end by itself.
     pub(crate) fn until_stopped(&self, running: &mut Running) -> bool {
         in_real_time(async {

@@ -22,6 +22,7 @@ fn killed_at(request: u64) -> (Hosted, portcullis::sim::Snapshot) {
     let mut running = start(&mut hosted.here(&["run", "plan.json", "--yes"]));
     assert!(hosted.until_stopped(&mut running));
     running.killed();
+    hosted.until_left_alone();
     hosted.cloud.set_faults([]);
     (hosted, before)
 }
