@@ -8,6 +8,7 @@
 //! An action must not print, read the time, touch a file or know the journal. A secret never leaves
 //! one `apply`: what mints also delivers. `apply` is safe to repeat from wherever it stopped.
 
+mod attested;
 mod by_hand;
 pub mod catalog;
 mod deactivation;
@@ -26,6 +27,8 @@ mod iam_signing_certificate_deactivate;
 mod iam_ssh_key_deactivate;
 mod iam_user_lift_network;
 mod iam_user_restrict_network;
+mod manual_close;
+mod manual_open;
 mod network;
 mod older_sessions;
 mod own_password;
@@ -53,7 +56,7 @@ use crate::inventory::{Inventory, Unread, User, Want};
 use crate::journal::{AppendError, Note, Position, Receipt};
 use crate::outbox::Outbox;
 use crate::plan::Effect;
-use crate::playbook::ActionShape;
+use crate::playbook::{ActionShape, Proof};
 
 /// What operators and auditors are told about an action before they use it.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +167,15 @@ pub trait Action: Send + Sync + 'static {
 
     /// What a person is to attest before it counts as done, where that takes a person.
     fn asks(_change: &Self::Change) -> Option<String> {
+        None
+    }
+
+    /// How much the look that found it done shows by itself, and what it shows; `None`: that it was read back.
+    fn shows(
+        _change: &Self::Change,
+        _notes: &[Note],
+        _facts: &Inventory,
+    ) -> Option<(Proof, String)> {
         None
     }
 

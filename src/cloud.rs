@@ -40,6 +40,7 @@ mod connection;
 mod credentials;
 mod guard;
 mod iam;
+mod outside;
 mod pace;
 mod pages;
 mod secretsmanager;
@@ -52,6 +53,7 @@ pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
 pub use connection::{Connection, Endpoint};
 pub use guard::{READS, WRITES};
 pub use iam::{InlinePolicy, Minted, ReadIam, WriteIam};
+pub use outside::{Answering, Outside};
 pub use secretsmanager::{ReadSecrets, WriteSecrets};
 pub use sign_in::SignIn;
 pub use sts::ReadSts;
@@ -62,6 +64,7 @@ pub struct ReadCloud {
     iam: ReadIam,
     secrets: ReadSecrets,
     sts: ReadSts,
+    outside: Outside,
 }
 
 impl ReadCloud {
@@ -78,6 +81,11 @@ impl ReadCloud {
     /// Reads from STS.
     pub fn sts(&self) -> &ReadSts {
         &self.sts
+    }
+
+    /// Tries ways in that lie outside.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
 }
 

@@ -7,10 +7,12 @@
 
 mod authorization;
 mod difference;
+mod probe;
 mod saved;
 
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
 pub use difference::{Altered, Difference, Fields, Thing, difference};
+pub use probe::{Probe, Tried};
 pub use saved::{OpenError, SavedInventory, Sitting};
 
 use std::collections::BTreeMap;
@@ -67,6 +69,8 @@ pub enum Want {
     Simulation(Box<Simulation>),
     /// Every secret of the region, never a value. (`secretsmanager:ListSecrets`)
     Secrets,
+    /// Whether a way in that lies outside answers. Asked of nobody's cloud.
+    Probe(Box<Probe>),
     /// The policy on a secret. (`secretsmanager:GetResourcePolicy`)
     SecretPolicy(SecretId),
 }
@@ -109,6 +113,7 @@ impl Want {
             Self::Secrets => "secretsmanager:ListSecrets",
             Self::SecretPolicy(_) => "secretsmanager:GetResourcePolicy",
             Self::Simulation(_) => "iam:SimulatePrincipalPolicy",
+            Self::Probe(_) => "outside:Probe",
         }
     }
 
@@ -181,6 +186,8 @@ pub enum Fact {
     Secret(Option<Box<SecretMetadata>>),
     /// Sorted.
     Simulation(Vec<Simulated>),
+    /// What came of it.
+    Probe(Tried),
     /// Sorted by name.
     Secrets(Vec<ListedSecret>),
     /// The document as JSON text; `None`: no policy.
@@ -615,6 +622,9 @@ impl Inventory {
     answer!(
         /// Whether a principal may do certain things.
         simulation, Simulation(asked: Simulation) -> Vec<Simulated>);
+    answer!(
+        /// What came of trying a way in that lies outside.
+        probe, Probe(probe: Probe) -> Tried);
     answer!(
         /// A user's second factors.
         mfa_devices, MfaDevices(user: UserName) -> Vec<MfaDevice>);

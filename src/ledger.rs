@@ -91,6 +91,11 @@ pub enum Standing {
         /// What stands in its way all the same.
         barriers: Vec<Barrier>,
     },
+    /// A way in outside that was closed and is open again: whatever can be used there has a row of its own.
+    Reopened {
+        /// By which change.
+        by: ChangeId,
+    },
     /// Left as it is; somebody answers for it, for a time.
     Waived {
         /// Who.
@@ -144,6 +149,7 @@ impl Standing {
             Self::Blocked { .. } => "blocked",
             Self::Replaced { .. } => "replaced",
             Self::Cleared { .. } => "cleared",
+            Self::Reopened { .. } => "reopened",
             Self::Waived { .. } => "waived",
             Self::Trusted { .. } => "trusted",
             Self::OutOfReach { .. } => "out of reach",
@@ -225,6 +231,7 @@ impl Ledger {
                     | Standing::OutOfReach { .. }
                     | Standing::Trusted { .. }
                     | Standing::Cleared { .. }
+                    | Standing::Reopened { .. }
                     | Standing::Waived { .. }
             ) && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
         })
@@ -566,6 +573,17 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         let standing = Standing::Trusted { reason: reason.to_owned() };
         return Row { credential, standing, proof: None, remarks: Vec::new() };
     }
+    if matches!(credential, Credential::Manual { .. })
+        && standing.is_empty()
+        && let Some(opened) = seen(plan, state).find(|change| {
+            change.effects.iter().any(|effect| {
+                matches!(effect, Effect::Lifts { subject, .. } if subject.covers(&credential))
+            })
+        })
+    {
+        let standing = Standing::Reopened { by: opened.id.clone() };
+        return Row { credential, standing, proof: None, remarks: Vec::new() };
+    }
     if let Credential::SecretValue { secret } = &credential {
         let standing = of_value(plan, state, secret, standing.keys().copied().collect());
         return Row { credential, standing, proof, remarks: Vec::new() };
@@ -574,6 +592,9 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         let why = match &credential {
             Credential::RoleSessions { role } => {
                 format!("role {role} trusts somebody in scope, and no step cuts its sessions")
+            }
+            Credential::Manual { .. } => {
+                "nobody has attested that it is closed, or it is being opened again".to_owned()
             }
             _ if all.contains(&Barrier::Network) => {
                 "restricted to certain networks, and not cut: whoever is inside them can use it"

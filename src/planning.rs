@@ -31,7 +31,7 @@ use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Barrier, Batches, Change, Credential, Decided, Destination, Effect, Estimate, GateTerms, Need,
-    Plan, RoleInReach, SavedPlan, Texts, Unknown, Untouched, credential_wants, credentials_of,
+    Plan, RoleInReach, SavedPlan, Subject, Texts, Unknown, Untouched, credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
@@ -185,6 +185,12 @@ fn plan_on(
     // Of roles, AWS tells nothing but that there may be sessions.
     let roles = principals.iter().filter_map(Principal::role);
     credentials.extend(roles.map(|role| Credential::RoleSessions { role: role.clone() }));
+    let closed =
+        changes.iter().flat_map(|change| &change.effects).filter_map(|effect| match effect {
+            Effect::Cuts { subject: Subject::Credential { credential }, .. } => Some(credential),
+            _ => None,
+        });
+    credentials.extend(closed.filter(|one| matches!(one, Credential::Manual { .. })).cloned());
     credentials.extend(values_in_scope(&changes));
     if let Some(earlier) = earlier {
         credentials.retain(|credential| !round::is_our_own(credential, earlier.issued));

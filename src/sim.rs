@@ -27,6 +27,7 @@ mod intruder;
 mod managed;
 mod operations;
 mod people;
+mod remote;
 mod rotation;
 mod secrets;
 mod signature;
@@ -57,6 +58,7 @@ pub use intruder::Reach;
 pub use intruder::deed::Deed;
 pub use operations::{OPERATIONS, Operation};
 pub use people::{ConsumerState, Probe};
+pub use remote::Remote;
 pub use snapshot::Snapshot;
 pub use wire::Service;
 pub use world::{Need, World, WorldError};
@@ -235,6 +237,19 @@ impl Cloud {
         };
         let came_in = engine.sign_in(&known, now).map_err(|refusal| refusal.message)?;
         Ok(came_in.must_change)
+    }
+
+    /// What comes of trying a way in that lies outside.
+    pub fn answer_to(
+        &self,
+        probe: &crate::inventory::Probe,
+    ) -> Result<crate::inventory::Tried, String> {
+        self.engine().answer_to(probe)
+    }
+
+    /// Somebody closes or opens the way in of that name, or says so and does not.
+    pub fn done_outside(&self, name: &str, open: bool) {
+        self.engine().done_outside(name, open);
     }
 
     /// What exists, to be compared.

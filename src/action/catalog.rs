@@ -16,7 +16,7 @@ use crate::ids::ActionKind;
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position, Receipt};
 use crate::plan::{Change, Decided};
-use crate::playbook::{ActionShape, Vocabulary};
+use crate::playbook::{ActionShape, Proof, Vocabulary};
 
 /// A future in a box, for the erased face.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,6 +55,9 @@ pub trait ErasedAction: Send + Sync {
     fn patience(&self, change: &Decided) -> SignedDuration;
     /// As [`Action::asks`].
     fn asks(&self, change: &Decided) -> Option<String>;
+    /// As [`Action::shows`].
+    fn shows(&self, change: &Decided, notes: &[Note], facts: &Inventory)
+    -> Option<(Proof, String)>;
     /// As [`Action::apply`].
     fn apply<'a>(
         &'a self,
@@ -132,6 +135,15 @@ impl<A: Action> ErasedAction for Erased<A> {
         A::asks(&decided(change))
     }
 
+    fn shows(
+        &self,
+        change: &Decided,
+        notes: &[Note],
+        facts: &Inventory,
+    ) -> Option<(Proof, String)> {
+        A::shows(&decided(change), notes, facts)
+    }
+
     fn apply<'a>(
         &'a self,
         change: &'a Decided,
@@ -166,6 +178,8 @@ static CATALOG: &[&dyn ErasedAction] = &[
     &Erased(super::iam_quarantine::OF_USER),
     &Erased(super::iam_user_restrict_network::RestrictNetwork),
     &Erased(super::iam_revoke_sessions::OF_USER),
+    &Erased(super::manual_close::Close),
+    &Erased(super::manual_open::Open),
     &Erased(super::secretsmanager_secret_rotate::Rotate),
     &Erased(super::secretsmanager_secret_seal::Seal),
     &Erased(super::secretsmanager_secret_strip_previous::StripPrevious),
@@ -225,7 +239,10 @@ mod tests {
             let (shape, about) = (action.shape(), action.about());
             ActionKind::parse(shape.kind).unwrap();
             assert!(!shape.phases.is_empty() && !shape.effects.is_empty(), "{}", shape.kind);
-            assert!(!about.permissions.is_empty() && !about.undo.is_empty(), "{}", shape.kind);
+            // What a person does needs none of ours.
+            let by_a_person = shape.kind.starts_with("manual.");
+            assert_eq!(about.permissions.is_empty(), by_a_person, "{}", shape.kind);
+            assert!(!about.undo.is_empty(), "{}", shape.kind);
             assert!(!about.d3fend.is_empty() && !about.counters.is_empty(), "{}", shape.kind);
             assert!(!about.hazards.is_empty(), "{}", shape.kind);
         }

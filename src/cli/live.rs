@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::origin;
 use super::responder::{Means, Responder};
 use crate::clock::Clock;
-use crate::cloud::{Connection, Endpoint};
+use crate::cloud::{Connection, Endpoint, Outside};
 use crate::ids::AccessKeyId;
 use crate::inventory::{Inventory, Origin};
 use crate::survey;
@@ -52,7 +52,8 @@ impl Live {
         let came_from = came_from(access, &responder).await?;
         let first = First { credentials: Some(credentials).into(), then: responder.clone() };
         let provider = SharedCredentialsProvider::new(first);
-        let connection = Connection::new(http, provider, region.clone(), endpoint, clock);
+        let connection = Connection::new(http, provider, region.clone(), endpoint, clock)
+            .trying(Outside::network());
         Ok(Self { connection, clock, region, responder, access_key_id, came_from })
     }
 

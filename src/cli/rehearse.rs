@@ -19,11 +19,11 @@ use super::exit::{Exit, Failure};
 use super::{plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
-use crate::cloud::{Connection, Endpoint};
+use crate::cloud::{Connection, Endpoint, Outside};
 use crate::ids::AccessKeyId;
 use crate::inventory::Caller;
-use crate::journal::{Journal, Medium};
-use crate::plan::SavedPlan;
+use crate::journal::{Entry, Journal, Medium};
+use crate::plan::{Credential, Effect, Plan, SavedPlan, Subject};
 use crate::playbook::Playbook;
 use crate::run::begin_round;
 use crate::sim::{self, Cloud, World};
@@ -112,6 +112,23 @@ impl Rehearsed {
         };
         let (connection, key) = connect_as(&self.cloud, self.clock, &credentials);
         Ok(survey::begin(connection.read(), self.clock, key).await?.caller)
+    }
+
+    /// What people did before they attested it, done in the world.
+    pub(super) fn do_what_is_attested(&self, plan: &Plan, entries: &[Entry]) {
+        for entry in entries {
+            let Entry::Attested { change: Some(id), .. } = entry else { continue };
+            for effect in plan.change(id).iter().flat_map(|change| &change.effects) {
+                let (subject, open) = match effect {
+                    Effect::Cuts { subject, .. } => (subject, false),
+                    Effect::Lifts { subject, .. } => (subject, true),
+                    _ => continue,
+                };
+                if let Subject::Credential { credential: Credential::Manual { name } } = subject {
+                    self.cloud.done_outside(name, open);
+                }
+            }
+        }
     }
 
     /// The journal's medium, which keeps the world beside every line.
@@ -255,7 +272,12 @@ fn connect_as(
         Endpoint::Aws,
         clock,
     );
-    (connection, key)
+    let world = cloud.clone();
+    let outside = Outside::answered_by(move |probe| {
+        let answer = world.answer_to(&probe);
+        Box::pin(std::future::ready(answer))
+    });
+    (connection.trying(outside), key)
 }
 
 /// A journal that saves the world before every line: what a crash then loses of the world, the journal

@@ -159,7 +159,11 @@ fn speak(
     let case = Case::open(dir)?;
     let (saved, _) = sources::plan_of(dir)?;
     let evidence = word.evidence.as_deref().map(evidence).transpose()?;
-    let on_record = async |caller: &Caller, clock: Clock, decoded: &Decoded, medium| {
+    let on_record = async |caller: &Caller,
+                           clock: Clock,
+                           decoded: &Decoded,
+                           medium: Box<dyn Medium>,
+                           world: Option<&Rehearsed>| {
         may_speak(&saved, caller, word)?;
         let said = Said {
             by: caller.arn.clone(),
@@ -171,6 +175,9 @@ fn speak(
         let (state, now) = (journal.state(), clock.now());
         let floor = Floor { case: &case, saved: &saved, state, now, said };
         let entries = entries(&floor)?;
+        if let Some(world) = world {
+            Rehearsed::do_what_is_attested(world, &saved.plan, &entries);
+        }
         // Handed in together, they share one line and one sync: all of it is said, or nothing.
         try_join_all(entries.iter().cloned().map(|entry| journal.append(entry))).await.map_err(
             |error| {
@@ -205,7 +212,7 @@ fn speak(
             let (decoded, medium) = case.journal()?;
             let medium = rehearsed.medium(&case, medium);
             let clock = rehearsed.clock;
-            on_record(&caller, clock, &decoded, medium).await
+            on_record(&caller, clock, &decoded, medium, Some(&rehearsed)).await
         });
     }
     if let Some(name) = &word.as_whom {
@@ -220,7 +227,7 @@ fn speak(
         let live = Live::connect(&word.access).await?;
         let caller = live.begin().await?.caller;
         let (decoded, medium) = case.journal()?;
-        on_record(&caller, live.clock, &decoded, medium).await
+        on_record(&caller, live.clock, &decoded, medium, None).await
     })
 }
 

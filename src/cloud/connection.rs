@@ -22,7 +22,9 @@ use super::credentials::Held;
 use super::guard::{Guard, READS, WRITES};
 use super::pace::Pace;
 use super::sign_in::SIGN_IN;
-use super::{ReadCloud, ReadIam, ReadSecrets, ReadSts, WriteCloud, WriteIam, WriteSecrets};
+use super::{
+    Outside, ReadCloud, ReadIam, ReadSecrets, ReadSts, WriteCloud, WriteIam, WriteSecrets,
+};
 use crate::clock::Clock;
 
 /// Where requests go.
@@ -137,6 +139,7 @@ impl Connection {
                 client: client!(aws_sdk_sts, "sts", &[READS], &parts, http()),
                 pace: sts,
             },
+            outside: Outside::default(),
         };
         let write = WriteCloud {
             read: read.clone(),
@@ -156,6 +159,14 @@ impl Connection {
             },
         };
         Self { read, write, held }
+    }
+
+    /// With somebody who answers when a way in outside is tried; else nothing is.
+    #[must_use]
+    pub fn trying(mut self, outside: Outside) -> Self {
+        self.read.outside = outside.clone();
+        self.write.read.outside = outside;
+        self
     }
 
     /// The handle for surveying and planning.

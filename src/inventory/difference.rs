@@ -162,7 +162,7 @@ fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
     let own = |kind, name: &str| Thing { kind, name: name.to_owned(), of: of.clone() };
     let thing = |kind, name: &str| Thing { kind, name: name.to_owned(), of: None };
     match fact {
-        Fact::AccessKeyLastUsed(_) | Fact::Simulation(_) => BTreeMap::new(),
+        Fact::AccessKeyLastUsed(_) | Fact::Simulation(_) | Fact::Probe(_) => BTreeMap::new(),
         Fact::User(user) => user
             .iter()
             .map(|user| {

@@ -85,6 +85,11 @@ pub enum Credential {
         /// Which role.
         role: RoleName,
     },
+    /// A way in that lies outside, and that a person closes and opens.
+    Manual {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Credential {
@@ -99,9 +104,10 @@ impl Credential {
             | Self::SigningCertificate { user, .. }
             | Self::Unlisted { user, .. }
             | Self::NotUnderstood { user, .. } => Some(user),
-            Self::UnlistedRoles { .. } | Self::RoleSessions { .. } | Self::SecretValue { .. } => {
-                None
-            }
+            Self::UnlistedRoles { .. }
+            | Self::RoleSessions { .. }
+            | Self::SecretValue { .. }
+            | Self::Manual { .. } => None,
         }
     }
 }
@@ -168,6 +174,7 @@ impl Credential {
             Self::UnlistedRoles { of, operation } => format!("unlisted-roles/{of}/{operation}"),
             Self::RoleSessions { role } => format!("role-sessions/{role}"),
             Self::SecretValue { secret } => format!("secret/{secret}"),
+            Self::Manual { name } => format!("manual/{name}"),
         }
     }
 }
@@ -196,6 +203,7 @@ impl fmt::Display for Credential {
             }
             Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
             Self::SecretValue { secret } => write!(f, "value of secret {secret}"),
+            Self::Manual { name } => write!(f, "way in {name}"),
         }
     }
 }

@@ -120,6 +120,8 @@ pub enum Barrier {
     /// Everything is denied that is asked from elsewhere than certain networks: a restriction, which stops
     /// nobody who is inside them.
     Network,
+    /// A person closed it, and stands up for that.
+    Attested,
 }
 
 impl Subject {
@@ -231,6 +233,7 @@ impl Barrier {
             (Self::SessionsFirstPass | Self::SessionsSecondPass | Self::Network, true) => {
                 "whoever may delete the role's inline policies (iam:DeleteRolePolicy)"
             }
+            (Self::Attested, _) => "whoever runs it",
         }
     }
 }
@@ -257,6 +260,7 @@ impl fmt::Display for Barrier {
             Self::SessionsFirstPass => "older-than deny (first pass)",
             Self::SessionsSecondPass => "older-than deny",
             Self::Network => "restricted to certain networks",
+            Self::Attested => "closed, as attested",
         })
     }
 }

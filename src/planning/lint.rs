@@ -139,6 +139,17 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                         ),
                     );
                 }
+                (Effect::Lifts { subject: Subject::Credential { credential }, .. }, None)
+                    if !cut.contains(credential) =>
+                {
+                    complain(
+                        format!(
+                            "{} would open the {credential}, which no step closes first",
+                            change.id
+                        ),
+                        "add `manual.close` with the same `covers` in phase contain",
+                    );
+                }
                 (Effect::Destroys { credential: Credential::SecretValue { secret } }, _)
                     if !rotates(plan, secret) =>
                 {

@@ -72,11 +72,12 @@ impl Run<'_> {
         if stands {
             let first = record.seen.map(|seen| seen.at.strftime("%H:%M:%S").to_string());
             let again = self.clock.now().strftime("%H:%M:%S");
-            let evidence = format!(
-                "read back as wanted at {} and again at {again} UTC",
-                first.unwrap_or_default()
-            );
-            let proof = Proof::Settled;
+            let read_back = || {
+                let first = first.unwrap_or_default();
+                (Proof::Settled, format!("read back as wanted at {first} and again at {again} UTC"))
+            };
+            let shown = catalog::of(change).shows(&change.decided, &record.notes, facts);
+            let (proof, evidence) = shown.unwrap_or_else(read_back);
             self.record(Entry::Proved { change: change.id.clone(), proof, evidence }).await?;
             self.observer.event(&Event::Proved { change, proof });
         }

@@ -307,7 +307,12 @@ impl Run<'_> {
             }
             Err(ApplyError::Refused(why)) => {
                 self.record(failed(true, why.clone())).await?;
-                Ok(Attempt::Hold(why))
+                if action.asks(&change.decided).is_none() {
+                    return Ok(Attempt::Hold(why));
+                }
+                // It may have been done and attested by now: that is seen by looking.
+                let then = format!("then: portcullis attest CASE {}", change.id);
+                Ok(Attempt::Refused(format!("{why}; {then}")))
             }
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;

@@ -12,6 +12,7 @@ use super::audit::AuditEvent;
 use super::faults::Fault;
 use super::intruder::Intruder;
 use super::people::{Consumer, HeldValue, ReadKey, ReadValue};
+use super::remote::Remote;
 use super::rotation::Rotation;
 use super::state::{Account, Session, State};
 use super::targets::Target;
@@ -95,6 +96,9 @@ pub(super) struct Engine {
     /// Values that consumers read earlier and still hold, by name.
     #[serde(default)]
     pub(super) held_values: BTreeMap<String, HeldValue>,
+    /// Ways in that lie outside, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) remote: BTreeMap<String, Remote>,
     #[serde(skip)]
     pub(super) faults: BTreeMap<u64, Fault>,
 }
@@ -123,6 +127,7 @@ impl Engine {
             targets: BTreeMap::new(),
             rotations: Vec::new(),
             held_values: BTreeMap::new(),
+            remote: BTreeMap::new(),
             faults: BTreeMap::new(),
         }
     }

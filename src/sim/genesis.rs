@@ -59,6 +59,7 @@ pub(super) fn build(world: &World, now: Timestamp) -> Engine {
     targets(world, &mut genesis);
     read_by_the_intruder(world, &mut genesis);
     genesis.refresh_targets(now);
+    genesis.remote.clone_from(&world.remote);
     genesis
 }
 

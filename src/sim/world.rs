@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::intruder::script::IntruderFile;
+use super::remote::Remote;
 use super::rotation::Behaviour;
 use super::state::{PasswordPolicy, SessionKind};
 use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VpcId};
@@ -77,6 +78,9 @@ pub struct World {
     /// What the intruder holds, and does.
     #[serde(default)]
     pub intruder: IntruderFile,
+    /// Ways in that lie outside the cloud, by name, and that people close and open.
+    #[serde(default)]
+    pub remote: BTreeMap<String, Remote>,
     /// How to rehearse here.
     #[serde(default)]
     pub rehearsal: Rehearsal,

@@ -37,6 +37,7 @@ pub(super) async fn ask(
                 }))
             })?)
         }
+        Want::Probe(probe) => Fact::Probe(cloud.outside().ask(probe).await?),
         Want::User(user) => Fact::User(whole("iam:GetUser", iam.user(user).await?, |found| {
             let arn = arn_in(account, found.arn())?;
             is_of(user, found.user_name())?;

@@ -136,9 +136,10 @@ fn one(text: &mut String, row: &Row) {
     let style = match row.standing {
         Standing::Dead { .. } | Standing::Replaced { .. } => Style::Good,
         Standing::Cleared { .. } => Style::Good,
-        Standing::Blocked { .. } | Standing::Trusted { .. } | Standing::Waived { .. } => {
-            Style::Careful
-        }
+        Standing::Blocked { .. }
+        | Standing::Trusted { .. }
+        | Standing::Waived { .. }
+        | Standing::Reopened { .. } => Style::Careful,
         Standing::Unaccounted { .. } | Standing::OutOfReach { .. } => Style::Bad,
     };
     let proof = row.proof.as_ref().map_or("not proven".to_owned(), |(proof, _)| proof.to_string());
@@ -177,6 +178,9 @@ fn one(text: &mut String, row: &Row) {
                 format!("; {} is still in its way", still.join(", "))
             };
             format!("found innocent by {}: {reason}{still}", by.join(" and "))
+        }
+        Standing::Reopened { by } => {
+            format!("opened again by {by}; whatever can be used there has a row of its own")
         }
         Standing::Waived { by, reason, until } => format!(
             "not cut; {by} answers for it until {}: {reason}",
