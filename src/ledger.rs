@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ids::{AccessKeyId, Arn, ChangeId, SecretId, UserName, VersionId};
-use crate::journal::{ChangeRecord, ChangeState, Delivered, Note, State, names};
+use crate::journal::{ChangeRecord, ChangeState, Delivered, Moment, Note, State, names};
 use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
 use crate::playbook::{Mode, Proof};
 
@@ -375,13 +375,23 @@ pub fn barriers<'a>(
     standing
 }
 
-/// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it. From the lift's
-/// first call on the barrier may be off.
+/// When a lift was last begun: from its first call on the barrier may be off. What a person is to open stays closed
+/// until that person says that it is open.
+pub fn lift_begun(change: &Change, record: &ChangeRecord) -> Option<Moment> {
+    let by_a_person = change
+        .effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Lifts { barrier: Barrier::Attested, .. }));
+    let attested = || record.notes.iter().any(|note| matches!(note, Note::Attested { .. }));
+    record.begun.filter(|_| !by_a_person || attested())
+}
+
+/// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it.
 pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
     let cut_begun = state.change(&cut.id).begun;
     let lifts = |subject: &Subject, barrier: Barrier| {
         plan.changes.iter().any(|change| {
-            let begun = state.change(&change.id).begun;
+            let begun = lift_begun(change, &state.change(&change.id));
             begun.is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
                 && change.effects.iter().any(|effect| {
                     matches!(effect, Effect::Lifts { subject: of, barrier: lifted }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Draft, PlanError};
+use super::{ByHand, Draft, PlanError};
 use crate::inventory::{Inventory, Probe, Tried, Unread, Want};
 use crate::journal::{Note, Position, Said};
 use crate::plan::{Barrier, Credential, Effect, Subject};
@@ -125,9 +125,10 @@ pub(super) fn plan(
     let subject =
         Subject::Credential { credential: Credential::Manual { name: inputs.covers.clone() } };
     let barrier = Barrier::Attested;
-    let (effect, after) = match way {
-        Way::Close => (Effect::Cuts { subject, barrier }, "closed"),
-        Way::Open => (Effect::Lifts { subject, barrier }, "open again"),
+    let (effect, before_it, after) = match way {
+        Way::Close => (Effect::Cuts { subject, barrier }, found, "closed"),
+        // What is found now is not what will be found then: a step before it closes it.
+        Way::Open => (Effect::Lifts { subject, barrier }, "closed".to_owned(), "open again"),
     };
     let status = inputs.status.and_then(|status| u16::try_from(status).ok());
     let probe = probe.map(|probe| Expected { probe, status, before });
@@ -138,7 +139,7 @@ pub(super) fn plan(
     let draft = Draft {
         target: format!("way in {}", inputs.covers),
         what: inputs.what.clone(),
-        before: found,
+        before: before_it,
         after: format!("{after}, as somebody attests{tried}"),
         already: false,
         effects: vec![effect],
@@ -173,6 +174,11 @@ pub(super) fn asks(change: &Change) -> String {
         text += &format!("; it is for {owner} to do");
     }
     text
+}
+
+/// The same without this program.
+pub(super) fn by_hand(change: &Change) -> ByHand {
+    ByHand { commands: Vec::new(), console: asks(change) }
 }
 
 pub(super) fn look(change: &Change) -> Vec<Want> {

@@ -5,9 +5,10 @@
 /// How somebody makes one change by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByHand {
-    /// Commands of the AWS command line, without the leading `aws`. The first that succeeds is enough.
+    /// Commands of the AWS command line, without the leading `aws`. The first that succeeds is enough; none, where a
+    /// person does it elsewhere.
     pub commands: Vec<Vec<Word>>,
-    /// The way to it in the console.
+    /// The way to it in the console, or what the person does.
     pub console: String,
 }
 

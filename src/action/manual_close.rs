@@ -3,7 +3,7 @@
 //! A cut like any other: a row of the ledger, and the gate waits for it. How it is known is in [`super::attested`].
 
 use super::attested::{self, Change, FIELDS, Inputs, Way};
-use super::{About, Action, ApplyError, Draft, Notes, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position};
@@ -49,6 +49,10 @@ impl Action for Close {
 
     fn asks(change: &Change) -> Option<String> {
         Some(attested::asks(change))
+    }
+
+    fn by_hand(change: &Change) -> Option<ByHand> {
+        Some(attested::by_hand(change))
     }
 
     fn shows(change: &Change, notes: &[Note], facts: &Inventory) -> Option<(Proof, String)> {

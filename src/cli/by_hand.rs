@@ -61,14 +61,19 @@ pub(super) fn script(saved: &SavedPlan) -> String {
 
 fn one(text: &mut String, saved: &SavedPlan, change: &Change, by_hand: &ByHand) {
     let already = if change.already { " (already so when surveyed)" } else { "" };
+    let elsewhere = by_hand.commands.is_empty();
     let _ = writeln!(
         text,
-        "\n# {}  {}: {}{already}\n# console: {}",
+        "\n# {}  {}: {}{already}\n# {}: {}",
         change.id,
         plain(&change.target),
         plain(&change.what),
+        if elsewhere { "by a person" } else { "console" },
         plain(&by_hand.console)
     );
+    if elsewhere {
+        return;
+    }
     if change.needs.iter().any(|need| need.proof > Proof::ReadBack) {
         let _ = writeln!(text, "sleep {}", saved.plan.gate.margin_seconds);
     }

@@ -108,3 +108,41 @@ fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A page behind a real socket, a door that is open, and one behind which nobody listens.
+    #[tokio::test]
+    async fn what_is_open_refused_or_answers_is_told_apart_over_the_network() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut asked = [0; 1024];
+                if stream.read(&mut asked).await.unwrap() > 0 {
+                    let page =
+                        b"HTTP/1.1 503 Closed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    stream.write_all(page).await.unwrap();
+                }
+            }
+        });
+        let outside = Outside::network();
+        let tcp = Probe::tcp(&address.to_string()).unwrap();
+        let http = Probe::http(&format!("http://{address}/login")).unwrap();
+        assert_eq!(outside.ask(&tcp).await.unwrap(), Tried::Open);
+        assert_eq!(outside.ask(&http).await.unwrap(), Tried::Status(503));
+        serving.abort();
+        assert!(serving.await.unwrap_err().is_cancelled());
+        assert_eq!(outside.ask(&tcp).await.unwrap(), Tried::Refused);
+        assert_eq!(outside.ask(&http).await.unwrap(), Tried::Refused);
+        let nobody = Probe::tcp("nobody.invalid:443").unwrap();
+        assert!(outside.ask(&nobody).await.is_err(), "a name that nobody knows is no closed door");
+        assert!(Outside::default().ask(&tcp).await.is_err(), "by itself nothing is tried");
+    }
+}

@@ -162,10 +162,13 @@ impl Run<'_> {
     /// itself allowed.
     fn is_gone_or_lifted(&self, credential: &Credential, state: &crate::journal::State) -> bool {
         self.plan.changes.iter().any(|change| {
-            state.change(&change.id).attempts > 0
+            let record = state.change(&change.id);
+            record.attempts > 0
                 && change.effects.iter().any(|effect| match effect {
                     Effect::Destroys { credential: gone } => gone == credential,
-                    Effect::Lifts { subject, .. } => subject.covers(credential),
+                    Effect::Lifts { subject, .. } => {
+                        subject.covers(credential) && ledger::lift_begun(change, &record).is_some()
+                    }
                     _ => false,
                 })
         })

@@ -17,6 +17,7 @@ mod intruder;
 mod language;
 mod lockout;
 mod logins;
+mod manual;
 mod networks;
 mod outlook;
 mod playbook;

@@ -212,14 +212,14 @@ fn a_word_about_a_password_is_taken_back_when_the_password_is_set_up_again() {
 }
 
 /// A rehearsal of `text` in the shipped world, played as far as it goes by itself.
-struct Rehearsal {
+pub(crate) struct Rehearsal {
     _dir: tempfile::TempDir,
-    case: PathBuf,
-    code: Option<i32>,
+    pub(crate) case: PathBuf,
+    pub(crate) code: Option<i32>,
 }
 
 impl Rehearsal {
-    fn of(world: &str, text: &str) -> Self {
+    pub(crate) fn of(world: &str, text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("played");
         std::fs::create_dir(&folder).unwrap();
@@ -239,7 +239,7 @@ impl Rehearsal {
     }
 
     /// Says something; gives back the exit code and what is on the screen.
-    fn say(&self, args: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn say(&self, args: &[&str]) -> (Option<i32>, String) {
         let case = text_of(&self.case);
         let mut all = vec![args[0], case];
         all.extend(&args[1..]);
@@ -253,7 +253,7 @@ fn text_of(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-const WHY: [&str; 2] = ["--reason", "looked into, ticket 4711"];
+pub(crate) const WHY: [&str; 2] = ["--reason", "looked into, ticket 4711"];
 
 #[test]
 fn two_people_approve_on_the_command_line_and_the_run_goes_on() {

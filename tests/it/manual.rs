@@ -1,0 +1,242 @@
+//! What people do outside: asked for, attested, tried again whenever it is looked at, and opened behind the gate.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+use portcullis::ids::ChangeId;
+use portcullis::journal::{self, ChangeState, Entry};
+use portcullis::ledger::{Ledger, Row, Standing};
+use portcullis::plan::{Barrier, Credential};
+use portcullis::playbook::Proof;
+use portcullis::run::{Ending, MOST_ROUNDS};
+
+use crate::stage::{Left, Stage, Torn, WORLD, play, terms};
+use crate::verdict::{no_secret_was_written, the_intruder_is_out};
+use crate::words::{Rehearsal, WHY};
+
+const PLAYBOOK: &str = r#"portcullis: 1
+name: closed-outside
+title: Remote access is closed before anything is let in again
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: webmail-off, phase: contain, uses: manual.close, with: { covers: webmail, what: Close webmail at the proxy, owner: the mail team, tcp: "mail.example.org:443" } }
+  - { id: vpn-off, phase: contain, uses: manual.close, with: { covers: vpn, what: Put up the page that says so, http: "https://vpn.example.org/", status: 503 } }
+  - { id: paper-off, phase: contain, uses: manual.close, with: { covers: front-desk, what: Tell the front desk to hand out no tokens } }
+  - { id: quarantine, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+  - { id: webmail-on, phase: recover, uses: manual.open, with: { covers: webmail, what: Open webmail again, tcp: "mail.example.org:443" } }
+"#;
+
+const OUTSIDE: &str = r#"
+remote:
+  webmail: { tcp: "mail.example.org:443" }
+  vpn: { http: "https://vpn.example.org/", closed_status: 503 }
+"#;
+
+fn world() -> String {
+    let (before, _) = WORLD.split_once("\nrehearsal:").unwrap();
+    format!("{before}{OUTSIDE}")
+}
+
+async fn attests(stage: &Stage, change: &str) {
+    let change = Some(ChangeId::parse(change).unwrap());
+    stage.say([Entry::Attested { change, said: stage.said_by("anna") }]).await;
+}
+
+fn way_in(stage: &Stage, name: &str) -> Row {
+    let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+    let of = |row: &Row| matches!(&row.credential, Credential::Manual { name: of } if of == name);
+    rows.into_iter().find(of).unwrap_or_else(|| panic!("{name} is no row"))
+}
+
+fn state_of(stage: &Stage, change: &str) -> ChangeState {
+    stage.state().change(&ChangeId::parse(change).unwrap()).state
+}
+
+async fn held(stage: &Stage) -> String {
+    let ending = stage.resume_to_the_end(1).await;
+    let Ending::Held(why) = ending else { panic!("{ending:?}") };
+    why.join("\n")
+}
+
+#[test]
+fn a_way_in_outside_is_closed_when_somebody_attests_it_and_what_is_tried_agrees() {
+    play(async {
+        let mut stage = Stage::set(&world(), PLAYBOOK).await;
+        stage.most = MOST_ROUNDS;
+        // Everything else is cut, whoever is waited for.
+        let why = held(&stage).await;
+        assert!(
+            why.contains("webmail: Close webmail at the proxy; it is for the mail team to do"),
+            "{why}"
+        );
+        assert!(why.contains("portcullis attest CASE webmail-off.1"), "{why}");
+        for change in ["quarantine.1", "keys-off.1", "keys-off.2", "sessions-off.1"] {
+            assert_eq!(state_of(&stage, change), ChangeState::Seen, "{change}");
+        }
+        for name in ["webmail", "vpn", "front-desk"] {
+            assert!(
+                matches!(way_in(&stage, name).standing, Standing::Unaccounted { .. }),
+                "{name}"
+            );
+        }
+
+        // A word that the world does not bear out closes nothing.
+        for change in ["webmail-off.1", "vpn-off.1", "paper-off.1"] {
+            attests(&stage, change).await;
+        }
+        stage.cloud.done_outside("vpn", false);
+        let why = held(&stage).await;
+        assert!(why.contains("what is tried does not agree"), "{why}");
+        assert!(!why.contains("vpn-off.1") && !why.contains("paper-off.1"), "{why}");
+        assert!(matches!(way_in(&stage, "webmail").standing, Standing::Unaccounted { .. }));
+
+        stage.cloud.done_outside("webmail", false);
+        let why = held(&stage).await;
+        assert!(why.contains("webmail-on.1") && why.contains("Open webmail again"), "{why}");
+        let webmail = way_in(&stage, "webmail");
+        assert!(
+            matches!(&webmail.standing, Standing::Blocked { by, .. } if by[..] == [Barrier::Attested]),
+            "{webmail:?}"
+        );
+        let (proof, evidence) = webmail.proof.unwrap();
+        assert_eq!(
+            proof,
+            Proof::Enforced,
+            "it was let in when the plan was made, and is refused now"
+        );
+        for part in [
+            "tcp mail.example.org:443 is open when the plan was made",
+            "refuses connections",
+            "anna",
+        ] {
+            assert!(evidence.contains(part), "{part}: {evidence}");
+        }
+        let (proof, evidence) = way_in(&stage, "front-desk").proof.unwrap();
+        assert_eq!(proof, Proof::ReadBack, "a word alone is a word: {evidence}");
+
+        // Somebody opens it again behind our back: an alarm, and nothing goes on.
+        attests(&stage, "webmail-on.1").await;
+        stage.cloud.done_outside("vpn", true);
+        held(&stage).await;
+        let contested = stage.state().change(&ChangeId::parse("vpn-off.1").unwrap());
+        assert!(contested.contested, "{contested:?}");
+        assert!(!matches!(way_in(&stage, "webmail").standing, Standing::Reopened { .. }));
+        stage.cloud.done_outside("vpn", false);
+
+        stage.cloud.done_outside("webmail", true);
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert!(matches!(way_in(&stage, "webmail").standing, Standing::Reopened { .. }));
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        no_secret_was_written(&stage);
+    });
+}
+
+/// Before and after every line that is written once somebody has attested.
+#[test]
+fn a_crash_anywhere_leaves_what_was_attested_as_closed_as_it_is() {
+    let text = format!(
+        "{}{}",
+        PLAYBOOK.split("  - { id: vpn-off").next().unwrap(),
+        PLAYBOOK.lines().find(|line| line.contains("id: webmail-on")).unwrap()
+    );
+    let lines_of =
+        |stage: &Stage| journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();
+    let (backdrop, first, last) = play(async {
+        let stage = Stage::set(&world(), &text).await;
+        held(&stage).await;
+        stage.cloud.done_outside("webmail", false);
+        attests(&stage, "webmail-off.1").await;
+        let (backdrop, first) = (stage.backdrop(), lines_of(&stage) + 1);
+        held(&stage).await;
+        (backdrop, first, lines_of(&stage))
+    });
+    let points = (first..=last).flat_map(|line| [(line, Torn::Half), (line, Torn::Whole)]);
+    let points: Vec<_> = points.collect();
+    println!("crashes of a run with what people do outside: {}", points.len());
+    assert!(points.len() > 10);
+    for point in points {
+        play(async {
+            let stage = backdrop.stage();
+            assert!(matches!(stage.run(Some(point)).await, Left::Crashed), "{point:?}");
+            let why = held(&stage).await;
+            assert!(why.contains("webmail-on.1"), "{point:?}: {why}");
+            let webmail = way_in(&stage, "webmail");
+            assert!(matches!(webmail.standing, Standing::Blocked { .. }), "{point:?}: {webmail:?}");
+            stage.cloud.done_outside("webmail", true);
+            attests(&stage, "webmail-on.1").await;
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "{point:?}");
+            assert!(
+                matches!(way_in(&stage, "webmail").standing, Standing::Reopened { .. }),
+                "{point:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherwise() {
+    let text = PLAYBOOK.split("  - { id: vpn-off").next().unwrap();
+    let careless =
+        OUTSIDE.replace("mail.example.org:443\"", "mail.example.org:443\", empty_words: 1");
+    let world = world().replace(OUTSIDE, &careless);
+    let rehearsal = Rehearsal::of(&world, text);
+    assert_eq!(rehearsal.code, Some(13));
+    let attest = || {
+        rehearsal.say(&[
+            "attest",
+            "webmail-off.1",
+            "--evidence",
+            "https://tickets.example.org/4711",
+        ])
+    };
+    let (code, screen) = attest();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("attested: webmail: Close webmail at the proxy"), "{screen}");
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
+    assert!(screen.contains("what is tried does not agree"), "{screen}");
+    attest();
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(0), "the one way in is refused that was let in before: {screen}");
+    assert!(
+        screen.contains("(https://tickets.example.org/4711)") || screen.contains("enforced"),
+        "{screen}"
+    );
+    let (code, screen) = rehearsal.say(&[&["clear", "manual/webmail"][..], &WHY].concat());
+    assert_eq!(code, Some(0), "{screen}");
+}
+
+#[test]
+fn what_a_step_asks_of_a_person_must_be_clear_and_what_is_opened_must_have_been_closed() {
+    let of = |with: &str| {
+        format!(
+            "portcullis: 1\nname: one-step\ntitle: One step\nsteps:\n  - {{ id: closed, phase: contain, uses: manual.close, with: {{ {with} }} }}\n"
+        )
+    };
+    let opens = PLAYBOOK.replace("covers: webmail, what: Close", "covers: web-mail, what: Close");
+    let refused = [
+        (of("covers: \"web mail\", what: x"), "is no name for a way in"),
+        (of("covers: mail, what: x, tcp: mail.example.org"), "is no host and port"),
+        (
+            of("covers: mail, what: x, http: \"https://anna:pw@mail.example.org/\", status: 503"),
+            "is no page",
+        ),
+        (of("covers: mail, what: x, http: \"https://mail.example.org/\""), "is not clear"),
+        (of("covers: mail, what: x, tcp: \"mail:443\", status: 503"), "is not clear"),
+        (opens, "which no step closes first"),
+    ];
+    play(async {
+        for (text, says) in refused {
+            let problems = Stage::set_on(&world(), &text, &terms()).await.err().unwrap();
+            let told =
+                problems.iter().map(|problem| &problem.message[..]).collect::<Vec<_>>().join("\n");
+            assert!(told.contains(says), "{says}: {told}");
+        }
+        // What cannot be tried is said in the plan, and is no reason not to close it.
+        let stage =
+            Stage::set(WORLD, &of("covers: mail, what: x, tcp: \"nowhere.example.org:443\"")).await;
+        let warnings = stage.saved.plan.warnings.join("\n");
+        assert!(warnings.contains("nowhere.example.org:443"), "{warnings}");
+    });
+}
