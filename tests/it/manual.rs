@@ -165,7 +165,7 @@ fn a_crash_anywhere_leaves_what_was_attested_as_closed_as_it_is() {
             assert!(matches!(webmail.standing, Standing::Blocked { .. }), "{point:?}: {webmail:?}");
             stage.cloud.done_outside("webmail", true);
             attests(&stage, "webmail-on.1").await;
-            assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "{point:?}");
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven, "{point:?}");
             assert!(
                 matches!(way_in(&stage, "webmail").standing, Standing::Reopened { .. }),
                 "{point:?}"
