@@ -31,7 +31,8 @@ use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Barrier, Batches, Change, Credential, Decided, Destination, Effect, Estimate, GateTerms, Need,
-    Plan, RoleInReach, SavedPlan, Subject, Texts, Unknown, Untouched, credential_wants, credentials_of,
+    Plan, RoleInReach, SavedPlan, Subject, Texts, Unknown, Untouched, credential_wants,
+    credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
