@@ -103,18 +103,6 @@ pub enum RunError {
 }
 
 impl Run<'_> {
-    /// Runs to an end. The ending is recorded, unless the journal itself failed.
-    pub async fn execute(&self) -> Result<Ending, RunError> {
-        self.begin().await?;
-        match self.round().await? {
-            Left::Ended(ending) => self.finish(ending).await,
-            Left::Again(next) => {
-                // Whoever asked for one plan alone did not give what another is planned from.
-                unreachable!("round {} was planned by nobody", next.saved.number())
-            }
-        }
-    }
-
     /// Records who runs.
     async fn begin(&self) -> Result<(), RunError> {
         let started = Entry::Started {

@@ -12,6 +12,9 @@ use super::live::Live;
 use super::run::confirm;
 use super::{rehearse, sources, view};
 use crate::case::{self, Case};
+use crate::clock::Clock;
+
+use crate::ids::Arn;
 use crate::journal::{Journal, State};
 use crate::plan::SavedPlan;
 use crate::run::begin_round;
@@ -59,23 +62,32 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
         fits(&next, &inventory.caller, args.access.endpoint_url.as_deref())?;
         remaining(&live.connection, &next, live.clock).await;
         ask(args, &next)?;
-        let (decoded, medium) = case.journal()?;
-        let journal = Journal::open(&decoded, medium, live.clock)
-            .map_err(|error| not_next(dir).because(&error))?;
-        begin_round(&journal, &next, &inventory.caller.arn).await.map_err(|error| {
-            Failure::new(
-                Exit::Refused,
-                error.to_string(),
-                "nothing was begun; make room, then again",
-            )
-            .because_of_causes(&error)
-        })?;
+        begin(&case, &next, live.clock, &inventory.caller.arn).await?;
         let (decoded, medium) = case.journal()?;
         let (caller, access) = (&inventory.caller, &args.access);
         let begun = (&next, &playbook);
         let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
         conduct.conduct(&decoded, medium).await
     })
+}
+
+/// Records that `by` has said yes to the round.
+pub(super) async fn begin(
+    case: &Case,
+    next: &SavedPlan,
+    clock: Clock,
+    by: &Arn,
+) -> Result<(), Failure> {
+    let refused = |what: String| {
+        Failure::new(Exit::Refused, what, "nothing was begun; see to it, then say yes again")
+    };
+    let (decoded, medium) = case.journal()?;
+    let journal = Journal::open(&decoded, medium, clock).map_err(|error| {
+        refused(format!("{} cannot be read", case.dir().display())).because(&error)
+    })?;
+    begin_round(&journal, next, by)
+        .await
+        .map_err(|error| refused(error.to_string()).because_of_causes(&error))
 }
 
 /// Shows the round's plan and asks, unless somebody has read it already.

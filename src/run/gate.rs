@@ -364,8 +364,15 @@ impl Run<'_> {
         let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
             .unwrap_or(jiff::SignedDuration::MAX);
         let facts = self.look_at(&[], [Want::AccessKeyLastUsed(id.clone())]).await?;
-        let used = facts.access_key_last_used(id).ok().and_then(Option::as_ref);
-        let used = used.and_then(|used| used.last_used_at);
+        let used = match facts.access_key_last_used(id) {
+            Ok(used) => used.as_ref().and_then(|used| used.last_used_at),
+            Err(unread) => {
+                return Ok(Some(format!(
+                    "it cannot be told whether the {credential} was used since it was cut ({unread}), and what is \
+                     deleted does not come back. Allow it to be read, then resume"
+                )));
+            }
+        };
         let late = since.saturating_add(margin).unwrap_or(Timestamp::MAX);
         Ok(used.filter(|used| *used > late).map(|used| {
             format!(
