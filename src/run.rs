@@ -15,6 +15,7 @@ mod rounds;
 mod settle;
 mod stale;
 mod step;
+mod undo;
 
 use std::collections::BTreeMap;
 
@@ -145,6 +146,9 @@ impl Run<'_> {
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
+        if self.plan.is_undo() {
+            return self.take_back().await;
+        }
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
             self.reopen().await?;
@@ -165,7 +169,6 @@ impl Run<'_> {
         }
         self.check_once_more().await?;
         self.survey_again().await?;
-        let state = self.journal.state();
         let mut held = self.open_batches().stopped();
         held.extend(self.troubles());
         if !held.is_empty() {
@@ -179,10 +182,15 @@ impl Run<'_> {
         if !waiting.is_empty() {
             return Ok(Ending::Held(waiting));
         }
-        let ledger = Ledger::of(self.plan, &state);
+        Ok(self.by_the_ledger())
+    }
+
+    /// How a run ends that has nothing left to do.
+    fn by_the_ledger(&self) -> Ending {
+        let ledger = Ledger::of(self.plan, &self.journal.state());
         let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
         let green = accounted && ledger.unproven().next().is_none();
-        Ok(if green { Ending::Proven } else { Ending::NotProven })
+        if green { Ending::Proven } else { Ending::NotProven }
     }
 
     /// A phase that asks for approvals is begun once enough different people have approved this very plan.

@@ -93,7 +93,7 @@ impl Run<'_> {
         Ok(facts)
     }
 
-    fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
+    pub(super) fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
         self.plan.users().flat_map(credential_wants)
     }
 
