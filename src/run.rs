@@ -169,6 +169,7 @@ impl Run<'_> {
         }
         self.check_once_more().await?;
         self.survey_again().await?;
+        let state = self.journal.state();
         let mut held = self.open_batches().stopped();
         held.extend(self.troubles());
         if !held.is_empty() {

@@ -172,9 +172,16 @@ impl<N: Named> Action for LiftQuarantine<N> {
         facts.attached_policies(principal)?;
         facts.inline_policy(principal, &barriers::inline_name())?;
         let standing = barriers::standing(principal, facts)?;
+        let bounded = found.and_then(|found| found.boundary);
         Ok(if !standing.is_empty() {
-            Position::Before
-        } else if found.and_then(|found| found.boundary) == change.boundary.as_ref() {
+            match bounded {
+                Some(now) if Some(now) != change.boundary.as_ref() && *now != change.deny_all => {
+                    let why = format!("its boundary was changed since, to {now}");
+                    Position::Elsewhere { why }
+                }
+                _ => Position::Before,
+            }
+        } else if bounded == change.boundary.as_ref() {
             Position::After
         } else {
             Position::Between { why: "the boundary it had before is not back".to_owned() }

@@ -160,15 +160,14 @@ pub(super) fn next_round(
     case: &Case,
     next: &SavedPlan,
     playbook: &Playbook,
-    args: &args::Run,
+    format: Format,
 ) -> Result<Exit, Failure> {
-    round::ask(args, next)?;
     view::virtual_runtime().block_on(async {
         let (cloud, clock) = world_of(case)?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         round::begin(case, next, clock, &caller.arn).await?;
-        go(case, (next, playbook), &cloud, &connection, &caller, clock, args.format).await
+        go(case, (next, playbook), &cloud, &connection, &caller, clock, format).await
     })
 }
 

@@ -251,6 +251,13 @@ impl Run<'_> {
             }
         };
         for credential in held {
+            // A waiver lets be; it lets nothing that somebody else has work again.
+            if barrier == Barrier::Inactive && !ledger::is_cleared(self.plan, &state, &credential) {
+                return Some(format!(
+                    "the {credential} counts as compromised, and what does never works again. Where it does not, \
+                     have it cleared (portcullis clear), then resume"
+                ));
+            }
             if ledger::is_let_off(self.plan, &state, &credential) {
                 continue;
             }
