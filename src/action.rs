@@ -8,8 +8,8 @@
 //! An action must not print, read the time, touch a file or know the journal. A secret never leaves
 //! one `apply`: what mints also delivers. `apply` is safe to repeat from wherever it stopped.
 
-mod attested;
 mod activation;
+mod attested;
 mod by_hand;
 pub mod catalog;
 mod deactivation;
@@ -57,10 +57,8 @@ use crate::ids::{ActionKind, Principal, UserName};
 use crate::inventory::{Inventory, Unread, User, Want};
 use crate::journal::{AppendError, Note, Position, Receipt};
 use crate::outbox::Outbox;
-use crate::plan::Effect;
-use crate::playbook::{ActionShape, Proof};
 use crate::plan::{Decided, Effect};
-use crate::playbook::ActionShape;
+use crate::playbook::{ActionShape, Proof};
 
 /// What operators and auditors are told about an action before they use it.
 #[derive(Clone, Copy, Debug)]

@@ -100,7 +100,7 @@ impl Action for Deactivate {
             "iam:GetAccessKeyLastUsed",
             "iam:UpdateAccessKey",
         ],
-        undo: "activate the key again; never done for a key that counts as compromised",
+        undo: "`iam.access-key.activate`; never done for a key that counts as compromised",
         hazards: &[
             "whatever uses the key stops until it has a new one",
             "sessions that the key has minted live on for up to 36 hours",

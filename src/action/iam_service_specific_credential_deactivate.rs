@@ -34,7 +34,7 @@ impl Kind for Passwords {
             "iam:ListServiceSpecificCredentials",
             "iam:UpdateServiceSpecificCredential",
         ],
-        undo: "activate it again; never done for one that counts as compromised",
+        undo: "`iam.service-specific-credential.activate`; never done for one that counts as compromised",
         hazards: &["whatever uses it (Git, Keyspaces, Bedrock) stops until it has a new one"],
         unknowns: &[],
         d3fend: &["D3-AL"],

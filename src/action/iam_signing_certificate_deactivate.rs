@@ -32,7 +32,7 @@ impl Kind for Certificates {
             "iam:ListSigningCertificates",
             "iam:UpdateSigningCertificate",
         ],
-        undo: "activate the certificate again; never done for one that counts as compromised",
+        undo: "`iam.signing-certificate.activate`; never done for one that counts as compromised",
         hazards: &["whatever signs with the certificate stops until it has another credential"],
         unknowns: &[],
         d3fend: &["D3-CR"],

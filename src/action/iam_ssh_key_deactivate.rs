@@ -29,7 +29,7 @@ impl Kind for SshKeys {
     ];
     const ABOUT: About = About {
         permissions: &["iam:GetUser", "iam:ListSSHPublicKeys", "iam:UpdateSSHPublicKey"],
-        undo: "activate the key again; never done for a key that counts as compromised",
+        undo: "`iam.ssh-key.activate`; never done for a key that counts as compromised",
         hazards: &["whatever pulls or pushes with the key stops until it has a new one"],
         unknowns: &[],
         d3fend: &["D3-AL"],

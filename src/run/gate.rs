@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::step::not_accepted;
 use super::{Event, Halt, Run};
 
+use crate::action::catalog;
 use crate::ids::{AccessKeyId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
@@ -308,7 +309,12 @@ impl Run<'_> {
             })
         };
         let denies = self.plan.changes.iter().filter(denies);
-        let last = denies.filter_map(|cut| state.change(&cut.id).receipt?.denied_before).max();
+        // What was noted counts as much as what was answered: an undo may come before any answer.
+        let moment = |cut: &Change| {
+            let receipt = catalog::of(cut).receipt(&cut.decided, &state.change(&cut.id).notes);
+            receipt.denied_before
+        };
+        let last = denies.filter_map(moment).max();
         let (Some(last), Some(principal)) = (last, of.principal()) else {
             return Ok(Some(
                 "from when on sessions are denied is not known: see by hand".to_owned(),

@@ -13,7 +13,8 @@ use portcullis::sim::{Fault, Snapshot};
 
 use crate::side_by_side::each;
 use crate::stage::{Left, Stage, Torn, play, read, somebody_else};
-use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
+use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent};
+use crate::words::Rehearsal;
 
 /// Somebody with all that can be cut and taken back, some of it cut before; and a role, and a secret.
 const WORLD: &str = r#"
@@ -21,7 +22,7 @@ world: 1
 now: 2026-03-24T07:10:00Z
 seed: 7
 lag: 4s
-responder: { account: "111122223333", role: responder }
+responder: { account: "111122223333", key: AKIAEXAMPLEADMIN0009 }
 accounts:
   "111122223333":
     users:
@@ -156,7 +157,6 @@ fn what_two_people_have_cleared_is_as_it_was_before_to_the_letter() {
             let left = before.changes_to(&state_of(&stage));
             assert!(left.is_empty(), "full: {full}: {left:#?}");
             no_effect_came_without_its_intent(&stage);
-            no_secret_was_written(&stage);
             // Nothing is left to take back, and what was found cut was not opened.
             assert_eq!(to_take_back(&stage.plan(), &stage.state()), BTreeSet::new());
             assert!(
@@ -281,12 +281,9 @@ fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
         let after = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();
         (before, backdrop, after - lines, first..=stage.cloud.requests())
     });
-    let at_lines = (1..=lines)
-        .flat_map(|line| [(Some((line, Torn::Half)), None), (Some((line, Torn::Whole)), None)]);
-    let at_calls = calls.flat_map(|call| {
-        [Fault::StopBefore, Fault::StopAfter, Fault::LostAnswer]
-            .map(|fault| (None, Some((call, fault))))
-    });
+    // A crash before a call is one after the line before it, and an answer that is lost is a crash after a call.
+    let at_lines = (1..=lines).map(|line| (Some((line, Torn::Half)), None));
+    let at_calls = calls.map(|call| (None, Some((call, Fault::StopAfter))));
     let cases: Vec<_> = at_lines.chain(at_calls).collect();
     let count = each(&cases, |(line, fault)| {
         play(async {
@@ -303,5 +300,26 @@ fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
             no_effect_came_without_its_intent(&stage);
         });
     });
-    println!("crashes and lost answers in an undo: {count:?}");
+    println!("crashes in an undo: {count:?}");
+}
+
+#[test]
+fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
+    let rehearsal = Rehearsal::of(crate::stage::WORLD, crate::stage::PLAYBOOK);
+    assert_eq!(rehearsal.code, Some(11));
+    let (code, screen) = rehearsal.say(&["undo", "--dry-run"]);
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("What is taken back in account 111122223333"), "{screen}");
+    assert!(screen.contains("activate AKIAEXAMPLEHUNGON002"), "{screen}");
+    assert!(screen.contains("new-key.1"), "what stays is said: {screen}");
+    let (code, screen) = rehearsal.say(&["undo"]);
+    assert_eq!(code, Some(5), "nobody typed the account: {screen}");
+    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
+    assert_eq!(code, Some(13), "{screen}");
+    assert!(screen.contains("counts as compromised"), "{screen}");
+    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(screen.contains("being taken back already"), "{screen}");
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
 }
