@@ -18,7 +18,7 @@ mod undo;
 pub use lockout::refuse_lock_out;
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
-pub use undo::{take_back, to_take_back};
+pub use undo::take_back;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -26,6 +26,7 @@ pub use event::{Event, Observer};
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
+pub use undo::{to_take_back, undo_of};
 
 use crate::clock::Clock;
 use crate::cloud::WriteCloud;

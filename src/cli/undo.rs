@@ -8,8 +8,8 @@ use super::conduct::NOT_TO_BE_TRUSTED;
 use super::exit::{Exit, Failure};
 use super::{diagnostics, round, sources, view};
 use crate::case::{self, Case};
-use crate::journal::{ChangeState, State};
-use crate::planning::{take_back, to_take_back};
+use crate::journal::State;
+use crate::run::undo_of;
 
 pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     let case = Case::open(&args.case)?;
@@ -27,15 +27,8 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
             format!("go on with it: portcullis resume {shown}"),
         ));
     }
-    let undoes = to_take_back(&saved.plan, &state);
-    let begun = state
-        .changes
-        .iter()
-        .filter(|(_, record)| record.attempts > 0 || record.state == ChangeState::Seen)
-        .map(|(id, _)| id.clone())
-        .collect();
-    let nothing = undoes.is_empty();
-    let next = take_back(&saved, begun, undoes);
+    let next = undo_of(&saved, &state);
+    let nothing = !next.plan.is_undo();
     if args.dry_run || nothing {
         if args.format == Format::Json {
             view::out(&diagnostics::printed(&view::plan_as_json(&next)));

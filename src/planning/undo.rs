@@ -12,29 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::action::{Inverse, catalog};
 use crate::ids::{ChangeId, StepId};
 use crate::inventory::Inventory;
-use crate::journal::{ChangeState, State};
 use crate::plan::{Change, Effect, Plan, Round, SavedPlan, Texts, Unknown, Untouched};
 use crate::playbook::Phase;
 
 use super::{estimate, permissions, unknown};
-
-/// The cuts of a case that can be taken back: made by it, in whole or in part, and not lifted since.
-pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
-    let lifts = |change: &Change, inverse: &Inverse| {
-        state.change(&change.id).state == ChangeState::Seen
-            && inverse.draft.effects.iter().all(|effect| change.effects.contains(effect))
-    };
-    let cuts = plan
-        .changes
-        .iter()
-        .filter(|change| change.cuts() && !change.already && state.change(&change.id).attempts > 0);
-    let standing = cuts.filter(|cut| {
-        catalog::of(cut)
-            .inverse(&cut.decided)
-            .is_some_and(|inverse| !plan.changes.iter().any(|change| lifts(change, &inverse)))
-    });
-    standing.map(|cut| cut.id.clone()).collect()
-}
 
 /// The plan that takes the cuts `undoes` back, as the next round of the case; `begun` are all changes that were.
 pub fn take_back(

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use portcullis::journal::{self, ChangeState, Entry};
+use portcullis::journal::{self, Entry};
 use portcullis::ledger::Ledger;
 use portcullis::plan::SavedPlan;
-use portcullis::planning::{self, take_back, to_take_back};
-use portcullis::run::Ending;
+use portcullis::planning;
+use portcullis::run::{Ending, to_take_back, undo_of};
 use portcullis::sim::{Fault, Snapshot};
 
 use crate::side_by_side::each;
@@ -111,21 +111,14 @@ async fn everything_is_cleared(stage: &Stage) {
 }
 
 /// Plans the undo of the case as it stands.
-fn undo_of(stage: &Stage) -> SavedPlan {
+fn planned(stage: &Stage) -> SavedPlan {
     let state = stage.state();
-    let newest = stage.newest(state.round());
-    let begun = state
-        .changes
-        .iter()
-        .filter(|(_, record)| record.attempts > 0 || record.state == ChangeState::Seen)
-        .map(|(id, _)| id.clone())
-        .collect();
-    take_back(&newest, begun, to_take_back(&newest.plan, &state))
+    undo_of(&stage.newest(state.round()), &state)
 }
 
 /// Keeps the plan that takes everything back, and begins it.
 async fn begin_undo(stage: &Stage) -> SavedPlan {
-    let next = undo_of(stage);
+    let next = planned(stage);
     stage.keeps(&next);
     stage.says_yes_to(&next).await;
     next
@@ -249,7 +242,7 @@ fn a_plan_of_an_undo_that_another_hand_wrote_does_not_follow() {
     play(async {
         let stage = Stage::set(&world(false), PLAYBOOK).await;
         stage.resume_to_the_end(1).await;
-        let good = undo_of(&stage);
+        let good = planned(&stage);
         let playbook = read(PLAYBOOK);
         let follows = |saved: &SavedPlan| planning::follows(saved, Some(&stage.saved), &playbook);
         assert!(follows(&good));
