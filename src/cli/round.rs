@@ -57,6 +57,7 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
 }
 
 /// How a round is begun.
+#[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     /// As whom.
     access: &'a args::Access,

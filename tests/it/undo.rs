@@ -129,7 +129,7 @@ async fn until_the_denies_may_go(stage: &Stage) -> Ending {
     let held = stage.resume_to_the_end(1).await;
     let Ending::Held(why) = &held else { panic!("{held:?}") };
     assert!(why.iter().all(|why| why.contains("is kept until")), "{why:#?}");
-    stage.clock.sleep(Duration::from_secs(37 * 3600)).await;
+    stage.clock.sleep(Duration::from_hours(37)).await;
     stage.resume_to_the_end(1).await
 }
 
@@ -167,7 +167,7 @@ fn what_nobody_has_cleared_stays_cut_whoever_asks() {
         begin_undo(&stage).await;
         let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("it is not held") };
         assert!(why.iter().any(|why| why.contains("counts as compromised")), "{why:#?}");
-        stage.clock.sleep(Duration::from_secs(37 * 3600)).await;
+        stage.clock.sleep(Duration::from_hours(37)).await;
         stage.resume_to_the_end(1).await;
         stage.let_it_settle().await;
         for reach in stage.cloud.intruder_reach() {
@@ -225,7 +225,7 @@ fn an_undo_of_half_a_run_takes_back_the_half_that_was_made() {
         assert!((1..12).contains(&made), "{made} of all");
         let ending = match stage.resume_to_the_end(1).await {
             Ending::Held(_) => {
-                stage.clock.sleep(Duration::from_secs(37 * 3600)).await;
+                stage.clock.sleep(Duration::from_hours(37)).await;
                 stage.resume_to_the_end(1).await
             }
             ending => ending,
@@ -266,7 +266,7 @@ fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
         stage.resume_to_the_end(1).await;
         everything_is_cleared(&stage).await;
         begin_undo(&stage).await;
-        stage.clock.sleep(Duration::from_secs(37 * 3600)).await;
+        stage.clock.sleep(Duration::from_hours(37)).await;
         let backdrop = stage.backdrop();
         let first = stage.cloud.requests() + 1;
         let lines = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();

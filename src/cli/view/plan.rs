@@ -73,7 +73,7 @@ fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
         let _ = writeln!(text, "  input     {input}");
     }
     let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
-    let _ = writeln!(text, "  digest    {}", digest);
+    let _ = writeln!(text, "  digest    {digest}");
     changes(&mut text, plan, every_change || plan.changes.len() <= ONE_BY_ONE);
     batches(&mut text, plan);
     per_action(&mut text, plan);
