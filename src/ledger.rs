@@ -278,13 +278,27 @@ pub fn is_spared(plan: &Plan, state: &State, cut: &Change) -> bool {
     reached.peek().is_some() && reached.all(|credential| is_let_off(plan, state, credential))
 }
 
-/// Whether everything that a cut is for was found innocent: then it is not made.
-pub fn is_idle(plan: &Plan, state: &State, cut: &Change) -> bool {
+/// Whether everything that a change cuts, or puts something in the place of, was found innocent: then it is not begun.
+/// What was begun is ended: a password may have been set that nobody knows.
+pub fn is_idle(plan: &Plan, state: &State, change: &Change) -> bool {
     if state.cleared.is_empty() {
         return false;
     }
-    let mut reached = reached(plan, cut).peekable();
-    reached.peek().is_some() && reached.all(|credential| is_cleared(plan, state, credential))
+    let cleared = |credential| is_cleared(plan, state, credential);
+    let mut cut = reached(plan, change).peekable();
+    let mut replaced = change.effects.iter().filter_map(replaced_by).peekable();
+    if cut.peek().is_some() {
+        return cut.all(cleared);
+    }
+    replaced.peek().is_some() && state.change(&change.id).begun.is_none() && replaced.all(cleared)
+}
+
+/// What somebody is given another for.
+fn replaced_by(effect: &Effect) -> Option<&Credential> {
+    match effect {
+        Effect::Issues { replaces, .. } => replaces.as_ref(),
+        _ => None,
+    }
 }
 
 /// Whether an instant has passed by the journal's last entry, so that the ledger is the same for whoever
@@ -558,10 +572,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             remarks: Vec::new(),
         };
     }
-    // Nobody needs the proof of a cut of an innocent, nor of its end.
-    if !is_cleared(plan, state, &credential)
-        && let Some((change, proof)) = have_ended(plan, state, &credential)
-    {
+    if let Some((change, proof)) = have_ended(plan, state, &credential) {
         return Row {
             credential,
             standing: Standing::Dead { by: change.id.clone() },

@@ -15,9 +15,8 @@ mod rounds;
 mod settle;
 mod stale;
 mod step;
-mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
@@ -26,7 +25,6 @@ pub use event::{Event, Observer};
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
-pub use undo::{to_take_back, undo_of};
 
 use crate::clock::Clock;
 use crate::cloud::WriteCloud;
@@ -105,6 +103,18 @@ pub enum RunError {
 }
 
 impl Run<'_> {
+    /// Runs to an end. The ending is recorded, unless the journal itself failed.
+    pub async fn execute(&self) -> Result<Ending, RunError> {
+        self.begin().await?;
+        match self.round().await? {
+            Left::Ended(ending) => self.finish(ending).await,
+            Left::Again(next) => {
+                // Whoever asked for one plan alone did not give what another is planned from.
+                unreachable!("round {} was planned by nobody", next.saved.number())
+            }
+        }
+    }
+
     /// Records who runs.
     async fn begin(&self) -> Result<(), RunError> {
         let started = Entry::Started {
@@ -147,9 +157,6 @@ impl Run<'_> {
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
-        if self.plan.is_undo() {
-            return self.take_back().await;
-        }
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
             self.reopen().await?;
@@ -161,7 +168,8 @@ impl Run<'_> {
             self.reopen().await?;
         }
         for phase in [Phase::Rotate, Phase::Recover, Phase::Destroy] {
-            let due: Vec<&Change> = self.due(|change| change.phase == phase);
+            let idle = self.idle();
+            let due = self.due(|change| change.phase == phase && !idle.contains(&change.id));
             if !due.is_empty() {
                 self.wait_for_approvals(phase, due.len()).await?;
                 self.observer.event(&Event::PhaseBegan { phase, changes: due.len() });
@@ -177,22 +185,20 @@ impl Run<'_> {
             return Ok(Ending::Held(held));
         }
         let waiting: Vec<String> = self
-            .due(|change| !ledger::is_spared(self.plan, &state, change))
+            .due(|change| {
+                !ledger::is_spared(self.plan, &state, change)
+                    && !ledger::is_idle(self.plan, &state, change)
+            })
             .iter()
             .map(|change| format!("{} was not done: what it needs was not done", change.id))
             .collect();
         if !waiting.is_empty() {
             return Ok(Ending::Held(waiting));
         }
-        Ok(self.by_the_ledger())
-    }
-
-    /// How a run ends that has nothing left to do.
-    fn by_the_ledger(&self) -> Ending {
-        let ledger = Ledger::of(self.plan, &self.journal.state());
+        let ledger = Ledger::of(self.plan, &state);
         let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
         let green = accounted && ledger.unproven().next().is_none();
-        if green { Ending::Proven } else { Ending::NotProven }
+        Ok(if green { Ending::Proven } else { Ending::NotProven })
     }
 
     /// A phase that asks for approvals is begun once enough different people have approved this very plan.
@@ -221,6 +227,7 @@ impl Run<'_> {
     /// session that is younger than the pass); and a lift, when its barrier was put on again since.
     async fn reopen(&self) -> Result<(), Halt> {
         let state = self.journal.state();
+        let idle = self.idle();
         for change in &self.plan.changes {
             let record = state.change(&change.id);
             if record.state != ChangeState::Seen {
@@ -233,7 +240,9 @@ impl Run<'_> {
                     _ => false,
                 }
             };
-            let undone = |other: &Change| state.change(&other.id).state != ChangeState::Seen;
+            let undone = |other: &Change| {
+                state.change(&other.id).state != ChangeState::Seen && !idle.contains(&other.id)
+            };
             let waited_for = |other: &Change| {
                 change.needs.iter().any(|n| n.change == other.id && n.proof > Proof::ReadBack)
             };
@@ -312,12 +321,13 @@ impl Run<'_> {
         &self,
         mut waiting: Vec<&'c Change>,
     ) -> Result<Vec<&'c Change>, Halt> {
+        let idle = self.idle();
         loop {
             let open = self.open_batches();
             let shut = open.shut();
-            let (ready, later): (Vec<_>, Vec<_>) = waiting
-                .into_iter()
-                .partition(|change| !shut.contains_key(&change.id) && self.needs_are_met(change));
+            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|change| {
+                !shut.contains_key(&change.id) && self.needs_are_met(change, &idle)
+            });
             if ready.is_empty() {
                 return Ok(later);
             }
@@ -342,8 +352,17 @@ impl Run<'_> {
         if stopped.is_empty() { Ok(()) } else { Err(Halt::Stopped(stopped)) }
     }
 
-    fn needs_are_met(&self, change: &Change) -> bool {
-        change.needs.iter().all(|need| is_met(need, &self.journal.change(&need.change)))
+    fn needs_are_met(&self, change: &Change, idle: &BTreeSet<&ChangeId>) -> bool {
+        change.needs.iter().all(|need| {
+            idle.contains(&need.change) || is_met(need, &self.journal.change(&need.change))
+        })
+    }
+
+    /// Changes for what was found innocent: they are not begun, and hold up nothing.
+    fn idle(&self) -> BTreeSet<&ChangeId> {
+        let state = self.journal.state();
+        let idle = |change: &&Change| ledger::is_idle(self.plan, &state, change);
+        self.plan.changes.iter().filter(idle).map(|change| &change.id).collect()
     }
 
     /// Changes that are not seen in the world yet, in the plan's order.

@@ -29,32 +29,9 @@ pub(super) const OF_ROLE: LiftOlderSessions<OfRole> = LiftOlderSessions(PhantomD
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    pub(super) principal: Principal,
+    principal: Principal,
     /// Its unique id: another under the same name is somebody else.
-    pub(super) id: String,
-    /// What stood under the policy's name before, and is put back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) before: Option<String>,
-}
-
-impl Change {
-    pub(super) fn draft(&self) -> Draft {
-        let principal = &self.principal;
-        let hours = longest_session(principal).as_hours();
-        let lifts = |barrier| Effect::Lifts { subject: sessions(principal), barrier };
-        Draft {
-            target: principal.to_string(),
-            what: "lift the deny of older sessions".to_owned(),
-            before: format!("kept for {hours} hours after it was last written"),
-            after: match &self.before {
-                None => "no session is denied for its age".to_owned(),
-                Some(_) => format!("policy {POLICY} says what it said before"),
-            },
-            already: false,
-            effects: vec![lifts(Barrier::SessionsFirstPass), lifts(Barrier::SessionsSecondPass)],
-            irreversible: None,
-        }
-    }
+    id: String,
 }
 
 impl<N: Named> Action for LiftOlderSessions<N> {
@@ -76,12 +53,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
     };
     const ABOUT: About = match N::KIND {
         Kind::User => About {
-            permissions: &[
-                "iam:GetUser",
-                "iam:GetUserPolicy",
-                "iam:DeleteUserPolicy",
-                "iam:PutUserPolicy",
-            ],
+            permissions: &["iam:GetUser", "iam:GetUserPolicy", "iam:DeleteUserPolicy"],
             undo: "`iam.user.revoke-sessions` denies sessions again, and then younger ones too",
             hazards: &[
                 "held until 36 hours after the deny was last written: sessions live so long",
@@ -91,12 +63,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             counters: &["T1531"],
         },
         Kind::Role => About {
-            permissions: &[
-                "iam:GetRole",
-                "iam:GetRolePolicy",
-                "iam:DeleteRolePolicy",
-                "iam:PutRolePolicy",
-            ],
+            permissions: &["iam:GetRole", "iam:GetRolePolicy", "iam:DeleteRolePolicy"],
             undo: "`iam.role.revoke-sessions` denies sessions again, and then younger ones too",
             hazards: &[
                 "held until 12 hours after the deny was last written: sessions live so long",
@@ -117,8 +84,19 @@ impl<N: Named> Action for LiftOlderSessions<N> {
     fn plan(inputs: &N, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let principal = &inputs.principal();
         let found = changeable(principal, inventory)?;
-        let change = Change { principal: principal.clone(), id: found.id.to_owned(), before: None };
-        Ok(vec![(change.draft(), change)])
+        let hours = longest_session(principal).as_hours();
+        let lifts = |barrier| Effect::Lifts { subject: sessions(principal), barrier };
+        let draft = Draft {
+            target: principal.to_string(),
+            what: "lift the deny of older sessions".to_owned(),
+            before: format!("kept for {hours} hours after it was last written"),
+            after: "no session is denied for its age".to_owned(),
+            already: false,
+            effects: vec![lifts(Barrier::SessionsFirstPass), lifts(Barrier::SessionsSecondPass)],
+            irreversible: None,
+        };
+        let change = Change { principal: principal.clone(), id: found.id.to_owned() };
+        Ok(vec![(draft, change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -126,11 +104,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
     }
 
     fn permissions(change: &Change) -> Vec<Permission> {
-        let operations = operations(&change.principal);
-        vec![Permission::to(match change.before {
-            Some(_) => operations.put,
-            None => operations.delete,
-        })]
+        vec![Permission::to(operations(&change.principal).delete)]
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
@@ -140,7 +114,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             return Ok(elsewhere);
         }
         let stands = facts.inline_policy(&change.principal, &policy_name())?;
-        Ok(if *stands == change.before { Position::After } else { Position::Before })
+        Ok(if stands.is_some() { Position::Before } else { Position::After })
     }
 
     async fn apply(
@@ -148,7 +122,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
         cloud: &WriteCloud,
         _notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
-        let Change { principal, before, .. } = change;
+        let Change { principal, .. } = change;
         // By what stands there, not by what this run remembers: somebody may have written it anew since.
         let stands = cloud.read().iam().inline_policy(principal, &policy_name()).await?;
         let Some(stands) = stands else { return Ok(()) };
@@ -166,12 +140,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
                 "sessions that it denies may live until {until}: resume then"
             )));
         }
-        match before {
-            Some(before) => {
-                cloud.iam().put_inline_policy(principal, &policy_name(), before).await?;
-            }
-            None => gone(cloud.iam().delete_inline_policy(principal, &policy_name()).await)?,
-        }
+        gone(cloud.iam().delete_inline_policy(principal, &policy_name()).await)?;
         Ok(())
     }
 }

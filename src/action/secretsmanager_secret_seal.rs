@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
 use super::seal_policy::{LONGEST, Parts, by_arn, called, found, spared, statement};
-use super::secretsmanager_secret_unseal::{self, Unseal};
-use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, SecretId};
 use crate::inventory::{Inventory, Unread, Want};
@@ -43,8 +42,6 @@ pub(super) struct Change {
     spared: Vec<String>,
     /// The policy that comes of it, as things were when this was planned.
     policy: String,
-    /// The policy without the seal, as it was written; `None`: there was none.
-    before: Option<String>,
 }
 
 impl Action for Seal {
@@ -129,8 +126,7 @@ impl Action for Seal {
             ],
             irreversible: None,
         };
-        let before = parts.without_the_seal(policy);
-        let change = Change { name, secret: by_arn(secret)?, spared, policy: sealed, before };
+        let change = Change { name, secret: by_arn(secret)?, spared, policy: sealed };
         Ok(vec![(draft, change)])
     }
 
@@ -153,16 +149,6 @@ impl Action for Seal {
                 change.name
             ),
         })
-    }
-
-    fn inverse(change: &Change) -> Option<Inverse> {
-        let Change { name, secret, before, .. } = change;
-        let unseal = secretsmanager_secret_unseal::Change {
-            name: name.clone(),
-            secret: secret.clone(),
-            before: before.clone(),
-        };
-        Some(Inverse::by::<Unseal>(unseal.draft(), &unseal))
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

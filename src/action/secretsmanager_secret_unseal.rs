@@ -30,31 +30,11 @@ pub(super) struct Inputs {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     /// What the plan calls it.
-    pub(super) name: SecretId,
+    name: SecretId,
     /// Its ARN; every call names it.
-    pub(super) secret: SecretId,
+    secret: SecretId,
     /// The policy without the seal, as it was written; `None`: there was none.
-    pub(super) before: Option<String>,
-}
-
-impl Change {
-    pub(super) fn draft(&self) -> Draft {
-        Draft {
-            target: format!("secret {}", self.name),
-            what: "lift the seal".to_owned(),
-            before: "sealed".to_owned(),
-            after: match self.before {
-                Some(_) => "not sealed; the policy as it was without the seal".to_owned(),
-                None => "not sealed; no policy".to_owned(),
-            },
-            already: false,
-            effects: vec![Effect::Lifts {
-                subject: value_of(&self.name),
-                barrier: Barrier::Sealed,
-            }],
-            irreversible: None,
-        }
-    }
+    before: Option<String>,
 }
 
 impl Action for Unseal {
@@ -90,16 +70,31 @@ impl Action for Unseal {
         let caller = &inventory.caller;
         let secret = found(&inputs.secret, inventory.secret(&inputs.secret)?.as_deref(), caller)?;
         let name = called(secret, caller)?;
-        let policy = inventory.secret_policy(&inputs.secret)?.as_deref();
-        let Some(parts) = Parts::of(policy) else {
+        let policy = inventory.secret_policy(&inputs.secret)?.as_ref();
+        let Some(parts) = Parts::of(policy.map(String::as_str)) else {
             return Err(PlanError::Impossible {
                 message: format!("the policy of secret {name} is not understood"),
                 help: "see what is unusual about it: nothing is put in its place unseen".to_owned(),
             });
         };
-        let before = parts.without_the_seal(policy);
+        let (before, after) = match (&parts.seal, parts.rest) {
+            (None, _) if policy.is_some() => (policy.cloned(), "the policy as it is now"),
+            (None, _) | (Some(_), None) => (None, "no policy"),
+            (Some(_), Some(rest)) => {
+                (Some(rest.to_string()), "the policy as it is now, without the seal")
+            }
+        };
+        let draft = Draft {
+            target: format!("secret {name}"),
+            what: "lift the seal".to_owned(),
+            before: "sealed".to_owned(),
+            after: format!("not sealed; {after}"),
+            already: false,
+            effects: vec![Effect::Lifts { subject: value_of(&name), barrier: Barrier::Sealed }],
+            irreversible: None,
+        };
         let change = Change { name, secret: by_arn(secret)?, before };
-        Ok(vec![(change.draft(), change)])
+        Ok(vec![(draft, change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
 use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, State};
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Plan, SavedPlan};
 use crate::playbook::{Phase, Playbook};
 use crate::run::{Ending, Keep, MOST_ROUNDS, Rounds, RunError};
@@ -43,7 +43,8 @@ pub(super) fn awaited(
     }
     let due = |phase: Phase| {
         let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
-        saved.plan.changes.iter().filter(undone).any(|change| change.phase == phase)
+        let needed = |change: &&Change| !ledger::is_idle(&saved.plan, state, change);
+        saved.plan.changes.iter().filter(undone).filter(needed).any(|change| change.phase == phase)
     };
     let (phase, asked, has) = saved.plan.approvals.iter().find_map(|(phase, asked)| {
         let has = state.approved_by(*phase).len();

@@ -2,10 +2,10 @@
 //!
 //! Which batch may be worked on is read off the journal alone, so that a crash or a resumption changes
 //! nothing: a batch is done when every change of it is seen or waits for a person; the pause counts from the
-//! last of these; and the share that waits decides whether there is another. Never skips a change: what is not
-//! begun is still due.
+//! last of these; and the share that waits decides whether there is another. What was found innocent counts for
+//! nothing. Never skips another change: what is not begun is still due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,12 +56,13 @@ impl Open<'_> {
 impl Run<'_> {
     /// How far each step may go now.
     pub(super) fn open_batches(&self) -> Open<'_> {
+        let idle = self.idle();
         Open(
             self.plan
                 .batches
                 .iter()
                 .map(|batches| {
-                    let (open, next) = self.open(batches);
+                    let (open, next) = self.open(batches, &idle);
                     (batches, open, next)
                 })
                 .collect(),
@@ -69,7 +70,7 @@ impl Run<'_> {
     }
 
     /// How many batches of a step are open, and what stands before the next.
-    fn open(&self, batches: &Batches) -> (usize, Next) {
+    fn open(&self, batches: &Batches, idle: &BTreeSet<&ChangeId>) -> (usize, Next) {
         let (mut made, mut held) = (0, 0);
         let pause = SignedDuration::try_from(std::time::Duration::from_secs(batches.pause_seconds))
             .unwrap_or(SignedDuration::MAX);
@@ -80,6 +81,7 @@ impl Run<'_> {
                 match record.state {
                     ChangeState::Seen => {}
                     ChangeState::Held => held += 1,
+                    _ if idle.contains(change) => continue,
                     _ => return (n + 1, Next::Unfinished),
                 }
                 let moment = record.begun.max(record.seen);
@@ -88,6 +90,7 @@ impl Run<'_> {
             }
             if let Some(stop_at) = batches.stop_at
                 && n + 1 < batches.of.len()
+                && made > 0
                 && held * 100 >= stop_at * made
             {
                 let share = held * 100 / made.max(1);
@@ -102,7 +105,13 @@ impl Run<'_> {
             }
             let until = last.saturating_add(pause).unwrap_or(Timestamp::MAX);
             if self.clock.now() < until {
-                return (n + 1, Next::At(until));
+                // The time is that of the next batch in which there is something to do.
+                let over = |change: &ChangeId| {
+                    idle.contains(change) || self.journal.change(change).state == ChangeState::Seen
+                };
+                let further = &batches.of[n + 1..];
+                let over = further.iter().take_while(|batch| batch.iter().all(over)).count();
+                return (n + 1 + over, Next::At(until));
             }
         }
         (batches.of.len(), Next::Unfinished)
@@ -112,7 +121,8 @@ impl Run<'_> {
     pub(super) async fn pause(&self, waiting: &[&Change]) -> Result<bool, Halt> {
         let open = self.open_batches();
         let shut = open.shut();
-        let due = |change: &&&Change| self.needs_are_met(change);
+        let idle = self.idle();
+        let due = |change: &&&Change| self.needs_are_met(change, &idle);
         let next = waiting
             .iter()
             .filter(due)

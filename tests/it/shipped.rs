@@ -15,25 +15,56 @@ fn shipped() -> Vec<PathBuf> {
     found
 }
 
+/// A command without its case, and the exit code of the run after it.
+type Word = (&'static [&'static str], i32);
+
+/// What people say in the course of a playbook that asks for it.
+const SAID: &[(&str, &[Word])] = &[(
+    "password-reset-and-remote-access",
+    &[
+        (&["attest", "webmail-off.1"], 13),
+        (&["attest", "vpn-off.1"], 6),
+        (&["approve", "rotate", "--reason", "no false alarm"], 6),
+        (&["approve", "recover", "--reason", "the office may work"], 13),
+        (&["attest", "webmail-on.1"], 13),
+        (&["attest", "vpn-on.1"], 11),
+    ],
+)];
+
 #[test]
 fn every_shipped_playbook_evicts_the_intruder_of_its_world_and_nobody_else() {
     let shipped = shipped();
-    assert!(shipped.len() >= 4, "{shipped:?}");
+    assert!(shipped.len() >= 6, "{shipped:?}");
     for folder in shipped {
         let dir = tempfile::tempdir().unwrap();
         let (path, cases) = (folder.to_str().unwrap(), dir.path().join("cases"));
         let checked = portcullis(&["check", path]);
         assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
-        let played = portcullis(&["rehearse", path, "--cases", cases.to_str().unwrap()]);
+        let mut played = portcullis(&["rehearse", path, "--cases", cases.to_str().unwrap()]);
+        let mut code = 11;
+        for (_, words) in SAID.iter().filter(|(name, _)| path.ends_with(name)) {
+            assert_eq!(played.status.code(), Some(13), "{path}: {}", said(&played));
+            let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
+            let case = case.to_str().unwrap();
+            for (word, ends) in *words {
+                let word = [&[word[0], case], &word[1..]].concat();
+                assert_eq!(portcullis(&word).status.code(), Some(0), "{path}: {word:?}");
+                played = portcullis(&["resume", case]);
+                code = *ends;
+                assert_eq!(played.status.code(), Some(code), "{path}: {word:?}: {}", said(&played));
+            }
+        }
         let screen = said(&played);
-        assert_eq!(played.status.code(), Some(11), "{path}: {screen}");
+        assert_eq!((played.status.code(), code), (Some(11), 11), "{path}: {screen}");
         let tried = screen.split("Tried in the world").nth(1).unwrap();
         let world = std::fs::read_to_string(folder.join("world.yaml")).unwrap();
         let world: serde_yaml::Value = serde_yaml::from_str(&world).unwrap();
         let held = world["intruder"]["holds"].as_sequence().unwrap();
         assert!(!held.is_empty(), "{path}");
         for id in held {
-            let refused = format!("refused      the intruder with {}", id.as_str().unwrap());
+            let of = id["password_of"].as_str().map(|user| format!("password of {user}"));
+            let called = of.unwrap_or_else(|| id.as_str().unwrap().to_owned());
+            let refused = format!("refused      the intruder with {called}");
             assert!(tried.contains(&refused), "{path}: {tried}");
         }
         assert!(tried.contains("works        "), "{path}: {tried}");
