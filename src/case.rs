@@ -455,6 +455,8 @@ mod tests {
             access_key_id: None,
         };
         let plan = Plan {
+            imports: Vec::new(),
+            found: Vec::new(),
             accepted_lockouts: Vec::new(),
             estimate: Estimate::default(),
             playbook: "nothing".into(),

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::ids::{AccessKeyId, UserName};
 use crate::secret::Secret;
@@ -62,20 +63,19 @@ impl Findings {
         self.found.is_empty() && self.reported.is_empty()
     }
 
-    /// Reads a file; `name` is what it is called.
-    pub fn read(name: &str, text: &str) -> Result<Self, Unreadable> {
+    /// Reads a file; `name` is what it is called. With the hash of its bytes.
+    pub fn of(name: &str, text: &Secret) -> (String, Result<Self, Unreadable>) {
+        let text = text.expose();
+        (hex::encode(Sha256::digest(text)), Self::read(name, text))
+    }
+
+    fn read(name: &str, text: &str) -> Result<Self, Unreadable> {
         let text = text.trim_start_matches('\u{feff}');
         match text.trim_start().chars().next() {
             Some('[') => gitleaks(text),
             Some('{') => trufflehog(text),
             _ => csv(name, text),
         }
-    }
-
-    /// Takes in what another file holds.
-    pub fn add(&mut self, other: Self) {
-        self.found.extend(other.found);
-        self.reported.extend(other.reported);
     }
 
     fn take(&mut self, kind: &str, place: String, texts: &[Option<&Secret>]) {
@@ -126,7 +126,9 @@ fn gitleaks(text: &str) -> Result<Findings, Unreadable> {
     let mut findings = Findings::default();
     for one in &all {
         if one.rule.is_empty() || one.file.is_empty() {
-            return Err(Unreadable("an entry has no RuleID or no File: not by Gitleaks".to_owned()));
+            return Err(Unreadable(
+                "an entry has no RuleID or no File: not by Gitleaks".to_owned(),
+            ));
         }
         let place = place(&one.file, Some(one.line), &one.commit);
         findings.take(&one.rule, place, &[one.secret.as_ref(), one.matched.as_ref()]);
@@ -202,8 +204,9 @@ fn csv(name: &str, text: &str) -> Result<Findings, Unreadable> {
         let certificates = [column("cert_1_active"), column("cert_2_active")];
         let mut findings = Findings::default();
         for row in rows {
-            let is_true =
-                |at: Option<usize>| at.and_then(|at| row.get(at)).is_some_and(|f| f.expose() == "true");
+            let is_true = |at: Option<usize>| {
+                at.and_then(|at| row.get(at)).is_some_and(|f| f.expose() == "true")
+            };
             let Some(given) = row.get(user) else { continue };
             // The root user is a row of its own, and no IAM user.
             let Ok(user) = UserName::parse(given.expose()) else { continue };
@@ -269,7 +272,9 @@ mod tests {
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
     fn keys(findings: &Findings) -> Vec<(&str, &str)> {
-        let of = |one: &'_ Finding| (one.key.as_ref().map_or("-", |k| k.as_str()).to_owned(), one.place.clone());
+        let of = |one: &'_ Finding| {
+            (one.key.as_ref().map_or("-", |k| k.as_str()).to_owned(), one.place.clone())
+        };
         let all: Vec<(String, String)> = findings.found.iter().map(of).collect();
         all.leak().iter().map(|(key, place)| (key.as_str(), place.as_str())).collect()
     }

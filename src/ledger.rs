@@ -50,7 +50,7 @@ pub struct Row {
     pub standing: Standing,
     /// The strongest proof of that, and what was seen.
     pub proof: Option<(Proof, String)>,
-    /// What was said of it and does not count, or not any more, a sentence each.
+    /// Where others found it, and what was said of it and does not count, or not any more; a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
 }
@@ -320,6 +320,12 @@ fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Vec<String> {
             named.join(" and "),
             named.len()
         ));
+    }
+    if let Credential::AccessKey { id, .. } = credential {
+        let places = plan.places_of(id);
+        if !places.is_empty() {
+            remarks.push(format!("found by others: {}", places.join(", ")));
+        }
     }
     if let Some(taken_back) = state.withdrawn.get(credential) {
         let said = &taken_back.said;

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod cloud;
 pub mod diagnostic;
 pub mod exit;
+pub mod findings;
 pub mod ids;
 pub mod inventory;
 pub mod journal;

@@ -8,6 +8,7 @@
 mod batches;
 mod credential;
 mod effect;
+mod found;
 mod outlook;
 mod saved;
 mod text;
@@ -20,11 +21,12 @@ use serde::{Deserialize, Serialize};
 pub use batches::Batches;
 pub use credential::{Credential, credential_wants, credentials_of, longest_session};
 pub use effect::{Barrier, Destination, Effect, OldValue, Subject};
+pub use found::{Found, Import, Whereabouts};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
 
-use crate::ids::{AccountId, ActionKind, Arn, ChangeId, Principal, StepId, UserName};
+use crate::ids::{AccessKeyId, AccountId, ActionKind, Arn, ChangeId, Principal, StepId, UserName};
 use crate::playbook::{Mode, Phase, Proof};
 
 /// What will be done, all of it decided.
@@ -74,6 +76,12 @@ pub struct Plan {
     /// Identities that a change cuts and whose loss the operator accepts, although this run stands on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_lockouts: Vec<Arn>,
+    /// What others found, as it was handed in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<Import>,
+    /// Every access key in it, and where it belongs. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Found>,
     /// How much it asks of the cloud, and how long that takes.
     pub estimate: Estimate,
     /// What the operator should know before saying yes.
@@ -211,6 +219,15 @@ impl Change {
 }
 
 impl Plan {
+    /// Where a key was found, and what the finder calls it.
+    pub fn places_of(&self, key: &AccessKeyId) -> Vec<String> {
+        let found = self.imports.iter().flat_map(|import| &import.findings.found);
+        found
+            .filter(|finding| finding.key.as_ref() == Some(key))
+            .map(|finding| format!("{} in {}", finding.kind, finding.place))
+            .collect()
+    }
+
     /// The users in scope.
     pub fn users(&self) -> impl Iterator<Item = &UserName> {
         self.principals.iter().filter_map(Principal::user)

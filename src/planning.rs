@@ -5,6 +5,7 @@
 //! byte, for the same playbook, inputs and inventory. All problems come at once.
 
 mod estimate;
+mod found;
 mod lint;
 mod lockout;
 mod minting;
@@ -30,9 +31,9 @@ use crate::diagnostic::{Code, Diagnostic, Label, Place};
 use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
-    Barrier, Batches, Change, Credential, Decided, Destination, Effect, Estimate, GateTerms, Need,
-    Plan, RoleInReach, SavedPlan, Subject, Texts, Unknown, Untouched, credential_wants,
-    credentials_of,
+    Barrier, Batches, Change, Credential, Decided, Destination, Effect, Estimate, GateTerms,
+    Import, Need, Plan, RoleInReach, SavedPlan, Subject, Texts, Unknown, Untouched,
+    credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
@@ -51,6 +52,8 @@ pub struct Terms {
     pub accepted_gaps: Vec<String>,
     /// Identities whose loss is accepted although the caller stands on them.
     pub accepted_lockouts: Vec<Arn>,
+    /// What others found.
+    pub imports: Vec<Import>,
 }
 
 impl Terms {
@@ -62,6 +65,7 @@ impl Terms {
             endpoint: plan.endpoint.clone(),
             accepted_gaps: plan.accepted_gaps.clone(),
             accepted_lockouts: plan.accepted_lockouts.clone(),
+            imports: plan.imports.clone(),
         }
     }
 }
@@ -161,7 +165,8 @@ fn plan_on(
     let summary = playbook.limits.percent.map(|_| Want::AccountSummary);
     let summary = summary.filter(|_| !users.is_empty());
     let roles = (!principals.is_empty()).then_some(Want::Roles);
-    let wants = users.iter().flat_map(of_each).chain(roles).chain(summary);
+    let found = found::wants(&terms.imports);
+    let wants = users.iter().flat_map(of_each).chain(roles).chain(summary).chain(found);
     let wants: BTreeSet<Want> = wants.filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
@@ -193,6 +198,8 @@ fn plan_on(
         });
     credentials.extend(closed.filter(|one| matches!(one, Credential::Manual { .. })).cloned());
     credentials.extend(values_in_scope(&changes));
+    let found = found::found(&terms.imports, &principals, inventory);
+    credentials.extend(found.iter().filter_map(|one| one.whereabouts.credential()).cloned());
     if let Some(earlier) = earlier {
         credentials.retain(|credential| !round::is_our_own(credential, earlier.issued));
         // What is gone is accounted for all the same.
@@ -254,10 +261,13 @@ fn plan_on(
         batches,
         accepted_gaps: terms.accepted_gaps.clone(),
         accepted_lockouts: terms.accepted_lockouts.clone(),
+        imports: terms.imports.clone(),
+        found,
         estimate: Estimate::default(),
         warnings,
     };
     trust.tell(&mut plan);
+    found::warn(&mut plan, inventory);
     plan.estimate = estimate::estimate(&plan);
     lint::lint(playbook, &mut plan, inventory)?;
     Ok(Planned::Plan(Box::new(plan)))

@@ -127,6 +127,10 @@ pub(super) struct Given {
     /// Take inputs from a YAML or JSON file of NAME: VALUE; what -i gives goes first
     #[arg(long = "inputs", value_name = "FILE")]
     pub(super) inputs_from: Vec<PathBuf>,
+    /// Take in what others found: findings of TruffleHog or Gitleaks, a credential report, or a CSV with access key
+    /// ids. Values in it are not kept. Can be repeated
+    #[arg(long = "import", value_name = "FILE")]
+    pub(super) imports: Vec<PathBuf>,
     /// Lower or raise what the gate asks for, for this run
     #[arg(long, value_name = "PROOF")]
     pub(super) gate: Option<GateProof>,

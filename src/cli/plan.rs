@@ -51,7 +51,7 @@ pub(super) fn show(
 ) -> Result<Exit, Failure> {
     let playbook = sources::playbook(path)?;
     let inputs = sources::inputs(&playbook, given, &BTreeMap::new())?;
-    let terms = sources::terms(given, access.endpoint_url.as_deref());
+    let terms = sources::terms(given, access.endpoint_url.as_deref())?;
     let saved = view::runtime().block_on(async {
         let live = Live::connect(access).await?;
         let inventory = live.begin().await?;

@@ -41,7 +41,7 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
     let world_file = args.world.clone().unwrap_or(beside);
     let world = world(&world_file)?;
     let inputs = sources::inputs(&playbook, &args.given, world.rehearsal_inputs())?;
-    let terms = sources::terms(&args.given, None);
+    let terms = sources::terms(&args.given, None)?;
     view::virtual_runtime().block_on(async {
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);

@@ -42,6 +42,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let given = &args.given;
     let decided_already = !given.inputs.is_empty()
         || !given.inputs_from.is_empty()
+        || !given.imports.is_empty()
         || given.gate.is_some()
         || given.margin.is_some()
         || !given.accept_gap.is_empty()
@@ -71,7 +72,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         let (saved, playbook) = match source {
             Wanted::Saved(saved, playbook) => (*saved, *playbook),
             Wanted::Playbook(playbook, inputs) => {
-                let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref());
+                let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref())?;
                 let read = live.connection.read();
                 let saved =
                     plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?;

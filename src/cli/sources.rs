@@ -12,10 +12,12 @@ use super::view;
 use crate::action::catalog::Actions;
 use crate::case;
 use crate::diagnostic::{Diagnostic, Source};
+use crate::findings::Findings;
 use crate::inventory::{Inventory, SavedInventory};
-use crate::plan::{OpenError, SavedPlan};
+use crate::plan::{Import, OpenError, SavedPlan};
 use crate::planning::{self, Terms};
 use crate::playbook::{self, Folder, Given, Playbook};
+use crate::secret::Secret;
 
 /// The playbook's file: the path itself, or `playbook.yaml` in the folder.
 pub(super) fn playbook_file(path: &Path) -> PathBuf {
@@ -152,14 +154,31 @@ fn named(name: &str, value: &str) -> Result<Given, Failure> {
 }
 
 /// What this run sets otherwise than the playbook.
-pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Terms {
-    Terms {
+pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Result<Terms, Failure> {
+    Ok(Terms {
         gate: given.gate.map(Into::into),
         margin_seconds: given.margin,
         endpoint: endpoint.map(str::to_owned),
         accepted_gaps: given.accept_gap.clone(),
         accepted_lockouts: given.accept_lockout.clone(),
-    }
+        imports: given.imports.iter().map(|path| import(path)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// What others found, from a file of theirs. Its text may hold secrets, and is wiped once it was read.
+pub(super) fn import(path: &Path) -> Result<Import, Failure> {
+    let shown = path.display();
+    let next = "give --import a file of findings (TruffleHog's JSON lines, Gitleaks' JSON), a credential report, or a \
+                CSV with access key ids";
+    let text = case::read_text(path, case::LONGEST).map(Secret::new).map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot read {shown}"), next).because(&error)
+    })?;
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (sha256, findings) = Findings::of(&file, &text);
+    let findings = findings.map_err(|error| {
+        Failure::new(Exit::Usage, format!("{shown} is not taken"), next).because(&error)
+    })?;
+    Ok(Import { file, sha256, findings })
 }
 
 /// A plan that planning does not come to.

@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portcullis::journal::{ChangeState, GateState};
+use portcullis::ledger::Ledger;
 use portcullis::plan::{Barrier, Change, Credential, Destination, Effect, Plan, Subject};
 use portcullis::run::Ending;
+use portcullis::sim::Snapshot;
 
 use crate::side_by_side::each;
 use crate::stage::{Stage, play, read, terms};
@@ -43,6 +46,7 @@ fn scene(seed: u64) -> (String, String) {
     for _ in 0..8 {
         dice.throw(2);
     }
+    let mut others = Dice(seed.wrapping_mul(0xD134_2543_DE82_EF95) | 1);
     let mut users = String::new();
     let mut people = Vec::new();
     let mut key = 0;
@@ -58,6 +62,15 @@ fn scene(seed: u64) -> (String, String) {
         let _ = writeln!(users, "        keys: [{}]", keys.join(", "));
         if dice.one_in(3) {
             let _ = writeln!(users, "        password: {{}}");
+        }
+        for kind in [
+            "ssh_keys: [{ body: one }, { body: two, status: inactive }]",
+            "certificates: [{ body: one }]",
+            "service_credentials: [{ service: codecommit.amazonaws.com }]",
+        ] {
+            if others.one_in(6) {
+                let _ = writeln!(users, "        {kind}");
+            }
         }
         match dice.throw(4) {
             0 => {
@@ -253,9 +266,38 @@ fn compare(foretold: Foretold, mut differences: Vec<String>, seed: u64) {
     assert_eq!(differences, [""; 0], "seed {seed}: the plan did not say so");
 }
 
+/// Whatever the world holds for a principal in scope, before the run or after it, is in the ledger; gives back how
+/// many that are.
+fn every_credential_is_a_row(stage: &Stage, worlds: &[Snapshot], seed: u64) -> usize {
+    let plan = stage.plan();
+    let ledger = Ledger::of(&plan, &stage.state());
+    let rows = ledger.rows.iter().map(|row| row.credential.typed());
+    let rows: BTreeSet<String> =
+        rows.chain(ledger.issued.iter().filter_map(|one| Some(one.key()?.to_string()))).collect();
+    let mut held = BTreeSet::new();
+    for principal in &plan.principals {
+        held.insert(Credential::sessions_of(principal).typed());
+        let Some(user) = principal.user() else { continue };
+        let own = format!("{ACCOUNT}/users/{user}/");
+        let of_user = worlds.iter().flat_map(|world| world.0.keys());
+        held.extend(of_user.filter_map(|key| match key.strip_prefix(&own)?.split_once('/') {
+            Some(("keys" | "ssh-keys" | "certificates" | "service-credentials", id)) => {
+                Some(id.to_owned())
+            }
+            None if key.ends_with("/password") => Some(format!("password/{user}")),
+            _ => None,
+        }));
+    }
+    for credential in &held {
+        assert!(rows.contains(credential), "seed {seed}: {credential} is no row of {rows:?}");
+    }
+    held.len()
+}
+
 #[test]
 fn what_a_run_did_is_what_the_plan_said() {
     let seeds: Vec<u64> = (1..=WORLDS).collect();
+    let credentials = AtomicUsize::new(0);
     let ends = std::sync::Mutex::new(BTreeMap::<&str, usize>::new());
     let cases = each(&seeds, |seed| {
         play(async {
@@ -291,11 +333,17 @@ fn what_a_run_did_is_what_the_plan_said() {
                 other => panic!("seed {seed}: {other:?}"),
             };
             *ends.lock().unwrap().entry(kind).or_default() += 1;
+            let rows = every_credential_is_a_row(&stage, &[before, stage.cloud.snapshot()], *seed);
+            credentials.fetch_add(rows, Ordering::Relaxed);
             no_effect_came_without_its_intent(&stage);
             no_secret_was_written(&stage);
         });
     });
     let ends = ends.into_inner().unwrap();
-    println!("random worlds and playbooks: {cases} cases, {ends:?}");
+    let credentials = credentials.into_inner();
+    println!(
+        "random worlds and playbooks: {cases} cases, {ends:?}, {credentials} credentials, each of them a row"
+    );
+    assert!(credentials > 300);
     assert!(ends.len() == 3 && ends.values().all(|n| *n >= 5), "the dice are loaded: {ends:?}");
 }

@@ -10,6 +10,7 @@ mod crooked;
 mod deletions;
 mod expiry;
 mod faults;
+mod findings;
 mod honesty;
 mod hosted;
 mod include;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
-use crate::plan::{Batches, Change, Have, Permission, Plan, SavedPlan};
+use crate::plan::{Batches, Change, Have, Import, Permission, Plan, SavedPlan, Whereabouts};
 use crate::playbook::Phase;
 use crate::run::Stale;
 
@@ -78,6 +78,7 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
         let _ = writeln!(text, "\n{}", Style::Strong.paint("Not touched"));
         listed(&mut text, "  ", &lines, if every_change { usize::MAX } else { LINES });
     }
+    found(&mut text, &saved.plan, if every_change { usize::MAX } else { LINES });
     warnings(&mut text, &saved.plan, if every_change { usize::MAX } else { LINES });
     let _ = writeln!(text, "\n{}", in_all(&saved.plan));
     text
@@ -156,6 +157,10 @@ fn on_screen(saved: &SavedPlan, width: usize) -> String {
         let line = format!("  untouched   {}: {}", grouped(what.len()), what.join("; "));
         let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
     }
+    if !plan.imports.is_empty() {
+        let line = cut(&format!("  found       {}", brief_found(plan)), width);
+        let _ = writeln!(text, "{line}");
+    }
     let whole = "  the whole of it: portcullis plan ... --all, or into a file or a pager";
     let _ = writeln!(text, "{}", Style::Faint.paint(&cut(whole, width)));
     warnings(&mut text, plan, WARNINGS);
@@ -233,6 +238,69 @@ fn brief_permissions(text: &mut String, plan: &Plan, width: usize) {
         let line = cut(&format!("  {word:<10}  {}", actions.join(", ")), width);
         let _ = writeln!(text, "{}", style.paint(&line));
     }
+}
+
+/// What others found, beside what the account has.
+fn found(text: &mut String, plan: &Plan, shown: usize) {
+    if plan.imports.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", Style::Strong.paint("Found by others"));
+    for Import { file, sha256, findings } in &plan.imports {
+        let users = match findings.reported.len() {
+            0 => String::new(),
+            users => format!(", {}", counted(users, "user")),
+        };
+        let findings = counted(findings.found.len(), "finding");
+        let _ = writeln!(text, "  {}: {findings}{users} (sha256 {sha256})", plain(file));
+    }
+    let lines: Vec<String> = plan
+        .found
+        .iter()
+        .map(|found| {
+            let (style, word, what) = match &found.whereabouts {
+                Whereabouts::InScope { credential } => {
+                    (Style::Good, "in scope", credential.to_string())
+                }
+                Whereabouts::NotCovered { credential } => {
+                    (Style::Bad, "NOT COVERED", credential.to_string())
+                }
+                Whereabouts::NotHere => (Style::Faint, "not here", found.key.to_string()),
+                Whereabouts::NotTold { why } => {
+                    (Style::Careful, "not told", format!("{} ({why})", found.key))
+                }
+            };
+            let word = style.paint(&format!("{word:<12}"));
+            let places = plan.places_of(&found.key).join(", ");
+            format!("{word}  {}: {}", plain(&what), plain(&places))
+        })
+        .collect();
+    listed(text, "  ", &lines, shown);
+    let others = plan.imports.iter().flat_map(|import| &import.findings.found);
+    let others: Vec<String> = others
+        .filter(|finding| finding.key.is_none())
+        .map(|finding| plain(&format!("{} in {}", finding.kind, finding.place)))
+        .collect();
+    if !others.is_empty() {
+        let word = if others.len() == 1 { "is no access key" } else { "are no access keys" };
+        let named = others.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = if others.len() > NAMED { ", ..." } else { "" };
+        let _ = writeln!(text, "  {} that {word}: {named}{more}", grouped(others.len()));
+    }
+}
+
+/// The same in a line.
+fn brief_found(plan: &Plan) -> String {
+    let of =
+        |is: fn(&Whereabouts) -> bool| plan.found.iter().filter(|one| is(&one.whereabouts)).count();
+    let in_scope = of(|one| matches!(one, Whereabouts::InScope { .. }));
+    let not_covered = of(|one| matches!(one, Whereabouts::NotCovered { .. }));
+    let not_here = of(|one| matches!(one, Whereabouts::NotHere));
+    let not_told = of(|one| matches!(one, Whereabouts::NotTold { .. }));
+    format!(
+        "{}: {in_scope} in scope, {not_covered} NOT COVERED, {not_here} not of this account, {not_told} not told",
+        counted(plan.found.len(), "access key")
+    )
 }
 
 /// The text, or as much of it as there is room for.
