@@ -78,10 +78,10 @@ impl Findings {
         }
     }
 
-    fn take(&mut self, kind: &str, place: String, texts: &[Option<&Secret>]) {
+    fn take(&mut self, kind: &str, place: &str, texts: &[Option<&Secret>]) {
         let keys: BTreeSet<AccessKeyId> =
             texts.iter().flatten().flat_map(|text| keys_in(text.expose())).collect();
-        let finding = |key| Finding { key, kind: kind.to_owned(), place: place.clone() };
+        let finding = |key| Finding { key, kind: kind.to_owned(), place: place.to_owned() };
         if keys.is_empty() {
             self.found.insert(finding(None));
         }
@@ -131,7 +131,7 @@ fn gitleaks(text: &str) -> Result<Findings, Unreadable> {
             ));
         }
         let place = place(&one.file, Some(one.line), &one.commit);
-        findings.take(&one.rule, place, &[one.secret.as_ref(), one.matched.as_ref()]);
+        findings.take(&one.rule, &place, &[one.secret.as_ref(), one.matched.as_ref()]);
     }
     Ok(findings)
 }
@@ -158,7 +158,7 @@ fn trufflehog(text: &str) -> Result<Findings, Unreadable> {
         // Between findings it tells how it goes.
         let Some(detector) = &one.detector else { continue };
         let texts = [one.raw.as_ref(), one.raw_v2.as_ref(), one.redacted.as_ref()];
-        findings.take(detector, whence(&one.source), &texts);
+        findings.take(detector, &whence(&one.source), &texts);
     }
     Ok(findings)
 }
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused_without_a_word_of_what_it_holds() {
         for text in [
-            "".to_owned(),
+            String::new(),
             "a,b\nc,d\n".to_owned(),
             format!("[{{\"Secret\": \"{SECRET}\""),
             format!("[{{\"Secret\": \"{SECRET}\"}}]"),
