@@ -8,11 +8,13 @@
 //! An action must not print, read the time, touch a file or know the journal. A secret never leaves
 //! one `apply`: what mints also delivers. `apply` is safe to repeat from wherever it stopped.
 
+mod activation;
 mod attested;
 mod by_hand;
 pub mod catalog;
 mod deactivation;
 mod delivery;
+mod iam_access_key_activate;
 mod iam_access_key_deactivate;
 mod iam_access_key_delete;
 mod iam_access_key_replace;
@@ -51,11 +53,11 @@ use serde::de::DeserializeOwned;
 pub use by_hand::{ByHand, Word};
 
 use crate::cloud::{CallError, WRITES, WriteCloud};
-use crate::ids::{Principal, UserName};
+use crate::ids::{ActionKind, Principal, UserName};
 use crate::inventory::{Inventory, Unread, User, Want};
 use crate::journal::{AppendError, Note, Position, Receipt};
 use crate::outbox::Outbox;
-use crate::plan::Effect;
+use crate::plan::{Decided, Effect};
 use crate::playbook::{ActionShape, Proof};
 
 /// What operators and auditors are told about an action before they use it.
@@ -160,6 +162,12 @@ pub trait Action: Send + Sync + 'static {
         None
     }
 
+    /// How one cut is taken back, as drafted from what stood there before it; `None` where it cannot be, or is
+    /// taken back with another. Pure.
+    fn inverse(_change: &Self::Change) -> Option<Inverse> {
+        None
+    }
+
     /// How long what the change sets going may take to be done by others, before it is applied again.
     fn patience(_change: &Self::Change) -> SignedDuration {
         SignedDuration::ZERO
@@ -211,6 +219,28 @@ pub struct Draft {
     pub effects: Vec<Effect>,
     /// What of it cannot be taken back.
     pub irreversible: Option<String>,
+}
+
+/// What takes a change back: a change of another action.
+#[derive(Clone, Debug)]
+pub struct Inverse {
+    /// The other action.
+    pub kind: ActionKind,
+    /// The change, as that action drafts it.
+    pub draft: Draft,
+    /// That action's own decisions.
+    pub decided: Decided,
+}
+
+impl Inverse {
+    /// By what `A` decides.
+    fn by<A: Action>(draft: Draft, change: &A::Change) -> Self {
+        Self {
+            kind: ActionKind::parse(A::SHAPE.kind).expect("a kind of the catalog"),
+            draft,
+            decided: Decided::new(change).expect("plain data"),
+        }
+    }
 }
 
 /// Why an action cannot be planned.

@@ -33,6 +33,7 @@ mod shell;
 mod sources;
 mod status;
 mod survey;
+mod undo;
 mod view;
 mod word;
 
@@ -86,6 +87,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::diff(&args),
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
+        Command::Undo(args) => undo::undo(&args),
         Command::Status(args) => status::status(&args),
         Command::Cases(args) => Ok(cases::cases(&args)),
         Command::Clear(args) => word::clear(&args),

@@ -578,7 +578,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             remarks: Vec::new(),
         };
     }
-    if let Some((change, proof)) = have_ended(plan, state, &credential) {
+    // Nobody needs the proof of a cut of an innocent, nor of its end.
+    if !is_cleared(plan, state, &credential)
+        && let Some((change, proof)) = have_ended(plan, state, &credential)
+    {
         return Row {
             credential,
             standing: Standing::Dead { by: change.id.clone() },

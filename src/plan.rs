@@ -185,6 +185,9 @@ pub struct Change {
     pub review_by: Option<Timestamp>,
     /// What must be done, and how surely, before it starts.
     pub needs: Vec<Need>,
+    /// The change that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<ChangeId>,
     /// The action's own decisions; only the action reads them.
     pub decided: Decided,
 }
@@ -242,6 +245,21 @@ impl Plan {
     pub fn trust_in(&self, credential: &Credential) -> Option<&str> {
         let trusted = self.trusted.iter().find(|trusted| trusted.credential == *credential);
         trusted.map(|trusted| trusted.reason.as_str())
+    }
+
+    /// Whether it takes back what was done: then nothing else of it is carried out.
+    pub fn is_undo(&self) -> bool {
+        self.changes.iter().any(|change| change.undoes.is_some())
+    }
+
+    /// The same, with the changes alone that are carried out: of a plan that takes back, those that do.
+    #[must_use]
+    pub fn to_carry_out(&self) -> Self {
+        let mut plan = self.clone();
+        if self.is_undo() {
+            plan.changes.retain(|change| change.undoes.is_some());
+        }
+        plan
     }
 
     /// The changes that will write something.

@@ -14,10 +14,12 @@ mod permissions;
 mod round;
 mod select;
 mod trust;
+mod undo;
 
 pub use lockout::refuse_lock_out;
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
+pub use undo::take_back;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -285,6 +287,11 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
         return false;
     }
     let earlier = match (&saved.round, earlier) {
+        (Some(round), Some(earlier)) if !round.undoes.is_empty() => {
+            return round.earlier == earlier.digest()
+                && *inventory == earlier.inventory
+                && undo::plan(&earlier.plan, inventory, &round.begun, &round.undoes) == *found;
+        }
         (None, None) => None,
         (Some(round), Some(earlier)) if round.earlier == earlier.digest() => Some(Earlier {
             plan: &earlier.plan,
@@ -399,6 +406,7 @@ fn change(
         reason: reason.as_ref().map(|reason| texts.share(reason)),
         review_by: *review_by,
         needs: Vec::new(),
+        undoes: None,
         decided,
     }
 }

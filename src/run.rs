@@ -15,6 +15,7 @@ mod rounds;
 mod settle;
 mod stale;
 mod step;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ pub use event::{Event, Observer};
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
+pub use undo::{to_take_back, undo_of};
 
 use crate::clock::Clock;
 use crate::cloud::WriteCloud;
@@ -103,18 +105,6 @@ pub enum RunError {
 }
 
 impl Run<'_> {
-    /// Runs to an end. The ending is recorded, unless the journal itself failed.
-    pub async fn execute(&self) -> Result<Ending, RunError> {
-        self.begin().await?;
-        match self.round().await? {
-            Left::Ended(ending) => self.finish(ending).await,
-            Left::Again(next) => {
-                // Whoever asked for one plan alone did not give what another is planned from.
-                unreachable!("round {} was planned by nobody", next.saved.number())
-            }
-        }
-    }
-
     /// Records who runs.
     async fn begin(&self) -> Result<(), RunError> {
         let started = Entry::Started {
@@ -157,6 +147,9 @@ impl Run<'_> {
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
+        if self.plan.is_undo() {
+            return self.take_back().await;
+        }
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
             self.reopen().await?;
@@ -195,10 +188,15 @@ impl Run<'_> {
         if !waiting.is_empty() {
             return Ok(Ending::Held(waiting));
         }
-        let ledger = Ledger::of(self.plan, &state);
+        Ok(self.by_the_ledger())
+    }
+
+    /// How a run ends that has nothing left to do.
+    fn by_the_ledger(&self) -> Ending {
+        let ledger = Ledger::of(self.plan, &self.journal.state());
         let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
         let green = accounted && ledger.unproven().next().is_none();
-        Ok(if green { Ending::Proven } else { Ending::NotProven })
+        if green { Ending::Proven } else { Ending::NotProven }
     }
 
     /// A phase that asks for approvals is begun once enough different people have approved this very plan.

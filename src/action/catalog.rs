@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::ActionKind;
 use crate::inventory::{Inventory, Unread, Want};
@@ -51,6 +51,8 @@ pub trait ErasedAction: Send + Sync {
     fn warnings(&self, change: &Decided) -> Vec<String>;
     /// As [`Action::by_hand`].
     fn by_hand(&self, change: &Decided) -> Option<ByHand>;
+    /// As [`Action::inverse`].
+    fn inverse(&self, change: &Decided) -> Option<Inverse>;
     /// As [`Action::patience`].
     fn patience(&self, change: &Decided) -> SignedDuration;
     /// As [`Action::asks`].
@@ -127,6 +129,10 @@ impl<A: Action> ErasedAction for Erased<A> {
         A::by_hand(&decided(change))
     }
 
+    fn inverse(&self, change: &Decided) -> Option<Inverse> {
+        A::inverse(&decided(change))
+    }
+
     fn patience(&self, change: &Decided) -> SignedDuration {
         A::patience(&decided(change))
     }
@@ -160,6 +166,7 @@ impl<A: Action> ErasedAction for Erased<A> {
 
 /// Every action, sorted by kind.
 static CATALOG: &[&dyn ErasedAction] = &[
+    &Erased(super::iam_access_key_activate::Activate),
     &Erased(super::iam_access_key_deactivate::Deactivate),
     &Erased(super::iam_access_key_delete::Delete),
     &Erased(super::iam_access_key_replace::Replace),
@@ -169,8 +176,11 @@ static CATALOG: &[&dyn ErasedAction] = &[
     &Erased(super::iam_lift_quarantine::OF_ROLE),
     &Erased(super::iam_quarantine::OF_ROLE),
     &Erased(super::iam_revoke_sessions::OF_ROLE),
+    &Erased(super::iam_service_specific_credential_deactivate::INVERSE),
     &Erased(super::iam_service_specific_credential_deactivate::ACTION),
+    &Erased(super::iam_signing_certificate_deactivate::INVERSE),
     &Erased(super::iam_signing_certificate_deactivate::ACTION),
+    &Erased(super::iam_ssh_key_deactivate::INVERSE),
     &Erased(super::iam_ssh_key_deactivate::ACTION),
     &Erased(super::iam_user_lift_network::LiftNetwork),
     &Erased(super::iam_lift_older_sessions::OF_USER),

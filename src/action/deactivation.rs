@@ -10,9 +10,12 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
+use super::activation::{self, Activate};
 use super::by_hand::command;
 use super::principal::no_such_user;
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, gone, not_the_user};
+use super::{
+    About, Action, ApplyError, ByHand, Draft, Inverse, Notes, PlanError, gone, not_the_user,
+};
 use crate::cloud::{CallError, WriteCloud};
 use crate::ids::UserName;
 use crate::inventory::{Inventory, Status, Unread, Want};
@@ -41,11 +44,15 @@ pub(super) trait Kind: Send + Sync + 'static {
     /// What the listing shows.
     fn found(user: &UserName, facts: &Inventory) -> Result<Vec<Found>, Unread>;
 
-    /// Sets one to inactive.
-    fn cut(
+    /// The action that takes it back: its name and what it does, in a few words.
+    const ACTIVATE: (&'static str, &'static str);
+
+    /// Makes one usable or unusable.
+    fn set(
         cloud: &WriteCloud,
         user: &UserName,
         id: &str,
+        status: Status,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
@@ -74,7 +81,7 @@ impl<K> Deactivate<K> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Inputs {
-    user: UserName,
+    pub(super) user: UserName,
     #[serde(alias = "keys", alias = "certificates")]
     credentials: Which,
 }
@@ -82,7 +89,7 @@ pub(super) struct Inputs {
 /// The field table lets nothing else through.
 #[derive(Deserialize)]
 #[serde(try_from = "serde_json::Value")]
-enum Which {
+pub(super) enum Which {
     All,
     These(Vec<String>),
 }
@@ -100,10 +107,12 @@ impl TryFrom<serde_json::Value> for Which {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    user: UserName,
+    pub(super) user: UserName,
     /// The user's unique id: another user under the same name is somebody else.
-    user_id: String,
-    id: String,
+    pub(super) user_id: String,
+    pub(super) id: String,
+    /// As the ledger has it.
+    pub(super) credential: Credential,
 }
 
 impl<K: Kind> Action for Deactivate<K> {
@@ -124,40 +133,22 @@ impl<K: Kind> Action for Deactivate<K> {
     }
 
     fn plan(inputs: &Inputs, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
-        let user = &inputs.user;
-        let Some(owner) = inventory.user(user)? else {
-            return Err(no_such_user(user, inventory));
-        };
-        let found = K::found(user, inventory)?;
-        if let Which::These(ids) = &inputs.credentials
-            && let Some(missing) = ids.iter().find(|id| !found.iter().any(|one| one.id == **id))
-        {
-            return Err(PlanError::Impossible {
-                message: format!("{user} has none of this kind with the id {missing}"),
-                help: "write `all`, or take the id out of the list".to_owned(),
-            });
-        }
-        let wanted = |id: &String| match &inputs.credentials {
-            Which::All => true,
-            Which::These(ids) => ids.contains(id),
-        };
-        let planned = found.into_iter().filter(|one| wanted(&one.id)).map(|one| {
+        let planned = wanted::<K>(inputs, inventory)?.into_iter().map(|(status, change)| {
             let draft = Draft {
-                target: format!("user {user}"),
-                what: format!("deactivate {}", one.id),
-                before: match one.status {
+                target: format!("user {}", change.user),
+                what: format!("deactivate {}", change.id),
+                before: match status {
                     Status::Active => "active".to_owned(),
                     Status::Inactive => "inactive".to_owned(),
                 },
                 after: "inactive".to_owned(),
-                already: one.status == Status::Inactive,
+                already: status == Status::Inactive,
                 effects: vec![Effect::Cuts {
-                    subject: Subject::Credential { credential: one.credential },
+                    subject: Subject::Credential { credential: change.credential.clone() },
                     barrier: Barrier::Inactive,
                 }],
                 irreversible: None,
             };
-            let change = Change { user: user.clone(), user_id: owner.id.clone(), id: one.id };
             (draft, change)
         });
         Ok(planned.collect())
@@ -185,8 +176,12 @@ impl<K: Kind> Action for Deactivate<K> {
         })
     }
 
+    fn inverse(change: &Change) -> Option<Inverse> {
+        Some(Inverse::by::<Activate<K>>(activation::draft(change), change))
+    }
+
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
-        let Change { user, user_id, id } = change;
+        let Change { user, user_id, id, .. } = change;
         match K::found(user, facts)?.into_iter().find(|found| found.id == *id) {
             Some(Found { status: Status::Active, .. }) => return Ok(Position::Before),
             Some(Found { status: Status::Inactive, .. }) => return Ok(Position::After),
@@ -203,6 +198,35 @@ impl<K: Kind> Action for Deactivate<K> {
         _notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
         // One that is gone is looked for afterwards.
-        Ok(gone(K::cut(cloud, &change.user, &change.id).await)?)
+        Ok(gone(K::set(cloud, &change.user, &change.id, Status::Inactive).await)?)
     }
+}
+
+/// Those of one kind that a step names, each with its status.
+pub(super) fn wanted<K: Kind>(
+    inputs: &Inputs,
+    inventory: &Inventory,
+) -> Result<Vec<(Status, Change)>, PlanError> {
+    let user = &inputs.user;
+    let Some(owner) = inventory.user(user)? else {
+        return Err(no_such_user(user, inventory));
+    };
+    let found = K::found(user, inventory)?;
+    if let Which::These(ids) = &inputs.credentials
+        && let Some(missing) = ids.iter().find(|id| !found.iter().any(|one| one.id == **id))
+    {
+        return Err(PlanError::Impossible {
+            message: format!("{user} has none of this kind with the id {missing}"),
+            help: "write `all`, or take the id out of the list".to_owned(),
+        });
+    }
+    let wanted = found.into_iter().filter(|one| match &inputs.credentials {
+        Which::All => true,
+        Which::These(ids) => ids.contains(&one.id),
+    });
+    let change = |one: Found| {
+        let (user, user_id) = (user.clone(), owner.id.clone());
+        (one.status, Change { user, user_id, id: one.id, credential: one.credential })
+    };
+    Ok(wanted.map(change).collect())
 }

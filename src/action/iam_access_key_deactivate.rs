@@ -9,8 +9,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
+use super::iam_access_key_activate::{self, Activate};
 use super::principal::no_such_user;
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, gone, not_the_user};
+use super::{
+    About, Action, ApplyError, ByHand, Draft, Inverse, Notes, PlanError, gone, not_the_user,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{AccessKey, Inventory, Status, Unread, Want};
@@ -97,7 +100,7 @@ impl Action for Deactivate {
             "iam:GetAccessKeyLastUsed",
             "iam:UpdateAccessKey",
         ],
-        undo: "activate the key again; never done for a key that counts as compromised",
+        undo: "`iam.access-key.activate`; never done for a key that counts as compromised",
         hazards: &[
             "whatever uses the key stops until it has a new one",
             "sessions that the key has minted live on for up to 36 hours",
@@ -166,6 +169,16 @@ impl Action for Deactivate {
                 change.user, change.key
             ),
         })
+    }
+
+    fn inverse(change: &Change) -> Option<Inverse> {
+        let Change { user, user_id, key } = change;
+        let activate = iam_access_key_activate::Change {
+            user: user.clone(),
+            user_id: user_id.clone(),
+            key: key.clone(),
+        };
+        Some(Inverse::by::<Activate>(activate.draft(), &activate))
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

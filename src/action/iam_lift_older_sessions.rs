@@ -29,9 +29,32 @@ pub(super) const OF_ROLE: LiftOlderSessions<OfRole> = LiftOlderSessions(PhantomD
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    principal: Principal,
+    pub(super) principal: Principal,
     /// Its unique id: another under the same name is somebody else.
-    id: String,
+    pub(super) id: String,
+    /// What stood under the policy's name before, and is put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<String>,
+}
+
+impl Change {
+    pub(super) fn draft(&self) -> Draft {
+        let principal = &self.principal;
+        let hours = longest_session(principal).as_hours();
+        let lifts = |barrier| Effect::Lifts { subject: sessions(principal), barrier };
+        Draft {
+            target: principal.to_string(),
+            what: "lift the deny of older sessions".to_owned(),
+            before: format!("kept for {hours} hours after it was last written"),
+            after: match &self.before {
+                None => "no session is denied for its age".to_owned(),
+                Some(_) => format!("policy {POLICY} says what it said before"),
+            },
+            already: false,
+            effects: vec![lifts(Barrier::SessionsFirstPass), lifts(Barrier::SessionsSecondPass)],
+            irreversible: None,
+        }
+    }
 }
 
 impl<N: Named> Action for LiftOlderSessions<N> {
@@ -53,7 +76,12 @@ impl<N: Named> Action for LiftOlderSessions<N> {
     };
     const ABOUT: About = match N::KIND {
         Kind::User => About {
-            permissions: &["iam:GetUser", "iam:GetUserPolicy", "iam:DeleteUserPolicy"],
+            permissions: &[
+                "iam:GetUser",
+                "iam:GetUserPolicy",
+                "iam:DeleteUserPolicy",
+                "iam:PutUserPolicy",
+            ],
             undo: "`iam.user.revoke-sessions` denies sessions again, and then younger ones too",
             hazards: &[
                 "held until 36 hours after the deny was last written: sessions live so long",
@@ -63,7 +91,12 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             counters: &["T1531"],
         },
         Kind::Role => About {
-            permissions: &["iam:GetRole", "iam:GetRolePolicy", "iam:DeleteRolePolicy"],
+            permissions: &[
+                "iam:GetRole",
+                "iam:GetRolePolicy",
+                "iam:DeleteRolePolicy",
+                "iam:PutRolePolicy",
+            ],
             undo: "`iam.role.revoke-sessions` denies sessions again, and then younger ones too",
             hazards: &[
                 "held until 12 hours after the deny was last written: sessions live so long",
@@ -84,19 +117,8 @@ impl<N: Named> Action for LiftOlderSessions<N> {
     fn plan(inputs: &N, inventory: &Inventory) -> Result<Vec<(Draft, Change)>, PlanError> {
         let principal = &inputs.principal();
         let found = changeable(principal, inventory)?;
-        let hours = longest_session(principal).as_hours();
-        let lifts = |barrier| Effect::Lifts { subject: sessions(principal), barrier };
-        let draft = Draft {
-            target: principal.to_string(),
-            what: "lift the deny of older sessions".to_owned(),
-            before: format!("kept for {hours} hours after it was last written"),
-            after: "no session is denied for its age".to_owned(),
-            already: false,
-            effects: vec![lifts(Barrier::SessionsFirstPass), lifts(Barrier::SessionsSecondPass)],
-            irreversible: None,
-        };
-        let change = Change { principal: principal.clone(), id: found.id.to_owned() };
-        Ok(vec![(draft, change)])
+        let change = Change { principal: principal.clone(), id: found.id.to_owned(), before: None };
+        Ok(vec![(change.draft(), change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -104,7 +126,11 @@ impl<N: Named> Action for LiftOlderSessions<N> {
     }
 
     fn permissions(change: &Change) -> Vec<Permission> {
-        vec![Permission::to(operations(&change.principal).delete)]
+        let operations = operations(&change.principal);
+        vec![Permission::to(match change.before {
+            Some(_) => operations.put,
+            None => operations.delete,
+        })]
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
@@ -114,7 +140,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             return Ok(elsewhere);
         }
         let stands = facts.inline_policy(&change.principal, &policy_name())?;
-        Ok(if stands.is_some() { Position::Before } else { Position::After })
+        Ok(if *stands == change.before { Position::After } else { Position::Before })
     }
 
     async fn apply(
@@ -122,7 +148,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
         cloud: &WriteCloud,
         _notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
-        let Change { principal, .. } = change;
+        let Change { principal, before, .. } = change;
         // By what stands there, not by what this run remembers: somebody may have written it anew since.
         let stands = cloud.read().iam().inline_policy(principal, &policy_name()).await?;
         let Some(stands) = stands else { return Ok(()) };
@@ -140,7 +166,12 @@ impl<N: Named> Action for LiftOlderSessions<N> {
                 "sessions that it denies may live until {until}: resume then"
             )));
         }
-        gone(cloud.iam().delete_inline_policy(principal, &policy_name()).await)?;
+        match before {
+            Some(before) => {
+                cloud.iam().put_inline_policy(principal, &policy_name(), before).await?;
+            }
+            None => gone(cloud.iam().delete_inline_policy(principal, &policy_name()).await)?,
+        }
         Ok(())
     }
 }

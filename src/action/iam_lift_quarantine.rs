@@ -28,13 +28,33 @@ pub(super) const OF_ROLE: LiftQuarantine<OfRole> = LiftQuarantine(PhantomData);
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    principal: Principal,
+    pub(super) principal: Principal,
     /// Its unique id: another under the same name is somebody else.
-    id: String,
+    pub(super) id: String,
     /// The boundary it had before the quarantine.
-    boundary: Option<Arn>,
+    pub(super) boundary: Option<Arn>,
     /// `AWSDenyAll` in the account's partition.
-    deny_all: Arn,
+    pub(super) deny_all: Arn,
+}
+
+impl Change {
+    pub(super) fn draft(&self) -> Draft {
+        Draft {
+            target: self.principal.to_string(),
+            what: "lift the quarantine".to_owned(),
+            before: "quarantined".to_owned(),
+            after: match &self.boundary {
+                Some(boundary) => format!("not quarantined; bounded by {boundary}, as before"),
+                None => "not quarantined".to_owned(),
+            },
+            already: false,
+            effects: vec![Effect::Lifts {
+                subject: Subject::Principal { principal: self.principal.clone() },
+                barrier: plan::Barrier::Quarantine,
+            }],
+            irreversible: None,
+        }
+    }
 }
 
 impl<N: Named> Action for LiftQuarantine<N> {
@@ -116,24 +136,9 @@ impl<N: Named> Action for LiftQuarantine<N> {
             });
         }
         let boundary = found.boundary.cloned();
-        let draft = Draft {
-            target: principal.to_string(),
-            what: "lift the quarantine".to_owned(),
-            before: "quarantined".to_owned(),
-            after: match &boundary {
-                Some(boundary) => format!("not quarantined; bounded by {boundary}, as before"),
-                None => "not quarantined".to_owned(),
-            },
-            already: false,
-            effects: vec![Effect::Lifts {
-                subject: Subject::Principal { principal: principal.clone() },
-                barrier: plan::Barrier::Quarantine,
-            }],
-            irreversible: None,
-        };
         let change =
             Change { principal: principal.clone(), id: found.id.to_owned(), boundary, deny_all };
-        Ok(vec![(draft, change)])
+        Ok(vec![(change.draft(), change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {
@@ -167,9 +172,16 @@ impl<N: Named> Action for LiftQuarantine<N> {
         facts.attached_policies(principal)?;
         facts.inline_policy(principal, &barriers::inline_name())?;
         let standing = barriers::standing(principal, facts)?;
+        let bounded = found.and_then(|found| found.boundary);
         Ok(if !standing.is_empty() {
-            Position::Before
-        } else if found.and_then(|found| found.boundary) == change.boundary.as_ref() {
+            match bounded {
+                Some(now) if Some(now) != change.boundary.as_ref() && *now != change.deny_all => {
+                    let why = format!("its boundary was changed since, to {now}");
+                    Position::Elsewhere { why }
+                }
+                _ => Position::Before,
+            }
+        } else if bounded == change.boundary.as_ref() {
             Position::After
         } else {
             Position::Between { why: "the boundary it had before is not back".to_owned() }

@@ -14,9 +14,10 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
+use super::iam_lift_quarantine::{self, LiftQuarantine};
 use super::principal::{Kind, Named, OfRole, OfUser, changeable, is_somebody_else, operations};
 use super::quarantine_barriers::{self as barriers, Barrier};
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, Principal};
 use crate::inventory::{Inventory, Unread, Want};
@@ -216,6 +217,17 @@ impl<N: Named> Action for Quarantine<N> {
                 change.principal.name()
             ),
         })
+    }
+
+    fn inverse(change: &Change) -> Option<Inverse> {
+        let Change { principal, id, boundary, deny_all, .. } = change;
+        let lift = iam_lift_quarantine::Change {
+            principal: principal.clone(),
+            id: id.clone(),
+            boundary: boundary.clone(),
+            deny_all: deny_all.clone(),
+        };
+        Some(Inverse::by::<LiftQuarantine<N>>(lift.draft(), &lift))
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

@@ -17,12 +17,13 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
+use super::iam_lift_older_sessions::{self, LiftOlderSessions};
 use super::older_sessions::{
     POLICY, around_the_moment, denied_before, document, last_moment, policy_name, sessions, wants,
 };
 use super::principal::{Kind, Named, OfRole, OfUser, changeable, is_somebody_else, operations};
 use super::{
-    About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError, Unknown, Word,
+    About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError, Unknown, Word,
 };
 use crate::cloud::WriteCloud;
 use crate::ids::Principal;
@@ -186,6 +187,19 @@ impl<N: Named> Action for RevokeSessions<N> {
                 operations.heading
             ),
         })
+    }
+
+    /// Both passes write one policy, and it is taken off once.
+    fn inverse(change: &Change) -> Option<Inverse> {
+        if change.pass == Pass::Second {
+            return None;
+        }
+        let lift = iam_lift_older_sessions::Change {
+            principal: change.principal.clone(),
+            id: change.id.clone(),
+            before: change.before.clone(),
+        };
+        Some(Inverse::by::<LiftOlderSessions<N>>(lift.draft(), &lift))
     }
 
     fn judge(change: &Change, notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

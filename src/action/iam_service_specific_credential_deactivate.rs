@@ -5,6 +5,7 @@
 //! and which outlive every access key. [`Deactivate`] does the rest.
 
 use super::About;
+use super::activation::Activate;
 use super::deactivation::{Deactivate, Found, Kind, WHICH};
 use crate::cloud::{CallError, WriteCloud};
 use crate::ids::UserName;
@@ -16,6 +17,9 @@ pub(super) struct Passwords;
 
 /// The action.
 pub(super) const ACTION: Deactivate<Passwords> = Deactivate::new();
+
+/// Its inverse.
+pub(super) const INVERSE: Activate<Passwords> = Activate::new();
 
 impl Kind for Passwords {
     const NAME: &'static str = "iam.service-specific-credential.deactivate";
@@ -30,12 +34,16 @@ impl Kind for Passwords {
             "iam:ListServiceSpecificCredentials",
             "iam:UpdateServiceSpecificCredential",
         ],
-        undo: "activate it again; never done for one that counts as compromised",
+        undo: "`iam.service-specific-credential.activate`; never done for one that counts as compromised",
         hazards: &["whatever uses it (Git, Keyspaces, Bedrock) stops until it has a new one"],
         unknowns: &[],
         d3fend: &["D3-AL"],
         counters: &["T1098.001"],
     };
+    const ACTIVATE: (&'static str, &'static str) = (
+        "iam.service-specific-credential.activate",
+        "Let passwords of single services work again that were found innocent",
+    );
     const BY_HAND: (&'static str, &'static str) =
         ("update-service-specific-credential", "service-specific-credential-id");
     const CONSOLE: &'static str = "the service's credentials";
@@ -58,7 +66,12 @@ impl Kind for Passwords {
         Ok(found.collect())
     }
 
-    async fn cut(cloud: &WriteCloud, user: &UserName, id: &str) -> Result<(), CallError> {
-        cloud.iam().set_service_specific_credential_status(user, id, Status::Inactive).await
+    async fn set(
+        cloud: &WriteCloud,
+        user: &UserName,
+        id: &str,
+        status: Status,
+    ) -> Result<(), CallError> {
+        cloud.iam().set_service_specific_credential_status(user, id, status).await
     }
 }

@@ -3,6 +3,7 @@
 //! Few accounts know that they have any; they sign requests all the same. [`Deactivate`] does the rest.
 
 use super::About;
+use super::activation::Activate;
 use super::deactivation::{Deactivate, Found, Kind, WHICH};
 use crate::cloud::{CallError, WriteCloud};
 use crate::ids::UserName;
@@ -14,6 +15,9 @@ pub(super) struct Certificates;
 
 /// The action.
 pub(super) const ACTION: Deactivate<Certificates> = Deactivate::new();
+
+/// Its inverse.
+pub(super) const INVERSE: Activate<Certificates> = Activate::new();
 
 impl Kind for Certificates {
     const NAME: &'static str = "iam.signing-certificate.deactivate";
@@ -28,12 +32,16 @@ impl Kind for Certificates {
             "iam:ListSigningCertificates",
             "iam:UpdateSigningCertificate",
         ],
-        undo: "activate the certificate again; never done for one that counts as compromised",
+        undo: "`iam.signing-certificate.activate`; never done for one that counts as compromised",
         hazards: &["whatever signs with the certificate stops until it has another credential"],
         unknowns: &[],
         d3fend: &["D3-CR"],
         counters: &["T1098.001"],
     };
+    const ACTIVATE: (&'static str, &'static str) = (
+        "iam.signing-certificate.activate",
+        "Let signing certificates work again that were found innocent",
+    );
     const BY_HAND: (&'static str, &'static str) = ("update-signing-certificate", "certificate-id");
     const CONSOLE: &'static str = "X.509 signing certificates";
 
@@ -51,7 +59,12 @@ impl Kind for Certificates {
         Ok(found.collect())
     }
 
-    async fn cut(cloud: &WriteCloud, user: &UserName, id: &str) -> Result<(), CallError> {
-        cloud.iam().set_signing_certificate_status(user, id, Status::Inactive).await
+    async fn set(
+        cloud: &WriteCloud,
+        user: &UserName,
+        id: &str,
+        status: Status,
+    ) -> Result<(), CallError> {
+        cloud.iam().set_signing_certificate_status(user, id, status).await
     }
 }

@@ -4,6 +4,7 @@
 //! its secrets. [`Deactivate`] does the rest.
 
 use super::About;
+use super::activation::Activate;
 use super::deactivation::{Deactivate, Found, Kind, WHICH};
 use crate::cloud::{CallError, WriteCloud};
 use crate::ids::UserName;
@@ -16,6 +17,9 @@ pub(super) struct SshKeys;
 /// The action.
 pub(super) const ACTION: Deactivate<SshKeys> = Deactivate::new();
 
+/// Its inverse.
+pub(super) const INVERSE: Activate<SshKeys> = Activate::new();
+
 impl Kind for SshKeys {
     const NAME: &'static str = "iam.ssh-key.deactivate";
     const TITLE: &'static str = "Make SSH keys for Git repositories unusable";
@@ -25,12 +29,16 @@ impl Kind for SshKeys {
     ];
     const ABOUT: About = About {
         permissions: &["iam:GetUser", "iam:ListSSHPublicKeys", "iam:UpdateSSHPublicKey"],
-        undo: "activate the key again; never done for a key that counts as compromised",
+        undo: "`iam.ssh-key.activate`; never done for a key that counts as compromised",
         hazards: &["whatever pulls or pushes with the key stops until it has a new one"],
         unknowns: &[],
         d3fend: &["D3-AL"],
         counters: &["T1098.004"],
     };
+    const ACTIVATE: (&'static str, &'static str) = (
+        "iam.ssh-key.activate",
+        "Let SSH keys for Git repositories work again that were found innocent",
+    );
     const BY_HAND: (&'static str, &'static str) = ("update-ssh-public-key", "ssh-public-key-id");
     const CONSOLE: &'static str = "SSH public keys for AWS CodeCommit";
 
@@ -48,7 +56,12 @@ impl Kind for SshKeys {
         Ok(found.collect())
     }
 
-    async fn cut(cloud: &WriteCloud, user: &UserName, id: &str) -> Result<(), CallError> {
-        cloud.iam().set_ssh_public_key_status(user, id, Status::Inactive).await
+    async fn set(
+        cloud: &WriteCloud,
+        user: &UserName,
+        id: &str,
+        status: Status,
+    ) -> Result<(), CallError> {
+        cloud.iam().set_ssh_public_key_status(user, id, status).await
     }
 }

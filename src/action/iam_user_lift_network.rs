@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::principal::no_such_user;
-use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone, network, not_the_user};
+use super::{
+    About, Action, ApplyError, Draft, Notes, Permission, PlanError, gone, network, not_the_user,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::{Principal, UserName};
 use crate::inventory::{Inventory, Unread, Want};
@@ -25,9 +27,33 @@ pub(super) struct Inputs {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    user: UserName,
+    pub(super) user: UserName,
     /// The user's unique id: another user under the same name is somebody else.
-    user_id: String,
+    pub(super) user_id: String,
+    /// The restriction that stood before, and is put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<String>,
+}
+
+impl Change {
+    pub(super) fn draft(&self) -> Draft {
+        let principal = Principal::User(self.user.clone());
+        Draft {
+            target: principal.to_string(),
+            what: "lift the restriction to networks".to_owned(),
+            before: "let in from certain networks only".to_owned(),
+            after: match &self.before {
+                None => "let in from anywhere".to_owned(),
+                Some(_) => "restricted as before".to_owned(),
+            },
+            already: false,
+            effects: vec![Effect::Lifts {
+                subject: Subject::Principal { principal },
+                barrier: Barrier::Network,
+            }],
+            irreversible: None,
+        }
+    }
 }
 
 fn wants(user: &UserName) -> Vec<Want> {
@@ -44,7 +70,12 @@ impl Action for LiftNetwork {
         effects: &[EffectKind::Lifts],
     };
     const ABOUT: About = About {
-        permissions: &["iam:GetUser", "iam:GetUserPolicy", "iam:DeleteUserPolicy"],
+        permissions: &[
+            "iam:GetUser",
+            "iam:GetUserPolicy",
+            "iam:DeleteUserPolicy",
+            "iam:PutUserPolicy",
+        ],
         undo: "`iam.user.restrict-network` puts it on again",
         hazards: &[
             "whatever the user still holds works from everywhere, unless something else blocks it",
@@ -66,25 +97,19 @@ impl Action for LiftNetwork {
         let Some(found) = inventory.user(user)? else {
             return Err(no_such_user(user, inventory));
         };
-        let principal = Principal::User(user.clone());
-        let draft = Draft {
-            target: principal.to_string(),
-            what: "lift the restriction to networks".to_owned(),
-            before: "let in from certain networks only".to_owned(),
-            after: "let in from anywhere".to_owned(),
-            already: false,
-            effects: vec![Effect::Lifts {
-                subject: Subject::Principal { principal },
-                barrier: Barrier::Network,
-            }],
-            irreversible: None,
-        };
-        let change = Change { user: user.clone(), user_id: found.id.clone() };
-        Ok(vec![(draft, change)])
+        let change = Change { user: user.clone(), user_id: found.id.clone(), before: None };
+        Ok(vec![(change.draft(), change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {
         wants(&change.user)
+    }
+
+    fn permissions(change: &Change) -> Vec<Permission> {
+        vec![Permission::to(match change.before {
+            Some(_) => "iam:PutUserPolicy",
+            None => "iam:DeleteUserPolicy",
+        })]
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {
@@ -94,7 +119,11 @@ impl Action for LiftNetwork {
         }
         let principal = Principal::User(change.user.clone());
         let stands = facts.inline_policy(&principal, &network::policy_name())?;
-        Ok(if stands.is_some() { Position::Before } else { Position::After })
+        Ok(match (stands, &change.before) {
+            (None, None) => Position::After,
+            (Some(stands), Some(before)) if network::same(stands, before) => Position::After,
+            _ => Position::Before,
+        })
     }
 
     async fn apply(
@@ -103,7 +132,11 @@ impl Action for LiftNetwork {
         _notes: &mut dyn Notes,
     ) -> Result<(), ApplyError> {
         let principal = Principal::User(change.user.clone());
-        gone(cloud.iam().delete_inline_policy(&principal, &network::policy_name()).await)?;
+        let name = network::policy_name();
+        match &change.before {
+            Some(before) => cloud.iam().put_inline_policy(&principal, &name, before).await?,
+            None => gone(cloud.iam().delete_inline_policy(&principal, &name).await)?,
+        }
         Ok(())
     }
 }

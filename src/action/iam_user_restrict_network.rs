@@ -9,9 +9,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
+use super::iam_user_lift_network::{self, LiftNetwork};
 use super::principal::is_somebody_else;
 use super::principal::no_such_user;
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError, network};
+use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, PlanError, network};
 use crate::cloud::WriteCloud;
 use crate::ids::{Cidr, Principal, UserName, VpcId};
 use crate::inventory::{Inventory, Unread, Want};
@@ -188,6 +189,15 @@ impl Action for RestrictNetwork {
                 change.user
             ),
         })
+    }
+
+    fn inverse(change: &Change) -> Option<Inverse> {
+        let lift = iam_user_lift_network::Change {
+            user: change.user.clone(),
+            user_id: change.user_id.clone(),
+            before: change.before.clone(),
+        };
+        Some(Inverse::by::<LiftNetwork>(lift.draft(), &lift))
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

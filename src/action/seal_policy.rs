@@ -42,6 +42,14 @@ impl Parts {
         Some(Self { rest: (!empty).then_some(rest), seal })
     }
 
+    /// What `policy`, of which these are the parts, is without the seal: as it was written, where there is none.
+    pub(super) fn without_the_seal(&self, policy: Option<&str>) -> Option<String> {
+        match self.seal {
+            None => policy.map(str::to_owned),
+            Some(_) => self.rest.as_ref().map(Value::to_string),
+        }
+    }
+
     /// The whole policy, sealed for everybody but `spared`.
     pub(super) fn sealed(&self, spared: &[String]) -> String {
         let mut policy =

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
 use super::seal_policy::{LONGEST, Parts, by_arn, called, found, spared, statement};
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, Permission, PlanError};
+use super::secretsmanager_secret_unseal::{self, Unseal};
+use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, SecretId};
 use crate::inventory::{Inventory, Unread, Want};
@@ -42,6 +43,8 @@ pub(super) struct Change {
     spared: Vec<String>,
     /// The policy that comes of it, as things were when this was planned.
     policy: String,
+    /// The policy without the seal, as it was written; `None`: there was none.
+    before: Option<String>,
 }
 
 impl Action for Seal {
@@ -126,7 +129,8 @@ impl Action for Seal {
             ],
             irreversible: None,
         };
-        let change = Change { name, secret: by_arn(secret)?, spared, policy: sealed };
+        let before = parts.without_the_seal(policy);
+        let change = Change { name, secret: by_arn(secret)?, spared, policy: sealed, before };
         Ok(vec![(draft, change)])
     }
 
@@ -149,6 +153,16 @@ impl Action for Seal {
                 change.name
             ),
         })
+    }
+
+    fn inverse(change: &Change) -> Option<Inverse> {
+        let Change { name, secret, before, .. } = change;
+        let unseal = secretsmanager_secret_unseal::Change {
+            name: name.clone(),
+            secret: secret.clone(),
+            before: before.clone(),
+        };
+        Some(Inverse::by::<Unseal>(unseal.draft(), &unseal))
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

@@ -30,11 +30,31 @@ pub(super) struct Inputs {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     /// What the plan calls it.
-    name: SecretId,
+    pub(super) name: SecretId,
     /// Its ARN; every call names it.
-    secret: SecretId,
+    pub(super) secret: SecretId,
     /// The policy without the seal, as it was written; `None`: there was none.
-    before: Option<String>,
+    pub(super) before: Option<String>,
+}
+
+impl Change {
+    pub(super) fn draft(&self) -> Draft {
+        Draft {
+            target: format!("secret {}", self.name),
+            what: "lift the seal".to_owned(),
+            before: "sealed".to_owned(),
+            after: match self.before {
+                Some(_) => "not sealed; the policy as it was without the seal".to_owned(),
+                None => "not sealed; no policy".to_owned(),
+            },
+            already: false,
+            effects: vec![Effect::Lifts {
+                subject: value_of(&self.name),
+                barrier: Barrier::Sealed,
+            }],
+            irreversible: None,
+        }
+    }
 }
 
 impl Action for Unseal {
@@ -70,31 +90,16 @@ impl Action for Unseal {
         let caller = &inventory.caller;
         let secret = found(&inputs.secret, inventory.secret(&inputs.secret)?.as_deref(), caller)?;
         let name = called(secret, caller)?;
-        let policy = inventory.secret_policy(&inputs.secret)?.as_ref();
-        let Some(parts) = Parts::of(policy.map(String::as_str)) else {
+        let policy = inventory.secret_policy(&inputs.secret)?.as_deref();
+        let Some(parts) = Parts::of(policy) else {
             return Err(PlanError::Impossible {
                 message: format!("the policy of secret {name} is not understood"),
                 help: "see what is unusual about it: nothing is put in its place unseen".to_owned(),
             });
         };
-        let (before, after) = match (&parts.seal, parts.rest) {
-            (None, _) if policy.is_some() => (policy.cloned(), "the policy as it is now"),
-            (None, _) | (Some(_), None) => (None, "no policy"),
-            (Some(_), Some(rest)) => {
-                (Some(rest.to_string()), "the policy as it is now, without the seal")
-            }
-        };
-        let draft = Draft {
-            target: format!("secret {name}"),
-            what: "lift the seal".to_owned(),
-            before: "sealed".to_owned(),
-            after: format!("not sealed; {after}"),
-            already: false,
-            effects: vec![Effect::Lifts { subject: value_of(&name), barrier: Barrier::Sealed }],
-            irreversible: None,
-        };
+        let before = parts.without_the_seal(policy);
         let change = Change { name, secret: by_arn(secret)?, before };
-        Ok(vec![(draft, change)])
+        Ok(vec![(change.draft(), change)])
     }
 
     fn look(change: &Change) -> Vec<Want> {

@@ -40,6 +40,8 @@ pub(super) enum Command {
     Run(Run),
     /// Go on with a case that was stopped, interrupted or held
     Resume(Resume),
+    /// Take back what a case has cut, as far as nobody is let in again who must not be
+    Undo(Undo),
     /// Show where a case stands; needs no cloud
     Status(Status),
     /// List the cases, and where each stands; needs no cloud
@@ -320,6 +322,23 @@ pub(super) struct Resume {
     pub(super) case: PathBuf,
     #[command(flatten)]
     pub(super) access: Access,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Undo {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Show what would be taken back, and stop
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask; somebody has read what would be taken back
+    #[arg(long)]
+    pub(super) yes: bool,
     /// How to tell what came of it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,

@@ -22,10 +22,9 @@ use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
 use crate::ids::AccessKeyId;
 use crate::inventory::Caller;
-use crate::journal::{Entry, Journal, Medium};
+use crate::journal::{Entry, Medium};
 use crate::plan::{Credential, Effect, Plan, SavedPlan, Subject};
 use crate::playbook::Playbook;
-use crate::run::begin_round;
 use crate::sim::{self, Cloud, World};
 use crate::survey;
 
@@ -161,17 +160,14 @@ pub(super) fn next_round(
     case: &Case,
     next: &SavedPlan,
     playbook: &Playbook,
-    args: &args::Run,
+    format: Format,
 ) -> Result<Exit, Failure> {
-    round::ask(args, next)?;
-    let (decoded, medium) = case.journal()?;
     view::virtual_runtime().block_on(async {
         let (cloud, clock) = world_of(case)?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
-        let journal = Journal::open(&decoded, medium, clock).map_err(|error| damaged(&error))?;
-        begin_round(&journal, next, &caller.arn).await.map_err(|error| damaged(&error))?;
-        go(case, (next, playbook), &cloud, &connection, &caller, clock, args.format).await
+        round::begin(case, next, clock, &caller.arn).await?;
+        go(case, (next, playbook), &cloud, &connection, &caller, clock, format).await
     })
 }
 

@@ -5,15 +5,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args;
+use super::args::{self, Format};
 use super::conduct::{Conduct, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::run::confirm;
 use super::{rehearse, sources, view};
 use crate::case::{self, Case};
+use crate::clock::Clock;
+
+use crate::ids::Arn;
 use crate::journal::{Journal, State};
 use crate::plan::SavedPlan;
+use crate::playbook::Playbook;
 use crate::run::begin_round;
 
 /// The case whose next round is kept at `path`, where it is such a file.
@@ -49,38 +53,80 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
         )
         .because(&why)
     })?;
-    if rehearse::is_rehearsal(dir)? {
-        return rehearse::next_round(&case, &next, &playbook, args);
+    carry_out(&case, &next, &playbook, args.into())
+}
+
+/// How a round is begun.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// As whom.
+    access: &'a args::Access,
+    /// Whether somebody has read its plan already.
+    yes: bool,
+    format: Format,
+}
+
+impl<'a> From<&'a args::Run> for Terms<'a> {
+    fn from(args: &'a args::Run) -> Self {
+        Self { access: &args.access, yes: args.yes, format: args.format }
+    }
+}
+
+impl<'a> From<&'a args::Undo> for Terms<'a> {
+    fn from(args: &'a args::Undo) -> Self {
+        Self { access: &args.access, yes: args.yes, format: args.format }
+    }
+}
+
+/// Shows a round, has somebody say yes to it, begins it and carries it out.
+pub(super) fn carry_out(
+    case: &Case,
+    next: &SavedPlan,
+    playbook: &Playbook,
+    terms: Terms<'_>,
+) -> Result<Exit, Failure> {
+    let Terms { access, yes, format } = terms;
+    if rehearse::is_rehearsal(case.dir())? {
+        ask(yes, next)?;
+        return rehearse::next_round(case, next, playbook, format);
     }
     view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
+        let live = Live::connect(access).await?;
         live.work_on(case.dir()).await;
         let inventory = live.begin().await?;
-        fits(&next, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        remaining(&live.connection, &next, live.clock).await;
-        ask(args, &next)?;
+        fits(next, &inventory.caller, access.endpoint_url.as_deref())?;
+        remaining(&live.connection, next, live.clock).await;
+        ask(yes, next)?;
+        begin(case, next, live.clock, &inventory.caller.arn).await?;
         let (decoded, medium) = case.journal()?;
-        let journal = Journal::open(&decoded, medium, live.clock)
-            .map_err(|error| not_next(dir).because(&error))?;
-        begin_round(&journal, &next, &inventory.caller.arn).await.map_err(|error| {
-            Failure::new(
-                Exit::Refused,
-                error.to_string(),
-                "nothing was begun; make room, then again",
-            )
-            .because_of_causes(&error)
-        })?;
-        let (decoded, medium) = case.journal()?;
-        let (caller, access) = (&inventory.caller, &args.access);
-        let begun = (&next, &playbook);
-        let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
+        let begun = (next, playbook);
+        let conduct = Conduct::live(begun, &inventory.caller, case, &live, true, access, format);
         conduct.conduct(&decoded, medium).await
     })
 }
 
+/// Records that `by` has said yes to the round.
+pub(super) async fn begin(
+    case: &Case,
+    next: &SavedPlan,
+    clock: Clock,
+    by: &Arn,
+) -> Result<(), Failure> {
+    let refused = |what: String| {
+        Failure::new(Exit::Refused, what, "nothing was begun; see to it, then say yes again")
+    };
+    let (decoded, medium) = case.journal()?;
+    let journal = Journal::open(&decoded, medium, clock).map_err(|error| {
+        refused(format!("{} cannot be read", case.dir().display())).because(&error)
+    })?;
+    begin_round(&journal, next, by)
+        .await
+        .map_err(|error| refused(error.to_string()).because_of_causes(&error))
+}
+
 /// Shows the round's plan and asks, unless somebody has read it already.
-pub(super) fn ask(args: &args::Run, next: &SavedPlan) -> Result<(), Failure> {
-    if args.yes {
+fn ask(yes: bool, next: &SavedPlan) -> Result<(), Failure> {
+    if yes {
         view::note(&format!("Round {}, plan {}\n", next.number(), next.digest()));
         return Ok(());
     }

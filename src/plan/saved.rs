@@ -49,6 +49,9 @@ pub struct Round {
     pub issued: BTreeSet<AccessKeyId>,
     /// Whether it adds containment within the scope alone.
     pub cuts_alone: bool,
+    /// The cuts that it takes back; where there are any it does nothing else.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub undoes: BTreeSet<ChangeId>,
 }
 
 /// A plan may be of a hundred thousand credentials: it is written as it stands, and no copy is made of it.

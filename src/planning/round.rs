@@ -25,6 +25,20 @@ pub struct Earlier<'a> {
     pub cuts_alone: bool,
 }
 
+impl Earlier<'_> {
+    /// Whether a cut was begun that `lift` takes off: what stood there before it, only the plan knows any more.
+    fn has_begun_what_it_lifts(&self, lift: &Change) -> bool {
+        let cuts = self.plan.changes.iter().filter(|cut| self.begun.contains(&cut.id));
+        let begun: Vec<&Effect> = cuts.flat_map(|cut| &cut.effects).collect();
+        lift.effects.iter().any(|effect| match effect {
+            Effect::Lifts { subject, barrier } => begun.iter().any(|cut| {
+                matches!(cut, Effect::Cuts { subject: of, barrier: by } if of == subject && by == barrier)
+            }),
+            _ => false,
+        })
+    }
+}
+
 /// What a round adds to the one before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Added {
@@ -83,12 +97,14 @@ fn beyond(earlier: &Plan, change: &Change) -> Option<String> {
         .then(|| format!("{} would cut {}, which is not in the scope", change.id, change.target))
 }
 
-/// Whether a change cuts somebody who was not in scope.
+/// Whether a change cuts somebody who was not in scope, or something that is nobody's and was not.
 fn is_outside(earlier: &Plan, change: &Change) -> bool {
     change.effects.iter().any(|effect| match effect {
-        Effect::Cuts { subject, .. } => {
-            subject.principal().is_none_or(|principal| !earlier.principals.contains(&principal))
-        }
+        Effect::Cuts { subject, .. } => match (subject.principal(), subject) {
+            (Some(principal), _) => !earlier.principals.contains(&principal),
+            (None, Subject::Credential { credential }) => !earlier.credentials.contains(credential),
+            (None, Subject::Principal { .. }) => true,
+        },
         _ => false,
     })
 }
@@ -124,7 +140,10 @@ pub(super) fn merge(earlier: &Earlier<'_>, fresh: Vec<Change>) -> Vec<Change> {
         let again = again.and_then(|n| left[n].take());
         merged.push(match again {
             Some(is)
-                if was.is_gated() && !earlier.cuts_alone && !earlier.begun.contains(&was.id) =>
+                if was.is_gated()
+                    && !earlier.cuts_alone
+                    && !earlier.begun.contains(&was.id)
+                    && !earlier.has_begun_what_it_lifts(was) =>
             {
                 Change { id: was.id.clone(), ..is }
             }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::step::not_accepted;
 use super::{Event, Halt, Run};
 
+use crate::action::catalog;
 use crate::ids::{AccessKeyId, ChangeId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
@@ -96,7 +97,7 @@ impl Run<'_> {
         Ok(facts)
     }
 
-    fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
+    pub(super) fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
         self.plan.users().flat_map(credential_wants)
     }
 
@@ -254,6 +255,13 @@ impl Run<'_> {
             }
         };
         for credential in held {
+            // A waiver lets be; it lets nothing that somebody else has work again.
+            if barrier == Barrier::Inactive && !ledger::is_cleared(self.plan, &state, &credential) {
+                return Some(format!(
+                    "the {credential} counts as compromised, and what does never works again. Where it does not, \
+                     have it cleared (portcullis clear), then resume"
+                ));
+            }
             if ledger::is_let_off(self.plan, &state, &credential) {
                 continue;
             }
@@ -304,7 +312,12 @@ impl Run<'_> {
             })
         };
         let denies = self.plan.changes.iter().filter(denies);
-        let last = denies.filter_map(|cut| state.change(&cut.id).receipt?.denied_before).max();
+        // What was noted counts as much as what was answered: an undo may come before any answer.
+        let moment = |cut: &Change| {
+            let receipt = catalog::of(cut).receipt(&cut.decided, &state.change(&cut.id).notes);
+            receipt.denied_before
+        };
+        let last = denies.filter_map(moment).max();
         let (Some(last), Some(principal)) = (last, of.principal()) else {
             return Ok(Some(
                 "from when on sessions are denied is not known: see by hand".to_owned(),
@@ -367,8 +380,15 @@ impl Run<'_> {
         let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
             .unwrap_or(jiff::SignedDuration::MAX);
         let facts = self.look_at(&[], [Want::AccessKeyLastUsed(id.clone())]).await?;
-        let used = facts.access_key_last_used(id).ok().and_then(Option::as_ref);
-        let used = used.and_then(|used| used.last_used_at);
+        let used = match facts.access_key_last_used(id) {
+            Ok(used) => used.as_ref().and_then(|used| used.last_used_at),
+            Err(unread) => {
+                return Ok(Some(format!(
+                    "it cannot be told whether the {credential} was used since it was cut ({unread}), and what is \
+                     deleted does not come back. Allow it to be read, then resume"
+                )));
+            }
+        };
         let late = since.saturating_add(margin).unwrap_or(Timestamp::MAX);
         Ok(used.filter(|used| *used > late).map(|used| {
             format!(

@@ -106,7 +106,8 @@ impl Rounds<'_> {
                 observer: self.observer,
                 outbox: self.outbox,
                 stop: self.stop.clone(),
-                again: (self.most > 0).then_some(Again { playbook: self.playbook, saved: &saved }),
+                again: (self.most > 0 && !saved.plan.is_undo())
+                    .then_some(Again { playbook: self.playbook, saved: &saved }),
             };
             if !std::mem::replace(&mut begun, true) {
                 run.begin().await?;
@@ -207,7 +208,14 @@ impl Run<'_> {
                 inventory,
                 playbook: saved.playbook.clone(),
                 fragments: saved.fragments.clone(),
-                round: Some(Round { number, earlier, begun, issued, cuts_alone }),
+                round: Some(Round {
+                    number,
+                    earlier,
+                    begun,
+                    issued,
+                    cuts_alone,
+                    undoes: BTreeSet::new(),
+                }),
             };
             return Ok(Some(Next { saved, added }));
         }

@@ -343,10 +343,15 @@ impl Run<'_> {
 
     /// Why a change behind the gate must not start now, if it must not.
     async fn may_start(&self, change: &Change) -> Result<Option<String>, Halt> {
-        if let Some(reason) = self.gate_reasons().first() {
-            return Ok(Some(format!("the gate is shut: {reason}")));
-        }
-        let facts = self.look_anew().await?;
+        let facts = if change.undoes.is_some() {
+            // What takes back hands nothing out: whether this one may come off is all that is asked.
+            self.look_at(&[], self.credentials_in_scope()).await?
+        } else {
+            if let Some(reason) = self.gate_reasons().first() {
+                return Ok(Some(format!("the gate is shut: {reason}")));
+            }
+            self.look_anew().await?
+        };
         for effect in &change.effects {
             let until = match effect {
                 Effect::Lifts { subject, barrier } if barrier.is_of_sessions() => {

@@ -39,6 +39,7 @@ mod stage;
 mod survey;
 mod tidy;
 mod told;
+mod undo;
 mod verdict;
 mod words;
 mod worlds;

@@ -516,6 +516,11 @@ impl Stage {
         begin_round(&journal, next, &self.saved.plan.caller).await.unwrap();
     }
 
+    /// Keeps the plan of the next round, as a case does.
+    pub(crate) fn keeps(&self, next: &SavedPlan) {
+        self.rounds.keep(next).unwrap();
+    }
+
     /// The plan of the case's newest round.
     pub(crate) fn newest(&self, round: u32) -> SavedPlan {
         match round {

@@ -161,6 +161,7 @@ fn only_what_was_planned_is_different(stage: &Stage, before: &Snapshot) {
 /// Every write in the world's own log came after the journal announced its change, and while that change
 /// was not known to be done.
 pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
+    let plan = stage.plan();
     let tape = stage.tape.lock().unwrap();
     let lines = journal::decode(&tape.bytes).unwrap().lines;
     assert_eq!(lines.len(), tape.requests.len());
@@ -186,7 +187,7 @@ pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
         let operation = format!("{}:{}", event.service, event.operation);
         let announced = open
             .iter()
-            .flat_map(|id| &stage.saved.plan.change(id).unwrap().permissions)
+            .flat_map(|id| &plan.change(id).unwrap().permissions)
             .any(|permission| permission.action == operation);
         assert!(announced, "{operation} (request {}) had no intent", event.request);
     }

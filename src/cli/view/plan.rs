@@ -47,41 +47,59 @@ pub(in crate::cli) fn as_json(saved: &SavedPlan) -> Value {
     })
 }
 
-/// The plan.
+/// The plan: of one that takes back, the changes that do. What was done before them is told by the case's status.
 pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
+    let digest = saved.digest();
+    if saved.plan.is_undo() {
+        return shown(&saved.plan.to_carry_out(), &digest, detail);
+    }
+    shown(&saved.plan, &digest, detail)
+}
+
+fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
     if let Detail::Screen(width) = detail {
-        return on_screen(saved, width);
+        return on_screen(plan, digest, width);
     }
     let every_change = detail == Detail::Everything;
-    let Plan { account, caller, endpoint, playbook, title, surveyed_at, .. } = &saved.plan;
+    let Plan { caller, endpoint, playbook, title, surveyed_at, .. } = plan;
     let mut text = String::new();
-    let heading = format!("Plan for account {account}");
-    let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
+    let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading(plan)));
     let _ = writeln!(text, "  playbook  {playbook}: {}", plain(title));
     let _ = writeln!(text, "  as        {caller}");
     if let Some(endpoint) = endpoint {
         let _ = writeln!(text, "  endpoint  {}", Style::Careful.paint(&plain(endpoint)));
     }
-    for input in inputs(&saved.plan) {
+    for input in inputs(plan) {
         let _ = writeln!(text, "  input     {input}");
     }
     let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
-    let _ = writeln!(text, "  digest    {}", saved.digest());
-    changes(&mut text, &saved.plan, every_change || saved.plan.changes.len() <= ONE_BY_ONE);
-    batches(&mut text, &saved.plan);
-    per_action(&mut text, &saved.plan);
-    permissions(&mut text, &saved.plan);
-    if !saved.plan.untouched.is_empty() {
-        let lines = saved.plan.untouched.iter();
+    let _ = writeln!(text, "  digest    {digest}");
+    changes(&mut text, plan, every_change || plan.changes.len() <= ONE_BY_ONE);
+    batches(&mut text, plan);
+    per_action(&mut text, plan);
+    permissions(&mut text, plan);
+    if !plan.untouched.is_empty() {
+        let lines = plan.untouched.iter();
         let lines: Vec<String> =
             lines.map(|left| format!("{}: {}", plain(&left.what), plain(&left.why))).collect();
-        let _ = writeln!(text, "\n{}", Style::Strong.paint("Not touched"));
+        let _ = writeln!(text, "\n{}", Style::Strong.paint(left_alone(plan)));
         listed(&mut text, "  ", &lines, if every_change { usize::MAX } else { LINES });
     }
-    found(&mut text, &saved.plan, if every_change { usize::MAX } else { LINES });
-    warnings(&mut text, &saved.plan, if every_change { usize::MAX } else { LINES });
-    let _ = writeln!(text, "\n{}", in_all(&saved.plan));
+    found(&mut text, plan, if every_change { usize::MAX } else { LINES });
+    warnings(&mut text, plan, if every_change { usize::MAX } else { LINES });
+    let _ = writeln!(text, "\n{}", in_all(plan));
     text
+}
+
+fn heading(plan: &Plan) -> String {
+    if plan.is_undo() {
+        return format!("What is taken back in account {}", plan.account);
+    }
+    format!("Plan for account {}", plan.account)
+}
+
+fn left_alone(plan: &Plan) -> &'static str {
+    if plan.is_undo() { "Not taken back" } else { "Not touched" }
 }
 
 /// `access_key_id = AKIA...`, as they were given.
@@ -117,12 +135,11 @@ fn in_all(plan: &Plan) -> String {
 }
 
 /// What must be seen of a plan, a line for each thing.
-fn on_screen(saved: &SavedPlan, width: usize) -> String {
-    let plan = &saved.plan;
-    let Plan { account, caller, endpoint, playbook, surveyed_at, .. } = plan;
+fn on_screen(plan: &Plan, digest: &str, width: usize) -> String {
+    let Plan { caller, endpoint, playbook, surveyed_at, .. } = plan;
     let mut text = String::new();
     let at = surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
-    let heading = format!("Plan for account {account}: {playbook}, surveyed {at}");
+    let heading = format!("{}: {playbook}, surveyed {at}", heading(plan));
     let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
     let _ = writeln!(text, "  as      {caller}");
     if let Some(endpoint) = endpoint {
@@ -132,7 +149,7 @@ fn on_screen(saved: &SavedPlan, width: usize) -> String {
     if !given.is_empty() {
         let _ = writeln!(text, "{}", cut(&format!("  with    {}", given.join(", ")), width));
     }
-    let _ = writeln!(text, "  digest  {}", saved.digest());
+    let _ = writeln!(text, "  digest  {digest}");
     brief_changes(&mut text, plan, width);
     batches(&mut text, plan);
     let mut seen = BTreeSet::new();
@@ -154,7 +171,8 @@ fn on_screen(saved: &SavedPlan, width: usize) -> String {
     brief_permissions(&mut text, plan, width);
     if !plan.untouched.is_empty() {
         let what: Vec<String> = plan.untouched.iter().map(|left| plain(&left.what)).collect();
-        let line = format!("  untouched   {}: {}", grouped(what.len()), what.join("; "));
+        let label = if plan.is_undo() { "stays" } else { "untouched" };
+        let line = format!("  {label:<9}   {}: {}", grouped(what.len()), what.join("; "));
         let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
     }
     if !plan.imports.is_empty() {
@@ -174,7 +192,7 @@ fn brief_changes(text: &mut String, plan: &Plan, width: usize) {
     let mut gate_shown = false;
     let mut rest = plan.changes.as_slice();
     while let Some(change) = rest.first() {
-        if change.phase.is_behind_the_gate() && !gate_shown {
+        if change.phase.is_behind_the_gate() && !gate_shown && change.undoes.is_none() {
             gate_shown = true;
             let terms = format!(
                 "==== the gate: every cut above proven {}, {} s after the last ====",
@@ -340,7 +358,7 @@ fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
     let mut kinds = BTreeSet::new();
     let mut rest = plan.changes.as_slice();
     while let Some(change) = rest.first() {
-        if change.phase.is_behind_the_gate() && !gate_shown {
+        if change.phase.is_behind_the_gate() && !gate_shown && change.undoes.is_none() {
             gate_shown = true;
             let terms = format!(
                 "the gate: nothing below starts until every cut above is proven {} ({} s after the last)",

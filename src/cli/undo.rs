@@ -1,0 +1,47 @@
+//! `portcullis undo`: take back what a case has cut.
+//!
+//! What would be taken back is planned from the case alone, shown, asked about, kept in the case as its next round, and
+//! carried out by the driver that carries out everything else. Resumed like everything else, too.
+
+use super::args::{self, Format};
+use super::conduct::NOT_TO_BE_TRUSTED;
+use super::exit::{Exit, Failure};
+use super::{diagnostics, round, sources, view};
+use crate::case::{self, Case};
+use crate::journal::State;
+use crate::run::undo_of;
+
+pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
+    let case = Case::open(&args.case)?;
+    let shown = args.case.display();
+    let (saved, playbook) = sources::plan_of(&args.case)?;
+    let decoded = case::read_journal(&args.case)?;
+    let state = State::of(&decoded).map_err(|error| {
+        Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
+            .because(&error)
+    })?;
+    if saved.plan.is_undo() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "this case is being taken back already",
+            format!("go on with it: portcullis resume {shown}"),
+        ));
+    }
+    let next = undo_of(&saved, &state);
+    let nothing = !next.plan.is_undo();
+    if args.dry_run || nothing {
+        if args.format == Format::Json {
+            view::out(&diagnostics::printed(&view::plan_as_json(&next)));
+        } else {
+            view::out(&view::plan(&next, view::out_detail()));
+            if nothing {
+                view::out(
+                    "\nNothing that this case has cut can be taken back, or all of it was.\n",
+                );
+            }
+        }
+        return Ok(Exit::Done);
+    }
+    case.keep_round(&next)?;
+    round::carry_out(&case, &next, &playbook, args.into())
+}

@@ -1,0 +1,136 @@
+//! Taking back what a case has done: a plan of its own, on top of the one that was carried out.
+//!
+//! Of every cut that was made, and that nothing has lifted since, its action says what takes it back. Those changes are
+//! all that the plan does; the ones before it stay in it, so that the journal goes on speaking of them. Nothing is
+//! surveyed for it: what stood there before a cut, only the plan of the cut knows any more. Where the world has moved
+//! since, the action sees it and a person is called. What was found cut already, nobody has cut, and it stays.
+//!
+//! Whether a cut may be taken back is the executor's to say, from the journal: what is compromised is not opened again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::action::{Inverse, catalog};
+use crate::ids::{ChangeId, StepId};
+use crate::inventory::Inventory;
+use crate::plan::{Change, Effect, Plan, Round, SavedPlan, Texts, Unknown, Untouched};
+use crate::playbook::Phase;
+
+use super::{estimate, permissions, unknown};
+
+/// The plan that takes the cuts `undoes` back, as the next round of the case; `begun` are all changes that were.
+pub fn take_back(
+    earlier: &SavedPlan,
+    begun: BTreeSet<ChangeId>,
+    undoes: BTreeSet<ChangeId>,
+) -> SavedPlan {
+    let plan = plan(&earlier.plan, &earlier.inventory, &begun, &undoes);
+    let round = Round {
+        number: earlier.number() + 1,
+        earlier: earlier.digest(),
+        begun,
+        issued: BTreeSet::new(),
+        cuts_alone: false,
+        undoes,
+    };
+    SavedPlan { plan, round: Some(round), ..earlier.clone() }
+}
+
+/// Pure: the same plan for the same four.
+pub(super) fn plan(
+    earlier: &Plan,
+    inventory: &Inventory,
+    begun: &BTreeSet<ChangeId>,
+    undoes: &BTreeSet<ChangeId>,
+) -> Plan {
+    let mut texts = Texts::default();
+    let mut numbers: BTreeMap<StepId, usize> = BTreeMap::new();
+    for change in &earlier.changes {
+        let last = numbers.entry(change.step.clone()).or_default();
+        *last = (*last).max(change.id.number());
+    }
+    let mut inverses = Vec::new();
+    // What was done last is taken back first.
+    for cut in earlier.changes.iter().rev().filter(|change| undoes.contains(&change.id)) {
+        let Some(inverse) = catalog::of(cut).inverse(&cut.decided) else { continue };
+        let number = numbers.entry(cut.step.clone()).or_default();
+        *number += 1;
+        inverses.push(change(cut, *number, inverse, &mut texts));
+    }
+    permissions::tell(&mut inverses, inventory, &mut texts);
+    let mut plan = earlier.clone();
+    plan.changes.clone_from(&inverses);
+    plan.estimate = estimate::estimate(&plan);
+    plan.untouched = left(earlier, begun, undoes);
+    plan.warnings = vec![
+        "whatever is opened again works for whoever has it: a cut comes off only where what it blocks is dead, \
+         replaced, blocked by something else, cleared or waived; for the rest a person is called"
+            .to_owned(),
+    ];
+    plan.changes = earlier.changes.iter().cloned().chain(inverses).collect();
+    plan
+}
+
+fn change(cut: &Change, number: usize, inverse: Inverse, texts: &mut Texts) -> Change {
+    let Inverse { kind, draft, decided } = inverse;
+    let about = catalog::find(&kind).expect("an inverse is of the catalog").about();
+    let unknowns: Vec<Unknown> = about.unknowns.iter().map(|one| unknown(one, texts)).collect();
+    Change {
+        id: ChangeId::of(&cut.step, number),
+        step: cut.step.clone(),
+        file: cut.file.clone(),
+        line: cut.line,
+        phase: Phase::Recover,
+        kind,
+        target: texts.share(draft.target),
+        what: texts.share(draft.what),
+        before: texts.share(draft.before),
+        after: texts.share(draft.after),
+        already: draft.already,
+        effects: draft.effects,
+        undo: texts.share(about.undo),
+        irreversible: draft.irreversible.map(|text| texts.share(text)),
+        hazards: about.hazards.iter().map(|hazard| texts.share(hazard)).collect(),
+        permissions: Vec::new(),
+        unknowns,
+        reason: None,
+        review_by: None,
+        needs: Vec::new(),
+        undoes: Some(cut.id.clone()),
+        decided,
+    }
+}
+
+/// What was done and is not taken back, and why not.
+fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>) -> Vec<Untouched> {
+    // Two cuts may be taken back by one change.
+    let covered: BTreeSet<_> = earlier
+        .changes
+        .iter()
+        .filter(|change| undoes.contains(&change.id))
+        .filter_map(|cut| catalog::of(cut).inverse(&cut.decided))
+        .flat_map(|inverse| inverse.draft.effects)
+        .map(|effect| serde_json::to_string(&effect).expect("plain data"))
+        .collect();
+    let is_covered = |change: &Change| {
+        change.effects.iter().any(|effect| match effect {
+            Effect::Cuts { subject, barrier } => {
+                let lift = Effect::Lifts { subject: subject.clone(), barrier: *barrier };
+                covered.contains(&serde_json::to_string(&lift).expect("plain data"))
+            }
+            _ => false,
+        })
+    };
+    let left = earlier.changes.iter().filter(|change| {
+        begun.contains(&change.id) && !undoes.contains(&change.id) && !is_covered(change)
+    });
+    left.map(|change| Untouched {
+        what: format!("{}, {} of {}", change.id, change.what, change.target),
+        why: match (&change.irreversible, change.cuts()) {
+            (Some(irreversible), _) => irreversible.to_string(),
+            (None, true) if change.already => "it was so before the case".to_owned(),
+            (None, true) => format!("lifted already, or not by this: {}", change.undo),
+            (None, false) => change.undo.to_string(),
+        },
+    })
+    .collect()
+}

@@ -1,0 +1,62 @@
+//! Taking back: a plan whose changes undo others, driven one by one, each asked whether it may be.
+//!
+//! There is no gate to open: nothing new is handed out. What stands before each change is the same as before every
+//! lift: whatever it would let in again must be dead, replaced, blocked by something else, cleared or waived, by the
+//! journal and by a fresh look.
+
+use std::collections::BTreeSet;
+
+use super::{Ending, Event, Halt, Run};
+use crate::action::{Inverse, catalog};
+use crate::ids::ChangeId;
+use crate::journal::{ChangeState, State};
+use crate::plan::{Change, Plan, SavedPlan};
+use crate::planning;
+use crate::playbook::Phase;
+
+/// The cuts of a case that can be taken back: made by it, in whole or in part, and not lifted since.
+pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
+    let lifts = |change: &Change, inverse: &Inverse| {
+        state.change(&change.id).state == ChangeState::Seen
+            && inverse.draft.effects.iter().all(|effect| change.effects.contains(effect))
+    };
+    let cuts = plan
+        .changes
+        .iter()
+        .filter(|change| change.cuts() && !change.already && state.change(&change.id).attempts > 0);
+    let standing = cuts.filter(|cut| {
+        catalog::of(cut)
+            .inverse(&cut.decided)
+            .is_some_and(|inverse| !plan.changes.iter().any(|change| lifts(change, &inverse)))
+    });
+    standing.map(|cut| cut.id.clone()).collect()
+}
+
+/// The plan that takes a case back as it stands, as its next round.
+pub fn undo_of(saved: &SavedPlan, state: &State) -> SavedPlan {
+    let touched = state.changes.iter();
+    let begun = touched
+        .filter(|(_, record)| record.attempts > 0 || record.state == ChangeState::Seen)
+        .map(|(id, _)| id.clone());
+    planning::take_back(saved, begun.collect(), to_take_back(&saved.plan, state))
+}
+
+impl Run<'_> {
+    /// Takes back what the plan says, as far as it may be.
+    pub(super) async fn take_back(&self) -> Result<Ending, Halt> {
+        let due: Vec<&Change> = self.due(|change| change.undoes.is_some());
+        if !due.is_empty() {
+            self.wait_for_approvals(Phase::Recover, due.len()).await?;
+            self.observer.event(&Event::PhaseBegan { phase: Phase::Recover, changes: due.len() });
+            self.drive_in_order(due).await?;
+        }
+        let state = self.journal.state();
+        let undoing = self.plan.changes.iter().filter(|change| change.undoes.is_some());
+        let held: Vec<String> = undoing
+            .map(|change| (&change.id, state.change(&change.id)))
+            .filter(|(_, record)| record.state != ChangeState::Seen)
+            .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
+            .collect();
+        Ok(if held.is_empty() { self.by_the_ledger() } else { Ending::Held(held) })
+    }
+}

@@ -1,0 +1,318 @@
+//! Taking back: whatever a case has cut is as it was before, to the letter, where it was found innocent; and is left cut
+//! where it was not.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use portcullis::journal::{self, Entry};
+use portcullis::ledger::Ledger;
+use portcullis::plan::SavedPlan;
+use portcullis::planning;
+use portcullis::run::{Ending, to_take_back, undo_of};
+use portcullis::sim::{Fault, Snapshot};
+
+use crate::side_by_side::each;
+use crate::stage::{Left, Stage, Torn, play, read, somebody_else};
+use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent};
+use crate::words::Rehearsal;
+
+/// Somebody with all that can be cut and taken back, some of it cut before; and a role, and a secret.
+const WORLD: &str = r#"
+world: 1
+now: 2026-03-24T07:10:00Z
+seed: 7
+lag: 4s
+responder: { account: "111122223333", key: AKIAEXAMPLEADMIN0009 }
+accounts:
+  "111122223333":
+    users:
+      alice:
+        path: /staff/
+        keys:
+          - { id: AKIAEXAMPLEALICE0001, last_used_at: 2026-03-24T06:00:00Z }
+          - { id: AKIAEXAMPLEALICE0002, status: inactive }
+        password: { created_at: 2025-01-02T03:04:05Z }
+        ssh_keys: [{ body: ssh-rsa AAAA }]
+        certificates: [{ body: CERT }]
+        service_credentials: [{ service: codecommit.amazonaws.com }]
+        boundary: "arn:aws:iam::111122223333:policy/staff"
+        attached: [ATTACHED]
+        inline:
+          PortcullisRestrictNetwork: { Version: "2012-10-17", Statement: [{ Sid: Other, Effect: Deny, Action: "*", Resource: "*", Condition: { NotIpAddress: { aws:SourceIp: "198.51.100.0/24" } } }] }
+      intern:
+        path: /staff/
+        keys: [{ id: AKIAEXAMPLEINTERN001 }]
+        attached: ["arn:aws:iam::aws:policy/AWSDenyAll"]
+      admin:
+        path: /ops/
+        keys: [{ id: AKIAEXAMPLEADMIN0009 }]
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+    policies:
+      staff: { Version: "2012-10-17", Statement: [{ Effect: Allow, Action: "*", Resource: "*" }] }
+POLICIES
+    roles:
+      worker:
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: "sts:AssumeRole" }] }
+        boundary: "arn:aws:iam::111122223333:policy/staff"
+      responder:
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "999988887777" }, Action: "sts:AssumeRole" }] }
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+    secrets:
+      shop/db: { value: first, policy: { Version: "2012-10-17", Statement: [{ Sid: Partner, Effect: Allow, Principal: { AWS: "arn:aws:iam::111122223333:role/worker" }, Action: "secretsmanager:GetSecretValue", Resource: "*" }] } }
+intruder:
+  holds: [AKIAEXAMPLEALICE0001]
+"#;
+
+const PLAYBOOK: &str = r#"portcullis: 1
+name: everything
+title: Everything that can be taken back is cut
+mode: breach
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: remote, phase: contain, uses: iam.user.restrict-network, with: { user: alice, networks: [203.0.113.0/24] } }
+  - { id: quarantine, phase: contain, for_each: [alice, intern], uses: iam.user.quarantine, with: { user: "${{ each }}" } }
+  - { id: keys, phase: contain, uses: iam.access-key.deactivate, with: { user: alice, keys: all } }
+  - { id: ssh, phase: contain, uses: iam.ssh-key.deactivate, with: { user: alice, keys: all } }
+  - { id: certificates, phase: contain, uses: iam.signing-certificate.deactivate, with: { user: alice, certificates: all } }
+  - { id: git, phase: contain, uses: iam.service-specific-credential.deactivate, with: { user: alice, credentials: all } }
+  - { id: sessions, phase: contain, uses: iam.user.revoke-sessions, with: { user: alice } }
+  - { id: role-off, phase: contain, uses: iam.role.quarantine, with: { role: worker } }
+  - { id: role-sessions, phase: contain, uses: iam.role.revoke-sessions, with: { role: worker } }
+  - { id: seal, phase: contain, uses: secretsmanager.secret.seal, with: { secret: shop/db } }
+"#;
+
+/// With room for a policy, or with none: then the quarantine displaces the boundary.
+fn world(full: bool) -> String {
+    let names: Vec<String> = (0..if full { 10 } else { 0 }).map(|n| format!("p{n}")).collect();
+    let attached: Vec<String> =
+        names.iter().map(|name| format!("\"arn:aws:iam::{ACCOUNT}:policy/{name}\"")).collect();
+    let policies: String = names
+        .iter()
+        .map(|name| format!("      {name}: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"s3:ListBucket\", Resource: \"*\" }}] }}\n"))
+        .collect();
+    WORLD.replace("ATTACHED", &attached.join(", ")).replace("POLICIES\n", &policies)
+}
+
+/// What an undo leaves as it was: all but the log of what was used when.
+fn state_of(stage: &Stage) -> Snapshot {
+    stage.cloud.snapshot()
+}
+
+/// Two people have looked into everything and found nothing.
+async fn everything_is_cleared(stage: &Stage) {
+    let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+    for name in ["anna", "ben"] {
+        let said = stage.said_by(name);
+        let cleared = rows
+            .iter()
+            .map(|row| Entry::Cleared { credential: row.credential.clone(), said: said.clone() });
+        stage.say(cleared.collect::<Vec<_>>()).await;
+    }
+}
+
+/// Plans the undo of the case as it stands.
+fn planned(stage: &Stage) -> SavedPlan {
+    let state = stage.state();
+    undo_of(&stage.newest(state.round()), &state)
+}
+
+/// Keeps the plan that takes everything back, and begins it.
+async fn begin_undo(stage: &Stage) -> SavedPlan {
+    let next = planned(stage);
+    stage.keeps(&next);
+    stage.says_yes_to(&next).await;
+    next
+}
+
+/// Resumes until the sessions that are denied have ended by themselves.
+async fn until_the_denies_may_go(stage: &Stage) -> Ending {
+    let held = stage.resume_to_the_end(1).await;
+    let Ending::Held(why) = &held else { panic!("{held:?}") };
+    assert!(why.iter().all(|why| why.contains("is kept until")), "{why:#?}");
+    stage.clock.sleep(Duration::from_hours(37)).await;
+    stage.resume_to_the_end(1).await
+}
+
+#[test]
+fn what_two_people_have_cleared_is_as_it_was_before_to_the_letter() {
+    for full in [false, true] {
+        play(async {
+            let stage = Stage::set(&world(full), PLAYBOOK).await;
+            let before = state_of(&stage);
+            stage.resume_to_the_end(1).await;
+            assert_ne!(state_of(&stage), before);
+            everything_is_cleared(&stage).await;
+            let earlier = stage.saved.clone();
+            let next = begin_undo(&stage).await;
+            assert!(planning::follows(&next, Some(&earlier), &read(PLAYBOOK)));
+            assert_eq!(until_the_denies_may_go(&stage).await, Ending::Proven);
+            stage.let_it_settle().await;
+            let left = before.changes_to(&state_of(&stage));
+            assert!(left.is_empty(), "full: {full}: {left:#?}");
+            no_effect_came_without_its_intent(&stage);
+            // Nothing is left to take back, and what was found cut was not opened.
+            assert_eq!(to_take_back(&stage.plan(), &stage.state()), BTreeSet::new());
+            assert!(
+                stage.cloud.snapshot().0.keys().any(|key| key.contains("users/intern/attached"))
+            );
+        });
+    }
+}
+
+#[test]
+fn what_nobody_has_cleared_stays_cut_whoever_asks() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        begin_undo(&stage).await;
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("it is not held") };
+        assert!(why.iter().any(|why| why.contains("counts as compromised")), "{why:#?}");
+        stage.clock.sleep(Duration::from_hours(37)).await;
+        stage.resume_to_the_end(1).await;
+        stage.let_it_settle().await;
+        for reach in stage.cloud.intruder_reach() {
+            assert!(reach.allowed.is_empty(), "{reach:?}");
+        }
+        let now = state_of(&stage).0;
+        assert_eq!(now[&format!("{ACCOUNT}/users/alice/keys/AKIAEXAMPLEALICE0001")], "Inactive");
+    });
+}
+
+#[test]
+fn what_somebody_has_changed_since_is_his_to_settle() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        everything_is_cleared(&stage).await;
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        iam.delete_access_key()
+            .user_name("alice")
+            .access_key_id("AKIAEXAMPLEALICE0001")
+            .send()
+            .await
+            .unwrap();
+        iam.put_user_permissions_boundary()
+            .user_name("alice")
+            .permissions_boundary("arn:aws:iam::aws:policy/AdministratorAccess")
+            .send()
+            .await
+            .unwrap();
+        begin_undo(&stage).await;
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("it is not held") };
+        let of = |what: &str| why.iter().any(|why| why.contains(what));
+        assert!(of("access key AKIAEXAMPLEALICE0001 of alice is gone"), "{why:#?}");
+        assert!(of("its boundary was changed since"), "{why:#?}");
+        let now = state_of(&stage).0;
+        assert!(
+            now.keys()
+                .any(|key| key.contains("users/alice/attached/arn:aws:iam::aws:policy/AWSDenyAll"))
+        );
+    });
+}
+
+#[test]
+fn an_undo_of_half_a_run_takes_back_the_half_that_was_made() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        let before = state_of(&stage);
+        let half = stage.cloud.requests() + 24;
+        stage.cloud.set_faults([(half, Fault::StopAfter)]);
+        assert!(matches!(stage.run(None).await, Left::Crashed));
+        stage.cloud.set_faults([]);
+        everything_is_cleared(&stage).await;
+        let next = begin_undo(&stage).await;
+        let made = next.plan.changes.iter().filter(|change| change.undoes.is_some()).count();
+        assert!((1..12).contains(&made), "{made} of all");
+        let ending = match stage.resume_to_the_end(1).await {
+            Ending::Held(_) => {
+                stage.clock.sleep(Duration::from_hours(37)).await;
+                stage.resume_to_the_end(1).await
+            }
+            ending => ending,
+        };
+        assert_eq!(ending, Ending::Proven);
+        stage.let_it_settle().await;
+        let left = before.changes_to(&state_of(&stage));
+        assert!(left.is_empty(), "{left:#?}");
+    });
+}
+
+#[test]
+fn a_plan_of_an_undo_that_another_hand_wrote_does_not_follow() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        let good = planned(&stage);
+        let playbook = read(PLAYBOOK);
+        let follows = |saved: &SavedPlan| planning::follows(saved, Some(&stage.saved), &playbook);
+        assert!(follows(&good));
+        let mut forged = good.clone();
+        forged.plan.changes.last_mut().unwrap().target = "user admin".into();
+        assert!(!follows(&forged));
+        let mut forged = good.clone();
+        forged.plan.changes.pop();
+        assert!(!follows(&forged));
+        let mut forged = good;
+        forged.round.as_mut().unwrap().undoes.pop_first();
+        assert!(!follows(&forged));
+    });
+}
+
+#[test]
+fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
+    let (before, backdrop, lines, calls) = play(async {
+        let stage = Stage::set(&world(true), PLAYBOOK).await;
+        let before = state_of(&stage);
+        stage.resume_to_the_end(1).await;
+        everything_is_cleared(&stage).await;
+        begin_undo(&stage).await;
+        stage.clock.sleep(Duration::from_hours(37)).await;
+        let backdrop = stage.backdrop();
+        let first = stage.cloud.requests() + 1;
+        let lines = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
+        let after = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();
+        (before, backdrop, after - lines, first..=stage.cloud.requests())
+    });
+    // A crash before a call is one after the line before it, and an answer that is lost is a crash after a call.
+    let at_lines = (1..=lines).map(|line| (Some((line, Torn::Half)), None));
+    let at_calls = calls.map(|call| (None, Some((call, Fault::StopAfter))));
+    let cases: Vec<_> = at_lines.chain(at_calls).collect();
+    let count = each(&cases, |(line, fault)| {
+        play(async {
+            let stage = backdrop.stage();
+            stage.cloud.set_faults(*fault);
+            let first = stage.run(*line).await;
+            stage.cloud.set_faults([]);
+            if !matches!(first, Left::Ended(Ending::Proven)) {
+                assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven, "{line:?} {fault:?}");
+            }
+            stage.let_it_settle().await;
+            let left = before.changes_to(&state_of(&stage));
+            assert!(left.is_empty(), "{line:?} {fault:?}: {left:#?}");
+            no_effect_came_without_its_intent(&stage);
+        });
+    });
+    println!("crashes in an undo: {count:?}");
+}
+
+#[test]
+fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
+    let rehearsal = Rehearsal::of(crate::stage::WORLD, crate::stage::PLAYBOOK);
+    assert_eq!(rehearsal.code, Some(11));
+    let (code, screen) = rehearsal.say(&["undo", "--dry-run"]);
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("What is taken back in account 111122223333"), "{screen}");
+    assert!(screen.contains("activate AKIAEXAMPLEHUNGON002"), "{screen}");
+    assert!(screen.contains("new-key.1"), "what stays is said: {screen}");
+    let (code, screen) = rehearsal.say(&["undo"]);
+    assert_eq!(code, Some(5), "nobody typed the account: {screen}");
+    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
+    assert_eq!(code, Some(13), "{screen}");
+    assert!(screen.contains("counts as compromised"), "{screen}");
+    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(screen.contains("being taken back already"), "{screen}");
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
+}
