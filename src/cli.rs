@@ -22,6 +22,7 @@ mod origin;
 mod permitted;
 mod plan;
 mod rehearse;
+mod report;
 mod responder;
 mod resume;
 mod round;
@@ -88,6 +89,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Undo(args) => undo::undo(&args),
+        Command::Report(args) => report::report(&args),
         Command::Status(args) => status::status(&args),
         Command::Cases(args) => Ok(cases::cases(&args)),
         Command::Clear(args) => word::clear(&args),

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod planning;
 pub mod playbook;
 pub mod policy;
+pub mod report;
 pub mod run;
 pub mod secret;
 pub mod sim;

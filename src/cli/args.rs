@@ -44,6 +44,8 @@ pub(super) enum Command {
     Undo(Undo),
     /// Show where a case stands; needs no cloud
     Status(Status),
+    /// Tell what happened in a case, for people who were not there; needs no cloud
+    Report(Report),
     /// List the cases, and where each stands; needs no cloud
     Cases(List),
     /// Say that a credential was not in the wrong hands; in a breach it takes two people
@@ -342,6 +344,29 @@ pub(super) struct Undo {
     /// How to tell what came of it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Report {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    /// When somebody first knew of the incident; deadlines count from there [default: when the case was opened]
+    #[arg(long, value_name = "INSTANT")]
+    pub(super) aware_at: Option<jiff::Timestamp>,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: ReportFormat,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For people
+    Text,
+    /// For a page
+    Markdown,
+    /// One JSON document, with a version
+    Json,
 }
 
 #[derive(Debug, ClapArgs)]

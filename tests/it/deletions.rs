@@ -47,6 +47,23 @@ fn the_old_key_goes_last_and_the_new_one_stays() {
 }
 
 #[test]
+fn a_key_of_which_nobody_may_see_whether_it_was_used_is_not_deleted() {
+    let blind = WORLD.replace("                  - iam:GetAccessKeyLastUsed\n", "");
+    assert_ne!(blind, WORLD);
+    let text = format!(
+        "portcullis: 1\nname: x\ntitle: x\nmode: breach\ngate: {{ proof: settled }}\nsteps:\n  - id: quarantine\n    phase: contain\n    uses: iam.user.quarantine\n    with: {{ user: {VICTIM} }}\n  - id: keys-off\n    phase: contain\n    uses: iam.access-key.deactivate\n    with: {{ user: {VICTIM}, keys: all }}\n  - id: sessions-off\n    phase: contain\n    uses: iam.user.revoke-sessions\n    with: {{ user: {VICTIM} }}\n  - id: gone\n    phase: destroy\n    uses: iam.access-key.delete\n    with: {{ user: {VICTIM}, keys: all }}\n"
+    );
+    play(async {
+        let stage = Stage::set(&blind, &text).await;
+        let before = keys(&stage).len();
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        assert!(why[0].contains("it cannot be told whether"), "{why:?}");
+        assert_eq!(keys(&stage).len(), before);
+    });
+}
+
+#[test]
 fn approvals_are_waited_for_before_anything_is_deleted() {
     let text = then_delete("[AKIAEXAMPLELEAKED001]")
         .replace("steps:\n", "approvals: { destroy: 2 }\nsteps:\n");

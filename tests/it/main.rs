@@ -26,6 +26,7 @@ mod playbook;
 mod process;
 mod readme;
 mod refusals;
+mod report;
 mod restraint;
 mod roles;
 mod rounds;

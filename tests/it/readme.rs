@@ -93,6 +93,10 @@ fn every_command_of_the_readme_does_what_it_says_in_its_order() {
                 let undo = ran_typing(&mut hosted.here(typed), "111122223333\n").ended_with(13);
                 assert!(undo.err.contains("is taken back in account"), "{}", undo.err);
             }
+            ["report", ..] => {
+                let report = ran(&mut bare(hosted.dir(), typed)).ended_with(0);
+                assert!(report.out.contains("Every credential"), "{}", report.out);
+            }
             ["status", ..] => drop(ran(&mut bare(hosted.dir(), typed)).ended_with(0)),
             ["explain", ..] => drop(ran(&mut bare(hosted.dir(), typed)).ended_with(0)),
             ["cloud", "serve", ..] => serve(&hosted, typed),

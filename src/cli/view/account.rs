@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Style, plain};
 use crate::journal::{ChangeState, GateState, State};
-use crate::ledger::{Ledger, Row, Standing, Successor};
-use crate::plan::Credential;
+use crate::ledger::{Ledger, Row, Standing};
 use crate::plan::{Change, Plan};
 use crate::run::Ending;
 use crate::sim::{Cloud, Deed};
@@ -146,49 +145,7 @@ fn one(text: &mut String, row: &Row) {
     let credential = plain(&row.credential.to_string());
     let word = style.paint(&format!("{:<12}", row.standing.word()));
     let _ = writeln!(text, "  {word}  {credential}");
-    let detail = match &row.standing {
-        Standing::Dead { by } => match &row.credential {
-            Credential::Sessions { .. } | Credential::RoleSessions { .. } => {
-                format!("ended by themselves before {by} was begun")
-            }
-            _ => format!("deleted by {by}"),
-        },
-        Standing::Replaced { by, with } => {
-            let by: Vec<String> = by.iter().map(ToString::to_string).collect();
-            let by = if by.is_empty() { String::new() } else { format!("{}; ", by.join(", ")) };
-            if matches!(with, Successor::Credential(new) if *new == row.credential) {
-                format!("{by}a new one has its place, and was delivered")
-            } else {
-                format!("{by}{with} was delivered in its place")
-            }
-        }
-        Standing::Blocked { by, removable_by, until, .. } => {
-            let by: Vec<String> = by.iter().map(ToString::to_string).collect();
-            let until = until.map_or(String::new(), |at| {
-                format!("; the last of them expires by {}", at.strftime("%Y-%m-%d %H:%M UTC"))
-            });
-            format!("{}{until}; removable by {removable_by}", by.join(", "))
-        }
-        Standing::Cleared { by, reason, barriers } => {
-            let by: Vec<String> = by.iter().map(ToString::to_string).collect();
-            let still: Vec<String> = barriers.iter().map(ToString::to_string).collect();
-            let still = if still.is_empty() {
-                String::new()
-            } else {
-                format!("; {} is still in its way", still.join(", "))
-            };
-            format!("found innocent by {}: {reason}{still}", by.join(" and "))
-        }
-        Standing::Reopened { by } => {
-            format!("opened again by {by}; whatever can be used there has a row of its own")
-        }
-        Standing::Waived { by, reason, until } => format!(
-            "not cut; {by} answers for it until {}: {reason}",
-            until.strftime("%Y-%m-%d %H:%M UTC")
-        ),
-        Standing::Trusted { reason } => format!("not cut; the playbook trusts it: {reason}"),
-        Standing::Unaccounted { why } | Standing::OutOfReach { why } => why.clone(),
-    };
+    let detail = row.detail();
     let _ = writeln!(text, "                {}; proof: {proof}", plain(&detail));
     for remark in &row.remarks {
         let _ = writeln!(text, "                {}", Style::Careful.paint(&plain(remark)));

@@ -1,0 +1,236 @@
+//! The report of a case: what happened, how every credential stands, and what is left to do, for people who were not
+//! there.
+//!
+//! Made from the case alone, years later as well as the same night: the plan of its newest round, and its journal. What
+//! time it is, is told by the journal's last entry, so that the same case gives the same report, byte for byte. Knows no
+//! cloud and no clock; says nothing that plan and journal do not.
+
+mod clocks;
+mod timeline;
+mod written;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use clocks::{Clocks, Deadline};
+pub use timeline::Happened;
+
+use crate::ids::{AccountId, Arn, ChangeId};
+use crate::journal::{ChangeState, Decoded, GateState, State};
+use crate::ledger::{Issued, Ledger, Row, Standing};
+use crate::plan::{SavedPlan, Untouched};
+use crate::playbook::Proof;
+
+/// The version of the report's shape as JSON.
+const VERSION: u32 = 1;
+
+/// A report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The version of this shape.
+    pub version: u32,
+    /// What the case is about.
+    pub title: String,
+    /// The playbook.
+    pub playbook: String,
+    /// Whether it was played in the rehearsal cloud: then nothing of it is real.
+    pub rehearsal: bool,
+    /// The account.
+    pub account: AccountId,
+    /// Five sentences.
+    pub summary: Vec<String>,
+    /// What the law asks for, and by when.
+    pub clocks: Clocks,
+    /// What is left to do by hand, a sentence each.
+    pub left_to_do: Vec<String>,
+    /// What happened, in order.
+    pub timeline: Vec<Happened>,
+    /// Every credential.
+    pub ledger: Vec<Row>,
+    /// What was handed out.
+    pub issued: Vec<Issued>,
+    /// Cuts that somebody took off while they were looked at.
+    pub contested: Vec<String>,
+    /// What was seen and left alone, and why.
+    pub untouched: Vec<Untouched>,
+    /// Who ran it, as STS gave it.
+    pub ran_by: Vec<Arn>,
+    /// What it rests on.
+    pub record: Record,
+}
+
+/// What a report rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Version of the program that opened the case.
+    pub program: String,
+    /// Digests of the plans that were carried out, in order.
+    pub plans: Vec<String>,
+    /// Lines of the journal.
+    pub lines: usize,
+    /// The hash of the last.
+    pub head: String,
+    /// When the last entry was written: the report knows nothing after it.
+    pub as_of: Option<Timestamp>,
+}
+
+impl Report {
+    /// The report of a case. `aware_at` is when somebody first knew; without it, when the case was opened.
+    pub fn of(
+        saved: &SavedPlan,
+        decoded: &Decoded,
+        state: &State,
+        aware_at: Option<Timestamp>,
+    ) -> Self {
+        let plan = &saved.plan;
+        let ledger = Ledger::of(plan, state);
+        let opened = state.opened.as_ref();
+        let opened_at = decoded.lines.first().map(|line| line.at);
+        let plans = opened.map(|opened| opened.plan.clone()).into_iter();
+        let contested = plan.changes.iter().filter(|change| state.change(&change.id).contested);
+        let mut ran_by = state.callers.clone();
+        ran_by.sort();
+        ran_by.dedup();
+        Self {
+            version: VERSION,
+            title: plan.title.clone(),
+            playbook: plan.playbook.clone(),
+            rehearsal: opened.is_some_and(|opened| opened.rehearsal),
+            account: plan.account.clone(),
+            summary: summary(saved, state, &ledger, opened_at),
+            clocks: Clocks::of(aware_at, opened_at, state.last),
+            left_to_do: left_to_do(saved, state, &ledger),
+            timeline: timeline::of(saved, decoded),
+            contested: contested
+                .map(|change| format!("{}, {}: {}", change.id, change.target, change.what))
+                .collect(),
+            untouched: plan.untouched.clone(),
+            ran_by,
+            record: Record {
+                program: opened.map(|opened| opened.program.clone()).unwrap_or_default(),
+                plans: plans.chain(state.rounds.iter().cloned()).collect(),
+                lines: decoded.lines.len(),
+                head: decoded.head().to_owned(),
+                as_of: state.last,
+            },
+            ledger: ledger.rows,
+            issued: ledger.issued,
+        }
+    }
+}
+
+/// Five sentences: what it was, how far it reaches, how sure that is, what was handed out, what is left.
+fn summary(
+    saved: &SavedPlan,
+    state: &State,
+    ledger: &Ledger,
+    opened_at: Option<Timestamp>,
+) -> Vec<String> {
+    let plan = &saved.plan;
+    let opened = match opened_at {
+        Some(at) => format!("On {} a case was opened", at.strftime("%-d %B %Y, %H:%M UTC")),
+        None => "A case was prepared and not begun".to_owned(),
+    };
+    let rehearsal = match &state.opened {
+        Some(opened) if opened.rehearsal => " This was a rehearsal: nothing of it is real.",
+        _ => "",
+    };
+    let mut standings: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &ledger.rows {
+        *standings.entry(row.standing.word()).or_default() += 1;
+    }
+    let standings: Vec<String> =
+        standings.into_iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let users = plan.users().count();
+    let roles = plan.principals.len() - users;
+    let cut: Vec<&Row> = ledger.rows.iter().filter(|row| is_cut(&row.standing)).collect();
+    let enforced = cut
+        .iter()
+        .filter(|row| row.proof.as_ref().is_some_and(|(proof, _)| *proof >= Proof::Enforced))
+        .count();
+    let open = ledger.unaccounted().count();
+    vec![
+        format!("{opened} in account {}: {}.{rehearsal}", plan.account, plan.title),
+        format!(
+            "{} of {} and {} were looked into: {}.",
+            counted(ledger.rows.len(), "credential"),
+            counted(users, "user"),
+            counted(roles, "role"),
+            if standings.is_empty() { "none was found".to_owned() } else { standings.join(", ") }
+        ),
+        format!(
+            "Of the {} that were cut, {enforced} were shown to be refused; of the others it was read back that they \
+             are cut, and no more.",
+            cut.len()
+        ),
+        match (&state.gate, ledger.issued.len()) {
+            (_, 0) => "Nothing new was handed out.".to_owned(),
+            (GateState::Open(proof, at), issued) => format!(
+                "{} handed out, the first after {}, when every cut was proven {proof}.",
+                were(issued, "new credential"),
+                at.strftime("%H:%M UTC")
+            ),
+            (_, issued) => format!("{} handed out.", were(issued, "new credential")),
+        },
+        if open == 0 && state.finished.is_some_and(|exit| exit == 0) {
+            "Nothing is left open.".to_owned()
+        } else if open == 0 {
+            "No credential is unaccounted for; what is still to do is listed below.".to_owned()
+        } else {
+            format!(
+                "{} still open or cannot be spoken for: whoever holds one of them may be inside.",
+                if open == 1 {
+                    "1 credential is".to_owned()
+                } else {
+                    format!("{open} credentials are")
+                }
+            )
+        },
+    ]
+}
+
+/// Whether something stands in the way of what stands so.
+fn is_cut(standing: &Standing) -> bool {
+    matches!(standing, Standing::Dead { .. } | Standing::Blocked { .. } | Standing::Replaced { .. })
+}
+
+/// What people must still do, and what must not be forgotten.
+fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> {
+    let mut left: Vec<String> =
+        ledger.unaccounted().map(|row| format!("{}: {}", row.credential, row.detail())).collect();
+    let held = saved.plan.changes.iter().map(|change| (&change.id, state.change(&change.id)));
+    left.extend(held.filter(|(_, record)| record.state == ChangeState::Held).map(
+        |(id, record): (&ChangeId, _)| format!("{id}: {}", record.trouble.unwrap_or_default()),
+    ));
+    left.extend(state.held.iter().cloned());
+    for waived in &ledger.waivers {
+        let until = waived.until.strftime("%Y-%m-%d %H:%M UTC");
+        let ran_out = if waived.expired { "ran out" } else { "runs out" };
+        left.push(format!("the waiver of {} {ran_out} at {until}", waived.credential));
+    }
+    for row in &ledger.rows {
+        if let Standing::Blocked { until: Some(until), .. } = &row.standing {
+            left.push(format!(
+                "{}: what denies them must stand until {}",
+                row.credential,
+                until.strftime("%Y-%m-%d %H:%M UTC")
+            ));
+        }
+    }
+    let due = saved.plan.changes.iter().filter_map(|change| Some((change, change.review_by?)));
+    left.extend(due.map(|(change, at)| {
+        format!("{}: look by {} whether it must stay", change.id, at.strftime("%Y-%m-%d"))
+    }));
+    left
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn were(count: usize, what: &str) -> String {
+    let were = if count == 1 { "was" } else { "were" };
+    format!("{} {were}", counted(count, what))
+}

@@ -1,0 +1,122 @@
+//! What happened, in order, for people: what is noted for a resumption alone is left out, and what happened to many
+//! changes of a step in a row is said once.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::ids::StepId;
+use crate::journal::{Decoded, Entry, Position, Said};
+use crate::plan::SavedPlan;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Happened {
+    /// When, by the clock of whoever wrote it down.
+    pub at: Timestamp,
+    /// What, in a sentence.
+    pub what: String,
+}
+
+/// What was seen of one step, in a row.
+struct Row {
+    at: Timestamp,
+    step: StepId,
+    first: String,
+    changes: usize,
+}
+
+impl Row {
+    fn told(self) -> Happened {
+        let more = match self.changes {
+            1 => String::new(),
+            n => format!(", and {} more of step {}", n - 1, self.step),
+        };
+        Happened { at: self.at, what: format!("done: {}{more}", self.first) }
+    }
+}
+
+pub(super) fn of(saved: &SavedPlan, decoded: &Decoded) -> Vec<Happened> {
+    let mut told = Vec::new();
+    let mut row: Option<Row> = None;
+    for line in &decoded.lines {
+        for entry in &line.entries {
+            if let Entry::Observed { change, position: Position::After } = entry
+                && let Some(change) = saved.plan.change(change)
+            {
+                match &mut row {
+                    Some(row) if row.step == change.step => row.changes += 1,
+                    _ => {
+                        told.extend(row.take().map(Row::told));
+                        let first = format!("{}, {} of {}", change.id, change.what, change.target);
+                        row =
+                            Some(Row { at: line.at, step: change.step.clone(), first, changes: 1 });
+                    }
+                }
+                continue;
+            }
+            let Some(what) = sentence(saved, entry) else { continue };
+            told.extend(row.take().map(Row::told));
+            told.push(Happened { at: line.at, what });
+        }
+    }
+    told.extend(row.map(Row::told));
+    told
+}
+
+/// What an entry says to somebody who was not there; nothing, where it only serves to go on after a crash.
+fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
+    let of = |change: &crate::ids::ChangeId| match saved.plan.change(change) {
+        Some(known) => format!("{change} ({}, {})", known.target, known.what),
+        None => change.to_string(),
+    };
+    let said = |said: &Said| format!("{}: {}", said.by, said.reason);
+    Some(match entry {
+        Entry::Opened { plan, .. } => format!("the case was opened, with plan {plan}"),
+        Entry::Started { caller, .. } => format!("begun or resumed by {caller}"),
+        Entry::RoundBegan { round, approved_by: Some(by), .. } => {
+            format!("round {round} was begun; {by} said yes to it")
+        }
+        Entry::RoundBegan { round, .. } => {
+            format!("round {round} was begun unasked: what was new is cut too")
+        }
+        Entry::RoundAsked { round, beyond, .. } => {
+            format!("round {round} waits for somebody's yes: {}", beyond.join("; "))
+        }
+        Entry::NothingNew { .. } => "everything was surveyed again, and nothing was new".to_owned(),
+        Entry::Reopened { change, why } => format!("{} is to be done again: {why}", of(change)),
+        Entry::Observed { change, position: Position::Elsewhere { why } } => {
+            format!("{} was found otherwise: {why}", of(change))
+        }
+        Entry::Held { change: Some(change), until } => format!("{} is held: {until}", of(change)),
+        Entry::Held { change: None, until } => format!("held: {until}"),
+        Entry::GateOpened { proof } => {
+            format!("the gate was opened: every cut was proven {proof} or better")
+        }
+        Entry::GateShut { reasons } => format!("the gate stayed shut: {}", reasons.join("; ")),
+        Entry::Finished { exit } => format!("the run ended with exit code {exit}"),
+        Entry::Cleared { credential, said: word } => {
+            format!("{credential} was found innocent, attested by {}", said(word))
+        }
+        Entry::Waived { credential, until, said: word } => format!(
+            "{credential} was waived until {}, attested by {}",
+            until.strftime("%Y-%m-%d %H:%M UTC"),
+            said(word)
+        ),
+        Entry::Withdrawn { credential, said: word } => {
+            format!("what was said of {credential} was withdrawn, attested by {}", said(word))
+        }
+        Entry::Attested { change: Some(change), said: word } => {
+            format!("{} was attested by {}", of(change), said(word))
+        }
+        Entry::Attested { change: None, said: word } => format!("attested by {}", said(word)),
+        Entry::Approved { phase, said: word } => {
+            format!("phase {phase} was approved, attested by {}", said(word))
+        }
+        Entry::Intended { .. }
+        | Entry::Noted { .. }
+        | Entry::Failed { .. }
+        | Entry::Applied { .. }
+        | Entry::Observed { .. }
+        | Entry::Proved { .. } => return None,
+    })
+}

@@ -1,0 +1,199 @@
+//! The report as people read it: as text, or as Markdown. One list of sections for both.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::Report;
+use crate::playbook::Proof;
+
+/// How it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Text,
+    Markdown,
+}
+
+impl Report {
+    /// As plain text.
+    pub fn text(&self) -> String {
+        self.written(Style::Text)
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        self.written(Style::Markdown)
+    }
+
+    fn written(&self, style: Style) -> String {
+        let mut page = Page { text: String::new(), style };
+        page.title(&format!("Report: {}", self.title));
+        if self.rehearsal {
+            page.paragraph("A REHEARSAL. Nothing of it is real.");
+        }
+        page.paragraph(&self.summary.join(" "));
+        page.section("Left to do", &self.left_to_do, "Nothing.");
+        page.section("Deadlines", &self.deadlines(), "The case was never begun.");
+        page.section("Every credential", &self.credentials(), "None was in scope.");
+        let issued = self.issued.iter().map(|issued| {
+            let to = issued.delivered.as_ref();
+            let to = to.map_or("not delivered".to_owned(), |to| format!("delivered to {to}"));
+            format!("{} for {}, {to}", issued.credential, issued.user)
+        });
+        page.section("Handed out", &issued.collect::<Vec<_>>(), "Nothing.");
+        page.section("Taken off again by somebody", &self.contested, "No cut was.");
+        let untouched = self.untouched.iter().map(|left| format!("{}: {}", left.what, left.why));
+        page.section(
+            "Not touched, and why",
+            &untouched.collect::<Vec<_>>(),
+            "Nothing was left out.",
+        );
+        let told = self.timeline.iter().map(|one| format!("{}  {}", instant(one.at), one.what));
+        page.section("What happened", &told.collect::<Vec<_>>(), "Nothing yet.");
+        page.section("What this rests on", &self.rests_on(), "");
+        page.text
+    }
+
+    fn deadlines(&self) -> Vec<String> {
+        let Some(aware) = self.clocks.aware_at else { return Vec::new() };
+        let since = if self.clocks.said {
+            "as was said"
+        } else {
+            "when the case was opened; --aware-at says otherwise"
+        };
+        let mut lines = vec![format!("aware since {}, {since}", instant(aware))];
+        lines.extend(self.clocks.deadlines.iter().map(|deadline| {
+            let passed = if deadline.passed { ", which has passed" } else { "" };
+            format!("{}: by {}{passed}", deadline.what, instant(deadline.due))
+        }));
+        lines.push(
+            "counted as Regulation (EU, Euratom) 2023/2841, Article 21, has it; whether it applies is for lawyers to say"
+                .to_owned(),
+        );
+        lines
+    }
+
+    fn credentials(&self) -> Vec<String> {
+        let rows = self.ledger.iter().map(|row| {
+            let mut line = format!(
+                "{}: {}; {}",
+                row.standing.word().to_uppercase(),
+                row.credential,
+                row.detail()
+            );
+            match &row.proof {
+                Some((proof, evidence)) => {
+                    let _ = write!(line, "; {} ({evidence})", sureness(*proof));
+                }
+                None => line.push_str("; not proven"),
+            }
+            for remark in &row.remarks {
+                let _ = write!(line, "; {remark}");
+            }
+            line
+        });
+        rows.collect()
+    }
+
+    fn rests_on(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.ran_by.iter().map(|by| format!("run by {by}, as STS gave it")).collect();
+        lines.push(format!("account {}, playbook {}", self.account, self.playbook));
+        lines.extend(
+            self.record
+                .plans
+                .iter()
+                .enumerate()
+                .map(|(n, digest)| format!("plan of round {}: {digest}", n + 1)),
+        );
+        lines.push(format!(
+            "journal of {} lines, head {}; what people said is attested by their names and not signed",
+            self.record.lines, self.record.head
+        ));
+        if let Some(as_of) = self.record.as_of {
+            lines.push(format!("as of {}: nothing after it is known", instant(as_of)));
+        }
+        lines.push(format!("Portcullis {}", self.record.program));
+        lines
+    }
+}
+
+fn sureness(proof: Proof) -> String {
+    match proof {
+        Proof::Enforced => "shown to be refused".to_owned(),
+        other => format!("proven {other}"),
+    }
+}
+
+fn instant(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+struct Page {
+    text: String,
+    style: Style,
+}
+
+impl Page {
+    fn title(&mut self, title: &str) {
+        let line = match self.style {
+            Style::Text => format!("{}\n{}\n", shown(title), "=".repeat(title.chars().count())),
+            Style::Markdown => format!("# {}\n", escaped(title)),
+        };
+        self.text.push_str(&line);
+    }
+
+    fn paragraph(&mut self, text: &str) {
+        let text = match self.style {
+            Style::Text => shown(text),
+            Style::Markdown => escaped(text),
+        };
+        let _ = write!(self.text, "\n{text}\n");
+    }
+
+    fn section(&mut self, heading: &str, lines: &[String], none: &str) {
+        let _ = match self.style {
+            Style::Text => write!(self.text, "\n{heading}\n"),
+            Style::Markdown => write!(self.text, "\n## {heading}\n\n"),
+        };
+        if lines.is_empty() {
+            let _ = match self.style {
+                Style::Text => writeln!(self.text, "  {none}"),
+                Style::Markdown => writeln!(self.text, "{none}"),
+            };
+        }
+        for line in lines {
+            let _ = match self.style {
+                Style::Text => writeln!(self.text, "  - {}", shown(line)),
+                Style::Markdown => writeln!(self.text, "- {}", escaped(line)),
+            };
+        }
+    }
+}
+
+/// One line, without what would move a cursor.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The same where Markdown and HTML would take it for theirs.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in shown(text).chars() {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '&' | '~') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_intruder_named_things_is_shown_and_does_nothing() {
+        assert_eq!(escaped("<img src=x>[a](b)\u{1b}[2J"), "\\<img src=x\\>\\[a\\](b) \\[2J");
+    }
+}
