@@ -75,6 +75,9 @@ pub struct About {
     pub d3fend: &'static [&'static str],
     /// MITRE ATT&CK techniques it counters.
     pub counters: &'static [&'static str],
+    /// Tests that show what becomes of it when calls fail, answers are lost and the program is killed: their names
+    /// below `tests/it`.
+    pub tested: &'static [&'static str],
 }
 
 /// A value that no plan can know.

@@ -254,7 +254,7 @@ mod tests {
             assert_eq!(about.permissions.is_empty(), by_a_person, "{}", shape.kind);
             assert!(!about.undo.is_empty(), "{}", shape.kind);
             assert!(!about.d3fend.is_empty() && !about.counters.is_empty(), "{}", shape.kind);
-            assert!(!about.hazards.is_empty(), "{}", shape.kind);
+            assert!(!about.hazards.is_empty() && !about.tested.is_empty(), "{}", shape.kind);
         }
     }
 }

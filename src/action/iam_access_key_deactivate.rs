@@ -108,6 +108,10 @@ impl Action for Deactivate {
         unknowns: &[],
         d3fend: &["D3-AL"],
         counters: &["T1098.001", "T1552.001"],
+        tested: &[
+            "faults::single_actions::every_pair_of_faults_in_a_deactivation_leaves_every_key_off",
+            "crash::a_run_that_crashes_at_any_call_resumes_to_the_same_world",
+        ],
     };
 
     type Inputs = Inputs;

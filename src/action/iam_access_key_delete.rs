@@ -65,6 +65,10 @@ impl Action for Delete {
         unknowns: &[],
         d3fend: &["D3-CR"],
         counters: &["T1098.001", "T1552.001"],
+        tested: &[
+            "faults::roles_and_networks::every_pair_of_faults_in_a_deletion_leaves_the_one_key_gone",
+            "deletions::the_old_key_goes_last_and_the_new_one_stays",
+        ],
     };
 
     type Inputs = Inputs;

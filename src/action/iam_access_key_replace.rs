@@ -100,6 +100,11 @@ impl Action for Replace {
         }],
         d3fend: &["D3-CRO", "D3-RIC"],
         counters: &["T1552.001", "T1078.004"],
+        tested: &[
+            "faults::single_actions::every_pair_of_faults_in_a_replacement_leaves_one_new_key_delivered",
+            "crash::a_run_that_crashes_at_any_call_resumes_to_the_same_world",
+            "canaries::no_secret_is_in_any_byte_of_a_live_run",
+        ],
     };
 
     type Inputs = Inputs;

@@ -89,6 +89,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             unknowns: &[],
             d3fend: &["D3-RA"],
             counters: &["T1531"],
+            tested: &["roles::an_older_than_deny_is_kept_until_nothing_it_denies_can_be_alive"],
         },
         Kind::Role => About {
             permissions: &[
@@ -104,6 +105,10 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             unknowns: &[],
             d3fend: &["D3-RA"],
             counters: &["T1531"],
+            tested: &[
+                "faults::roles_and_networks::every_pair_of_faults_in_the_lift_of_an_older_than_deny_leaves_none",
+                "roles::an_older_than_deny_is_kept_until_nothing_it_denies_can_be_alive",
+            ],
         },
     };
 

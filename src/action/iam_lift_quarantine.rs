@@ -92,6 +92,10 @@ impl<N: Named> Action for LiftQuarantine<N> {
             unknowns: &[],
             d3fend: &["D3-ULA"],
             counters: &["T1531"],
+            tested: &[
+                "faults::single_actions::every_pair_of_faults_in_a_lift_leaves_the_user_free",
+                "crash::a_run_that_crashes_at_any_call_resumes_to_the_same_world",
+            ],
         },
         Kind::Role => About {
             permissions: &[
@@ -111,6 +115,10 @@ impl<N: Named> Action for LiftQuarantine<N> {
             unknowns: &[],
             d3fend: &["D3-ULA"],
             counters: &["T1531"],
+            tested: &[
+                "faults::roles_and_networks::every_pair_of_faults_in_a_role_s_lift_leaves_the_role_free",
+                "roles::a_quarantined_role_does_nothing_until_it_is_lifted_and_its_old_sessions_not_even_then",
+            ],
         },
     };
 

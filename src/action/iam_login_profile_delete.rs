@@ -56,6 +56,9 @@ impl Action for Delete {
         unknowns: &[],
         d3fend: &["D3-CR"],
         counters: &["T1078.004", "T1098"],
+        tested: &[
+            "faults::single_actions::every_pair_of_faults_in_the_deletion_of_a_password_leaves_none",
+        ],
     };
 
     type Inputs = Inputs;

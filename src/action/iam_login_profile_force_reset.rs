@@ -129,6 +129,10 @@ impl Action for ForceReset {
         unknowns: &[],
         d3fend: &["D3-CRO", "D3-PR"],
         counters: &["T1078.004"],
+        tested: &[
+            "logins::every_two_things_that_go_wrong_with_a_reset_leave_one_password_that_holds_and_is_handed_out",
+            "logins::a_crash_at_any_line_hands_out_the_password_that_holds",
+        ],
     };
 
     type Inputs = Inputs;

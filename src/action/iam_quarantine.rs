@@ -84,6 +84,11 @@ impl<N: Named> Action for Quarantine<N> {
             unknowns: &[],
             d3fend: &["D3-AL"],
             counters: &["T1078.004", "T1098"],
+            tested: &[
+                "faults::single_actions::every_pair_of_faults_in_a_quarantine_leaves_the_one_policy",
+                "crash::a_run_that_crashes_at_any_call_resumes_to_the_same_world",
+                "faults::ladder::where_no_policy_can_be_attached_an_inline_deny_is_the_quarantine",
+            ],
         },
         Kind::Role => About {
             permissions: &[
@@ -105,6 +110,10 @@ impl<N: Named> Action for Quarantine<N> {
             unknowns: &[],
             d3fend: &["D3-AL"],
             counters: &["T1078.004", "T1098"],
+            tested: &[
+                "faults::roles_and_networks::every_pair_of_faults_in_a_role_s_quarantine_leaves_the_one_policy",
+                "roles::a_full_quota_leads_to_the_next_way_and_a_displaced_boundary_comes_back",
+            ],
         },
     };
 

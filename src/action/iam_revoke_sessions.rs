@@ -88,6 +88,10 @@ impl<N: Named> Action for RevokeSessions<N> {
             }],
             d3fend: &["D3-ANCI", "D3-ST"],
             counters: &["T1550.001", "T1528"],
+            tested: &[
+                "faults::single_actions::every_pair_of_faults_in_a_revocation_leaves_no_session_alive",
+                "crash::a_run_that_crashes_at_any_call_resumes_to_the_same_world",
+            ],
         },
         Kind::Role => About {
             permissions: &["iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy"],
@@ -104,6 +108,10 @@ impl<N: Named> Action for RevokeSessions<N> {
             }],
             d3fend: &["D3-ANCI", "D3-ST"],
             counters: &["T1550.001", "T1528"],
+            tested: &[
+                "faults::roles_and_networks::every_pair_of_faults_in_a_role_s_revocation_leaves_the_one_deny",
+                "roles::sessions_of_roles_are_denied_after_whoever_can_mint_them_and_new_ones_work",
+            ],
         },
     };
 

@@ -37,6 +37,9 @@ impl Kind for Certificates {
         unknowns: &[],
         d3fend: &["D3-CR"],
         counters: &["T1098.001"],
+        tested: &[
+            "faults::single_actions::every_pair_of_faults_in_a_cut_of_anything_else_leaves_all_of_it_off_and_nothing_else_changed",
+        ],
     };
     const ACTIVATE: (&'static str, &'static str) = (
         "iam.signing-certificate.activate",

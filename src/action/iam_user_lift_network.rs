@@ -83,6 +83,9 @@ impl Action for LiftNetwork {
         unknowns: &[],
         d3fend: &["D3-RUAA"],
         counters: &["T1531"],
+        tested: &[
+            "faults::roles_and_networks::every_pair_of_faults_in_a_lift_of_a_restriction_leaves_none",
+        ],
     };
 
     type Inputs = Inputs;

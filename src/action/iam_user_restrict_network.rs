@@ -99,6 +99,10 @@ impl Action for RestrictNetwork {
         unknowns: &[],
         d3fend: &["D3-UAP"],
         counters: &["T1133", "T1078.004"],
+        tested: &[
+            "faults::roles_and_networks::every_pair_of_faults_in_a_restriction_leaves_the_one_deny",
+            "networks::whoever_is_in_the_office_works_and_remote_is_closed",
+        ],
     };
 
     type Inputs = Inputs;

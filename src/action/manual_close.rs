@@ -26,6 +26,7 @@ impl Action for Close {
         unknowns: &[],
         d3fend: &["D3-NI"],
         counters: &["T1133"],
+        tested: &["manual::a_crash_anywhere_leaves_what_was_attested_as_closed_as_it_is"],
     };
 
     type Inputs = Inputs;

@@ -27,6 +27,9 @@ impl Action for Open {
         unknowns: &[],
         d3fend: &["D3-RNA"],
         counters: &["T1133"],
+        tested: &[
+            "manual::a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherwise",
+        ],
     };
 
     type Inputs = Inputs;

@@ -143,6 +143,10 @@ impl Action for Rotate {
         }],
         d3fend: &["D3-CRO"],
         counters: &["T1555.006", "T1552"],
+        tested: &[
+            "faults::single_actions::every_pair_of_faults_in_a_rotation_leaves_one_new_version_and_the_old_value_useless",
+            "faults::single_actions::every_pair_of_faults_in_a_generated_value_leaves_one_that_works",
+        ],
     };
 
     type Inputs = Inputs;

@@ -79,6 +79,9 @@ impl Action for Seal {
         unknowns: &[],
         d3fend: &["D3-AL", "D3-CRO"],
         counters: &["T1555.006", "T1552"],
+        tested: &[
+            "faults::single_actions::every_pair_of_faults_in_a_seal_leaves_the_one_statement",
+        ],
     };
 
     type Inputs = Inputs;

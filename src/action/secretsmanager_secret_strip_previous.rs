@@ -56,6 +56,7 @@ impl Action for StripPrevious {
         unknowns: &[],
         d3fend: &["D3-CR"],
         counters: &["T1555.006"],
+        tested: &["secrets::the_previous_value_is_stripped_once_it_was_replaced"],
     };
 
     type Inputs = Inputs;

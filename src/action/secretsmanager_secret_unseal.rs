@@ -77,6 +77,10 @@ impl Action for Unseal {
         unknowns: &[],
         d3fend: &["D3-ULA"],
         counters: &["T1531"],
+        tested: &[
+            "secrets::whatever_a_user_could_read_is_sealed_then_rotated_then_unsealed",
+            "secrets::whatever_goes_wrong_at_a_write_the_end_is_the_same",
+        ],
     };
 
     type Inputs = Inputs;

@@ -22,6 +22,9 @@ What a step of a playbook can do (`uses:`), and everything said about it. This p
 `portcullis actions --format markdown`. About one of them: `portcullis actions KIND`.
 
 What an action *cuts* may stand before the gate. What it *issues*, *delivers*, *lifts* or *destroys* stands behind it.
+
+*Tested* names tests of each, most of which let pairs of its calls fail, lose their answers, or kill the program there, and judge the
+world that a resumption ends in: `cargo test --test it NAME`.
 ";
 
 pub(super) fn actions(args: &args::Actions) -> Result<Exit, Failure> {
@@ -95,6 +98,10 @@ fn one(shape: &ActionShape, about: &About) -> String {
     heading(&mut text, "In the words of MITRE");
     let _ = writeln!(text, "  carries out  {} (D3FEND)", words(about.d3fend));
     let _ = writeln!(text, "  counters     {} (ATT&CK)", words(about.counters));
+    heading(&mut text, "How it is tested");
+    for test in about.tested {
+        let _ = writeln!(text, "  {test}");
+    }
     text
 }
 
@@ -122,6 +129,7 @@ fn as_json(shape: &ActionShape, about: &About) -> Value {
         "hazards": about.hazards,
         "d3fend": about.d3fend,
         "attack": about.counters,
+        "tested": about.tested,
     })
 }
 
@@ -145,6 +153,7 @@ fn markdown(all: &[(ActionShape, About)], whole: bool) -> String {
         let _ = writeln!(text, "- **Taken back**: {}", about.undo);
         let _ = writeln!(text, "- **D3FEND**: {}", words(about.d3fend));
         let _ = writeln!(text, "- **ATT&CK**: {}", words(about.counters));
+        let _ = writeln!(text, "- **Tested**: {}", code(about.tested));
         text.push_str("\n| under `with` | | what it is |\n|---|---|---|\n");
         for field in shape.fields {
             let needed = if field.required { "required" } else { "optional" };

@@ -316,6 +316,23 @@ fn every_code_is_unique_and_has_a_page_and_a_playbook_that_produces_it() {
     }
 }
 
+#[test]
+fn what_people_are_told_about_every_broken_playbook_is_what_was_reviewed() {
+    let mut told = String::new();
+    for (name, text) in broken() {
+        let shown = cli::diagnostics::text(&problems_of(&name, &text).into(), false);
+        write!(told, "==== {name}\n{shown}\n").unwrap();
+    }
+    let reviewed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/told.txt");
+    if std::fs::read_to_string(reviewed).unwrap_or_default() != told {
+        let now = concat!(env!("CARGO_TARGET_TMPDIR"), "/told.txt");
+        std::fs::write(now, told).unwrap();
+        panic!(
+            "it is told otherwise now: diff {reviewed} {now}, and copy it over if that is meant"
+        );
+    }
+}
+
 /// Lines that show a problem, with the last line (the count) left off.
 fn shown(name: &str) -> String {
     let text = broken().remove(name).unwrap();

@@ -34,7 +34,7 @@ fn everything_said_about_an_action_is_shown_in_text_and_in_json() {
         let text = said(&portcullis(&["actions", shape.kind]));
         let mut told = vec![about.undo];
         told.extend(about.hazards.iter().chain(about.permissions));
-        told.extend(about.d3fend.iter().chain(about.counters));
+        told.extend(about.d3fend.iter().chain(about.counters).chain(about.tested));
         told.extend(shape.fields.iter().flat_map(|field| [field.name, field.help]));
         told.extend(shape.phases.iter().map(|phase| phase.as_str()));
         told.extend(shape.effects.iter().map(|effect| effect.as_str()));
@@ -42,6 +42,20 @@ fn everything_said_about_an_action_is_shown_in_text_and_in_json() {
         for told in told {
             assert!(text.contains(told), "{}: {told}", shape.kind);
             assert!(json.contains(told), "{}: {told}", shape.kind);
+        }
+    }
+}
+
+#[test]
+fn every_test_that_an_action_names_is_there() {
+    for action in catalog::all() {
+        for test in action.about().tested {
+            let (modules, name) = test.rsplit_once("::").unwrap();
+            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(format!("tests/it/{}.rs", modules.replace("::", "/")));
+            let text =
+                std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{test}: {error}"));
+            assert!(text.contains(&format!("#[test]\nfn {name}()")), "{test}");
         }
     }
 }
