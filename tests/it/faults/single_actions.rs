@@ -46,6 +46,9 @@ steps:
     )
 }
 
+/// Pairs that are played of one change behind the gate, evenly chosen.
+const AT_MOST: usize = 96;
+
 /// Every two at every two of `calls`, the first before the second; what may go wrong at a call is told
 /// by `kinds`.
 fn pairs<'k>(calls: Range<u64>, kinds: impl Fn(u64) -> &'k [Fault]) -> Vec<[Point; 2]> {
@@ -286,6 +289,9 @@ pub(super) fn behind_the_gate_after(
             }
         }
     }
+    // Behind the gate every attempt looks at everything anew, and there are many calls: not every pair fits.
+    let all = cases.len();
+    let cases: Vec<_> = cases.into_iter().step_by(all.div_ceil(AT_MOST)).collect();
     let cases = each(&cases, |pair| {
         play(async {
             let stage = backdrop.stage();
@@ -293,7 +299,7 @@ pub(super) fn behind_the_gate_after(
             expected(&stage, &before);
         });
     });
-    println!("{change} ({} calls): {cases} pairs", calls.end - calls.start);
+    println!("{change} ({} calls): {cases} of {all} pairs", calls.end - calls.start);
 }
 
 #[test]
