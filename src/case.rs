@@ -456,6 +456,7 @@ mod tests {
         };
         let plan = Plan {
             accepted_lockouts: Vec::new(),
+            canary: None,
             estimate: Estimate::default(),
             playbook: "nothing".into(),
             title: "Nothing at all".into(),
@@ -465,7 +466,7 @@ mod tests {
             endpoint: None,
             inputs: BTreeMap::new(),
             surveyed_at: now,
-            gate: GateTerms { proof: Proof::Settled, margin_seconds: 1 },
+            gate: GateTerms { proof: Proof::Settled, margin_seconds: 1, within_seconds: 300 },
             principals: Vec::new(),
             roles: Vec::new(),
             credentials: Vec::new(),

@@ -9,6 +9,7 @@ mod by_hand;
 mod cases;
 mod check;
 mod conduct;
+mod credential;
 pub mod diagnostics;
 mod diff;
 mod doctor;
@@ -34,6 +35,7 @@ mod sources;
 mod status;
 mod survey;
 mod undo;
+mod verify;
 mod view;
 mod word;
 
@@ -88,6 +90,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Undo(args) => undo::undo(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Status(args) => status::status(&args),
         Command::Cases(args) => Ok(cases::cases(&args)),
         Command::Clear(args) => word::clear(&args),

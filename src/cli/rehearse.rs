@@ -14,7 +14,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, case_name};
+use super::conduct::{Conduct, Task, case_name};
 use super::exit::{Exit, Failure};
 use super::{plan, round, sources, view};
 use crate::case::{self, Case};
@@ -32,7 +32,7 @@ const WORLD: &str = "world.yaml";
 const STATE: &str = "world.json";
 
 /// Where rehearsals are played. IAM has no region, and the world's secrets are in this one.
-const REGION: &str = "us-east-1";
+pub(super) const REGION: &str = "us-east-1";
 
 pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
     let playbook = sources::playbook(&args.playbook)?;
@@ -66,7 +66,8 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let name = format!("rehearsal-{}", case_name(&saved, clock));
         let state = cloud.save().to_string();
         let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;
-        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, args.format).await
+        let told = (args.format, Task::Run);
+        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, told).await
     })
 }
 
@@ -143,6 +144,7 @@ pub(super) fn resume(
     saved: &SavedPlan,
     playbook: &Playbook,
     format: Format,
+    task: Task,
 ) -> Result<Exit, Failure> {
     view::virtual_runtime().block_on(async {
         notes(format)(
@@ -151,7 +153,7 @@ pub(super) fn resume(
         let (cloud, clock) = world_of(case)?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
-        go(case, (saved, playbook), &cloud, &connection, &caller, clock, format).await
+        go(case, (saved, playbook), &cloud, &connection, &caller, clock, (format, task)).await
     })
 }
 
@@ -167,7 +169,8 @@ pub(super) fn next_round(
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         round::begin(case, next, clock, &caller.arn).await?;
-        go(case, (next, playbook), &cloud, &connection, &caller, clock, format).await
+        let told = (format, Task::Run);
+        go(case, (next, playbook), &cloud, &connection, &caller, clock, told).await
     })
 }
 
@@ -196,7 +199,7 @@ async fn go(
     connection: &Connection,
     caller: &Caller,
     clock: Clock,
-    format: Format,
+    (format, task): (Format, Task),
 ) -> Result<Exit, Failure> {
     let (decoded, medium) = case.journal()?;
     let medium = WithWorld { medium, cloud: cloud.clone(), state: case.dir().join(STATE) };
@@ -211,6 +214,8 @@ async fn go(
         world: Some(cloud),
         there: String::new(),
         format,
+        given: &[],
+        task,
     };
     let exit = conduct.conduct(&decoded, Box::new(medium)).await?;
     case.replace(STATE, &cloud.save().to_string())?;

@@ -1,10 +1,10 @@
 //! `portcullis resume`: go on with a case, real or rehearsed.
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, fits, remaining};
+use super::conduct::{Conduct, Task, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{plan, rehearse, sources, view};
+use super::{credential, plan, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::journal::{Decoded, Entry, State};
 use crate::plan::SavedPlan;
@@ -23,8 +23,9 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
+    let given = credential::given(args.credential_fd)?;
     if rehearse::is_rehearsal(case.dir())? {
-        return rehearse::resume(&case, &saved, &playbook, args.format);
+        return rehearse::resume(&case, &saved, &playbook, args.format, Task::Run);
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
@@ -36,7 +37,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         let (caller, access) = (&inventory.caller, &args.access);
         let begun = (&saved, &playbook);
         let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
-        conduct.conduct(&decoded, medium).await
+        Conduct { given: &given, ..conduct }.conduct(&decoded, medium).await
     })
 }
 

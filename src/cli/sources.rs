@@ -156,6 +156,7 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Terms {
     Terms {
         gate: given.gate.map(Into::into),
         margin_seconds: given.margin,
+        within_seconds: given.within,
         endpoint: endpoint.map(str::to_owned),
         accepted_gaps: given.accept_gap.clone(),
         accepted_lockouts: given.accept_lockout.clone(),

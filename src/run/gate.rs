@@ -25,6 +25,8 @@ impl Run<'_> {
     /// Sees every cut stay cut, and opens the gate if nothing speaks against it.
     pub(super) async fn open_gate(&self) -> Result<(), Halt> {
         let cuts = self.standing_cuts();
+        self.enforce(&cuts, "every cut").await?;
+        self.try_given().await?;
         if !self.plan.changes.iter().any(Change::is_gated) {
             // Nothing waits behind it. What no step cuts is unaccounted for: the ledger says so.
             return Ok(());
@@ -85,7 +87,7 @@ impl Run<'_> {
     }
 
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
-    async fn look_around(&self) -> Result<Inventory, Halt> {
+    pub(super) async fn look_around(&self) -> Result<Inventory, Halt> {
         let cuts = self.standing_cuts();
         let facts = self.look_at(&cuts, self.credentials_in_scope()).await?;
         for change in cuts {
@@ -117,8 +119,7 @@ impl Run<'_> {
     /// Cuts that are not seen, or not proven as surely as the plan's gate asks.
     fn reasons_from_journal(&self) -> Vec<String> {
         let state = self.journal.state();
-        let asked = self.plan.gate.proof;
-        let mut reasons = Vec::new();
+        let mut reasons = self.given_that_are_let_in();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
             if ledger::is_lifted(self.plan, &state, change)
                 || ledger::is_spared(self.plan, &state, change)
@@ -127,19 +128,12 @@ impl Run<'_> {
             }
             let record = state.change(&change.id);
             let label = format!("{} ({}, {})", change.id, change.target, change.what);
-            match (record.state, record.proof) {
-                (ChangeState::Seen, Some((proof, ..))) if proof >= asked => {}
-                // Nothing proves what a person did outside but what was tried: the person's word opens the
-                // gate, and the ledger says what it is worth.
-                (ChangeState::Seen, Some(_)) if is_attested(change) => {}
-                (ChangeState::Seen, proof) => {
-                    let has = proof.map_or("read-back", |(proof, ..)| proof.as_str());
-                    reasons.push(format!("{label} is proven {has}, and the gate asks for {asked}"));
-                }
-                (_, _) => {
-                    let why = record.trouble.unwrap_or_else(|| "it was not seen".to_owned());
-                    reasons.push(format!("{label} is not cut: {why}"));
-                }
+            if record.state == ChangeState::Seen {
+                let short = self.short_of_proof(change, &record, &state);
+                reasons.extend(short.map(|short| format!("{label} {short}")));
+            } else {
+                let why = record.trouble.unwrap_or_else(|| "it was not seen".to_owned());
+                reasons.push(format!("{label} is not cut: {why}"));
             }
         }
         for credential in &self.plan.credentials {
@@ -177,8 +171,12 @@ impl Run<'_> {
 
     fn weakest_proof(&self) -> Proof {
         let state = self.journal.state();
-        let proofs = self.standing_cuts().into_iter().filter_map(|c| state.change(&c.id).proof);
-        proofs.map(|(proof, ..)| proof).min().unwrap_or(Proof::ReadBack)
+        // What cannot be tried is covered by what was.
+        let tried =
+            |change: &&Change| self.plan.gate.proof < Proof::Enforced || self.can_be_tried(change);
+        let cuts = self.standing_cuts().into_iter().filter(tried);
+        let proofs = cuts.filter_map(|change| state.change(&change.id).proof);
+        proofs.map(|proven| proven.proof).min().unwrap_or(Proof::ReadBack)
     }
 
     /// Credentials of principals in scope that neither the plan knows nor this run has issued.
@@ -405,11 +403,4 @@ impl Run<'_> {
         self.record(Entry::Held { change: None, until }).await?;
         Err(Halt::Newcomers(newcomers))
     }
-}
-
-/// Whether a cut is a person's doing, all of it.
-fn is_attested(cut: &Change) -> bool {
-    cut.effects
-        .iter()
-        .all(|effect| matches!(effect, Effect::Cuts { barrier: Barrier::Attested, .. }))
 }

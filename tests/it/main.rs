@@ -22,6 +22,7 @@ mod networks;
 mod outlook;
 mod playbook;
 mod process;
+mod proof;
 mod readme;
 mod refusals;
 mod restraint;
