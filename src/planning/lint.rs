@@ -139,9 +139,14 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                         ),
                     );
                 }
-                (Effect::Lifts { subject: Subject::Credential { credential }, .. }, None)
-                    if !cut.contains(credential) =>
-                {
+                (
+                    Effect::Lifts {
+                        subject:
+                            Subject::Credential { credential: credential @ Credential::Manual { .. } },
+                        ..
+                    },
+                    None,
+                ) if !cut.contains(credential) => {
                     complain(
                         format!(
                             "{} would open the {credential}, which no step closes first",
