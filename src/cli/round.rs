@@ -115,6 +115,7 @@ pub(super) async fn begin(
     let refused = |what: String| {
         Failure::new(Exit::Refused, what, "nothing was begun; see to it, then say yes again")
     };
+    case.keep_round(next)?;
     let (decoded, medium) = case.journal()?;
     let journal = Journal::open(&decoded, medium, clock).map_err(|error| {
         refused(format!("{} cannot be read", case.dir().display())).because(&error)

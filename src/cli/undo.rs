@@ -42,6 +42,5 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
-    case.keep_round(&next)?;
     round::carry_out(&case, &next, &playbook, args.into())
 }

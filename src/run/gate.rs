@@ -85,7 +85,7 @@ impl Run<'_> {
     }
 
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
-    async fn look_around(&self) -> Result<Inventory, Halt> {
+    pub(super) async fn look_around(&self) -> Result<Inventory, Halt> {
         let cuts = self.standing_cuts();
         let facts = self.look_at(&cuts, self.credentials_in_scope()).await?;
         // What we have begun to lift while we looked was taken off by nobody else.
@@ -97,7 +97,7 @@ impl Run<'_> {
         Ok(facts)
     }
 
-    pub(super) fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
+    fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {
         self.plan.users().flat_map(credential_wants)
     }
 
@@ -289,7 +289,17 @@ impl Run<'_> {
             }
             let ours = ledger.issued.iter().any(|issued| issued.credential == credential);
             let barriers = ledger::barriers(self.plan, &state, &credential);
-            let blocked = barriers.keys().any(|other| *other != barrier && other.blocks());
+            // As surely as the gate asks; and behind a first pass over sessions younger ones may have been minted.
+            let is_proven = |cut: &Change| {
+                let proof = state.change(&cut.id).proof;
+                proof.is_some_and(|(proof, ..)| proof >= self.plan.gate.proof)
+            };
+            let blocked = barriers.iter().any(|(other, cut)| {
+                *other != barrier
+                    && other.blocks()
+                    && *other != Barrier::SessionsFirstPass
+                    && is_proven(cut)
+            });
             let trusted = self.plan.trust_in(&credential).is_some();
             if !ours && !blocked && !trusted {
                 return Some(format!(

@@ -344,8 +344,9 @@ impl Run<'_> {
     /// Why a change behind the gate must not start now, if it must not.
     async fn may_start(&self, change: &Change) -> Result<Option<String>, Halt> {
         let facts = if change.undoes.is_some() {
-            // What takes back hands nothing out: whether this one may come off is all that is asked.
-            self.look_at(&[], self.credentials_in_scope()).await?
+            // What takes back hands nothing out: whether this one may come off is all that is asked, and that every
+            // cut which is to do without it still stands.
+            self.look_around().await?
         } else {
             if let Some(reason) = self.gate_reasons().first() {
                 return Ok(Some(format!("the gate is shut: {reason}")));

@@ -317,3 +317,60 @@ fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(13), "{screen}");
 }
+
+/// A user with keys alone, contained.
+const CONTAINED: &str = "\
+portcullis: 1
+name: contained
+title: A user is contained
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: quarantine, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+";
+
+fn is_quarantined(stage: &Stage) -> bool {
+    let now = state_of(stage).0;
+    now.keys()
+        .any(|key| key.contains("users/ci-deploy/attached/arn:aws:iam::aws:policy/AWSDenyAll"))
+}
+
+#[test]
+fn a_quarantine_stays_where_the_cut_that_was_to_do_without_it_was_taken_off() {
+    for activated in [false, true] {
+        play(async {
+            let world = crate::stage::with_somebody_else(crate::stage::WORLD);
+            let stage = Stage::set(&world, CONTAINED).await;
+            stage.resume_to_the_end(1).await;
+            if activated {
+                let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+                let on = aws_sdk_iam::types::StatusType::Active;
+                let call = iam.update_access_key().user_name("ci-deploy").status(on);
+                call.access_key_id("AKIAEXAMPLELEAKED001").send().await.unwrap();
+            }
+            begin_undo(&stage).await;
+            stage.resume_to_the_end(1).await;
+            assert_eq!(is_quarantined(&stage), activated);
+        });
+    }
+}
+
+/// A session that was minted behind the first pass is younger than what that denies.
+#[test]
+fn half_a_run_does_without_no_quarantine() {
+    play(async {
+        let stage = Stage::set(crate::stage::WORLD, CONTAINED).await;
+        let first_pass =
+            |stage: &Stage| stage.state().change(&"sessions-off.1".parse().unwrap()).seen.is_some();
+        tokio::select! {
+            biased;
+            () = stage.until(first_pass) => {}
+            left = stage.run(None) => panic!("it came to its end: {left:?}"),
+        }
+        begin_undo(&stage).await;
+        let ending = stage.resume_to_the_end(1).await;
+        assert!(matches!(ending, Ending::Held(_)), "{ending:?}");
+        assert!(is_quarantined(&stage));
+    });
+}
