@@ -4,6 +4,11 @@
 //! stands on, and which N the journal says; `CASE/journal.jsonl` is what was done, and is locked while somebody
 //! works on it; `CASE/deliveries` has what people are handed, sealed to their keys. A case
 //! appears whole or not at all, and only its owner may read it. Interprets nothing.
+//!
+//! One process has [`Custody`] of a case: the one whose open file the name of the journal leads to. Who takes a case
+//! over puts a copy in its place. The other, if it lives, finds that before every line, after every line, and
+//! before every writing request; so no line is lost on which anything was done, and no lock is waited for that
+//! somebody who hangs may hold ([0016](../docs/design/0016-taking-over.md)).
 
 mod reading;
 
@@ -13,10 +18,11 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 
 pub use self::reading::{LONGEST, read_regular, read_text};
 use crate::ids::DeliveryName;
-use crate::journal::{Damage, Decoded, Medium, State, decode};
+use crate::journal::{Damage, Decoded, Medium, Place, State, decode};
 use crate::outbox::{Outbox, Sealed};
 use crate::plan::{OpenError, SavedPlan};
 
@@ -24,14 +30,60 @@ const PLAYBOOK: &str = "playbook.yaml";
 const PLAN: &str = "rounds/1/plan.json";
 const ROUNDS: &str = "rounds";
 const JOURNAL: &str = "journal.jsonl";
+/// The journal of whoever takes the case over, on its way.
+const TAKING_OVER: &str = "journal.taking-over";
 const DELIVERIES: &str = "deliveries";
 
 /// An open case, locked against others while this value lives.
 #[derive(Debug)]
 pub struct Case {
     dir: PathBuf,
-    /// The journal's file, which is also the lock: what is written to is what is held.
-    journal: File,
+    custody: Custody,
+}
+
+/// Who has a case: told by the journal's file, which is also the lock. What is written to is what is held.
+#[derive(Clone, Debug)]
+pub struct Custody {
+    journal: PathBuf,
+    held: Arc<File>,
+}
+
+/// The case is not ours any more.
+#[derive(Debug, thiserror::Error)]
+#[error("somebody has taken the case over, or put another file in the place of its journal")]
+pub struct Lost;
+
+impl Custody {
+    /// Whether the case is still ours. Fails with [`Lost`] where it is not.
+    pub fn check(&self) -> io::Result<()> {
+        let taking_over = self.journal.with_file_name(TAKING_OVER);
+        if leads_to(&self.journal, &self.held)? && fs::symlink_metadata(taking_over).is_err() {
+            return Ok(());
+        }
+        Err(io::Error::other(Lost))
+    }
+
+    /// Replaces a file of the case, whole or not at all; not where the case is not ours any more.
+    pub fn replace(&self, name: &str, text: &str) -> Result<(), CaseError> {
+        let path = self.journal.with_file_name(name);
+        replace_while(self, &path, &|out| out.write_all(text.as_bytes()))
+    }
+}
+
+/// Whether a name leads to an open file.
+fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
+    let held = file.metadata()?;
+    Ok(match fs::metadata(path) {
+        Ok(found) => (held.dev(), held.ino()) == (found.dev(), found.ino()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    })
+}
+
+/// Where this process runs.
+pub fn here() -> Place {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Place { host, process: std::process::id() }
 }
 
 /// Why a case cannot be worked on.
@@ -119,11 +171,63 @@ impl Case {
             return Err(CaseError::NotACase(dir));
         }
         let journal = private_file(&path, OpenOptions::new().read(true).append(true).create(true))?;
-        match journal.try_lock() {
-            Ok(()) => Ok(Self { dir, journal }),
-            Err(fs::TryLockError::WouldBlock) => Err(CaseError::Locked(dir)),
-            Err(fs::TryLockError::Error(error)) => Err(io_error("cannot lock", &path)(error)),
+        if !is_locked(&journal, &path)? || !leads_to(&path, &journal).is_ok_and(|ours| ours) {
+            return Err(CaseError::Locked(dir));
         }
+        // Left by a take-over that a crash cut short, which has changed nothing; one that goes on holds it.
+        let taking_over = dir.join(TAKING_OVER);
+        if let Ok(left) = File::open(&taking_over) {
+            if !is_locked(&left, &taking_over)? {
+                return Err(CaseError::Locked(dir));
+            }
+            let _ = fs::remove_file(&taking_over);
+        }
+        Ok(Self::held(dir, journal))
+    }
+
+    fn held(dir: PathBuf, journal: File) -> Self {
+        let custody = Custody { journal: dir.join(JOURNAL), held: Arc::new(journal) };
+        Self { dir, custody }
+    }
+
+    /// Takes a case out of the hands of whoever works on it, alive or not.
+    ///
+    /// From the moment on at which [`TAKING_OVER`] is there, every check of his fails: so what is copied after it
+    /// has every line that he did anything on. A crash on the way leaves the journal as it was.
+    pub fn take_over(dir: &Path) -> Result<Self, CaseError> {
+        let (path, taking_over) = (dir.join(JOURNAL), dir.join(TAKING_OVER));
+        if !dir.join(PLAN).is_file() || !path.is_file() {
+            return Err(CaseError::NotACase(dir.to_owned()));
+        }
+        let options = &mut OpenOptions::new();
+        let mut journal = private_file(&taking_over, options.read(true).append(true).create(true))?;
+        // Two who take it over at once: one of them does.
+        if !is_locked(&journal, &taking_over)?
+            || !leads_to(&taking_over, &journal).is_ok_and(|ours| ours)
+        {
+            return Err(CaseError::Locked(dir.to_owned()));
+        }
+        let copied = sync_dir(dir).and_then(|()| {
+            let bytes = read_regular(&path, LONGEST).map_err(io_error("cannot read", &path))?;
+            let good = decoded(dir, &bytes)?.good;
+            journal
+                .set_len(0)
+                .and_then(|()| journal.write_all(&bytes[..good]))
+                .and_then(|()| journal.sync_all())
+                .and_then(|()| fs::rename(&taking_over, &path))
+                .map_err(io_error("cannot write", &taking_over))
+        });
+        if copied.is_err() {
+            let _ = fs::remove_file(&taking_over);
+        }
+        copied?;
+        sync_dir(dir)?;
+        Ok(Self::held(dir.to_owned(), journal))
+    }
+
+    /// Tells, at any time, whether the case is still ours.
+    pub fn custody(&self) -> &Custody {
+        &self.custody
     }
 
     /// Where it is.
@@ -134,7 +238,7 @@ impl Case {
     /// The journal, ready to be appended to. What a crash cut short is truncated.
     pub fn journal(&self) -> Result<(Decoded, Box<dyn Medium>), CaseError> {
         let path = self.dir.join(JOURNAL);
-        let mut file = self.journal.try_clone().map_err(io_error("cannot open", &path))?;
+        let mut file = self.custody.held.try_clone().map_err(io_error("cannot open", &path))?;
         let mut bytes = Vec::new();
         file.rewind()
             .and_then(|()| file.read_to_end(&mut bytes))
@@ -145,7 +249,7 @@ impl Case {
             file.sync_all().map_err(io_error("cannot sync", &path))?;
         }
         sync_dir(&self.dir)?;
-        Ok((decoded, Box::new(JournalFile { file, path })))
+        Ok((decoded, Box::new(JournalFile { file, custody: self.custody.clone() })))
     }
 
     /// Keeps the plan of a further round, whole or not at all; gives back its file. What was kept under its
@@ -156,13 +260,8 @@ impl Case {
         private_dir(&dir)?;
         sync_dir(&rounds)?;
         let path = dir.join("plan.json");
-        replace_plan(&path, saved)?;
+        replace_while(&self.custody, &path, &|out| saved.write_to(out))?;
         Ok(path)
-    }
-
-    /// Replaces a file of the case, whole or not at all.
-    pub fn replace(&self, name: &str, text: &str) -> Result<(), CaseError> {
-        replace(&self.dir.join(name), text)
     }
 }
 
@@ -170,12 +269,13 @@ impl Case {
 #[derive(Debug)]
 pub struct Deliveries {
     dir: PathBuf,
+    custody: Custody,
 }
 
 impl Deliveries {
-    /// Of the case at `case`. Nothing is made before there is something to deliver.
-    pub fn of(case: &Path) -> Self {
-        Self { dir: case.join(DELIVERIES) }
+    /// Of a case. Nothing is made before there is something to deliver.
+    pub fn of(case: &Case) -> Self {
+        Self { dir: case.dir.join(DELIVERIES), custody: case.custody.clone() }
     }
 
     /// Where what is not handed over yet is kept. No delivery has a name that ends so.
@@ -191,10 +291,12 @@ impl Outbox for Deliveries {
         if made {
             sync_dir(parent(&self.dir)).map_err(io::Error::other)?;
         }
-        replace(&self.staged(name), sealed.text()).map_err(io::Error::other)
+        let fill: Fill<'_> = &|out| out.write_all(sealed.text().as_bytes());
+        replace_while(&self.custody, &self.staged(name), fill).map_err(io::Error::other)
     }
 
     fn hand_over(&self, name: &DeliveryName) -> io::Result<bool> {
+        self.custody.check()?;
         let delivered = self.dir.join(name.as_str());
         match fs::rename(self.staged(name), &delivered) {
             Ok(()) => {}
@@ -262,6 +364,15 @@ pub fn all(root: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// Locks an open file for this process; `false` where another has.
+fn is_locked(file: &File, path: &Path) -> Result<bool, CaseError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(fs::TryLockError::WouldBlock) => Ok(false),
+        Err(fs::TryLockError::Error(error)) => Err(io_error("cannot lock", path)(error)),
+    }
+}
+
 /// Whether somebody works on a case at this moment.
 pub fn is_worked_on(dir: &Path) -> bool {
     let journal = dir.join(JOURNAL);
@@ -313,6 +424,19 @@ pub fn replace_plan(path: &Path, saved: &SavedPlan) -> Result<(), CaseError> {
 type Fill<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
 
 fn replace_with(path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
+    replace_if(&|| Ok(()), path, fill)
+}
+
+/// The same with a file of a case, which is left alone where the case is not ours any more.
+fn replace_while(custody: &Custody, path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
+    replace_if(&|| custody.check(), path, fill)
+}
+
+fn replace_if(
+    may: &dyn Fn() -> io::Result<()>,
+    path: &Path,
+    fill: Fill<'_>,
+) -> Result<(), CaseError> {
     // A device or a pipe would be gone for everybody; a link is replaced, and what it leads to stays.
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
@@ -323,8 +447,9 @@ fn replace_with(path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
     let making = path.with_file_name(name);
     // Left by an earlier process of the same number, or put there by somebody: not followed, not kept.
     let _ = fs::remove_file(&making);
-    let made = write_with(&making, fill)
-        .and_then(|()| fs::rename(&making, path).map_err(io_error("cannot write", path)));
+    let made = write_with(&making, fill).and_then(|()| {
+        may().and_then(|()| fs::rename(&making, path)).map_err(io_error("cannot write", path))
+    });
     if made.is_err() {
         let _ = fs::remove_file(&making);
     }
@@ -404,17 +529,16 @@ fn sync_dir(path: &Path) -> Result<(), CaseError> {
 /// looks for them will find them, or not at all.
 struct JournalFile {
     file: File,
-    path: PathBuf,
+    custody: Custody,
 }
 
 impl JournalFile {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        let (held, found) = (self.file.metadata()?, fs::metadata(&self.path)?);
-        if (held.dev(), held.ino()) != (found.dev(), found.ino()) {
-            return Err(io::Error::other("somebody has put another file in its place"));
-        }
+        self.custody.check()?;
         self.file.write_all(line)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        // Nothing may be done on a line that whoever took the case over may not have.
+        self.custody.check()
     }
 }
 
@@ -615,6 +739,39 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
+    #[tokio::test]
+    async fn a_case_that_is_being_taken_over_is_nobody_s_until_it_was() {
+        let dir = TempDir::new().unwrap();
+        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
+        let (decoded, medium) = case.journal().unwrap();
+        let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
+        journal.append(entry()).await.unwrap();
+        let whole = fs::read(case.dir().join(JOURNAL)).unwrap();
+        // The first step of somebody who then crashed.
+        let left = case.dir().join(TAKING_OVER);
+        fs::write(&left, "half of a journal").unwrap();
+        journal.append(Entry::Finished { exit: 0 }).await.unwrap_err();
+        assert!(case.custody().replace("world.json", "{}").is_err());
+        assert!(case.keep_round(&saved()).is_err());
+        assert_eq!(fs::read(case.dir().join(JOURNAL)).unwrap(), whole);
+        // Somebody else is at it at this moment; then nobody is any more.
+        let other = File::open(&left).unwrap();
+        other.lock().unwrap();
+        assert!(matches!(Case::take_over(case.dir()), Err(CaseError::Locked(_))));
+        drop(other);
+        let taken = Case::take_over(case.dir()).unwrap();
+        assert_eq!(fs::read(taken.dir().join(JOURNAL)).unwrap(), whole);
+        assert!(case.custody().check().is_err() && taken.custody().check().is_ok());
+        assert!(matches!(Case::open(taken.dir()), Err(CaseError::Locked(_))));
+        // And once more, out of those hands.
+        let again = Case::take_over(taken.dir()).unwrap();
+        assert!(taken.custody().check().is_err() && again.custody().check().is_ok());
+        drop((case, taken, again));
+        fs::write(&left, "").unwrap();
+        let opened = Case::open(left.parent().unwrap()).unwrap();
+        assert!(!left.exists() && opened.custody().check().is_ok());
+    }
+
     #[test]
     fn a_file_that_is_replaced_is_the_old_one_or_the_new_one() {
         let dir = TempDir::new().unwrap();
@@ -643,7 +800,7 @@ mod tests {
     fn what_is_handed_over_was_staged_and_is_for_its_owner_only() {
         let dir = TempDir::new().unwrap();
         let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
-        let outbox = Deliveries::of(case.dir());
+        let outbox = Deliveries::of(&case);
         let key = "age12wr39gcccvmwgr0tqay0g3dfnp83chsf7syu8rxddecqf5juxpds6aq6jp";
         let key = crate::ids::AgeRecipient::parse(key).unwrap();
         let sealed = |text: &str| {

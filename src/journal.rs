@@ -18,11 +18,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 
-pub use entry::{Delivered, Entry, Note, Position, Receipt};
+pub use entry::{Delivered, Entry, Note, Place, Position, Receipt};
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
 pub use said::{Evidence, Said, Spoken, Waiver, names};
-pub use state::{Asking, ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State};
+pub use state::{
+    Asking, ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State, TakeOver, Worker,
+};
 
 use crate::clock::Clock;
 

@@ -57,6 +57,8 @@ pub struct Report {
     pub untouched: Vec<Untouched>,
     /// Who ran it, as STS gave it.
     pub ran_by: Vec<Arn>,
+    /// When somebody took it out of somebody else's hands, and why.
+    pub taken_over: Vec<Happened>,
     /// What it rests on.
     pub record: Record,
 }
@@ -91,6 +93,15 @@ impl Report {
         let plans = opened.map(|opened| opened.plan.clone()).into_iter();
         let contested = plan.changes.iter().filter(|change| state.change(&change.id).contested);
         let mut ran_by = state.callers.clone();
+        let taken_over = state.taken_over.iter().map(|taken| Happened {
+            at: taken.at.at,
+            what: format!(
+                "{} took the case over from {}: {}",
+                taken.said.by,
+                taken.from.as_ref().map_or("nobody known", |from| from.caller.as_str()),
+                taken.said.reason
+            ),
+        });
         ran_by.sort();
         ran_by.dedup();
         Self {
@@ -108,6 +119,7 @@ impl Report {
                 .collect(),
             untouched: plan.untouched.clone(),
             ran_by,
+            taken_over: taken_over.collect(),
             record: Record {
                 program: opened.map(|opened| opened.program.clone()).unwrap_or_default(),
                 plans: plans.chain(state.rounds.iter().cloned()).collect(),

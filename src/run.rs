@@ -18,6 +18,7 @@ mod step;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
@@ -33,7 +34,7 @@ use crate::cloud::WriteCloud;
 use crate::exit::Exit;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
-use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, Journal};
+use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, GateState, Journal, Place};
 use crate::ledger::{self, Ledger};
 use crate::outbox::Outbox;
 use crate::plan::{Change, Effect, Need, Plan};
@@ -44,6 +45,9 @@ use step::{Driven, not_accepted};
 /// Changes behind the gate that are driven side by side: so few that none waits long, for its turn to be
 /// called, on what was seen before it.
 const BEHIND_THE_GATE_AT_ONCE: usize = 4;
+
+/// For so long AWS may take a request after it was signed: a quarter of an hour, and a minute between two clocks.
+const SIGNED_FOR: Duration = Duration::from_mins(16);
 
 /// One execution of one plan.
 pub struct Run<'a> {
@@ -105,11 +109,12 @@ pub enum RunError {
 }
 
 impl Run<'_> {
-    /// Records who runs.
-    async fn begin(&self) -> Result<(), RunError> {
+    /// Records who runs, and where.
+    async fn begin(&self, place: &Place) -> Result<(), RunError> {
         let started = Entry::Started {
             caller: self.inventory.caller.arn.clone(),
             accepted_lockouts: self.plan.accepted_lockouts.clone(),
+            place: Some(place.clone()),
         };
         Ok(self.record(started).await?)
     }
@@ -150,11 +155,15 @@ impl Run<'_> {
         if self.plan.is_undo() {
             return self.take_back().await;
         }
+        if matches!(self.journal.state().gate, GateState::Open(..)) {
+            self.until_nothing_is_on_its_way().await?;
+        }
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
             self.reopen().await?;
             self.look_first().await?;
             self.cut_everything().await?;
+            self.until_nothing_is_on_its_way().await?;
             self.settle(&self.standing_cuts(), "every cut").await?;
             self.survey_again().await?;
             self.open_gate().await?;
@@ -189,6 +198,22 @@ impl Run<'_> {
             return Ok(Ending::Held(waiting));
         }
         Ok(self.by_the_ledger())
+    }
+
+    /// Whoever was taken over in the middle of something may live, and be held up between signing a request and
+    /// sending it. For as long as AWS takes it nothing is handed out, lifted or destroyed, and what is cut is looked at
+    /// after that; nothing is cut later for it.
+    async fn until_nothing_is_on_its_way(&self) -> Result<(), Halt> {
+        let state = self.journal.state();
+        let Some(taken) = state.taken_over.iter().rfind(|taken| taken.under_way) else {
+            return Ok(());
+        };
+        let until = taken.at.at.checked_add(SIGNED_FOR).unwrap_or(taken.at.at);
+        if self.clock.now() < until {
+            self.observer.event(&Event::Outwaiting { from: taken.from.as_ref(), until });
+            self.wait_until(until).await?;
+        }
+        Ok(())
     }
 
     /// How a run ends that has nothing left to do.

@@ -322,6 +322,10 @@ pub(super) struct Cases {
 pub(super) struct Resume {
     /// The case's directory
     pub(super) case: PathBuf,
+    /// Take the case out of the hands of whoever works on it, because he cannot go on: why, in your words; it is kept
+    /// and shown. His run stops by itself, if it still goes on
+    #[arg(long, value_name = "REASON")]
+    pub(super) take_over: Option<String>,
     #[command(flatten)]
     pub(super) access: Access,
     /// How to tell what came of it

@@ -11,11 +11,11 @@ use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{args, diagnostics, view};
-use crate::case::{Case, Deliveries};
+use crate::case::{self, Case, Deliveries};
 use crate::clock::Clock;
 use crate::cloud::Connection;
 use crate::inventory::Caller;
-use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, State};
+use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, Said, State, Worker};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Plan, SavedPlan};
 use crate::playbook::{Phase, Playbook};
@@ -101,6 +101,8 @@ pub(super) struct Conduct<'a> {
     pub(super) clock: Clock,
     /// Whether somebody goes on with what somebody has begun.
     pub(super) resumed: bool,
+    /// Why the case was taken out of somebody's hands, if it was.
+    pub(super) taking_over: Option<&'a str>,
     /// The world of a rehearsal, which has something to say at the end.
     pub(super) world: Option<&'a Cloud>,
     /// What must be typed behind a command so that it goes on as this run went.
@@ -129,6 +131,7 @@ impl<'a> Conduct<'a> {
             connection,
             clock,
             resumed,
+            taking_over: None,
             world: None,
             there,
             format,
@@ -195,6 +198,19 @@ impl Conduct<'_> {
                 })?;
             }
         }
+        let place = case::here();
+        if let Some(reason) = self.taking_over {
+            let by = self.caller.arn.clone();
+            let said = Said { by, reason: reason.to_owned(), evidence: None, plan: digest.clone() };
+            let taken = Entry::TakenOver { said, place: place.clone() };
+            journal
+                .append(taken)
+                .await
+                .map_err(|error| self.cannot_go_on(error.into(), &resume))?;
+            view::note(&taken_over(&journal.state()));
+        }
+        let custody = self.case.custody().clone();
+        self.connection.fenced_by(move || custody.check());
         let (ask, stop) = watch::channel(false);
         let go_on = resume.clone();
         tokio::spawn(async move {
@@ -215,13 +231,14 @@ impl Conduct<'_> {
         let rounds = Rounds {
             playbook: self.playbook,
             caller: self.caller,
+            place: &place,
             journal: &journal,
             most: MOST_ROUNDS,
             keep: &Kept(self.case),
             cloud: self.connection.write(),
             clock: self.clock,
             observer: &progress,
-            outbox: &Deliveries::of(self.case.dir()),
+            outbox: &Deliveries::of(self.case),
             stop,
         };
         // Where time is virtual nobody waits.
@@ -231,7 +248,7 @@ impl Conduct<'_> {
             executed = rounds.execute(self.saved.clone()) => executed,
             () = progress.count_down(), if watched => unreachable!("it never ends"),
         };
-        let (saved, ending) = executed.map_err(|error| Failure::of_run(error, &resume))?;
+        let (saved, ending) = executed.map_err(|error| self.cannot_go_on(error, &resume))?;
         let state = journal.state();
         let (head, lines) = journal.head().await;
         let ledger = Ledger::of(&saved.plan, &state);
@@ -273,6 +290,50 @@ impl Conduct<'_> {
         }
         Ok(ending.exit())
     }
+
+    /// Why the run stopped: where the case is in other hands, in whose.
+    fn cannot_go_on(&self, error: RunError, resume: &str) -> Failure {
+        if self.case.custody().check().is_ok() {
+            return Failure::of_run(error, resume);
+        }
+        let dir = self.case.dir();
+        let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());
+        let taken = state.as_ref().and_then(|state| state.taken_over.last());
+        let what = match taken {
+            Some(taken) => format!(
+                "{} has taken this case over since {} UTC: {}",
+                taken.said.by,
+                taken.at.at.strftime("%Y-%m-%d %H:%M:%S"),
+                taken.said.reason
+            ),
+            None => case::Lost.to_string(),
+        };
+        let next = format!(
+            "nothing here: no further change was begun, and what was under way is looked at by whoever goes on. \
+             Where it stands: portcullis status {}",
+            dir.display()
+        );
+        Failure::new(Exit::Stopped, what, next)
+    }
+}
+
+/// Whose hands a case was taken out of.
+fn taken_over(state: &State) -> String {
+    let from = state.taken_over.last().and_then(|taken| taken.from.as_ref());
+    from.map_or_else(String::new, |from| {
+        format!(
+            "Taken over from {}. If that run still goes on, it stops by itself before its next line and before \
+             its next write.\n",
+            worked_on_by(from)
+        )
+    })
+}
+
+/// Who works, or worked, on a case: as whom, since when and where.
+pub(super) fn worked_on_by(worker: &Worker) -> String {
+    let since = worker.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let place = worker.place.as_ref().map_or(String::new(), |place| format!(", as {place}"));
+    view::plain(&format!("{} (since {since}{place})", worker.caller))
 }
 
 /// Keeps the plans of further rounds in the case.

@@ -1,12 +1,15 @@
 //! How an error is told, and ends the process.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
+use super::conduct::worked_on_by;
 use super::view::{self, Style};
-use crate::case::CaseError;
+use crate::case::{self, CaseError};
 use crate::cloud::NO_CREDENTIALS;
 pub use crate::exit::Exit;
+use crate::journal::State;
 use crate::run::RunError;
 use crate::survey::SurveyError;
 
@@ -123,7 +126,7 @@ impl From<CaseError> for Failure {
                  DIR)"
             }
             CaseError::NotACase(_) => "name the directory that `portcullis run` printed",
-            CaseError::Locked(_) => "wait until it ends, or stop it with Ctrl-C; then try again",
+            CaseError::Locked(dir) => return locked(dir, &error),
             CaseError::Plan { .. } => {
                 "nothing was done. Restore the case from a copy, or plan and run anew"
             }
@@ -134,6 +137,21 @@ impl From<CaseError> for Failure {
         };
         Self::new(Exit::Refused, error.to_string(), help).because_of_causes(&error)
     }
+}
+
+/// Somebody else works on it: who, and how it is taken over from somebody who hangs.
+fn locked(dir: &Path, error: &CaseError) -> Failure {
+    let next = format!(
+        "wait until it ends, or stop it with Ctrl-C; then try again. Where it hangs and nobody can stop it, take the \
+         case over, on record: portcullis resume {} --take-over REASON",
+        dir.display()
+    );
+    let mut failure = Failure::new(Exit::Refused, error.to_string(), next);
+    let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());
+    if let Some(worker) = state.and_then(|state| state.worker) {
+        failure.why.push(format!("it is in the hands of {}", worked_on_by(&worker)));
+    }
+    failure
 }
 
 impl From<SurveyError> for Failure {

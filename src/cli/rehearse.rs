@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 
 use aws_credential_types::Credentials;
@@ -17,7 +17,7 @@ use super::args::{self, Format};
 use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
 use super::{plan, round, sources, view};
-use crate::case::{self, Case};
+use crate::case::{self, Case, Custody};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
 use crate::ids::AccessKeyId;
@@ -66,7 +66,8 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let name = format!("rehearsal-{}", case_name(&saved, clock));
         let state = cloud.save().to_string();
         let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;
-        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, args.format).await
+        let told = (None, args.format);
+        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, told).await
     })
 }
 
@@ -132,26 +133,26 @@ impl Rehearsed {
 
     /// The journal's medium, which keeps the world beside every line.
     pub(super) fn medium(&self, case: &Case, medium: Box<dyn Medium>) -> Box<dyn Medium> {
-        let state = case.dir().join(STATE);
-        Box::new(WithWorld { medium, cloud: self.cloud.clone(), state })
+        Box::new(WithWorld::of(case, &self.cloud, medium))
     }
 }
 
-/// Goes on with a rehearsal where its world and its journal stand.
+/// Goes on with a rehearsal where its world and its journal stand; `told` is why it was taken over, if it was, and
+/// how to tell what came of it.
 pub(super) fn resume(
     case: &Case,
     saved: &SavedPlan,
     playbook: &Playbook,
-    format: Format,
+    told: (Option<&str>, Format),
 ) -> Result<Exit, Failure> {
     view::virtual_runtime().block_on(async {
-        notes(format)(
+        notes(told.1)(
             "Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n",
         );
         let (cloud, clock) = world_of(case)?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
-        go(case, (saved, playbook), &cloud, &connection, &caller, clock, format).await
+        go(case, (saved, playbook), &cloud, &connection, &caller, clock, told).await
     })
 }
 
@@ -167,7 +168,7 @@ pub(super) fn next_round(
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         round::begin(case, next, clock, &caller.arn).await?;
-        go(case, (next, playbook), &cloud, &connection, &caller, clock, format).await
+        go(case, (next, playbook), &cloud, &connection, &caller, clock, (None, format)).await
     })
 }
 
@@ -196,10 +197,10 @@ async fn go(
     connection: &Connection,
     caller: &Caller,
     clock: Clock,
-    format: Format,
+    (taking_over, format): (Option<&str>, Format),
 ) -> Result<Exit, Failure> {
     let (decoded, medium) = case.journal()?;
-    let medium = WithWorld { medium, cloud: cloud.clone(), state: case.dir().join(STATE) };
+    let medium = WithWorld::of(case, cloud, medium);
     let conduct = Conduct {
         saved,
         playbook,
@@ -208,12 +209,13 @@ async fn go(
         connection,
         clock,
         resumed: false,
+        taking_over,
         world: Some(cloud),
         there: String::new(),
         format,
     };
     let exit = conduct.conduct(&decoded, Box::new(medium)).await?;
-    case.replace(STATE, &cloud.save().to_string())?;
+    case.custody().replace(STATE, &cloud.save().to_string())?;
     Ok(exit)
 }
 
@@ -279,9 +281,15 @@ fn connect_as(
 /// A journal that saves the world before every line: what a crash then loses of the world, the journal
 /// has not announced as done.
 struct WithWorld {
+    custody: Custody,
     medium: Box<dyn Medium>,
     cloud: Cloud,
-    state: PathBuf,
+}
+
+impl WithWorld {
+    fn of(case: &Case, cloud: &Cloud, medium: Box<dyn Medium>) -> Self {
+        Self { custody: case.custody().clone(), medium, cloud: cloud.clone() }
+    }
 }
 
 impl Medium for WithWorld {
@@ -290,7 +298,8 @@ impl Medium for WithWorld {
         line: &'a [u8],
     ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            case::replace(&self.state, &self.cloud.save().to_string()).map_err(io::Error::other)?;
+            let world = self.cloud.save().to_string();
+            self.custody.replace(STATE, &world).map_err(io::Error::other)?;
             self.medium.append(line).await
         })
     }

@@ -1,7 +1,9 @@
-//! `portcullis resume`: go on with a case, real or rehearsed.
+//! `portcullis resume`: go on with a case, real or rehearsed; one's own, or out of somebody else's hands.
+
+use std::path::Path;
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, fits, remaining};
+use super::conduct::{Conduct, fits, remaining, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{plan, rehearse, sources, view};
@@ -10,21 +12,18 @@ use crate::journal::{Decoded, Entry, State};
 use crate::plan::SavedPlan;
 
 pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
+    if let Some(reason) = &args.take_over {
+        return take_over(args, reason);
+    }
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
-    if is_over(&case::read_journal(&args.case)?, &saved) {
-        view::note(&format!(
-            "This case is {}: there is nothing to go on with, and nothing was done. The record: portcullis status {}\n",
-            Exit::Done.in_words(),
-            args.case.display()
-        ));
-        if args.format == Format::Json {
-            plan::tell_nothing_to_do();
-        }
-        return Ok(Exit::Done);
+    let journal = case::read_journal(&args.case)?;
+    if is_over(&journal, &saved) {
+        return Ok(nothing_to_go_on_with(args));
     }
+    may_go_on_elsewhere(&args.case, &journal)?;
     if rehearse::is_rehearsal(case.dir())? {
-        return rehearse::resume(&case, &saved, &playbook, args.format);
+        return rehearse::resume(&case, &saved, &playbook, (None, args.format));
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
@@ -38,6 +37,85 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
         conduct.conduct(&decoded, medium).await
     })
+}
+
+/// Goes on with a case that somebody else has in his hands. Who takes it is known, and may do so, before it is taken.
+fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
+    let dir = &args.case;
+    if reason.trim().is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a case is not taken over without a reason",
+            "say why, for whoever is stopped by it and whoever reads the case in a year: --take-over REASON",
+        ));
+    }
+    let (saved, playbook) = sources::plan_of(dir)?;
+    let journal = case::read_journal(dir)?;
+    if is_over(&journal, &saved) {
+        return Ok(nothing_to_go_on_with(args));
+    }
+    if journal.lines.is_empty() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "this case was never begun: there is nothing to take over",
+            format!("portcullis run {}/rounds/1/plan.json", dir.display()),
+        ));
+    }
+    if rehearse::is_rehearsal(dir)? {
+        let case = Case::take_over(dir)?;
+        return rehearse::resume(&case, &saved, &playbook, (Some(reason), args.format));
+    }
+    view::runtime().block_on(async {
+        let live = Live::connect(&args.access).await?;
+        live.work_on(dir).await;
+        let inventory = live.begin().await?;
+        let (caller, access) = (&inventory.caller, &args.access);
+        fits(&saved, caller, access.endpoint_url.as_deref())?;
+        let case = Case::take_over(dir)?;
+        // Whoever had it may have gone on until now, to another round.
+        let (saved, playbook) = sources::plan_of(dir)?;
+        fits(&saved, caller, access.endpoint_url.as_deref())?;
+        remaining(&live.connection, &saved, live.clock).await;
+        let (decoded, medium) = case.journal()?;
+        let begun = (&saved, &playbook);
+        let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
+        Conduct { taking_over: Some(reason), ..conduct }.conduct(&decoded, medium).await
+    })
+}
+
+/// A run that did not end, on another machine, may still go on there, on a copy of this directory: nothing that this
+/// program can see would tell.
+fn may_go_on_elsewhere(dir: &Path, journal: &Decoded) -> Result<(), Failure> {
+    let state = State::of(journal).ok();
+    let unfinished = state.filter(|state| state.opened.is_some() && state.finished.is_none());
+    let Some(worker) = unfinished.and_then(|state| state.worker) else { return Ok(()) };
+    if worker.place.as_ref().is_none_or(|place| place.host == case::here().host) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!(
+            "this case is in the hands of {}, and no end of that run is on record",
+            worked_on_by(&worker)
+        ),
+        format!(
+            "make sure that it does not go on there: from here it cannot be seen, nor stopped. Then take the case \
+             over, on record: portcullis resume {} --take-over REASON",
+            dir.display()
+        ),
+    ))
+}
+
+fn nothing_to_go_on_with(args: &args::Resume) -> Exit {
+    view::note(&format!(
+        "This case is {}: there is nothing to go on with, and nothing was done. The record: portcullis status {}\n",
+        Exit::Done.in_words(),
+        args.case.display()
+    ));
+    if args.format == Format::Json {
+        plan::tell_nothing_to_do();
+    }
+    Exit::Done
 }
 
 /// Whether all of it was done and proven, and nobody has said anything since.

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::args::{self, Format};
-use super::conduct::{NOT_TO_BE_TRUSTED, after_all, awaited, belongs_to_another_plan};
+use super::conduct::{
+    NOT_TO_BE_TRUSTED, after_all, awaited, belongs_to_another_plan, worked_on_by,
+};
 use super::exit::{Exit, Failure};
 use super::rehearse::is_rehearsal;
 use super::{diagnostics, view};
@@ -26,7 +28,10 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let (case, there) = (args.case.display(), super::plan::there(&saved));
     let next = match state.finished.and_then(Exit::of) {
         _ if case::is_worked_on(&args.case) => {
-            "nothing now: another process is working on it. Ask again when it has ended".to_owned()
+            let by = state.worker.as_ref().map(worked_on_by);
+            let by =
+                by.map_or("another process".to_owned(), |by| format!("another process, of {by},"));
+            format!("nothing now: {by} is working on it. Ask again when it has ended")
         }
         // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
         None if state.opened.is_none() && !is_rehearsal(&args.case)? => {

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use super::attempt::Recording;
 use super::credentials::Held;
-use super::guard::{Guard, READS, WRITES};
+use super::guard::{Fence, Guard, READS, WRITES};
 use super::pace::Pace;
 use super::sign_in::SIGN_IN;
 use super::{
@@ -48,6 +48,7 @@ pub struct Connection {
     read: ReadCloud,
     write: WriteCloud,
     held: Held,
+    fence: Fence,
 }
 
 /// Our clock, as the SDK wants one.
@@ -81,7 +82,11 @@ macro_rules! client {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // Whoever holds the credentials renews them, outside of any call.
             .identity_cache($sdk::config::IdentityCache::no_cache())
-            .interceptor(Guard { service: $service, allowed: $allowed });
+            .interceptor(Guard {
+                service: $service,
+                allowed: $allowed,
+                fence: parts.fence.clone(),
+            });
         if let Endpoint::Url(url) = &parts.endpoint {
             config = config.endpoint_url(url);
         }
@@ -97,6 +102,7 @@ pub(super) struct Parts {
     pub(super) region: Region,
     pub(super) endpoint: Endpoint,
     pub(super) clock: Clock,
+    pub(super) fence: Fence,
 }
 
 /// A client that asks whose `credentials` are, in the middle of other calls: its own is no attempt of theirs.
@@ -120,7 +126,8 @@ impl Connection {
         endpoint: Endpoint,
         clock: Clock,
     ) -> Self {
-        let parts = Parts { http, credentials, region, endpoint, clock };
+        let fence = Fence::default();
+        let parts = Parts { http, credentials, region, endpoint, clock, fence: fence.clone() };
         let held = Held::new(parts.clone());
         let parts = Parts { credentials: SharedCredentialsProvider::new(held.clone()), ..parts };
         let http = || Recording(parts.http.clone());
@@ -158,7 +165,7 @@ impl Connection {
                 pace: secrets,
             },
         };
-        Self { read, write, held }
+        Self { read, write, held, fence }
     }
 
     /// With somebody who answers when a way in outside is tried; else nothing is.
@@ -167,6 +174,12 @@ impl Connection {
         self.read.outside = outside.clone();
         self.write.read.outside = outside;
         self
+    }
+
+    /// From here on every writing request asks, signed already and about to leave, whether it still may. The first
+    /// to be asked stays.
+    pub fn fenced_by(&self, may_write: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) {
+        self.fence.put_up(Box::new(may_write));
     }
 
     /// The handle for surveying and planning.

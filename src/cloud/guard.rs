@@ -4,8 +4,13 @@
 //! the requests a builder could be bent into: it reads the operation from the bytes that are about to
 //! be sent, never from what the SDK says it is sending. Whatever is not in the table is refused, and
 //! whatever mints or reveals a secret is not in the reading table.
+//!
+//! The last thing before a writing request leaves, when it is signed already, is to ask whether it still may: a run
+//! that was taken over sends nothing that was signed after that.
 
 use std::fmt;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
@@ -74,11 +79,36 @@ pub const WRITES: &[&str] = &[
 ];
 
 /// Lets through only the operations of its table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Guard {
     /// `iam`, `sts` or `secretsmanager`: the client it stands under.
     pub(super) service: &'static str,
     pub(super) allowed: &'static [&'static [&'static str]],
+    pub(super) fence: Fence,
+}
+
+/// Tells whether writing requests may still leave.
+type MayWrite = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// What every writing request must pass, once it is put up.
+#[derive(Clone, Default)]
+pub(super) struct Fence(Arc<OnceLock<MayWrite>>);
+
+impl Fence {
+    /// Puts it up; one that stands stays.
+    pub(super) fn put_up(&self, may_write: MayWrite) {
+        let _ = self.0.set(may_write);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.0.get().map_or(Ok(()), |may_write| may_write())
+    }
+}
+
+impl fmt::Debug for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Fence").field(&self.0.get().is_some()).finish()
+    }
 }
 
 /// Refused before it left.
@@ -107,11 +137,13 @@ impl Intercept for Guard {
     ) -> Result<(), BoxError> {
         let operation =
             format!("{}:{}", self.service, on_the_wire(self.service, context.request()));
-        if self.allowed.iter().any(|table| table.contains(&operation.as_str())) {
-            Ok(())
-        } else {
-            Err(Refusal(operation).into())
+        if !self.allowed.iter().any(|table| table.contains(&operation.as_str())) {
+            return Err(Refusal(operation).into());
         }
+        if WRITES.contains(&operation.as_str()) {
+            self.fence.check()?;
+        }
+        Ok(())
     }
 }
 
@@ -190,7 +222,11 @@ mod tests {
                 .credentials_provider(credentials)
                 .http_client($wire.clone())
                 .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
-                .interceptor(Guard { service: $service, allowed: &[READS] });
+                .interceptor(Guard {
+                    service: $service,
+                    allowed: &[READS],
+                    fence: Fence::default(),
+                });
             $sdk::Client::from_conf(config.build())
         }};
     }

@@ -10,6 +10,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use super::attempt::{CallError, Cause, Certainty, attempt};
 use super::connection::{Parts, sign_in_client};
+use super::guard::Fence;
 use super::{Endpoint, HttpClient};
 use crate::clock::Clock;
 use crate::ids::Arn;
@@ -35,7 +36,8 @@ impl SignIn {
         clock: Clock,
     ) -> Self {
         let credentials = SharedCredentialsProvider::new(credentials);
-        let parts = Parts { http, credentials, region, endpoint, clock };
+        let fence = Fence::default();
+        let parts = Parts { http, credentials, region, endpoint, clock, fence };
         Self { client: sign_in_client(&parts) }
     }
 

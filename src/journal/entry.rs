@@ -30,6 +30,17 @@ pub enum Entry {
         /// Identities that are cut although this run stands on them, because somebody accepted it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accepted_lockouts: Vec<Arn>,
+        /// Where it runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+    },
+    /// Somebody took the case out of the hands of whoever worked on it last. What that one had signed before may
+    /// still take effect.
+    TakenOver {
+        /// Who, and why.
+        said: Said,
+        /// Where he works on it.
+        place: Place,
     },
     /// The world was surveyed again, and what was found is being cut too: from here on this plan is carried out.
     RoundBegan {
@@ -195,6 +206,7 @@ impl Entry {
             Self::Held { change, .. } | Self::Attested { change, .. } => change.as_ref(),
             Self::Opened { .. }
             | Self::Started { .. }
+            | Self::TakenOver { .. }
             | Self::RoundBegan { .. }
             | Self::RoundAsked { .. }
             | Self::NothingNew { .. }
@@ -206,6 +218,22 @@ impl Entry {
             | Self::Withdrawn { .. }
             | Self::Approved { .. } => None,
         }
+    }
+}
+
+/// A process on a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The machine's name for itself.
+    pub host: String,
+    /// The process's number there.
+    pub process: u32,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} on {}", self.process, self.host)
     }
 }
 

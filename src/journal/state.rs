@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Entry, Note, Position, Receipt, Spoken, Waiver};
+use super::{Entry, Note, Place, Position, Receipt, Said, Spoken, Waiver};
 use crate::ids::{AccountId, Arn, ChangeId};
 use crate::plan::Credential;
 use crate::playbook::{Phase, Proof};
@@ -65,6 +65,7 @@ impl ChangeState {
                 _,
                 Entry::Opened { .. }
                 | Entry::Started { .. }
+                | Entry::TakenOver { .. }
                 | Entry::RoundBegan { .. }
                 | Entry::RoundAsked { .. }
                 | Entry::NothingNew { .. }
@@ -148,6 +149,30 @@ pub struct Opened {
     pub rehearsal: bool,
 }
 
+/// Who works, or worked, on a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// As STS gave it.
+    pub caller: Arn,
+    /// Since when, by his clock.
+    pub since: Timestamp,
+    /// Where, if that was written down.
+    pub place: Option<Place>,
+}
+
+/// A case that somebody took out of somebody's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakeOver {
+    /// When, by the clock of whoever took it.
+    pub at: Moment,
+    /// Out of whose hands.
+    pub from: Option<Worker>,
+    /// Who took it, and why.
+    pub said: Said,
+    /// Whether a change was under way: what was asked of the cloud may have no answer yet.
+    pub under_way: bool,
+}
+
 /// All that is known of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -159,6 +184,10 @@ pub struct State {
     pub started: Option<Moment>,
     /// Everybody who ran or resumed it, in order.
     pub callers: Vec<Arn>,
+    /// Who last began to work on it.
+    pub worker: Option<Worker>,
+    /// Who took it over, in order.
+    pub taken_over: Vec<TakeOver>,
     /// Digests of the plans of the rounds after the first.
     pub rounds: Vec<String>,
     /// The round that waits for somebody's yes, if one does.
@@ -273,8 +302,19 @@ impl State {
                     rehearsal: *rehearsal,
                 });
             }
-            Entry::Started { caller, .. } => {
+            Entry::TakenOver { said, place } => {
+                let place = Some(place.clone());
+                let taker = Worker { caller: said.by.clone(), since: at, place };
+                let from = self.worker.replace(taker);
+                let under_way =
+                    self.changes.values().any(|change| change.state == ChangeState::InDoubt);
+                let said = said.clone();
+                self.taken_over.push(TakeOver { at: now, from, said, under_way });
+            }
+            Entry::Started { caller, place, .. } => {
                 self.callers.push(caller.clone());
+                let place = place.clone();
+                self.worker = Some(Worker { caller: caller.clone(), since: at, place });
                 self.started = Some(now);
                 self.held = None;
                 self.asking = None;
@@ -381,6 +421,7 @@ impl ChangeRecord {
             }
             Entry::Opened { .. }
             | Entry::Started { .. }
+            | Entry::TakenOver { .. }
             | Entry::RoundBegan { .. }
             | Entry::RoundAsked { .. }
             | Entry::NothingNew { .. }

@@ -73,6 +73,7 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
     Some(match entry {
         Entry::Opened { plan, .. } => format!("the case was opened, with plan {plan}"),
         Entry::Started { caller, .. } => format!("begun or resumed by {caller}"),
+        Entry::TakenOver { said: word, .. } => format!("taken over by {}", said(word)),
         Entry::RoundBegan { round, approved_by: Some(by), .. } => {
             format!("round {round} was begun; {by} said yes to it")
         }

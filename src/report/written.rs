@@ -48,6 +48,11 @@ impl Report {
             &untouched.collect::<Vec<_>>(),
             "Nothing was left out.",
         );
+        let taken_over =
+            self.taken_over.iter().map(|one| format!("{}  {}", instant(one.at), one.what));
+        if !self.taken_over.is_empty() {
+            page.section("Taken over", &taken_over.collect::<Vec<_>>(), "");
+        }
         let told = self.timeline.iter().map(|one| format!("{}  {}", instant(one.at), one.what));
         page.section("What happened", &told.collect::<Vec<_>>(), "Nothing yet.");
         page.section("What this rests on", &self.rests_on(), "");

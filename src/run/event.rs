@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::ids::StepId;
-use crate::journal::Position;
+use crate::journal::{Position, Worker};
 use crate::plan::{Change, Plan};
 use crate::planning::Added;
 use crate::playbook::{Phase, Proof};
@@ -62,6 +62,13 @@ pub enum Event<'a> {
         /// How many cuts.
         cuts: usize,
         /// When they are looked at again.
+        until: Timestamp,
+    },
+    /// What somebody signed before the case was taken out of his hands is given time to be of no use any more.
+    Outwaiting {
+        /// Who.
+        from: Option<&'a Worker>,
+        /// When AWS takes it no more.
         until: Timestamp,
     },
     /// The next batch of a step is given time.

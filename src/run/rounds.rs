@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, Arn, ChangeId};
 use crate::inventory::{Caller, Inventory, Want};
-use crate::journal::{AppendError, ChangeState, Entry, Journal, Said};
+use crate::journal::{AppendError, ChangeState, Entry, Journal, Place, Said};
 use crate::ledger::Ledger;
 use crate::outbox::Outbox;
 use crate::plan::{Credential, Effect, Round, SavedPlan};
@@ -57,6 +57,8 @@ pub struct Rounds<'a> {
     pub playbook: &'a Playbook,
     /// Who runs.
     pub caller: &'a Caller,
+    /// Where.
+    pub place: &'a Place,
     /// What was done so far, and where the rest is recorded.
     pub journal: &'a Journal,
     /// How many further rounds are gone through unasked; with none the account is not surveyed again either, and
@@ -110,7 +112,7 @@ impl Rounds<'_> {
                     .then_some(Again { playbook: self.playbook, saved: &saved }),
             };
             if !std::mem::replace(&mut begun, true) {
-                run.begin().await?;
+                run.begin(self.place).await?;
             }
             let next = match run.round().await? {
                 Left::Ended(ending) => {

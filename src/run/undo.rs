@@ -44,6 +44,7 @@ pub fn undo_of(saved: &SavedPlan, state: &State) -> SavedPlan {
 impl Run<'_> {
     /// Takes back what the plan says, as far as it may be.
     pub(super) async fn take_back(&self) -> Result<Ending, Halt> {
+        self.until_nothing_is_on_its_way().await?;
         let due: Vec<&Change> = self.due(|change| change.undoes.is_some());
         if !due.is_empty() {
             self.wait_for_approvals(Phase::Recover, due.len()).await?;

@@ -38,6 +38,7 @@ mod shipped;
 mod side_by_side;
 mod stage;
 mod survey;
+mod takeover;
 mod tidy;
 mod told;
 mod undo;

@@ -19,7 +19,7 @@ use portcullis::cloud::{Connection, Endpoint, Outside};
 use portcullis::diagnostic::{Diagnostic, Source};
 use portcullis::ids::{AccessKeyId, DeliveryName};
 use portcullis::inventory::Inventory;
-use portcullis::journal::{self, Entry, Journal, Medium, State};
+use portcullis::journal::{self, Entry, Journal, Medium, Place, State};
 use portcullis::outbox::{Outbox, Sealed};
 use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned, Terms};
@@ -115,6 +115,7 @@ impl Observer for Witness {
             }
             Event::Held { change, until } => format!("held {} {until}", change.id),
             Event::Settling { what, cuts, until } => format!("settling {what} {cuts} {until}"),
+            Event::Outwaiting { until, .. } => format!("outwaiting {until}"),
             Event::Pausing { step, next, of, until } => {
                 format!("pausing {step} {next} {of} {until}")
             }
@@ -438,9 +439,11 @@ impl Stage {
         let source = Source::new("playbook.yaml", saved.playbook.clone());
         let (playbook, _) = playbook::read_in(&source, &saved.fragments, &Actions::new())
             .expect("it was read before");
+        let place = Place { host: "stage".to_owned(), process: 1 };
         let rounds = Rounds {
             playbook: &playbook,
             caller: &caller,
+            place: &place,
             journal: &journal,
             most: self.most,
             keep: &self.rounds,

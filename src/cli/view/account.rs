@@ -50,8 +50,17 @@ impl Account<'_> {
             .asking
             .as_ref()
             .map(|asking| json!({"round": asking.round, "beyond": asking.beyond}));
+        let taken_over = self.state.taken_over.iter().map(|taken| {
+            json!({
+                "at": taken.at.at,
+                "by": taken.said.by,
+                "from": taken.from.as_ref().map(|from| &from.caller),
+                "reason": taken.said.reason,
+            })
+        });
         json!({
             "version": 1,
+            "taken_over": taken_over.collect::<Vec<_>>(),
             "account": self.plan.account,
             "playbook": self.plan.playbook,
             "changes": self.plan.changes.iter().map(change).collect::<Vec<_>>(),

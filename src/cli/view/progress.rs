@@ -107,6 +107,16 @@ impl Observer for Progress {
                 self.line(Style::Faint, "waiting", &rest);
                 self.wait_until(*until);
             }
+            Event::Outwaiting { from, until } => {
+                let from = from.map_or("whoever worked on it", |from| from.caller.as_str());
+                let (at, until) = (until, until.strftime("%H:%M:%S"));
+                let rest = format!(
+                    "what {from} signed before the case was taken over may still arrive: nothing is handed out or \
+                     lifted before {until} UTC"
+                );
+                self.line(Style::Faint, "waiting", &rest);
+                self.wait_until(*at);
+            }
             Event::Pausing { step, next, of, until } => {
                 let (at, until) = (until, until.strftime("%H:%M:%S"));
                 let rest = format!("{step}: batch {next} of {of} is begun at {until} UTC");
@@ -163,6 +173,17 @@ impl Observer for Progress {
 /// Where every change stands, from the journal alone.
 pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
     let mut text = String::new();
+    for taken in &state.taken_over {
+        let from = taken.from.as_ref().map_or("nobody known", |from| from.caller.as_str());
+        let _ = writeln!(
+            text,
+            "  taken over at {} by {} from {}: {}",
+            taken.at.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            plain(taken.said.by.as_str()),
+            plain(from),
+            plain(&taken.said.reason)
+        );
+    }
     for change in &plan.changes {
         let record = state.change(&change.id);
         let (style, word) = match record.state {
