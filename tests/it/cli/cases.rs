@@ -80,7 +80,7 @@ fn a_disk_that_fills_up_stops_the_run_before_the_next_change_and_it_resumes() {
     let mut refusals = 0;
     let mut said = String::new();
     // A little more room each time: enough to begin anew and to get a little further.
-    for blocks in (1..1_000).step_by(3) {
+    for blocks in (1..1_000).step_by(4) {
         let writes = writes_that_took_effect(&hosted);
         let ran = ran(&mut with_room_for(blocks, &resume(&hosted, &case)));
         if ran.code == Some(11) {
