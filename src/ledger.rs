@@ -742,7 +742,7 @@ fn of_value(plan: &Plan, state: &State, secret: &SecretId, by: Vec<Barrier>) -> 
 pub fn rotation(plan: &Plan, state: &State, secret: &SecretId) -> Option<(OldValue, VersionId)> {
     seen(plan, state).find_map(|change| {
         let old_value = change.effects.iter().find_map(|effect| match effect {
-            Effect::Rotates { secret: of, old_value } if of == secret => Some(*old_value),
+            Effect::Rotates { secret: of, old_value, .. } if of == secret => Some(*old_value),
             _ => None,
         })?;
         let Delivered::Secret { version, .. } = state.change(&change.id).receipt?.delivered? else {

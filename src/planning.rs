@@ -37,7 +37,7 @@ use crate::plan::{
     Import, Need, Plan, RoleInReach, SavedPlan, Subject, Texts, Unknown, Untouched,
     credential_wants, credentials_of,
 };
-use crate::playbook::{Mode, Playbook, Proof, Scope, Step, Targets};
+use crate::playbook::{Mode, Phase, Playbook, Proof, Scope, Step, Targets};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits};
 
@@ -231,6 +231,7 @@ fn plan_on(
     let minting = Minting::of(&changes, &principals, inventory);
     warnings.extend(minting.warnings(inventory));
     too_many_needs(playbook, &changes)?;
+    postpone(&mut changes, &minting);
     connect(playbook, &mut changes, &minting);
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let gate = GateTerms {
@@ -463,7 +464,8 @@ fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
     let ids: Vec<&str> = waiting.iter().map(ChangeId::as_str).collect();
     let message = format!("these changes wait for each other: {}", ids.join(", "));
     let help = "a session's second cut waits for every key and quarantine of its user, and of whoever can assume \
-                its role; take `needs` off the steps that cut those";
+                its role; take `needs` off the steps that cut those, or put the steps that wait for the second cut \
+                into the same phase";
     let problem = Diagnostic::error(Code::Cycle, message).help(help);
     match waiting.first().and_then(|id| playbook.step(&id.step())) {
         Some(step) => problem.at(step.place.clone(), "among them this step"),
@@ -499,6 +501,24 @@ fn too_many_needs(playbook: &Playbook, changes: &[Change]) -> Result<(), Vec<Dia
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// A second pass over sessions comes in the phase of the last of what it waits for: a password that is deleted in
+/// `eradicate` mints sessions until then.
+fn postpone(changes: &mut [Change], minting: &Minting) {
+    let late = changes.iter().filter(|change| change.phase == Phase::Eradicate);
+    let mut late: BTreeSet<ChangeId> = late.map(|change| change.id.clone()).collect();
+    // Second passes wait for each other, too: until no more of them are late.
+    let mut more = !late.is_empty();
+    while std::mem::take(&mut more) {
+        for (of, pass) in minting.second_passes() {
+            let waits = minting.first(of).into_iter().any(|id| late.contains(id));
+            more |= waits && late.insert(pass.clone());
+        }
+    }
+    for change in changes.iter_mut().filter(|change| late.contains(&change.id)) {
+        change.phase = Phase::Eradicate;
+    }
 }
 
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,

@@ -12,7 +12,7 @@ use super::principal::no_such_user;
 use super::{About, Action, ApplyError, Draft, Notes, PlanError, gone};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
-use crate::inventory::{AccessKey, Inventory, Status, Unread, Want};
+use crate::inventory::{AccessKey, Inventory, Unread, Want};
 use crate::journal::{Note, Position};
 use crate::plan::{Credential, Effect};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
@@ -87,10 +87,8 @@ impl Action for Delete {
         let draft = |key: &AccessKey| Draft {
             target: format!("user {user}"),
             what: format!("delete {}", key.id),
-            before: match key.status {
-                Status::Active => "active".to_owned(),
-                Status::Inactive => "inactive".to_owned(),
-            },
+            // Not whether it is active: it is cut before it is deleted, and the plan stays the same.
+            before: "there".to_owned(),
             after: "gone".to_owned(),
             already: false,
             effects: vec![Effect::Destroys {

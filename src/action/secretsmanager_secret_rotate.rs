@@ -102,7 +102,8 @@ impl Action for Rotate {
             Field::optional(
                 "verifiers_read_secret",
                 FieldType::Boolean,
-                "Of a generated value: whether everything that checks it reads it from this secret",
+                "Of a generated value, and to be said there: whether everything that checks it reads it from this \
+                 secret",
             ),
             Field::optional(
                 "field",
@@ -165,12 +166,14 @@ impl Action for Rotate {
             By::Generated => How::Generated(Generated::plan(inputs, &name)?),
         };
         let current = secret.holder_of(CURRENT).cloned();
-        let (what, old_value) = match &how {
-            How::Rotator(rotator) => (rotator.what(), OldValue::Refused),
-            How::Generated(generated) if inputs.verifiers_read_secret == Some(true) => {
-                (generated.what(), OldValue::Refused)
+        let (what, old_value, function) = match &how {
+            How::Rotator(rotator) => {
+                (rotator.what(), OldValue::Refused, Some(rotator.function().clone()))
             }
-            How::Generated(generated) => (generated.what(), OldValue::Perhaps),
+            How::Generated(generated) if inputs.verifiers_read_secret == Some(true) => {
+                (generated.what(), OldValue::Refused, None)
+            }
+            How::Generated(generated) => (generated.what(), OldValue::Perhaps, None),
         };
         let draft = Draft {
             target: format!("secret {name}"),
@@ -189,7 +192,7 @@ impl Action for Rotate {
             },
             already: false,
             effects: vec![
-                Effect::Rotates { secret: name.clone(), old_value },
+                Effect::Rotates { secret: name.clone(), old_value, function },
                 Effect::Delivers { to: Destination::Secret { secret: name.clone() } },
             ],
             irreversible: None,

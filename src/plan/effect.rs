@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Credential;
-use crate::ids::{AgeRecipient, DeliveryName, Principal, SecretId, UserName};
+use crate::ids::{AgeRecipient, Arn, DeliveryName, Principal, SecretId, UserName};
 use crate::playbook::EffectKind;
 
 /// One thing a change does.
@@ -42,6 +42,8 @@ pub enum Effect {
         secret: SecretId,
         /// What becomes of the old value.
         old_value: OldValue,
+        /// The function that makes it and brings it to where it is checked; without one it is made here.
+        function: Option<Arn>,
     },
     /// Takes a barrier off again.
     Lifts {

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
-use crate::inventory::Inventory;
-use crate::plan::{Barrier, Credential, Destination, Effect, Have, Plan, Subject, longest_session};
+use crate::inventory::{Inventory, ListedRole};
+use crate::plan::{Barrier, Change, Credential, Destination, Effect, Have, Plan, Subject, longest_session};
 use crate::playbook::{Phase, Playbook, Proof, nearest, shorten};
+use crate::policy::Document;
+use crate::policy::trust::{Admitted, everybody_admitted};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
 /// measured).
@@ -32,6 +34,7 @@ pub(super) fn lint(
     vanished_keys(plan, inventory);
     lifts(plan);
     seals(playbook, plan, &mut problems);
+    kept_out(plan, inventory);
     refusals(plan);
     approvals(plan);
     unapproved(plan);
@@ -241,6 +244,68 @@ fn seals(playbook: &Playbook, plan: &mut Plan, problems: &mut Vec<Diagnostic>) {
         }
     }
     plan.warnings.extend(warnings);
+}
+
+/// A function that a seal keeps from the secret it is to rotate. Which role it works as is not read; that it is one
+/// which Lambda may assume is known.
+fn kept_out(plan: &mut Plan, inventory: &Inventory) {
+    let functions: Vec<&ListedRole> = match inventory.roles() {
+        Ok(roles) => roles.iter().filter(|role| is_for_functions(role)).collect(),
+        Err(_) => return,
+    };
+    let seals: BTreeMap<&SecretId, &Change> = plan
+        .changes
+        .iter()
+        .flat_map(|change| change.effects.iter().map(move |effect| (effect, change)))
+        .filter_map(|(effect, change)| match effect {
+            Effect::Cuts { barrier: Barrier::Sealed, .. } => Some((effect.secret()?, change)),
+            _ => None,
+        })
+        .collect();
+    let mut warnings = Vec::new();
+    for (rotation, secret, function) in rotations(plan) {
+        let Some(seal) = seals.get(secret) else { continue };
+        let mut spared = seal.effects.iter().filter_map(|effect| match effect {
+            Effect::Spares { principals } => Some(principals),
+            _ => None,
+        });
+        let lets_one_in = spared.any(|principals| {
+            functions.iter().any(|role| {
+                let role = Principal::Role(role.name.clone());
+                principals.iter().any(|one| is_of(one, &role, plan))
+            })
+        });
+        if !lets_one_in {
+            warnings.push(format!(
+                "{} will be held: {} seals secret {secret}, and none of its `readers` is a role that Lambda may \
+                 assume, as whom its function works. Name that role there: aws lambda get-function-configuration \
+                 --query Role --function-name {function}",
+                rotation.id, seal.id
+            ));
+        }
+    }
+    plan.warnings.extend(warnings);
+}
+
+/// Whether a function may work as a role.
+fn is_for_functions(role: &ListedRole) -> bool {
+    let Ok(trust) = Document::parse(&role.trust) else { return true };
+    everybody_admitted(&trust).iter().any(|admitted| {
+        matches!(admitted, Admitted::Anyone)
+            || matches!(admitted, Admitted::Other(service) if service.starts_with("lambda."))
+    })
+}
+
+/// Every change that has a function make a new value, with the secret and the function.
+fn rotations(plan: &Plan) -> impl Iterator<Item = (&Change, &SecretId, &Arn)> {
+    plan.changes.iter().flat_map(|change| {
+        change.effects.iter().filter_map(move |effect| match effect {
+            Effect::Rotates { secret, function: Some(function), .. } => {
+                Some((change, secret, function))
+            }
+            _ => None,
+        })
+    })
 }
 
 /// Whether a step puts a new value into a secret.

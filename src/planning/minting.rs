@@ -73,9 +73,14 @@ impl Minting {
         minting
     }
 
+    /// Every second pass over sessions, and whose they are.
+    pub(super) fn second_passes(&self) -> impl Iterator<Item = (&Principal, &ChangeId)> {
+        self.second_passes.iter().flat_map(|(of, passes)| passes.iter().map(move |pass| (of, pass)))
+    }
+
     /// Whether `change` is a second pass over sessions.
     pub(super) fn is_second_pass(&self, change: &ChangeId) -> bool {
-        self.second_passes.values().flatten().any(|pass| pass == change)
+        self.second_passes().any(|(_, pass)| pass == change)
     }
 
     /// What must be seen to stand before the second pass over the sessions of `of`.

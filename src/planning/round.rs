@@ -66,14 +66,7 @@ impl Added {
         for change in &later.changes {
             match before.get(&change.id) {
                 Some(was) if !change.is_gated() || decides_the_same(was, change) => {}
-                Some(was) => added.beyond.push(format!(
-                    "{} would {} ({}), and what was approved is to {} ({})",
-                    change.id,
-                    change.what,
-                    change.irreversible.as_deref().unwrap_or(&change.after),
-                    was.what,
-                    was.irreversible.as_deref().unwrap_or(&was.after),
-                )),
+                Some(was) => added.beyond.push(differs(was, change)),
                 None => {
                     if !change.already {
                         added.changes.push(change.id.clone());
@@ -107,6 +100,24 @@ fn is_outside(earlier: &Plan, change: &Change) -> bool {
         },
         _ => false,
     })
+}
+
+/// What is not as it was approved.
+fn differs(was: &Change, is: &Change) -> String {
+    let told = |change: &Change| {
+        format!("{} ({})", change.what, change.irreversible.as_deref().unwrap_or(&change.after))
+    };
+    if told(was) == told(is) {
+        format!(
+            "{} would {}, and finds: {}; it was approved for: {}",
+            is.id,
+            told(is),
+            is.before,
+            was.before
+        )
+    } else {
+        format!("{} would {}, and what was approved is to {}", is.id, told(is), told(was))
+    }
 }
 
 /// Whether a change behind the gate is still what was approved.

@@ -3,7 +3,7 @@
 use portcullis::diagnostic::Code;
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MOST_ROUNDS};
 
 use crate::stage::{PLAYBOOK, Stage, WORLD, play, terms};
 use crate::verdict::{
@@ -72,6 +72,62 @@ fn approvals_are_waited_for_before_anything_is_deleted() {
         let ending = stage.resume_to_the_end(1).await;
         assert!(matches!(ending, Ending::Waiting(_)), "{ending:?}");
         assert!(keys(&stage).iter().any(|(id, _)| id == "AKIAEXAMPLELEAKED001"));
+    });
+}
+
+/// A password that is deleted after containment mints sessions until then, so that these are denied once more after
+/// it; and a key that was cut on the way is still the one whose deletion was approved.
+#[test]
+fn what_goes_for_good_after_containment_is_waited_for_and_asked_about_once() {
+    let trust = r#"{ Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "999988887777" }, Action: "sts:AssumeRole" }] }"#;
+    let world = format!(
+        r#"
+world: 1
+now: 2026-03-24T07:10:00Z
+responder: {{ account: "{ACCOUNT}", role: responder }}
+accounts:
+  "{ACCOUNT}":
+    users:
+      ann:
+        keys: [{{ id: AKIAEXAMPLEANNSKEY01 }}]
+        password: {{ created_at: 2025-06-01T08:00:00Z }}
+        attached: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    roles:
+      responder: {{ trust: {trust}, attached: ["arn:aws:iam::aws:policy/AdministratorAccess"] }}
+intruder:
+  holds: [AKIAEXAMPLEANNSKEY01, {{ password_of: ann, account: "{ACCOUNT}" }}]
+  reacts: [{{ every: 1s, times: 9, deeds: [{{ operation: ConsoleLogin, params: {{ UserName: ann }} }}] }}]
+"#
+    );
+    let steps = [
+        ("sessions-off", "contain", "user.revoke-sessions", ""),
+        ("keys-off", "contain", "access-key.deactivate", ", keys: all"),
+        ("password-gone", "eradicate", "login-profile.delete", ""),
+        ("keys-gone", "destroy", "access-key.delete", ", keys: all"),
+    ];
+    let steps = steps.map(|(id, phase, action, with)| {
+        format!("  - {{ id: {id}, phase: {phase}, uses: iam.{action}, with: {{ user: ann{with} }} }}\n")
+    });
+    let text = format!(
+        "portcullis: 1\nname: x\ntitle: x\ngate: {{ proof: settled }}\nsteps:\n{}",
+        steps.concat()
+    );
+    play(async {
+        let mut stage = Stage::set(&world, &text).await;
+        stage.most = MOST_ROUNDS;
+        let order: Vec<&str> = stage.saved.plan.changes.iter().map(|c| c.id.as_str()).collect();
+        assert_eq!(
+            order,
+            ["sessions-off.1", "keys-off.1", "password-gone.1", "sessions-off.2", "keys-gone.1"]
+        );
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        let deeds = stage.cloud.intruder_deeds();
+        assert!(deeds.iter().any(|deed| deed.refused.is_none()), "he signs in, for a moment");
+        the_intruder_is_out(&stage);
+        let left = stage.cloud.snapshot().0;
+        let his = |key: &String| key.starts_with(&format!("{ACCOUNT}/users/ann/keys/"));
+        assert!(!left.keys().any(his), "{left:?}");
     });
 }
 

@@ -99,6 +99,10 @@ impl Rotator {
         format!("rotate it{twice} by {}, whose code and role were not examined", self.function)
     }
 
+    pub(super) fn function(&self) -> &Arn {
+        &self.function
+    }
+
     pub(super) fn permissions() -> Vec<Permission> {
         let only_if = "a rotation makes no value";
         vec![
@@ -166,7 +170,8 @@ impl Rotator {
                 if rounds.given_up.len() >= FRESH_STARTS {
                     return Err(ApplyError::Refused(format!(
                         "the function of secret {} made no value, {} times over. Read its log; where the secret is \
-                     sealed, the function's role must be among `readers`. Then resume",
+                     sealed, the function's role must be among `readers`: if it is not, plan again with it there \
+                     and run that. Otherwise mend what stopped it, then resume",
                         change.name,
                         rounds.begun()
                     )));
