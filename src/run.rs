@@ -31,6 +31,7 @@ pub use undo::{to_take_back, undo_of};
 
 use crate::clock::Clock;
 use crate::cloud::WriteCloud;
+use crate::diagnostic::counted;
 use crate::exit::Exit;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
@@ -238,9 +239,9 @@ impl Run<'_> {
             let approved: Vec<String> = approved.iter().map(ToString::to_string).collect();
             format!("so far it is attested by {}", approved.join(" and "))
         };
-        let until = format!(
-            "the phase `{phase}` ({due} changes) must be approved by {asked} {people}, and {who}"
-        );
+        let due = counted(due, "change");
+        let until =
+            format!("the phase `{phase}` ({due}) must be approved by {asked} {people}, and {who}");
         self.record(Entry::Held { change: None, until: until.clone() }).await?;
         Err(Halt::Waiting(vec![until]))
     }

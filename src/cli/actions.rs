@@ -95,6 +95,9 @@ fn one(shape: &ActionShape, about: &About) -> String {
     for permission in about.permissions {
         let _ = writeln!(text, "  {permission}");
     }
+    if about.permissions.is_empty() {
+        text.push_str("  none\n");
+    }
     heading(&mut text, "In the words of MITRE");
     let _ = writeln!(text, "  carries out  {} (D3FEND)", words(about.d3fend));
     let _ = writeln!(text, "  counters     {} (ATT&CK)", words(about.counters));

@@ -6,7 +6,9 @@ use super::lockout::refuse_lock_out;
 use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
 use crate::inventory::{Inventory, ListedRole};
-use crate::plan::{Barrier, Change, Credential, Destination, Effect, Have, Plan, Subject, longest_session};
+use crate::plan::{
+    Barrier, Change, Credential, Destination, Effect, Have, Plan, Subject, longest_session,
+};
 use crate::playbook::{Phase, Playbook, Proof, nearest, shorten};
 use crate::policy::Document;
 use crate::policy::trust::{Admitted, everybody_admitted};
@@ -80,8 +82,9 @@ fn approvals(plan: &mut Plan) {
     for (phase, people) in &plan.approvals {
         if plan.changes.iter().any(|change| change.phase == *phase) {
             plan.warnings.push(format!(
-                "phase `{phase}` asks for {people} approvals: the run will wait before it, with exit code 6, until \
-                 so many people have said: portcullis approve CASE {phase}"
+                "phase `{phase}` asks for {}: the run will wait before it, with exit code 6, until \
+                 so many people have said: portcullis approve CASE {phase}",
+                counted(*people, "approval")
             ));
         }
     }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -165,7 +166,7 @@ impl FieldType {
     /// Takes a value and gives it back in its canonical spelling.
     pub fn accept(&self, value: &Value) -> Result<Value, Mismatch> {
         match self {
-            Self::UserName => self.identifier(value, UserName::parse),
+            Self::UserName => self.name(value, UserName::parse),
             Self::AccessKeyId => self.identifier(value, AccessKeyId::parse),
             Self::SecretId => self.identifier(value, SecretId::parse),
             Self::AgeRecipient => self.identifier(value, AgeRecipient::parse).map_err(|mut error| {
@@ -182,7 +183,7 @@ impl FieldType {
             }),
             Self::AccountId => self.identifier(value, AccountId::parse),
             Self::Arn => self.identifier(value, Arn::parse),
-            Self::RoleName => self.identifier(value, RoleName::parse),
+            Self::RoleName => self.name(value, RoleName::parse),
             Self::Cidr => self.identifier(value, Cidr::parse).map_err(|mismatch| {
                 let near = value.as_str().and_then(Cidr::nearest);
                 let near = near.map(|near| format!("did you mean `{near}`?"));
@@ -191,7 +192,11 @@ impl FieldType {
             Self::VpcId => self.identifier(value, VpcId::parse),
             Self::Timestamp => {
                 let text = self.text(value)?;
-                let instant: Timestamp = text.parse().map_err(|_| self.content(value))?;
+                let instant: Timestamp = text.parse().map_err(|_| {
+                    let day: Option<Date> = text.parse().ok().filter(|_| !text.contains(':'));
+                    let help = day.map(|day| format!("write the time too, in UTC: {day}T00:00:00Z"));
+                    Mismatch { help, ..self.content(value) }
+                })?;
                 Ok(Value::String(instant.to_string()))
             }
             Self::Duration => {
@@ -305,6 +310,21 @@ impl FieldType {
             let help = (trimmed != text && parse(trimmed.to_owned()).is_ok())
                 .then(|| "take the spaces off".to_owned());
             Mismatch { help, ..self.content(value) }
+        })
+    }
+
+    /// A name, of which people have the ARN at hand.
+    fn name<T: Into<String>>(
+        &self,
+        value: &Value,
+        parse: fn(String) -> Result<T, InvalidId>,
+    ) -> Result<Value, Mismatch> {
+        self.identifier(value, parse).map_err(|mismatch| {
+            let arn = value.as_str().filter(|text| text.starts_with("arn:"));
+            let name = arn.and_then(|arn| arn.rsplit('/').next());
+            let name = name.filter(|name| parse((*name).to_owned()).is_ok());
+            let help = name.map(|name| format!("the name is the last part of the ARN: {name}"));
+            Mismatch { help: help.or(mismatch.help), ..mismatch }
         })
     }
 

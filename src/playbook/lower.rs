@@ -19,6 +19,7 @@ use self::tables::FRAGMENT;
 pub use self::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use super::Playbook;
 use super::expression::check::Names;
+use super::expression::shape::Shape;
 use super::field::{Field, FieldType, Mismatch, nearest, shorten};
 use super::include::{Gathered, Parts};
 use super::node::{Key, Kind, Node};
@@ -113,7 +114,7 @@ impl Lowering<'_> {
             if let Some(field) = table.iter().find(|field| field.name == key.text) {
                 fields.insert(field.name, (key, value));
             } else {
-                self.unknown_key(key, what, table);
+                self.unknown_key(key, value, what, table);
             }
         }
         for field in table.iter().filter(|field| field.required) {
@@ -124,9 +125,13 @@ impl Lowering<'_> {
         fields
     }
 
-    fn unknown_key(&mut self, key: &Key, what: &str, table: &'static [Field]) {
+    fn unknown_key(&mut self, key: &Key, value: &Node, what: &str, table: &'static [Field]) {
         let names = || table.iter().map(|field| field.name);
         let help = match self.suggest(&key.text, names()) {
+            _ if self.is_torn_off(key, value) => {
+                "between `{` and `}` a comma ends a value: put a text that has one in quotes"
+                    .to_owned()
+            }
             Some(near) => format!("did you mean `{near}`?"),
             None if table.is_empty() => "it takes none".to_owned(),
             None => format!("it takes {}", names().collect::<Vec<_>>().join(", ")),
@@ -138,6 +143,13 @@ impl Lowering<'_> {
         .at(self.place(&key.range), "not known")
         .help(help);
         self.push(problem);
+    }
+
+    /// Whether a key is the rest of a text that a comma has cut in two: no colon follows it.
+    fn is_torn_off(&self, key: &Key, value: &Node) -> bool {
+        let place = self.place(&key.range);
+        let rest = place.source().text().get(place.range().end..).unwrap_or_default();
+        matches!(value.kind, Kind::Null) && rest.trim_start().starts_with([',', '}'])
     }
 
     fn missing_key(&mut self, field: &Field, what: &str, whole: &Range<usize>) {
@@ -158,6 +170,22 @@ impl Lowering<'_> {
         self.push(problem);
     }
 
+    /// Whether a text would be an expression, and is not written as one: `each`, or something of a root.
+    fn is_bare_expression(&self, text: &str) -> bool {
+        let text = text.trim();
+        let of = |root: &str| text.strip_prefix(root).and_then(|rest| rest.strip_prefix('.'));
+        let known = |names: &BTreeMap<String, Shape>, root: &str| {
+            let first = of(root).and_then(|rest| {
+                rest.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next()
+            });
+            first.is_some_and(|name| names.contains_key(name))
+        };
+        known(&self.names.inputs, "inputs")
+            || known(&self.names.targets, "targets")
+            || of("inventory").is_some_and(|rest| rest.contains('('))
+            || self.names.each.is_some() && (text == "each" || of("each").is_some())
+    }
+
     fn mismatch(&mut self, name: &str, node: &Node, mismatch: Mismatch) {
         let (code, label) = if mismatch.right_kind {
             (Code::BadValue, "not one")
@@ -168,10 +196,12 @@ impl Lowering<'_> {
             &node.kind,
             Kind::Text(text) if text.contains("{{") || text.contains("${")
         );
-        let help = if looks_like_expression {
-            Some("expressions are written ${{ ... }}".to_owned())
-        } else {
-            mismatch.help
+        let help = match &node.kind {
+            Kind::Text(text) if self.is_bare_expression(text) => {
+                Some(format!("an expression is written \"${{{{ {} }}}}\"", text.trim()))
+            }
+            _ if looks_like_expression => Some("expressions are written ${{ ... }}".to_owned()),
+            _ => mismatch.help,
         };
         let problem = Diagnostic::error(
             code,

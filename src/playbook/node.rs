@@ -206,14 +206,9 @@ impl<'de> Deserialize<'de> for RawKind {
 fn convert(source: &Source, Tagged(spanned, tag): Raw) -> Result<Node, Diagnostic> {
     let range = range_of(source, spanned.referenced);
     if tag.is_some() {
-        return Err(Diagnostic::error(
-            Code::UnsupportedYaml,
-            "YAML tags (`!name`) are not read",
-        )
-        .at(Place::new(source, with_properties(source, range)), "tagged")
-        .help(
-            "write the value without its tag; text that looks like something else goes in quotes",
-        ));
+        return Err(Diagnostic::error(Code::UnsupportedYaml, "YAML tags (`!name`) are not read")
+            .at(Place::new(source, with_properties(source, range)), "tagged")
+            .help(BANG));
     }
     let too_many = |what: &str, count: usize| {
         (count > MAX_ENTRIES).then(|| {
@@ -377,14 +372,9 @@ fn explain(source: &Source, error: &Error) -> Diagnostic {
             "merge key",
             Some("write the keys out where they belong"),
         ),
-        Error::UnsupportedTag { .. } | Error::TaggedStructFieldName { .. } => at(
-            Code::UnsupportedYaml,
-            "YAML tags (`!name`) are not read",
-            "tagged",
-            Some(
-                "write the value without its tag; text that looks like something else goes in quotes",
-            ),
-        ),
+        Error::UnsupportedTag { .. } | Error::TaggedStructFieldName { .. } => {
+            at(Code::UnsupportedYaml, "YAML tags (`!name`) are not read", "tagged", Some(BANG))
+        }
         Error::NonFiniteFloat { .. } => at(
             Code::UnsupportedYaml,
             "a number that is not finite",
@@ -400,13 +390,23 @@ fn explain(source: &Source, error: &Error) -> Diagnostic {
             }
             let line = source.text()[..range.start].rfind('\n').map_or(0, |i| i + 1);
             let line = source.text()[line..].lines().next().unwrap_or_default();
-            let help = line
-                .contains("${{")
-                .then_some("put the whole expression in quotes: \"${{ ... }}\"");
+            let help = if line.contains("${{") {
+                Some("put the whole expression in quotes: \"${{ ... }}\"")
+            } else if message.contains("mapping values are not allowed") {
+                Some("put a text that has a colon and a space in it in quotes")
+            } else if message.contains("tab") {
+                Some("indent with spaces: there is a tab here, or where the next line begins")
+            } else {
+                None
+            };
             at(Code::NotYaml, &format!("not YAML: {}", shorten_sentence(message)), "here", help)
         }
     }
 }
+
+/// What to do where `!` begins a value.
+const BANG: &str =
+    "write the value without its tag; a text or an expression that begins with `!` goes in quotes";
 
 type At<'a> = dyn Fn(Code, &str, &str, Option<&str>) -> Diagnostic + 'a;
 

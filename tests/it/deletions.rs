@@ -106,7 +106,9 @@ intruder:
         ("keys-gone", "destroy", "access-key.delete", ", keys: all"),
     ];
     let steps = steps.map(|(id, phase, action, with)| {
-        format!("  - {{ id: {id}, phase: {phase}, uses: iam.{action}, with: {{ user: ann{with} }} }}\n")
+        format!(
+            "  - {{ id: {id}, phase: {phase}, uses: iam.{action}, with: {{ user: ann{with} }} }}\n"
+        )
     });
     let text = format!(
         "portcullis: 1\nname: x\ntitle: x\ngate: {{ proof: settled }}\nsteps:\n{}",

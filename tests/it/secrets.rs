@@ -456,7 +456,8 @@ fn a_function_that_the_seal_keeps_out_makes_nothing_and_it_is_said_why() {
         let stage = Stage::set(&world(""), &playbook(&steps)).await;
         // Said before anything is done, and not of the one that lets its function in.
         let warned = |stage: &Stage| stage.saved.plan.warnings.join("\n").contains(FUNCTION);
-        let spares = playbook(&steps).replace("secret: shop/db }", "secret: shop/db, readers: [ROLE] }");
+        let spares =
+            playbook(&steps).replace("secret: shop/db }", "secret: shop/db, readers: [ROLE] }");
         for (role, held) in [("pipeline", true), ("functions/rotator", false)] {
             let role = format!("\"arn:aws:iam::{ACCOUNT}:role/{role}\"");
             let spares = Stage::set(&world(""), &spares.replace("ROLE", &role)).await;

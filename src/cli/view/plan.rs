@@ -105,7 +105,8 @@ fn left_alone(plan: &Plan) -> &'static str {
 /// `access_key_id = AKIA...`, as they were given.
 fn inputs(plan: &Plan) -> impl Iterator<Item = String> {
     plan.inputs.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = value.as_str().filter(|text| !text.is_empty());
+        let value = text.map_or_else(|| value.to_string(), str::to_owned);
         format!("{name} = {}", plain(&value))
     })
 }
@@ -223,7 +224,7 @@ fn brief(text: &mut String, change: &Change, width: usize) {
     let mark = if change.already { " (already so)" } else { "" };
     let id = format!("{:<14}", id.as_str());
     let said = format!(
-        "{}: {}{mark} (line {line})  {} -> {}",
+        "(line {line}) {}: {}{mark}  {} -> {}",
         plain(target),
         plain(what),
         plain(before),
@@ -494,7 +495,7 @@ fn step(text: &mut String, group: &[Change]) {
         group.iter().filter_map(|change| change.irreversible.as_deref()).collect();
     if let Some(first) = lost.first() {
         let warning =
-            format!("CANNOT BE TAKEN BACK, {} times: {}", grouped(lost.len()), plain(first));
+            format!("CANNOT BE TAKEN BACK, {}: {}", counted(lost.len(), "time"), plain(first));
         let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
     }
 }
@@ -519,7 +520,7 @@ fn batches(text: &mut String, plan: &Plan) {
         text.push('\n');
     }
     for (phase, people) in &plan.approvals {
-        let _ = writeln!(text, "  {phase}: waits for {people} approvals");
+        let _ = writeln!(text, "  {phase}: waits for {}", counted(*people, "approval"));
     }
 }
 

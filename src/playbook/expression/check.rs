@@ -260,7 +260,11 @@ impl Checker<'_> {
                 Code::ExpressionCost,
                 expr,
                 "a loop within a loop".to_owned(),
-                Some("give the inner list a name under `targets`".to_owned()),
+                Some(
+                    "give the inner list a name under `targets`; where it hangs on the outer item, let `for_each` go \
+                     through the outer list, and `if` ask the inner one"
+                        .to_owned(),
+                ),
             );
         }
         if ROOTS.contains(&loop_.iter_var.as_str()) || loop_.iter_var == EACH {

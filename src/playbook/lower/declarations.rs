@@ -231,18 +231,17 @@ impl Lowering<'_> {
             };
             let place = self.place(&node.range);
             let mut pieces = template::pieces(text, &place);
-            match (pieces.pop(), pieces.is_empty()) {
-                (Some(Piece::Expression(parsed)), true) => {
-                    if let Some(parsed) = self.counted(parsed) {
-                        drafts.push((key, parsed));
-                    }
-                }
-                _ => self.wrong_type(
-                    node,
-                    "a target is one expression and nothing around it",
-                    "\"${{ inputs.user }}\"",
-                ),
+            if let (Some(Piece::Expression(parsed)), true) = (pieces.pop(), pieces.is_empty()) {
+                drafts.extend(self.counted(parsed).map(|parsed| (key, parsed)));
+                continue;
             }
+            let written =
+                if template::has_expression(text) { "inputs.user" } else { &shorten(text.trim()) };
+            self.wrong_type(
+                node,
+                "a target is one expression and nothing around it",
+                &format!("\"${{{{ {written} }}}}\""),
+            );
         }
         self.targets_in_order(drafts)
     }

@@ -183,7 +183,11 @@ impl<'a> Lowering<'a> {
 
     fn needs<'n>(&mut self, fields: &Fields<'n>) -> Vec<(StepId, &'n Range<usize>)> {
         let mut needs = Vec::new();
-        for node in self.list(fields, "needs", "`needs: [keys-off]`") {
+        let example = match fields.get("needs") {
+            Some((_, Node { kind: Kind::Text(id), .. })) => format!("`needs: [{}]`", shorten(id)),
+            _ => "`needs: [keys-off]`".to_owned(),
+        };
+        for node in self.list(fields, "needs", &example) {
             let Some(Value::String(text)) = self.literal(node, "needs", &FieldType::Text) else {
                 continue;
             };

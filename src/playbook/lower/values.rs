@@ -162,7 +162,7 @@ impl Lowering<'_> {
                         values.push((field.name.to_owned(), template));
                     }
                 }
-                None => self.unknown_key(key, &format!("`{}`", action.kind), action.fields),
+                None => self.unknown_key(key, node, &format!("`{}`", action.kind), action.fields),
             }
         }
         let whole = fields.get("with").map_or(whole, |(key, _)| &key.range);
@@ -214,6 +214,17 @@ impl Lowering<'_> {
                 Content::List(items.into_iter().collect::<Option<_>>()?)
             }
             Kind::Null if !required => Content::Literal(Value::Null),
+            Kind::Text(text) if self.is_bare_expression(text) => {
+                let value = self.literal(node, name, ty)?;
+                let problem = Diagnostic::warning(
+                    Code::BadExpression,
+                    format!("`{name}` is the text `{}`, and no expression", shorten(text)),
+                )
+                .at(self.place(&node.range), "as it stands")
+                .help(format!("if it is meant as one, write \"${{{{ {} }}}}\"", text.trim()));
+                self.push(problem);
+                Content::Literal(value)
+            }
             _ => Content::Literal(self.literal(node, name, ty)?),
         })
     }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use portcullis::case::Case;
-use portcullis::journal;
+use portcullis::clock::Clock;
+use portcullis::journal::{self, Entry, Journal};
 use portcullis::sim::Fault;
 
 use super::{Untouched, refused};
-use crate::hosted::{Hosted, bare, cases_in, quick_world, ran, start};
+use crate::hosted::{Hosted, bare, cases_in, in_real_time, playbook_in, quick_world, ran, start};
 use crate::process::{journal_of, judge, resumed, state_of, status_agrees};
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play};
 use crate::verdict::requests_of;
@@ -299,4 +300,25 @@ fn the_cases_are_listed_and_where_each_stands() {
     std::fs::write(case.join("journal.jsonl"), "nonsense\n".repeat(2)).unwrap();
     let listed = ran(&mut bare(dir.path(), &["cases"])).ended_with(0).out;
     assert!(listed.contains("its journal cannot be used"), "{listed}");
+}
+
+#[test]
+fn a_case_that_is_done_and_proven_is_not_gone_on_with() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    ran(&mut bare(dir.path(), &["rehearse", &playbook])).ended_with(11);
+    let path = cases_in(dir.path()).remove(0);
+    in_real_time(async {
+        let case = Case::open(&path).unwrap();
+        let (decoded, medium) = case.journal().unwrap();
+        let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
+        journal.append(Entry::Finished { exit: 0 }).await.unwrap();
+    });
+    let before = journal_of(&path);
+    let resume = ["resume", path.to_str().unwrap(), "--format", "json"];
+    let told = ran(&mut bare(dir.path(), &resume)).ended_with(0);
+    assert!(told.err.contains("there is nothing to go on with"), "{}", told.err);
+    let json: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(json["version"], 1);
+    assert_eq!(journal_of(&path), before);
 }

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use super::{nothing_a_terminal_obeys, refused};
 use crate::hosted::{Hosted, bare, cases_in, playbook_in, quick_world, ran};
@@ -157,7 +158,7 @@ fn on_a_narrow_terminal_lines_end_between_words_and_no_word_is_lost() {
 #[test]
 fn what_could_not_be_written_is_no_success() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut actions = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let mut actions = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     let ended = actions.arg("actions").stdout(full).output().unwrap();
     assert_eq!(ended.status.code(), Some(5));
     let err = String::from_utf8(ended.stderr).unwrap();
@@ -165,17 +166,48 @@ fn what_could_not_be_written_is_no_success() {
 }
 
 /// What a program writes to a terminal of that width, without colours.
-fn on_terminal(command: &mut std::process::Command, columns: u16) -> String {
+fn on_terminal(command: &mut Command, columns: u16) -> String {
+    shown_on_terminal(command, columns, |command, theirs| command.stdout(theirs))
+}
+
+/// The same of what it is told to write there.
+fn shown_on_terminal(
+    command: &mut Command,
+    columns: u16,
+    connect: impl Fn(&mut Command, Stdio) -> &mut Command,
+) -> String {
     let (mut ours, theirs) = terminal(columns);
-    let mut child = command.stdout(theirs).spawn().unwrap();
+    let mut child = connect(command, theirs.into()).spawn().unwrap();
     // The command keeps our copy of the other end, which would never close.
-    command.stdout(std::process::Stdio::null());
+    connect(command, Stdio::null());
     let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
     while let Ok(n @ 1..) = ours.read(&mut bytes) {
         shown.extend(&bytes[..n]);
     }
     child.wait().unwrap();
     anstream::adapter::strip_str(std::str::from_utf8(&shown).unwrap()).to_string()
+}
+
+/// In one line, which is rewritten and then gone; what is not a terminal gets none of it.
+#[test]
+fn a_wait_is_counted_down_on_a_terminal() {
+    const SECONDS: u64 = 3;
+    let hosted = Hosted::new(&quick_world());
+    hosted.save_plan(SECONDS);
+    let mut run = hosted.here(&["run", "plan.json", "--yes"]);
+    let shown = shown_on_terminal(run.stdout(Stdio::null()), 160, |run, on| run.stderr(on));
+    let waits = shown.split("looked at again").skip(1);
+    let waits: Vec<&str> = waits.map(|wait| wait.split("settled").next().unwrap()).collect();
+    assert!(waits.len() >= 2, "{shown}");
+    for wait in waits {
+        let counts: Vec<&str> = wait.split('\r').filter(|part| part.contains(" s left")).collect();
+        assert!(!counts.is_empty() && counts.iter().all(|count| !count.contains('\n')), "{wait:?}");
+        // Blank before anything else is written there.
+        let last = wait.rsplit('\r').nth(1).unwrap();
+        assert!(last.trim().is_empty(), "{wait:?}");
+    }
+    let piped = ran(&mut bare(hosted.dir(), &["rehearse", &playbook_in(hosted.dir())]));
+    assert!(piped.err.contains("looked at again") && !piped.err.contains(" s left"));
 }
 
 /// A dozen changes at most: with all that must be read before saying yes, and the question.
