@@ -11,6 +11,7 @@
 mod activation;
 mod attested;
 mod by_hand;
+mod canary;
 pub mod catalog;
 mod deactivation;
 mod delivery;
@@ -51,6 +52,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use by_hand::{ByHand, Word};
+pub use canary::{
+    CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_TAG, Canary, Trial, Tried, refusal,
+};
 
 use crate::cloud::{CallError, WRITES, WriteCloud};
 use crate::ids::{ActionKind, Principal, UserName};
@@ -153,6 +157,16 @@ pub trait Action: Send + Sync + 'static {
     fn permissions(_change: &Self::Change) -> Vec<Permission> {
         let writes = Self::ABOUT.permissions.iter().filter(|name| WRITES.contains(name));
         writes.map(|name| Permission::to(name)).collect()
+    }
+
+    /// How a cut is tried on a canary, where it can be: the same change, decided for it. Pure. `facts` show how the
+    /// cut itself stands, where there is more than one way.
+    fn on_canary(
+        _change: &Self::Change,
+        _facts: &Inventory,
+        _canary: &Canary,
+    ) -> Option<Trial<Self::Change>> {
+        None
     }
 
     /// What whoever says yes to one change should know, beside what is always said about the action.

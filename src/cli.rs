@@ -9,6 +9,7 @@ mod by_hand;
 mod cases;
 mod check;
 mod conduct;
+mod credential;
 pub mod diagnostics;
 mod diff;
 mod doctor;
@@ -35,6 +36,7 @@ mod sources;
 mod status;
 mod survey;
 mod undo;
+mod verify;
 mod view;
 mod word;
 
@@ -90,6 +92,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Resume(args) => resume::resume(&args),
         Command::Undo(args) => undo::undo(&args),
         Command::Report(args) => report::report(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Status(args) => status::status(&args),
         Command::Cases(args) => Ok(cases::cases(&args)),
         Command::Clear(args) => word::clear(&args),

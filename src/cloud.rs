@@ -1,7 +1,7 @@
 //! The cloud, through handles: one that reads, and one that writes.
 //!
-//! Planning and surveying are given a [`ReadCloud`]; only an action's `apply` is given a
-//! [`WriteCloud`]. A write handle can give a read handle, never the other way round, and neither gives
+//! Planning and surveying are given a [`ReadCloud`]; only an action's `apply`, and whoever makes a canary to
+//! try a cut on, is given a [`WriteCloud`]. What is tried signs for itself, through a [`Probe`]. A write handle can give a read handle, never the other way round, and neither gives
 //! out the SDK's clients or request builders, which could be bent into other requests. So a dry run
 //! is not a flag: the code that plans holds nothing that could write.
 //!
@@ -43,20 +43,24 @@ mod iam;
 mod outside;
 mod pace;
 mod pages;
+mod probe;
 mod secretsmanager;
 mod sign_in;
 mod sts;
+mod trail;
 
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient as HttpClient;
 
 pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
 pub use connection::{Connection, Endpoint};
-pub use guard::{READS, WRITES};
+pub use guard::{PROBES, READS, WRITES};
 pub use iam::{InlinePolicy, Minted, ReadIam, WriteIam};
 pub use outside::{Answering, Outside};
+pub use probe::{CanaryKey, Probe, Probes, Suspect};
 pub use secretsmanager::{ReadSecrets, WriteSecrets};
 pub use sign_in::SignIn;
 pub use sts::ReadSts;
+pub use trail::ReadTrail;
 
 /// What can be read. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,9 +69,15 @@ pub struct ReadCloud {
     secrets: ReadSecrets,
     sts: ReadSts,
     outside: Outside,
+    trail: ReadTrail,
 }
 
 impl ReadCloud {
+    /// Reads from the account's log.
+    pub fn trail(&self) -> &ReadTrail {
+        &self.trail
+    }
+
     /// Reads from IAM.
     pub fn iam(&self) -> &ReadIam {
         &self.iam

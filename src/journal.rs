@@ -18,12 +18,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 
-pub use entry::{Delivered, Entry, Note, Place, Position, Receipt};
+pub use entry::{
+    Delivered, Entry, Heard, Note, Outcome, Place, Position, Receipt, Refusal, Witness,
+};
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
 pub use said::{Evidence, Said, Spoken, Waiver, names};
 pub use state::{
-    Asking, ChangeRecord, ChangeState, GateState, Illegal, Moment, Opened, State, TakeOver, Worker,
+    Asking, CanaryState, ChangeRecord, ChangeState, GateState, Illegal, Listened, Moment, Opened,
+    Proven, State, TakeOver, TriedCredential, Worker,
 };
 
 use crate::clock::Clock;

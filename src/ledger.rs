@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ids::{AccessKeyId, Arn, ChangeId, SecretId, UserName, VersionId};
-use crate::journal::{ChangeRecord, ChangeState, Delivered, Moment, Note, State, names};
+use crate::journal::{
+    ChangeRecord, ChangeState, Delivered, Heard, Moment, Note, Outcome, Proven, Refusal, State,
+    Witness, names,
+};
 use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
 use crate::playbook::{Mode, Proof};
 
@@ -21,6 +24,8 @@ pub struct Ledger {
     pub rows: Vec<Row>,
     /// What was issued in place of what was cut.
     pub issued: Vec<Issued>,
+    /// Credentials that were given to be tried.
+    pub tried: Vec<Tried>,
     /// What somebody answers for, in force or not any more: on top of every account.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waived>,
@@ -48,11 +53,56 @@ pub struct Row {
     pub credential: Credential,
     /// How it stands.
     pub standing: Standing,
-    /// The strongest proof of that, and what was seen.
-    pub proof: Option<(Proof, String)>,
+    /// The strongest proof of that.
+    pub proof: Option<RowProof>,
     /// Where others found it, and what was said of it and does not count, or not any more; a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// For how long a log has been silent about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Silent>,
+    /// What speaks against it: it was tried, or heard of, and let in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub let_in: Option<String>,
+}
+
+/// How the standing of a credential was proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RowProof {
+    /// How strongly.
+    pub proof: Proof,
+    /// What that is worth: weak, fair or strong.
+    pub worth: &'static str,
+    /// Who or what bears witness.
+    pub by: Witness,
+    /// What was seen.
+    pub evidence: String,
+}
+
+/// A log in which nothing is heard of a credential, and our own refused request is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Silent {
+    /// Since when.
+    pub since: Timestamp,
+    /// Up to when.
+    pub until: Timestamp,
+    /// Which log.
+    pub log: String,
+}
+
+/// A credential that was given to be tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// Which.
+    pub credential: AccessKeyId,
+    /// Whose it is, where it said so.
+    pub of: Option<Arn>,
+    /// When it was last used before, where that can be told.
+    pub last_used: Option<Timestamp>,
+    /// When it was tried.
+    pub at: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 /// How a credential stands.
@@ -123,6 +173,32 @@ pub enum Standing {
 }
 
 impl Row {
+    /// How it was proven, by what, and what that is worth; and for how long nothing was heard of it.
+    pub fn proof_in_words(&self) -> String {
+        let proof = match (&self.let_in, &self.proof) {
+            (Some(evidence), _) => format!("NONE, it was tried: {evidence}"),
+            (None, None) => "not proven".to_owned(),
+            (None, Some(shown)) => match &shown.by {
+                Witness::ReadAgain => shown.proof.to_string(),
+                Witness::Canary { .. } => {
+                    format!("{}, shown on a canary ({})", shown.proof, shown.worth)
+                }
+                Witness::Itself { .. } => {
+                    format!("{}, tried itself ({})", shown.proof, shown.worth)
+                }
+            },
+        };
+        let silent = self.silent.as_ref().map_or(String::new(), |silent| {
+            format!(
+                "; silent from {} to {} ({})",
+                silent.since.strftime("%Y-%m-%d %H:%M:%S"),
+                silent.until.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                silent.log
+            )
+        });
+        format!("{proof}{silent}")
+    }
+
     /// How it stands, in a sentence.
     pub fn detail(&self) -> String {
         match &self.standing {
@@ -251,6 +327,7 @@ impl Ledger {
             if let Some(word) = word(plan, state, row) {
                 row.standing = word;
                 row.proof = None;
+                row.let_in = None;
             }
         }
         let waivers = state.waived.iter().map(|(credential, waiver)| Waived {
@@ -260,7 +337,12 @@ impl Ledger {
             until: waiver.until,
             expired: has_passed(waiver.until, state),
         });
-        Self { rows, issued, waivers: waivers.collect() }
+        let tried = state.tried.iter().filter_map(|(id, tried)| {
+            let (at, outcome) = tried.outcome.clone()?;
+            let (credential, of, last_used) = (id.clone(), tried.of.clone(), tried.last_used);
+            Some(Tried { credential, of, last_used, at: at.at, outcome })
+        });
+        Self { rows, issued, tried: tried.collect(), waivers: waivers.collect() }
     }
 
     /// Rows of which nothing is known to stand in the way, or nothing is known at all.
@@ -282,7 +364,8 @@ impl Ledger {
                     | Standing::Cleared { .. }
                     | Standing::Reopened { .. }
                     | Standing::Waived { .. }
-            ) && row.proof.as_ref().is_none_or(|(proof, _)| *proof < Proof::Enforced)
+            ) && row.proof.as_ref().is_none_or(|shown| shown.proof < Proof::Enforced)
+                || row.let_in.is_some()
         })
     }
 }
@@ -309,7 +392,7 @@ pub fn is_let_off(plan: &Plan, state: &State, credential: &Credential) -> bool {
 }
 
 /// The credentials that a cut is for: of those in the plan, all that it reaches.
-fn reached<'a>(plan: &'a Plan, cut: &'a Change) -> impl Iterator<Item = &'a Credential> {
+pub fn reached<'a>(plan: &'a Plan, cut: &'a Change) -> impl Iterator<Item = &'a Credential> {
     let roles = plan.roles.iter().map(|reach| &reach.sessions);
     plan.credentials.iter().chain(roles).filter(|credential| {
         cut.effects.iter().any(
@@ -480,7 +563,7 @@ fn have_ended<'a>(
     plan: &'a Plan,
     state: &State,
     credential: &Credential,
-) -> Option<(&'a Change, Option<(Proof, String)>)> {
+) -> Option<(&'a Change, Option<Proven>)> {
     let of_them = |subject: &Subject, barrier: &Barrier| {
         barrier.is_of_sessions()
             && matches!(subject, Subject::Credential { credential: of } if of == credential)
@@ -507,8 +590,7 @@ fn have_ended<'a>(
     if proofs.is_empty() {
         return None;
     }
-    let proof = proofs.into_iter().flatten().max_by_key(|(proof, ..)| *proof);
-    Some((lift, proof.map(|(proof, _, evidence)| (proof, evidence))))
+    Some((lift, proofs.into_iter().flatten().max_by_key(|proven| proven.proof)))
 }
 
 /// A key that was deleted, by the notes: something was noted after its removal began, or the change is
@@ -551,6 +633,8 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
                         },
                         proof: None,
                         remarks: Vec::new(),
+                        silent: None,
+                        let_in: None,
                     });
                 }
             }
@@ -585,34 +669,42 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
     let all: Vec<Barrier> = standing.keys().copied().collect();
     // What somebody gets past is told, and accounts for nothing.
     standing.retain(|barrier, _| barrier.blocks());
-    let proof = standing
-        .values()
-        .filter_map(|change| state.change(&change.id).proof)
-        .max_by_key(|(proof, ..)| *proof)
-        .map(|(proof, _, evidence)| (proof, evidence));
+    let (proof, mut let_in) = proof_of(state, &standing, &credential);
+    let mut silent = None;
+    if let Some(listened) = state.listened.get(&credential.to_string()) {
+        match &listened.heard {
+            Heard::Nothing { until, .. } => {
+                let (since, log) = (listened.since, listened.log.clone());
+                silent = Some(Silent { since, until: *until, log });
+            }
+            Heard::Success { at, what, .. } => {
+                let heard = format!("{what} was let in at {at}, by {}", listened.log);
+                let_in.get_or_insert(heard);
+            }
+            Heard::CannotTell { .. } => {}
+        }
+    }
+    let row = |credential, standing, proof| {
+        let remarks = Vec::new();
+        Row { credential, standing, proof, remarks, silent, let_in }
+    };
     let replacement = issued.iter().find(|issued| issued.replaces.as_ref() == Some(&credential));
     if let Some(issued) = replacement.filter(|issued| issued.credential == credential) {
         // It has the place of the old one, which nothing can bring back, and needs no barrier.
         let by = standing.keys().copied().collect();
         let with = Successor::Credential(issued.credential.clone());
-        let standing = Standing::Replaced { by, with };
         let own = seen(plan, state).find(|change| {
             change.effects.iter().any(|effect| {
                 matches!(effect, Effect::Issues { replaces, .. } if replaces.as_ref() == Some(&credential))
             })
         });
-        let own = own.and_then(|change| state.change(&change.id).proof);
-        let own = own.map(|(proof, _, evidence)| (proof, evidence));
-        let proof = proof.into_iter().chain(own).max_by_key(|(proof, _)| *proof);
-        return Row { credential, standing, proof, remarks: Vec::new() };
+        let own = own.and_then(|change| state.change(&change.id).proof).map(shown);
+        let proof = proof.into_iter().chain(own).max_by_key(|shown| shown.proof);
+        return row(credential, Standing::Replaced { by, with }, proof);
     }
     if let Some(change) = standing.get(&Barrier::Deleted) {
-        return Row {
-            credential,
-            standing: Standing::Dead { by: change.id.clone() },
-            proof,
-            remarks: Vec::new(),
-        };
+        let standing = Standing::Dead { by: change.id.clone() };
+        return row(credential, standing, proof);
     }
     let destroyed = plan.changes.iter().find(|change| {
         change.effects.contains(&Effect::Destroys { credential: credential.clone() })
@@ -620,23 +712,15 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
                 if was_removed(&state.change(&change.id), id))
     });
     if let Some(change) = destroyed {
-        return Row {
-            credential,
-            standing: Standing::Dead { by: change.id.clone() },
-            proof,
-            remarks: Vec::new(),
-        };
+        let standing = Standing::Dead { by: change.id.clone() };
+        return row(credential, standing, proof);
     }
     // Nobody needs the proof of a cut of an innocent, nor of its end.
     if !is_cleared(plan, state, &credential)
         && let Some((change, proof)) = have_ended(plan, state, &credential)
     {
-        return Row {
-            credential,
-            standing: Standing::Dead { by: change.id.clone() },
-            proof,
-            remarks: Vec::new(),
-        };
+        let standing = Standing::Dead { by: change.id.clone() };
+        return row(credential, standing, proof.map(shown));
     }
     if let Credential::Unlisted { operation, .. } | Credential::UnlistedRoles { operation, .. } =
         &credential
@@ -649,11 +733,11 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         };
         let standing =
             Standing::OutOfReach { why: format!("{operation} showed nothing{accepted}") };
-        return Row { credential, standing, proof: None, remarks: Vec::new() };
+        return row(credential, standing, None);
     }
     if let (true, Some(reason)) = (standing.is_empty(), plan.trust_in(&credential)) {
         let standing = Standing::Trusted { reason: reason.to_owned() };
-        return Row { credential, standing, proof: None, remarks: Vec::new() };
+        return row(credential, standing, None);
     }
     if matches!(credential, Credential::Manual { .. })
         && standing.is_empty()
@@ -664,11 +748,11 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         })
     {
         let standing = Standing::Reopened { by: opened.id.clone() };
-        return Row { credential, standing, proof: None, remarks: Vec::new() };
+        return row(credential, standing, None);
     }
     if let Credential::SecretValue { secret } = &credential {
         let standing = of_value(plan, state, secret, standing.keys().copied().collect());
-        return Row { credential, standing, proof, remarks: Vec::new() };
+        return row(credential, standing, proof);
     }
     if standing.is_empty() {
         let why = match &credential {
@@ -684,12 +768,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             }
             _ => "no step cuts it, or its cut was not seen".to_owned(),
         };
-        return Row {
-            credential,
-            standing: Standing::Unaccounted { why },
-            proof: None,
-            remarks: Vec::new(),
-        };
+        return row(credential, Standing::Unaccounted { why }, None);
     }
     let by = all;
     let issued_before = standing
@@ -715,7 +794,71 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             by,
         },
     };
-    Row { credential, standing, proof, remarks: Vec::new() }
+    row(credential, standing, proof)
+}
+
+fn shown(proven: Proven) -> RowProof {
+    RowProof {
+        proof: proven.proof,
+        worth: proven.by.worth(),
+        by: proven.by,
+        evidence: proven.evidence,
+    }
+}
+
+/// The strongest proof that something of `standing` holds `credential` back; and what speaks against it. What was
+/// shown of one credential is never taken for another's.
+fn proof_of(
+    state: &State,
+    standing: &BTreeMap<Barrier, &Change>,
+    credential: &Credential,
+) -> (Option<RowProof>, Option<String>) {
+    let by_change = standing
+        .values()
+        .filter_map(|change| state.change(&change.id).proof)
+        // Of two that are as strong, what was refused itself says more than a canary.
+        .max_by_key(|proven| (proven.proof, matches!(proven.by, Witness::Itself { .. })))
+        .map(shown);
+    let Credential::AccessKey { id, .. } = credential else { return (by_change, None) };
+    let Some((at, outcome)) = state.tried.get(id).and_then(|tried| tried.outcome.as_ref()) else {
+        return (by_change, None);
+    };
+    match outcome {
+        Outcome::LetIn { evidence } => (None, Some(evidence.clone())),
+        Outcome::Refused { because, evidence } => {
+            // What it was refused for must still be there, and have been before.
+            let holds = standing.iter().any(|(barrier, change)| {
+                may_refuse_with(*barrier, *because)
+                    && state.change(&change.id).begun.is_none_or(|begun| begun < *at)
+            });
+            let by = Witness::Itself { credential: id.clone() };
+            let itself = || RowProof {
+                proof: Proof::Enforced,
+                worth: by.worth(),
+                by: by.clone(),
+                evidence: evidence.clone(),
+            };
+            (if holds { Some(itself()) } else { by_change }, None)
+        }
+        Outcome::CannotTell { .. } => (by_change, None),
+    }
+}
+
+/// Whether a long-lived key can be refused for this reason because of `barrier`.
+fn may_refuse_with(barrier: Barrier, because: Refusal) -> bool {
+    match barrier {
+        Barrier::Inactive => because == Refusal::NotAccepted,
+        Barrier::Quarantine => {
+            matches!(because, Refusal::IdentityDeny | Refusal::Boundary | Refusal::Unnamed)
+        }
+        // Long-lived keys do not carry the time of issue, and the others are no key's.
+        Barrier::SessionsFirstPass
+        | Barrier::SessionsSecondPass
+        | Barrier::Sealed
+        | Barrier::Network
+        | Barrier::Deleted
+        | Barrier::Attested => false,
+    }
 }
 
 /// How the value stands that a secret held. A seal keeps it from being read anew; whoever has read it can use it

@@ -26,3 +26,4 @@ pub mod run;
 pub mod secret;
 pub mod sim;
 pub mod survey;
+pub mod trail;

@@ -82,6 +82,9 @@ pub struct Plan {
     /// Every access key in it, and where it belongs. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<Found>,
+    /// What is made to try the cuts on, where the gate asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<PlannedCanary>,
     /// How much it asks of the cloud, and how long that takes.
     pub estimate: Estimate,
     /// What the operator should know before saying yes.
@@ -96,6 +99,13 @@ pub struct GateTerms {
     pub proof: Proof,
     /// How long after the last cut the world is looked at again, in seconds.
     pub margin_seconds: u64,
+    /// How long a refusal is waited for where a cut is tried, in seconds.
+    #[serde(default = "within_by_default")]
+    pub within_seconds: u64,
+}
+
+fn within_by_default() -> u64 {
+    300
 }
 
 impl GateTerms {
@@ -103,6 +113,22 @@ impl GateTerms {
     pub fn margin(&self) -> std::time::Duration {
         std::time::Duration::from_secs(self.margin_seconds)
     }
+}
+
+/// Principals that are made and removed again, so that cuts can be tried on them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedCanary {
+    /// What is made: "a user under /portcullis-canary/".
+    pub makes: String,
+    /// How often, where all goes well.
+    pub times: usize,
+    /// The mechanisms that are tried on it.
+    pub tries: Vec<String>,
+    /// Cuts that cannot be tried so, and count where what they cover is covered otherwise.
+    pub untried: Vec<ChangeId>,
+    /// Permissions that it takes, and whether they are there.
+    pub permissions: Vec<Permission>,
 }
 
 /// Sessions of a role that somebody in scope may have assumed.

@@ -4,6 +4,7 @@
 //! what is to be read first; whoever surveys reads it and asks again. The plan is the same, byte for
 //! byte, for the same playbook, inputs and inventory. All problems come at once.
 
+mod canary;
 mod estimate;
 mod found;
 mod lint;
@@ -48,6 +49,8 @@ pub struct Terms {
     pub gate: Option<Proof>,
     /// The gate's margin, in seconds.
     pub margin_seconds: Option<u64>,
+    /// How long a refusal is waited for, in seconds.
+    pub within_seconds: Option<u64>,
     /// The endpoint, where it is not AWS itself.
     pub endpoint: Option<String>,
     /// Listings that were refused, and over which a quarantine may be lifted all the same.
@@ -64,6 +67,7 @@ impl Terms {
         Self {
             gate: Some(plan.gate.proof),
             margin_seconds: Some(plan.gate.margin_seconds),
+            within_seconds: Some(plan.gate.within_seconds),
             endpoint: plan.endpoint.clone(),
             accepted_gaps: plan.accepted_gaps.clone(),
             accepted_lockouts: plan.accepted_lockouts.clone(),
@@ -174,8 +178,19 @@ fn plan_on(
         return Ok(Planned::Needs(wants));
     }
 
-    let wants = permissions::wants(&changes, inventory).into_iter();
-    let wants: BTreeSet<Want> = wants.filter(unread).collect();
+    let seconds =
+        |duration: jiff::SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(u64::MAX);
+    let gate = GateTerms {
+        proof: terms.gate.unwrap_or(playbook.gate.proof),
+        margin_seconds: terms.margin_seconds.unwrap_or_else(|| seconds(playbook.gate.margin)),
+        within_seconds: terms.within_seconds.unwrap_or_else(|| seconds(playbook.gate.within)),
+    };
+    let enforced = gate.proof >= Proof::Enforced;
+    let mut wants = permissions::wants(&changes, inventory);
+    if enforced {
+        wants.extend(canary::wants(&changes, inventory));
+    }
+    let wants: BTreeSet<Want> = wants.into_iter().filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
@@ -232,14 +247,15 @@ fn plan_on(
     warnings.extend(minting.warnings(inventory));
     too_many_needs(playbook, &changes)?;
     postpone(&mut changes, &minting);
-    connect(playbook, &mut changes, &minting);
+    connect(playbook, &mut changes, &minting, |change| {
+        if enforced && canary::can_be_tried(change, inventory) {
+            Proof::Enforced
+        } else {
+            Proof::Settled
+        }
+    });
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
-    let gate = GateTerms {
-        proof: terms.gate.unwrap_or(playbook.gate.proof),
-        margin_seconds: terms
-            .margin_seconds
-            .unwrap_or_else(|| u64::try_from(playbook.gate.margin.as_secs()).unwrap_or(u64::MAX)),
-    };
+    let canary = if enforced { canary::plan(&changes, inventory) } else { None };
     let mut plan = Plan {
         playbook: playbook.name.clone(),
         title: playbook.title.clone(),
@@ -266,6 +282,7 @@ fn plan_on(
         accepted_lockouts: terms.accepted_lockouts.clone(),
         imports: terms.imports.clone(),
         found,
+        canary,
         estimate: Estimate::default(),
         warnings,
     };
@@ -523,11 +540,18 @@ fn postpone(changes: &mut [Change], minting: &Minting) {
 
 /// Says of every change what comes first: what its step needs, and, for the second pass over sessions,
 /// the proof that whatever could mint new ones is cut.
-fn connect(playbook: &Playbook, changes: &mut [Change], minting: &Minting) {
+fn connect(
+    playbook: &Playbook,
+    changes: &mut [Change],
+    minting: &Minting,
+    provable: impl Fn(&Change) -> Proof,
+) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
     let mut made_anew: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
+    let mut proofs: BTreeMap<ChangeId, Proof> = BTreeMap::new();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
+        proofs.insert(change.id.clone(), provable(change));
         for effect in &change.effects {
             if let Effect::Issues { user, replaces: Some(Credential::Password { .. }) } = effect {
                 let principal = Principal::User(user.clone());
@@ -547,7 +571,7 @@ fn connect(playbook: &Playbook, changes: &mut [Change], minting: &Minting) {
             .map(|id| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {
-            let proven = |id: &ChangeId| Need { change: id.clone(), proof: Proof::Settled };
+            let proven = |id: &ChangeId| Need { change: id.clone(), proof: proofs[id] };
             match effect {
                 Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } => {
                     let Some(principal) = subject.principal() else { continue };

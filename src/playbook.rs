@@ -109,6 +109,8 @@ pub struct Gate {
     pub proof: Proof,
     /// How long a cut must stay before it counts as settled.
     pub margin: SignedDuration,
+    /// How long a refusal is waited for where a cut is tried.
+    pub within: SignedDuration,
     /// Where it says so, if it does.
     pub place: Option<Place>,
 }

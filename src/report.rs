@@ -18,7 +18,7 @@ pub use clocks::{Clocks, Deadline};
 pub use timeline::Happened;
 
 use crate::ids::{AccountId, Arn, ChangeId};
-use crate::journal::{ChangeState, Decoded, GateState, State};
+use crate::journal::{ChangeState, Decoded, GateState, State, Witness};
 use crate::ledger::{Issued, Ledger, Row, Standing};
 use crate::plan::{SavedPlan, Untouched};
 use crate::playbook::Proof;
@@ -158,10 +158,9 @@ fn summary(
     let users = plan.users().count();
     let roles = plan.principals.len() - users;
     let cut: Vec<&Row> = ledger.rows.iter().filter(|row| is_cut(&row.standing)).collect();
-    let enforced = cut
-        .iter()
-        .filter(|row| row.proof.as_ref().is_some_and(|(proof, _)| *proof >= Proof::Enforced))
-        .count();
+    let proofs = cut.iter().filter_map(|row| row.proof.as_ref());
+    let enforced: Vec<_> = proofs.filter(|shown| shown.proof >= Proof::Enforced).collect();
+    let itself = enforced.iter().filter(|shown| matches!(shown.by, Witness::Itself { .. })).count();
     let open = ledger.unaccounted().count();
     vec![
         format!("{opened} in account {}: {}.{rehearsal}", plan.account, plan.title),
@@ -173,9 +172,10 @@ fn summary(
             if standings.is_empty() { "none was found".to_owned() } else { standings.join(", ") }
         ),
         format!(
-            "Of the {} that were cut, {enforced} were shown to be refused; of the others it was read back that they \
-             are cut, and no more.",
-            cut.len()
+            "Of the {} that were cut, {itself} were tried themselves and refused, and {} are cut in a way that was \
+             shown to work on a stand-in made for it; of the others it was read back that they are cut, and no more.",
+            cut.len(),
+            enforced.len() - itself
         ),
         match (&state.gate, ledger.issued.len()) {
             (_, 0) => "Nothing new was handed out.".to_owned(),

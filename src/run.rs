@@ -11,11 +11,13 @@
 mod batch;
 mod event;
 mod gate;
+mod proof;
 mod rounds;
 mod settle;
 mod stale;
 mod step;
 mod undo;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,13 +26,14 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 pub use event::{Event, Observer};
+pub use proof::Log;
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use undo::{to_take_back, undo_of};
 
 use crate::clock::Clock;
-use crate::cloud::WriteCloud;
+use crate::cloud::{Probes, Suspect, WriteCloud};
 use crate::diagnostic::counted;
 use crate::exit::Exit;
 use crate::ids::ChangeId;
@@ -49,6 +52,8 @@ const BEHIND_THE_GATE_AT_ONCE: usize = 4;
 
 /// For so long AWS may take a request after it was signed: a quarter of an hour, and a minute between two clocks.
 const SIGNED_FOR: Duration = Duration::from_mins(16);
+/// What is proven before the second pass over sessions.
+const MINTERS: &str = "whatever can mint sessions";
 
 /// One execution of one plan.
 pub struct Run<'a> {
@@ -62,6 +67,10 @@ pub struct Run<'a> {
     pub journal: &'a Journal,
     /// The cloud.
     pub cloud: &'a WriteCloud,
+    /// What credentials are tried with.
+    pub probes: &'a Probes,
+    /// Credentials that the responder was given, to be tried themselves.
+    pub given: &'a [Suspect],
     /// The time.
     pub clock: Clock,
     /// Who is told.
@@ -120,7 +129,9 @@ impl Run<'_> {
         Ok(self.record(started).await?)
     }
 
+    /// Removes what was made to try cuts on, and records the ending.
     async fn finish(&self, ending: Ending) -> Result<Ending, RunError> {
+        let ending = self.leave_no_canary(ending).await?;
         self.record(Entry::Finished { exit: ending.exit().code() }).await?;
         Ok(ending)
     }
@@ -136,6 +147,11 @@ impl Run<'_> {
             },
             halted => halted,
         };
+        Self::left(halted)
+    }
+
+    /// How a round was left, by how its phases were.
+    fn left(halted: Result<Ending, Halt>) -> Result<Left, RunError> {
         Ok(Left::Ended(match halted {
             Ok(ending) => ending,
             Err(Halt::Again(next)) => return Ok(Left::Again(next)),
@@ -150,6 +166,19 @@ impl Run<'_> {
             Err(Halt::Held(why)) => Ending::Held(why),
             Err(Halt::Waiting(why)) => Ending::Waiting(why),
         }))
+    }
+
+    /// Removes what was made to try cuts on, however the run ended. One that stays is said, and is no success.
+    async fn leave_no_canary(&self, ending: Ending) -> Result<Ending, AppendError> {
+        match self.sweep().await {
+            Err(Halt::Journal(error)) => Err(error),
+            _ if ending == Ending::Proven
+                && self.journal.state().canaries_left().next().is_some() =>
+            {
+                Ok(Ending::NotProven)
+            }
+            _ => Ok(ending),
+        }
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
@@ -217,7 +246,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// How a run ends that has nothing left to do.
+    /// How a run ends that has nothing left to do: by the account of every credential.
     fn by_the_ledger(&self) -> Ending {
         let ledger = Ledger::of(self.plan, &self.journal.state());
         let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
@@ -270,6 +299,15 @@ impl Run<'_> {
             let waited_for = |other: &Change| {
                 change.needs.iter().any(|n| n.change == other.id && n.proof > Proof::ReadBack)
             };
+            // Done without the proof it should have waited for, which has come since.
+            let proven_since = |other: &Change| {
+                let wanted = change.needs.iter().filter(|need| need.change == other.id);
+                let proven = state.change(&other.id).proof;
+                let (Some(proven), Some(begun)) = (proven, record.begun) else { return false };
+                wanted.map(|need| need.proof).any(|asked| {
+                    asked > Proof::Settled && proven.proof >= asked && proven.since > begun
+                })
+            };
             let put_on_again = |other: &Change| {
                 change.effects.iter().any(|effect| {
                     matches!(effect, Effect::Lifts { subject, barrier } if other.effects.iter().any(|cut| {
@@ -281,6 +319,8 @@ impl Run<'_> {
             let why = self.plan.changes.iter().find_map(|other| {
                 if waited_for(other) && (since(other) || undone(other)) {
                     Some(format!("{} was done anew since", other.id))
+                } else if proven_since(other) {
+                    Some(format!("{} was proven since", other.id))
                 } else if put_on_again(other) && since(other) {
                     Some(format!("{} was put on again since", other.id))
                 } else {
@@ -300,12 +340,20 @@ impl Run<'_> {
         let before_gate = |change: &Change| {
             !change.phase.is_behind_the_gate() && !ledger::is_idle(self.plan, &state, change)
         };
+        // What an earlier run has cut without the proof it should have waited for is cut again behind it.
+        let early: Vec<&Change> = self.plan.changes.iter().filter(|c| before_gate(c)).collect();
+        let early = self.holding_up(&early, Proof::Silent);
+        if !early.is_empty() && self.due(before_gate).is_empty() {
+            self.settle(&early, MINTERS).await?;
+            self.enforce(&early, MINTERS).await?;
+            self.reopen().await?;
+        }
         let waiting = self.due(before_gate);
         if !waiting.is_empty() {
             let changes = waiting.len();
             self.observer.event(&Event::PhaseBegan { phase: Phase::Contain, changes });
         }
-        self.drive_and_prove(waiting, "whatever can mint sessions").await?;
+        self.drive_and_prove(waiting, MINTERS).await?;
         let stopped = self.open_batches().stopped();
         if stopped.is_empty() {
             return Ok(());
@@ -318,39 +366,47 @@ impl Run<'_> {
     /// Drives what is ready; proves what others wait to be proven, told as `what`; and so on, until nothing is left
     /// that could become ready.
     async fn drive_and_prove(&self, mut waiting: Vec<&Change>, what: &str) -> Result<(), Halt> {
+        let mut enough = Proof::Silent;
         loop {
-            waiting = self.drive_in_order(waiting).await?;
-            let unproven = self.holding_up(&waiting);
+            waiting = self.drive_in_order(waiting, enough).await?;
+            let unproven = self.holding_up(&waiting, enough);
             if !unproven.is_empty() {
                 self.settle(&unproven, what).await?;
-            } else if !self.pause(&waiting).await? {
+                self.enforce(&unproven, what).await?;
+                if !self.holding_up(&waiting, enough).is_empty() {
+                    // No cut waits for a proof that cannot be had. The gate does.
+                    enough = Proof::Settled;
+                }
+            } else if !self.pause(&waiting, enough).await? {
                 return Ok(());
             }
         }
     }
 
     /// Changes that are seen, and that others wait to be proven more surely.
-    fn holding_up(&self, waiting: &[&Change]) -> Vec<&Change> {
+    fn holding_up(&self, waiting: &[&Change], enough: Proof) -> Vec<&Change> {
         let needs = || waiting.iter().flat_map(|change| &change.needs);
         let holds_up = |change: &&Change| {
             let record = self.journal.change(&change.id);
             record.state == ChangeState::Seen
-                && needs().any(|need| need.change == change.id && !is_met(need, &record))
+                && needs().any(|need| need.change == change.id && !is_met(need, &record, enough))
         };
         self.plan.changes.iter().filter(holds_up).collect()
     }
 
-    /// Drives changes that are ready, wave by wave, until none is; gives back the others.
+    /// Drives changes that are ready, wave by wave, until none is; gives back the others. None waits for more
+    /// than `enough`.
     async fn drive_in_order<'c>(
         &self,
         mut waiting: Vec<&'c Change>,
+        enough: Proof,
     ) -> Result<Vec<&'c Change>, Halt> {
         let idle = self.idle();
         loop {
             let open = self.open_batches();
             let shut = open.shut();
             let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|change| {
-                !shut.contains_key(&change.id) && self.needs_are_met(change, &idle)
+                !shut.contains_key(&change.id) && self.needs_are_met(change, enough, &idle)
             });
             if ready.is_empty() {
                 return Ok(later);
@@ -376,9 +432,9 @@ impl Run<'_> {
         if stopped.is_empty() { Ok(()) } else { Err(Halt::Stopped(stopped)) }
     }
 
-    fn needs_are_met(&self, change: &Change, idle: &BTreeSet<&ChangeId>) -> bool {
+    fn needs_are_met(&self, change: &Change, enough: Proof, idle: &BTreeSet<&ChangeId>) -> bool {
         change.needs.iter().all(|need| {
-            idle.contains(&need.change) || is_met(need, &self.journal.change(&need.change))
+            idle.contains(&need.change) || is_met(need, &self.journal.change(&need.change), enough)
         })
     }
 
@@ -421,10 +477,11 @@ impl Run<'_> {
     }
 }
 
-fn is_met(need: &Need, record: &ChangeRecord) -> bool {
+fn is_met(need: &Need, record: &ChangeRecord, enough: Proof) -> bool {
+    let needed = need.proof.min(enough);
     record.state == ChangeState::Seen
-        && (need.proof <= Proof::ReadBack
-            || record.proof.as_ref().is_some_and(|(proof, ..)| *proof >= need.proof))
+        && (needed <= Proof::ReadBack
+            || record.proof.as_ref().is_some_and(|proven| proven.proof >= needed))
 }
 
 /// How a round was left.

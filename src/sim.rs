@@ -1,4 +1,4 @@
-//! The rehearsal cloud: IAM, STS and Secrets Manager, with people who depend on them and an intruder.
+//! The rehearsal cloud: IAM, STS, Secrets Manager and the account's log, with people who depend on them and an intruder.
 //!
 //! A cloud, not a mock. The real SDK talks to it ([`Cloud::http_client`]), and so does anybody's
 //! client on loopback ([`Cloud::serve`]); signatures are verified, policies are enforced, enforcement
@@ -36,6 +36,7 @@ mod snapshot;
 mod state;
 mod sts;
 mod targets;
+mod trail;
 mod vault;
 mod wire;
 mod world;

@@ -10,7 +10,9 @@ use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError};
+use super::{
+    About, Action, ApplyError, ByHand, Canary, Draft, Inverse, Notes, Permission, PlanError, Trial,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::ActionKind;
 use crate::inventory::{Inventory, Unread, Want};
@@ -49,6 +51,13 @@ pub trait ErasedAction: Send + Sync {
     fn permissions(&self, change: &Decided) -> Vec<Permission>;
     /// As [`Action::warnings`].
     fn warnings(&self, change: &Decided) -> Vec<String>;
+    /// As [`Action::on_canary`].
+    fn on_canary(
+        &self,
+        change: &Decided,
+        facts: &Inventory,
+        canary: &Canary,
+    ) -> Option<Trial<Decided>>;
     /// As [`Action::by_hand`].
     fn by_hand(&self, change: &Decided) -> Option<ByHand>;
     /// As [`Action::inverse`].
@@ -119,6 +128,18 @@ impl<A: Action> ErasedAction for Erased<A> {
 
     fn permissions(&self, change: &Decided) -> Vec<Permission> {
         A::permissions(&decided(change))
+    }
+
+    fn on_canary(
+        &self,
+        change: &Decided,
+        facts: &Inventory,
+        canary: &Canary,
+    ) -> Option<Trial<Decided>> {
+        let Trial { mechanism, with, shown_by, change } =
+            A::on_canary(&decided(change), facts, canary)?;
+        let change = Decided::new(&change).expect("plain data");
+        Some(Trial { mechanism, with, shown_by, change })
     }
 
     fn warnings(&self, change: &Decided) -> Vec<String> {

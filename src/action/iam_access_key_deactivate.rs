@@ -12,12 +12,13 @@ use super::by_hand::command;
 use super::iam_access_key_activate::{self, Activate};
 use super::principal::no_such_user;
 use super::{
-    About, Action, ApplyError, ByHand, Draft, Inverse, Notes, PlanError, gone, not_the_user,
+    About, Action, ApplyError, ByHand, Canary, Draft, Inverse, Notes, PlanError, Trial, Tried,
+    gone, not_the_user,
 };
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{AccessKey, Inventory, Status, Unread, Want};
-use crate::journal::{Note, Position};
+use crate::journal::{Note, Position, Refusal};
 use crate::plan::{Barrier, Credential, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -158,6 +159,16 @@ impl Action for Deactivate {
             Want::AccessKeys(change.user.clone()),
             Want::AccessKeyLastUsed(change.key.clone()),
         ]
+    }
+
+    fn on_canary(_change: &Change, _facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
+        let (user, user_id) = (canary.user.clone(), canary.user_id.clone());
+        Some(Trial {
+            mechanism: "an access key made inactive",
+            with: Tried::SecondKey,
+            shown_by: Refusal::NotAccepted,
+            change: Change { user, user_id, key: canary.keys[1].clone() },
+        })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

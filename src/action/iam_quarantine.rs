@@ -17,11 +17,14 @@ use super::by_hand::command;
 use super::iam_lift_quarantine::{self, LiftQuarantine};
 use super::principal::{Kind, Named, OfRole, OfUser, changeable, is_somebody_else, operations};
 use super::quarantine_barriers::{self as barriers, Barrier};
-use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError};
+use super::{
+    About, Action, ApplyError, ByHand, Canary, Draft, Inverse, Notes, Permission, PlanError, Trial,
+    Tried,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::{Arn, Principal};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Note, Position};
+use crate::journal::{Note, Position, Refusal};
 use crate::plan::{self, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -190,6 +193,28 @@ impl<N: Named> Action for Quarantine<N> {
             further.only_if = Some("there is no room for a policy");
         }
         rungs
+    }
+
+    fn on_canary(change: &Change, facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
+        if let Principal::Role(_) = change.principal {
+            return None;
+        }
+        // By the way that was really taken; before it was, by the first to be tried.
+        let standing = barriers::standing(&change.principal, facts).unwrap_or_default();
+        let rung = *standing.first().or(change.ladder.first())?;
+        let (mechanism, shown_by) = match rung {
+            Barrier::Managed => ("AWSDenyAll attached to a user", Refusal::IdentityDeny),
+            Barrier::Inline => ("an inline deny of everything on a user", Refusal::IdentityDeny),
+            Barrier::Boundary => ("AWSDenyAll as a user's permissions boundary", Refusal::Boundary),
+        };
+        let change = Change {
+            principal: Principal::User(canary.user.clone()),
+            id: canary.user_id.clone(),
+            ladder: vec![rung],
+            boundary: None,
+            deny_all: change.deny_all.clone(),
+        };
+        Some(Trial { mechanism, with: Tried::Key, shown_by, change })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

@@ -23,12 +23,13 @@ use super::older_sessions::{
 };
 use super::principal::{Kind, Named, OfRole, OfUser, changeable, is_somebody_else, operations};
 use super::{
-    About, Action, ApplyError, ByHand, Draft, Inverse, Notes, Permission, PlanError, Unknown, Word,
+    About, Action, ApplyError, ByHand, Canary, Draft, Inverse, Notes, Permission, PlanError, Trial,
+    Tried, Unknown, Word,
 };
 use crate::cloud::WriteCloud;
 use crate::ids::Principal;
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Note, Position, Receipt};
+use crate::journal::{Note, Position, Receipt, Refusal};
 use crate::plan::{Barrier, Effect};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -174,6 +175,24 @@ impl<N: Named> Action for RevokeSessions<N> {
 
     fn permissions(change: &Change) -> Vec<Permission> {
         vec![Permission::to(operations(&change.principal).put)]
+    }
+
+    fn on_canary(change: &Change, _facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
+        if let Principal::Role(_) = change.principal {
+            return None;
+        }
+        let change = Change {
+            principal: Principal::User(canary.user.clone()),
+            id: canary.user_id.clone(),
+            pass: change.pass,
+            before: None,
+        };
+        Some(Trial {
+            mechanism: "a deny of a user's sessions issued before a moment",
+            with: Tried::Session,
+            shown_by: Refusal::IdentityDeny,
+            change,
+        })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

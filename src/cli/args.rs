@@ -42,6 +42,8 @@ pub(super) enum Command {
     Resume(Resume),
     /// Take back what a case has cut, as far as nobody is let in again who must not be
     Undo(Undo),
+    /// Look at a case again: does every cut stand, is it enforced, is anything heard of what was cut
+    Verify(Verify),
     /// Show where a case stands; needs no cloud
     Status(Status),
     /// Tell what happened in a case, for people who were not there; needs no cloud
@@ -147,6 +149,9 @@ pub(super) struct Given {
     /// How long after the last cut the cuts are looked at again, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) margin: Option<u64>,
+    /// How long a refusal is waited for where a cut is tried, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) within: Option<u64>,
 }
 
 /// The proofs a gate can ask for. Nothing lowers it to read-back.
@@ -294,6 +299,10 @@ pub(super) struct Run {
     /// Do not ask; only with a saved plan, which somebody has read
     #[arg(long)]
     pub(super) yes: bool,
+    /// Try these credentials themselves, once everything is cut: JSON as AWS's tools print it, read from this file
+    /// descriptor. Kept in memory only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1023))]
+    pub(super) credential_fd: Option<u32>,
     /// How to tell what came of it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
@@ -328,6 +337,34 @@ pub(super) struct Resume {
     pub(super) take_over: Option<String>,
     #[command(flatten)]
     pub(super) access: Access,
+    /// Try these credentials themselves, once everything is cut: JSON as AWS's tools print it, read from this file
+    /// descriptor. Kept in memory only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1023))]
+    pub(super) credential_fd: Option<u32>,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Verify {
+    /// The case's directory
+    pub(super) case: PathBuf,
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Try these credentials themselves, once everything is cut: JSON as AWS's tools print it, read from this file
+    /// descriptor. Kept in memory only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1023))]
+    pub(super) credential_fd: Option<u32>,
+    /// Listen in these files of CloudTrail, or all in a directory, instead of looking events up. Can be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) trail: Vec<PathBuf>,
+    /// Do not listen in any log
+    #[arg(long, conflicts_with = "trail")]
+    pub(super) no_trail: bool,
+    /// Look again every quarter of an hour, for so long: 90m, 8h, 3d. An alarm ends it
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) watch: Option<u64>,
     /// How to tell what came of it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
@@ -585,6 +622,21 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("it is written name=value".to_owned()),
     }
+}
+
+/// Seconds.
+fn duration(text: &str) -> Result<u64, String> {
+    let wrong = || "it is written 90m, 8h or 3d".to_owned();
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).filter(|all| *all <= 400 * 86_400).ok_or_else(wrong)
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

@@ -13,13 +13,13 @@ use super::live::Live;
 use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries};
 use crate::clock::Clock;
-use crate::cloud::Connection;
+use crate::cloud::{Connection, Suspect};
 use crate::inventory::Caller;
 use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, Said, State, Worker};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Plan, SavedPlan};
 use crate::playbook::{Phase, Playbook};
-use crate::run::{Ending, Keep, MOST_ROUNDS, Rounds, RunError};
+use crate::run::{Ending, Keep, Log, MOST_ROUNDS, Rounds, RunError};
 use crate::sim::Cloud;
 
 /// What to do about a journal that does not add up.
@@ -109,7 +109,28 @@ pub(super) struct Conduct<'a> {
     pub(super) there: String,
     /// How to tell what came of it.
     pub(super) format: Format,
+    /// Credentials to be tried themselves.
+    pub(super) given: &'a [Suspect],
+    /// What is done with the case.
+    pub(super) task: Task,
 }
+
+/// What is done with a case.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Its plan is carried out, from wherever it stands.
+    Run,
+    /// It is looked at again.
+    Verify {
+        /// Where to listen.
+        log: Log,
+        /// For how long it is looked at again and again.
+        watch: Duration,
+    },
+}
+
+/// Between two looks of one watch.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(15);
 
 impl<'a> Conduct<'a> {
     /// In a real account.
@@ -135,6 +156,8 @@ impl<'a> Conduct<'a> {
             world: None,
             there,
             format,
+            given: &[],
+            task: Task::Run,
         }
     }
 }
@@ -177,6 +200,13 @@ impl Conduct<'_> {
                 ));
             }
             Some(_) => {}
+            None if matches!(self.task, Task::Verify { .. }) => {
+                return Err(Failure::new(
+                    Exit::Refused,
+                    "this case was never begun: there is nothing to verify",
+                    format!("portcullis run {case}/rounds/1/plan.json{there}"),
+                ));
+            }
             // A person says yes to a run, never to a resumption: what was never begun is not begun by one.
             None if self.resumed && self.world.is_none() => {
                 return Err(Failure::new(
@@ -236,6 +266,8 @@ impl Conduct<'_> {
             most: MOST_ROUNDS,
             keep: &Kept(self.case),
             cloud: self.connection.write(),
+            probes: self.connection.probes(),
+            given: self.given,
             clock: self.clock,
             observer: &progress,
             outbox: &Deliveries::of(self.case),
@@ -243,9 +275,18 @@ impl Conduct<'_> {
         };
         // Where time is virtual nobody waits.
         let watched = self.world.is_none() && view::is_watched();
+        let work = async {
+            match &self.task {
+                Task::Run => rounds.execute(self.saved.clone()).await,
+                Task::Verify { log, watch } => {
+                    let watched = self.watch(&rounds, log, *watch).await;
+                    watched.map(|ending| (self.saved.clone(), ending))
+                }
+            }
+        };
         let executed = tokio::select! {
             biased;
-            executed = rounds.execute(self.saved.clone()) => executed,
+            executed = work => executed,
             () = progress.count_down(), if watched => unreachable!("it never ends"),
         };
         let (saved, ending) = executed.map_err(|error| self.cannot_go_on(error, &resume))?;
@@ -343,6 +384,34 @@ impl Keep for Kept<'_> {
     fn keep(&self, saved: &SavedPlan) -> std::io::Result<String> {
         let kept = self.0.keep_round(saved).map_err(std::io::Error::other)?;
         Ok(kept.display().to_string())
+    }
+}
+
+impl Conduct<'_> {
+    /// Looks at a case once, and again and again until the time is over, an alarm comes, or somebody asks to stop.
+    async fn watch(
+        &self,
+        rounds: &Rounds<'_>,
+        log: &Log,
+        watch: Duration,
+    ) -> Result<Ending, RunError> {
+        let end = self.clock.now().saturating_add(watch).unwrap_or(jiff::Timestamp::MAX);
+        let mut stop = rounds.stop.clone();
+        loop {
+            let ending = rounds.verify(self.saved, log).await?;
+            let calm = matches!(ending, Ending::Proven | Ending::NotProven);
+            if !calm || self.clock.now() >= end {
+                return Ok(ending);
+            }
+            let next = self.clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
+            let until = next.strftime("%Y-%m-%d %H:%M UTC");
+            view::note(&format!("Looking again at {until}. Ctrl-C ends the watch.\n"));
+            tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|stop| *stop) => return Ok(ending),
+                () = self.clock.sleep_until(next) => {}
+            }
+        }
     }
 }
 

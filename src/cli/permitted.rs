@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use super::doctor::Finding;
 use super::live::Live;
+use crate::action::CANARY_PATH;
 use crate::cloud::{READS, WRITES};
 use crate::inventory::{Inventory, Simulated, Simulation, Want};
 use crate::{planning, survey};
 
 const CHECK: &str = "permissions";
 
-/// What only a survey of everything reads, and planning where a playbook selects by such things; and what only
-/// playbooks need that cut roles, or cut or reset what few users have.
-const SELDOM: [&str; 19] = [
+/// What only a survey of everything reads, planning where a playbook selects by such things, and `verify`; and what
+/// only playbooks need that cut roles, or cut or reset what few users have.
+const SELDOM: [&str; 20] = [
+    "cloudtrail:LookupEvents",
     "iam:AttachRolePolicy",
     "iam:DeleteLoginProfile",
     "iam:DeleteRolePermissionsBoundary",
@@ -60,6 +62,8 @@ pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Findi
         resources: vec![
             "*".to_owned(),
             format!("arn:{partition}:iam::{account}:user/portcullis-doctor"),
+            // Where cuts are tried on users that are made for it.
+            format!("arn:{partition}:iam::{account}:user{CANARY_PATH}portcullis-doctor"),
             format!(
                 "arn:{partition}:secretsmanager:{}:{account}:secret:portcullis-doctor-AbCdEf",
                 live.region
@@ -119,8 +123,8 @@ fn told(asked: &Simulation, simulated: &[Simulated]) -> Vec<Finding> {
     }
     if !seldom.is_empty() {
         let says = format!("refused, and seldom needed: {}", seldom.join(", "));
-        let next = "allow them where you survey everything, select users or secrets by what is listed, cut roles, or \
-                    cut or reset passwords and what else few users have";
+        let next = "allow them where you survey everything, select users or secrets by what is listed, cut roles, \
+                    verify a case, or cut or reset passwords and what else few users have";
         findings.push(Finding::careful(CHECK, says, next));
     }
     if !unsure.is_empty() {

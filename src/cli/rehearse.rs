@@ -14,7 +14,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, case_name};
+use super::conduct::{Conduct, Task, case_name};
 use super::exit::{Exit, Failure};
 use super::{plan, round, sources, view};
 use crate::case::{self, Case, Custody};
@@ -32,7 +32,7 @@ const WORLD: &str = "world.yaml";
 const STATE: &str = "world.json";
 
 /// Where rehearsals are played. IAM has no region, and the world's secrets are in this one.
-const REGION: &str = "us-east-1";
+pub(super) const REGION: &str = "us-east-1";
 
 pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
     let playbook = sources::playbook(&args.playbook)?;
@@ -66,8 +66,8 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let name = format!("rehearsal-{}", case_name(&saved, clock));
         let state = cloud.save().to_string();
         let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;
-        let told = (None, args.format);
-        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, told).await
+        let going = Going { taking_over: None, format: args.format, task: Task::Run };
+        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, going).await
     })
 }
 
@@ -137,22 +137,31 @@ impl Rehearsed {
     }
 }
 
-/// Goes on with a rehearsal where its world and its journal stand; `told` is why it was taken over, if it was, and
-/// how to tell what came of it.
+/// How a rehearsal is gone on with.
+pub(super) struct Going<'a> {
+    /// Why it is taken over, if it is.
+    pub(super) taking_over: Option<&'a str>,
+    /// How to tell what came of it.
+    pub(super) format: Format,
+    /// What to do.
+    pub(super) task: Task,
+}
+
+/// Goes on with a rehearsal where its world and its journal stand.
 pub(super) fn resume(
     case: &Case,
     saved: &SavedPlan,
     playbook: &Playbook,
-    told: (Option<&str>, Format),
+    going: Going<'_>,
 ) -> Result<Exit, Failure> {
     view::virtual_runtime().block_on(async {
-        notes(told.1)(
+        notes(going.format)(
             "Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n",
         );
         let (cloud, clock) = world_of(case)?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
-        go(case, (saved, playbook), &cloud, &connection, &caller, clock, told).await
+        go(case, (saved, playbook), &cloud, &connection, &caller, clock, going).await
     })
 }
 
@@ -168,7 +177,8 @@ pub(super) fn next_round(
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         round::begin(case, next, clock, &caller.arn).await?;
-        go(case, (next, playbook), &cloud, &connection, &caller, clock, (None, format)).await
+        let going = Going { taking_over: None, format, task: Task::Run };
+        go(case, (next, playbook), &cloud, &connection, &caller, clock, going).await
     })
 }
 
@@ -197,7 +207,7 @@ async fn go(
     connection: &Connection,
     caller: &Caller,
     clock: Clock,
-    (taking_over, format): (Option<&str>, Format),
+    going: Going<'_>,
 ) -> Result<Exit, Failure> {
     let (decoded, medium) = case.journal()?;
     let medium = WithWorld::of(case, cloud, medium);
@@ -209,10 +219,12 @@ async fn go(
         connection,
         clock,
         resumed: false,
-        taking_over,
+        taking_over: going.taking_over,
         world: Some(cloud),
         there: String::new(),
-        format,
+        format: going.format,
+        given: &[],
+        task: going.task,
     };
     let exit = conduct.conduct(&decoded, Box::new(medium)).await?;
     case.custody().replace(STATE, &cloud.save().to_string())?;

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, fits, remaining, worked_on_by};
+use super::conduct::{Conduct, Task, fits, remaining, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{plan, rehearse, sources, view};
+use super::rehearse::Going;
+use super::{credential, plan, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::journal::{Decoded, Entry, State};
 use crate::plan::SavedPlan;
@@ -22,8 +23,10 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         return Ok(nothing_to_go_on_with(args));
     }
     may_go_on_elsewhere(&args.case, &journal)?;
+    let given = credential::given(args.credential_fd)?;
     if rehearse::is_rehearsal(case.dir())? {
-        return rehearse::resume(&case, &saved, &playbook, (None, args.format));
+        let going = Going { taking_over: None, format: args.format, task: Task::Run };
+        return rehearse::resume(&case, &saved, &playbook, going);
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
@@ -35,7 +38,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
         let (caller, access) = (&inventory.caller, &args.access);
         let begun = (&saved, &playbook);
         let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
-        conduct.conduct(&decoded, medium).await
+        Conduct { given: &given, ..conduct }.conduct(&decoded, medium).await
     })
 }
 
@@ -63,8 +66,10 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
     }
     if rehearse::is_rehearsal(dir)? {
         let case = Case::take_over(dir)?;
-        return rehearse::resume(&case, &saved, &playbook, (Some(reason), args.format));
+        let going = Going { taking_over: Some(reason), format: args.format, task: Task::Run };
+        return rehearse::resume(&case, &saved, &playbook, going);
     }
+    let given = credential::given(args.credential_fd)?;
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         live.work_on(dir).await;
@@ -79,7 +84,9 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
         let (decoded, medium) = case.journal()?;
         let begun = (&saved, &playbook);
         let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
-        Conduct { taking_over: Some(reason), ..conduct }.conduct(&decoded, medium).await
+        Conduct { taking_over: Some(reason), given: &given, ..conduct }
+            .conduct(&decoded, medium)
+            .await
     })
 }
 

@@ -11,7 +11,7 @@ use super::conduct::{Conduct, case_name, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
-use super::{earlier, plan, round, sources, view};
+use super::{credential, earlier, plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::diagnostic::counted;
 use crate::plan::SavedPlan;
@@ -45,6 +45,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         || !given.imports.is_empty()
         || given.gate.is_some()
         || given.margin.is_some()
+        || given.within.is_some()
         || !given.accept_gap.is_empty()
         || !given.accept_lockout.is_empty();
     if saved_plan && decided_already {
@@ -57,6 +58,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     if saved_plan && let Some(case) = round::case_of(&args.what) {
         return round::run(args, &case);
     }
+    let given = credential::given(args.credential_fd)?;
     // What is wrong with the files is said before anybody is asked for credentials.
     let source = if saved_plan {
         let (saved, playbook) = open_plan(&args.what)?;
@@ -116,7 +118,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         let (caller, access) = (&inventory.caller, &args.access);
         let begun = (&saved, &playbook);
         let conduct = Conduct::live(begun, caller, &case, &live, false, access, args.format);
-        conduct.conduct(&decoded, medium).await
+        Conduct { given: &given, ..conduct }.conduct(&decoded, medium).await
     })
 }
 

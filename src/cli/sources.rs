@@ -158,6 +158,7 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Result<Terms
     Ok(Terms {
         gate: given.gate.map(Into::into),
         margin_seconds: given.margin,
+        within_seconds: given.within,
         endpoint: endpoint.map(str::to_owned),
         accepted_gaps: given.accept_gap.clone(),
         accepted_lockouts: given.accept_lockout.clone(),

@@ -219,7 +219,12 @@ where
     let never_connected = matches!(error, SdkError::DispatchFailure(failure)
         if failure.as_connector_error().is_some_and(never_connected));
     let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-    let code = meta.and_then(|m| m.code()).map(str::to_owned);
+    let other = if meta.is_some_and(|meta| meta.code().is_none()) {
+        error.raw_response().and_then(|answer| other_protocol(answer.body().bytes()?))
+    } else {
+        None
+    };
+    let code = meta.and_then(|m| m.code()).or(other.map(|(code, _)| code)).map(str::to_owned);
     let (certainty, cause) = match (seen.sent && !never_connected, seen.status) {
         (false, _) => (Certainty::DidNot, Cause::NotSent),
         (true, None) => (Certainty::MayHave, Cause::Lost),
@@ -246,14 +251,27 @@ where
         .to_owned()
     });
     let message = match (meta, seen.status) {
-        (Some(meta), Some(status @ 400..)) => meta.message().map_or_else(
-            // Nothing in the answer is an error as this service writes one: a proxy, or another AWS.
-            || format!("HTTP status {status}, and no reason that could be read"),
-            str::to_owned,
-        ),
+        (Some(meta), Some(status @ 400..)) => {
+            meta.message().or(other.map(|(_, message)| message)).map_or_else(
+                // Nothing in the answer is an error as this service writes one: a proxy, or another AWS.
+                || format!("HTTP status {status}, and no reason that could be read"),
+                str::to_owned,
+            )
+        }
         _ => innermost,
     };
     CallError { operation: operation.to_owned(), certainty, cause, code, message }
+}
+
+/// Code and message of an error as services of AWS's other protocol write it: what stands in front of a service
+/// may answer in its place.
+fn other_protocol(body: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(body).ok()?;
+    let between = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0)
+    };
+    Some((between("Code")?, between("Message")?))
 }
 
 /// The codes by which AWS services say "slow down".
@@ -352,6 +370,13 @@ fn parse_http_date(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_the_other_protocol_is_read() {
+        let body = b"<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>no</Message></Error></Errors></ErrorResponse>";
+        assert_eq!(other_protocol(body), Some(("AccessDenied", "no")));
+        assert_eq!(other_protocol(b"<html><body>403 Forbidden</body></html>"), None);
+    }
 
     #[test]
     fn an_http_date_is_read_to_the_second() {

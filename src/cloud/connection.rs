@@ -19,11 +19,13 @@ use jiff::Timestamp;
 
 use super::attempt::Recording;
 use super::credentials::Held;
-use super::guard::{Fence, Guard, READS, WRITES};
+use super::guard::{CANARY_MINTS, Fence, Guard, PROBES, READS, WRITES};
 use super::pace::Pace;
+use super::probe::Probes;
 use super::sign_in::SIGN_IN;
 use super::{
-    Outside, ReadCloud, ReadIam, ReadSecrets, ReadSts, WriteCloud, WriteIam, WriteSecrets,
+    Outside, ReadCloud, ReadIam, ReadSecrets, ReadSts, ReadTrail, WriteCloud, WriteIam,
+    WriteSecrets,
 };
 use crate::clock::Clock;
 
@@ -47,6 +49,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 pub struct Connection {
     read: ReadCloud,
     write: WriteCloud,
+    probes: Probes,
     held: Held,
     fence: Fence,
 }
@@ -61,7 +64,7 @@ impl TimeSource for SdkTime {
     }
 }
 
-/// The three services' configuration builders are different types with the same methods.
+/// The services' configuration builders are different types with the same methods.
 macro_rules! client {
     ($sdk:ident, $service:literal, $allowed:expr, $parts:expr, $http:expr) => {{
         let parts: &Parts = $parts;
@@ -117,6 +120,22 @@ pub(super) fn sign_in_client(parts: &Parts) -> aws_sdk_sts::Client {
     client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording(parts.http.clone()))
 }
 
+/// A client that tries a credential.
+pub(super) fn probe_client(parts: &Parts) -> aws_sdk_secretsmanager::Client {
+    let http = Recording(parts.http.clone());
+    client!(aws_sdk_secretsmanager, "secretsmanager", &[PROBES], parts, http)
+}
+
+/// A client that asks whose a credential is that is tried.
+pub(super) fn probe_identity_client(parts: &Parts) -> aws_sdk_sts::Client {
+    client!(aws_sdk_sts, "sts", &[PROBES], parts, Recording(parts.http.clone()))
+}
+
+/// A client that mints sessions of a canary.
+pub(super) fn mint_client(parts: &Parts) -> aws_sdk_sts::Client {
+    client!(aws_sdk_sts, "sts", &[CANARY_MINTS], parts, Recording(parts.http.clone()))
+}
+
 impl Connection {
     /// Connects nothing yet: the first call does.
     pub fn new(
@@ -129,6 +148,7 @@ impl Connection {
         let fence = Fence::default();
         let parts = Parts { http, credentials, region, endpoint, clock, fence: fence.clone() };
         let held = Held::new(parts.clone());
+        let probes = Probes { parts: parts.clone() };
         let parts = Parts { credentials: SharedCredentialsProvider::new(held.clone()), ..parts };
         let http = || Recording(parts.http.clone());
         let pace = || Pace::new(clock, held.clone());
@@ -147,6 +167,11 @@ impl Connection {
                 pace: sts,
             },
             outside: Outside::default(),
+            trail: ReadTrail {
+                client: client!(aws_sdk_cloudtrail, "cloudtrail", &[READS], &parts, http()),
+                pace: pace(),
+                clock,
+            },
         };
         let write = WriteCloud {
             read: read.clone(),
@@ -165,7 +190,7 @@ impl Connection {
                 pace: secrets,
             },
         };
-        Self { read, write, held, fence }
+        Self { read, write, probes, held, fence }
     }
 
     /// With somebody who answers when a way in outside is tried; else nothing is.
@@ -196,6 +221,11 @@ impl Connection {
     /// Gets the responder's credentials anew, and uses them if they are of the same account.
     pub async fn replace_credentials(&self) {
         self.held.replace().await;
+    }
+
+    /// What credentials are tried with.
+    pub fn probes(&self) -> &Probes {
+        &self.probes
     }
 
     /// The handle for applying.

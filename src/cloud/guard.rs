@@ -21,6 +21,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 /// What only reads, and reveals no secret.
 pub const READS: &[&str] = &[
+    "cloudtrail:LookupEvents",
     "iam:GetAccessKeyLastUsed",
     "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountPasswordPolicy",
@@ -38,6 +39,7 @@ pub const READS: &[&str] = &[
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
+    "iam:ListUserPolicies",
     "iam:ListUsers",
     "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
@@ -52,10 +54,12 @@ pub const WRITES: &[&str] = &[
     "iam:AttachRolePolicy",
     "iam:AttachUserPolicy",
     "iam:CreateAccessKey",
+    "iam:CreateUser",
     "iam:DeleteAccessKey",
     "iam:DeleteLoginProfile",
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
+    "iam:DeleteUser",
     "iam:DeleteUserPermissionsBoundary",
     "iam:DeleteUserPolicy",
     "iam:DetachRolePolicy",
@@ -78,10 +82,18 @@ pub const WRITES: &[&str] = &[
     "secretsmanager:UpdateSecretVersionStage",
 ];
 
+/// What may be asked with a credential that is being tried: it changes nothing and reveals nothing. Sessions
+/// without MFA cannot call IAM, and who is asking is told under any deny; so it is neither of these that shows a
+/// deny, but a password that is made up, and thrown away.
+pub const PROBES: &[&str] = &["secretsmanager:GetRandomPassword", "sts:GetCallerIdentity"];
+
+/// What may be asked with a credential of a canary besides: a session to try.
+pub(super) const CANARY_MINTS: &[&str] = &["sts:AssumeRole", "sts:GetSessionToken"];
+
 /// Lets through only the operations of its table.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
-    /// `iam`, `sts` or `secretsmanager`: the client it stands under.
+    /// `iam`, `sts` or another: the service whose client it stands under.
     pub(super) service: &'static str,
     pub(super) allowed: &'static [&'static [&'static str]],
     pub(super) fence: Fence,
@@ -165,6 +177,9 @@ fn on_the_wire(service: &str, request: &HttpRequest) -> String {
         ("secretsmanager", (Some(target), None), (None, None)) => {
             target.strip_prefix("secretsmanager.").unwrap_or(target).to_owned()
         }
+        ("cloudtrail", (Some(target), None), (None, None)) => {
+            target.strip_prefix("CloudTrail_20131101.").unwrap_or(target).to_owned()
+        }
         _ => "a request that names no single operation".to_owned(),
     }
 }
@@ -186,9 +201,13 @@ mod tests {
     fn nothing_is_both_a_read_and_a_write_and_the_tables_are_sorted() {
         assert!(READS.is_sorted() && WRITES.is_sorted());
         assert!(READS.iter().all(|read| !WRITES.contains(read)));
-        for reveals in ["secretsmanager:GetSecretValue", "sts:GetSessionToken"] {
-            assert!(!READS.contains(&reveals));
+        for reveals in ["secretsmanager:GetSecretValue", "sts:GetSessionToken", "sts:AssumeRole"] {
+            assert!(!READS.contains(&reveals) && !PROBES.contains(&reveals));
         }
+        // A password that is made up is a write of the handle that keeps it. A probe throws it away.
+        let written = |probe: &&&str| WRITES.contains(*probe);
+        let both: Vec<_> = PROBES.iter().filter(written).collect();
+        assert_eq!(both, [&"secretsmanager:GetRandomPassword"]);
     }
 
     /// Keeps what reaches it, and answers nothing.

@@ -13,7 +13,7 @@ use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
     LoginProfile, MfaDevice, PasswordPolicy, Role, ServiceSpecificCredentialMetadata,
-    SigningCertificate, SshPublicKeyMetadata, StatusType, User,
+    SigningCertificate, SshPublicKeyMetadata, StatusType, Tag, User,
 };
 
 use super::attempt::{CallError, Certainty, attempt};
@@ -104,6 +104,17 @@ impl ReadIam {
                 @read self, role, role_name, "iam:ListAttachedRolePolicies",
                 list_attached_role_policies, attached_policies),
         }
+    }
+
+    /// The names of the inline policies of a user. (`iam:ListUserPolicies`)
+    pub async fn inline_policies(&self, user: &UserName) -> Result<Vec<PolicyName>, CallError> {
+        let operation = "iam:ListUserPolicies";
+        let names: Vec<String> = listing!(
+            @read self, user, user_name, "iam:ListUserPolicies", list_user_policies, policy_names)?;
+        let parsed = names.into_iter().map(PolicyName::parse).collect::<Result<_, _>>();
+        parsed.map_err(|error| {
+            CallError::not_understood(operation, Certainty::DidNot, &error.to_string())
+        })
     }
 
     /// Every role of the account. (`iam:ListRoles`)
@@ -438,6 +449,28 @@ impl WriteIam {
         minted.ok_or_else(|| {
             CallError::not_understood(operation, certainty, "the answer holds no access key")
         })
+    }
+
+    /// Makes a user who may do nothing yet. (`iam:CreateUser`, and `iam:TagUser` for his tag)
+    pub async fn create_user(
+        &self,
+        user: &UserName,
+        path: &str,
+        tag: (&str, &str),
+    ) -> Result<User, CallError> {
+        let operation = "iam:CreateUser";
+        let tag = Tag::builder().key(tag.0).value(tag.1).build().expect("a key and a value");
+        let call = self.client.create_user().user_name(user.as_str()).path(path).tags(tag);
+        let (output, _) = self.pace.write(|| attempt(operation, call.clone().send())).await?;
+        output.user.ok_or_else(|| {
+            CallError::not_understood(operation, Certainty::MayHave, "the answer holds no user")
+        })
+    }
+
+    /// Deletes a user who holds nothing any more, for good. (`iam:DeleteUser`)
+    pub async fn delete_user(&self, user: &UserName) -> Result<(), CallError> {
+        let call = self.client.delete_user().user_name(user.as_str());
+        self.pace.write(|| attempt("iam:DeleteUser", call.clone().send())).await.map(drop)
     }
 
     /// Deletes a key, for good. (`iam:DeleteAccessKey`)

@@ -116,8 +116,70 @@ pub enum Entry {
         change: ChangeId,
         /// How strongly.
         proof: Proof,
+        /// Who or what bears witness to it.
+        #[serde(default)]
+        by: Witness,
         /// What was seen, in a sentence.
         evidence: String,
+    },
+    /// It was tried to prove a cut, and it could not be.
+    Unproven {
+        /// Which.
+        change: ChangeId,
+        /// What was seen instead, in a sentence.
+        why: String,
+    },
+    /// A principal is about to be made to try cuts on. It may exist from here on, and must be removed.
+    CanaryMaking {
+        /// Its name. No other canary of this case has it.
+        canary: String,
+    },
+    /// It was made, and shown to be let in.
+    CanaryMade {
+        /// Which.
+        canary: String,
+        /// Its credentials, which are in nobody's hands but ours, and not for long. Its refused requests are
+        /// what a log is held against.
+        keys: Vec<AccessKeyId>,
+    },
+    /// It is gone.
+    CanaryRemoved {
+        /// Which.
+        canary: String,
+    },
+    /// It could not be removed. It is tried again before the next canary, and at the end of every run.
+    CanaryLeft {
+        /// Which.
+        canary: String,
+        /// What was said.
+        why: String,
+    },
+    /// A credential that the responder was given is about to be tried.
+    Trying {
+        /// Which.
+        credential: AccessKeyId,
+        /// When it was last used before, by the account's own record; for long-lived keys, where it can be told.
+        last_used: Option<Timestamp>,
+    },
+    /// It was tried.
+    Tried {
+        /// Which.
+        credential: AccessKeyId,
+        /// Whose it is, where it said so.
+        of: Option<Arn>,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The account's log was asked about a credential and whatever it was handed out.
+    Listened {
+        /// Which, in the words of the ledger.
+        credential: String,
+        /// Which log.
+        log: String,
+        /// From when on a success would speak against the cut.
+        since: Timestamp,
+        /// What it says.
+        heard: Heard,
     },
     /// A change, or the whole run, waits for a person.
     Held {
@@ -202,7 +264,8 @@ impl Entry {
             | Self::Failed { change, .. }
             | Self::Applied { change, .. }
             | Self::Observed { change, .. }
-            | Self::Proved { change, .. } => Some(change),
+            | Self::Proved { change, .. }
+            | Self::Unproven { change, .. } => Some(change),
             Self::Held { change, .. } | Self::Attested { change, .. } => change.as_ref(),
             Self::Opened { .. }
             | Self::Started { .. }
@@ -210,6 +273,13 @@ impl Entry {
             | Self::RoundBegan { .. }
             | Self::RoundAsked { .. }
             | Self::NothingNew { .. }
+            | Self::CanaryMaking { .. }
+            | Self::CanaryMade { .. }
+            | Self::CanaryRemoved { .. }
+            | Self::CanaryLeft { .. }
+            | Self::Trying { .. }
+            | Self::Tried { .. }
+            | Self::Listened { .. }
             | Self::GateOpened { .. }
             | Self::GateShut { .. }
             | Self::Finished { .. }
@@ -235,6 +305,100 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "process {} on {}", self.process, self.host)
     }
+}
+
+/// Who or what bears witness to a proof.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "witness", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Witness {
+    /// The control plane, read again: that requests are refused is inferred.
+    #[default]
+    ReadAgain,
+    /// Somebody else of the same kind, cut in the same way, was refused: that this one is too is inferred.
+    Canary {
+        /// Its name.
+        name: String,
+    },
+    /// This very credential was refused.
+    Itself {
+        /// Which.
+        credential: AccessKeyId,
+    },
+}
+
+impl Witness {
+    /// How much it is worth.
+    pub fn worth(&self) -> &'static str {
+        match self {
+            Self::ReadAgain => "weak",
+            Self::Canary { .. } => "fair",
+            Self::Itself { .. } => "strong",
+        }
+    }
+}
+
+/// What came of trying a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Outcome {
+    /// It was refused because of a cut.
+    Refused {
+        /// By what: the credential's own end, or a deny.
+        because: Refusal,
+        /// What was answered, in a sentence.
+        evidence: String,
+    },
+    /// It was let in.
+    LetIn {
+        /// What was seen, in a sentence.
+        evidence: String,
+    },
+    /// Nothing that was answered says whether the cut holds.
+    CannotTell {
+        /// What was answered.
+        why: String,
+    },
+}
+
+/// What a log says of a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "heard", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Heard {
+    /// No success, up to our own refused request, which is in it.
+    Nothing {
+        /// When that was made: what came after it is not known.
+        until: Timestamp,
+        /// The id of its event.
+        probe: String,
+    },
+    /// A success.
+    Success {
+        /// The last one.
+        at: Timestamp,
+        /// What was done.
+        what: String,
+        /// The id of its event.
+        event: String,
+    },
+    /// Our own refused requests are not in it, or it could not be read: it shows nothing.
+    CannotTell {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why a request was refused, as far as it proves a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// The credential itself is not accepted: inactive, or gone.
+    NotAccepted,
+    /// An explicit deny in a policy of whoever it belongs to.
+    IdentityDeny,
+    /// A permissions boundary that allows nothing, or denies.
+    Boundary,
+    /// Refused, with no reason named.
+    Unnamed,
 }
 
 /// Where the world stands with regard to one change.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Entry, Note, Place, Position, Receipt, Said, Spoken, Waiver};
-use crate::ids::{AccountId, Arn, ChangeId};
+use super::{Entry, Heard, Note, Outcome, Place, Position, Receipt, Said, Spoken, Waiver, Witness};
+use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId};
 use crate::plan::Credential;
 use crate::playbook::{Phase, Proof};
 
@@ -56,10 +56,10 @@ impl ChangeState {
             (Held, Entry::Observed { .. }) => Held,
             // Not seen after all, or taken off again by somebody: it has to be done once more.
             (InDoubt | Applied | Seen, Entry::Observed { .. }) => InDoubt,
-            (Seen, Entry::Proved { .. }) => Seen,
+            (Seen, Entry::Proved { .. } | Entry::Unproven { .. }) => Seen,
             (Pending | Applied | Seen | Held, Entry::Noted { .. } | Entry::Failed { .. })
             | (Pending | Applied | Seen, Entry::Applied { .. })
-            | (Pending | InDoubt | Applied | Held, Entry::Proved { .. })
+            | (Pending | InDoubt | Applied | Held, Entry::Proved { .. } | Entry::Unproven { .. })
             | (Applied, Entry::Intended { .. })
             | (
                 _,
@@ -70,6 +70,13 @@ impl ChangeState {
                 | Entry::RoundAsked { .. }
                 | Entry::NothingNew { .. }
                 | Entry::Reopened { .. }
+                | Entry::CanaryMaking { .. }
+                | Entry::CanaryMade { .. }
+                | Entry::CanaryRemoved { .. }
+                | Entry::CanaryLeft { .. }
+                | Entry::Trying { .. }
+                | Entry::Tried { .. }
+                | Entry::Listened { .. }
                 | Entry::GateOpened { .. }
                 | Entry::GateShut { .. }
                 | Entry::Finished { .. }
@@ -107,12 +114,66 @@ pub struct ChangeRecord {
     pub receipt: Option<Receipt>,
     /// When it was first seen since it was last begun.
     pub seen: Option<Moment>,
-    /// The strongest proof since then, when, and what was seen.
-    pub proof: Option<(Proof, Timestamp, String)>,
+    /// The strongest proof since then.
+    pub proof: Option<Proven>,
+    /// When it was last looked at again, and found to stand.
+    pub stood: Option<Timestamp>,
+    /// Why it could not be proven as surely as was tried, when it was last tried.
+    pub unproven: Option<(Moment, String)>,
     /// The last trouble, in a sentence.
     pub trouble: Option<String>,
     /// Somebody took it off again after it had been seen.
     pub contested: bool,
+}
+
+/// How a cut was proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// How strongly.
+    pub proof: Proof,
+    /// Since when it is proven so strongly.
+    pub since: Moment,
+    /// Who or what bears witness.
+    pub by: Witness,
+    /// What was seen.
+    pub evidence: String,
+}
+
+/// What became of one that was made to try cuts on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CanaryState {
+    /// It may exist.
+    There,
+    /// It is gone.
+    Removed,
+    /// It could not be removed, and why.
+    Left(String),
+}
+
+/// A credential that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriedCredential {
+    /// When it was last used before it was first tried.
+    pub last_used: Option<Timestamp>,
+    /// When it was last begun to be tried.
+    pub begun: Moment,
+    /// Whose it is, where it said so.
+    pub of: Option<Arn>,
+    /// What came of it, and when, where that is known.
+    pub outcome: Option<(Moment, Outcome)>,
+}
+
+/// What a log said of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listened {
+    /// When it was asked.
+    pub at: Moment,
+    /// Which log.
+    pub log: String,
+    /// From when on a success would speak against the cut.
+    pub since: Timestamp,
+    /// What it says.
+    pub heard: Heard,
 }
 
 /// The gate, as the journal has it.
@@ -199,6 +260,15 @@ pub struct State {
     pub surveyed: Option<Moment>,
     /// The changes that were touched.
     pub changes: BTreeMap<ChangeId, ChangeRecord>,
+    /// Those that were made to try cuts on, by name.
+    pub canaries: BTreeMap<String, CanaryState>,
+    /// Credentials of canaries, each with the number of the entry that tells of it: their refused requests are in
+    /// every log that would show a success.
+    pub probes: Vec<(u64, AccessKeyId)>,
+    /// What a log last said of a credential, by its words in the ledger.
+    pub listened: BTreeMap<String, Listened>,
+    /// Credentials that were tried.
+    pub tried: BTreeMap<AccessKeyId, TriedCredential>,
     /// The gate.
     pub gate: GateState,
     /// Why the whole run waits for a person, if it does.
@@ -251,6 +321,15 @@ impl State {
     pub fn approved_by(&self, phase: Phase) -> Vec<Arn> {
         let spoken = self.approvals.get(&phase).into_iter().flatten();
         super::names(spoken.filter(|spoken| self.approvable.contains(&spoken.said.plan)))
+    }
+
+    /// Canaries that are, or may be, still there, and why where they could not be removed.
+    pub fn canaries_left(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.canaries.iter().filter_map(|(name, state)| match state {
+            CanaryState::There => Some((name.as_str(), None)),
+            CanaryState::Left(why) => Some((name.as_str(), Some(why.as_str()))),
+            CanaryState::Removed => None,
+        })
     }
 
     /// Whether `entries` may follow, in this order. Looks only at the changes they speak of.
@@ -334,6 +413,39 @@ impl State {
                 self.surveyed = None;
             }
             Entry::NothingNew { .. } => self.surveyed = Some(now),
+            Entry::CanaryMaking { canary } => {
+                self.canaries.insert(canary.clone(), CanaryState::There);
+            }
+            Entry::CanaryMade { keys, .. } => {
+                self.probes.extend(keys.iter().map(|id| (now.entry, id.clone())));
+            }
+            Entry::CanaryRemoved { canary } => {
+                self.canaries.insert(canary.clone(), CanaryState::Removed);
+            }
+            Entry::CanaryLeft { canary, why } => {
+                self.canaries.insert(canary.clone(), CanaryState::Left(why.clone()));
+            }
+            Entry::Trying { credential, last_used } => {
+                let tried = self.tried.entry(credential.clone()).or_insert(TriedCredential {
+                    // What our own trying leaves is no use of his.
+                    last_used: *last_used,
+                    begun: now,
+                    of: None,
+                    outcome: None,
+                });
+                tried.begun = now;
+            }
+            Entry::Tried { credential, of, outcome } => {
+                if let Some(tried) = self.tried.get_mut(credential) {
+                    tried.of = of.clone().or(tried.of.take());
+                    tried.outcome = Some((now, outcome.clone()));
+                }
+            }
+            Entry::Listened { credential, log, since, heard } => {
+                let listened =
+                    Listened { at: now, log: log.clone(), since: *since, heard: heard.clone() };
+                self.listened.insert(credential.clone(), listened);
+            }
             Entry::GateOpened { proof } => self.gate = GateState::Open(*proof, at),
             Entry::GateShut { reasons } => self.gate = GateState::Shut(reasons.clone()),
             Entry::Finished { exit } => self.finished = Some(*exit),
@@ -369,6 +481,7 @@ impl State {
             | Entry::Observed { change, .. }
             | Entry::Proved { change, .. }
             | Entry::Attested { change: Some(change), .. }
+            | Entry::Unproven { change, .. }
             | Entry::Held { change: Some(change), .. } => {
                 let record = self.changes.entry(change.clone()).or_default();
                 let next = record.state.next(entry).expect("checked above");
@@ -386,7 +499,7 @@ impl ChangeRecord {
                 self.attempts += 1;
                 self.begun = Some(now);
                 self.seen = None;
-                self.proof = None;
+                self.forget_proof();
             }
             Entry::Noted { note, .. } => self.notes.push(note.clone()),
             Entry::Reopened { .. } => {
@@ -394,7 +507,7 @@ impl ChangeRecord {
                 self.notes.clear();
                 self.receipt = None;
                 self.seen = None;
-                self.proof = None;
+                self.forget_proof();
             }
             Entry::Failed { why, .. } => self.trouble = Some(why.clone()),
             Entry::Applied { receipt, .. } => self.receipt = Some(receipt.clone()),
@@ -408,13 +521,22 @@ impl ChangeRecord {
                     self.trouble = Some(format!("taken off again: {position}"));
                 }
                 self.seen = None;
-                self.proof = None;
+                self.forget_proof();
             }
-            Entry::Proved { proof, evidence, .. } => {
-                if self.proof.as_ref().is_none_or(|(strongest, ..)| strongest <= proof) {
-                    self.proof = Some((*proof, now.at, evidence.clone()));
+            Entry::Proved { proof, by, evidence, .. } => {
+                if *by == Witness::ReadAgain {
+                    self.stood = Some(now.at);
+                }
+                let strongest = self.proof.as_ref().map(|proven| (proven.proof, proven.since));
+                if strongest.is_none_or(|(strongest, _)| strongest <= *proof) {
+                    let since = strongest.filter(|(strongest, _)| strongest == proof);
+                    let since = since.map_or(now, |(_, since)| since);
+                    let (by, evidence) = (by.clone(), evidence.clone());
+                    self.proof = Some(Proven { proof: *proof, since, by, evidence });
+                    self.unproven = None;
                 }
             }
+            Entry::Unproven { why, .. } => self.unproven = Some((now, why.clone())),
             Entry::Held { until, .. } => self.trouble = Some(until.clone()),
             Entry::Attested { said, .. } => {
                 self.notes.push(Note::Attested { at: now.at, said: said.clone() });
@@ -425,6 +547,13 @@ impl ChangeRecord {
             | Entry::RoundBegan { .. }
             | Entry::RoundAsked { .. }
             | Entry::NothingNew { .. }
+            | Entry::CanaryMaking { .. }
+            | Entry::CanaryMade { .. }
+            | Entry::CanaryRemoved { .. }
+            | Entry::CanaryLeft { .. }
+            | Entry::Trying { .. }
+            | Entry::Tried { .. }
+            | Entry::Listened { .. }
             | Entry::GateOpened { .. }
             | Entry::GateShut { .. }
             | Entry::Finished { .. }
@@ -434,6 +563,12 @@ impl ChangeRecord {
             | Entry::Approved { .. } => {}
         }
         self.state = next;
+    }
+
+    fn forget_proof(&mut self) {
+        self.proof = None;
+        self.stood = None;
+        self.unproven = None;
     }
 }
 
@@ -495,8 +630,14 @@ mod tests {
             ("after", Entry::Observed { change: c(), position: Position::After }),
             (
                 "proved",
-                Entry::Proved { change: c(), proof: Proof::Settled, evidence: String::new() },
+                Entry::Proved {
+                    change: c(),
+                    proof: Proof::Settled,
+                    by: Witness::ReadAgain,
+                    evidence: String::new(),
+                },
             ),
+            ("unproven", Entry::Unproven { change: c(), why: String::new() }),
             ("reopened", Entry::Reopened { change: c(), why: String::new() }),
             ("held", Entry::Held { change: Some(c()), until: String::new() }),
             ("attested", Entry::Attested { change: Some(c()), said: said("anna") }),

@@ -50,8 +50,16 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     if plan.changes.iter().any(Change::is_gated) {
         estimate.requests += held;
     }
+    let mut trying = 0;
+    if let Some(canary) = &plan.canary {
+        // Made, given keys, shown to be let in, cut, asked until it is refused, and removed.
+        let (times, tries) = (canary.times, canary.tries.len());
+        estimate.requests += 24 * times + 9 * tries + cuts;
+        estimate.writes += 9 * times + 2 * tries;
+        trying = 8 * times as u64 + 8 * tries as u64;
+    }
     let asking = u64::try_from(estimate.requests).unwrap_or(u64::MAX) / PER_SECOND;
     let wait = plan.gate.margin_seconds.saturating_add(SLACK);
-    estimate.seconds = wait.saturating_mul(waits).saturating_add(asking);
+    estimate.seconds = wait.saturating_mul(waits).saturating_add(asking).saturating_add(trying);
     estimate
 }

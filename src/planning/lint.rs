@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::refuse_lock_out;
+use crate::action::CANARY_PATH;
 use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
 use crate::inventory::{Inventory, ListedRole};
@@ -564,11 +565,26 @@ fn gate(plan: &mut Plan) {
         return;
     }
     if plan.gate.proof > Proof::Settled {
-        plan.warnings.push(format!(
-            "the gate asks for {} proof, which this version cannot obtain: everything will be cut, the gate \
-             will stay shut, and nothing will be issued. `--gate settled` lowers it for one run",
-            plan.gate.proof
-        ));
+        match &plan.canary {
+            Some(canary) => {
+                let refused = super::canary::refused(canary);
+                if !refused.is_empty() {
+                    let warning = format!(
+                        "no cut can be shown enforced: {} is not allowed to {} on users under \
+                         {CANARY_PATH}. Everything will be cut, the gate will stay shut, and nothing will be \
+                         issued. Allow it before you run; `--gate settled` lowers the gate for one run",
+                        refused.join(", "),
+                        plan.caller
+                    );
+                    plan.warnings.push(warning);
+                }
+            }
+            None => plan.warnings.push(format!(
+                "the gate asks for {} proof, and no cut of this plan can be tried: everything will be cut, the \
+                 gate will stay shut, and nothing will be issued. `--gate settled` lowers it for one run",
+                plan.gate.proof
+            )),
+        }
     } else {
         plan.warnings.push(
             "the gate opens on settled proof: that cuts are enforced is inferred, not shown. The run will \

@@ -37,6 +37,76 @@ pub(super) fn wants(changes: &[Change], inventory: &Inventory) -> Vec<Want> {
     }
 }
 
+/// What must be read to tell of permissions that belong to no change.
+pub(super) fn wants_for(needed: &[Needed], inventory: &Inventory) -> Vec<Want> {
+    match principal(inventory) {
+        Principal::Known(principal) => asked_for(needed, &principal)
+            .into_iter()
+            .map(|one| Want::Simulation(Box::new(one)))
+            .collect(),
+        Principal::Root | Principal::Nobody(_) => Vec::new(),
+    }
+}
+
+/// Says of permissions that belong to no change whether they are there.
+pub(super) fn tell_of(needed: &[Needed], inventory: &Inventory) -> Vec<Permission> {
+    let principal = principal(inventory);
+    let asked = match &principal {
+        Principal::Known(principal) => asked_for(needed, principal),
+        Principal::Root | Principal::Nobody(_) => Vec::new(),
+    };
+    let told = needed.iter().map(|(permission, on)| {
+        let context = circumstances(permission);
+        let (have, why) = match &principal {
+            Principal::Root => (Have::Can, None),
+            Principal::Nobody(why) => (Have::Unknown, Some(why.clone())),
+            Principal::Known(_) => {
+                let question = asked.iter().find(|question| question.context == context);
+                match question.map(|question| inventory.simulation(question)) {
+                    Some(Ok(all)) => {
+                        judge(all.iter().find(|one| one.action == permission.action), None)
+                    }
+                    Some(Err(unread)) => {
+                        let gap = unread.gap;
+                        let said =
+                            gap.map(|gap| format!("{} answered {}", gap.operation, gap.code));
+                        judge(None, said.as_deref())
+                    }
+                    None => judge(None, None),
+                }
+            }
+        };
+        Permission {
+            action: permission.action.into(),
+            on: on.as_str().into(),
+            have,
+            only_if: permission.only_if.map(Into::into),
+            why: why.map(Into::into),
+        }
+    });
+    told.collect()
+}
+
+/// A permission, and the ARN it is needed for.
+type Needed = (action::Permission, String);
+
+fn asked_for(needed: &[Needed], principal: &Arn) -> Vec<Simulation> {
+    let mut together: BTreeMap<_, (BTreeSet<&str>, BTreeSet<&String>)> = BTreeMap::new();
+    for (permission, on) in needed {
+        let (actions, resources) = together.entry(circumstances(permission)).or_default();
+        actions.insert(permission.action);
+        resources.insert(on);
+    }
+    let question =
+        |(context, (actions, resources)): (_, (BTreeSet<&str>, BTreeSet<&String>))| Simulation {
+            principal: principal.clone(),
+            actions: actions.into_iter().map(str::to_owned).collect(),
+            resources: resources.into_iter().cloned().collect(),
+            context,
+        };
+    together.into_iter().map(question).collect()
+}
+
 /// Says of every change which permissions it needs, and whether they are there.
 pub(super) fn tell(changes: &mut [Change], inventory: &Inventory, texts: &mut Texts) {
     let principal = principal(inventory);

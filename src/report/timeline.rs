@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ids::StepId;
-use crate::journal::{Decoded, Entry, Position, Said};
+use crate::journal::{Decoded, Entry, Heard, Outcome, Position, Said};
 use crate::plan::SavedPlan;
 
 /// One thing that happened.
@@ -113,7 +113,35 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         Entry::Approved { phase, said: word } => {
             format!("phase {phase} was approved, attested by {}", said(word))
         }
-        Entry::Intended { .. }
+        Entry::Unproven { change, why } => {
+            format!("{} could not be shown enforced: {why}", of(change))
+        }
+        Entry::CanaryMade { canary, .. } => format!("{canary} was made, to try the cuts on"),
+        Entry::CanaryRemoved { canary } => format!("{canary} was removed"),
+        Entry::CanaryLeft { canary, why } => format!("{canary} could not be removed: {why}"),
+        Entry::Tried { credential, outcome, .. } => match outcome {
+            Outcome::Refused { evidence, .. } => {
+                format!("{credential} was tried, and refused: {evidence}")
+            }
+            Outcome::LetIn { evidence } => {
+                format!("{credential} was tried, and LET IN: {evidence}")
+            }
+            Outcome::CannotTell { why } => format!("{credential} was tried, to no answer: {why}"),
+        },
+        Entry::Listened { credential, log, heard, .. } => match heard {
+            Heard::Nothing { until, .. } => format!(
+                "{log} knows of no success of {credential}, up to {}",
+                until.strftime("%Y-%m-%d %H:%M:%S UTC")
+            ),
+            Heard::Success { at, what, .. } => format!(
+                "{log} HAS A SUCCESS of {credential}: {what}, at {}",
+                at.strftime("%Y-%m-%d %H:%M:%S UTC")
+            ),
+            Heard::CannotTell { why } => format!("{log} does not tell of {credential}: {why}"),
+        },
+        Entry::CanaryMaking { .. }
+        | Entry::Trying { .. }
+        | Entry::Intended { .. }
         | Entry::Noted { .. }
         | Entry::Failed { .. }
         | Entry::Applied { .. }

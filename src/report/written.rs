@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::Report;
-use crate::playbook::Proof;
 
 /// How it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,11 +85,9 @@ impl Report {
                 row.credential,
                 row.detail()
             );
-            match &row.proof {
-                Some((proof, evidence)) => {
-                    let _ = write!(line, "; {} ({evidence})", sureness(*proof));
-                }
-                None => line.push_str("; not proven"),
+            let _ = write!(line, "; proof: {}", row.proof_in_words());
+            if let Some(shown) = &row.proof {
+                let _ = write!(line, " ({})", shown.evidence);
             }
             for remark in &row.remarks {
                 let _ = write!(line, "; {remark}");
@@ -120,13 +117,6 @@ impl Report {
         }
         lines.push(format!("Portcullis {}", self.record.program));
         lines
-    }
-}
-
-fn sureness(proof: Proof) -> String {
-    match proof {
-        Proof::Enforced => "shown to be refused".to_owned(),
-        other => format!("proven {other}"),
     }
 }
 

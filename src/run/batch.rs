@@ -13,6 +13,7 @@ use super::{Event, Halt, Run};
 use crate::ids::ChangeId;
 use crate::journal::ChangeState;
 use crate::plan::{Batches, Change};
+use crate::playbook::Proof;
 
 /// How far each step that has batches may go.
 pub(super) struct Open<'p>(Vec<(&'p Batches, usize, Next)>);
@@ -118,11 +119,11 @@ impl Run<'_> {
     }
 
     /// Waits for the next batch that `waiting` has a change in; says whether there was one to wait for.
-    pub(super) async fn pause(&self, waiting: &[&Change]) -> Result<bool, Halt> {
+    pub(super) async fn pause(&self, waiting: &[&Change], enough: Proof) -> Result<bool, Halt> {
         let open = self.open_batches();
         let shut = open.shut();
         let idle = self.idle();
-        let due = |change: &&&Change| self.needs_are_met(change, &idle);
+        let due = |change: &&&Change| self.needs_are_met(change, enough, &idle);
         let next = waiting
             .iter()
             .filter(due)

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::ids::StepId;
-use crate::journal::{Position, Worker};
+use crate::ids::{AccessKeyId, StepId};
+use crate::journal::{Heard, Outcome, Position, Worker};
 use crate::plan::{Change, Plan};
 use crate::planning::Added;
 use crate::playbook::{Phase, Proof};
@@ -88,6 +88,48 @@ pub enum Event<'a> {
         change: &'a Change,
         /// How surely.
         proof: Proof,
+    },
+    /// Cuts are about to be tried on a canary.
+    Trying {
+        /// Which cuts.
+        what: &'a str,
+        /// How many mechanisms there are among them.
+        mechanisms: usize,
+        /// How long a refusal is waited for.
+        until: Timestamp,
+    },
+    /// What was tried was not refused because of the cut.
+    Unproven {
+        /// How many cuts it spoke for.
+        cuts: usize,
+        /// What was seen.
+        why: &'a str,
+    },
+    /// A credential that the responder was given was tried.
+    Tried {
+        /// Which.
+        credential: &'a AccessKeyId,
+        /// What came of it.
+        outcome: &'a Outcome,
+    },
+    /// Our own refused requests are waited for in the account's log.
+    Listening {
+        /// How long at most.
+        until: Timestamp,
+    },
+    /// The account's log was asked about a credential.
+    Listened {
+        /// Which, in the words of the ledger.
+        credential: &'a str,
+        /// What it says.
+        heard: &'a Heard,
+    },
+    /// A canary could not be removed.
+    CanaryLeft {
+        /// Its name.
+        canary: &'a str,
+        /// Why.
+        why: &'a str,
     },
     /// A cut was taken off again by somebody. An alarm.
     Contested {

@@ -25,6 +25,8 @@ impl Run<'_> {
     /// Sees every cut stay cut, and opens the gate if nothing speaks against it.
     pub(super) async fn open_gate(&self) -> Result<(), Halt> {
         let cuts = self.standing_cuts();
+        self.enforce(&cuts, "every cut").await?;
+        self.try_given().await?;
         if !self.plan.changes.iter().any(Change::is_gated) {
             // Nothing waits behind it. What no step cuts is unaccounted for: the ledger says so.
             return Ok(());
@@ -120,8 +122,7 @@ impl Run<'_> {
     /// Cuts that are not seen, or not proven as surely as the plan's gate asks.
     fn reasons_from_journal(&self) -> Vec<String> {
         let state = self.journal.state();
-        let asked = self.plan.gate.proof;
-        let mut reasons = Vec::new();
+        let mut reasons = self.given_that_are_let_in();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
             if ledger::is_lifted(self.plan, &state, change)
                 || ledger::is_spared(self.plan, &state, change)
@@ -130,19 +131,12 @@ impl Run<'_> {
             }
             let record = state.change(&change.id);
             let label = format!("{} ({}, {})", change.id, change.target, change.what);
-            match (record.state, record.proof) {
-                (ChangeState::Seen, Some((proof, ..))) if proof >= asked => {}
-                // Nothing proves what a person did outside but what was tried: the person's word opens the
-                // gate, and the ledger says what it is worth.
-                (ChangeState::Seen, Some(_)) if is_attested(change) => {}
-                (ChangeState::Seen, proof) => {
-                    let has = proof.map_or("read-back", |(proof, ..)| proof.as_str());
-                    reasons.push(format!("{label} is proven {has}, and the gate asks for {asked}"));
-                }
-                (_, _) => {
-                    let why = record.trouble.unwrap_or_else(|| "it was not seen".to_owned());
-                    reasons.push(format!("{label} is not cut: {why}"));
-                }
+            if record.state == ChangeState::Seen {
+                let short = self.short_of_proof(change, &record, &state);
+                reasons.extend(short.map(|short| format!("{label} {short}")));
+            } else {
+                let why = record.trouble.unwrap_or_else(|| "it was not seen".to_owned());
+                reasons.push(format!("{label} is not cut: {why}"));
             }
         }
         for credential in &self.plan.credentials {
@@ -180,8 +174,12 @@ impl Run<'_> {
 
     fn weakest_proof(&self) -> Proof {
         let state = self.journal.state();
-        let proofs = self.standing_cuts().into_iter().filter_map(|c| state.change(&c.id).proof);
-        proofs.map(|(proof, ..)| proof).min().unwrap_or(Proof::ReadBack)
+        // What cannot be tried is covered by what was.
+        let tried =
+            |change: &&Change| self.plan.gate.proof < Proof::Enforced || self.can_be_tried(change);
+        let cuts = self.standing_cuts().into_iter().filter(tried);
+        let proofs = cuts.filter_map(|change| state.change(&change.id).proof);
+        proofs.map(|proven| proven.proof).min().unwrap_or(Proof::ReadBack)
     }
 
     /// Credentials of principals in scope that neither the plan knows nor this run has issued.
@@ -291,8 +289,8 @@ impl Run<'_> {
             let barriers = ledger::barriers(self.plan, &state, &credential);
             // As surely as the gate asks; and behind a first pass over sessions younger ones may have been minted.
             let is_proven = |cut: &Change| {
-                let proof = state.change(&cut.id).proof;
-                proof.is_some_and(|(proof, ..)| proof >= self.plan.gate.proof)
+                let record = state.change(&cut.id);
+                record.proof.is_some() && self.short_of_proof(cut, &record, &state).is_none()
             };
             let blocked = barriers.iter().any(|(other, cut)| {
                 *other != barrier
@@ -418,11 +416,4 @@ impl Run<'_> {
         self.record(Entry::Held { change: None, until }).await?;
         Err(Halt::Newcomers(newcomers))
     }
-}
-
-/// Whether a cut is a person's doing, all of it.
-fn is_attested(cut: &Change) -> bool {
-    cut.effects
-        .iter()
-        .all(|effect| matches!(effect, Effect::Cuts { barrier: Barrier::Attested, .. }))
 }

@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 
-use super::{Ending, Event, Halt, Left, Observer, Run, RunError};
+use super::{Ending, Event, Halt, Left, Log, Observer, Run, RunError};
 use crate::clock::Clock;
-use crate::cloud::WriteCloud;
+use crate::cloud::{Probes, Suspect, WriteCloud};
 use crate::ids::{AccessKeyId, Arn, ChangeId};
 use crate::inventory::{Caller, Inventory, Want};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Place, Said};
@@ -68,6 +68,10 @@ pub struct Rounds<'a> {
     pub keep: &'a dyn Keep,
     /// The cloud.
     pub cloud: &'a WriteCloud,
+    /// What credentials are tried with.
+    pub probes: &'a Probes,
+    /// Credentials that the responder was given, to be tried themselves.
+    pub given: &'a [Suspect],
     /// The time.
     pub clock: Clock,
     /// Who is told.
@@ -104,6 +108,8 @@ impl Rounds<'_> {
                 inventory: &inventory,
                 journal: self.journal,
                 cloud: self.cloud,
+                probes: self.probes,
+                given: self.given,
                 clock: self.clock,
                 observer: self.observer,
                 outbox: self.outbox,
@@ -127,6 +133,28 @@ impl Rounds<'_> {
             }
             saved = next.saved;
         }
+    }
+
+    /// Looks at the case again, whose newest plan is `saved`; begins no round.
+    pub async fn verify(&self, saved: &SavedPlan, log: &Log) -> Result<Ending, RunError> {
+        let digest = saved.digest();
+        let mut inventory = saved.inventory.clone();
+        inventory.caller = self.caller.clone();
+        let run = Run {
+            plan: &saved.plan,
+            digest: &digest,
+            inventory: &inventory,
+            journal: self.journal,
+            cloud: self.cloud,
+            probes: self.probes,
+            given: self.given,
+            clock: self.clock,
+            observer: self.observer,
+            outbox: self.outbox,
+            stop: self.stop.clone(),
+            again: None,
+        };
+        run.verify(log, self.place).await
     }
 
     /// Keeps the plan of the next round and begins it; or says why it is not begun.

@@ -11,7 +11,7 @@ use futures_util::future::{try_join, try_join_all};
 use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::inventory::{Inventory, Want};
-use crate::journal::{ChangeState, Entry, Position};
+use crate::journal::{ChangeState, Entry, Position, Witness};
 use crate::ledger;
 use crate::plan::Change;
 use crate::playbook::Proof;
@@ -38,7 +38,7 @@ impl Run<'_> {
         let unproven: Vec<&Change> = cuts
             .iter()
             .copied()
-            .filter(|c| state.change(&c.id).proof.is_none_or(|(_, at, _)| at < until))
+            .filter(|c| state.change(&c.id).stood.is_none_or(|stood| stood < until))
             .collect();
         if unproven.is_empty() {
             return Ok(());
@@ -66,7 +66,11 @@ impl Run<'_> {
     }
 
     /// Judges one cut again; says whether it still stands.
-    async fn prove_settled(&self, change: &Change, facts: &Inventory) -> Result<bool, Halt> {
+    pub(super) async fn prove_settled(
+        &self,
+        change: &Change,
+        facts: &Inventory,
+    ) -> Result<bool, Halt> {
         let record = self.journal.change(&change.id);
         let stands = self.still_stands(change, facts).await?;
         if stands {
@@ -78,7 +82,8 @@ impl Run<'_> {
             };
             let shown = catalog::of(change).shows(&change.decided, &record.notes, facts);
             let (proof, evidence) = shown.unwrap_or_else(read_back);
-            self.record(Entry::Proved { change: change.id.clone(), proof, evidence }).await?;
+            let (id, by) = (change.id.clone(), Witness::ReadAgain);
+            self.record(Entry::Proved { change: id, proof, by, evidence }).await?;
             self.observer.event(&Event::Proved { change, proof });
         }
         Ok(stands)

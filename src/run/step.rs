@@ -327,7 +327,7 @@ impl Run<'_> {
 
     /// Whether the responder's credentials are good again: asking who we are gets fresh ones where they can be
     /// had, and they are of this account or not taken.
-    async fn is_let_in_again(&self) -> Result<bool, Halt> {
+    pub(super) async fn is_let_in_again(&self) -> Result<bool, Halt> {
         match self.cloud.read().sts().caller().await {
             Ok(caller) => Ok(caller.account == self.plan.account),
             Err(error) if error.is_credentials() => Err(Halt::Stopped(vec![not_accepted(&error)])),

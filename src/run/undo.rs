@@ -12,7 +12,7 @@ use crate::ids::ChangeId;
 use crate::journal::{ChangeState, State};
 use crate::plan::{Change, Plan, SavedPlan};
 use crate::planning;
-use crate::playbook::Phase;
+use crate::playbook::{Phase, Proof};
 
 /// The cuts of a case that can be taken back: made by it, in whole or in part, and not lifted since.
 pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
@@ -49,7 +49,7 @@ impl Run<'_> {
         if !due.is_empty() {
             self.wait_for_approvals(Phase::Recover, due.len()).await?;
             self.observer.event(&Event::PhaseBegan { phase: Phase::Recover, changes: due.len() });
-            self.drive_in_order(due).await?;
+            self.drive_in_order(due, Proof::Silent).await?;
         }
         let state = self.journal.state();
         let undoing = self.plan.changes.iter().filter(|change| change.undoes.is_some());

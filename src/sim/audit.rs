@@ -28,6 +28,9 @@ pub struct AuditEvent {
     pub took_effect: bool,
     /// The code of the refusal, as the client saw it.
     pub error: Option<String>,
+    /// The id of the credential that was handed out, which is no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted: Option<String>,
     /// AWS's id of the request.
     pub request_id: String,
     /// Whether the intruder did it.

@@ -99,6 +99,9 @@ pub(super) struct Engine {
     /// Ways in that lie outside, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) remote: BTreeMap<String, Remote>,
+    /// The credential that the request under way has handed out.
+    #[serde(skip)]
+    pub(super) minted: Option<String>,
     #[serde(skip)]
     pub(super) faults: BTreeMap<u64, Fault>,
 }
@@ -128,6 +131,7 @@ impl Engine {
             rotations: Vec::new(),
             held_values: BTreeMap::new(),
             remote: BTreeMap::new(),
+            minted: None,
             faults: BTreeMap::new(),
         }
     }

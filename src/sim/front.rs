@@ -45,6 +45,7 @@ impl Engine {
             writes: false,
             took_effect: false,
             error: None,
+            minted: None,
             request_id: id.clone(),
             intruder: false,
         };
@@ -132,7 +133,9 @@ impl Engine {
         self.disturb(operation, subject, fault, now)?;
         self.admit(operation, subject, params, origin, now)?;
         let mut call = Call { engine: self, subject, params, now, region: origin.region };
-        (operation.run)(&mut call)
+        let answer = (operation.run)(&mut call);
+        event.minted = self.minted.take();
+        answer
     }
 
     fn authenticate(

@@ -8,7 +8,7 @@ use super::gatekeeper::{Subject, iam_arn};
 use super::iam::users::Answer;
 use super::iam::{authorization, credentials, keys, passwords, policies, roles, simulate, users};
 use super::wire::{Params, Service};
-use super::{rotation, secrets, sts};
+use super::{rotation, secrets, sts, trail};
 use crate::policy::Context;
 use jiff::Timestamp;
 
@@ -80,7 +80,7 @@ const fn with(permission: Permission, operation: Operation) -> Operation {
 
 const READS: bool = false;
 const WRITES: bool = true;
-use Service::{Iam, SecretsManager, Sts};
+use Service::{CloudTrail, Iam, SecretsManager, Sts};
 
 /// Every operation.
 pub const OPERATIONS: &[Operation] = &[
@@ -187,6 +187,7 @@ pub const OPERATIONS: &[Operation] = &[
     op(SecretsManager, "GetRandomPassword", READS, Target::Everything, secrets::random_password),
     op(SecretsManager, "DeleteSecret", WRITES, Target::Secret, secrets::delete),
     op(SecretsManager, "RestoreSecret", WRITES, Target::Secret, secrets::restore),
+    op(CloudTrail, "LookupEvents", READS, Target::Everything, trail::lookup),
 ];
 
 impl Operation {

@@ -109,6 +109,7 @@ fn issue(call: &mut Call<'_>, session: Session) -> (String, Xml) {
         ],
     );
     call.engine.sessions.insert(id.clone(), session);
+    call.engine.minted = Some(id.clone());
     (id, credentials)
 }
 

@@ -1,4 +1,4 @@
-//! Requests and answers as they travel: forms and XML for IAM and STS, JSON for Secrets Manager.
+//! Requests and answers as they travel: forms and XML for IAM and STS, JSON for the others.
 //!
 //! Knows the two protocols and nothing of what is in the world.
 
@@ -42,6 +42,8 @@ pub enum Service {
     Sts,
     /// Secrets Manager.
     SecretsManager,
+    /// The account's log.
+    CloudTrail,
 }
 
 impl Service {
@@ -51,11 +53,22 @@ impl Service {
             Service::Iam => "iam",
             Service::Sts => "sts",
             Service::SecretsManager => "secretsmanager",
+            Service::CloudTrail => "cloudtrail",
+        }
+    }
+
+    /// What stands before the operation in its header, for services that speak JSON.
+    fn target(self) -> Option<&'static str> {
+        match self {
+            Service::Iam | Service::Sts => None,
+            Service::SecretsManager => Some("secretsmanager."),
+            Service::CloudTrail => Some("CloudTrail_20131101."),
         }
     }
 
     pub(super) fn of_scope(name: &str) -> Option<Self> {
-        [Service::Iam, Service::Sts, Service::SecretsManager].into_iter().find(|s| s.name() == name)
+        let all = [Service::Iam, Service::Sts, Service::SecretsManager, Service::CloudTrail];
+        all.into_iter().find(|s| s.name() == name)
     }
 
     fn namespace(self) -> &'static str {
@@ -139,7 +152,7 @@ impl Refusal {
     /// The code as this service spells it: the two protocols have different words and statuses for
     /// the same refusals.
     fn spelled(&self, service: Service) -> (u16, &'static str) {
-        if service != Service::SecretsManager {
+        if service.target().is_none() {
             return (self.status, self.code);
         }
         match self.code {
@@ -166,9 +179,11 @@ pub(super) enum Params {
 
 /// The operation's name and its parameters.
 pub(super) fn parse(service: Service, request: &Incoming) -> Result<(String, Params), Refusal> {
-    if service == Service::SecretsManager {
+    if let Some(prefix) = service.target() {
         let target = request.header("x-amz-target").unwrap_or_default();
-        let name = target.strip_prefix("secretsmanager.").ok_or_else(|| {
+        // Some clients write the whole name of the service.
+        let target = target.strip_prefix("com.amazonaws.cloudtrail.v20131101.").unwrap_or(target);
+        let name = target.strip_prefix(prefix).ok_or_else(|| {
             Refusal::new(400, "InvalidAction", "The request names no operation of this service.")
         })?;
         let body: Value = serde_json::from_slice(&request.body).map_err(|_| {
@@ -213,7 +228,7 @@ pub(super) fn answer(service: Service, operation: &str, reply: &Reply, id: &str)
 /// An answer to a request that was refused.
 pub(super) fn refuse(service: Service, refusal: &Refusal, id: &str) -> Outgoing {
     let (status, code) = refusal.spelled(service);
-    if service == Service::SecretsManager {
+    if service.target().is_some() {
         let mut out = json_answer(status, &json!({"__type": code, "message": refusal.message}), id);
         out.headers.push(("x-amzn-errortype", code.to_owned()));
         return out;

@@ -1,15 +1,17 @@
 //! Every crash point: before and after every line of the journal, torn three ways, and before and after
 //! every call; then `resume`, and the world is judged.
 
+use portcullis::planning::Terms;
 use portcullis::sim::Fault;
 
-use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play};
+use crate::proof::enforced;
+use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play, terms};
 use crate::verdict::the_world_is_as_it_should_be;
 
 /// The number of lines and of requests of a run that nothing disturbs.
-fn undisturbed() -> (usize, u64, u64) {
+fn undisturbed(terms: &Terms) -> (usize, u64, u64) {
     play(async {
-        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let stage = Stage::set_on(WORLD, PLAYBOOK, terms).await.unwrap();
         let before = stage.cloud.snapshot();
         let first = stage.cloud.requests();
         let ending = stage.resume_to_the_end(1).await;
@@ -22,7 +24,7 @@ fn undisturbed() -> (usize, u64, u64) {
 
 #[test]
 fn a_run_that_crashes_at_any_line_of_its_journal_resumes_to_the_same_world() {
-    let (lines, ..) = undisturbed();
+    let (lines, ..) = undisturbed(&terms());
     let points: Vec<(usize, Torn)> =
         (1..=lines).flat_map(|line| Torn::ALL.map(|torn| (line, torn))).collect();
     let cases = crate::side_by_side::each(&points, |point| {
@@ -41,7 +43,7 @@ fn a_run_that_crashes_at_any_line_of_its_journal_resumes_to_the_same_world() {
 
 #[test]
 fn a_run_that_crashes_at_any_call_resumes_to_the_same_world() {
-    let (_, first, last) = undisturbed();
+    let (_, first, last) = undisturbed(&terms());
     let points: Vec<(u64, Fault)> =
         (first + 1..=last).flat_map(|n| [(n, Fault::StopBefore), (n, Fault::StopAfter)]).collect();
     let cases = crate::side_by_side::each(&points, |(n, fault)| {
@@ -64,7 +66,7 @@ fn a_run_that_crashes_at_any_call_resumes_to_the_same_world() {
 /// whole length.
 #[test]
 fn a_resumption_that_crashes_resumes_to_the_same_world() {
-    let (_, first, last) = undisturbed();
+    let (_, first, last) = undisturbed(&terms());
     let points: Vec<(u64, u64)> = (first + 1..=last)
         .step_by(5)
         .flat_map(|n| (1..=28).step_by(3).map(move |later| (n, later)))
@@ -85,4 +87,32 @@ fn a_resumption_that_crashes_resumes_to_the_same_world() {
         });
     });
     println!("crashes twice: {cases} cases");
+}
+
+/// The same where the gate asks for more: canaries are made, cut and removed on the way, and none is left. At every
+/// third point: what is not about a canary is gone through above.
+#[test]
+fn a_run_with_canaries_that_crashes_anywhere_resumes_to_the_same_world_without_them() {
+    let (lines, first, last) = undisturbed(&enforced());
+    let at_lines =
+        (1..=lines).flat_map(|line| [Torn::Nothing, Torn::Whole].map(|torn| (line, torn)));
+    let at_lines = at_lines.map(|at| (Some(at), None));
+    let at_calls = (first + 1..=last)
+        .flat_map(|n| [Fault::StopBefore, Fault::StopAfter].map(|fault| (None, Some((n, fault)))));
+    let points: Vec<(Option<(usize, Torn)>, Option<(u64, Fault)>)> =
+        at_lines.chain(at_calls).step_by(3).collect();
+    let cases = crate::side_by_side::each(&points, |(line, call)| {
+        play(async {
+            let stage = Stage::set_on(WORLD, PLAYBOOK, &enforced()).await.unwrap();
+            let before = stage.cloud.snapshot();
+            stage.cloud.set_faults(*call);
+            let left = stage.run(*line).await;
+            assert!(matches!(left, Left::Crashed), "{line:?} {call:?}: {left:?}");
+            stage.cloud.set_faults([]);
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("crashes with canaries: {cases} cases");
 }

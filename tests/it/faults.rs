@@ -14,11 +14,13 @@ mod weather;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use portcullis::planning::Terms;
 use portcullis::run::Ending;
 use portcullis::sim::{Fault, Snapshot};
 
+use crate::proof::enforced;
 use crate::side_by_side::each;
-use crate::stage::{Backdrop, Left, PLAYBOOK, Stage, Torn, WORLD, play};
+use crate::stage::{Backdrop, Left, PLAYBOOK, Stage, Torn, WORLD, play, terms};
 use crate::verdict::{
     no_effect_came_without_its_intent, no_secret_was_written, the_gate_was_kept,
     the_world_is_as_it_should_be,
@@ -36,8 +38,12 @@ pub(crate) const PASSING: [Fault; 5] = [
 /// The shipped playbook, planned; the world then; and the first and last request of a run that nothing
 /// disturbs.
 fn planned() -> (Backdrop, Snapshot, std::ops::RangeInclusive<u64>) {
+    planned_on(&terms())
+}
+
+fn planned_on(terms: &Terms) -> (Backdrop, Snapshot, std::ops::RangeInclusive<u64>) {
     play(async {
-        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let stage = Stage::set_on(WORLD, PLAYBOOK, terms).await.unwrap();
         let (backdrop, before) = (stage.backdrop(), stage.cloud.snapshot());
         let planned = stage.cloud.requests();
         let ending = stage.resume_to_the_end(1).await;
@@ -62,6 +68,41 @@ fn a_call_that_fails_once_in_any_way_that_passes_does_not_even_end_the_run() {
         });
     });
     println!("a fault at a call: {cases} cases");
+}
+
+/// Trying a cut comes to the same whatever goes wrong on the way: what is not an answer proves nothing, and what
+/// was made for it is gone in the end. At every seventh of all pairs of a call and a fault.
+#[test]
+fn a_call_that_fails_once_while_cuts_are_tried_changes_nothing_and_leaves_no_canary() {
+    let (backdrop, before, calls) = planned_on(&enforced());
+    let points = calls.flat_map(|n| PASSING.map(|fault| (n, fault))).step_by(7);
+    let points: Vec<(u64, Fault)> = points.collect();
+    let cases = each(&points, |point| {
+        play(async {
+            let stage = backdrop.stage();
+            stage.cloud.set_faults([*point]);
+            let ending = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+        });
+    });
+    println!("a fault at a call, with canaries: {cases} cases");
+}
+
+#[test]
+fn faults_and_crashes_by_seed_leave_no_canary() {
+    let (backdrop, before, calls) = planned_on(&enforced());
+    let cases = each(&seeds(40), |seed| {
+        play(async {
+            let stage = backdrop.stage();
+            let (faults, crash) = misfortune(*seed, &calls, 60);
+            let runs = stage.run_through(&faults, crash).await;
+            stage.let_it_settle().await;
+            let Some(Left::Ended(ending)) = runs.last() else { unreachable!() };
+            the_world_is_as_it_should_be(&stage, &before, ending);
+        });
+    });
+    println!("with canaries by seed: {cases} cases");
 }
 
 #[test]

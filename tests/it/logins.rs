@@ -176,7 +176,7 @@ async fn judge(stage: &Stage, to: &str, users: &[&'static str], before: &Snapsho
         match &row.credential {
             Credential::Password { .. } => {
                 assert!(matches!(row.standing, Standing::Replaced { .. }), "{row:?}");
-                assert_eq!(row.proof.as_ref().map(|(proof, _)| *proof), Some(Proof::Settled));
+                assert_eq!(row.proof.as_ref().map(|shown| shown.proof), Some(Proof::Settled));
             }
             Credential::Sessions { .. } => {
                 assert!(matches!(row.standing, Standing::Blocked { .. }), "{row:?}");

@@ -24,6 +24,7 @@ mod outlook;
 mod password_reset;
 mod playbook;
 mod process;
+mod proof;
 mod readme;
 mod refusals;
 mod report;

@@ -98,9 +98,10 @@ fn a_way_in_outside_is_closed_when_somebody_attests_it_and_what_is_tried_agrees(
             matches!(&webmail.standing, Standing::Blocked { by, .. } if by[..] == [Barrier::Attested]),
             "{webmail:?}"
         );
-        let (proof, evidence) = webmail.proof.unwrap();
+        let shown = webmail.proof.unwrap();
+        let evidence = shown.evidence;
         assert_eq!(
-            proof,
+            shown.proof,
             Proof::Enforced,
             "it was let in when the plan was made, and is refused now"
         );
@@ -111,8 +112,8 @@ fn a_way_in_outside_is_closed_when_somebody_attests_it_and_what_is_tried_agrees(
         ] {
             assert!(evidence.contains(part), "{part}: {evidence}");
         }
-        let (proof, evidence) = way_in(&stage, "front-desk").proof.unwrap();
-        assert_eq!(proof, Proof::ReadBack, "a word alone is a word: {evidence}");
+        let shown = way_in(&stage, "front-desk").proof.unwrap();
+        assert_eq!(shown.proof, Proof::ReadBack, "a word alone is a word: {}", shown.evidence);
 
         // Somebody opens it again behind our back: an alarm, and nothing goes on.
         attests(&stage, "webmail-on.1").await;

@@ -49,6 +49,7 @@ pub(crate) fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
             rounds: Kept::default(),
             most: 0,
             drawer: Drawer::default(),
+            given: Vec::new(),
         };
         verdict::all_but_the_intents(&stage, before, &Ending::NotProven);
     });

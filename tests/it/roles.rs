@@ -116,7 +116,7 @@ async fn refused(text: &str) -> (Code, String, String) {
 fn row(stage: &Stage, credential: &Credential) -> (Standing, Option<Proof>) {
     let ledger = Ledger::of(&stage.saved.plan, &stage.state());
     let row = ledger.rows.into_iter().find(|row| row.credential == *credential).unwrap();
-    (row.standing, row.proof.map(|(proof, _)| proof))
+    (row.standing, row.proof.map(|shown| shown.proof))
 }
 
 fn sessions_of(role: &str) -> Credential {

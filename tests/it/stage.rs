@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::region::Region;
 use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
-use portcullis::cloud::{Connection, Endpoint, Outside};
+use portcullis::cloud::{Connection, Endpoint, Outside, Suspect};
 use portcullis::diagnostic::{Diagnostic, Source};
 use portcullis::ids::{AccessKeyId, DeliveryName};
 use portcullis::inventory::Inventory;
@@ -24,7 +24,7 @@ use portcullis::outbox::{Outbox, Sealed};
 use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Playbook, Proof};
-use portcullis::run::{Ending, Event, Keep, Observer, Rounds, RunError, begin_round};
+use portcullis::run::{Ending, Event, Keep, Log, Observer, Rounds, RunError, begin_round};
 use portcullis::sim::{Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
@@ -120,6 +120,14 @@ impl Observer for Witness {
                 format!("pausing {step} {next} {of} {until}")
             }
             Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
+            Event::Trying { what, mechanisms, until } => {
+                format!("trying {what} {mechanisms} {until}")
+            }
+            Event::Unproven { cuts, why } => format!("unproven {cuts} {why}"),
+            Event::Tried { credential, outcome } => format!("tried {credential} {outcome:?}"),
+            Event::Listening { until } => format!("listening {until}"),
+            Event::Listened { credential, heard } => format!("listened {credential} {heard:?}"),
+            Event::CanaryLeft { canary, why } => format!("canary left {canary} {why}"),
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
             Event::GateOpened { proof } => format!("gate opened {proof}"),
             Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
@@ -192,6 +200,8 @@ pub(crate) struct Stage {
     /// fewer calls to go wrong.
     pub(crate) most: u32,
     pub(crate) drawer: Drawer,
+    /// Credentials that the responder was given, to be tried themselves.
+    pub(crate) given: Vec<Suspect>,
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
@@ -345,6 +355,7 @@ impl Backdrop {
             rounds: Kept(Mutex::new(self.rounds.clone())),
             most: self.most,
             drawer: Drawer(Mutex::new(self.files.clone())),
+            given: Vec::new(),
         }
     }
 }
@@ -385,8 +396,8 @@ impl Stage {
         inputs.retain(|name, _| takes.contains(name));
         let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;
         let (tape, witness, rounds) = (Arc::default(), Witness::default(), Kept::default());
-        let drawer = Drawer::default();
-        Ok(Self { cloud, clock, saved, tape, witness, rounds, most: 0, drawer })
+        let (given, drawer) = (Vec::new(), Drawer::default());
+        Ok(Self { cloud, clock, saved, tape, witness, given, rounds, most: 0, drawer })
     }
 
     /// The stage as it stands.
@@ -402,6 +413,16 @@ impl Stage {
         }
     }
 
+    /// Looks at the case again, listening in `log`.
+    pub(crate) async fn verify(&self, log: &Log) -> Ending {
+        let (connection, key) = connect(&self.cloud, self.clock);
+        let task = Some(log);
+        match self.work_on(&connection, key, None, task).await {
+            Left::Ended(ending) => ending,
+            Left::Crashed => panic!("nothing crashes it"),
+        }
+    }
+
     /// Runs or resumes, to the end or to a crash.
     pub(crate) async fn run(&self, stop_at: Option<(usize, Torn)>) -> Left {
         let (connection, key) = connect(&self.cloud, self.clock);
@@ -414,6 +435,16 @@ impl Stage {
         connection: &Connection,
         key: Option<AccessKeyId>,
         stop_at: Option<(usize, Torn)>,
+    ) -> Left {
+        self.work_on(connection, key, stop_at, None).await
+    }
+
+    async fn work_on(
+        &self,
+        connection: &Connection,
+        key: Option<AccessKeyId>,
+        stop_at: Option<(usize, Torn)>,
+        verify: Option<&Log>,
     ) -> Left {
         let decoded = {
             let mut tape = self.tape.lock().unwrap();
@@ -448,6 +479,8 @@ impl Stage {
             most: self.most,
             keep: &self.rounds,
             cloud: connection.write(),
+            probes: connection.probes(),
+            given: &self.given,
             clock: self.clock,
             observer: &self.witness,
             outbox: &self.drawer,
@@ -463,7 +496,10 @@ impl Stage {
                 };
                 journal.append(opened).await.map_err(RunError::from)?;
             }
-            Ok::<_, RunError>(rounds.execute(saved).await?.1)
+            match verify {
+                Some(log) => rounds.verify(&saved, log).await,
+                None => Ok::<_, RunError>(rounds.execute(saved).await?.1),
+            }
         };
         tokio::select! {
             biased;

@@ -131,6 +131,8 @@ async fn work(
         most: 0,
         keep: &InCase(case),
         cloud: connection.write(),
+        probes: connection.probes(),
+        given: &[],
         clock,
         observer: &stage.witness,
         outbox: &Deliveries::of(case),

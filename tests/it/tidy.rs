@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("outbox", &["ids", "secret"]),
     ("findings", &["ids", "secret"]),
     ("policy", &["ids"]),
+    ("trail", &["ids"]),
     ("inventory", &["ids"]),
     ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
     ("plan", &["ids", "findings", "inventory", "playbook"]),
@@ -45,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "survey",
             "planning",
             "diagnostic",
+            "trail",
         ],
     ),
     (
@@ -69,6 +71,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "survey",
             "planning",
             "run",
+            "trail",
         ],
     ),
 ];
@@ -211,10 +214,14 @@ fn secrets_are_opened_only_here() {
         ("src/outbox.rs", 1),
         // Hands the new password to the delivery.
         ("src/action/iam_login_profile_force_reset.rs", 1),
+        // How long it is, and the credentials in it.
+        ("src/cli/credential.rs", 2),
         // Signs as the rehearsal's responder.
         ("src/cli/rehearse.rs", 2),
         // Hands out the rehearsal's own credentials: its purpose.
         ("src/cli/serve.rs", 2),
+        // Signs with a credential that is tried.
+        ("src/cloud/probe.rs", 2),
         // The call that stores it.
         ("src/cloud/secretsmanager.rs", 1),
         // Sends the code of an MFA device.

@@ -21,13 +21,14 @@ pub(crate) const SECRET: &str = "deploy/aws-key";
 pub(crate) fn the_world_is_as_it_should_be(stage: &Stage, before: &Snapshot, ending: &Ending) {
     all_but_the_intents(stage, before, ending);
     no_effect_came_without_its_intent(stage);
+    canaries_came_and_went(stage);
     the_gate_was_kept(stage);
     nothing_was_done_twice(stage, before);
 }
 
 /// The same where nobody wrote down when each line of the journal was written.
 pub(crate) fn all_but_the_intents(stage: &Stage, before: &Snapshot, ending: &Ending) {
-    assert_eq!(*ending, Ending::NotProven, "{}", stage.witness.0.lock().unwrap());
+    assert_eq!(*ending, proven_or_not(stage), "{}", stage.witness.0.lock().unwrap());
     the_intruder_is_out(stage);
     every_consumer_works(stage);
     only_what_was_planned_is_different(stage, before);
@@ -35,12 +36,65 @@ pub(crate) fn all_but_the_intents(stage: &Stage, before: &Snapshot, ending: &End
     no_secret_was_written(stage);
 }
 
+/// How a run that came to its end ends: proven where the gate asked for it and the plan knows of every way in.
+fn proven_or_not(stage: &Stage) -> Ending {
+    let plan = &stage.saved.plan;
+    if plan.gate.proof == Proof::Enforced && plan.roles.is_empty() {
+        Ending::Proven
+    } else {
+        Ending::NotProven
+    }
+}
+
 /// What a run did to the world, by the world's own log; what others did is left out.
 fn own_effects(stage: &Stage) -> Vec<AuditEvent> {
     let ours = |event: &AuditEvent| {
-        event.writes && event.took_effect && event.principal == stage.saved.plan.caller.as_str()
+        let run = event.principal == stage.saved.plan.caller.as_str();
+        event.writes && event.took_effect && run && !is_about_a_canary(event)
     };
     stage.cloud.audit().into_iter().filter(ours).collect()
+}
+
+/// Whether a request is about somebody who was made to try cuts on.
+fn is_about_a_canary(event: &AuditEvent) -> bool {
+    event.resource.contains("/portcullis-canary/")
+}
+
+/// Whatever was done to a canary was done while the journal had it as one that may be there; and none is left.
+pub(crate) fn canaries_came_and_went(stage: &Stage) -> usize {
+    let tape = stage.tape.lock().unwrap();
+    let lines = journal::decode(&tape.bytes).unwrap().lines;
+    let mut effects = 0;
+    for event in stage.cloud.audit().iter().filter(|e| e.writes && e.took_effect) {
+        if !is_about_a_canary(event) {
+            continue;
+        }
+        effects += 1;
+        let mut there = BTreeSet::new();
+        for (line, requests) in lines.iter().zip(&tape.requests) {
+            if *requests >= event.request {
+                break;
+            }
+            for entry in &line.entries {
+                match entry {
+                    Entry::CanaryMaking { canary } => {
+                        there.insert(canary.as_str());
+                    }
+                    Entry::CanaryRemoved { canary } => {
+                        there.remove(canary.as_str());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let announced = there.iter().any(|name| event.resource.ends_with(&format!("/{name}")));
+        assert!(announced, "{} on {} was not announced", event.operation, event.resource);
+    }
+    let after = stage.cloud.snapshot();
+    let left: Vec<&String> =
+        after.0.keys().filter(|key| key.contains("portcullis-canary")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    effects
 }
 
 /// Operations that issue, deliver, lift or destroy.
@@ -75,7 +129,8 @@ pub(crate) fn the_gate_was_kept(stage: &Stage) -> usize {
     let entries: Vec<&Entry> = known.flat_map(|(line, _)| &line.entries).collect();
     for cut in stage.saved.plan.changes.iter().filter(|change| change.cuts()) {
         let proved = entries.iter().any(|entry| {
-            matches!(entry, Entry::Proved { change, proof: Proof::Settled, .. } if *change == cut.id)
+            matches!(entry, Entry::Proved { change, proof, .. }
+                if *change == cut.id && *proof == stage.saved.plan.gate.proof)
         });
         assert!(proved, "{first:?} came before {} was proven", cut.id);
     }

@@ -52,6 +52,10 @@ class Moto:
         """From here on moto verifies signatures and authorises by the policies in it."""
         self._post("/moto-api/reset-auth", b"0")
 
+    def enforce_nothing(self) -> None:
+        """From here on moto lets in whoever asks."""
+        self._post("/moto-api/reset-auth", b"inf")
+
     def record(self) -> None:
         """Begins to keep every request, from none."""
         self._post("/moto-api/recorder/reset-recording")

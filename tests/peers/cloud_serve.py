@@ -394,6 +394,8 @@ def secrets(sm):
     tagged = {s["Name"]: s.get("Tags", []) for p in sm.get_paginator("list_secrets").paginate() for s in p["SecretList"]}
     check("tags of secrets", tagged["many/2"] == [{"Key": "n", "Value": "2"}] and tagged["app/db"] == [])
     refused("InvalidNextTokenException", lambda: sm.list_secrets(NextToken="rubbish"))
+    made_up = {sm.get_random_password(PasswordLength=20)["RandomPassword"] for _ in range(2)}
+    check("passwords made up", [len(p) for p in made_up] == [20, 20])
     deny = policy("Deny", "secretsmanager:GetSecretValue", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})
     refused("MalformedPolicyDocumentException", lambda: sm.put_resource_policy(SecretId="app/db", ResourcePolicy=policy("Deny", "*")))
     sm.put_resource_policy(SecretId="app/db", ResourcePolicy=deny)

@@ -51,8 +51,18 @@ class Operator:
             self.environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
         (directory / "home").mkdir(parents=True, exist_ok=True)
 
-    def runs(self, *arguments, typing: str = "", largest_file: int | None = None, **environment) -> Said:
-        """Runs the program. What it says is kept in the directory, and so is searched with the rest."""
+    def runs(
+        self,
+        *arguments,
+        typing: str = "",
+        largest_file: int | None = None,
+        keeping: tuple[int, ...] = (),
+        **environment,
+    ) -> Said:
+        """Runs the program. What it says is kept in the directory, and so is searched with the rest.
+
+        The file descriptors of `keeping` stay open in it.
+        """
         command = [str(argument) for argument in arguments]
         done = subprocess.run(
             [str(PROGRAM), *command],
@@ -62,6 +72,7 @@ class Operator:
             capture_output=True,
             timeout=WITHIN,
             check=False,
+            pass_fds=keeping,
             # With the signal ignored, writing past the limit fails as it does on a full disk.
             restore_signals=largest_file is None,
             preexec_fn=None if largest_file is None else lambda: full_disk(largest_file),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Style, plain};
-use crate::journal::{ChangeState, GateState, State};
+use crate::journal::{ChangeState, GateState, Outcome, State};
 use crate::ledger::{Ledger, Row, Standing};
 use crate::plan::{Change, Plan};
 use crate::run::Ending;
@@ -35,7 +35,8 @@ impl Account<'_> {
                 "target": change.target,
                 "what": change.what,
                 "state": state,
-                "proof": record.proof.map(|(proof, ..)| proof),
+                "proof": record.proof.map(|proven| proven.proof),
+                "unproven": record.unproven.map(|(_, why)| why),
                 "contested": record.contested,
                 "trouble": record.trouble,
             })
@@ -66,6 +67,7 @@ impl Account<'_> {
             "changes": self.plan.changes.iter().map(change).collect::<Vec<_>>(),
             "gate": gate,
             "asking": asking,
+            "canaries_left": self.state.canaries_left().map(|(name, _)| name).collect::<Vec<_>>(),
             "ledger": self.ledger,
         })
     }
@@ -91,6 +93,35 @@ impl Account<'_> {
                 let _ = write!(text, ", in {}", plain(&delivered.to_string()));
             }
             text.push_str("\n      delivered is not used: not seen in use by its owner yet\n");
+        }
+        if !self.ledger.tried.is_empty() {
+            let _ = writeln!(text, "\n{}", Style::Strong.paint("Credentials that were tried"));
+        }
+        for tried in &self.ledger.tried {
+            let (style, word, what) = match &tried.outcome {
+                Outcome::Refused { evidence, .. } => (Style::Good, "refused", evidence),
+                Outcome::LetIn { evidence } => (Style::Bad, "LET IN", evidence),
+                Outcome::CannotTell { why } => (Style::Careful, "no answer", why),
+            };
+            let of = tried.of.as_ref().map_or(String::new(), |of| format!(" ({of})"));
+            let used = tried.last_used.map_or(String::new(), |at| {
+                format!("; last used before {}", at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+            });
+            let word = style.paint(&format!("{word:<12}"));
+            let (of, what) = (plain(&of), plain(what));
+            let _ = writeln!(text, "  {word}  {}{of}: {what}{used}", tried.credential);
+        }
+        let left: Vec<_> = self.state.canaries_left().collect();
+        if !left.is_empty() {
+            let heading = "Made to try cuts on, and not removed yet";
+            let _ = writeln!(text, "\n{}", Style::Careful.paint(heading));
+        }
+        for (name, why) in left {
+            let why = why.map_or(String::new(), |why| format!(": {}", plain(why)));
+            let _ = writeln!(text, "  user {}{why}", plain(name));
+            text.push_str(
+                "      resume removes it, or delete it by hand; it may make one harmless call\n",
+            );
         }
         let contested: Vec<_> = self
             .plan
@@ -150,12 +181,12 @@ fn one(text: &mut String, row: &Row) {
         | Standing::Reopened { .. } => Style::Careful,
         Standing::Unaccounted { .. } | Standing::OutOfReach { .. } => Style::Bad,
     };
-    let proof = row.proof.as_ref().map_or("not proven".to_owned(), |(proof, _)| proof.to_string());
     let credential = plain(&row.credential.to_string());
     let word = style.paint(&format!("{:<12}", row.standing.word()));
     let _ = writeln!(text, "  {word}  {credential}");
     let detail = row.detail();
-    let _ = writeln!(text, "                {}; proof: {proof}", plain(&detail));
+    let proof = row.proof_in_words();
+    let _ = writeln!(text, "                {}; proof: {}", plain(&detail), plain(&proof));
     for remark in &row.remarks {
         let _ = writeln!(text, "                {}", Style::Careful.paint(&plain(remark)));
     }

@@ -78,6 +78,7 @@ fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
     batches(&mut text, plan);
     per_action(&mut text, plan);
     permissions(&mut text, plan);
+    canary(&mut text, plan);
     if !plan.untouched.is_empty() {
         let lines = plan.untouched.iter();
         let lines: Vec<String> =
@@ -498,6 +499,54 @@ fn step(text: &mut String, group: &[Change]) {
             format!("CANNOT BE TAKEN BACK, {}: {}", counted(lost.len(), "time"), plain(first));
         let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
     }
+}
+
+/// What is made and removed again to try the cuts on, and what it takes.
+fn canary(text: &mut String, plan: &Plan) {
+    let Some(canary) = &plan.canary else { return };
+    let _ =
+        writeln!(text, "\n{}", Style::Strong.paint("Made to try the cuts on, and removed again"));
+    let times = match canary.times {
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    };
+    let _ = writeln!(text, "  {}, {times}; tried on it:", plain(&canary.makes));
+    for mechanism in &canary.tries {
+        let _ = writeln!(text, "  - {mechanism}");
+    }
+    let _ = writeln!(
+        text,
+        "  What is not refused because of it within {} is not proven, and the gate stays shut.",
+        duration(plan.gate.within_seconds)
+    );
+    if !canary.untried.is_empty() {
+        let ids: Vec<&str> = canary.untried.iter().map(crate::ids::ChangeId::as_str).collect();
+        let _ = writeln!(
+            text,
+            "  Cannot be tried, and count where what they cut is also cut by what can: {}",
+            few(&ids)
+        );
+    }
+    let told = |have: Have| -> Vec<&str> {
+        let of = canary.permissions.iter().filter(|permission| permission.have == have);
+        of.map(|permission| permission.action.as_str()).collect()
+    };
+    for (have, words) in [
+        (Have::Cannot, Style::Bad.paint("not allowed to whoever surveyed")),
+        (Have::Unknown, Style::Careful.paint("whether it is allowed is not known")),
+    ] {
+        let actions = told(have);
+        if !actions.is_empty() {
+            let _ = writeln!(text, "  {words}: {}", actions.join(", "));
+        }
+    }
+}
+
+/// The first of many, and how many more.
+fn few(all: &[&str]) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let named = all[..all.len() - more].join(", ");
+    if more > 0 { format!("{named} and {} more", grouped(more)) } else { named }
 }
 
 /// Which steps go a few at a time, and which phases wait for somebody.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Style, duration, err, note, plain, rewrite};
 use crate::clock::Clock;
 use crate::diagnostic::counted;
-use crate::journal::{ChangeState, GateState, State};
+use crate::journal::{ChangeState, GateState, Heard, Outcome, State};
 use crate::plan::Plan;
 use crate::run::{Event, Observer};
 
@@ -126,6 +126,51 @@ impl Observer for Progress {
             Event::Proved { change, proof } => {
                 self.line(Style::Good, proof.as_str(), &format!("{}  {}", change.id, change.what));
             }
+            Event::Trying { what, mechanisms, until } => {
+                let rest = format!(
+                    "{what}: {} tried on a canary; a refusal is waited for until {} UTC",
+                    counted(*mechanisms, "mechanism"),
+                    until.strftime("%H:%M:%S")
+                );
+                self.line(Style::Faint, "trying", &rest);
+            }
+            Event::Unproven { cuts, why } => {
+                let rest = format!("{}: {why}", counted(*cuts, "cut"));
+                self.line(Style::Bad, "unproven", &rest);
+            }
+            Event::Tried { credential, outcome } => {
+                let (style, word, what) = match outcome {
+                    Outcome::Refused { evidence, .. } => (Style::Good, "refused", evidence),
+                    Outcome::LetIn { evidence } => (Style::Bad, "LET IN", evidence),
+                    Outcome::CannotTell { why } => (Style::Careful, "no answer", why),
+                };
+                self.line(style, word, &format!("{credential}  {what}"));
+            }
+            Event::Listening { until } => {
+                let rest = format!(
+                    "until {} UTC at most for our own refused request to be in the log",
+                    until.strftime("%H:%M:%S")
+                );
+                self.line(Style::Faint, "waiting", &rest);
+            }
+            Event::Listened { credential, heard } => {
+                let (style, word, what) = match heard {
+                    Heard::Nothing { until, .. } => {
+                        let until = until.strftime("%Y-%m-%d %H:%M:%S");
+                        (Style::Good, "silent", format!("no success up to {until} UTC"))
+                    }
+                    Heard::Success { at, what, .. } => {
+                        let at = at.strftime("%Y-%m-%d %H:%M:%S");
+                        (Style::Bad, "HEARD", format!("{what} was let in at {at} UTC"))
+                    }
+                    Heard::CannotTell { why } => (Style::Careful, "no answer", why.clone()),
+                };
+                self.line(style, word, &format!("{credential}  {what}"));
+            }
+            Event::CanaryLeft { canary, why } => {
+                let rest = format!("canary {canary} could not be removed: {why}");
+                self.line(Style::Bad, "left", &rest);
+            }
             Event::Contested { change, position } => {
                 self.line(
                     Style::Bad,
@@ -193,7 +238,7 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
             ChangeState::Seen => (Style::Good, "done"),
             ChangeState::Held => (Style::Bad, "held"),
         };
-        let proof = record.proof.map_or(String::new(), |(proof, ..)| format!(" ({proof})"));
+        let proof = record.proof.map_or(String::new(), |proven| format!(" ({})", proven.proof));
         let _ = writeln!(
             text,
             "  {}  {}  {}: {}{proof}",

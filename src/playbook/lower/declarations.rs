@@ -18,6 +18,8 @@ use crate::playbook::template::{self, Piece};
 use crate::playbook::vocabulary::{Phase, Proof};
 use crate::playbook::{Batches, Gate, Input, Limits, Target, Trusted};
 
+/// The shortest that a refusal is waited for.
+const MIN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 /// The shortest margin: with less, a settled proof would be no more than a read-back.
 const MIN_MARGIN: SignedDuration = SignedDuration::from_secs(1);
 
@@ -304,8 +306,12 @@ impl Lowering<'_> {
     }
 
     pub(super) fn gate(&mut self, fields: &Fields<'_>) -> Gate {
-        let mut gate =
-            Gate { proof: Proof::Enforced, margin: SignedDuration::from_secs(60), place: None };
+        let mut gate = Gate {
+            proof: Proof::Enforced,
+            margin: SignedDuration::from_secs(60),
+            within: SignedDuration::from_mins(5),
+            place: None,
+        };
         let Some((key, node)) = fields.get("gate") else { return gate };
         gate.place = Some(self.place(&key.range));
         let given = self.fields(node, GATE, "`gate`", &key.range);
@@ -342,6 +348,22 @@ impl Lowering<'_> {
                 self.push(problem);
             }
             gate.margin = margin;
+        }
+        if let Some(Value::String(text)) = self.scalar(&given, GATE, "within")
+            && let Some(within) = parse_duration(&text)
+        {
+            if within < MIN_WITHIN
+                && let Some((_, node)) = given.get("within")
+            {
+                let problem = Diagnostic::error(
+                    Code::GateProof,
+                    "AWS takes seconds, at times minutes, to enforce a change: no refusal comes that soon",
+                )
+                .at(self.place(&node.range), "too short")
+                .help("leave it out for 5m");
+                self.push(problem);
+            }
+            gate.within = within;
         }
         gate
     }

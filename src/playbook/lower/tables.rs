@@ -70,6 +70,11 @@ pub const INPUT: &[Field] = &[
 pub const GATE: &[Field] = &[
     Field::optional("proof", PROOF, "how strong the proof of every cut must be"),
     Field::optional("margin", FieldType::Duration, "how long a cut must stay to count as settled"),
+    Field::optional(
+        "within",
+        FieldType::Duration,
+        "how long a refusal is waited for where a cut is tried",
+    ),
 ];
 
 /// What a plan may not exceed.

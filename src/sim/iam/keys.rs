@@ -46,6 +46,7 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
     let key = Key { id: id.clone(), created_at: call.now, active: true };
     call.edit_user(&name).keys.push(key);
     let (secret, _) = call.engine.secrets_of(&id);
+    call.engine.minted = Some(id.clone());
     Ok(Reply::Xml(vec![tree(
         "AccessKey",
         vec![

@@ -217,6 +217,7 @@ impl Engine {
             writes: true,
             took_effect: false,
             error: None,
+            minted: None,
             request_id: self.new_uuid(),
             intruder: true,
         }

@@ -1,0 +1,116 @@
+//! `portcullis verify`: look at a case again, try what can be tried, listen for what was cut.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args;
+use super::conduct::{Conduct, Task, fits, remaining};
+use super::exit::{Exit, Failure};
+use super::live::Live;
+use super::rehearse::Going;
+use super::{credential, rehearse, sources, view};
+use crate::case::Case;
+use crate::run::Log;
+use crate::trail::{self, TrailEvent};
+
+/// Files of CloudTrail hold minutes each; this is far beyond.
+const LONGEST: u64 = 256 * 1024 * 1024;
+
+pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
+    let case = Case::open(&args.case)?;
+    let (saved, playbook) = sources::plan_of(&args.case)?;
+    let given = credential::given(args.credential_fd)?;
+    let watch = args.watch.map_or(Duration::ZERO, Duration::from_secs);
+    if rehearse::is_rehearsal(case.dir())? {
+        let log = log(args, rehearse::REGION)?;
+        let task = Task::Verify { log, watch };
+        let going = Going { taking_over: None, format: args.format, task };
+        return rehearse::resume(&case, &saved, &playbook, going);
+    }
+    let (decoded, medium) = case.journal()?;
+    view::runtime().block_on(async {
+        let live = Live::connect(&args.access).await?;
+        live.work_on(case.dir()).await;
+        let inventory = live.begin().await?;
+        fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
+        remaining(&live.connection, &saved, live.clock).await;
+        let log = log(args, live.region.as_ref())?;
+        let (caller, access) = (&inventory.caller, &args.access);
+        let conduct =
+            Conduct::live((&saved, &playbook), caller, &case, &live, true, access, args.format);
+        let task = Task::Verify { log, watch };
+        Conduct { given: &given, task, ..conduct }.conduct(&decoded, medium).await
+    })
+}
+
+/// Where to listen.
+fn log(args: &args::Verify, region: &str) -> Result<Log, Failure> {
+    if args.no_trail {
+        return Ok(Log::None);
+    }
+    if args.trail.is_empty() {
+        return Ok(Log::LookUp { region: region.to_owned() });
+    }
+    let mut files = Vec::new();
+    for path in &args.trail {
+        gather(path, &mut files).map_err(|error| unreadable(path).because(&error))?;
+    }
+    files.sort();
+    let mut events: Vec<TrailEvent> = Vec::new();
+    for file in &files {
+        let text = text_of(file).map_err(|error| unreadable(file).because(&error))?;
+        events.extend(trail::read(&text).map_err(|error| unreadable(file).because(&error))?);
+    }
+    events.sort();
+    events.dedup();
+    let name = match &files[..] {
+        [one] => format!("CloudTrail, {}", one.display()),
+        all => format!("CloudTrail, {} files", all.len()),
+    };
+    Ok(Log::Files { name, events })
+}
+
+fn unreadable(path: &Path) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("cannot read {} as a log of CloudTrail", path.display()),
+        "give --trail the files that CloudTrail writes (*.json or *.json.gz), directories of them, or what \
+         `aws cloudtrail lookup-events` printed",
+    )
+}
+
+/// A file, or all that are in a directory and below.
+fn gather(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let (kind, path) = (entry.file_type()?, entry.path());
+        if kind.is_dir() {
+            gather(&path, files)?;
+        } else if kind.is_file() && is_a_log(&path) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_a_log(path: &Path) -> bool {
+    let unpacked = path.extension().filter(|end| *end == "gz").map(|_| path.with_extension(""));
+    unpacked.as_deref().unwrap_or(path).extension().is_some_and(|end| end == "json")
+}
+
+fn text_of(file: &Path) -> std::io::Result<String> {
+    let open = std::fs::File::open(file)?;
+    let mut text = String::new();
+    let too_long = || std::io::Error::other("it is longer than any such file");
+    let read = if file.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::MultiGzDecoder::new(open).take(LONGEST + 1).read_to_string(&mut text)?
+    } else {
+        open.take(LONGEST + 1).read_to_string(&mut text)?
+    };
+    if read as u64 > LONGEST { Err(too_long()) } else { Ok(text) }
+}
