@@ -99,8 +99,7 @@ fn a_run_with_canaries_that_crashes_anywhere_resumes_to_the_same_world_without_t
     let at_lines = at_lines.map(|at| (Some(at), None));
     let at_calls = (first + 1..=last)
         .flat_map(|n| [Fault::StopBefore, Fault::StopAfter].map(|fault| (None, Some((n, fault)))));
-    let points: Vec<(Option<(usize, Torn)>, Option<(u64, Fault)>)> =
-        at_lines.chain(at_calls).step_by(3).collect();
+    let points: Vec<_> = at_lines.chain(at_calls).step_by(3).collect();
     let cases = crate::side_by_side::each(&points, |(line, call)| {
         play(async {
             let stage = Stage::set_on(WORLD, PLAYBOOK, &enforced()).await.unwrap();

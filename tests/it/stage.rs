@@ -417,7 +417,7 @@ impl Stage {
     pub(crate) async fn verify(&self, log: &Log) -> Ending {
         let (connection, key) = connect(&self.cloud, self.clock);
         let task = Some(log);
-        match self.work_on(&connection, key, None, task).await {
+        match Box::pin(self.work_on(&connection, key, None, task)).await {
             Left::Ended(ending) => ending,
             Left::Crashed => panic!("nothing crashes it"),
         }
@@ -436,7 +436,7 @@ impl Stage {
         key: Option<AccessKeyId>,
         stop_at: Option<(usize, Torn)>,
     ) -> Left {
-        self.work_on(connection, key, stop_at, None).await
+        Box::pin(self.work_on(connection, key, stop_at, None)).await
     }
 
     async fn work_on(
