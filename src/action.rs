@@ -53,7 +53,8 @@ use serde::de::DeserializeOwned;
 
 pub use by_hand::{ByHand, Word};
 pub use canary::{
-    CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_TAG, Canary, Trial, Tried, refusal,
+    CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_POLICY_TO_ASSUME, CANARY_TAG, Canary, Trial,
+    Tried, canary_may_assume, canary_role_trusts, refusal,
 };
 
 use crate::cloud::{CallError, WRITES, WriteCloud};

@@ -1,16 +1,16 @@
 //! Trying a cut on somebody who was made for it.
 //!
-//! A cut of a user is seen at once and enforced seconds later, and nobody may hold the credential that was cut. So
-//! the same change, decided for a canary (a user of ours in the same account, who may make one harmless call), is
-//! carried out by the same action; then the canary's call, which was let in just before, must be refused *because
-//! of it*. An action says here which of its changes can be tried so, with which of the canary's credentials, and
-//! what refusal counts.
+//! A cut of a user or role is seen at once and enforced seconds later, and nobody may hold the credential that was cut. So
+//! the same change, decided for a canary (a user of ours in the same account, who may make one harmless call, or a
+//! role that only he can assume), is carried out by the same action; then the canary's call, which was let in just
+//! before, must be refused *because of it*. An action says here which of its changes can be tried so, with which of
+//! the canary's credentials, and what refusal counts.
 //!
 //! A refusal for another reason is no proof: a canary whose permission somebody took away is refused as well.
 //! Knows no run and no journal; makes nothing.
 
 use crate::cloud::{CallError, Cause};
-use crate::ids::{AccessKeyId, UserName};
+use crate::ids::{AccessKeyId, Arn, Principal, RoleName, UserName};
 use crate::journal::Refusal;
 
 /// The path under which canaries are made: one thing to allow, and one thing to look for.
@@ -19,8 +19,42 @@ pub const CANARY_PATH: &str = "/portcullis-canary/";
 pub const CANARY_TAG: &str = "portcullis-case";
 /// The inline policy that lets a canary make its one call.
 pub const CANARY_POLICY: &str = "PortcullisCanary";
-/// What it says.
+/// What it says, of a user and of a role.
 pub const CANARY_MAY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"PortcullisCanary","Effect":"Allow","Action":"secretsmanager:GetRandomPassword","Resource":"*"}]}"#;
+
+/// The inline policy that lets a canary assume the role that belongs to him.
+pub const CANARY_POLICY_TO_ASSUME: &str = "PortcullisCanaryRole";
+
+/// What that says. No role but this one is within his reach.
+pub fn canary_may_assume(role: &Arn) -> String {
+    serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "PortcullisCanary",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Resource": role.as_str(),
+        }],
+    })
+    .to_string()
+}
+
+/// Who can assume the canary's role: he, and nobody else. The account is trusted and the user is a condition: a
+/// policy that named him would be refused until every server has heard of him.
+pub fn canary_role_trusts(user: &Arn) -> String {
+    let root = format!("arn:{}:iam::{}:root", user.partition(), user.account());
+    serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "PortcullisCanary",
+            "Effect": "Allow",
+            "Principal": {"AWS": root},
+            "Action": "sts:AssumeRole",
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": user.as_str()}},
+        }],
+    })
+    .to_string()
+}
 
 /// Somebody whom cuts are tried on.
 #[derive(Clone, Debug)]
@@ -31,9 +65,21 @@ pub struct Canary {
     pub user_id: String,
     /// His keys. The first is good to the last; the second is there to be cut.
     pub keys: [AccessKeyId; 2],
+    /// The role that he can assume, where cuts of roles are tried.
+    pub role: RoleName,
+    /// The role's unique id.
+    pub role_id: String,
 }
 
 impl Canary {
+    /// The one of the two that stands in for `cut`, and its unique id.
+    pub(super) fn in_place_of(&self, cut: &Principal) -> (Principal, String) {
+        match cut {
+            Principal::User(_) => (Principal::User(self.user.clone()), self.user_id.clone()),
+            Principal::Role(_) => (Principal::Role(self.role.clone()), self.role_id.clone()),
+        }
+    }
+
     /// One that nobody has made: for what must be known before there is any.
     pub fn example() -> Self {
         let key = |id: &str| AccessKeyId::parse(id).expect("the shape of a key");
@@ -41,6 +87,8 @@ impl Canary {
             user: UserName::parse("portcullis-canary").expect("a name"),
             user_id: String::new(),
             keys: [key("AKIACANARYEXAMPLE001"), key("AKIACANARYEXAMPLE002")],
+            role: RoleName::parse("portcullis-canary").expect("a name"),
+            role_id: String::new(),
         }
     }
 }
@@ -51,10 +99,26 @@ impl Canary {
 pub enum Tried {
     /// The second key.
     SecondKey,
+    /// A session of the role, of which older ones are about to be denied.
+    OlderRoleSession,
+    /// A session of the role, whose time of issue does not matter.
+    RoleSession,
     /// A session that was minted from the first.
     Session,
     /// The first key.
     Key,
+}
+
+impl Tried {
+    /// Whether it is of the canary's role.
+    pub fn is_of_role(self) -> bool {
+        matches!(self, Self::OlderRoleSession | Self::RoleSession)
+    }
+
+    /// Whether it has to be older than the moment of the cut, which counts in whole seconds.
+    pub fn must_be_older(self) -> bool {
+        matches!(self, Self::OlderRoleSession | Self::Session)
+    }
 }
 
 /// How a cut is tried on a canary.

@@ -196,25 +196,35 @@ impl<N: Named> Action for Quarantine<N> {
     }
 
     fn on_canary(change: &Change, facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
-        if let Principal::Role(_) = change.principal {
-            return None;
-        }
         // By the way that was really taken; before it was, by the first to be tried.
         let standing = barriers::standing(&change.principal, facts).unwrap_or_default();
         let rung = *standing.first().or(change.ladder.first())?;
-        let (mechanism, shown_by) = match rung {
-            Barrier::Managed => ("AWSDenyAll attached to a user", Refusal::IdentityDeny),
-            Barrier::Inline => ("an inline deny of everything on a user", Refusal::IdentityDeny),
-            Barrier::Boundary => ("AWSDenyAll as a user's permissions boundary", Refusal::Boundary),
+        let (mechanism, with) = match (&change.principal, rung) {
+            (Principal::User(_), Barrier::Managed) => ("AWSDenyAll attached to a user", Tried::Key),
+            (Principal::User(_), Barrier::Inline) => {
+                ("an inline deny of everything on a user", Tried::Key)
+            }
+            (Principal::User(_), Barrier::Boundary) => {
+                ("AWSDenyAll as a user's permissions boundary", Tried::Key)
+            }
+            (Principal::Role(_), Barrier::Managed) => {
+                ("AWSDenyAll attached to a role", Tried::RoleSession)
+            }
+            (Principal::Role(_), Barrier::Inline) => {
+                ("an inline deny of everything on a role", Tried::RoleSession)
+            }
+            (Principal::Role(_), Barrier::Boundary) => {
+                ("AWSDenyAll as a role's permissions boundary", Tried::RoleSession)
+            }
         };
-        let change = Change {
-            principal: Principal::User(canary.user.clone()),
-            id: canary.user_id.clone(),
-            ladder: vec![rung],
-            boundary: None,
-            deny_all: change.deny_all.clone(),
+        let shown_by = match rung {
+            Barrier::Managed | Barrier::Inline => Refusal::IdentityDeny,
+            Barrier::Boundary => Refusal::Boundary,
         };
-        Some(Trial { mechanism, with: Tried::Key, shown_by, change })
+        let (principal, id) = canary.in_place_of(&change.principal);
+        let deny_all = change.deny_all.clone();
+        let change = Change { principal, id, ladder: vec![rung], boundary: None, deny_all };
+        Some(Trial { mechanism, with, shown_by, change })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

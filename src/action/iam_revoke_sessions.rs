@@ -178,21 +178,17 @@ impl<N: Named> Action for RevokeSessions<N> {
     }
 
     fn on_canary(change: &Change, _facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
-        if let Principal::Role(_) = change.principal {
-            return None;
-        }
-        let change = Change {
-            principal: Principal::User(canary.user.clone()),
-            id: canary.user_id.clone(),
-            pass: change.pass,
-            before: None,
+        let (mechanism, with) = match change.principal {
+            Principal::User(_) => {
+                ("a deny of a user's sessions issued before a moment", Tried::Session)
+            }
+            Principal::Role(_) => {
+                ("a deny of a role's sessions issued before a moment", Tried::OlderRoleSession)
+            }
         };
-        Some(Trial {
-            mechanism: "a deny of a user's sessions issued before a moment",
-            with: Tried::Session,
-            shown_by: Refusal::IdentityDeny,
-            change,
-        })
+        let (principal, id) = canary.in_place_of(&change.principal);
+        let change = Change { principal, id, pass: change.pass, before: None };
+        Some(Trial { mechanism, with, shown_by: Refusal::IdentityDeny, change })
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {

@@ -12,11 +12,14 @@ use super::by_hand::command;
 use super::iam_user_lift_network::{self, LiftNetwork};
 use super::principal::is_somebody_else;
 use super::principal::no_such_user;
-use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, PlanError, network};
+use super::{
+    About, Action, ApplyError, ByHand, Canary, Draft, Inverse, Notes, PlanError, Trial, Tried,
+    network,
+};
 use crate::cloud::WriteCloud;
 use crate::ids::{Cidr, Principal, UserName, VpcId};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{Note, Position};
+use crate::journal::{Note, Position, Refusal};
 use crate::plan::{Barrier, Effect, Subject};
 use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
 
@@ -46,6 +49,9 @@ pub(super) struct Change {
     /// What stands under the policy's name already.
     before: Option<String>,
 }
+
+/// Reserved for documentation of multicast (RFC 6676, MCAST-TEST-NET): no request comes from there.
+const NOBODYS: &str = "233.252.0.0/24";
 
 impl Change {
     fn principal(&self) -> Principal {
@@ -202,6 +208,23 @@ impl Action for RestrictNetwork {
             before: change.before.clone(),
         };
         Some(Inverse::by::<LiftNetwork>(lift.draft(), &lift))
+    }
+
+    fn on_canary(_change: &Change, _facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
+        // Ours may be one of the networks that stay open: the canary gets one that nobody calls from.
+        let change = Change {
+            user: canary.user.clone(),
+            user_id: canary.user_id.clone(),
+            networks: vec![Cidr::parse(NOBODYS).expect("a network")],
+            vpcs: Vec::new(),
+            before: None,
+        };
+        Some(Trial {
+            mechanism: "a deny of a user's requests from elsewhere than named networks",
+            with: Tried::Key,
+            shown_by: Refusal::IdentityDeny,
+            change,
+        })
     }
 
     fn judge(change: &Change, _notes: &[Note], facts: &Inventory) -> Result<Position, Unread> {

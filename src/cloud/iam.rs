@@ -106,11 +106,20 @@ impl ReadIam {
         }
     }
 
-    /// The names of the inline policies of a user. (`iam:ListUserPolicies`)
-    pub async fn inline_policies(&self, user: &UserName) -> Result<Vec<PolicyName>, CallError> {
-        let operation = "iam:ListUserPolicies";
-        let names: Vec<String> = listing!(
-            @read self, user, user_name, "iam:ListUserPolicies", list_user_policies, policy_names)?;
+    /// The names of the inline policies of a user or role. (`iam:ListUserPolicies`, `iam:ListRolePolicies`)
+    pub async fn inline_policies(&self, of: &Principal) -> Result<Vec<PolicyName>, CallError> {
+        let (operation, names) = match of {
+            Principal::User(user) => {
+                let names: Result<Vec<String>, _> = listing!(
+                    @read self, user, user_name, "iam:ListUserPolicies", list_user_policies, policy_names);
+                ("iam:ListUserPolicies", names?)
+            }
+            Principal::Role(role) => {
+                let names: Result<Vec<String>, _> = listing!(
+                    @read self, role, role_name, "iam:ListRolePolicies", list_role_policies, policy_names);
+                ("iam:ListRolePolicies", names?)
+            }
+        };
         let parsed = names.into_iter().map(PolicyName::parse).collect::<Result<_, _>>();
         parsed.map_err(|error| {
             CallError::not_understood(operation, Certainty::DidNot, &error.to_string())
@@ -465,6 +474,29 @@ impl WriteIam {
         output.user.ok_or_else(|| {
             CallError::not_understood(operation, Certainty::MayHave, "the answer holds no user")
         })
+    }
+
+    /// Makes a role that may do nothing yet. (`iam:CreateRole`)
+    pub async fn create_role(
+        &self,
+        role: &RoleName,
+        path: &str,
+        trust: &str,
+        description: &str,
+    ) -> Result<Role, CallError> {
+        let operation = "iam:CreateRole";
+        let call = self.client.create_role().role_name(role.as_str()).path(path);
+        let call = call.assume_role_policy_document(trust).description(description);
+        let (output, _) = self.pace.write(|| attempt(operation, call.clone().send())).await?;
+        output.role.ok_or_else(|| {
+            CallError::not_understood(operation, Certainty::MayHave, "the answer holds no role")
+        })
+    }
+
+    /// Deletes a role that has no policy any more, for good. (`iam:DeleteRole`)
+    pub async fn delete_role(&self, role: &RoleName) -> Result<(), CallError> {
+        let call = self.client.delete_role().role_name(role.as_str());
+        self.pace.write(|| attempt("iam:DeleteRole", call.clone().send())).await.map(drop)
     }
 
     /// Deletes a user who holds nothing any more, for good. (`iam:DeleteUser`)

@@ -24,6 +24,17 @@ const ALWAYS: [&str; 11] = [
     "iam:DeleteUser",
 ];
 
+/// And where a role is made as well, that he can assume.
+const FOR_A_ROLE: [&str; 7] = [
+    "iam:CreateRole",
+    "iam:PutRolePolicy",
+    "iam:GetRole",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "iam:DeleteRolePolicy",
+    "iam:DeleteRole",
+];
+
 /// Whether `change` can be tried on a canary.
 pub(super) fn can_be_tried(change: &Change, inventory: &Inventory) -> bool {
     trial(change, inventory).is_some()
@@ -56,9 +67,17 @@ pub(super) fn plan(changes: &[Change], inventory: &Inventory) -> Option<PlannedC
         needs.filter(|need| need.proof >= Proof::Enforced).map(|need| &need.change).collect();
     let first = cuts().filter(|change| first.contains(&change.id)).filter_map(mechanism);
     let first: BTreeSet<&str> = first.collect();
+    let with_role =
+        cuts().any(|cut| trial(cut, inventory).is_some_and(|(_, trial)| trial.with.is_of_role()));
     let times = usize::from(!first.is_empty()) + usize::from(first.len() < all.len());
     Some(PlannedCanary {
-        makes: format!("a user under {CANARY_PATH}, who may do one harmless thing"),
+        makes: if with_role {
+            format!(
+                "a user under {CANARY_PATH} and a role that only he can assume, who may do one harmless thing"
+            )
+        } else {
+            format!("a user under {CANARY_PATH}, who may do one harmless thing")
+        },
         times,
         tries: all.into_iter().map(str::to_owned).collect(),
         untried: cuts().filter(|cut| mechanism(cut).is_none()).map(|cut| cut.id.clone()).collect(),
@@ -69,38 +88,41 @@ pub(super) fn plan(changes: &[Change], inventory: &Inventory) -> Option<PlannedC
 /// Every permission it takes, with the ARN it takes it for. No name is decided yet.
 fn needed(changes: &[Change], inventory: &Inventory) -> Vec<(action::Permission, String)> {
     let caller = &inventory.caller;
-    let user = format!(
-        "arn:{}:iam::{}:user{CANARY_PATH}{}",
-        caller.arn.partition(),
-        caller.account,
-        Canary::example().user
-    );
-    let mut all: Vec<action::Permission> = Vec::new();
-    let mut tried = false;
+    let example = Canary::example();
+    let arn = |kind: &str, name: &str| {
+        let (partition, account) = (caller.arn.partition(), &caller.account);
+        format!("arn:{partition}:iam::{account}:{kind}{CANARY_PATH}{name}")
+    };
+    let user = arn("user", example.user.as_str());
+    let role = arn("role", example.role.as_str());
+    let mut all: Vec<(action::Permission, String)> = Vec::new();
+    let mut add = |permission: action::Permission, on: &str| {
+        if !all.iter().any(|(known, known_on)| *known == permission && known_on == on) {
+            all.push((permission, on.to_owned()));
+        }
+    };
     for change in changes.iter().filter(|change| change.cuts()) {
         let Some((action, trial)) = trial(change, inventory) else { continue };
-        tried = true;
+        let (on, always, attach, detach) = if trial.with.is_of_role() {
+            (&role, &FOR_A_ROLE[..], "iam:AttachRolePolicy", "iam:DetachRolePolicy")
+        } else {
+            (&user, &[][..], "iam:AttachUserPolicy", "iam:DetachUserPolicy")
+        };
         for permission in action.permissions(&trial.change) {
-            if !all.contains(&permission) {
-                all.push(permission);
+            if permission.action == attach {
+                add(action::Permission { action: detach, ..permission.clone() }, on);
             }
+            add(permission, on);
+        }
+        for action in always {
+            add(action::Permission::to(action), on);
+        }
+        // The user makes every call: the role's sessions are his.
+        for action in ALWAYS {
+            add(action::Permission::to(action), &user);
         }
     }
-    if !tried {
-        return Vec::new();
-    }
-    if all.iter().any(|permission| permission.action == "iam:AttachUserPolicy") {
-        let attach = all.iter().find(|permission| permission.action == "iam:AttachUserPolicy");
-        let detach = attach
-            .map(|attach| action::Permission { action: "iam:DetachUserPolicy", ..attach.clone() });
-        all.extend(detach);
-    }
-    for action in ALWAYS {
-        if !all.iter().any(|permission| permission.action == action) {
-            all.push(action::Permission::to(action));
-        }
-    }
-    all.into_iter().map(|permission| (permission, user.clone())).collect()
+    all
 }
 
 /// Permissions without which no canary comes to anything.

@@ -64,7 +64,10 @@ pub(super) fn tell_of(needed: &[Needed], inventory: &Inventory) -> Vec<Permissio
                 let question = asked.iter().find(|question| question.context == context);
                 match question.map(|question| inventory.simulation(question)) {
                     Some(Ok(all)) => {
-                        judge(all.iter().find(|one| one.action == permission.action), None)
+                        let about = |one: &&Simulated| {
+                            one.action == permission.action && one.resource == *on
+                        };
+                        judge(all.iter().find(about), None)
                     }
                     Some(Err(unread)) => {
                         let gap = unread.gap;

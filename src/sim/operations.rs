@@ -152,6 +152,7 @@ pub const OPERATIONS: &[Operation] = &[
     op(Iam, "ListRoles", READS, Target::Roles, roles::list),
     op(Iam, "GetRole", READS, Target::Role, roles::get),
     op(Iam, "CreateRole", WRITES, Target::Role, roles::create),
+    op(Iam, "DeleteRole", WRITES, Target::Role, roles::delete),
     op(Iam, "UpdateAssumeRolePolicy", WRITES, Target::Role, roles::update_trust),
     op(Iam, "ListRolePolicies", READS, Target::Role, policies::names_of_role),
     op(Iam, "GetRolePolicy", READS, Target::Role, policies::get_of_role),

@@ -89,6 +89,7 @@ struct Clients {
     iam: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
     secrets: aws_sdk_secretsmanager::Client,
+    trail: aws_sdk_cloudtrail::Client,
 }
 
 fn clients(cloud: &Cloud, clock: Clock, who: &Credentials) -> Clients {
@@ -108,6 +109,7 @@ fn clients(cloud: &Cloud, clock: Clock, who: &Credentials) -> Clients {
         iam: aws_sdk_iam::Client::new(&config),
         sts: aws_sdk_sts::Client::new(&config),
         secrets: aws_sdk_secretsmanager::Client::new(&config),
+        trail: aws_sdk_cloudtrail::Client::new(&config),
     }
 }
 

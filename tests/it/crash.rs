@@ -2,11 +2,13 @@
 //! every call; then `resume`, and the world is judged.
 
 use portcullis::planning::Terms;
+use portcullis::run::Ending;
 use portcullis::sim::Fault;
 
-use crate::proof::enforced;
+use crate::proof::{enforced, roles_and_their_sessions};
+use crate::roles;
 use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play, terms};
-use crate::verdict::the_world_is_as_it_should_be;
+use crate::verdict::{canaries_came_and_went, the_intruder_is_out, the_world_is_as_it_should_be};
 
 /// The number of lines and of requests of a run that nothing disturbs.
 fn undisturbed(terms: &Terms) -> (usize, u64, u64) {
@@ -114,4 +116,35 @@ fn a_run_with_canaries_that_crashes_anywhere_resumes_to_the_same_world_without_t
         });
     });
     println!("crashes with canaries: {cases} cases");
+}
+
+/// And with a role that the canary can assume: at every ninth point, for the same reason.
+#[test]
+fn a_run_with_canaries_of_roles_that_crashes_resumes_to_a_world_without_them() {
+    let playbook = roles_and_their_sessions();
+    let set = async || Stage::set_on(roles::WORLD, &playbook, &enforced()).await.unwrap();
+    let (first, last) = play(async {
+        let stage = set().await;
+        let first = stage.cloud.requests();
+        stage.resume_to_the_end(1).await;
+        (first, stage.cloud.requests())
+    });
+    let points: Vec<_> = (first + 1..=last)
+        .flat_map(|n| [Fault::StopBefore, Fault::StopAfter].map(|fault| (n, fault)))
+        .step_by(9)
+        .collect();
+    let cases = crate::side_by_side::each(&points, |call| {
+        play(async {
+            let stage = set().await;
+            stage.cloud.set_faults([*call]);
+            let left = stage.run(None).await;
+            assert!(matches!(left, Left::Crashed), "{call:?}: {left:?}");
+            stage.cloud.set_faults([]);
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven, "{call:?}");
+            stage.let_it_settle().await;
+            the_intruder_is_out(&stage);
+            canaries_came_and_went(&stage);
+        });
+    });
+    println!("crashes with canaries of roles: {cases} cases");
 }

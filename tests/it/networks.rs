@@ -9,7 +9,7 @@ use crate::stage::{Stage, play, terms};
 use crate::verdict::no_effect_came_without_its_intent;
 
 /// Staff with a key each; one works in the office, one at home, one from a VPC. The intruder has two of the keys.
-fn world(intruder_from: &str) -> String {
+pub(crate) fn world(intruder_from: &str) -> String {
     let mut users = String::new();
     for (name, key) in [("ann", "1"), ("ben", "2"), ("cas", "3")] {
         users += &format!(
@@ -45,7 +45,7 @@ accounts:
     )
 }
 
-fn playbook(with: &str, more: &str) -> String {
+pub(crate) fn playbook(with: &str, more: &str) -> String {
     format!(
         "portcullis: 1
 name: office-only
@@ -62,7 +62,7 @@ steps:
     )
 }
 
-const OPEN: &str = "networks: [203.0.113.0/24, \"2001:db8::/32\"], vpcs: [vpc-0a1b2c3d]";
+pub(crate) const OPEN: &str = "networks: [203.0.113.0/24, \"2001:db8::/32\"], vpcs: [vpc-0a1b2c3d]";
 
 fn working(stage: &Stage) -> Vec<String> {
     stage.cloud.consumers().into_iter().filter(|one| one.works).map(|one| one.name).collect()

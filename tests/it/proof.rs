@@ -1,12 +1,14 @@
 //! Cuts are shown enforced: on canaries, which come and go; by the credentials that were given; and not by what only
 //! looks like it.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::{Either, select};
 use portcullis::cloud::Suspect;
 use portcullis::ids::AccessKeyId;
 use portcullis::journal::{Outcome, Refusal, Witness};
 use portcullis::ledger::{Ledger, Row};
-use portcullis::plan::Credential;
+use portcullis::plan::{Credential, Have};
 use portcullis::planning::Terms;
 use portcullis::playbook::Proof;
 use portcullis::run::{Ending, Log};
@@ -17,6 +19,7 @@ use crate::verdict::{
     canaries_came_and_went, no_secret_was_written, requests_of, the_intruder_is_out,
     the_world_is_as_it_should_be,
 };
+use crate::{networks, roles};
 
 /// The shipped world without the role that trusts the whole account, which no step of the playbook cuts.
 pub(crate) fn without_the_auditor() -> String {
@@ -52,6 +55,88 @@ fn a_run_that_proves_every_cut_ends_proven_and_says_of_each_credential_how() {
             assert!(matches!(proof.by, Witness::Canary { .. }), "{row:?}");
             assert!(proof.evidence.contains("refused since"), "{row:?}");
         }
+    });
+}
+
+/// A user whose key leaked, and the roles that can be reached with it: one whose sessions are denied, one that is
+/// denied everything besides, by the way that there is room for.
+pub(crate) fn roles_and_their_sessions() -> String {
+    let off = ("worker-off", "contain", "iam.role.quarantine", "role: worker");
+    let on = ("worker-on", "recover", "iam.role.lift-quarantine", "role: worker");
+    roles::with(&[roles::DEPLOY, off, roles::WORKER, on])
+}
+
+#[test]
+fn cuts_of_roles_are_shown_on_a_role_that_only_the_canary_can_assume() {
+    play(async {
+        let playbook = roles_and_their_sessions();
+        let stage = Stage::set_on(roles::WORLD, &playbook, &enforced()).await.unwrap();
+        let canary = stage.saved.plan.canary.as_ref().unwrap();
+        assert!(canary.untried.is_empty(), "{canary:?}");
+        assert!(canary.permissions.iter().all(|one| one.have == Have::Can), "{canary:?}");
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
+        stage.let_it_settle().await;
+        the_intruder_is_out(&stage);
+        no_secret_was_written(&stage);
+        assert!(canaries_came_and_went(&stage) > 0);
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        let of_roles = ledger
+            .rows
+            .iter()
+            .filter(|row| matches!(row.credential, Credential::RoleSessions { .. }));
+        let proofs: Vec<_> = of_roles.map(|row| row.proof.as_ref().unwrap()).collect();
+        assert_eq!(proofs.len(), 2);
+        for proof in proofs {
+            assert_eq!(proof.proof, Proof::Enforced);
+            assert!(proof.evidence.contains("of a role's sessions"), "{proof:?}");
+        }
+        // What was planned as permitted is all that was asked for.
+        let used: BTreeSet<_> = (stage.cloud.audit().into_iter())
+            .filter(|event| event.resource.contains("portcullis-canary") && event.writes)
+            .filter(|event| event.service == "iam")
+            .map(|event| format!("iam:{}", event.operation))
+            .collect();
+        for operation in used {
+            let known = canary.permissions.iter().any(|one| *one.action == *operation);
+            assert!(known, "{operation} is not among the permissions in the plan");
+        }
+    });
+}
+
+/// Where the role's own quota is full the cut takes another way; the canary is cut in that way.
+#[test]
+fn a_role_that_is_cut_by_its_boundary_is_shown_so() {
+    let full = roles::WORLD.replace(
+        "        max_session: 2h\n",
+        "        max_session: 2h\n        boundary: \"arn:aws:iam::aws:policy/AWSDenyAll\"\n",
+    );
+    play(async {
+        let playbook = roles_and_their_sessions();
+        let playbook = playbook.split("  - id: worker-on").next().unwrap();
+        let stage = Stage::set_on(&full, playbook, &enforced()).await.unwrap();
+        let tries = stage.saved.plan.canary.as_ref().unwrap().tries.join("\n");
+        assert!(tries.contains("AWSDenyAll as a role's permissions boundary"), "{tries}");
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
+        canaries_came_and_went(&stage);
+    });
+}
+
+#[test]
+fn a_restriction_to_networks_is_shown_and_counts_for_no_more_than_before() {
+    play(async {
+        let playbook = networks::playbook(networks::OPEN, "");
+        let world = networks::world("198.51.100.9");
+        let stage = Stage::set_on(&world, &playbook, &enforced()).await.unwrap();
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        canaries_came_and_went(&stage);
+        let state = stage.state();
+        for change in &stage.saved.plan.changes {
+            let record = state.change(&change.id);
+            let proof = record.proof.as_ref().map(|proven| proven.proof);
+            assert_eq!(proof, Some(Proof::Enforced), "{record:?}");
+        }
+        let ledger = Ledger::of(&stage.saved.plan, &state);
+        assert!(ledger.rows.iter().all(|row| row.proof.is_none()), "it is no cut");
     });
 }
 

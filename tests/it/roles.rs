@@ -15,7 +15,7 @@ use crate::verdict::{
 
 /// A user whose key leaked, a role he may assume, and one that is assumed from there; the intruder has sessions of
 /// each. A function works as the first role, a job as the second.
-const WORLD: &str = r#"
+pub(crate) const WORLD: &str = r#"
 world: 1
 now: 2026-03-24T07:10:00Z
 seed: 21
@@ -77,7 +77,7 @@ intruder:
 "#;
 
 /// `(id, phase, action, with)` for each step.
-fn playbook(steps: &[(&str, &str, &str, &str)]) -> String {
+pub(crate) fn playbook(steps: &[(&str, &str, &str, &str)]) -> String {
     let mut text = "portcullis: 1\nname: roles\ntitle: Roles are cut\nmode: breach\n\
                     gate: { proof: settled, margin: 60s }\nsteps:\n"
         .to_owned();
@@ -89,17 +89,17 @@ fn playbook(steps: &[(&str, &str, &str, &str)]) -> String {
     text
 }
 
-const USER: [(&str, &str, &str, &str); 3] = [
+pub(crate) const USER: [(&str, &str, &str, &str); 3] = [
     ("quarantine", "contain", "iam.user.quarantine", "user: ci-deploy"),
     ("keys-off", "contain", "iam.access-key.deactivate", "user: ci-deploy, keys: all"),
     ("sessions-off", "contain", "iam.user.revoke-sessions", "user: ci-deploy"),
 ];
-const DEPLOY: (&str, &str, &str, &str) =
+pub(crate) const DEPLOY: (&str, &str, &str, &str) =
     ("deploy-sessions", "contain", "iam.role.revoke-sessions", "role: deploy");
-const WORKER: (&str, &str, &str, &str) =
+pub(crate) const WORKER: (&str, &str, &str, &str) =
     ("worker-sessions", "contain", "iam.role.revoke-sessions", "role: worker");
 
-fn with(more: &[(&'static str, &'static str, &'static str, &'static str)]) -> String {
+pub(crate) fn with(more: &[(&'static str, &'static str, &'static str, &'static str)]) -> String {
     playbook(&[&USER[..], more].concat())
 }
 

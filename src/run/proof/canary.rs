@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use super::{Left, Mechanism, Tale};
 use crate::action::{
-    ApplyError, CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_TAG, Canary, Notes, Tried, catalog,
-    refusal,
+    ApplyError, CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_POLICY_TO_ASSUME, CANARY_TAG,
+    Canary, Notes, Tried, canary_may_assume, canary_role_trusts, catalog, refusal,
 };
 use crate::cloud::{CallError, CanaryKey, Minted, Suspect};
-use crate::ids::{PolicyName, Principal, UserName};
+use crate::ids::{Arn, PolicyName, Principal, RoleName, UserName};
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, CanaryState, Entry, Note, Refusal};
 use crate::outbox::Outbox;
+use crate::plan::Change;
 use crate::run::{Event, Halt, Run};
 
 use jiff::{SignedDuration, Timestamp};
@@ -33,16 +34,14 @@ struct Made {
     key: CanaryKey,
     second_key: CanaryKey,
     session: Option<(CanaryKey, Timestamp)>,
+    role: Option<Arn>,
 }
 
-impl Made {
-    fn with(&self, tried: Tried) -> Option<&CanaryKey> {
-        match tried {
-            Tried::Key => Some(&self.key),
-            Tried::SecondKey => Some(&self.second_key),
-            Tried::Session => self.session.as_ref().map(|(key, _)| key),
-        }
-    }
+/// What a canary is made for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    session: bool,
+    role: bool,
 }
 
 impl Run<'_> {
@@ -83,8 +82,11 @@ impl Run<'_> {
         facts: &Inventory,
     ) -> Result<Vec<Tale>, Halt> {
         let until = self.patient_until(self.clock.now());
-        let wants_session = mechanisms.iter().any(|one| one.with == Tried::Session);
-        let made = match self.make(name, wants_session, until).await {
+        let wanted = Wanted {
+            session: mechanisms.iter().any(|one| one.with == Tried::Session),
+            role: mechanisms.iter().any(|one| one.with.is_of_role()),
+        };
+        let made = match self.make(name, wanted, until).await {
             Ok(made) => made,
             Err(Left::Halt(halt)) => return Err(halt),
             Err(Left::Again(why)) => {
@@ -106,25 +108,25 @@ impl Run<'_> {
         Ok(tales)
     }
 
-    async fn make(
-        &self,
-        name: &UserName,
-        wants_session: bool,
-        until: Timestamp,
-    ) -> Result<Made, Left> {
+    async fn make(&self, name: &UserName, wanted: Wanted, until: Timestamp) -> Result<Made, Left> {
         let iam = self.cloud.iam();
         let case = self.case_tag();
         let made = iam.create_user(name, CANARY_PATH, (CANARY_TAG, &case)).await;
         let user = self.said(made, "made").await?;
         let principal = Principal::User(name.clone());
-        let may = iam.put_inline_policy(&principal, &policy(), CANARY_MAY).await;
+        let may = iam.put_inline_policy(&principal, &policy(CANARY_POLICY), CANARY_MAY).await;
         self.said(may, "allowed its one call").await?;
         let first = self.said(iam.create_access_key(name).await, "given a key").await?;
         let second = self.said(iam.create_access_key(name).await, "given a key").await?;
+        let arn = Arn::parse(user.arn)
+            .map_err(|error| Left::Vain(format!("the canary's own ARN is none: {error}")))?;
+        let role = if wanted.role { Some(self.make_role(name, &arn).await?) } else { None };
         let canary = Canary {
             user: name.clone(),
             user_id: user.user_id,
             keys: [first.id.clone(), second.id.clone()],
+            role: role_of(name),
+            role_id: role.as_ref().map_or(String::new(), |(_, id)| id.clone()),
         };
         let probes = self.probes;
         let key = probes.with_canary(&suspect(first));
@@ -134,25 +136,59 @@ impl Run<'_> {
                 return Err(Left::Again(format!("the canary was never let in: {answered}")));
             }
         }
-        let session = if wants_session { self.session(&key, until).await? } else { None };
+        let session = if wanted.session {
+            self.minted(|| key.session(), |_| false, until).await?
+        } else {
+            None
+        };
         let mut keys = canary.keys.to_vec();
         keys.extend(session.as_ref().map(|session| session.id.clone()));
         let entry = Entry::CanaryMade { canary: name.to_string(), keys };
         self.record(entry).await.map_err(Halt::from)?;
         let minted = self.clock.now();
         let session = session.map(|session| (probes.with_canary(&session), minted));
-        Ok(Made { canary, key, second_key, session })
+        Ok(Made { canary, key, second_key, session, role: role.map(|(arn, _)| arn) })
+    }
+
+    /// The role of the canary whose ARN is `user`, and its unique id.
+    async fn make_role(&self, name: &UserName, user: &Arn) -> Result<(Arn, String), Left> {
+        let iam = self.cloud.iam();
+        let (role, case) = (role_of(name), self.case_tag());
+        let made = iam.create_role(&role, CANARY_PATH, &canary_role_trusts(user), &case).await;
+        let made = self.said(made, "given a role").await?;
+        let arn = Arn::parse(made.arn).map_err(|error| {
+            Left::Vain(format!("the ARN of the canary's role is none: {error}"))
+        })?;
+        let of_role = Principal::Role(role);
+        let may = iam.put_inline_policy(&of_role, &policy(CANARY_POLICY), CANARY_MAY).await;
+        self.said(may, "given a role that may make its one call").await?;
+        let may_assume = canary_may_assume(&arn);
+        let of_user = Principal::User(name.clone());
+        let may =
+            iam.put_inline_policy(&of_user, &policy(CANARY_POLICY_TO_ASSUME), &may_assume).await;
+        self.said(may, "allowed to assume its role").await?;
+        Ok((arn, made.role_id))
     }
 
     /// A session of the canary, where it can have one.
-    async fn session(&self, key: &CanaryKey, until: Timestamp) -> Result<Option<Suspect>, Left> {
+    async fn minted<M>(
+        &self,
+        mint: impl Fn() -> M,
+        may_pass: impl Fn(&CallError) -> bool,
+        until: Timestamp,
+    ) -> Result<Option<Suspect>, Left>
+    where
+        M: Future<Output = Result<Suspect, CallError>>,
+    {
         let mut wait = super::FIRST_WAIT;
         loop {
-            match key.session().await {
+            match mint().await {
                 Ok(session) => return Ok(Some(session)),
                 // Not every server has heard of the key yet.
                 Err(error)
-                    if (error.is_passing() || refusal(&error) == Some(Refusal::NotAccepted))
+                    if (error.is_passing()
+                        || refusal(&error) == Some(Refusal::NotAccepted)
+                        || may_pass(&error))
                         && self.clock.now() < until =>
                 {
                     self.wait_a_little(&mut wait, until).await?;
@@ -170,7 +206,28 @@ impl Run<'_> {
     ) -> Result<Tale, Left> {
         let until = self.patient_until(self.clock.now());
         let (canary, name) = (&made.canary, made.canary.user.to_string());
-        let Some(probe) = made.with(mechanism.with).map(CanaryKey::probe) else {
+        // Sessions of the role are minted for one trial each: what was tried before denies the older ones.
+        let of_role = match &made.role {
+            Some(role) if mechanism.with.is_of_role() => {
+                // Not every server has heard yet that he may.
+                let mint = || made.key.assume(role);
+                let session = self.minted(mint, CallError::is_denied, until).await?;
+                session.map(|session| (self.probes.with_canary(&session), self.clock.now()))
+            }
+            _ => None,
+        };
+        let (key, minted) = match mechanism.with {
+            Tried::Key => (Some(&made.key), None),
+            Tried::SecondKey => (Some(&made.second_key), None),
+            Tried::Session => (
+                made.session.as_ref().map(|(key, _)| key),
+                made.session.as_ref().map(|(_, minted)| *minted),
+            ),
+            Tried::OlderRoleSession | Tried::RoleSession => {
+                (of_role.as_ref().map(|(key, _)| key), of_role.as_ref().map(|(_, minted)| *minted))
+            }
+        };
+        let Some(probe) = key.map(CanaryKey::probe) else {
             return Ok(Tale::NotProven("the canary was given no session".to_owned()));
         };
         // What is refused before it is cut says nothing of the cut.
@@ -180,9 +237,7 @@ impl Run<'_> {
                 return Ok(Tale::Again(format!("the canary was not let in before: {answered}")));
             }
         };
-        if let Some((_, minted)) =
-            made.session.as_ref().filter(|_| mechanism.with == Tried::Session)
-        {
+        if let Some(minted) = minted.filter(|_| mechanism.with.must_be_older()) {
             let old = minted.saturating_add(OLDER).unwrap_or(Timestamp::MAX);
             self.wait_until(old).await?;
         }
@@ -315,6 +370,7 @@ impl Run<'_> {
     async fn take_down(&self, name: &UserName) -> Result<(), TakeDown> {
         let (read, iam) = (self.cloud.read().iam(), self.cloud.iam());
         let case = self.case_tag();
+        self.take_down_role(&role_of(name)).await?;
         let principal = Principal::User(name.clone());
         if let Some(found) = read.user(name).await? {
             let ours = found.path == CANARY_PATH
@@ -328,19 +384,53 @@ impl Run<'_> {
                     gone(iam.delete_access_key(name, &id).await)?;
                 }
             }
-            for attached in read.attached_policies(&principal).await? {
-                let arn = attached.policy_arn.and_then(|arn| arn.parse().ok());
-                if let Some(arn) = arn {
-                    gone(iam.detach_policy(&principal, &arn).await)?;
-                }
-            }
-            for inline in read.inline_policies(name).await? {
-                gone(iam.delete_inline_policy(&principal, &inline).await)?;
-            }
+            self.strip(&principal).await?;
         }
         // Also where it is not shown: what was made a moment ago may not be yet.
         gone(iam.delete_user(name).await)?;
         Ok(())
+    }
+
+    /// The same for the role, where cuts of roles were to be tried.
+    async fn take_down_role(&self, name: &RoleName) -> Result<(), TakeDown> {
+        if !self.tries_roles() {
+            return Ok(());
+        }
+        if let Some(found) = self.cloud.read().iam().role(name).await? {
+            let ours = found.path == CANARY_PATH
+                && found.description.as_deref() == Some(self.case_tag().as_str());
+            if !ours {
+                return Err(TakeDown::Stranger);
+            }
+            self.strip(&Principal::Role(name.clone())).await?;
+        }
+        gone(self.cloud.iam().delete_role(name).await)?;
+        Ok(())
+    }
+
+    /// Takes every policy off.
+    async fn strip(&self, principal: &Principal) -> Result<(), TakeDown> {
+        let (read, iam) = (self.cloud.read().iam(), self.cloud.iam());
+        for attached in read.attached_policies(principal).await? {
+            let arn = attached.policy_arn.and_then(|arn| arn.parse().ok());
+            if let Some(arn) = arn {
+                gone(iam.detach_policy(principal, &arn).await)?;
+            }
+        }
+        for inline in read.inline_policies(principal).await? {
+            gone(iam.delete_inline_policy(principal, &inline).await)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a canary of this plan may have a role: where none has, nobody needs the permission to remove one.
+    fn tries_roles(&self) -> bool {
+        let of_role = |change: &Change| {
+            let example = Canary::example();
+            let trial = catalog::of(change).on_canary(&change.decided, self.inventory, &example);
+            trial.is_some_and(|trial| trial.with.is_of_role())
+        };
+        self.plan.changes.iter().any(of_role)
     }
 }
 
@@ -364,8 +454,13 @@ fn gone(answer: Result<(), CallError>) -> Result<(), CallError> {
     }
 }
 
-fn policy() -> PolicyName {
-    PolicyName::parse(CANARY_POLICY).expect("a policy's name")
+fn policy(name: &str) -> PolicyName {
+    PolicyName::parse(name).expect("a policy's name")
+}
+
+/// The role that a canary can assume has his name.
+fn role_of(canary: &UserName) -> RoleName {
+    RoleName::parse(canary.as_str()).expect("what a user can be called, a role can")
 }
 
 fn suspect(minted: Minted) -> Suspect {

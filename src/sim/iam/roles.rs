@@ -82,6 +82,20 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
     Ok(Reply::Xml(vec![tree("Role", answer)]))
 }
 
+pub(in crate::sim) fn delete(call: &mut Call<'_>) -> Answer {
+    let (name, role) = call.modifiable_role()?;
+    let conflicts = [
+        (!role.attached.is_empty(), "must detach all policies first."),
+        (!role.inline.is_empty(), "must delete policies first."),
+    ];
+    if let Some((_, what)) = conflicts.into_iter().find(|(stands, _)| *stands) {
+        let message = format!("Cannot delete entity, {what}");
+        return Err(Refusal::new(409, "DeleteConflict", message));
+    }
+    call.edit().roles.remove(&name);
+    Ok(Reply::Xml(Vec::new()))
+}
+
 pub(in crate::sim) fn update_trust(call: &mut Call<'_>) -> Answer {
     let document = call.params.required("PolicyDocument")?.to_owned();
     check_trust(&document)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use aws_sdk_iam::primitives::Blob;
 use aws_sdk_iam::types::{StatusType, Tag};
 
@@ -26,6 +27,7 @@ async fn every_operation_is_real() {
     settle(clock).await;
     sessions(&c.sts).await;
     secrets(&c.secrets).await;
+    trail(&c, clock).await;
 
     let driven: BTreeSet<(String, String)> = cloud
         .audit()
@@ -39,6 +41,41 @@ async fn every_operation_is_real() {
         .map(|o| o.name)
         .collect();
     assert_eq!(missing, [""; 0], "operations that nothing drove with success");
+}
+
+/// The log knows of what was done and of what was refused, five minutes late, by one attribute at a time.
+async fn trail(c: &super::Clients, clock: Clock) {
+    let attribute = |key: LookupAttributeKey, value: &str| {
+        LookupAttribute::builder().attribute_key(key).attribute_value(value).build().unwrap()
+    };
+    let made = || attribute(LookupAttributeKey::EventName, "CreateUser");
+    let late = Duration::from_secs(301);
+    clock.sleep(late).await;
+    c.iam.create_user().user_name("late").send().await.unwrap();
+    assert_eq!(code(c.iam.create_user().user_name("late").send().await), "EntityAlreadyExists");
+    let heard_of = async || {
+        let events = c.trail.lookup_events().lookup_attributes(made()).send().await.unwrap();
+        let records = events.events().iter().map(|event| {
+            serde_json::from_str::<serde_json::Value>(event.cloud_trail_event().unwrap()).unwrap()
+        });
+        records.collect::<Vec<_>>()
+    };
+    let before = heard_of().await.len();
+    clock.sleep(late).await;
+    let records = heard_of().await;
+    assert_eq!(records.len(), before + 2, "it is five minutes late");
+    // The newest is first.
+    assert_eq!(records[0]["errorCode"], "EntityAlreadyExists");
+    assert_eq!(records[1]["errorCode"], serde_json::Value::Null);
+    assert_eq!(records[1]["userIdentity"]["accessKeyId"], "AKIAEXAMPLEADMIN0009");
+
+    let two = c.trail.lookup_events().lookup_attributes(made()).lookup_attributes(made());
+    clock.sleep(Duration::from_secs(1)).await;
+    assert_eq!(code(two.send().await), "InvalidLookupAttributesException");
+    let ask = || c.trail.lookup_events().lookup_attributes(made()).max_results(1).send();
+    let page = ask().await.unwrap();
+    assert_eq!((page.events().len(), page.next_token().is_some()), (1, true));
+    assert_eq!(code(ask().await), "ThrottlingException", "two look-ups in a second");
 }
 
 async fn users(iam: &aws_sdk_iam::Client) {
@@ -295,6 +332,14 @@ async fn roles(iam: &aws_sdk_iam::Client) {
     let unbound = || iam.delete_role_permissions_boundary().role_name("worker").send();
     unbound().await.unwrap();
     assert_eq!(code(unbound().await), "NoSuchEntity");
+    let gone = iam.create_role().role_name("gone").assume_role_policy_document(TRUST);
+    gone.send().await.unwrap();
+    iam.attach_role_policy().role_name("gone").policy_arn(read).send().await.unwrap();
+    let delete = || iam.delete_role().role_name("gone").send();
+    assert_eq!(code(delete().await), "DeleteConflict");
+    iam.detach_role_policy().role_name("gone").policy_arn(read).send().await.unwrap();
+    delete().await.unwrap();
+    assert_eq!(code(delete().await), "NoSuchEntity");
     for (name, path) in
         [("linked", "/aws-service-role/x.amazonaws.com/"), ("sso", "/aws-reserved/")]
     {
