@@ -13,10 +13,12 @@ const CHECK: &str = "permissions";
 
 /// What only a survey of everything reads, planning where a playbook selects by such things, and `verify`; and what
 /// only playbooks need that cut roles, or cut or reset what few users have.
-const SELDOM: [&str; 20] = [
+const SELDOM: [&str; 23] = [
     "cloudtrail:LookupEvents",
     "iam:AttachRolePolicy",
+    "iam:CreateRole",
     "iam:DeleteLoginProfile",
+    "iam:DeleteRole",
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
     "iam:DetachRolePolicy",
@@ -25,6 +27,7 @@ const SELDOM: [&str; 20] = [
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
     "iam:ListUsers",
     "iam:PutRolePermissionsBoundary",
     "iam:PutRolePolicy",
@@ -62,8 +65,9 @@ pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Findi
         resources: vec![
             "*".to_owned(),
             format!("arn:{partition}:iam::{account}:user/portcullis-doctor"),
-            // Where cuts are tried on users that are made for it.
+            // Where cuts are tried on users and roles that are made for it.
             format!("arn:{partition}:iam::{account}:user{CANARY_PATH}portcullis-doctor"),
+            format!("arn:{partition}:iam::{account}:role{CANARY_PATH}portcullis-doctor"),
             format!(
                 "arn:{partition}:secretsmanager:{}:{account}:secret:portcullis-doctor-AbCdEf",
                 live.region
