@@ -120,11 +120,11 @@ pub enum RunError {
 
 impl Run<'_> {
     /// Records who runs, and where.
-    async fn begin(&self, place: &Place) -> Result<(), RunError> {
+    async fn begin(&self, place: Option<&Place>) -> Result<(), RunError> {
         let started = Entry::Started {
             caller: self.inventory.caller.arn.clone(),
             accepted_lockouts: self.plan.accepted_lockouts.clone(),
-            place: Some(place.clone()),
+            place: place.cloned(),
         };
         Ok(self.record(started).await?)
     }

@@ -261,7 +261,7 @@ impl Conduct<'_> {
         let rounds = Rounds {
             playbook: self.playbook,
             caller: self.caller,
-            place: &place,
+            place: self.world.is_none().then_some(&place),
             journal: &journal,
             most: MOST_ROUNDS,
             keep: &Kept(self.case),

@@ -226,7 +226,7 @@ async fn go(
         given: &[],
         task: going.task,
     };
-    let exit = conduct.conduct(&decoded, Box::new(medium)).await?;
+    let exit = Box::pin(conduct.conduct(&decoded, Box::new(medium))).await?;
     case.custody().replace(STATE, &cloud.save().to_string())?;
     Ok(exit)
 }

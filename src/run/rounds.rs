@@ -57,8 +57,8 @@ pub struct Rounds<'a> {
     pub playbook: &'a Playbook,
     /// Who runs.
     pub caller: &'a Caller,
-    /// Where.
-    pub place: &'a Place,
+    /// Where; a rehearsal is the same wherever it is played.
+    pub place: Option<&'a Place>,
     /// What was done so far, and where the rest is recorded.
     pub journal: &'a Journal,
     /// How many further rounds are gone through unasked; with none the account is not surveyed again either, and

@@ -474,7 +474,7 @@ impl Stage {
         let rounds = Rounds {
             playbook: &playbook,
             caller: &caller,
-            place: &place,
+            place: Some(&place),
             journal: &journal,
             most: self.most,
             keep: &self.rounds,

@@ -126,7 +126,7 @@ async fn work(
     let rounds = Rounds {
         playbook: &playbook,
         caller: &stage.saved.inventory.caller,
-        place: &place,
+        place: Some(&place),
         journal: &journal,
         most: 0,
         keep: &InCase(case),
