@@ -106,10 +106,7 @@ fn a_phase_that_wants_approvals_is_not_begun_without() {
         for _ in 0..2 {
             let ending = stage.resume_to_the_end(1).await;
             let Ending::Waiting(why) = &ending else { panic!("{ending:?}") };
-            assert!(
-                why[0].contains("`rotate` (1 changes) must be approved by 2 people"),
-                "{why:?}"
-            );
+            assert!(why[0].contains("`rotate` (1 change) must be approved by 2 people"), "{why:?}");
             assert_eq!(ending.exit().code(), 6);
         }
         assert!(matches!(stage.state().gate, GateState::Open(..)));
