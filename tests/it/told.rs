@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use portcullis::action::catalog;
+use portcullis::exit::Exit;
 use serde_json::Value;
 
 use crate::check::{objections, portcullis, said};
@@ -46,18 +47,53 @@ fn everything_said_about_an_action_is_shown_in_text_and_in_json() {
     }
 }
 
+fn is_there(test: &str) {
+    let (modules, name) = test.rsplit_once("::").unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("tests/it/{}.rs", modules.replace("::", "/")));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{test}: {error}"));
+    assert!(text.contains(&format!("#[test]\nfn {name}()")), "{test}");
+}
+
 #[test]
 fn every_test_that_an_action_names_is_there() {
     for action in catalog::all() {
         for test in action.about().tested {
-            let (modules, name) = test.rsplit_once("::").unwrap();
-            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join(format!("tests/it/{}.rs", modules.replace("::", "/")));
-            let text =
-                std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{test}: {error}"));
-            assert!(text.contains(&format!("#[test]\nfn {name}()")), "{test}");
+            is_there(test);
         }
     }
+}
+
+/// Every row of the page on what goes wrong is shown by a test; every exit code has its part of the first half.
+#[test]
+fn what_goes_wrong_is_shown_by_tests_that_are_there_and_every_exit_code_is_answered() {
+    let page = include_str!("../../docs/failure-modes.md");
+    let by_code = page.split("## By exit code").nth(1).unwrap();
+    let (by_code, rows) = by_code.split_once("## By what happened").unwrap();
+    let headings = by_code.lines().filter_map(|line| line.strip_prefix("### "));
+    let mut answered: Vec<u8> = headings
+        .flat_map(|heading| heading.split(':').next().unwrap().split(", "))
+        .map(|code| code.parse().unwrap())
+        .collect();
+    answered.sort_unstable();
+    let codes: Vec<u8> = (0..=u8::MAX).filter(|code| Exit::of(*code).is_some()).collect();
+    assert_eq!(answered, codes);
+    let rows = rows
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .filter(|line| !line.contains("shown by"));
+    let mut shown = 0;
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let tests = cell.split('`').skip(1).step_by(2).filter(|name| name.contains("::"));
+        let before = shown;
+        for test in tests {
+            is_there(test);
+            shown += 1;
+        }
+        assert!(shown > before, "{row}");
+    }
+    assert!(shown > 40, "{shown}");
 }
 
 #[test]
