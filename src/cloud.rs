@@ -54,7 +54,7 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient as HttpClient;
 pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
 pub use connection::{Connection, Endpoint};
 pub use guard::{PROBES, READS, WRITES};
-pub use iam::{InlinePolicy, Minted, ReadIam, WriteIam};
+pub use iam::{InlinePolicy, Made, Minted, ReadIam, WriteIam};
 pub use outside::{Answering, Outside};
 pub use probe::{CanaryKey, Probe, Probes, Suspect};
 pub use secretsmanager::{ReadSecrets, WriteSecrets};

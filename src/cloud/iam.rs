@@ -348,6 +348,25 @@ pub struct Minted {
     pub secret: Secret,
 }
 
+/// A user or role that exists since this moment.
+#[derive(Debug)]
+pub struct Made {
+    /// Its unique id.
+    pub id: String,
+    /// Its ARN.
+    pub arn: Arn,
+}
+
+impl Made {
+    fn of(operation: &str, made: Option<(String, String)>) -> Result<Self, CallError> {
+        let made = made.and_then(|(id, arn)| Some(Self { id, arn: Arn::parse(arn).ok()? }));
+        made.ok_or_else(|| {
+            let message = "the answer does not tell what was made";
+            CallError::not_understood(operation, Certainty::MayHave, message)
+        })
+    }
+}
+
 impl WriteIam {
     write!(
         /// Attaches a managed policy to a user or role.
@@ -466,14 +485,12 @@ impl WriteIam {
         user: &UserName,
         path: &str,
         tag: (&str, &str),
-    ) -> Result<User, CallError> {
+    ) -> Result<Made, CallError> {
         let operation = "iam:CreateUser";
         let tag = Tag::builder().key(tag.0).value(tag.1).build().expect("a key and a value");
         let call = self.client.create_user().user_name(user.as_str()).path(path).tags(tag);
         let (output, _) = self.pace.write(|| attempt(operation, call.clone().send())).await?;
-        output.user.ok_or_else(|| {
-            CallError::not_understood(operation, Certainty::MayHave, "the answer holds no user")
-        })
+        Made::of(operation, output.user.map(|user| (user.user_id, user.arn)))
     }
 
     /// Makes a role that may do nothing yet. (`iam:CreateRole`)
@@ -483,14 +500,12 @@ impl WriteIam {
         path: &str,
         trust: &str,
         description: &str,
-    ) -> Result<Role, CallError> {
+    ) -> Result<Made, CallError> {
         let operation = "iam:CreateRole";
         let call = self.client.create_role().role_name(role.as_str()).path(path);
         let call = call.assume_role_policy_document(trust).description(description);
         let (output, _) = self.pace.write(|| attempt(operation, call.clone().send())).await?;
-        output.role.ok_or_else(|| {
-            CallError::not_understood(operation, Certainty::MayHave, "the answer holds no role")
-        })
+        Made::of(operation, output.role.map(|role| (role.role_id, role.arn)))
     }
 
     /// Deletes a role that has no policy any more, for good. (`iam:DeleteRole`)

@@ -220,7 +220,10 @@ impl Operation {
             }
             Target::Caller => engine.newest().user_arn(own, subject.own_user().unwrap_or_default()),
             Target::Users => iam_arn(own, "user", "/", ""),
-            Target::Role => engine.newest().role_arn(own, given("RoleName")),
+            Target::Role => match params.get("Path").filter(|_| self.name == "CreateRole") {
+                Some(path) => iam_arn(own, "role", path, given("RoleName")),
+                None => engine.newest().role_arn(own, given("RoleName")),
+            },
             Target::Roles => iam_arn(own, "role", "/", ""),
             Target::Groups => iam_arn(own, "group", "/", ""),
             Target::Policy => given("PolicyArn").to_owned(),

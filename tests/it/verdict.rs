@@ -94,6 +94,11 @@ pub(crate) fn canaries_came_and_went(stage: &Stage) -> usize {
     let left: Vec<&String> =
         after.0.keys().filter(|key| key.contains("portcullis-canary")).collect();
     assert!(left.is_empty(), "{left:?}");
+    // The journal knows it, too.
+    drop(tape);
+    let left: Vec<String> =
+        stage.state().canaries_left().map(|(name, _)| name.to_owned()).collect();
+    assert!(left.is_empty(), "{left:?}");
     effects
 }
 

@@ -13,7 +13,7 @@ use crate::action::{
     ApplyError, CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_POLICY_TO_ASSUME, CANARY_TAG,
     Canary, Notes, Tried, canary_may_assume, canary_role_trusts, catalog, refusal,
 };
-use crate::cloud::{CallError, CanaryKey, Minted, Suspect};
+use crate::cloud::{CallError, CanaryKey, Certainty, Made, Minted, Suspect};
 use crate::ids::{Arn, PolicyName, Principal, RoleName, UserName};
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, CanaryState, Entry, Note, Refusal};
@@ -25,11 +25,13 @@ use jiff::{SignedDuration, Timestamp};
 
 /// How often a canary is tried to be removed, before it is left to the next time.
 const REMOVALS: u32 = 7;
+/// From this try on, seconds after the first, what is there is shown.
+const SHOWN_BY: u32 = 5;
 /// A session must be older than the moment before which sessions are denied, and that counts in whole seconds.
 const OLDER: SignedDuration = SignedDuration::from_secs(2);
 
 /// A canary that was made: who it is, and what it holds.
-struct Made {
+struct Equipped {
     canary: Canary,
     key: CanaryKey,
     second_key: CanaryKey,
@@ -53,11 +55,18 @@ impl Run<'_> {
     ) -> Result<Vec<Tale>, Halt> {
         let name = self.next_canary();
         self.record(Entry::CanaryMaking { canary: name.to_string() }).await?;
-        let tried = self.tell(&name, mechanisms, facts).await;
+        let case = self.case_tag();
+        let made = self.cloud.iam().create_user(&name, CANARY_PATH, (CANARY_TAG, &case)).await;
+        let nothing = made.as_ref().is_err_and(|error| error.certainty == Certainty::DidNot);
+        let tried = self.tell(&name, made, mechanisms, facts).await;
         if let Err(halt @ Halt::Journal(_)) = tried {
             return Err(halt);
         }
-        self.remove(&name).await?;
+        if nothing {
+            self.record(Entry::CanaryRemoved { canary: name.to_string() }).await?;
+        } else {
+            self.remove(&name).await?;
+        }
         tried
     }
 
@@ -78,6 +87,7 @@ impl Run<'_> {
     async fn tell(
         &self,
         name: &UserName,
+        made: Result<Made, CallError>,
         mechanisms: &[Mechanism<'_>],
         facts: &Inventory,
     ) -> Result<Vec<Tale>, Halt> {
@@ -86,7 +96,7 @@ impl Run<'_> {
             session: mechanisms.iter().any(|one| one.with == Tried::Session),
             role: mechanisms.iter().any(|one| one.with.is_of_role()),
         };
-        let made = match self.make(name, wanted, until).await {
+        let made = match self.equip(name, made, wanted, until).await {
             Ok(made) => made,
             Err(Left::Halt(halt)) => return Err(halt),
             Err(Left::Again(why)) => {
@@ -108,25 +118,28 @@ impl Run<'_> {
         Ok(tales)
     }
 
-    async fn make(&self, name: &UserName, wanted: Wanted, until: Timestamp) -> Result<Made, Left> {
+    /// Gives a user that was made what he is tried with.
+    async fn equip(
+        &self,
+        name: &UserName,
+        made: Result<Made, CallError>,
+        wanted: Wanted,
+        until: Timestamp,
+    ) -> Result<Equipped, Left> {
         let iam = self.cloud.iam();
-        let case = self.case_tag();
-        let made = iam.create_user(name, CANARY_PATH, (CANARY_TAG, &case)).await;
         let user = self.said(made, "made").await?;
         let principal = Principal::User(name.clone());
         let may = iam.put_inline_policy(&principal, &policy(CANARY_POLICY), CANARY_MAY).await;
         self.said(may, "allowed its one call").await?;
         let first = self.said(iam.create_access_key(name).await, "given a key").await?;
         let second = self.said(iam.create_access_key(name).await, "given a key").await?;
-        let arn = Arn::parse(user.arn)
-            .map_err(|error| Left::Vain(format!("the canary's own ARN is none: {error}")))?;
-        let role = if wanted.role { Some(self.make_role(name, &arn).await?) } else { None };
+        let role = if wanted.role { Some(self.make_role(name, &user.arn).await?) } else { None };
         let canary = Canary {
             user: name.clone(),
-            user_id: user.user_id,
+            user_id: user.id,
             keys: [first.id.clone(), second.id.clone()],
             role: role_of(name),
-            role_id: role.as_ref().map_or(String::new(), |(_, id)| id.clone()),
+            role_id: role.as_ref().map_or(String::new(), |role| role.id.clone()),
         };
         let probes = self.probes;
         let key = probes.with_canary(&suspect(first));
@@ -147,27 +160,24 @@ impl Run<'_> {
         self.record(entry).await.map_err(Halt::from)?;
         let minted = self.clock.now();
         let session = session.map(|session| (probes.with_canary(&session), minted));
-        Ok(Made { canary, key, second_key, session, role: role.map(|(arn, _)| arn) })
+        Ok(Equipped { canary, key, second_key, session, role: role.map(|role| role.arn) })
     }
 
-    /// The role of the canary whose ARN is `user`, and its unique id.
-    async fn make_role(&self, name: &UserName, user: &Arn) -> Result<(Arn, String), Left> {
+    /// The role that the canary whose ARN is `user` can assume.
+    async fn make_role(&self, name: &UserName, user: &Arn) -> Result<Made, Left> {
         let iam = self.cloud.iam();
         let (role, case) = (role_of(name), self.case_tag());
         let made = iam.create_role(&role, CANARY_PATH, &canary_role_trusts(user), &case).await;
         let made = self.said(made, "given a role").await?;
-        let arn = Arn::parse(made.arn).map_err(|error| {
-            Left::Vain(format!("the ARN of the canary's role is none: {error}"))
-        })?;
         let of_role = Principal::Role(role);
         let may = iam.put_inline_policy(&of_role, &policy(CANARY_POLICY), CANARY_MAY).await;
         self.said(may, "given a role that may make its one call").await?;
-        let may_assume = canary_may_assume(&arn);
+        let may_assume = canary_may_assume(&made.arn);
         let of_user = Principal::User(name.clone());
         let may =
             iam.put_inline_policy(&of_user, &policy(CANARY_POLICY_TO_ASSUME), &may_assume).await;
         self.said(may, "allowed to assume its role").await?;
-        Ok((arn, made.role_id))
+        Ok(made)
     }
 
     /// A session of the canary, where it can have one.
@@ -200,7 +210,7 @@ impl Run<'_> {
 
     async fn try_one(
         &self,
-        made: &Made,
+        made: &Equipped,
         mechanism: &Mechanism<'_>,
         facts: &Inventory,
     ) -> Result<Tale, Left> {
@@ -340,7 +350,7 @@ impl Run<'_> {
         let mut wait = Duration::from_secs(1);
         let mut why = String::new();
         for n in 1..=REMOVALS {
-            match self.take_down(name).await {
+            match self.take_down(name, n >= SHOWN_BY).await {
                 Ok(()) => {
                     self.record(Entry::CanaryRemoved { canary }).await?;
                     return Ok(());
@@ -349,6 +359,7 @@ impl Run<'_> {
                     "somebody else has this name: it is not ours to remove".clone_into(&mut why);
                     break;
                 }
+                Err(TakeDown::Unseen(error)) => why = error.to_string(),
                 Err(TakeDown::Call(error)) => {
                     why = error.to_string();
                     if error.is_credentials() || error.is_denied() {
@@ -366,11 +377,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One try at it. Every call may be made again, and may find nothing left to do.
-    async fn take_down(&self, name: &UserName) -> Result<(), TakeDown> {
+    /// One try at it. Every call may be made again, and may find nothing left to do. What is there would be `shown` by
+    /// now.
+    async fn take_down(&self, name: &UserName, shown: bool) -> Result<(), TakeDown> {
         let (read, iam) = (self.cloud.read().iam(), self.cloud.iam());
         let case = self.case_tag();
-        self.take_down_role(&role_of(name)).await?;
+        self.take_down_role(&role_of(name), shown).await?;
         let principal = Principal::User(name.clone());
         if let Some(found) = read.user(name).await? {
             let ours = found.path == CANARY_PATH
@@ -385,14 +397,14 @@ impl Run<'_> {
                 }
             }
             self.strip(&principal).await?;
+            gone(iam.delete_user(name).await)?;
+            return Ok(());
         }
-        // Also where it is not shown: what was made a moment ago may not be yet.
-        gone(iam.delete_user(name).await)?;
-        Ok(())
+        unseen(iam.delete_user(name).await, shown)
     }
 
     /// The same for the role, where cuts of roles were to be tried.
-    async fn take_down_role(&self, name: &RoleName) -> Result<(), TakeDown> {
+    async fn take_down_role(&self, name: &RoleName, shown: bool) -> Result<(), TakeDown> {
         if !self.tries_roles() {
             return Ok(());
         }
@@ -403,9 +415,10 @@ impl Run<'_> {
                 return Err(TakeDown::Stranger);
             }
             self.strip(&Principal::Role(name.clone())).await?;
+            gone(self.cloud.iam().delete_role(name).await)?;
+            return Ok(());
         }
-        gone(self.cloud.iam().delete_role(name).await)?;
-        Ok(())
+        unseen(self.cloud.iam().delete_role(name).await, shown)
     }
 
     /// Takes every policy off.
@@ -437,12 +450,23 @@ impl Run<'_> {
 /// Why one try came to nothing.
 enum TakeDown {
     Stranger,
+    Unseen(CallError),
     Call(CallError),
 }
 
 impl From<CallError> for TakeDown {
     fn from(error: CallError) -> Self {
         Self::Call(error)
+    }
+}
+
+/// What came of deleting what is not shown: it may have been made a moment ago. Whoever may do it under the canaries' path
+/// only is refused where nothing is there, for then there is no path: once it would be shown, that says as much.
+fn unseen(answer: Result<(), CallError>, shown: bool) -> Result<(), TakeDown> {
+    match gone(answer) {
+        Err(error) if error.is_denied() && shown => Ok(()),
+        Err(error) if error.is_denied() => Err(TakeDown::Unseen(error)),
+        answer => Ok(answer?),
     }
 }
 
