@@ -3,13 +3,15 @@
 //! `CASE/playbook.yaml` is for reading; `CASE/rounds/N/plan.json` is what runs, with the inventory it
 //! stands on, and which N the journal says; `CASE/journal.jsonl` is what was done, and is locked while somebody
 //! works on it; `CASE/deliveries` has what people are handed, sealed to their keys. A case
-//! appears whole or not at all, and only its owner may read it. Interprets nothing.
+//! appears whole or not at all, and only its owner may read it. That of several accounts holds a case for each
+//! ([`accounts`]). Interprets nothing.
 //!
 //! One process has [`Custody`] of a case: the one whose open file the name of the journal leads to. Who takes a case
 //! over puts a copy in its place. The other, if it lives, finds that before every line, after every line, and
 //! before every writing request; so no line is lost on which anything was done, and no lock is waited for that
 //! somebody who hangs may hold ([0016](../docs/design/0016-taking-over.md)).
 
+pub mod accounts;
 mod reading;
 
 use std::fs::{self, File, OpenOptions};
@@ -24,7 +26,7 @@ pub use self::reading::{LONGEST, read_regular, read_text};
 use crate::ids::DeliveryName;
 use crate::journal::{Damage, Decoded, Medium, Place, State, decode};
 use crate::outbox::{Outbox, Sealed};
-use crate::plan::{OpenError, SavedPlan};
+use crate::plan::{OpenError, SavedPlan, SavedPlans};
 
 const PLAYBOOK: &str = "playbook.yaml";
 const PLAN: &str = "rounds/1/plan.json";
@@ -64,9 +66,8 @@ impl Custody {
     }
 
     /// Replaces a file of the case, whole or not at all; not where the case is not ours any more.
-    pub fn replace(&self, name: &str, text: &str) -> Result<(), CaseError> {
-        let path = self.journal.with_file_name(name);
-        replace_while(self, &path, &|out| out.write_all(text.as_bytes()))
+    pub fn replace(&self, path: &Path, text: &str) -> Result<(), CaseError> {
+        replace_while(self, path, &|out| out.write_all(text.as_bytes()))
     }
 }
 
@@ -103,6 +104,14 @@ pub enum CaseError {
     /// There is nothing there, or something else.
     #[error("{} is not a case", .0.display())]
     NotACase(PathBuf),
+    /// It is of several accounts, and one must be named.
+    #[error("case {} is of several accounts", path.display())]
+    Several {
+        /// The case.
+        path: PathBuf,
+        /// Its accounts' own.
+        accounts: Vec<PathBuf>,
+    },
     /// Another process works on it.
     #[error("case {} is being worked on by another process", .0.display())]
     Locked(PathBuf),
@@ -140,26 +149,13 @@ impl Case {
         saved: &SavedPlan,
         files: &[(&str, String)],
     ) -> Result<Self, CaseError> {
-        let new = missing(root);
-        private_dir(root)?;
-        for dir in new {
-            sync_dir(parent(&dir))?;
-        }
-        let making = root.join(format!(".making-{name}-{}", std::process::id()));
-        // What an earlier attempt of a process of the same number left behind was never a case.
-        let _ = fs::remove_dir_all(&making);
-        private_dir(&making)?;
-        let made = fill(&making, saved, files).and_then(|()| settle(root, name, &making));
-        if made.is_err() {
-            let _ = fs::remove_dir_all(&making);
-        }
-        Self::lock(made?)
+        Self::lock(appear(root, name, |making| fill(making, saved, files))?)
     }
 
     /// Opens a case that is there, and locks it.
     pub fn open(dir: &Path) -> Result<Self, CaseError> {
         if !dir.join(PLAN).is_file() {
-            return Err(CaseError::NotACase(dir.to_owned()));
+            return Err(no_case(dir));
         }
         Self::lock(dir.to_owned())
     }
@@ -349,10 +345,20 @@ pub fn read_plan(dir: &Path) -> Result<SavedPlan, CaseError> {
 pub fn read_round(dir: &Path, round: u32) -> Result<SavedPlan, CaseError> {
     let path = dir.join(ROUNDS).join(round.to_string()).join("plan.json");
     if !path.is_file() {
-        return Err(CaseError::NotACase(dir.to_owned()));
+        return Err(no_case(dir));
     }
     let text = read_text(&path, LONGEST).map_err(io_error("cannot read", &path))?;
     SavedPlan::from_text(&text).map_err(|source| CaseError::Plan { path: dir.to_owned(), source })
+}
+
+/// Why nothing can be done with a directory as with the case of one account.
+fn no_case(dir: &Path) -> CaseError {
+    match accounts::of(dir).as_slice() {
+        [] => CaseError::NotACase(dir.to_owned()),
+        accounts => {
+            CaseError::Several { path: dir.to_owned(), accounts: accounts.to_owned() }
+        }
+    }
 }
 
 /// Every directory under `root`, sorted: cases, as far as they can be read.
@@ -384,7 +390,8 @@ pub fn is_worked_on(dir: &Path) -> bool {
 pub fn of_plan(root: &Path, digest: &str) -> Option<PathBuf> {
     let begun = |dir: &PathBuf| read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty());
     let has = |dir: &PathBuf| read_round(dir, 1).is_ok_and(|saved| saved.digest() == digest);
-    all(root).into_iter().find(|dir| begun(dir) && has(dir))
+    let of_one = |dir: PathBuf| if dir.join(PLAN).is_file() { vec![dir] } else { accounts::of(&dir) };
+    all(root).into_iter().flat_map(of_one).find(|dir| begun(dir) && has(dir))
 }
 
 /// The journal of a case, without locking it.
@@ -413,6 +420,11 @@ pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
 /// Writes a file, whole or not at all, for its owner only.
 pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
     replace_with(path, &|out| out.write_all(text.as_bytes()))
+}
+
+/// The same with the plans of several accounts.
+pub fn replace_plans(path: &Path, plans: &SavedPlans) -> Result<(), CaseError> {
+    replace_with(path, &|out| plans.write_to(out))
 }
 
 /// The same with a plan, of which no second copy is made.
@@ -455,6 +467,28 @@ fn replace_if(
     }
     made?;
     sync_dir(parent(path))
+}
+
+/// Has a new directory appear under `root`, named after `name`, whole or not at all.
+fn appear(
+    root: &Path,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), CaseError>,
+) -> Result<PathBuf, CaseError> {
+    let new = missing(root);
+    private_dir(root)?;
+    for dir in new {
+        sync_dir(parent(&dir))?;
+    }
+    let making = root.join(format!(".making-{name}-{}", std::process::id()));
+    // What an earlier attempt of a process of the same number left behind was never a case.
+    let _ = fs::remove_dir_all(&making);
+    private_dir(&making)?;
+    let made = make(&making).and_then(|()| settle(root, name, &making));
+    if made.is_err() {
+        let _ = fs::remove_dir_all(&making);
+    }
+    made
 }
 
 fn fill(dir: &Path, saved: &SavedPlan, files: &[(&str, String)]) -> Result<(), CaseError> {
@@ -592,6 +626,7 @@ mod tests {
             endpoint: None,
             inputs: BTreeMap::new(),
             surveyed_at: now,
+            together: None,
             gate: GateTerms { proof: Proof::Settled, margin_seconds: 1, within_seconds: 300 },
             principals: Vec::new(),
             roles: Vec::new(),
@@ -752,7 +787,7 @@ mod tests {
         let left = case.dir().join(TAKING_OVER);
         fs::write(&left, "half of a journal").unwrap();
         journal.append(Entry::Finished { exit: 0 }).await.unwrap_err();
-        assert!(case.custody().replace("world.json", "{}").is_err());
+        assert!(case.custody().replace(&case.dir().join("world.json"), "{}").is_err());
         assert!(case.keep_round(&saved()).is_err());
         assert_eq!(fs::read(case.dir().join(JOURNAL)).unwrap(), whole);
         // Somebody else is at it at this moment; then nobody is any more.

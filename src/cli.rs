@@ -3,6 +3,7 @@
 //! What a command produces goes to standard output; progress, questions and errors go to standard error.
 //! Every error is turned into words once, here: what, why, and what to type next.
 
+mod accounts;
 mod actions;
 mod args;
 mod by_hand;

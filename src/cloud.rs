@@ -38,6 +38,7 @@
 mod attempt;
 mod connection;
 mod credentials;
+mod elsewhere;
 mod guard;
 mod iam;
 mod outside;
@@ -53,6 +54,7 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient as HttpClient;
 
 pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
 pub use connection::{Connection, Endpoint};
+pub use elsewhere::Elsewhere;
 pub use guard::{PROBES, READS, WRITES};
 pub use iam::{InlinePolicy, Made, Minted, ReadIam, WriteIam};
 pub use outside::{Answering, Outside};

@@ -53,6 +53,28 @@ impl Exit {
         Self::ALL.into_iter().find(|exit| exit.code() == code)
     }
 
+    /// Of two endings that of both together: the one that asks more of whoever reads it.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let rank = |exit: Self| Self::WORST_FIRST.iter().position(|one| *one == exit);
+        if rank(other) < rank(self) { other } else { self }
+    }
+
+    /// A person who is needed goes before what `resume` mends, and that before what is only not proven.
+    const WORST_FIRST: [Self; 11] = [
+        Self::Internal,
+        Self::Held,
+        Self::Stopped,
+        Self::Interrupted,
+        Self::Waiting,
+        Self::NotProven,
+        Self::Refused,
+        Self::Usage,
+        Self::Invalid,
+        Self::Differs,
+        Self::Done,
+    ];
+
     /// What it says of a case, in a few words.
     pub fn in_words(self) -> &'static str {
         match self {
@@ -79,5 +101,16 @@ mod tests {
             assert_eq!(Exit::of(exit.code()), Some(exit));
         }
         assert_eq!(Exit::of(7), None);
+    }
+
+    #[test]
+    fn several_endings_are_the_worst_of_them() {
+        assert_eq!(Exit::Done.and(Exit::NotProven), Exit::NotProven);
+        assert_eq!(Exit::Held.and(Exit::NotProven), Exit::Held);
+        assert_eq!(Exit::Stopped.and(Exit::Held), Exit::Held);
+        for exit in Exit::ALL {
+            assert_eq!(exit.and(Exit::Done), exit);
+            assert!(Exit::WORST_FIRST.contains(&exit));
+        }
     }
 }

@@ -12,6 +12,7 @@ mod found;
 mod outlook;
 mod saved;
 mod text;
+mod together;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub use found::{Found, Import, Whereabouts};
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
+pub use together::{SavedPlans, Together};
 
 use crate::ids::{AccessKeyId, AccountId, ActionKind, Arn, ChangeId, Principal, StepId, UserName};
 use crate::playbook::{Mode, Phase, Proof};
@@ -41,6 +43,9 @@ pub struct Plan {
     pub mode: Mode,
     /// The account it is for.
     pub account: AccountId,
+    /// With which other accounts it goes, behind one gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
     /// Who surveyed.
     pub caller: Arn,
     /// The endpoint, where it is not AWS itself.

@@ -17,6 +17,7 @@ mod select;
 mod trust;
 mod undo;
 
+pub use lint::over_the_limits_together;
 pub use lockout::refuse_lock_out;
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
@@ -35,7 +36,7 @@ use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Barrier, Batches, Change, Credential, Decided, Destination, Effect, Estimate, GateTerms,
-    Import, Need, Plan, RoleInReach, SavedPlan, Subject, Texts, Unknown, Untouched,
+    Import, Need, Plan, RoleInReach, SavedPlan, Subject, Texts, Together, Unknown, Untouched,
     credential_wants, credentials_of,
 };
 use crate::playbook::{Mode, Phase, Playbook, Proof, Scope, Step, Targets};
@@ -59,6 +60,8 @@ pub struct Terms {
     pub accepted_lockouts: Vec<Arn>,
     /// What others found.
     pub imports: Vec<Import>,
+    /// With which other accounts it is planned, where there are any.
+    pub together: Option<Together>,
 }
 
 impl Terms {
@@ -72,6 +75,7 @@ impl Terms {
             accepted_gaps: plan.accepted_gaps.clone(),
             accepted_lockouts: plan.accepted_lockouts.clone(),
             imports: plan.imports.clone(),
+            together: plan.together.clone(),
         }
     }
 }
@@ -120,6 +124,9 @@ fn plan_on(
                 .help("for a breach, write `mode: breach`; see `portcullis explain mode-planned`"),
         ]);
     }
+    let account = &inventory.caller.account;
+    let home = terms.together.as_ref().is_none_or(|together| together.home == *account);
+    let playbook = &*playbook.in_account(home);
     let targets = match playbook.targets(inputs, inventory)? {
         Targets::Known(targets) => targets,
         Targets::Needs(wants) => return Ok(Planned::Needs(wants)),
@@ -261,6 +268,7 @@ fn plan_on(
         title: playbook.title.clone(),
         mode: playbook.mode,
         account: inventory.caller.account.clone(),
+        together: terms.together.clone(),
         caller: inventory.caller.arn.clone(),
         endpoint: terms.endpoint.clone(),
         inputs: inputs.clone(),

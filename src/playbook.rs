@@ -6,6 +6,7 @@
 //! new is handed out before the gate. The language knows the shapes of actions, given as a
 //! [`Vocabulary`], and never what they do; it reads no file and asks no cloud.
 
+mod accounts;
 mod bounds;
 mod expression;
 mod field;
@@ -36,7 +37,7 @@ pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, T
 pub use self::node::{MAX_BYTES, too_long};
 pub use self::schema::schema;
 pub use self::template::Template;
-pub use self::vocabulary::{ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
+pub use self::vocabulary::{Accounts, ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
 use crate::diagnostic::{self, Code, Diagnostic, Place, Severity, Source};
 use crate::ids::{ActionKind, StepId};
 use crate::inventory::{Inventory, Want};
@@ -58,6 +59,8 @@ pub struct Playbook {
     pub counters: Vec<String>,
     /// What the operator must say, in the order of the file.
     pub inputs: Vec<Input>,
+    /// Other accounts that it is for, each by the role that is assumed there.
+    pub accounts: Option<Template>,
     /// What is worked out from inputs and inventory, each after those it needs.
     pub targets: Vec<Target>,
     /// What the gate asks for.
@@ -157,6 +160,8 @@ pub struct Step {
     pub id: StepId,
     /// When it runs.
     pub phase: Phase,
+    /// In which accounts it is taken.
+    pub accounts: Accounts,
     /// What it does.
     pub uses: ActionKind,
     /// With what, in the order of the file. Every required field is there.

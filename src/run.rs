@@ -16,6 +16,7 @@ mod rounds;
 mod settle;
 mod stale;
 mod step;
+mod together;
 mod undo;
 mod verify;
 
@@ -30,6 +31,7 @@ pub use proof::Log;
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
+pub use together::{Ended, Together};
 pub use undo::{to_take_back, undo_of};
 
 use crate::clock::Clock;
@@ -45,6 +47,7 @@ use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
 use step::{Driven, not_accepted};
+pub use together::Among;
 
 /// Changes behind the gate that are driven side by side: so few that none waits long, for its turn to be
 /// called, on what was seen before it.
@@ -79,6 +82,8 @@ pub struct Run<'a> {
     pub outbox: &'a dyn Outbox,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
+    /// Runs of other accounts, with which its gate opens or not at all.
+    pub among: Option<Among<'a>>,
     /// What the next round is planned from; without it there is none, and what is found later calls a person.
     pub again: Option<Again<'a>>,
 }
@@ -138,6 +143,7 @@ impl Run<'_> {
 
     /// Carries this plan out, as far as it goes or until another takes its place.
     async fn round(&self) -> Result<Left, RunError> {
+        self.is_at_work();
         let halted = match self.phases().await {
             // Somebody is still inside, and where it can be, he is cut off by the next round.
             Err(Halt::Newcomers(reasons)) => match self.next_round().await {
@@ -249,7 +255,10 @@ impl Run<'_> {
     /// How a run ends that has nothing left to do: by the account of every credential.
     fn by_the_ledger(&self) -> Ending {
         let ledger = Ledger::of(self.plan, &self.journal.state());
-        let accounted = ledger.unaccounted().next().is_none() && !ledger.rows.is_empty();
+        // One of several accounts may have nothing in it to be cut.
+        let concerned = !ledger.rows.is_empty()
+            || self.among.is_some() && self.plan.changes.is_empty();
+        let accounted = ledger.unaccounted().next().is_none() && concerned;
         let green = accounted && ledger.unproven().next().is_none();
         if green { Ending::Proven } else { Ending::NotProven }
     }

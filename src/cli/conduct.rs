@@ -11,11 +11,11 @@ use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{args, diagnostics, view};
-use crate::case::{self, Case, Deliveries};
+use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Suspect};
 use crate::inventory::Caller;
-use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, Said, State, Worker};
+use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, Place, Said, State, Worker};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Plan, SavedPlan};
 use crate::playbook::{Phase, Playbook};
@@ -31,9 +31,10 @@ pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journa
 pub(super) fn awaited(
     saved: &SavedPlan,
     state: &State,
-    case: &Path,
+    dir: &Path,
     there: &str,
 ) -> Option<String> {
+    let case = dir;
     if let Some(asking) = &state.asking {
         return Some(format!(
             "read the plan of the next round, and say yes to it: portcullis run {}/rounds/{}/plan.json{there}",
@@ -57,9 +58,11 @@ pub(super) fn awaited(
         (1, _) => "one more approves it, with credentials of his own".to_owned(),
         (n, _) => format!("{n} more approve it, each with credentials of his own"),
     };
+    let whole = accounts::whole(dir).unwrap_or_else(|| dir.to_owned());
     Some(format!(
         "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume \
-         {case}{there}"
+         {}{there}",
+        whole.display()
     ))
 }
 
@@ -73,7 +76,7 @@ pub(super) fn belongs_to_another_plan() -> Failure {
 }
 
 /// How long a rehearsal waits before it tries what the intruder and the consumers hold.
-const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
+pub(super) const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
 
 /// Done when somebody presses Ctrl-C, or the system ends the session.
 pub(super) async fn asked_to_stop() {
@@ -163,15 +166,15 @@ impl<'a> Conduct<'a> {
 }
 
 impl Conduct<'_> {
-    pub(super) async fn conduct(
+    /// The journal of the case, begun where it was not.
+    pub(super) async fn open(
         &self,
         decoded: &Decoded,
         medium: Box<dyn Medium>,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Journal, Failure> {
         let digest = self.saved.digest();
         let (case, there) = (self.case.dir().display(), &self.there);
         let resume = format!("portcullis resume {case}{there}");
-        view::note(&format!("\nCase {case}\n"));
         if decoded.torn > 0 {
             view::err(&format!(
                 "The last line of the journal was cut short ({} bytes): what it was about to announce had \
@@ -228,11 +231,10 @@ impl Conduct<'_> {
                 })?;
             }
         }
-        let place = case::here();
         if let Some(reason) = self.taking_over {
             let by = self.caller.arn.clone();
             let said = Said { by, reason: reason.to_owned(), evidence: None, plan: digest.clone() };
-            let taken = Entry::TakenOver { said, place: place.clone() };
+            let taken = Entry::TakenOver { said, place: case::here() };
             journal
                 .append(taken)
                 .await
@@ -241,38 +243,46 @@ impl Conduct<'_> {
         }
         let custody = self.case.custody().clone();
         self.connection.fenced_by(move || custody.check());
-        let (ask, stop) = watch::channel(false);
-        let go_on = resume.clone();
-        tokio::spawn(async move {
-            asked_to_stop().await;
-            view::err("\nStopping at the next safe point. Once more to stop at once.\n");
-            let _ = ask.send(true);
-            asked_to_stop().await;
-            // As good as a crash: what was under way is looked at by whoever resumes.
-            Failure::new(
-                Exit::Stopped,
-                "stopped at once, perhaps in the middle of a change",
-                go_on,
-            )
-            .print();
-            std::process::exit(Exit::Stopped.code().into());
-        });
-        let progress = view::Progress::new(self.clock);
-        let rounds = Rounds {
+        Ok(journal)
+    }
+
+    /// What carries the case out.
+    pub(super) fn rounds<'r>(
+        &'r self,
+        journal: &'r Journal,
+        stop: watch::Receiver<bool>,
+        to: &'r To<'r>,
+    ) -> Rounds<'r> {
+        Rounds {
             playbook: self.playbook,
             caller: self.caller,
-            place: self.world.is_none().then_some(&place),
-            journal: &journal,
+            place: self.world.is_none().then_some(&to.place),
+            journal,
             most: MOST_ROUNDS,
-            keep: &Kept(self.case),
+            keep: &to.kept,
             cloud: self.connection.write(),
             probes: self.connection.probes(),
             given: self.given,
             clock: self.clock,
-            observer: &progress,
-            outbox: &Deliveries::of(self.case),
+            observer: &to.progress,
+            outbox: &to.deliveries,
             stop,
-        };
+        }
+    }
+
+    pub(super) async fn conduct(
+        &self,
+        decoded: &Decoded,
+        medium: Box<dyn Medium>,
+    ) -> Result<Exit, Failure> {
+        let (case, there) = (self.case.dir().display(), &self.there);
+        let resume = format!("portcullis resume {case}{there}");
+        view::note(&format!("\nCase {case}\n"));
+        let journal = self.open(decoded, medium).await?;
+        let stop = stop_when_asked(resume.clone());
+        let to = To::new(self.case, view::Progress::new(self.clock));
+        let rounds = self.rounds(&journal, stop, &to);
+        let progress = &to.progress;
         // Where time is virtual nobody waits.
         let watched = self.world.is_none() && view::is_watched();
         let work = async {
@@ -375,6 +385,37 @@ pub(super) fn worked_on_by(worker: &Worker) -> String {
     let since = worker.since.strftime("%Y-%m-%d %H:%M:%S UTC");
     let place = worker.place.as_ref().map_or(String::new(), |place| format!(", as {place}"));
     view::plain(&format!("{} (since {since}{place})", worker.caller))
+}
+
+/// Turns `true` when somebody asks to stop; ends the program when he asks once more.
+pub(super) fn stop_when_asked(go_on: String) -> watch::Receiver<bool> {
+    let (ask, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        view::err("\nStopping at the next safe point. Once more to stop at once.\n");
+        let _ = ask.send(true);
+        asked_to_stop().await;
+        // As good as a crash: what was under way is looked at by whoever resumes.
+        Failure::new(Exit::Stopped, "stopped at once, perhaps in the middle of a change", go_on)
+            .print();
+        std::process::exit(Exit::Stopped.code().into());
+    });
+    stop
+}
+
+/// To where a run tells and hands out.
+pub(super) struct To<'a> {
+    kept: Kept<'a>,
+    deliveries: Deliveries,
+    place: Place,
+    pub(super) progress: view::Progress,
+}
+
+impl<'a> To<'a> {
+    pub(super) fn new(case: &'a Case, progress: view::Progress) -> Self {
+        let (deliveries, place) = (Deliveries::of(case), case::here());
+        Self { kept: Kept(case), deliveries, place, progress }
+    }
 }
 
 /// Keeps the plans of further rounds in the case.

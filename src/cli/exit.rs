@@ -126,6 +126,15 @@ impl From<CaseError> for Failure {
                  DIR)"
             }
             CaseError::NotACase(_) => "name the directory that `portcullis run` printed",
+            CaseError::Several { accounts, .. } => {
+                let all: Vec<String> =
+                    accounts.iter().map(|dir| dir.display().to_string()).collect();
+                return Self::new(
+                    Exit::Refused,
+                    error.to_string(),
+                    format!("name the case of one of them: {}", all.join(", ")),
+                );
+            }
             CaseError::Locked(dir) => return locked(dir, &error),
             CaseError::Plan { .. } => {
                 "nothing was done. Restore the case from a copy, or plan and run anew"

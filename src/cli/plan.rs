@@ -9,12 +9,12 @@ use super::args::{self, Format, PlanFormat};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::view::Detail;
-use super::{by_hand, diagnostics, earlier, sources, view};
+use super::{accounts, by_hand, diagnostics, earlier, sources, view};
 use crate::case;
 use crate::cloud::ReadCloud;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inventory::Inventory;
-use crate::plan::SavedPlan;
+use crate::plan::{SavedPlan, SavedPlans};
 use crate::planning::{self, Planned, Terms};
 use crate::playbook::Playbook;
 use crate::survey::{self, Thought};
@@ -52,31 +52,52 @@ pub(super) fn show(
     let playbook = sources::playbook(path)?;
     let inputs = sources::inputs(&playbook, given, &BTreeMap::new())?;
     let terms = sources::terms(given, access.endpoint_url.as_deref())?;
-    let saved = view::runtime().block_on(async {
+    let made = view::runtime().block_on(async {
         let live = Live::connect(access).await?;
         let inventory = live.begin().await?;
-        make(&playbook, &inputs, &terms, live.connection.read(), inventory).await
+        let roles = accounts::named(&playbook, &inputs, &inventory)?;
+        let read = live.connection.read();
+        if roles.is_empty() {
+            let saved = make(&playbook, &inputs, &terms, read, inventory).await?;
+            return Ok::<_, Failure>(Made::One(Box::new(saved)));
+        }
+        let ways = accounts::enter(&live.connection, &inventory, live.clock, &roles).await?;
+        let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
+        Ok(Made::Several(plans))
     })?;
     // What is read by machines, or kept, stands alone on standard output.
     let note: fn(&str) = match shown.format {
         PlanFormat::Text => {
             let detail = if shown.every_change { Detail::Everything } else { view::out_detail() };
-            view::out(&view::plan(&saved, detail));
+            view::out(&match &made {
+                Made::One(saved) => view::plan(saved, detail),
+                Made::Several(plans) => accounts::shown(plans, detail),
+            });
             view::out
         }
         PlanFormat::Json => {
-            view::out(&diagnostics::printed(&view::plan_as_json(&saved)));
+            view::out(&diagnostics::printed(&match &made {
+                Made::One(saved) => view::plan_as_json(saved),
+                Made::Several(plans) => accounts::as_json(plans),
+            }));
             view::note
         }
         PlanFormat::AwsCli => {
-            view::out(&by_hand::script(&saved));
+            let scripts: Vec<String> = made.plans().iter().map(by_hand::script).collect();
+            view::out(&scripts.join("\n"));
             view::note
         }
     };
-    view::err(&earlier::issued(shown.cases, &saved));
+    for saved in made.plans() {
+        view::err(&earlier::issued(shown.cases, saved));
+    }
     let there = access.typed();
     if let Some(output) = shown.output {
-        case::replace_plan(output, &saved).map_err(|error| {
+        let written = match &made {
+            Made::One(saved) => case::replace_plan(output, saved),
+            Made::Several(plans) => case::replace_plans(output, plans),
+        };
+        written.map_err(|error| {
             Failure::new(
                 Exit::Refused,
                 format!("the plan was made and not saved to {}", output.display()),
@@ -90,8 +111,24 @@ pub(super) fn show(
             "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{there}\n"
         ));
     }
-    let pending = shown.check && saved.plan.pending().next().is_some();
+    let is_pending = |saved: &SavedPlan| saved.plan.pending().next().is_some();
+    let pending = shown.check && made.plans().iter().any(is_pending);
     Ok(if pending { Exit::Differs } else { Exit::Done })
+}
+
+/// What came of planning: the plan of one account, or those of several that go together.
+enum Made {
+    One(Box<SavedPlan>),
+    Several(SavedPlans),
+}
+
+impl Made {
+    fn plans(&self) -> &[SavedPlan] {
+        match self {
+            Self::One(saved) => std::slice::from_ref(saved),
+            Self::Several(plans) => plans.plans(),
+        }
+    }
 }
 
 /// What must be typed behind a command so that it goes where the plan was made.
@@ -105,27 +142,38 @@ pub(super) async fn make(
     inputs: &BTreeMap<String, Value>,
     terms: &Terms,
     cloud: &ReadCloud,
-    mut inventory: Inventory,
+    inventory: Inventory,
 ) -> Result<SavedPlan, Failure> {
+    match attempt(playbook, inputs, terms, cloud, inventory).await? {
+        Ok(saved) => Ok(saved),
+        Err(problems) => Err(refused(problems)),
+    }
+}
+
+/// The same, with what speaks against it where there is no plan.
+pub(super) async fn attempt(
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, Value>,
+    terms: &Terms,
+    cloud: &ReadCloud,
+    mut inventory: Inventory,
+) -> Result<Result<SavedPlan, Vec<Diagnostic>>, Failure> {
     let thought = survey::until(cloud, &mut inventory, |inventory| {
         Ok(match planning::plan(playbook, inputs, inventory, terms)? {
             Planned::Plan(plan) => Thought::Ready(plan),
             Planned::Needs(wants) => Thought::Needs(wants),
         })
     });
-    match thought.await? {
-        Ok(plan) => {
-            let text = playbook.source.text().to_owned();
-            let fragments = playbook.fragment_texts();
-            Ok(SavedPlan { plan: *plan, inventory, playbook: text, fragments, round: None })
-        }
-        Err(problems) => Err(refused(problems)),
-    }
+    Ok(thought.await?.map(|plan| {
+        let text = playbook.source.text().to_owned();
+        let fragments = playbook.fragment_texts();
+        SavedPlan { plan: *plan, inventory, playbook: text, fragments, round: None }
+    }))
 }
 
 /// A playbook that is right and cannot be planned here is refused; one that this version does not run is
 /// not valid.
-fn refused(problems: Vec<Diagnostic>) -> Failure {
+pub(super) fn refused(problems: Vec<Diagnostic>) -> Failure {
     let invalid = problems.iter().all(|problem| problem.code == Code::ModePlanned);
     view::diagnostics(problems);
     let exit = if invalid { Exit::Invalid } else { Exit::Refused };

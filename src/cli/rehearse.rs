@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use aws_credential_types::Credentials;
@@ -16,8 +16,8 @@ use aws_types::region::Region;
 use super::args::{self, Format};
 use super::conduct::{Conduct, Task, case_name};
 use super::exit::{Exit, Failure};
-use super::{plan, round, sources, view};
-use crate::case::{self, Case, Custody};
+use super::{accounts, plan, round, sources, view};
+use crate::case::{self, Case, CaseError, Custody};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
 use crate::ids::AccessKeyId;
@@ -54,18 +54,24 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let (connection, key) = connect(&cloud, clock);
         let inventory = survey::begin(connection.read(), clock, key).await?;
         let caller = inventory.caller.clone();
-        let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
         let detail = match args.format {
             Format::Text => view::out_detail(),
             Format::Json => view::err_detail(),
         };
+        let roles = accounts::named(&playbook, &inputs, &inventory)?;
+        if !roles.is_empty() {
+            let ways = accounts::enter(&connection, &inventory, clock, &roles).await?;
+            let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
+            note(&accounts::shown(&plans, detail));
+            return accounts::rehearse(args, &playbook, (plans, ways), &cloud, clock).await;
+        }
+        let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
         note(&view::plan(&saved, detail));
         if plan::nothing_to_do(&saved, args.format) {
             return Ok(Exit::Done);
         }
         let name = format!("rehearsal-{}", case_name(&saved, clock));
-        let state = cloud.save().to_string();
-        let case = Case::create(&args.cases.cases, &name, &saved, &[(STATE, state)])?;
+        let case = Case::create(&args.cases.cases, &name, &saved, &[state_of(&cloud)])?;
         let going = Going { taking_over: None, format: args.format, task: Task::Run };
         go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, going).await
     })
@@ -79,9 +85,39 @@ fn notes(format: Format) -> fn(&str) {
     }
 }
 
-/// Whether a case is a rehearsal: it has a world of its own.
+/// Whether a case is a rehearsal: it has a world of its own, or that of the case it is a part of.
 pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
-    Ok(case::read_file(case, STATE)?.is_some())
+    Ok(case::read_file(&home_of_world(case), STATE)?.is_some())
+}
+
+/// Where the world of a case is: accounts of one case are in one world.
+fn home_of_world(case: &Path) -> PathBuf {
+    case::accounts::whole(case).unwrap_or_else(|| case.to_owned())
+}
+
+/// The world as it is, to be put into a case.
+pub(super) fn state_of(cloud: &Cloud) -> (&'static str, String) {
+    (STATE, cloud.save().to_string())
+}
+
+/// Keeps the world as it is beside a case, or beside the accounts that it is one of, while that is in our hands.
+pub(super) fn keep_world(cloud: &Cloud, case: &Case) -> Result<(), Failure> {
+    Ok(put_by(cloud, case.custody(), &home_of_world(case.dir()))?)
+}
+
+fn put_by(cloud: &Cloud, custody: &Custody, dir: &Path) -> Result<(), CaseError> {
+    let world = cloud.save().to_string();
+    custody.replace(&dir.join(STATE), &world)
+}
+
+/// The journal's medium of a case, which keeps the world beside every line.
+pub(super) fn with_world(
+    medium: Box<dyn Medium>,
+    cloud: &Cloud,
+    case: &Case,
+) -> Box<dyn Medium> {
+    let (custody, dir) = (case.custody().clone(), home_of_world(case.dir()));
+    Box::new(WithWorld { custody, dir, medium, cloud: cloud.clone() })
 }
 
 /// The world of a rehearsal, taken up where it was left.
@@ -93,7 +129,7 @@ pub(super) struct Rehearsed {
 impl Rehearsed {
     /// The world that is kept in a case.
     pub(super) fn load(case: &Case) -> Result<Self, Failure> {
-        let (cloud, clock) = world_of(case)?;
+        let (cloud, clock) = world_of(case.dir())?;
         Ok(Self { cloud, clock })
     }
 
@@ -133,7 +169,7 @@ impl Rehearsed {
 
     /// The journal's medium, which keeps the world beside every line.
     pub(super) fn medium(&self, case: &Case, medium: Box<dyn Medium>) -> Box<dyn Medium> {
-        Box::new(WithWorld::of(case, &self.cloud, medium))
+        with_world(medium, &self.cloud, case)
     }
 }
 
@@ -158,11 +194,18 @@ pub(super) fn resume(
         notes(going.format)(
             "Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n",
         );
-        let (cloud, clock) = world_of(case)?;
+        let (cloud, clock) = world_of(case.dir())?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         go(case, (saved, playbook), &cloud, &connection, &caller, clock, going).await
     })
+}
+
+/// The time in the world of a rehearsal, and who its responder is.
+pub(super) async fn responder(case: &Case) -> Result<(Clock, Caller), Failure> {
+    let (cloud, clock) = world_of(case.dir())?;
+    let (connection, key) = connect(&cloud, clock);
+    Ok((clock, survey::begin(connection.read(), clock, key).await?.caller))
 }
 
 /// Goes on with the next round of a rehearsal, once somebody has said yes to it.
@@ -173,7 +216,7 @@ pub(super) fn next_round(
     format: Format,
 ) -> Result<Exit, Failure> {
     view::virtual_runtime().block_on(async {
-        let (cloud, clock) = world_of(case)?;
+        let (cloud, clock) = world_of(case.dir())?;
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         round::begin(case, next, clock, &caller.arn).await?;
@@ -192,8 +235,8 @@ fn damaged(why: &dyn std::error::Error) -> Failure {
 }
 
 /// The world of a rehearsal, as it was left.
-fn world_of(case: &Case) -> Result<(Cloud, Clock), Failure> {
-    let text = case::read_file(case.dir(), STATE)?.unwrap_or_default();
+pub(super) fn world_of(case: &Path) -> Result<(Cloud, Clock), Failure> {
+    let text = case::read_file(&home_of_world(case), STATE)?.unwrap_or_default();
     let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
     let clock = Clock::starting_at(sim::saved_at(&state).map_err(|error| damaged(&error))?);
     let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
@@ -210,7 +253,7 @@ async fn go(
     going: Going<'_>,
 ) -> Result<Exit, Failure> {
     let (decoded, medium) = case.journal()?;
-    let medium = WithWorld::of(case, cloud, medium);
+    let medium = with_world(medium, cloud, case);
     let conduct = Conduct {
         saved,
         playbook,
@@ -226,8 +269,8 @@ async fn go(
         given: &[],
         task: going.task,
     };
-    let exit = Box::pin(conduct.conduct(&decoded, Box::new(medium))).await?;
-    case.custody().replace(STATE, &cloud.save().to_string())?;
+    let exit = Box::pin(conduct.conduct(&decoded, medium)).await?;
+    keep_world(cloud, case)?;
     Ok(exit)
 }
 
@@ -257,7 +300,7 @@ pub(super) fn world(path: &Path) -> Result<World, Failure> {
 }
 
 /// Handles on the rehearsal cloud, as its responder.
-fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<AccessKeyId>) {
+pub(super) fn connect(cloud: &Cloud, clock: Clock) -> (Connection, Option<AccessKeyId>) {
     connect_as(cloud, clock, &cloud.responder_credentials())
 }
 
@@ -294,14 +337,9 @@ fn connect_as(
 /// has not announced as done.
 struct WithWorld {
     custody: Custody,
+    dir: PathBuf,
     medium: Box<dyn Medium>,
     cloud: Cloud,
-}
-
-impl WithWorld {
-    fn of(case: &Case, cloud: &Cloud, medium: Box<dyn Medium>) -> Self {
-        Self { custody: case.custody().clone(), medium, cloud: cloud.clone() }
-    }
 }
 
 impl Medium for WithWorld {
@@ -310,8 +348,7 @@ impl Medium for WithWorld {
         line: &'a [u8],
     ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            let world = self.cloud.save().to_string();
-            self.custody.replace(STATE, &world).map_err(io::Error::other)?;
+            put_by(&self.cloud, &self.custody, &self.dir).map_err(io::Error::other)?;
             self.medium.append(line).await
         })
     }

@@ -89,11 +89,7 @@ impl Responder {
 
     /// From the next session on, the case is in its name, and so in the account's own logs.
     pub(super) fn work_on(&self, case: &str) {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
-        let name: String = case.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
-        // The end of a name tells cases apart.
-        let from = name.len().saturating_sub(LONGEST_NAME);
-        self.with_state(|state| name[from..].clone_into(&mut state.session_name));
+        self.with_state(|state| state.session_name = session_name(case));
     }
 
     /// What the chain gave last: the credentials that all others were got with.
@@ -196,6 +192,14 @@ impl Responder {
         let none = || CredentialsError::not_loaded("no credentials were found");
         chain.ok_or_else(none)?.provide_credentials().await
     }
+}
+
+/// The name of a case as the name of a session.
+pub(super) fn session_name(case: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
+    let name: String = case.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
+    // The end of a name tells cases apart.
+    name[name.len().saturating_sub(LONGEST_NAME)..].to_owned()
 }
 
 impl ProvideCredentials for Responder {

@@ -7,12 +7,24 @@ use super::conduct::{Conduct, Task, fits, remaining, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::rehearse::Going;
-use super::{credential, plan, rehearse, sources, view};
+use super::{accounts, credential, plan, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::journal::{Decoded, Entry, State};
 use crate::plan::SavedPlan;
 
 pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
+    if args.take_over.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a case is not taken over without a reason",
+            "say why, for whoever is stopped by it and whoever reads the case in a year: --take-over REASON",
+        ));
+    }
+    let several = case::accounts::of(&args.case);
+    if !several.is_empty() {
+        return accounts::resume(args, &several);
+    }
+    accounts::refuse_one_alone(&args.case, "resume")?;
     if let Some(reason) = &args.take_over {
         return take_over(args, reason);
     }
@@ -45,13 +57,6 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
 /// Goes on with a case that somebody else has in his hands. Who takes it is known, and may do so, before it is taken.
 fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
     let dir = &args.case;
-    if reason.trim().is_empty() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "a case is not taken over without a reason",
-            "say why, for whoever is stopped by it and whoever reads the case in a year: --take-over REASON",
-        ));
-    }
     let (saved, playbook) = sources::plan_of(dir)?;
     let journal = case::read_journal(dir)?;
     if is_over(&journal, &saved) {
@@ -92,7 +97,7 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
 
 /// A run that did not end, on another machine, may still go on there, on a copy of this directory: nothing that this
 /// program can see would tell.
-fn may_go_on_elsewhere(dir: &Path, journal: &Decoded) -> Result<(), Failure> {
+pub(super) fn may_go_on_elsewhere(dir: &Path, journal: &Decoded) -> Result<(), Failure> {
     let state = State::of(journal).ok();
     let unfinished = state.filter(|state| state.opened.is_some() && state.finished.is_none());
     let Some(worker) = unfinished.and_then(|state| state.worker) else { return Ok(()) };

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, fits, remaining};
+use super::conduct::{Conduct, fits, goes_there, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::run::confirm;
@@ -53,7 +53,40 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
         )
         .because(&why)
     })?;
-    carry_out(&case, &next, &playbook, args.into())
+    match case::accounts::whole(dir) {
+        Some(whole) => say_yes(&case, &next, &whole, args),
+        None => carry_out(&case, &next, &playbook, args.into()),
+    }
+}
+
+/// One account of several: somebody says yes to its round, and all of them go on with it together.
+fn say_yes(case: &Case, next: &SavedPlan, whole: &Path, args: &args::Run) -> Result<Exit, Failure> {
+    if rehearse::is_rehearsal(case.dir())? {
+        ask(args.yes, next)?;
+        view::virtual_runtime().block_on(async {
+            let (clock, caller) = rehearse::responder(case).await?;
+            begin(case, next, clock, &caller.arn).await
+        })?;
+    } else {
+        goes_there(&next.plan, args.access.endpoint_url.as_deref())?;
+        view::runtime().block_on(async {
+            let live = Live::connect(&args.access).await?;
+            let caller = live.begin().await?.caller;
+            let home = next.plan.together.as_ref().map(|together| &together.home);
+            if home != Some(&caller.account) {
+                return Err(Failure::new(
+                    Exit::Refused,
+                    format!("these credentials are of account {}", caller.account),
+                    "use those of the account that the case is worked on from",
+                ));
+            }
+            ask(args.yes, next)?;
+            begin(case, next, live.clock, &caller.arn).await
+        })?;
+    }
+    let (whole, there) = (whole.display(), args.access.typed());
+    view::out(&format!("The round is begun. Next: portcullis resume {whole}{there}\n"));
+    Ok(Exit::Waiting)
 }
 
 /// How a round is begun.

@@ -11,10 +11,10 @@ use super::conduct::{Conduct, case_name, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
-use super::{credential, earlier, plan, round, sources, view};
+use super::{accounts, credential, earlier, plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::diagnostic::counted;
-use crate::plan::SavedPlan;
+use crate::plan::{SavedPlan, SavedPlans};
 use crate::playbook::Playbook;
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
@@ -61,8 +61,17 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let given = credential::given(args.credential_fd)?;
     // What is wrong with the files is said before anybody is asked for credentials.
     let source = if saved_plan {
-        let (saved, playbook) = open_plan(&args.what)?;
-        Wanted::Saved(Box::new(saved), Box::new(playbook))
+        match open_plan(&args.what)? {
+            (Opened::One(saved), playbook) => Wanted::Saved(saved, Box::new(playbook)),
+            (Opened::Several(plans), playbook) => {
+                return view::runtime().block_on(async {
+                    let live = Live::connect(&args.access).await?;
+                    let begun = live.begin().await?;
+                    let wanted = accounts::Wanted::Saved(plans);
+                    accounts::run(args, &live, &begun, &playbook, wanted).await
+                });
+            }
+        }
     } else {
         let playbook = sources::playbook(&args.what)?;
         let inputs = sources::inputs(&playbook, &args.given, &BTreeMap::new())?;
@@ -75,6 +84,14 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             Wanted::Saved(saved, playbook) => (*saved, *playbook),
             Wanted::Playbook(playbook, inputs) => {
                 let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref())?;
+                let roles = accounts::named(&playbook, &inputs, &inventory)?;
+                if !roles.is_empty() {
+                    let home = &live.connection;
+                    let ways = accounts::enter(home, &inventory, live.clock, &roles).await?;
+                    let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
+                    let wanted = accounts::Wanted::Made(plans, ways);
+                    return accounts::run(args, &live, &inventory, &playbook, wanted).await;
+                }
                 let read = live.connection.read();
                 let saved =
                     plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?;
@@ -124,7 +141,13 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
 
 /// Shows a saved plan, and what of it is not so any more.
 fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
-    let (saved, _) = open_plan(&args.what)?;
+    let saved = match open_plan(&args.what)? {
+        (Opened::One(saved), _) => saved,
+        (Opened::Several(plans), _) => {
+            view::out(&accounts::shown(&plans, view::out_detail()));
+            return Ok(Exit::Done);
+        }
+    };
     view::out(&view::plan(&saved, view::out_detail()));
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
@@ -153,7 +176,13 @@ fn looks_like_a_plan(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json")
 }
 
-fn open_plan(path: &Path) -> Result<(SavedPlan, Playbook), Failure> {
+/// What a file holds: the plan of one account, or those of several.
+enum Opened {
+    One(Box<SavedPlan>),
+    Several(SavedPlans),
+}
+
+fn open_plan(path: &Path) -> Result<(Opened, Playbook), Failure> {
     let text = case::read_text(path, case::LONGEST).map_err(|error| {
         Failure::new(
             Exit::Refused,
@@ -169,17 +198,43 @@ fn open_plan(path: &Path) -> Result<(SavedPlan, Playbook), Failure> {
             "make it anew with: portcullis plan PLAYBOOK ... -o FILE",
         )
     };
+    let follows = |saved: &SavedPlan| {
+        sources::follows(saved, None, path).map_err(|why| refused().because(&why))
+    };
+    if SavedPlans::is_in(&text) {
+        let plans = SavedPlans::from_text(&text).map_err(|error| refused().because(&error))?;
+        let mut playbook = follows(&plans.plans()[0])?;
+        for saved in &plans.plans()[1..] {
+            playbook = follows(saved)?;
+        }
+        return Ok((Opened::Several(plans), playbook));
+    }
     let saved = SavedPlan::from_text(&text).map_err(|error| refused().because(&error))?;
-    let playbook = sources::follows(&saved, None, path).map_err(|why| refused().because(&why))?;
-    Ok((saved, playbook))
+    let playbook = follows(&saved)?;
+    // Alone it would not wait for the others.
+    if saved.plan.together.is_some() {
+        let why = "it is the plan of one account among several, and goes with theirs";
+        return Err(Failure::new(Exit::Refused, why, "name the file that holds all of them"));
+    }
+    Ok((Opened::One(Box::new(saved)), playbook))
 }
 
 /// Has the operator type the account: a habit of the fingers does not get past it.
 pub(super) fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
-    let account = &saved.plan.account;
-    let changes = counted(saved.plan.pending().count(), "change");
+    confirm_all(&[saved])
+}
+
+/// The same for several, by the account of whoever runs it, which is the first.
+pub(super) fn confirm_all(plans: &[&SavedPlan]) -> Result<(), Failure> {
+    let account = &plans[0].plan.account;
+    let changes = plans.iter().map(|saved| saved.plan.pending().count()).sum();
+    let changes = counted(changes, "change");
+    let (others, its) = match plans.len() - 1 {
+        0 => (String::new(), "its"),
+        n => (format!(" and {n} more"), "the first one's"),
+    };
     view::err(&format!(
-        "\nThis will make {changes} in account {account}. To go on, type its twelve digits: "
+        "\nThis will make {changes} in account {account}{others}. To go on, type {its} twelve digits: "
     ));
     let _ = io::stderr().flush();
     let mut typed = String::new();

@@ -162,6 +162,7 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Result<Terms
         endpoint: endpoint.map(str::to_owned),
         accepted_gaps: given.accept_gap.clone(),
         accepted_lockouts: given.accept_lockout.clone(),
+        together: None,
         imports: given.imports.iter().map(|path| import(path)).collect::<Result<_, _>>()?,
     })
 }

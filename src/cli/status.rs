@@ -1,6 +1,8 @@
 //! `portcullis status`: where a case stands, from its directory alone.
 
-use serde_json::json;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::args::{self, Format};
 use super::conduct::{
@@ -12,53 +14,134 @@ use super::{diagnostics, view};
 use crate::case;
 use crate::journal::State;
 use crate::ledger::Ledger;
+use crate::plan::SavedPlan;
 
 pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
-    let saved = case::read_plan(&args.case)?;
-    let decoded = case::read_journal(&args.case)?;
-    let state = State::of(&decoded).map_err(|error| {
-        Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
-            .because(&error)
-    })?;
-    if state.plan().is_some_and(|plan| plan != saved.digest()) {
-        return Err(belongs_to_another_plan());
+    let accounts = case::accounts::of(&args.case);
+    if accounts.is_empty() {
+        let one = One::of(&args.case)?;
+        match args.format {
+            Format::Json => view::out(&diagnostics::printed(&one.as_json())),
+            Format::Text => view::out(&one.render()),
+        }
+        return Ok(Exit::Done);
     }
-    let ledger = Ledger::of(&saved.plan, &state);
-    let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
-    let (case, there) = (args.case.display(), super::plan::there(&saved));
-    let next = match state.finished.and_then(Exit::of) {
-        _ if case::is_worked_on(&args.case) => {
-            let by = state.worker.as_ref().map(worked_on_by);
-            let by =
-                by.map_or("another process".to_owned(), |by| format!("another process, of {by},"));
-            format!("nothing now: {by} is working on it. Ask again when it has ended")
-        }
-        // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
-        None if state.opened.is_none() && !is_rehearsal(&args.case)? => {
-            format!("portcullis run {case}/rounds/1/plan.json{there}")
-        }
-        Some(Exit::Done) => "nothing".to_owned(),
-        Some(Exit::Waiting) => awaited(&saved, &state, &args.case, &there)
-            .unwrap_or_else(|| format!("portcullis resume {case}{there}")),
-        Some(Exit::NotProven) => after_all(&ledger),
-        Some(Exit::Held) => {
+    let each: Vec<One<'_>> = accounts.iter().map(|dir| One::of(dir)).collect::<Result<_, _>>()?;
+    let (case, there) = (args.case.display(), super::plan::there(&each[0].saved));
+    let finished: Vec<_> = each.iter().map(|one| one.state.finished.and_then(Exit::of)).collect();
+    let worst = finished.iter().map(|exit| exit.unwrap_or(Exit::Stopped)).reduce(Exit::and);
+    let worst = worst.unwrap_or(Exit::Done);
+    let next = match worst {
+        _ if accounts.iter().any(|dir| case::is_worked_on(dir)) => worked_on(&each[0].state),
+        Exit::Done => "nothing".to_owned(),
+        Exit::NotProven => "see to what is said of each account above".to_owned(),
+        Exit::Held | Exit::Waiting => {
             format!("do what is asked above, then: portcullis resume {case}{there}")
         }
         _ => format!("portcullis resume {case}{there}"),
     };
     if args.format == Format::Json {
-        let mut told = account.as_json();
-        told["case"] = case.to_string().into();
-        told["journal"] = json!({"lines": decoded.lines.len(), "head": decoded.head()});
-        told["exit"] = state.finished.into();
-        told["next"] = next.into();
+        let told = json!({
+            "version": 1,
+            "case": case.to_string(),
+            "accounts": each.iter().map(One::as_json).collect::<Vec<_>>(),
+            "exit": finished.iter().all(Option::is_some).then_some(worst.code()),
+            "next": next,
+        });
         view::out(&diagnostics::printed(&told));
         return Ok(Exit::Done);
     }
-    view::out(&format!("Case {case}\n"));
-    view::out(&view::progress_of(&saved.plan, &state));
-    view::out(&account.render());
-    view::out(&format!("\nJournal: {} lines, head {}\n", decoded.lines.len(), decoded.head()));
+    for one in &each {
+        let heading = format!("Account {}", one.saved.plan.account);
+        view::out(&format!("\n{}\n{}", view::Style::Strong.paint(&heading), one.render()));
+    }
+    view::out(&format!("\nCase {case}: {}\n", worst.in_words()));
+    for (one, exit) in each.iter().zip(&finished) {
+        let stands = exit.map_or("not at an end", Exit::in_words);
+        view::out(&format!("  {}  {stands}\n", one.saved.plan.account));
+    }
     view::out(&format!("Next: {next}\n"));
     Ok(Exit::Done)
+}
+
+/// What is to be done while somebody works on a case: nothing.
+fn worked_on(state: &State) -> String {
+    let by = state.worker.as_ref().map(worked_on_by);
+    let by = by.map_or("another process".to_owned(), |by| format!("another process, of {by},"));
+    format!("nothing now: {by} is working on it. Ask again when it has ended")
+}
+
+/// Where the case of one account stands.
+struct One<'a> {
+    dir: &'a Path,
+    saved: SavedPlan,
+    state: State,
+    ledger: Ledger,
+    lines: usize,
+    head: String,
+    next: String,
+}
+
+impl<'a> One<'a> {
+    fn of(dir: &'a Path) -> Result<Self, Failure> {
+        let saved = case::read_plan(dir)?;
+        let decoded = case::read_journal(dir)?;
+        let state = State::of(&decoded).map_err(|error| {
+            Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
+                .because(&error)
+        })?;
+        if state.plan().is_some_and(|plan| plan != saved.digest()) {
+            return Err(belongs_to_another_plan());
+        }
+        let ledger = Ledger::of(&saved.plan, &state);
+        let there = super::plan::there(&saved);
+        // It goes on with the others, where there are any.
+        let whole = case::accounts::whole(dir).unwrap_or_else(|| dir.to_owned());
+        let whole = whole.display();
+        let next = match state.finished.and_then(Exit::of) {
+            _ if case::is_worked_on(dir) => worked_on(&state),
+            // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
+            None if state.opened.is_none()
+                && saved.plan.together.is_none()
+                && !is_rehearsal(dir)? =>
+            {
+                format!("portcullis run {}/rounds/1/plan.json{there}", dir.display())
+            }
+            Some(Exit::Done) => "nothing".to_owned(),
+            Some(Exit::Waiting) => awaited(&saved, &state, dir, &there)
+                .unwrap_or_else(|| format!("portcullis resume {whole}{there}")),
+            Some(Exit::NotProven) => after_all(&ledger),
+            Some(Exit::Held) => {
+                format!("do what is asked above, then: portcullis resume {whole}{there}")
+            }
+            _ => format!("portcullis resume {whole}{there}"),
+        };
+        let (lines, head) = (decoded.lines.len(), decoded.head().to_owned());
+        Ok(Self { dir, saved, state, ledger, lines, head, next })
+    }
+
+    fn account(&self) -> view::Account<'_> {
+        view::Account { plan: &self.saved.plan, state: &self.state, ledger: &self.ledger }
+    }
+
+    fn as_json(&self) -> Value {
+        let mut told = self.account().as_json();
+        told["case"] = self.dir.display().to_string().into();
+        told["journal"] = json!({"lines": self.lines, "head": self.head});
+        told["exit"] = self.state.finished.into();
+        told["next"] = self.next.clone().into();
+        told
+    }
+
+    fn render(&self) -> String {
+        format!(
+            "Case {}\n{}{}\nJournal: {} lines, head {}\nNext: {}\n",
+            self.dir.display(),
+            view::progress_of(&self.saved.plan, &self.state),
+            self.account().render(),
+            self.lines,
+            self.head,
+            self.next
+        )
+    }
 }

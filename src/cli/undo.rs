@@ -6,12 +6,13 @@
 use super::args::{self, Format};
 use super::conduct::NOT_TO_BE_TRUSTED;
 use super::exit::{Exit, Failure};
-use super::{diagnostics, round, sources, view};
+use super::{accounts, diagnostics, round, sources, view};
 use crate::case::{self, Case};
 use crate::journal::State;
 use crate::run::undo_of;
 
 pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
+    accounts::refuse_one_alone(&args.case, "undo")?;
     let case = Case::open(&args.case)?;
     let shown = args.case.display();
     let (saved, playbook) = sources::plan_of(&args.case)?;

@@ -9,7 +9,7 @@ use super::conduct::{Conduct, Task, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::rehearse::Going;
-use super::{credential, rehearse, sources, view};
+use super::{accounts, credential, rehearse, sources, view};
 use crate::case::Case;
 use crate::run::Log;
 use crate::trail::{self, TrailEvent};
@@ -18,6 +18,7 @@ use crate::trail::{self, TrailEvent};
 const LONGEST: u64 = 256 * 1024 * 1024;
 
 pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
+    accounts::refuse_one_alone(&args.case, "verify")?;
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
     let given = credential::given(args.credential_fd)?;

@@ -158,13 +158,14 @@ fn speak(
     }
     let case = Case::open(dir)?;
     let (saved, _) = sources::plan_of(dir)?;
+    let beside = beside(dir)?;
     let evidence = word.evidence.as_deref().map(evidence).transpose()?;
     let on_record = async |caller: &Caller,
                            clock: Clock,
                            decoded: &Decoded,
                            medium: Box<dyn Medium>,
                            world: Option<&Rehearsed>| {
-        may_speak(&saved, caller, word)?;
+        may_speak(&saved, &beside, caller, word)?;
         let said = Said {
             by: caller.arn.clone(),
             reason: reason.to_owned(),
@@ -254,10 +255,16 @@ fn open(
     }
 }
 
-/// Whether the word of `caller` is taken: he is of the case's account, or of the one that was named, and stands
+/// Whether the word of `caller` is taken: he is of the case's account (of several, of their home), or of the one that was named, and stands
 /// on nothing that the case cuts. Whoever took over what is cut would else clear himself.
-fn may_speak(saved: &SavedPlan, caller: &Caller, word: &args::Word) -> Result<(), Failure> {
-    let own = &saved.plan.account;
+fn may_speak(
+    saved: &SavedPlan,
+    beside: &[SavedPlan],
+    caller: &Caller,
+    word: &args::Word,
+) -> Result<(), Failure> {
+    // Of several accounts, the people of the one they are worked on from may speak for any.
+    let own = saved.plan.together.as_ref().map_or(&saved.plan.account, |together| &together.home);
     let expected = word.from_account.as_ref().unwrap_or(own);
     if caller.account != *expected {
         return Err(Failure::new(
@@ -273,16 +280,30 @@ fn may_speak(saved: &SavedPlan, caller: &Caller, word: &args::Word) -> Result<()
             ),
         ));
     }
-    planning::refuse_lock_out(&saved.plan, &saved.inventory, caller).map(|_| ()).map_err(|_| {
-        Failure::new(
+    let cut_off = std::iter::once(saved).chain(beside).any(|saved| {
+        let home = saved.plan.account == caller.account || saved.plan.together.is_none();
+        home && planning::refuse_lock_out(&saved.plan, &saved.inventory, caller).is_err()
+    });
+    if cut_off {
+        return Err(Failure::new(
             Exit::Refused,
             format!(
                 "{} is among those whom this case cuts off: that word is not taken",
                 caller.arn
             ),
             "somebody whom the case does not touch must say it, with credentials of his own",
-        )
-    })
+        ));
+    }
+    Ok(())
+}
+
+/// The plans of the other accounts of the case that the one in `dir` is a part of.
+fn beside(dir: &Path) -> Result<Vec<SavedPlan>, Failure> {
+    let Some(whole) = case::accounts::whole(dir) else { return Ok(Vec::new()) };
+    let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_owned()));
+    let others = case::accounts::of(&whole).into_iter();
+    let others = others.filter(|other| other.file_name() != name.as_deref());
+    Ok(others.map(|other| case::read_plan(&other)).collect::<Result<_, _>>()?)
 }
 
 /// What came of one word.
@@ -337,7 +358,8 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
 
 /// What to type next.
 fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
-    let case = dir.display();
+    let whole = case::accounts::whole(dir).unwrap_or_else(|| dir.to_owned());
+    let (case, whole) = (dir.display(), whole.display());
     if let Some(wanted) = awaited(saved, state, dir, there) {
         return wanted;
     }
@@ -346,10 +368,10 @@ fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
     match short {
         Some((credential, _)) => format!(
             "somebody else says so too: portcullis clear {case} {} --reason TEXT; then portcullis resume \
-             {case}{there}",
+             {whole}{there}",
             credential.typed()
         ),
-        None => format!("portcullis resume {case}{there}"),
+        None => format!("portcullis resume {whole}{there}"),
     }
 }
 

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use super::attempt::Recording;
 use super::credentials::Held;
+use super::elsewhere::Elsewhere;
 use super::guard::{CANARY_MINTS, Fence, Guard, PROBES, READS, WRITES};
 use super::pace::Pace;
 use super::probe::Probes;
@@ -28,6 +29,7 @@ use super::{
     WriteSecrets,
 };
 use crate::clock::Clock;
+use crate::ids::Arn;
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +207,13 @@ impl Connection {
     /// to be asked stays.
     pub fn fenced_by(&self, may_write: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) {
         self.fence.put_up(Box::new(may_write));
+    }
+
+    /// The way into another account, through a role there.
+    pub fn elsewhere(&self, role: &Arn, external_id: Option<&str>) -> Elsewhere {
+        let external_id = external_id.map(str::to_owned);
+        let (parts, outside) = (self.probes.parts.clone(), self.read.outside.clone());
+        Elsewhere::new(self.held.clone(), parts, outside, role.clone(), external_id)
     }
 
     /// The handle for surveying and planning.

@@ -35,7 +35,17 @@ impl SignIn {
         endpoint: Endpoint,
         clock: Clock,
     ) -> Self {
-        let credentials = SharedCredentialsProvider::new(credentials);
+        Self::by(SharedCredentialsProvider::new(credentials), http, region, endpoint, clock)
+    }
+
+    /// The same with whatever credentials somebody gives.
+    pub(super) fn by(
+        credentials: SharedCredentialsProvider,
+        http: HttpClient,
+        region: aws_types::region::Region,
+        endpoint: Endpoint,
+        clock: Clock,
+    ) -> Self {
         let fence = Fence::default();
         let parts = Parts { http, credentials, region, endpoint, clock, fence };
         Self { client: sign_in_client(&parts) }

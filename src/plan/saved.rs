@@ -15,7 +15,7 @@ use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
 
 /// The version of the file's shape that this program writes and reads.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// A plan with all it stands on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,10 +57,10 @@ pub struct Round {
 /// A plan may be of a hundred thousand credentials: it is written as it stands, and no copy is made of it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File<Content> {
-    portcullis_plan: u32,
-    digest: String,
-    content: Content,
+pub(super) struct File<Content> {
+    pub(super) portcullis_plan: u32,
+    pub(super) digest: String,
+    pub(super) content: Content,
 }
 
 /// Why a saved plan is not taken.
@@ -78,6 +78,9 @@ pub enum OpenError {
         /// The file's version.
         found: u32,
     },
+    /// The plans of several accounts that are not of one undertaking.
+    #[error("its plans do not go together: an account is missing, or one was planned with others")]
+    NotTogether,
     /// Its content does not match its digest.
     #[error(
         "the plan was changed after it was made: its content has digest {actual}, it says {said}"

@@ -31,7 +31,7 @@ pub(super) fn lint(
     }
     behind_the_gate(playbook, plan, &mut problems);
     one_at_a_time(playbook, plan, &mut problems);
-    limits(playbook, plan, &mut problems);
+    problems.extend(limits(playbook, "plan", plan.pending().count(), plan.principals.len()));
     share(playbook, plan, inventory, &mut problems);
     accepted_gaps(plan, &mut problems);
     vanished_keys(plan, inventory);
@@ -389,11 +389,16 @@ fn stays_quarantined(plan: &Plan, credential: &Credential) -> bool {
     effects().any(puts_on) && !effects().any(takes_off)
 }
 
-/// Not more than the playbook allows.
-fn limits(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
-    let (changes, principals) = (plan.pending().count(), plan.principals.len());
+/// More than the playbook allows.
+fn limits(
+    playbook: &Playbook,
+    what: &str,
+    changes: usize,
+    principals: usize,
+) -> Vec<Diagnostic> {
     let limits = &playbook.limits;
-    for (found, limit, what, help) in [
+    let mut problems = Vec::new();
+    for (found, limit, does, help) in [
         (
             changes,
             limits.changes,
@@ -408,13 +413,27 @@ fn limits(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
         ),
     ] {
         let Some(limit) = limit.filter(|limit| found > *limit) else { continue };
-        let message = format!("the plan {what}, and the playbook allows {limit}");
+        let message = format!("the {what} {does}, and the playbook allows {limit}");
         let mut problem = Diagnostic::error(Code::OverLimit, message).help(help);
         if let Some(place) = &limits.place {
             problem = problem.at(place.clone(), "the limit");
         }
         problems.push(problem);
     }
+    problems
+}
+
+/// What several accounts come to together beyond what the playbook allows.
+pub fn over_the_limits_together<'p>(
+    playbook: &Playbook,
+    plans: impl Iterator<Item = &'p Plan>,
+) -> Vec<Diagnostic> {
+    let (mut changes, mut principals) = (0, 0);
+    for plan in plans {
+        changes += plan.pending().count();
+        principals += plan.principals.len();
+    }
+    limits(playbook, "plan of all accounts", changes, principals)
 }
 
 /// Only what could not be listed can be accepted: anything else is a slip of the finger, and would accept

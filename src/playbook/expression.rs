@@ -74,6 +74,11 @@ impl Expression {
         &self.targets
     }
 
+    /// Whether its value is known from the inputs of a run, before anything is read.
+    pub(crate) fn asks_inputs_alone(&self) -> bool {
+        self.targets.is_empty() && self.calls.is_empty()
+    }
+
     /// The inputs that are there wherever it is true: it asks for each of them, and for all that is asked
     /// beside. (`has(inputs.name)` is `inputs.name != null` by now.)
     pub(crate) fn present_inputs(&self) -> BTreeSet<String> {

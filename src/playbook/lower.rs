@@ -4,6 +4,7 @@
 //! that is wrong is left out and reading goes on, so that one slip does not hide another; `order`
 //! then judges how the steps stand to each other.
 
+mod accounts;
 mod declarations;
 mod order;
 mod steps;
@@ -231,6 +232,7 @@ impl Lowering<'_> {
         let mode = self.word(&fields, PLAYBOOK, "mode", Mode::find);
         let counters = self.counters(&fields);
         let inputs = self.inputs(&fields);
+        let accounts = self.accounts(&fields);
         let targets = self.targets(&fields);
         let gate = self.gate(&fields);
         let limits = self.limits(&fields);
@@ -239,6 +241,7 @@ impl Lowering<'_> {
         let steps = self.steps(&fields);
         let mode = mode.unwrap_or(Mode::Breach);
         order::check(self, mode, &steps);
+        self.steps_elsewhere(accounts.is_some(), &steps);
         self.unused_targets(&targets, &trusted, &steps);
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
         Some(Playbook {
@@ -249,6 +252,7 @@ impl Lowering<'_> {
             mode,
             counters,
             inputs,
+            accounts,
             targets,
             gate,
             limits,

@@ -27,6 +27,8 @@ pub fn schema(vocabulary: &dyn Vocabulary) -> Value {
     narrow(&mut properties["name"], kebab());
     narrow(&mut properties["counters"]["items"], pattern(r"^T[0-9]{4}(\.[0-9]{3})?$"));
     properties["inputs"]["propertyNames"] = names();
+    let roles = [literal(&FieldType::List(&FieldType::Arn)), pattern(ONE_EXPRESSION)];
+    narrow(&mut properties["accounts"], json!({ "anyOf": roles }));
     properties["targets"]["propertyNames"] = names();
     properties["targets"]["additionalProperties"] = pattern(ONE_EXPRESSION);
     properties["steps"]["items"] = json!({ "$ref": "#/definitions/step" });

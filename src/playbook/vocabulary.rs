@@ -104,6 +104,18 @@ words! {
 }
 
 words! {
+    /// In which accounts a step is taken, where a playbook is for several.
+    Accounts {
+        /// In that of whoever runs it.
+        Home = "home",
+        /// In every other.
+        Others = "others",
+        /// In all of them.
+        All = "all",
+    }
+}
+
+words! {
     /// How strong the evidence is, weakest first.
     Proof {
         /// The control plane shows what was asked for.
@@ -229,6 +241,7 @@ mod tests {
         check(Phase::ALL, |w| w.as_str());
         check(EffectKind::ALL, |w| w.as_str());
         check(Mode::ALL, |w| w.as_str());
+        check(Accounts::ALL, |w| w.as_str());
         check(Proof::ALL, |w| w.as_str());
         assert!(Proof::ReadBack < Proof::Settled && Proof::Settled < Proof::Enforced);
         assert!(!Phase::Eradicate.is_behind_the_gate() && Phase::Rotate.is_behind_the_gate());

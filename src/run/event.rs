@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::ids::{AccessKeyId, StepId};
+use crate::ids::{AccessKeyId, AccountId, StepId};
 use crate::journal::{Heard, Outcome, Position, Worker};
 use crate::plan::{Change, Plan};
 use crate::planning::Added;
@@ -38,6 +38,11 @@ pub enum Event<'a> {
         change: &'a Change,
         /// What was said.
         why: String,
+    },
+    /// Everything here is cut and proven; other accounts are not so far, and the gate opens for all or for none.
+    WaitingForOthers {
+        /// Which accounts.
+        accounts: &'a [AccountId],
     },
     /// A change was begun, and goes on without us: it is waited for.
     Underway {

@@ -29,6 +29,9 @@ impl Run<'_> {
         self.try_given().await?;
         if !self.plan.changes.iter().any(Change::is_gated) {
             // Nothing waits behind it. What no step cuts is unaccounted for: the ledger says so.
+            if self.reasons_from_journal().is_empty() {
+                self.is_ready();
+            }
             return Ok(());
         }
         let mut reasons = self.reasons_from_journal();
@@ -40,6 +43,7 @@ impl Run<'_> {
             self.stop_for_newcomers(&facts).await?;
         }
         if reasons.is_empty() {
+            self.stands_with_the_others(None).await?;
             let proof = self.weakest_proof();
             self.record(Entry::GateOpened { proof }).await?;
             self.observer.event(&Event::GateOpened { proof });
@@ -65,7 +69,15 @@ impl Run<'_> {
 
     /// Looks at every cut and every credential in scope; shuts the gate where anything speaks against it. What
     /// is issued cannot be taken back, so this is done before every single attempt behind the gate.
+    ///
+    /// Where other accounts are cut beside this one, the same is asked of each of them.
     pub(super) async fn look_anew(&self) -> Result<Inventory, Halt> {
+        let facts = self.look_at_oneself().await?;
+        Ok(self.stands_with_the_others(Some(facts)).await?.expect("given, or looked for anew"))
+    }
+
+    /// The same of this account alone.
+    pub(super) async fn look_at_oneself(&self) -> Result<Inventory, Halt> {
         let facts = self.look_around().await?;
         let reasons = self.reasons_from_journal();
         if !reasons.is_empty() {
@@ -103,7 +115,7 @@ impl Run<'_> {
         self.plan.users().flat_map(credential_wants)
     }
 
-    async fn shut<T>(&self, reasons: Vec<String>) -> Result<T, Halt> {
+    pub(super) async fn shut<T>(&self, reasons: Vec<String>) -> Result<T, Halt> {
         self.observer.event(&Event::GateShut { reasons: &reasons });
         self.record(Entry::GateShut { reasons: reasons.clone() }).await?;
         Err(Halt::Held(reasons))
@@ -120,7 +132,7 @@ impl Run<'_> {
     }
 
     /// Cuts that are not seen, or not proven as surely as the plan's gate asks.
-    fn reasons_from_journal(&self) -> Vec<String> {
+    pub(super) fn reasons_from_journal(&self) -> Vec<String> {
         let state = self.journal.state();
         let mut reasons = self.given_that_are_let_in();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {

@@ -9,10 +9,11 @@
 //! plan that nobody carries out, and the survey is made again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Ending, Event, Halt, Left, Log, Observer, Run, RunError};
+use super::{Among, Ending, Event, Halt, Left, Log, Observer, Run, RunError};
 use crate::clock::Clock;
 use crate::cloud::{Probes, Suspect, WriteCloud};
 use crate::ids::{AccessKeyId, Arn, ChangeId};
@@ -49,6 +50,15 @@ pub struct Again<'a> {
 pub(super) struct Next {
     pub(super) saved: SavedPlan,
     added: Added,
+}
+
+/// The plan of the round that is being carried out, with what is worked out of it once.
+#[derive(Debug)]
+pub(super) struct InHand {
+    pub(super) saved: SavedPlan,
+    digest: String,
+    /// What it stands on, with whoever runs for whoever surveyed.
+    inventory: Inventory,
 }
 
 /// The run of a case, through as many rounds as it takes.
@@ -95,55 +105,61 @@ pub async fn begin_round(
 impl Rounds<'_> {
     /// Carries `saved` out, and what the rounds after it add; gives back the plan of the last round, and how it
     /// ended.
-    pub async fn execute(&self, mut saved: SavedPlan) -> Result<(SavedPlan, Ending), RunError> {
+    pub async fn execute(&self, saved: SavedPlan) -> Result<(SavedPlan, Ending), RunError> {
+        let (last, ending) = self.execute_among(saved, None).await?;
+        let last = Arc::into_inner(last).expect("nobody else has it in hand");
+        Ok((last.saved, ending))
+    }
+
+    /// The same where its gate opens with those of other accounts, or not at all.
+    pub(super) async fn execute_among(
+        &self,
+        saved: SavedPlan,
+        among: Option<Among<'_>>,
+    ) -> Result<(Arc<InHand>, Ending), RunError> {
         let mut begun = false;
         let first = saved.number();
+        let mut in_hand = self.take_in_hand(saved);
         loop {
-            let digest = saved.digest();
-            let mut inventory = saved.inventory.clone();
-            inventory.caller = self.caller.clone();
-            let run = Run {
-                plan: &saved.plan,
-                digest: &digest,
-                inventory: &inventory,
-                journal: self.journal,
-                cloud: self.cloud,
-                probes: self.probes,
-                given: self.given,
-                clock: self.clock,
-                observer: self.observer,
-                outbox: self.outbox,
-                stop: self.stop.clone(),
-                again: (self.most > 0 && !saved.plan.is_undo())
-                    .then_some(Again { playbook: self.playbook, saved: &saved }),
-            };
+            if let Some(among) = among {
+                among.takes_in_hand(&in_hand);
+            }
+            let InHand { saved, .. } = &*in_hand;
+            let again = (self.most > 0 && !saved.plan.is_undo())
+                .then_some(Again { playbook: self.playbook, saved });
+            let run = Run { again, among, ..self.run_of(&in_hand) };
             if !std::mem::replace(&mut begun, true) {
                 run.begin(self.place).await?;
             }
             let next = match run.round().await? {
                 Left::Ended(ending) => {
                     let ending = run.finish(ending).await?;
-                    return Ok((saved, ending));
+                    return Ok((in_hand, ending));
                 }
                 Left::Again(next) => next,
             };
             if let Some(ending) = self.take_up(&next, next.saved.number() - first).await? {
                 let ending = run.finish(ending).await?;
-                return Ok((saved, ending));
+                return Ok((in_hand, ending));
             }
-            saved = next.saved;
+            in_hand = self.take_in_hand(next.saved);
         }
     }
 
-    /// Looks at the case again, whose newest plan is `saved`; begins no round.
-    pub async fn verify(&self, saved: &SavedPlan, log: &Log) -> Result<Ending, RunError> {
+    /// A plan, ready to be carried out by whoever runs.
+    pub(super) fn take_in_hand(&self, saved: SavedPlan) -> Arc<InHand> {
         let digest = saved.digest();
         let mut inventory = saved.inventory.clone();
         inventory.caller = self.caller.clone();
-        let run = Run {
-            plan: &saved.plan,
-            digest: &digest,
-            inventory: &inventory,
+        Arc::new(InHand { saved, digest, inventory })
+    }
+
+    /// A run of it that plans no further round, and has nothing to do with other accounts.
+    pub(super) fn run_of<'r>(&'r self, in_hand: &'r InHand) -> Run<'r> {
+        Run {
+            plan: &in_hand.saved.plan,
+            digest: &in_hand.digest,
+            inventory: &in_hand.inventory,
             journal: self.journal,
             cloud: self.cloud,
             probes: self.probes,
@@ -152,9 +168,15 @@ impl Rounds<'_> {
             observer: self.observer,
             outbox: self.outbox,
             stop: self.stop.clone(),
+            among: None,
             again: None,
-        };
-        run.verify(log, self.place).await
+        }
+    }
+
+    /// Looks at the case again, whose newest plan is `saved`; begins no round.
+    pub async fn verify(&self, saved: &SavedPlan, log: &Log) -> Result<Ending, RunError> {
+        let in_hand = self.take_in_hand(saved.clone());
+        self.run_of(&in_hand).verify(log, self.place).await
     }
 
     /// Keeps the plan of the next round and begins it; or says why it is not begun.

@@ -2,6 +2,7 @@
 // A test says what went wrong by panicking, and the number of its cases by printing.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod accounts;
 mod canaries;
 mod check;
 mod cli;

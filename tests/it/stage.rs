@@ -58,12 +58,24 @@ pub(crate) struct Tape {
 }
 
 /// A journal's medium that crashes at its `stop_at`-th line, counted from 1 since it was opened.
-struct Recorder {
+pub(crate) struct Recorder {
     tape: Arc<Mutex<Tape>>,
     cloud: Cloud,
     lines: usize,
     stop_at: Option<(usize, Torn)>,
     crashed: Arc<Notify>,
+}
+
+impl Recorder {
+    pub(crate) fn new(
+        tape: &Arc<Mutex<Tape>>,
+        cloud: &Cloud,
+        stop_at: Option<(usize, Torn)>,
+        crashed: &Arc<Notify>,
+    ) -> Self {
+        let (tape, crashed) = (Arc::clone(tape), Arc::clone(crashed));
+        Self { tape, cloud: cloud.clone(), lines: 0, stop_at, crashed }
+    }
 }
 
 impl Medium for Recorder {
@@ -110,6 +122,7 @@ impl Observer for Witness {
             Event::Began { change, attempt } => format!("began {} {attempt}", change.id),
             Event::Seen { change, found } => format!("seen {} {found}", change.id),
             Event::Trouble { change, why } => format!("trouble {} {why}", change.id),
+            Event::WaitingForOthers { accounts } => format!("waiting for {accounts:?}"),
             Event::Underway { change, why, until } => {
                 format!("underway {} {why} {until}", change.id)
             }
@@ -363,6 +376,21 @@ impl Backdrop {
 /// Plans of further rounds, as a case keeps them.
 #[derive(Default)]
 pub(crate) struct Kept(Mutex<Vec<SavedPlan>>);
+
+impl Kept {
+    /// The same plans once more.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Mutex::new(self.0.lock().unwrap().clone()))
+    }
+
+    /// The plan of a round, of which `first` is that of the first.
+    pub(crate) fn newest(&self, first: &SavedPlan, round: u32) -> SavedPlan {
+        match round {
+            1 => first.clone(),
+            n => self.0.lock().unwrap()[n as usize - 2].clone(),
+        }
+    }
+}
 
 impl Keep for Kept {
     fn keep(&self, saved: &SavedPlan) -> std::io::Result<String> {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::{Style, duration, err, note, plain, rewrite};
 use crate::clock::Clock;
 use crate::diagnostic::counted;
+use crate::ids::AccountId;
 use crate::journal::{ChangeState, GateState, Heard, Outcome, State};
 use crate::plan::Plan;
 use crate::run::{Event, Observer};
@@ -17,6 +18,8 @@ use crate::run::{Event, Observer};
 /// Prints what happens to standard error.
 pub(in crate::cli) struct Progress {
     clock: Clock,
+    /// Which account it is of, where there are several.
+    account: Option<AccountId>,
     waiting: Mutex<Waiting>,
 }
 
@@ -29,13 +32,20 @@ struct Waiting {
 
 impl Progress {
     pub(in crate::cli) fn new(clock: Clock) -> Self {
-        Self { clock, waiting: Mutex::default() }
+        Self { clock, account: None, waiting: Mutex::default() }
+    }
+
+    /// Of one account among several.
+    pub(in crate::cli) fn of_account(clock: Clock, account: AccountId) -> Self {
+        Self { account: Some(account), ..Self::new(clock) }
     }
 
     fn line(&self, style: Style, word: &str, rest: &str) {
         self.show("");
         let now = self.clock.now().strftime("%H:%M:%S");
-        let line = format!("{now}  {}  {}\n", style.paint(&format!("{word:<9}")), plain(rest));
+        let account = self.account.as_ref().map_or(String::new(), |account| format!("{account}  "));
+        let word = style.paint(&format!("{word:<9}"));
+        let line = format!("{now}  {account}{word}  {}\n", plain(rest));
         if matches!(style, Style::Bad) { err(&line) } else { note(&line) }
     }
 
@@ -89,6 +99,14 @@ impl Observer for Progress {
                     "again",
                     &format!("{}  {why}; looking before trying again", change.id),
                 );
+            }
+            Event::WaitingForOthers { accounts } => {
+                let accounts: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
+                let rest = format!(
+                    "everything here is cut and proven; the gate opens when that is so of {} too",
+                    accounts.join(", ")
+                );
+                self.line(Style::Faint, "waiting", &rest);
             }
             Event::Underway { change, why, until } => {
                 let until = until.strftime("%H:%M:%S");

@@ -14,7 +14,7 @@ use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{FieldType, shorten};
 use crate::playbook::node::{Kind, Node};
 use crate::playbook::template::{self, Template};
-use crate::playbook::vocabulary::{ActionShape, Phase};
+use crate::playbook::vocabulary::{Accounts, ActionShape, Phase};
 use crate::playbook::{Step, Target, Trusted};
 
 /// A step as far as it could be read, with what `order` judges by.
@@ -24,6 +24,8 @@ pub(super) struct Draft<'a, 'n> {
     pub(super) phase: Option<(Phase, &'n Range<usize>)>,
     pub(super) action: Option<(&'a ActionShape, &'n Range<usize>)>,
     pub(super) needs: Vec<(StepId, &'n Range<usize>)>,
+    /// What its `in` says, where it has one.
+    pub(super) accounts: Option<(Accounts, &'n Range<usize>)>,
     pub(super) step: Option<Step>,
 }
 
@@ -69,6 +71,7 @@ impl<'a> Lowering<'a> {
             parsed
         });
         let phase = self.word(&fields, STEP, "phase", Phase::find);
+        let accounts = self.word(&fields, STEP, "in", Accounts::find);
         let title = self.scalar(&fields, STEP, "title");
         let for_each = self.for_each(&fields);
         // Known in this step alone, whatever is wrong with the list.
@@ -99,6 +102,7 @@ impl<'a> Lowering<'a> {
                 Some(Step {
                     id: id.clone(),
                     phase,
+                    accounts: accounts.unwrap_or(Accounts::Home),
                     uses,
                     with,
                     needs: needs.iter().map(|(id, _)| id.clone()).collect(),
@@ -120,6 +124,7 @@ impl<'a> Lowering<'a> {
             phase: phase.zip(range("phase")),
             action: action.zip(range("uses")),
             needs,
+            accounts: accounts.zip(range("in")),
             step,
         }
     }

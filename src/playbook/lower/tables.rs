@@ -13,6 +13,11 @@ pub const PLAYBOOK: &[Field] = &[
     Field::optional("counters", FieldType::List(&FieldType::Text), "ATT&CK techniques it answers"),
     INCLUDE,
     Field::optional("inputs", FieldType::MapOf(INPUT), "what the operator must say"),
+    Field::optional(
+        "accounts",
+        ACCOUNTS,
+        "other accounts, each by the ARN of the role that is assumed there",
+    ),
     Field::optional("targets", FieldType::Expressions, "names for what expressions give"),
     Field::optional("gate", FieldType::Table(GATE), "what must be proven before anything new"),
     Field::optional("limits", FieldType::Table(LIMITS), "what a plan may not exceed"),
@@ -112,6 +117,7 @@ pub const BATCHES: &[Field] = &[
 pub const STEP: &[Field] = &[
     Field::required("id", FieldType::Text, "lower-case words joined by hyphens"),
     Field::required("phase", PHASE, "when it runs"),
+    Field::optional("in", IN, "home unless it says otherwise: in which accounts it is taken"),
     Field::required("uses", FieldType::Text, "the action it takes"),
     Field::optional("with", FieldType::Expressions, "what the action takes"),
     Field::optional("needs", FieldType::List(&FieldType::Text), "steps that must be done before"),
@@ -125,6 +131,15 @@ pub const STEP: &[Field] = &[
 
 /// A list of anything.
 pub(in crate::playbook) const EACH: FieldType = FieldType::List(&FieldType::Any);
+
+/// Roles, one in each of the other accounts.
+pub(in crate::playbook) const ACCOUNTS: FieldType = FieldType::List(&FieldType::Arn);
+
+const IN: FieldType = FieldType::OneOf(Cow::Borrowed(&[
+    Cow::Borrowed("home"),
+    Cow::Borrowed("others"),
+    Cow::Borrowed("all"),
+]));
 
 const MODE: FieldType =
     FieldType::OneOf(Cow::Borrowed(&[Cow::Borrowed("breach"), Cow::Borrowed("planned")]));
@@ -144,7 +159,7 @@ const PHASE: FieldType = FieldType::OneOf(Cow::Borrowed(&[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::playbook::vocabulary::{Mode, Phase, Proof};
+    use crate::playbook::vocabulary::{Accounts, Mode, Phase, Proof};
 
     #[test]
     fn the_words_in_the_tables_are_the_words_of_the_language() {
@@ -156,6 +171,8 @@ mod tests {
         assert_eq!(words(&PHASE), all);
         let all: Vec<_> = Mode::ALL.iter().map(ToString::to_string).collect();
         assert_eq!(words(&MODE), all);
+        let all: Vec<_> = Accounts::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(words(&IN), all);
         assert_eq!(
             words(&PROOF),
             [Proof::Enforced.to_string(), Proof::Settled.to_string()],

@@ -1,0 +1,612 @@
+//! Several accounts: the one whose credentials we have, and others that are entered through a role each.
+//!
+//! A case of several accounts is a directory of ordinary cases, one for each. They are planned side by side, shown and
+//! said yes to as one, and run together, so that one gate stands before all. What is read of one of them alone is read
+//! as any case is.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::args::{self, Format};
+use super::conduct::{
+    BEFORE_THE_VERDICT, Conduct, Task, To, after_all, awaited, case_name, fits, remaining,
+    stop_when_asked,
+};
+use super::exit::{Exit, Failure};
+use super::live::Live;
+use super::responder::session_name;
+use super::resume::may_go_on_elsewhere;
+use super::view::Style;
+use super::run::confirm_all;
+use super::{credential, diagnostics, earlier, plan, rehearse, sources, view};
+use crate::case::{self, Case};
+use crate::clock::Clock;
+use crate::cloud::{Connection, Elsewhere, Suspect};
+use crate::diagnostic::counted;
+use crate::ids::{AccountId, Arn};
+use crate::inventory::{Inventory, Origin};
+use crate::journal::{Journal, State};
+use crate::ledger::Ledger;
+use crate::plan::{SavedPlan, SavedPlans, Together};
+use crate::planning::{self, Terms};
+use crate::playbook::Playbook;
+use crate::run::{self as driver, Ended, Ending};
+use crate::sim::Cloud;
+use crate::survey;
+
+/// One account, and how it is reached.
+pub(super) struct Way {
+    connection: Connection,
+    /// What an inventory of it begins with: who we are there.
+    begun: Inventory,
+    /// The role we are there by, where it is not home.
+    elsewhere: Option<Elsewhere>,
+}
+
+/// The roles in other accounts that a playbook names, none of them at home.
+pub(super) fn named(
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, Value>,
+    home: &Inventory,
+) -> Result<Vec<Arn>, Failure> {
+    let roles = playbook.other_accounts(inputs, home).map_err(|problem| {
+        view::diagnostics(vec![problem]);
+        Failure::told(Exit::Refused, "nothing was changed. Name the accounts as above")
+    })?;
+    let own = &home.caller.account;
+    match roles.iter().find(|role| role.account() == own.as_str()) {
+        None => Ok(roles),
+        Some(role) => Err(Failure::new(
+            Exit::Refused,
+            format!("account {own} is the one that these credentials are of, and {role} is named for it"),
+            format!(
+                "leave it out of `accounts`: steps are taken in it as it is; to work in it as that role: --role-arn \
+                 {role}"
+            ),
+        )),
+    }
+}
+
+/// Enters every account, home first. One that cannot be entered is no account to be left out silently.
+pub(super) async fn enter(
+    home: &Connection,
+    begun: &Inventory,
+    clock: Clock,
+    roles: &[Arn],
+) -> Result<Vec<Way>, Failure> {
+    let one = async |role: &Arn| -> Result<Way, String> {
+        let elsewhere = home.elsewhere(role, None);
+        let (connection, key) = elsewhere.enter().await.map_err(|error| error.to_string())?;
+        let begun_there = survey::begin(connection.read(), clock, key).await;
+        let mut there = begun_there.map_err(|error| error.0.to_string())?;
+        if there.caller.account.as_str() != role.account() {
+            return Err(format!("it leads into account {}", there.caller.account));
+        }
+        let from = &begun.caller;
+        there.caller.came_from.push(Origin {
+            how: format!("credentials of {}", from.arn),
+            arn: Some(from.arn.clone()),
+            access_key_id: from.access_key_id.clone(),
+        });
+        there.caller.came_from.extend(from.came_from.iter().cloned());
+        Ok(Way { connection, begun: there, elsewhere: Some(elsewhere) })
+    };
+    let entered = join_all(roles.iter().map(one)).await;
+    let mut ways =
+        vec![Way { connection: home.clone(), begun: begun.clone(), elsewhere: None }];
+    let mut shut_out = Vec::new();
+    for (role, entered) in roles.iter().zip(entered) {
+        match entered {
+            Ok(way) => ways.push(way),
+            Err(why) => shut_out.push(format!("account {} as {role}: {why}", role.account())),
+        }
+    }
+    if shut_out.is_empty() {
+        return Ok(ways);
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!("cannot enter {}; nothing was changed", shut_out.join("; ")),
+        format!(
+            "have the role's trust policy admit {}, and let that assume it (sts:AssumeRole); or leave the account out \
+             of `accounts`, and see to it by itself",
+            begun.caller.arn
+        ),
+    ))
+}
+
+/// Surveys and plans each of them.
+pub(super) async fn make(
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, Value>,
+    terms: &Terms,
+    ways: &[Way],
+    roles: &[Arn],
+) -> Result<SavedPlans, Failure> {
+    let home = ways[0].begun.caller.account.clone();
+    let together = Some(Together { home, others: roles.to_vec() });
+    let terms = &Terms { together, ..terms.clone() };
+    let made = ways.iter().map(|way| {
+        plan::attempt(playbook, inputs, terms, way.connection.read(), way.begun.clone())
+    });
+    let (mut plans, mut refused) = (Vec::new(), None);
+    for (way, made) in ways.iter().zip(join_all(made).await) {
+        let heading = format!("\nIn account {}:\n", way.begun.caller.account);
+        match made {
+            Ok(Ok(saved)) => plans.push(saved),
+            Ok(Err(problems)) => {
+                view::err(&heading);
+                refused.get_or_insert(plan::refused(problems));
+            }
+            Err(failure) => {
+                view::err(&heading);
+                return Err(failure);
+            }
+        }
+    }
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
+    let too_much = planning::over_the_limits_together(playbook, plans.iter().map(|saved| &saved.plan));
+    if !too_much.is_empty() {
+        return Err(plan::refused(too_much));
+    }
+    Ok(SavedPlans::new(plans).expect("made for these accounts, together"))
+}
+
+/// Every plan, with what they come to.
+pub(super) fn shown(plans: &SavedPlans, detail: view::Detail) -> String {
+    let mut text: String = plans.plans().iter().map(|saved| view::plan(saved, detail)).collect();
+    let changes = plans.plans().iter().map(|saved| saved.plan.pending().count()).sum();
+    let _ = writeln!(
+        text,
+        "\n{}: {} in {}, behind one gate. Digest of all: {}",
+        Style::Strong.paint("All accounts"),
+        counted(changes, "change"),
+        counted(plans.plans().len(), "account"),
+        plans.digest()
+    );
+    text
+}
+
+/// The same for machines.
+pub(super) fn as_json(plans: &SavedPlans) -> Value {
+    let accounts: Vec<Value> = plans.plans().iter().map(view::plan_as_json).collect();
+    json!({ "version": 1, "digest": plans.digest(), "accounts": accounts })
+}
+
+/// What is to be run.
+pub(super) enum Wanted {
+    Saved(SavedPlans),
+    Made(SavedPlans, Vec<Way>),
+}
+
+/// Opens a case for plans that somebody said yes to, and carries them out.
+pub(super) async fn run(
+    args: &args::Run,
+    live: &Live,
+    begun: &Inventory,
+    playbook: &Playbook,
+    wanted: Wanted,
+) -> Result<Exit, Failure> {
+    let (plans, ways) = match wanted {
+        Wanted::Made(plans, ways) => (plans, ways),
+        Wanted::Saved(plans) => {
+            let roles = roles_of(&plans.plans()[0]);
+            fits(&plans.plans()[0], &begun.caller, args.access.endpoint_url.as_deref())?;
+            let ways = enter(&live.connection, begun, live.clock, &roles).await?;
+            (plans, ways)
+        }
+    };
+    for (saved, way) in plans.plans().iter().zip(&ways) {
+        if way.elsewhere.is_some() {
+            fits(saved, &way.begun.caller, args.access.endpoint_url.as_deref())?;
+        }
+        if let Some(case) = case::of_plan(&args.cases.cases, &saved.digest()) {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("this plan was begun already, in {}; nothing was done", case.display()),
+                format!("portcullis status {}; to begin anew, plan anew", case.display()),
+            ));
+        }
+        view::err(&earlier::issued(&args.cases.cases, saved));
+    }
+    remaining(&live.connection, &plans.plans()[0], live.clock).await;
+    if args.yes {
+        view::note(&format!(
+            "Plans {} for {}\n",
+            plans.digest(),
+            counted(plans.plans().len(), "account")
+        ));
+    } else {
+        view::err(&shown(&plans, view::err_detail()));
+    }
+    if nothing_to_do(&plans, args.format) {
+        return Ok(Exit::Done);
+    }
+    if !args.yes {
+        let all: Vec<&SavedPlan> = plans.plans().iter().collect();
+        confirm_all(&all)?;
+    }
+    let given = credential::given(args.credential_fd)?;
+    let name = case_name(&plans.plans()[0], live.clock);
+    let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[])?;
+    let saved = plans.plans().iter().cloned();
+    let accounts = accounts(cases, saved, ways);
+    for account in &accounts {
+        account.way.work_on(live, &dir).await;
+    }
+    let together = Several {
+        dir: &dir,
+        playbook,
+        accounts: &accounts,
+        clock: live.clock,
+        resumed: false,
+        taking_over: None,
+        world: None,
+        there: args.access.typed(),
+        format: args.format,
+        given: &given,
+    };
+    together.carry_out().await
+}
+
+/// Tells that there is no change in any of the plans, if there is none.
+pub(super) fn nothing_to_do(plans: &SavedPlans, format: Format) -> bool {
+    plans.plans().iter().all(|saved| saved.plan.changes.is_empty())
+        && plan::nothing_to_do(&plans.plans()[0], format)
+}
+
+/// A rehearsal of several accounts: from home, which is the responder's.
+pub(super) async fn rehearse(
+    args: &args::Rehearse,
+    playbook: &Playbook,
+    (plans, ways): (SavedPlans, Vec<Way>),
+    cloud: &Cloud,
+    clock: Clock,
+) -> Result<Exit, Failure> {
+    if nothing_to_do(&plans, args.format) {
+        return Ok(Exit::Done);
+    }
+    let name = format!("rehearsal-{}", case_name(&plans.plans()[0], clock));
+    let world = rehearse::state_of(cloud);
+    let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[world])?;
+    let accounts = accounts(cases, plans.plans().iter().cloned(), ways);
+    let together = Several {
+        dir: &dir,
+        playbook,
+        accounts: &accounts,
+        clock,
+        resumed: false,
+        taking_over: None,
+        world: Some(cloud),
+        there: String::new(),
+        format: args.format,
+        given: &[],
+    };
+    together.carry_out().await
+}
+
+/// Goes on with a case of several accounts.
+pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Failure> {
+    let open = |dir: &PathBuf| match args.take_over {
+        Some(_) => Case::take_over(dir),
+        None => Case::open(dir),
+    };
+    for dir in dirs.iter().filter(|_| args.take_over.is_none()) {
+        may_go_on_elsewhere(dir, &case::read_journal(dir)?)?;
+    }
+    let cases: Vec<Case> = dirs.iter().map(open).collect::<Result<_, _>>()?;
+    let (mut kept, mut playbook) = (Vec::new(), None);
+    for case in cases {
+        let (saved, read) = sources::plan_of(case.dir())?;
+        kept.push((case, saved));
+        playbook = Some(read);
+    }
+    // Home comes first, as it did.
+    kept.sort_by_key(|(_, saved)| !is_home(saved));
+    let plans: Vec<&SavedPlan> = kept.iter().map(|(_, saved)| saved).collect();
+    let (Some(playbook), true) = (playbook, belong_together(&plans)) else {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("the accounts of {} do not belong together; nothing was done", args.case.display()),
+            "restore the case from a copy: the case of an account is missing, or is of another",
+        ));
+    };
+    let given = credential::given(args.credential_fd)?;
+    let go_on = async |home: &Connection,
+                       begun: &Inventory,
+                       clock: Clock,
+                       live: Option<&Live>,
+                       world: Option<&Cloud>| {
+        let endpoint = args.access.endpoint_url.as_deref();
+        if live.is_some() {
+            fits(&kept[0].1, &begun.caller, endpoint)?;
+        }
+        let ways = enter(home, begun, clock, &roles_of(&kept[0].1)).await?;
+        let (cases, saved): (Vec<Case>, Vec<SavedPlan>) = kept.into_iter().unzip();
+        let accounts = accounts(cases, saved.into_iter(), ways);
+        if let Some(live) = live {
+            for Account { saved, way, .. } in &accounts {
+                if way.elsewhere.is_some() {
+                    fits(saved, &way.begun.caller, endpoint)?;
+                }
+                way.work_on(live, &args.case).await;
+            }
+            remaining(home, &accounts[0].saved, clock).await;
+        }
+        let together = Several {
+            dir: &args.case,
+            playbook: &playbook,
+            accounts: &accounts,
+            clock,
+            resumed: !begun_in_part(&accounts),
+            taking_over: args.take_over.as_deref(),
+            world,
+            there: live.map_or(String::new(), |_| args.access.typed()),
+            format: args.format,
+            given: &given,
+        };
+        together.carry_out().await
+    };
+    if rehearse::is_rehearsal(&args.case)? {
+        return view::virtual_runtime().block_on(async {
+            let (cloud, clock) = rehearse::world_of(&args.case)?;
+            let (home, key) = rehearse::connect(&cloud, clock);
+            let begun = survey::begin(home.read(), clock, key).await?;
+            go_on(&home, &begun, clock, None, Some(&cloud)).await
+        });
+    }
+    view::runtime().block_on(async {
+        let live = Live::connect(&args.access).await?;
+        let begun = live.begin().await?;
+        go_on(&live.connection, &begun, live.clock, Some(&live), None).await
+    })
+}
+
+fn is_home(saved: &SavedPlan) -> bool {
+    saved.plan.together.as_ref().is_some_and(|together| together.home == saved.plan.account)
+}
+
+/// Whether these are all of those that were planned together, home first.
+fn belong_together(plans: &[&SavedPlan]) -> bool {
+    let Some(together) = plans.first().and_then(|saved| saved.plan.together.as_ref()) else {
+        return false;
+    };
+    let mut found: Vec<&AccountId> = plans.iter().map(|saved| &saved.plan.account).collect();
+    let all = together.accounts();
+    let mut all: Vec<&AccountId> = all.iter().collect();
+    let home_first = found.first() == all.first();
+    found.sort();
+    all.sort();
+    home_first
+        && found == all
+        && plans.iter().all(|saved| saved.plan.together.as_ref() == Some(together))
+}
+
+/// The roles that lead into the other accounts.
+fn roles_of(saved: &SavedPlan) -> Vec<Arn> {
+    saved.plan.together.as_ref().map(|together| together.others.clone()).unwrap_or_default()
+}
+
+/// Refuses what only all accounts of a case do together.
+pub(super) fn refuse_one_alone(dir: &Path, command: &str) -> Result<(), Failure> {
+    match case::accounts::whole(dir) {
+        None => Ok(()),
+        Some(whole) => Err(Failure::new(
+            Exit::Refused,
+            format!("this is one account of case {}, and goes with the others", whole.display()),
+            format!("portcullis {command} {}", whole.display()),
+        )),
+    }
+}
+
+impl Way {
+    /// From here on the sessions that are minted bear the name of the case.
+    async fn work_on(&self, live: &Live, dir: &Path) {
+        match &self.elsewhere {
+            None => live.work_on(dir).await,
+            Some(elsewhere) => {
+                let name = dir.file_name().unwrap_or_default().to_string_lossy();
+                elsewhere.work_as(&session_name(&name));
+                self.connection.replace_credentials().await;
+            }
+        }
+    }
+}
+
+/// One account of a case.
+struct Account {
+    case: Case,
+    saved: SavedPlan,
+    way: Way,
+}
+
+/// Puts together what belongs to one account, all of it in the plans' order.
+fn accounts(
+    cases: Vec<Case>,
+    saved: impl Iterator<Item = SavedPlan>,
+    ways: Vec<Way>,
+) -> Vec<Account> {
+    let all = cases.into_iter().zip(saved).zip(ways);
+    all.map(|((case, saved), way)| Account { case, saved, way }).collect()
+}
+
+/// Whether somebody has said yes to them: then those are begun too that a crash has kept from it.
+fn begun_in_part(accounts: &[Account]) -> bool {
+    accounts.iter().any(|account| {
+        case::read_journal(account.case.dir()).is_ok_and(|decoded| !decoded.lines.is_empty())
+    })
+}
+
+/// One run of a case of several accounts.
+struct Several<'a> {
+    dir: &'a Path,
+    playbook: &'a Playbook,
+    accounts: &'a [Account],
+    clock: Clock,
+    resumed: bool,
+    /// Why the case is taken out of somebody else's hands, where it is.
+    taking_over: Option<&'a str>,
+    world: Option<&'a Cloud>,
+    there: String,
+    format: Format,
+    given: &'a [Suspect],
+}
+
+impl Several<'_> {
+    async fn carry_out(&self) -> Result<Exit, Failure> {
+        let resume = format!("portcullis resume {}{}", self.dir.display(), self.there);
+        view::note(&format!(
+            "\nCase {}, of {}\n",
+            self.dir.display(),
+            counted(self.accounts.len(), "account")
+        ));
+        let conducts: Vec<Conduct<'_>> = self.accounts.iter().map(|one| self.of(one)).collect();
+        let mut journals: Vec<Journal> = Vec::new();
+        for (account, conduct) in self.accounts.iter().zip(&conducts) {
+            let (decoded, medium) = account.case.journal()?;
+            let medium = match self.world {
+                Some(cloud) => rehearse::with_world(medium, cloud, &account.case),
+                None => medium,
+            };
+            journals.push(conduct.open(&decoded, medium).await?);
+        }
+        let stop = stop_when_asked(resume.clone());
+        let tos: Vec<To<'_>> = self
+            .accounts
+            .iter()
+            .map(|Account { case, saved, .. }| {
+                let account = saved.plan.account.clone();
+                To::new(case, view::Progress::of_account(self.clock, account))
+            })
+            .collect();
+        let runs = self.accounts.iter().zip(&conducts).zip(journals.iter().zip(&tos));
+        let runs = runs.map(|((account, conduct), (journal, to))| {
+            (account.saved.clone(), conduct.rounds(journal, stop.clone(), to))
+        });
+        let ended = driver::Together::new(runs.collect()).execute().await;
+        if let Some(cloud) = self.world {
+            // Enforcement trails every change; what is tried too soon says nothing.
+            self.clock.sleep(BEFORE_THE_VERDICT).await;
+            rehearse::keep_world(cloud, &self.accounts[0].case)?;
+        }
+        Ok(self.tell(ended, &journals, &resume).await)
+    }
+
+    /// The run of one of them.
+    fn of<'a>(&'a self, account: &'a Account) -> Conduct<'a> {
+        let at_home = account.way.elsewhere.is_none();
+        Conduct {
+            saved: &account.saved,
+            playbook: self.playbook,
+            caller: &account.way.begun.caller,
+            case: &account.case,
+            connection: &account.way.connection,
+            clock: self.clock,
+            resumed: self.resumed,
+            taking_over: self.taking_over,
+            world: self.world,
+            there: self.there.clone(),
+            format: self.format,
+            given: if at_home { self.given } else { &[] },
+            task: Task::Run,
+        }
+    }
+
+    /// Tells what came of each, and of all.
+    async fn tell(&self, ended: Vec<Ended>, journals: &[Journal], resume: &str) -> Exit {
+        let mut exit = Exit::Done;
+        let (mut told, mut text, mut each) = (Vec::new(), String::new(), String::new());
+        for ((account, journal), ended) in self.accounts.iter().zip(journals).zip(ended) {
+            let name = &account.saved.plan.account;
+            let (saved, ending) = match ended {
+                Ok(ended) => ended,
+                Err(error) => {
+                    let failure = Failure::of_run(error, resume);
+                    view::err(&format!("\nAccount {name}:\n"));
+                    failure.print();
+                    let _ = writeln!(each, "  {name}  {}", failure.exit.in_words());
+                    told.push(json!({ "account": name, "ending": { "exit": failure.exit.code() } }));
+                    exit = exit.and(failure.exit);
+                    continue;
+                }
+            };
+            let (head, lines) = journal.head().await;
+            let state = journal.state();
+            let ledger = Ledger::of(&saved.plan, &state);
+            let next = self.next(account, &saved, &state, &ledger, &ending);
+            exit = exit.and(ending.exit());
+            let _ = writeln!(each, "  {name}  {}", ending.exit().in_words());
+            let view = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
+            if self.format == Format::Json {
+                let mut one = view.as_json();
+                one["case"] = account.case.dir().display().to_string().into();
+                one["journal"] = json!({"lines": lines, "head": head});
+                one["ending"] = view::ending_as_json(&ending);
+                one["next"] = next.into();
+                told.push(one);
+            } else {
+                let unaccounted = ledger.unaccounted().count();
+                let heading = Style::Strong.paint(&format!("Account {name}"));
+                let _ = write!(text, "\n{heading}\n{}", view.render());
+                let _ = writeln!(text, "\nJournal: {lines} lines, head {head}");
+                text.push_str(&view::ending(&ending, unaccounted, &next));
+            }
+        }
+        let next = match exit {
+            Exit::Done => "nothing".to_owned(),
+            Exit::NotProven => "see to what is said of each account above".to_owned(),
+            Exit::Held | Exit::Waiting => format!("do what is asked above, then: {resume}"),
+            _ => resume.to_owned(),
+        };
+        if self.format == Format::Json {
+            view::out(&diagnostics::printed(&json!({
+                "version": 1,
+                "case": self.dir.display().to_string(),
+                "accounts": told,
+                "ending": { "exit": exit.code() },
+                "tried": self.world.map(view::verdict_as_json),
+                "next": next,
+            })));
+            return exit;
+        }
+        view::out(&text);
+        if let Some(world) = self.world {
+            view::out(&view::verdict(world));
+        }
+        view::out(&format!(
+            "\n{}: {} (exit code {})\n{each}{}: {next}\n",
+            Style::Strong.paint("All accounts"),
+            exit.in_words(),
+            exit.code(),
+            Style::Strong.paint("Next"),
+        ));
+        exit
+    }
+
+    /// What is to be done about one of them.
+    fn next(
+        &self,
+        account: &Account,
+        saved: &SavedPlan,
+        state: &State,
+        ledger: &Ledger,
+        ending: &Ending,
+    ) -> String {
+        match ending {
+            Ending::Proven => "nothing".to_owned(),
+            Ending::NotProven => after_all(ledger),
+            Ending::Held(_) => "do what is asked above".to_owned(),
+            Ending::Waiting(_) | Ending::Asking { .. } => {
+                let waits = awaited(saved, state, account.case.dir(), &self.there);
+                waits.unwrap_or_else(|| "it goes on with the others".to_owned())
+            }
+            Ending::Stopped(_) | Ending::Interrupted => "it goes on with the others".to_owned(),
+        }
+    }
+}

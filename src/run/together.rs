@@ -1,0 +1,283 @@
+//! Several accounts, cut side by side behind one gate.
+//!
+//! Each account has a run of its own, with a plan and a journal of its own, that decides as any run does. Of the others
+//! it knows this much: whether their cuts are proven as their gates ask. Its own gate opens when that is so of all, and
+//! before every single attempt behind it all of them are looked at anew. Where one account does not get there, nothing
+//! is handed out in any, and each journal says because of which.
+//!
+//! Nothing of this is kept over a crash: whoever resumes finds out anew where each account stands.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::rounds::InHand;
+use super::{Ending, Event, Halt, Rounds, Run, RunError};
+use crate::clock::Clock;
+use crate::ids::AccountId;
+use crate::inventory::Inventory;
+use crate::plan::SavedPlan;
+
+/// While others get ready one looks again so often, at oneself too: what is seen of an account is not seen by
+/// itself before it looks.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// How the run of one account ended, and the plan that it had come to.
+pub type Ended = Result<(SavedPlan, Ending), RunError>;
+
+/// The runs of several accounts.
+pub struct Together<'a> {
+    members: Vec<Member<'a>>,
+}
+
+/// One account among them.
+struct Member<'a> {
+    account: AccountId,
+    rounds: Rounds<'a>,
+    in_hand: Mutex<Arc<InHand>>,
+    stands: watch::Sender<Stands>,
+}
+
+/// Where an account stands, as far as the others must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stands {
+    /// It is being cut, or the cuts are being proven.
+    AtWork,
+    /// Its cuts are proven as its gate asks.
+    Ready,
+    /// Its run has ended, and they were so to the last.
+    Over,
+    /// Its run has ended without that.
+    Short {
+        why: String,
+        /// Whether it waits for people to say yes, and for nothing else.
+        waits: bool,
+    },
+}
+
+/// One account, as its run knows it among the others.
+#[derive(Clone, Copy)]
+pub struct Among<'a> {
+    together: &'a Together<'a>,
+    me: usize,
+}
+
+impl<'a> Together<'a> {
+    /// Those that go together, each with the plan that its case has come to.
+    pub fn new(runs: Vec<(SavedPlan, Rounds<'a>)>) -> Self {
+        let member = |(saved, rounds): (SavedPlan, Rounds<'a>)| Member {
+            account: saved.plan.account.clone(),
+            in_hand: Mutex::new(rounds.take_in_hand(saved)),
+            rounds,
+            stands: watch::Sender::new(Stands::AtWork),
+        };
+        Self { members: runs.into_iter().map(member).collect() }
+    }
+
+    /// Carries all of them out, side by side, in the order they were given.
+    pub async fn execute(&self) -> Vec<Ended> {
+        join_all((0..self.members.len()).map(|me| self.execute_one(me))).await
+    }
+
+    async fn execute_one(&self, me: usize) -> Ended {
+        let member = &self.members[me];
+        let saved = member.in_hand().saved.clone();
+        let executed = member.rounds.execute_among(saved, Some(Among { together: self, me })).await;
+        member.ends(&executed);
+        executed.map(|(in_hand, ending)| (in_hand.saved.clone(), ending))
+    }
+}
+
+impl Member<'_> {
+    fn in_hand(&self) -> Arc<InHand> {
+        Arc::clone(&self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says for good where it stands. Whoever has proven all cuts, and has come to an end behind the gate, does
+    /// not keep the others from going on: they look at it all the same.
+    fn ends(&self, executed: &Result<(Arc<InHand>, Ending), RunError>) {
+        let in_hand = self.in_hand();
+        let run = self.rounds.run_of(&in_hand);
+        let ready = *self.stands.borrow() == Stands::Ready;
+        let stands = match executed {
+            Ok(_) if ready && run.reasons_from_journal().is_empty() => Stands::Over,
+            Ok((_, ending)) => Stands::Short {
+                why: in_words(ending, || run.reasons_from_journal()),
+                waits: matches!(ending, Ending::Waiting(_) | Ending::Asking { .. }),
+            },
+            Err(error) => Stands::Short { why: error.to_string(), waits: false },
+        };
+        self.stands.send_replace(stands);
+    }
+
+    /// What speaks against it, by a fresh look.
+    async fn speaks_against(&self) -> Result<Vec<String>, Halt> {
+        let in_hand = self.in_hand();
+        let run = self.rounds.run_of(&in_hand);
+        let facts = match run.look_around().await {
+            Ok(facts) => facts,
+            Err(Halt::Unread(error)) => {
+                let why = format!("account {} cannot be looked at: {}", self.account, error.0);
+                return Err(Halt::Stopped(vec![why]));
+            }
+            Err(halt) => return Err(halt),
+        };
+        let mut reasons = run.reasons_from_journal();
+        reasons.extend(run.newcomers(&facts));
+        Ok(reasons.into_iter().map(|reason| format!("account {}: {reason}", self.account)).collect())
+    }
+}
+
+/// How an ending is told to the others.
+fn in_words(ending: &Ending, unproven: impl Fn() -> Vec<String>) -> String {
+    let (what, why) = match ending {
+        Ending::Proven | Ending::NotProven => ("is not proven cut", unproven()),
+        Ending::Held(why) => ("waits for a person", why.clone()),
+        Ending::Waiting(why) => ("waits for approval", why.clone()),
+        Ending::Asking { beyond, .. } => ("waits for a yes to its next round", beyond.clone()),
+        Ending::Stopped(why) => ("was stopped part-way", why.clone()),
+        Ending::Interrupted => ("was interrupted", Vec::new()),
+    };
+    if why.is_empty() { what.to_owned() } else { format!("{what}: {}", why.join("; ")) }
+}
+
+/// What is to be known of the others.
+enum Others {
+    /// All of them are cut, by a fresh look at each.
+    Stand,
+    /// Some are still at work, or have yet to see what was seen of them.
+    Wait(Vec<AccountId>),
+    /// One has ended without being proven cut, or is not cut any more.
+    Fall {
+        reasons: Vec<String>,
+        waits: bool,
+    },
+}
+
+impl Among<'_> {
+    fn member(&self) -> &Member<'_> {
+        &self.together.members[self.me]
+    }
+
+    pub(super) fn takes_in_hand(&self, in_hand: &Arc<InHand>) {
+        *self.member().in_hand.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(in_hand);
+    }
+
+    fn says(&self, stands: Stands) {
+        self.member().stands.send_if_modified(|stood| {
+            let other = *stood != stands;
+            *stood = stands;
+            other
+        });
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Member<'_>> {
+        let members = self.together.members.iter().enumerate();
+        members.filter(|(n, _)| *n != self.me).map(|(_, member)| member)
+    }
+
+    async fn look_at_the_others(&self) -> Result<Others, Halt> {
+        let (mut reasons, mut waits, mut at_work) = (Vec::new(), true, Vec::new());
+        for member in self.others() {
+            match &*member.stands.borrow() {
+                Stands::Ready | Stands::Over => {}
+                Stands::AtWork => at_work.push(member.account.clone()),
+                Stands::Short { why, waits: for_people } => {
+                    reasons.push(format!("account {} {why}", member.account));
+                    waits &= *for_people;
+                }
+            }
+        }
+        if !reasons.is_empty() {
+            return Ok(Others::Fall { reasons, waits });
+        }
+        if !at_work.is_empty() {
+            return Ok(Others::Wait(at_work));
+        }
+        let looks = self.others().map(|member| async move {
+            Ok::<_, Halt>((member, member.speaks_against().await?))
+        });
+        for looked in join_all(looks).await {
+            let (member, found) = looked?;
+            // Whoever is still running sees it himself, and cuts it or calls a person.
+            if !found.is_empty() && *member.stands.borrow() != Stands::Over {
+                at_work.push(member.account.clone());
+            } else {
+                reasons.extend(found);
+            }
+        }
+        Ok(if !reasons.is_empty() {
+            Others::Fall { reasons, waits: false }
+        } else if !at_work.is_empty() {
+            Others::Wait(at_work)
+        } else {
+            Others::Stand
+        })
+    }
+
+    /// Waits until something has changed of another, or for a while.
+    async fn wait(&self, clock: Clock, stop: &mut watch::Receiver<bool>) -> Result<(), Halt> {
+        let changes = self.others().map(|member| {
+            let mut stands = member.stands.subscribe();
+            Box::pin(async move {
+                let _ = stands.changed().await;
+            })
+        });
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|stop| *stop) => Err(Halt::Interrupted),
+            _ = futures_util::future::select_all(changes) => Ok(()),
+            () = clock.sleep(LOOK_AGAIN_AFTER) => Ok(()),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Something is cut, or proven, from here on.
+    pub(super) fn is_at_work(&self) {
+        if let Some(among) = self.among {
+            among.says(Stands::AtWork);
+        }
+    }
+
+    /// Everything here is cut and proven.
+    pub(super) fn is_ready(&self) {
+        if let Some(among) = self.among {
+            among.says(Stands::Ready);
+        }
+    }
+
+    /// Waits until every account is cut, this one still among them, and gives back the last look at this one.
+    /// Leaves where that cannot be.
+    pub(super) async fn stands_with_the_others(
+        &self,
+        mut facts: Option<Inventory>,
+    ) -> Result<Option<Inventory>, Halt> {
+        let Some(among) = self.among else { return Ok(facts) };
+        self.is_ready();
+        let mut stop = self.stop.clone();
+        let mut told = Vec::new();
+        loop {
+            match among.look_at_the_others().await? {
+                Others::Stand => return Ok(facts),
+                Others::Fall { reasons, waits } => {
+                    return match self.shut(reasons).await {
+                        Err(Halt::Held(reasons)) if waits => Err(Halt::Waiting(reasons)),
+                        shut => shut,
+                    };
+                }
+                Others::Wait(accounts) => {
+                    if told != accounts {
+                        self.observer.event(&Event::WaitingForOthers { accounts: &accounts });
+                        told = accounts;
+                    }
+                    among.wait(self.clock, &mut stop).await?;
+                }
+            }
+            // What was proven here may have come off while the others were waited for.
+            facts = Some(self.look_at_oneself().await?);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! A key that controlled another account: both are cut side by side, and one gate stands before both.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use portcullis::action::catalog::Actions;
+use portcullis::clock::Clock;
+use portcullis::diagnostic::Source;
+use portcullis::ids::Arn;
+use portcullis::inventory::{Inventory, Origin};
+use portcullis::journal::{self, Entry, Journal, Place, State};
+use portcullis::ledger::Ledger;
+use portcullis::plan::{SavedPlan, SavedPlans, Together as Accounts};
+use portcullis::planning::{self, Planned, Terms};
+use portcullis::playbook::{self, Given, Proof};
+use portcullis::run::{Ending, Rounds, Together};
+use portcullis::sim::{AuditEvent, Cloud, Fault, World};
+use portcullis::survey::{self, Thought};
+use tokio::sync::{Notify, watch};
+
+use crate::check::portcullis;
+use crate::side_by_side;
+use crate::stage::{self, Drawer, Kept, Recorder, Tape, Torn, Witness, play, read};
+
+const PLAYBOOK: &str = include_str!("../data/accounts/playbook.yaml");
+const WORLD: &str = include_str!("../data/accounts/world.yaml");
+const HOME: usize = 0;
+const OTHER: usize = 1;
+
+/// What survives a crash: the world, and a journal for each account.
+struct Two {
+    cloud: Cloud,
+    clock: Clock,
+    accounts: [One; 2],
+}
+
+#[derive(Clone)]
+struct One {
+    saved: SavedPlan,
+    tape: Arc<Mutex<Tape>>,
+    rounds: Arc<Kept>,
+    witness: Arc<Witness>,
+    drawer: Arc<Drawer>,
+}
+
+/// Where a run is stopped.
+#[derive(Clone, Copy, Debug)]
+enum Crash {
+    /// At a line of one account's journal, counted since the run began.
+    Line(usize, usize, Torn),
+    /// At a request.
+    Request(u64, Fault),
+}
+
+impl Two {
+    async fn set(world: &str) -> Self {
+        let world = World::parse(world).unwrap();
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let playbook = read(PLAYBOOK);
+        let given = world.rehearsal_inputs().iter();
+        let given = given.map(|(name, value)| (name.clone(), Given::Value(value.clone())));
+        let inputs = playbook.bind_inputs(&given.collect()).unwrap();
+        let begun = entered(&cloud, clock, None).await;
+        let others = playbook.other_accounts(&inputs, &begun[HOME].1).unwrap();
+        let begun = entered(&cloud, clock, Some(&others[0])).await;
+        let home = begun[HOME].1.caller.account.clone();
+        let together = Some(Accounts { home, others });
+        let terms = Terms { together, ..Terms::default() };
+        let mut plans = Vec::new();
+        for (connection, mut inventory) in begun {
+            let think = |inventory: &Inventory| {
+                Ok::<_, Vec<_>>(match planning::plan(&playbook, &inputs, inventory, &terms)? {
+                    Planned::Plan(plan) => Thought::Ready(plan),
+                    Planned::Needs(wants) => Thought::Needs(wants),
+                })
+            };
+            let planned = survey::until(connection.read(), &mut inventory, think).await.unwrap();
+            let plan = planned.unwrap_or_else(|problems| panic!("{problems:#?}"));
+            assert_eq!(plan.gate.proof, Proof::Enforced, "what is asked for by default");
+            let (playbook, fragments) = (PLAYBOOK.to_owned(), playbook.fragment_texts());
+            plans.push(SavedPlan { plan: *plan, inventory, playbook, fragments, round: None });
+        }
+        let plans = SavedPlans::new(plans).expect("both were planned together");
+        let mut file = Vec::new();
+        plans.write_to(&mut file).unwrap();
+        let again = SavedPlans::from_text(&String::from_utf8(file).unwrap()).unwrap();
+        assert_eq!(plans, again, "a file holds all of them");
+        let one = |saved: &SavedPlan| One {
+            saved: saved.clone(),
+            tape: Arc::default(),
+            rounds: Arc::default(),
+            witness: Arc::default(),
+            drawer: Arc::default(),
+        };
+        let [home, other] = plans.plans() else { panic!("two accounts") };
+        Self { cloud, clock, accounts: [one(home), one(other)] }
+    }
+
+    /// The same once more, as it stands.
+    fn again(&self) -> Self {
+        let world = self.cloud.save();
+        let clock = Clock::starting_at(portcullis::sim::saved_at(&world).unwrap());
+        let cloud = Cloud::load(&world, clock).unwrap();
+        let one = |one: &One| {
+            let tape = one.tape.lock().unwrap();
+            let (bytes, requests) = (tape.bytes.clone(), tape.requests.clone());
+            One {
+                tape: Arc::new(Mutex::new(Tape { bytes, requests })),
+                rounds: Arc::new(one.rounds.copy()),
+                witness: Arc::default(),
+                drawer: Arc::default(),
+                saved: one.saved.clone(),
+            }
+        };
+        Self { cloud, clock, accounts: self.accounts.each_ref().map(one) }
+    }
+
+    /// Runs or resumes both, to the end or to a crash.
+    async fn run(&self, crash: Option<Crash>) -> Option<[Ending; 2]> {
+        self.cloud.set_faults(match crash {
+            Some(Crash::Request(at, fault)) => vec![(self.cloud.requests() + at, fault)],
+            _ => Vec::new(),
+        });
+        let crashed = Arc::new(Notify::new());
+        let played = Box::pin(self.played(crash, &crashed));
+        tokio::select! {
+            biased;
+            () = crashed.notified() => None,
+            () = self.cloud.stopped() => None,
+            endings = played => Some(endings),
+        }
+    }
+
+    async fn played(&self, crash: Option<Crash>, crashed: &Arc<Notify>) -> [Ending; 2] {
+        let role = &self.accounts[HOME].saved.plan.together.as_ref().unwrap().others[0];
+        let begun = entered(&self.cloud, self.clock, Some(role)).await;
+        let source = Source::new("playbook.yaml", PLAYBOOK);
+        let (playbook, _) = playbook::read_in(&source, &playbook::NoFolder, &Actions::new()).unwrap();
+        let (_ask, stop) = watch::channel(false);
+        let place = Place { host: "stage".to_owned(), process: 1 };
+        let mut journals = Vec::new();
+        for (n, one) in self.accounts.iter().enumerate() {
+            let decoded = {
+                let mut tape = one.tape.lock().unwrap();
+                let decoded = journal::decode(&tape.bytes).expect("a crash damages nothing");
+                tape.bytes.truncate(decoded.good);
+                decoded
+            };
+            let stop_at = match crash {
+                Some(Crash::Line(account, line, torn)) if account == n => Some((line, torn)),
+                _ => None,
+            };
+            let medium = Recorder::new(&one.tape, &self.cloud, stop_at, crashed);
+            let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
+            if journal.state().opened.is_none() {
+                let opened = Entry::Opened {
+                    plan: one.saved.digest(),
+                    account: one.saved.plan.account.clone(),
+                    program: "test".to_owned(),
+                    rehearsal: true,
+                };
+                journal.append(opened).await.unwrap();
+            }
+            journals.push(journal);
+        }
+        let runs = self.accounts.iter().zip(&journals).zip(&begun);
+        let runs = runs.map(|((one, journal), (connection, begun))| {
+            let saved = one.rounds.newest(&one.saved, journal.state().round());
+            let rounds = Rounds {
+                playbook: &playbook,
+                caller: &begun.caller,
+                place: Some(&place),
+                journal,
+                most: 3,
+                keep: &*one.rounds,
+                cloud: connection.write(),
+                probes: connection.probes(),
+                given: &[],
+                clock: self.clock,
+                observer: &*one.witness,
+                outbox: &*one.drawer,
+                stop: stop.clone(),
+            };
+            (saved, rounds)
+        });
+        let ended = Together::new(runs.collect()).execute().await;
+        let endings: Vec<Ending> =
+            ended.into_iter().map(|ended| ended.expect("the tapes take every line").1).collect();
+        endings.try_into().unwrap()
+    }
+
+    fn state(&self, account: usize) -> State {
+        let tape = self.accounts[account].tape.lock().unwrap();
+        State::of(&journal::decode(&tape.bytes).unwrap()).unwrap()
+    }
+
+    fn told(&self) -> String {
+        let of = |one: &One| one.witness.0.lock().unwrap().clone();
+        self.accounts.iter().map(of).collect::<Vec<_>>().join("\n---\n")
+    }
+
+    /// What either run did, in order.
+    fn effects(&self) -> Vec<AuditEvent> {
+        let ours: BTreeSet<&str> =
+            self.accounts.iter().map(|one| one.saved.plan.caller.as_str()).collect();
+        let mut all = self.cloud.audit();
+        all.retain(|event| {
+            let canary = event.resource.contains("portcullis-canary");
+            event.writes && event.took_effect && ours.contains(event.principal.as_str()) && !canary
+        });
+        all
+    }
+
+    /// Nothing was issued, delivered or lifted anywhere before every cut of both accounts was proven.
+    fn one_gate_was_kept(&self) -> usize {
+        let behind = |event: &&AuditEvent| {
+            let gated =
+                ["CreateAccessKey", "DetachUserPolicy", "DetachRolePolicy", "PutSecretValue"];
+            gated.contains(&event.operation.as_str())
+        };
+        let effects = self.effects();
+        let Some(first) = effects.iter().find(behind) else { return 0 };
+        for one in &self.accounts {
+            let tape = one.tape.lock().unwrap();
+            let lines = journal::decode(&tape.bytes).unwrap().lines;
+            let known = lines.iter().zip(&tape.requests).filter(|(_, at)| **at < first.request);
+            let known: Vec<&Entry> = known.flat_map(|(line, _)| &line.entries).collect();
+            for cut in one.saved.plan.changes.iter().filter(|change| change.cuts()) {
+                let seen = known.iter().any(|entry| {
+                    matches!(entry, Entry::Proved { change, proof, .. }
+                        if *change == cut.id && *proof >= Proof::Settled)
+                });
+                let account = &one.saved.plan.account;
+                assert!(seen, "{first:?} came before {} of {account} was proven", cut.id);
+            }
+        }
+        effects.iter().filter(behind).count()
+    }
+
+    /// Everything the intruder holds is tried, and those who depend on either account work.
+    async fn the_intruder_is_out_of_both(&self) {
+        self.clock.sleep(std::time::Duration::from_mins(5)).await;
+        for reach in self.cloud.intruder_reach() {
+            assert!(reach.allowed.is_empty(), "{}: {:?}", reach.credential, reach.allowed);
+        }
+        for consumer in self.cloud.consumers() {
+            assert!(consumer.works, "{}: {:?}", consumer.name, consumer.why);
+        }
+        let left: Vec<String> = self.cloud.snapshot().0.into_keys().collect();
+        let left: Vec<&String> = left.iter().filter(|key| key.contains("canary")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    async fn resumed_to_the_end(&self) -> [Ending; 2] {
+        for _ in 0..6 {
+            if let Some(endings) = self.run(None).await {
+                return endings;
+            }
+        }
+        panic!("no end:\n{}", self.told());
+    }
+}
+
+/// Home, and the other account through a role of it, each with what an inventory of it begins with.
+async fn entered(
+    cloud: &Cloud,
+    clock: Clock,
+    role: Option<&Arn>,
+) -> Vec<(portcullis::cloud::Connection, Inventory)> {
+    let (home, key) = stage::connect(cloud, clock);
+    let begun = survey::begin(home.read(), clock, key).await.unwrap();
+    let mut all = vec![(home.clone(), begun.clone())];
+    if let Some(role) = role {
+        let (there, key) = home.elsewhere(role, None).enter().await.unwrap();
+        let mut inventory = survey::begin(there.read(), clock, key).await.unwrap();
+        let arn = begun.caller.arn;
+        let how = format!("credentials of {arn}");
+        inventory.caller.came_from =
+            vec![Origin { how, arn: Some(arn), access_key_id: begun.caller.access_key_id }];
+        all.push((there, inventory));
+    }
+    all
+}
+
+#[test]
+fn a_key_that_controlled_another_account_is_cut_in_both_behind_one_gate() {
+    play(async {
+        let two = Two::set(WORLD).await;
+        let endings = two.run(None).await.unwrap();
+        assert_eq!(endings, [Ending::Proven, Ending::Proven], "{}", two.told());
+        assert!(two.one_gate_was_kept() >= 3, "a key, its delivery, and two lifts");
+        two.the_intruder_is_out_of_both().await;
+        for account in [HOME, OTHER] {
+            let ledger = Ledger::of(&two.accounts[account].saved.plan, &two.state(account));
+            assert_eq!(ledger.unaccounted().count() + ledger.unproven().count(), 0);
+        }
+        assert_eq!(two.resumed_to_the_end().await, endings, "there is nothing left to do");
+    });
+}
+
+#[test]
+fn where_one_account_cannot_be_proven_nothing_is_handed_out_in_any() {
+    // The responder may make no canary in the other account.
+    let admin = "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let deny = "        inline:\n          no: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: \"iam:CreateUser\", Resource: \"*\" }] }\n";
+    let (before, there) = WORLD.split_once("  \"444455556666\":").unwrap();
+    let world = format!(
+        "{before}  \"444455556666\":{}",
+        there.replacen(admin, &format!("{admin}{deny}"), 1)
+    );
+    play(async {
+        let two = Two::set(&world).await;
+        let endings = two.run(None).await.unwrap();
+        let [Ending::Held(home), Ending::Held(other)] = endings else {
+            panic!("{endings:?}\n{}", two.told())
+        };
+        assert!(home.iter().all(|why| why.contains("account 444455556666")), "{home:?}");
+        assert!(other.iter().all(|why| !why.contains("account 111122223333")), "{other:?}");
+        assert_eq!(two.one_gate_was_kept(), 0, "nothing was done behind the gate");
+        for reach in two.cloud.intruder_reach() {
+            assert!(reach.allowed.is_empty(), "cut all the same: {reach:?}");
+        }
+        let home = two.state(HOME).gate;
+        assert!(matches!(home, journal::GateState::Shut(_)), "{home:?}");
+    });
+}
+
+#[test]
+fn a_crash_at_any_line_or_request_opens_no_gate_before_both_are_cut() {
+    let (stage, lines, requests) = play(async {
+        let two = Two::set(WORLD).await;
+        let stage = two.again();
+        let from = two.cloud.requests();
+        two.run(None).await.unwrap();
+        let lines = two.accounts.each_ref().map(|one| one.tape.lock().unwrap().requests.len());
+        (stage, lines, two.cloud.requests() - from)
+    });
+    let at_lines = [HOME, OTHER].into_iter().flat_map(|account| {
+        (1..=lines[account]).map(move |line| {
+            let torn = Torn::ALL[line % Torn::ALL.len()];
+            Crash::Line(account, line, torn)
+        })
+    });
+    let at_requests = (1..=requests).map(|at| {
+        Crash::Request(at, if at % 2 == 0 { Fault::StopBefore } else { Fault::StopAfter })
+    });
+    // All of them take long: every so-manieth, beginning elsewhere for lines and for requests.
+    let all: Vec<Crash> = at_lines.step_by(7).chain(at_requests.skip(3).step_by(17)).collect();
+    let world = Mutex::new(stage);
+    let played = side_by_side::each(&all, |crash| {
+        play(async {
+            let two = world.lock().unwrap().again();
+            let endings = match two.run(Some(*crash)).await {
+                Some(endings) => endings,
+                None => two.resumed_to_the_end().await,
+            };
+            assert_eq!(endings, [Ending::Proven, Ending::Proven], "{crash:?}\n{}", two.told());
+            assert!(two.one_gate_was_kept() >= 1);
+            two.the_intruder_is_out_of_both().await;
+        });
+    });
+    println!("{played} crashes of {} lines and {requests} requests", lines.iter().sum::<usize>());
+}
+
+#[test]
+fn a_rehearsal_of_two_accounts_is_one_case_that_can_be_read_and_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases = dir.path().join("cases");
+    let out = |output: &std::process::Output| {
+        String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr)
+    };
+    let played =
+        portcullis(&["rehearse", "tests/data/accounts", "--cases", cases.to_str().unwrap()]);
+    assert_eq!(played.status.code(), Some(0), "{}", out(&played));
+    let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
+    let case = case.to_str().unwrap();
+    for account in ["111122223333", "444455556666"] {
+        assert!(out(&played).contains(&format!("{account}  done and proven")), "{}", out(&played));
+        let of = format!("{case}/accounts/{account}");
+        let alone = portcullis(&["status", &of]);
+        assert_eq!(alone.status.code(), Some(0), "{}", out(&alone));
+        let refused = portcullis(&["resume", &of]);
+        assert_eq!(refused.status.code(), Some(5), "{}", out(&refused));
+        assert!(out(&refused).contains(&format!("portcullis resume {case}")), "{}", out(&refused));
+    }
+    let all = portcullis(&["status", case]);
+    assert!(out(&all).contains("Next: nothing"), "{}", out(&all));
+    let resumed = portcullis(&["resume", case]);
+    assert_eq!(resumed.status.code(), Some(0), "{}", out(&resumed));
+}
