@@ -355,19 +355,21 @@ pub fn read_round(dir: &Path, round: u32) -> Result<SavedPlan, CaseError> {
 fn no_case(dir: &Path) -> CaseError {
     match accounts::of(dir).as_slice() {
         [] => CaseError::NotACase(dir.to_owned()),
-        accounts => {
-            CaseError::Several { path: dir.to_owned(), accounts: accounts.to_owned() }
-        }
+        accounts => CaseError::Several { path: dir.to_owned(), accounts: accounts.to_owned() },
     }
 }
 
-/// Every directory under `root`, sorted: cases, as far as they can be read.
+/// Every directory under `root`, sorted: cases, as far as they can be read; of one of several accounts, theirs.
 pub fn all(root: &Path) -> Vec<PathBuf> {
     let found = fs::read_dir(root).into_iter().flatten();
     let mut all: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
     all.retain(|path| path.is_dir());
     all.sort();
-    all
+    let each = |dir: PathBuf| match accounts::of(&dir) {
+        accounts if accounts.is_empty() => vec![dir],
+        accounts => accounts,
+    };
+    all.into_iter().flat_map(each).collect()
 }
 
 /// Locks an open file for this process; `false` where another has.
@@ -390,8 +392,7 @@ pub fn is_worked_on(dir: &Path) -> bool {
 pub fn of_plan(root: &Path, digest: &str) -> Option<PathBuf> {
     let begun = |dir: &PathBuf| read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty());
     let has = |dir: &PathBuf| read_round(dir, 1).is_ok_and(|saved| saved.digest() == digest);
-    let of_one = |dir: PathBuf| if dir.join(PLAN).is_file() { vec![dir] } else { accounts::of(&dir) };
-    all(root).into_iter().flat_map(of_one).find(|dir| begun(dir) && has(dir))
+    all(root).into_iter().find(|dir| begun(dir) && has(dir))
 }
 
 /// The journal of a case, without locking it.

@@ -37,7 +37,9 @@ pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, T
 pub use self::node::{MAX_BYTES, too_long};
 pub use self::schema::schema;
 pub use self::template::Template;
-pub use self::vocabulary::{Accounts, ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults};
+pub use self::vocabulary::{
+    Accounts, ActionShape, EffectKind, Mode, Phase, Proof, Vocabulary, faults,
+};
 use crate::diagnostic::{self, Code, Diagnostic, Place, Severity, Source};
 use crate::ids::{ActionKind, StepId};
 use crate::inventory::{Inventory, Want};

@@ -256,8 +256,8 @@ impl Run<'_> {
     fn by_the_ledger(&self) -> Ending {
         let ledger = Ledger::of(self.plan, &self.journal.state());
         // One of several accounts may have nothing in it to be cut.
-        let concerned = !ledger.rows.is_empty()
-            || self.among.is_some() && self.plan.changes.is_empty();
+        let concerned =
+            !ledger.rows.is_empty() || self.among.is_some() && self.plan.changes.is_empty();
         let accounted = ledger.unaccounted().next().is_none() && concerned;
         let green = accounted && ledger.unproven().next().is_none();
         if green { Ending::Proven } else { Ending::NotProven }

@@ -20,8 +20,8 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::responder::session_name;
 use super::resume::may_go_on_elsewhere;
-use super::view::Style;
 use super::run::confirm_all;
+use super::view::Style;
 use super::{credential, diagnostics, earlier, plan, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
@@ -62,7 +62,9 @@ pub(super) fn named(
         None => Ok(roles),
         Some(role) => Err(Failure::new(
             Exit::Refused,
-            format!("account {own} is the one that these credentials are of, and {role} is named for it"),
+            format!(
+                "account {own} is the one that these credentials are of, and {role} is named for it"
+            ),
             format!(
                 "leave it out of `accounts`: steps are taken in it as it is; to work in it as that role: --role-arn \
                  {role}"
@@ -96,8 +98,7 @@ pub(super) async fn enter(
         Ok(Way { connection, begun: there, elsewhere: Some(elsewhere) })
     };
     let entered = join_all(roles.iter().map(one)).await;
-    let mut ways =
-        vec![Way { connection: home.clone(), begun: begun.clone(), elsewhere: None }];
+    let mut ways = vec![Way { connection: home.clone(), begun: begun.clone(), elsewhere: None }];
     let mut shut_out = Vec::new();
     for (role, entered) in roles.iter().zip(entered) {
         match entered {
@@ -151,7 +152,8 @@ pub(super) async fn make(
     if let Some(refused) = refused {
         return Err(refused);
     }
-    let too_much = planning::over_the_limits_together(playbook, plans.iter().map(|saved| &saved.plan));
+    let too_much =
+        planning::over_the_limits_together(playbook, plans.iter().map(|saved| &saved.plan));
     if !too_much.is_empty() {
         return Err(plan::refused(too_much));
     }
@@ -313,7 +315,10 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
     let (Some(playbook), true) = (playbook, belong_together(&plans)) else {
         return Err(Failure::new(
             Exit::Refused,
-            format!("the accounts of {} do not belong together; nothing was done", args.case.display()),
+            format!(
+                "the accounts of {} do not belong together; nothing was done",
+                args.case.display()
+            ),
             "restore the case from a copy: the case of an account is missing, or is of another",
         ));
     };
@@ -403,6 +408,24 @@ pub(super) fn refuse_one_alone(dir: &Path, command: &str) -> Result<(), Failure>
             format!("portcullis {command} {}", whole.display()),
         )),
     }
+}
+
+/// Refuses what this version does with the case of a single account only.
+pub(super) fn refuse_several(dir: &Path, command: &str) -> Result<(), Failure> {
+    let whole = case::accounts::whole(dir);
+    let whole = whole.or_else(|| (!case::accounts::of(dir).is_empty()).then(|| dir.to_owned()));
+    let Some(whole) = whole else { return Ok(()) };
+    let whole = whole.display();
+    Err(Failure::new(
+        Exit::Refused,
+        format!("this version does no `{command}` of a case of several accounts; nothing was done"),
+        match command {
+            "undo" => format!(
+                "portcullis status {whole} names what stands in each account; take off by hand what must come off"
+            ),
+            _ => format!("portcullis resume {whole} looks at every cut again"),
+        },
+    ))
 }
 
 impl Way {
@@ -531,7 +554,9 @@ impl Several<'_> {
                     view::err(&format!("\nAccount {name}:\n"));
                     failure.print();
                     let _ = writeln!(each, "  {name}  {}", failure.exit.in_words());
-                    told.push(json!({ "account": name, "ending": { "exit": failure.exit.code() } }));
+                    told.push(
+                        json!({ "account": name, "ending": { "exit": failure.exit.code() } }),
+                    );
                     exit = exit.and(failure.exit);
                     continue;
                 }

@@ -28,12 +28,7 @@ pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journa
 
 /// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
 /// it has; `None` where it waits for nobody.
-pub(super) fn awaited(
-    saved: &SavedPlan,
-    state: &State,
-    dir: &Path,
-    there: &str,
-) -> Option<String> {
+pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> Option<String> {
     let case = dir;
     if let Some(asking) = &state.asking {
         return Some(format!(

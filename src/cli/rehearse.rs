@@ -111,11 +111,7 @@ fn put_by(cloud: &Cloud, custody: &Custody, dir: &Path) -> Result<(), CaseError>
 }
 
 /// The journal's medium of a case, which keeps the world beside every line.
-pub(super) fn with_world(
-    medium: Box<dyn Medium>,
-    cloud: &Cloud,
-    case: &Case,
-) -> Box<dyn Medium> {
+pub(super) fn with_world(medium: Box<dyn Medium>, cloud: &Cloud, case: &Case) -> Box<dyn Medium> {
     let (custody, dir) = (case.custody().clone(), home_of_world(case.dir()));
     Box::new(WithWorld { custody, dir, medium, cloud: cloud.clone() })
 }

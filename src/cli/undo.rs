@@ -12,7 +12,7 @@ use crate::journal::State;
 use crate::run::undo_of;
 
 pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
-    accounts::refuse_one_alone(&args.case, "undo")?;
+    accounts::refuse_several(&args.case, "undo")?;
     let case = Case::open(&args.case)?;
     let shown = args.case.display();
     let (saved, playbook) = sources::plan_of(&args.case)?;

@@ -18,7 +18,7 @@ use crate::trail::{self, TrailEvent};
 const LONGEST: u64 = 256 * 1024 * 1024;
 
 pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
-    accounts::refuse_one_alone(&args.case, "verify")?;
+    accounts::refuse_several(&args.case, "verify")?;
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
     let given = credential::given(args.credential_fd)?;

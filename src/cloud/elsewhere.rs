@@ -70,13 +70,8 @@ impl Elsewhere {
         here.ready().await;
         let Parts { http, region, endpoint, clock, .. } = parts.clone();
         // Whether what is held is good is for AWS to say.
-        let sign_in = SignIn::by(
-            SharedCredentialsProvider::new(here.clone()),
-            http,
-            region,
-            endpoint,
-            clock,
-        );
+        let sign_in =
+            SignIn::by(SharedCredentialsProvider::new(here.clone()), http, region, endpoint, clock);
         sign_in.assume(role, external_id.as_deref(), &name).await
     }
 }
@@ -99,9 +94,8 @@ impl ProvideCredentials for Entered {
         }
         future::ProvideCredentials::new(async {
             let role = &self.then.0.role;
-            let refused = |error| {
-                CredentialsError::provider_error(format!("assuming {role}: {error}"))
-            };
+            let refused =
+                |error| CredentialsError::provider_error(format!("assuming {role}: {error}"));
             self.then.assume().await.map_err(refused)
         })
     }

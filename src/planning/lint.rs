@@ -390,12 +390,7 @@ fn stays_quarantined(plan: &Plan, credential: &Credential) -> bool {
 }
 
 /// More than the playbook allows.
-fn limits(
-    playbook: &Playbook,
-    what: &str,
-    changes: usize,
-    principals: usize,
-) -> Vec<Diagnostic> {
+fn limits(playbook: &Playbook, what: &str, changes: usize, principals: usize) -> Vec<Diagnostic> {
     let limits = &playbook.limits;
     let mut problems = Vec::new();
     for (found, limit, does, help) in [

@@ -224,6 +224,8 @@ impl Run<'_> {
     pub(super) async fn next_round(&self) -> Result<Option<Next>, Halt> {
         let Some(Again { playbook, saved }) = self.again else { return Ok(None) };
         let round = saved.number();
+        // What a crash has left of our own is no newcomer.
+        self.sweep().await?;
         self.observer.event(&Event::SurveyingAgain { round });
         let begun = self.begun();
         let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());

@@ -126,7 +126,10 @@ impl Member<'_> {
         };
         let mut reasons = run.reasons_from_journal();
         reasons.extend(run.newcomers(&facts));
-        Ok(reasons.into_iter().map(|reason| format!("account {}: {reason}", self.account)).collect())
+        Ok(reasons
+            .into_iter()
+            .map(|reason| format!("account {}: {reason}", self.account))
+            .collect())
     }
 }
 
@@ -150,10 +153,7 @@ enum Others {
     /// Some are still at work, or have yet to see what was seen of them.
     Wait(Vec<AccountId>),
     /// One has ended without being proven cut, or is not cut any more.
-    Fall {
-        reasons: Vec<String>,
-        waits: bool,
-    },
+    Fall { reasons: Vec<String>, waits: bool },
 }
 
 impl Among<'_> {
@@ -196,9 +196,9 @@ impl Among<'_> {
         if !at_work.is_empty() {
             return Ok(Others::Wait(at_work));
         }
-        let looks = self.others().map(|member| async move {
-            Ok::<_, Halt>((member, member.speaks_against().await?))
-        });
+        let looks = self
+            .others()
+            .map(|member| async move { Ok::<_, Halt>((member, member.speaks_against().await?)) });
         for looked in join_all(looks).await {
             let (member, found) = looked?;
             // Whoever is still running sees it himself, and cuts it or calls a person.

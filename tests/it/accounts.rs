@@ -136,7 +136,8 @@ impl Two {
         let role = &self.accounts[HOME].saved.plan.together.as_ref().unwrap().others[0];
         let begun = entered(&self.cloud, self.clock, Some(role)).await;
         let source = Source::new("playbook.yaml", PLAYBOOK);
-        let (playbook, _) = playbook::read_in(&source, &playbook::NoFolder, &Actions::new()).unwrap();
+        let (playbook, _) =
+            playbook::read_in(&source, &playbook::NoFolder, &Actions::new()).unwrap();
         let (_ask, stop) = watch::channel(false);
         let place = Place { host: "stage".to_owned(), process: 1 };
         let mut journals = Vec::new();
@@ -385,6 +386,12 @@ fn a_rehearsal_of_two_accounts_is_one_case_that_can_be_read_and_resumed() {
         assert_eq!(refused.status.code(), Some(5), "{}", out(&refused));
         assert!(out(&refused).contains(&format!("portcullis resume {case}")), "{}", out(&refused));
     }
+    for command in ["undo", "verify"] {
+        let refused = portcullis(&[command, case]);
+        assert_eq!(refused.status.code(), Some(5), "{}", out(&refused));
+    }
+    let listed = out(&portcullis(&["cases", "--cases", cases.to_str().unwrap()]));
+    assert_eq!(listed.matches("done and proven").count(), 2, "{listed}");
     let all = portcullis(&["status", case]);
     assert!(out(&all).contains("Next: nothing"), "{}", out(&all));
     let resumed = portcullis(&["resume", case]);
