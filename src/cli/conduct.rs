@@ -383,6 +383,7 @@ pub(super) fn worked_on_by(worker: &Worker) -> String {
 }
 
 /// Turns `true` when somebody asks to stop; ends the program when he asks once more.
+#[expect(clippy::exit, reason = "whoever asks twice wants it to end at once")]
 pub(super) fn stop_when_asked(go_on: String) -> watch::Receiver<bool> {
     let (ask, stop) = watch::channel(false);
     tokio::spawn(async move {

@@ -127,7 +127,7 @@ impl Rounds<'_> {
             let InHand { saved, .. } = &*in_hand;
             let again = (self.most > 0 && !saved.plan.is_undo())
                 .then_some(Again { playbook: self.playbook, saved });
-            let run = Run { again, among, ..self.run_of(&in_hand) };
+            let run = Run { among, again, ..self.run_of(&in_hand) };
             if !std::mem::replace(&mut begun, true) {
                 run.begin(self.place).await?;
             }
