@@ -280,7 +280,7 @@ impl Conduct<'_> {
         let progress = &to.progress;
         // Where time is virtual nobody waits.
         let watched = self.world.is_none() && view::is_watched();
-        let work = async {
+        let work = Box::pin(async {
             match &self.task {
                 Task::Run => rounds.execute(self.saved.clone()).await,
                 Task::Verify { log, watch } => {
@@ -288,7 +288,7 @@ impl Conduct<'_> {
                     watched.map(|ending| (self.saved.clone(), ending))
                 }
             }
-        };
+        });
         let executed = tokio::select! {
             biased;
             executed = work => executed,
