@@ -60,7 +60,8 @@ class Clients:
         config = Config(retries={"total_max_attempts": 1})
         make = lambda name: session.client(name, endpoint_url=endpoint, config=config)
         self.iam, self.sts, self.sm = make("iam"), make("sts"), make("secretsmanager")
-        for client in (self.iam, self.sts, self.sm):
+        self.trail = make("cloudtrail")
+        for client in (self.iam, self.sts, self.sm, self.trail):
             client.meta.events.register("after-call", self.record)
 
     @staticmethod
@@ -277,6 +278,13 @@ def roles(iam):
     check("a listing leaves it out", all("PermissionsBoundary" not in r for r in iam.list_roles()["Roles"]))
     iam.delete_role_permissions_boundary(RoleName="worker")
     check("a role without a boundary", "PermissionsBoundary" not in iam.get_role(RoleName="worker")["Role"])
+    iam.create_role(RoleName="gone", Path="/ci/", AssumeRolePolicyDocument=trust(ACCOUNT), Description="for an hour")
+    check("a role's description", iam.get_role(RoleName="gone")["Role"]["Description"] == "for an hour")
+    iam.put_role_policy(RoleName="gone", PolicyName="p", PolicyDocument=policy("Deny", "*"))
+    refused("DeleteConflict", lambda: iam.delete_role(RoleName="gone"))
+    iam.delete_role_policy(RoleName="gone", PolicyName="p")
+    iam.delete_role(RoleName="gone")
+    refused("NoSuchEntity", lambda: iam.delete_role(RoleName="gone"))
     for name, path in (("linked", "/aws-service-role/support.amazonaws.com/"), ("reserved", "/aws-reserved/sso.amazonaws.com/")):
         iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trust(ACCOUNT))
         for change in (
@@ -286,6 +294,15 @@ def roles(iam):
             lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust(ACCOUNT)),
         ):
             refused("UnmodifiableEntity", change, f"a role in {path} is AWS's own")
+
+
+def trail(log):
+    """Events come some minutes late, and so none is there yet; one attribute is looked up at a time."""
+    by = lambda key, value: {"AttributeKey": key, "AttributeValue": value}
+    found = log.lookup_events(LookupAttributes=[by("EventName", "CreateRole")])
+    check("nothing can be looked up yet", found["Events"] == [] and "NextToken" not in found)
+    two = [by("EventName", "CreateRole"), by("ReadOnly", "false")]
+    refused("InvalidLookupAttributesException", lambda: log.lookup_events(LookupAttributes=two))
 
 
 def authorization(iam):
@@ -485,6 +502,7 @@ def main():
         secrets(admin.sm)
         rotation(admin.sm)
         seals(admin.sm)
+        trail(admin.trail)
         refused("InvalidAction", lambda: admin.iam.list_instance_profiles(), "an operation that is not there is refused")
         refused("UnknownOperationException", lambda: admin.sm.replicate_secret_to_regions(SecretId="x", AddReplicaRegions=[{"Region": "eu-west-1"}]), "also by Secrets Manager")
     except Exception:  # whatever stops the run is a failure of it
