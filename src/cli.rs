@@ -11,6 +11,7 @@ mod cases;
 mod check;
 mod conduct;
 mod credential;
+mod cut;
 pub mod diagnostics;
 mod diff;
 mod doctor;
@@ -90,6 +91,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Survey(args) => survey::survey(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Run(args) => run::run(&args),
+        Command::Cut(args) => cut::cut(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::Undo(args) => undo::undo(&args),
         Command::Report(args) => report::report(&args),

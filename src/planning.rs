@@ -276,6 +276,7 @@ fn plan_on(
         gate,
         untouched: {
             left_out.extend(second_factors(&users, inventory));
+            left_out.extend(cut_by_aws(&users, inventory));
             left_out.extend(untouched(&roles, &principals, &changes, inventory));
             left_out
         },
@@ -652,6 +653,28 @@ fn values_in_scope(changes: &[Change]) -> BTreeSet<Credential> {
         .filter(|effect| !matches!(effect, Effect::Delivers { .. }))
         .filter_map(Effect::secret)
         .map(|secret| Credential::SecretValue { secret: secret.clone() })
+        .collect()
+}
+
+/// What AWS itself has attached to a user where it found a key of his in public. It is adopted as it stands: no cut in
+/// the sense of a plan, for it denies some things and leaves others, and in no cut's way.
+fn cut_by_aws(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Untouched> {
+    let attached = users.iter().flat_map(|user| {
+        let policies = inventory.attached_policies(&Principal::User(user.clone()));
+        policies.into_iter().flatten().map(move |policy| (user, policy))
+    });
+    attached
+        .filter_map(|(user, policy)| {
+            let name = policy.resource().strip_prefix("policy/")?;
+            let is = policy.account() == "aws" && name.starts_with("AWSCompromisedKeyQuarantine");
+            is.then(|| Untouched {
+                what: format!("{name} on user {user}"),
+                why: "AWS put it there, because it found a key in public. It denies some things and leaves others, \
+                      roles among them: it stays, and the cuts stand beside it. What it denies is denied until \
+                      somebody detaches it"
+                    .to_owned(),
+            })
+        })
         .collect()
 }
 

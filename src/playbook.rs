@@ -10,6 +10,7 @@ mod accounts;
 mod bounds;
 mod expression;
 mod field;
+mod first_cut;
 mod include;
 mod inputs;
 mod lower;
@@ -31,6 +32,7 @@ pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered
 pub use self::expression::shape::Shape;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub(crate) use self::field::{nearest, shorten};
+pub use self::first_cut::FirstCut;
 pub use self::include::{Folder, Fragment, NoFolder};
 pub use self::inputs::{Given, read_inputs};
 pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::ids::{AccountId, Arn};
+use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName};
 use crate::playbook::{Phase, Proof};
 
 /// Change the locks after a break-in: cut every way in, prove it, and only then hand out new keys
@@ -38,6 +38,8 @@ pub(super) enum Command {
     Diff(Diff),
     /// Carry out a saved plan, or plan and carry out a playbook
     Run(Run),
+    /// Cut what is known to be in the wrong hands, at once and without a playbook
+    Cut(Cut),
     /// Go on with a case that was stopped, interrupted or held
     Resume(Resume),
     /// Take back what a case has cut, as far as nobody is let in again who must not be
@@ -325,6 +327,62 @@ pub(super) struct Cases {
     /// Directory that cases are kept in
     #[arg(long, value_name = "DIR", default_value = "cases")]
     pub(super) cases: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Cut {
+    #[command(flatten)]
+    pub(super) whom: Whom,
+    /// Of access keys cut only the key itself and the sessions minted with it; what stays open of its owner is said
+    #[arg(long, requires = "access_keys")]
+    pub(super) narrow: bool,
+    /// Why, in your words; it is kept and shown
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "in the wrong hands; cut before there was a playbook"
+    )]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) access: Access,
+    /// Show what would be cut and stop
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Cut off this identity although the run itself stands on it; the last resort, and on record
+    #[arg(long, value_name = "ARN")]
+    pub(super) accept_lockout: Vec<Arn>,
+    /// How long after the last cut the cuts are looked at again, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) margin: Option<u64>,
+    /// Rehearse it in this world, in the built-in cloud
+    #[arg(long, value_name = "FILE")]
+    pub(super) world: Option<PathBuf>,
+    /// How to tell what came of it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) cases: Cases,
+}
+
+/// Who is cut off. Each can be repeated.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = true)]
+pub(super) struct Whom {
+    /// The owner of this access key: everything is denied to him, all his keys are switched off, his sessions refused
+    #[arg(long = "access-key", value_name = "ID")]
+    pub(super) access_keys: Vec<AccessKeyId>,
+    /// This user: everything is denied to him, all his keys are switched off, his sessions refused
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) users: Vec<UserName>,
+    /// This role: everything is denied to it, its sessions refused
+    #[arg(long = "role", value_name = "NAME")]
+    pub(super) roles: Vec<RoleName>,
+    /// The user or role of this session: its sessions so far are refused, and nothing else
+    #[arg(long = "session", value_name = "ARN|ID")]
+    pub(super) sessions: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

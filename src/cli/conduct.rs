@@ -305,7 +305,7 @@ impl Conduct<'_> {
         let next = match &ending {
             Ending::Proven => format!("nothing. The record: portcullis status {case}"),
             Ending::NotProven => {
-                format!("{}. The record: portcullis status {case}", after_all(&ledger))
+                format!("{}. The record: portcullis status {case}", after_all(&saved.plan, &ledger))
             }
             Ending::Held(_) => {
                 format!("do what is asked above, then: {resume}")
@@ -473,7 +473,7 @@ pub(super) async fn remaining(connection: &Connection, saved: &SavedPlan, clock:
 }
 
 /// What is left to a person when all was applied.
-pub(super) fn after_all(ledger: &Ledger) -> String {
+pub(super) fn after_all(plan: &Plan, ledger: &Ledger) -> String {
     let mut left = Vec::new();
     if ledger.unaccounted().next().is_some() {
         left.push("see to what is unaccounted for above");
@@ -483,6 +483,11 @@ pub(super) fn after_all(ledger: &Ledger) -> String {
     }
     if ledger.issued.iter().any(|issued| issued.key().is_none()) {
         left.push("see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)");
+    }
+    if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
+        left.push(
+            "plan what comes next with a playbook, which finds these cuts in place (portcullis plan PLAYBOOK)",
+        );
     }
     if left.is_empty() {
         left.push("nothing by this plan; whoever was cut stays cut");

@@ -16,7 +16,7 @@ use aws_types::region::Region;
 use super::args::{self, Format};
 use super::conduct::{Conduct, Task, case_name};
 use super::exit::{Exit, Failure};
-use super::{accounts, plan, round, sources, view};
+use super::{accounts, cut, plan, round, sources, view};
 use crate::case::{self, Case, CaseError, Custody};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
@@ -67,14 +67,57 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         }
         let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
         note(&view::plan(&saved, detail));
-        if plan::nothing_to_do(&saved, args.format) {
-            return Ok(Exit::Done);
-        }
-        let name = format!("rehearsal-{}", case_name(&saved, clock));
-        let case = Case::create(&args.cases.cases, &name, &saved, &[state_of(&cloud)])?;
-        let going = Going { taking_over: None, format: args.format, task: Task::Run };
-        go(&case, (&saved, &playbook), &cloud, &connection, &caller, clock, going).await
+        let (cases, begun) = (&args.cases.cases, (&saved, &playbook));
+        play(cases, begun, &cloud, &connection, &caller, clock, args.format).await
     })
+}
+
+/// Rehearses a first cut.
+pub(super) fn cut(args: &args::Cut, world_file: &Path) -> Result<Exit, Failure> {
+    let world = world(world_file)?;
+    view::virtual_runtime().block_on(async {
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let note = notes(args.format);
+        note(&format!(
+            "Rehearsing a first cut in the built-in cloud ({}). Nothing real is touched.\n",
+            world_file.display()
+        ));
+        note(&view::not_modelled(sim::NOT_MODELLED));
+        let (connection, key) = connect(&cloud, clock);
+        let inventory = survey::begin(connection.read(), clock, key).await?;
+        let caller = inventory.caller.clone();
+        let (saved, playbook) = cut::planned(args, connection.read(), inventory, None).await?;
+        if args.dry_run {
+            return Ok(cut::shown(args, &saved));
+        }
+        let detail = match args.format {
+            Format::Text => view::out_detail(),
+            Format::Json => view::err_detail(),
+        };
+        note(&format!("{}{}", view::plan(&saved, detail), cut::left_open(&saved)));
+        let (cases, begun) = (&args.cases.cases, (&saved, &playbook));
+        play(cases, begun, &cloud, &connection, &caller, clock, args.format).await
+    })
+}
+
+/// Opens a case for a plan that was shown, and carries it out.
+async fn play(
+    cases: &Path,
+    (saved, playbook): (&SavedPlan, &Playbook),
+    cloud: &Cloud,
+    connection: &Connection,
+    caller: &Caller,
+    clock: Clock,
+    format: Format,
+) -> Result<Exit, Failure> {
+    if plan::nothing_to_do(saved, format) {
+        return Ok(Exit::Done);
+    }
+    let name = format!("rehearsal-{}", case_name(saved, clock));
+    let case = Case::create(cases, &name, saved, &[state_of(cloud)])?;
+    let going = Going { taking_over: None, format, task: Task::Run };
+    go(&case, (saved, playbook), cloud, connection, caller, clock, going).await
 }
 
 /// Where what leads up to the result goes: a JSON document stands alone on standard output.

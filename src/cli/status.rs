@@ -110,7 +110,7 @@ impl<'a> One<'a> {
             Some(Exit::Done) => "nothing".to_owned(),
             Some(Exit::Waiting) => awaited(&saved, &state, dir, &there)
                 .unwrap_or_else(|| format!("portcullis resume {whole}{there}")),
-            Some(Exit::NotProven) => after_all(&ledger),
+            Some(Exit::NotProven) => after_all(&saved.plan, &ledger),
             Some(Exit::Held) => {
                 format!("do what is asked above, then: portcullis resume {whole}{there}")
             }

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod crash;
 mod crooked;
+mod cut;
 mod deletions;
 mod expiry;
 mod faults;
