@@ -25,6 +25,9 @@ use crate::planning::Terms;
 use crate::playbook::{self, FirstCut, Playbook};
 use crate::survey::{self, Thought};
 
+/// Roles in reach that are named one by one.
+const REACHED: usize = 5;
+
 pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
     if args.reason.trim().is_empty() || args.reason.contains("${{") {
         return Err(Failure::new(
@@ -265,9 +268,26 @@ pub(super) fn left_open(saved: &SavedPlan) -> String {
         );
         wider.insert(format!("--role {role}"));
     }
+    let reached: BTreeSet<String> = plan
+        .roles
+        .iter()
+        .filter(|reach| !cut_off(&reach.sessions))
+        .map(|reach| format!("{}: {}", reach.sessions, reach.why))
+        .collect();
+    for reached in reached.iter().take(REACHED) {
+        let _ = writeln!(text, "  {}", view::plain(reached));
+    }
+    if let more @ 1.. = reached.len().saturating_sub(REACHED) {
+        let _ = writeln!(text, "  and sessions of {more} more roles, listed above as not touched");
+    }
     if text.is_empty() {
         return text;
     }
     let wider: Vec<String> = wider.into_iter().collect();
-    format!("\nStays open\n{text}  Wider: portcullis cut {}\n", wider.join(" "))
+    let wider = if wider.is_empty() {
+        String::new()
+    } else {
+        format!("  Wider: portcullis cut {}\n", wider.join(" "))
+    };
+    format!("\nStays open\n{text}{wider}")
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use portcullis::ids::{AccessKeyId, RoleName, UserName};
 use portcullis::journal::Entry;
-use portcullis::ledger::Ledger;
+use portcullis::ledger::{Ledger, Row};
 use portcullis::planning::Terms;
 use portcullis::playbook::FirstCut;
 use portcullis::run::{Ending, undo_of};
@@ -36,7 +36,7 @@ async fn set(world: &str, cut: &FirstCut) -> Stage {
 /// What the intruder's credentials still let him do.
 fn still_work(stage: &Stage) -> Vec<String> {
     let reach = stage.cloud.intruder_reach().into_iter();
-    reach.filter(|one| !one.allowed.is_empty()).map(|one| one.credential.to_string()).collect()
+    reach.filter(|one| !one.allowed.is_empty()).map(|one| one.credential.clone()).collect()
 }
 
 fn written(stage: &Stage) -> Vec<(String, u64)> {
@@ -65,7 +65,7 @@ fn each_cut_closes_what_it_names_and_the_first_write_comes_at_once() {
             println!(
                 "surveyed with {surveyed} calls; {before} between the yes and the first write"
             );
-            assert!(before <= 1, "{before} calls before {first:?}");
+            assert!(before <= 2, "{before} calls before {first:?}");
             assert!(surveyed < 40, "{surveyed} calls for one principal");
             stage.let_it_settle().await;
             // Sessions that a key goes on minting are not those so far.
@@ -144,6 +144,9 @@ fn what_was_cut_by_hand_or_by_aws_is_adopted_and_left_when_ours_is_taken_back() 
             1,
         )
         .replacen(&format!("id: {LEAKED}"), &format!("id: {LEAKED}\n            status: inactive"), 1);
+    // Whose own credentials do not end before the denies may go.
+    let world = stage::with_somebody_else(&world)
+        .replace("role: incident-responder }", "key: AKIAEXAMPLEADMIN0009 }");
     play(async {
         let stage = set(&world, &whole()).await;
         let plan = &stage.saved.plan;
@@ -171,7 +174,7 @@ fn what_was_cut_by_hand_or_by_aws_is_adopted_and_left_when_ours_is_taken_back() 
         stage.says_yes_to(&next).await;
         stage.resume_to_the_end(1).await;
         stage.clock.sleep(std::time::Duration::from_hours(37)).await;
-        stage.resume_to_the_end(1).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
         stage.let_it_settle().await;
         let left = before.changes_to(&stage.cloud.snapshot());
         assert!(left.is_empty(), "ours is gone, and theirs is not: {left:#?}");

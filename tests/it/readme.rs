@@ -76,6 +76,10 @@ fn every_command_of_the_readme_does_what_it_says_in_its_order() {
                 assert!(rehearsed.out.contains("Tried in the world"), "{}", rehearsed.out);
             }
             ["doctor", ..] => drop(ran(&mut hosted.here(typed)).ended_with(0)),
+            ["cut", .., "--dry-run"] => {
+                let cut = ran(&mut hosted.here(typed)).ended_with(0);
+                assert!(cut.out.contains("Nothing was changed"), "{}", cut.out);
+            }
             ["check", ..] => drop(ran(&mut bare(hosted.dir(), typed)).ended_with(0)),
             ["plan", ..] => drop(ran(hosted.here(typed).args(["--margin", "1"])).ended_with(0)),
             // The world's responder may read what the playbook needs; a survey says what else is refused.
