@@ -93,6 +93,7 @@ async fn with_the_playbook(stage: &Stage) -> Stage {
         }),
         tape: Arc::new(Mutex::new(Tape::default())),
         witness: Witness::default(),
+        given: Vec::new(),
         rounds: Kept::default(),
         most: 0,
         drawer: Drawer::default(),
