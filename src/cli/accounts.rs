@@ -625,7 +625,7 @@ impl Several<'_> {
     ) -> String {
         match ending {
             Ending::Proven => "nothing".to_owned(),
-            Ending::NotProven => after_all(ledger),
+            Ending::NotProven => after_all(&saved.plan, ledger),
             Ending::Held(_) => "do what is asked above".to_owned(),
             Ending::Waiting(_) | Ending::Asking { .. } => {
                 let waits = awaited(saved, state, account.case.dir(), &self.there);
