@@ -451,15 +451,18 @@ steps:
 
 #[test]
 fn the_gate_asks_for_enforced_unless_the_file_says_settled() {
-    let (shipped, _) = read(SHIPPED).unwrap();
-    assert_eq!((shipped.gate.proof, shipped.gate.margin.as_secs()), (Proof::Settled, 60));
-    let gate = "gate:\n  proof: settled\n  margin: 60s\n";
+    let asked = |text: &str| {
+        let (read, _) = read(text).unwrap();
+        (read.gate.proof, read.gate.margin.as_secs(), read.gate.place.is_some())
+    };
+    let gate = "gate:\n  proof: enforced\n  margin: 60s\n";
     assert!(SHIPPED.contains(gate));
-    let (without, _) = read(&SHIPPED.replace(gate, "")).unwrap();
-    assert_eq!((without.gate.proof, without.gate.margin.as_secs()), (Proof::Enforced, 60));
-    assert_eq!(without.gate.place, None);
+    assert_eq!(asked(SHIPPED), (Proof::Enforced, 60, true));
+    assert_eq!(asked(&SHIPPED.replace(gate, "")), (Proof::Enforced, 60, false));
+    let settled = SHIPPED.replace("proof: enforced", "proof: settled");
+    assert_eq!(asked(&settled), (Proof::Settled, 60, true));
     for proof in ["read-back", "silent", "none"] {
-        assert!(read(&SHIPPED.replace("proof: settled", &format!("proof: {proof}"))).is_err());
+        assert!(read(&SHIPPED.replace("proof: enforced", &format!("proof: {proof}"))).is_err());
     }
 }
 
