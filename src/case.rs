@@ -188,7 +188,7 @@ impl Case {
 
     /// Takes a case out of the hands of whoever works on it, alive or not.
     ///
-    /// From the moment on at which [`TAKING_OVER`] is there, every check of his fails: so what is copied after it
+    /// From the moment on at which `TAKING_OVER` is there, every check of his fails: so what is copied after it
     /// has every line that he did anything on. A crash on the way leaves the journal as it was.
     pub fn take_over(dir: &Path) -> Result<Self, CaseError> {
         let (path, taking_over) = (dir.join(JOURNAL), dir.join(TAKING_OVER));

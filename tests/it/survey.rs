@@ -347,7 +347,7 @@ fn what_a_playbook_asks_can_be_surveyed_alone_and_compared_with_its_plan() {
     let playbook = crate::hosted::playbook_in(hosted.dir());
     let mut survey = hosted.here(&["survey", &playbook, "-o", "a.json"]);
     ran(survey.args(hosted.typed_inputs())).ended_with(0);
-    hosted.save_plan(1);
+    ran(&mut hosted.plan(&["--margin", "1"])).ended_with(0);
     let same = ran(&mut bare(hosted.dir(), &["diff", "a.json", "plan.json"])).ended_with(0);
     assert!(same.out.contains("0 appeared, 0 vanished, 0 changed"), "{}", same.out);
     assert!(!same.out.contains("Not compared"), "{}", same.out);
