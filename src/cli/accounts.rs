@@ -27,7 +27,7 @@ use crate::case::{self, Case};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Elsewhere, Suspect};
 use crate::diagnostic::counted;
-use crate::ids::{AccountId, Arn};
+use crate::ids::Arn;
 use crate::inventory::{Inventory, Origin};
 use crate::journal::{Journal, State};
 use crate::ledger::Ledger;
@@ -295,33 +295,17 @@ pub(super) async fn rehearse(
 
 /// Goes on with a case of several accounts.
 pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Failure> {
-    let open = |dir: &PathBuf| match args.take_over {
-        Some(_) => Case::take_over(dir),
-        None => Case::open(dir),
+    // Whoever has the case goes on until whoever takes it over is known and let in everywhere.
+    let opened = match args.take_over {
+        Some(_) => None,
+        None => {
+            for dir in dirs {
+                may_go_on_elsewhere(dir, &case::read_journal(dir)?)?;
+            }
+            Some(dirs.iter().map(|dir| Case::open(dir)).collect::<Result<Vec<_>, _>>()?)
+        }
     };
-    for dir in dirs.iter().filter(|_| args.take_over.is_none()) {
-        may_go_on_elsewhere(dir, &case::read_journal(dir)?)?;
-    }
-    let cases: Vec<Case> = dirs.iter().map(open).collect::<Result<_, _>>()?;
-    let (mut kept, mut playbook) = (Vec::new(), None);
-    for case in cases {
-        let (saved, read) = sources::plan_of(case.dir())?;
-        kept.push((case, saved));
-        playbook = Some(read);
-    }
-    // Home comes first, as it did.
-    kept.sort_by_key(|(_, saved)| !is_home(saved));
-    let plans: Vec<&SavedPlan> = kept.iter().map(|(_, saved)| saved).collect();
-    let (Some(playbook), true) = (playbook, belong_together(&plans)) else {
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "the accounts of {} do not belong together; nothing was done",
-                args.case.display()
-            ),
-            "restore the case from a copy: the case of an account is missing, or is of another",
-        ));
-    };
+    let (plans, playbook) = plans_of(&args.case, dirs)?;
     let given = credential::given(args.credential_fd)?;
     let go_on = async |home: &Connection,
                        begun: &Inventory,
@@ -330,16 +314,27 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
                        world: Option<&Cloud>| {
         let endpoint = args.access.endpoint_url.as_deref();
         if live.is_some() {
-            fits(&kept[0].1, &begun.caller, endpoint)?;
+            fits(&plans[0], &begun.caller, endpoint)?;
         }
-        let ways = enter(home, begun, clock, &roles_of(&kept[0].1)).await?;
-        let (cases, saved): (Vec<Case>, Vec<SavedPlan>) = kept.into_iter().unzip();
-        let accounts = accounts(cases, saved.into_iter(), ways);
+        let ways = enter(home, begun, clock, &roles_of(&plans[0])).await?;
+        if live.is_some() {
+            for (saved, way) in plans.iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some()) {
+                fits(saved, &way.begun.caller, endpoint)?;
+            }
+        }
+        let (mut cases, plans) = match opened {
+            Some(opened) => (opened, plans),
+            None => {
+                let taken =
+                    dirs.iter().map(|dir| Case::take_over(dir)).collect::<Result<_, _>>()?;
+                // Whoever had it may have gone on until now, to another round.
+                (taken, plans_of(&args.case, dirs)?.0)
+            }
+        };
+        cases.sort_by_key(|case| position(&plans, case.dir()));
+        let accounts = accounts(cases, plans.into_iter(), ways);
         if let Some(live) = live {
-            for Account { saved, way, .. } in &accounts {
-                if way.elsewhere.is_some() {
-                    fits(saved, &way.begun.caller, endpoint)?;
-                }
+            for Account { way, .. } in &accounts {
                 way.work_on(live, &args.case).await;
             }
             remaining(home, &accounts[0].saved, clock).await;
@@ -373,23 +368,40 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
     })
 }
 
-fn is_home(saved: &SavedPlan) -> bool {
-    saved.plan.together.as_ref().is_some_and(|together| together.home == saved.plan.account)
+/// The newest plans of the accounts below `case`, in the order in which they were planned, home first.
+fn plans_of(case: &Path, dirs: &[PathBuf]) -> Result<(Vec<SavedPlan>, Playbook), Failure> {
+    let (mut plans, mut playbook) = (Vec::new(), None);
+    for dir in dirs {
+        let (saved, read) = sources::plan_of(dir)?;
+        plans.push(saved);
+        playbook = Some(read);
+    }
+    plans.sort_by_key(|saved| {
+        let together = saved.plan.together.as_ref().map(Together::accounts).unwrap_or_default();
+        together.iter().position(|account| *account == saved.plan.account)
+    });
+    match playbook {
+        Some(playbook) if belong_together(&plans) => Ok((plans, playbook)),
+        _ => Err(Failure::new(
+            Exit::Refused,
+            format!("the accounts of {} do not belong together; nothing was done", case.display()),
+            "restore the case from a copy: the case of an account is missing, or is of another",
+        )),
+    }
 }
 
-/// Whether these are all of those that were planned together, home first.
-fn belong_together(plans: &[&SavedPlan]) -> bool {
+/// Where the account whose case is in `dir` stands among `plans`.
+fn position(plans: &[SavedPlan], dir: &Path) -> Option<usize> {
+    let name = dir.file_name()?.to_str()?;
+    plans.iter().position(|saved| saved.plan.account.as_str() == name)
+}
+
+/// Whether these are all of those that were planned together, in that order.
+fn belong_together(plans: &[SavedPlan]) -> bool {
     let Some(together) = plans.first().and_then(|saved| saved.plan.together.as_ref()) else {
         return false;
     };
-    let mut found: Vec<&AccountId> = plans.iter().map(|saved| &saved.plan.account).collect();
-    let all = together.accounts();
-    let mut all: Vec<&AccountId> = all.iter().collect();
-    let home_first = found.first() == all.first();
-    found.sort();
-    all.sort();
-    home_first
-        && found == all
+    plans.iter().map(|saved| &saved.plan.account).eq(&together.accounts())
         && plans.iter().all(|saved| saved.plan.together.as_ref() == Some(together))
 }
 
@@ -408,6 +420,16 @@ pub(super) fn refuse_one_alone(dir: &Path, command: &str) -> Result<(), Failure>
             format!("portcullis {command} {}", whole.display()),
         )),
     }
+}
+
+/// The same of a case that lies away from the others: only its plan shows that there are any.
+pub(super) fn refuse_apart(saved: &SavedPlan) -> Result<(), Failure> {
+    let Some(together) = &saved.plan.together else { return Ok(()) };
+    Err(Failure::new(
+        Exit::Refused,
+        format!("this is the case of one account among several, of {}", together.home),
+        format!("put it back as accounts/{} of the whole, and resume that", saved.plan.account),
+    ))
 }
 
 /// Refuses what this version does with the case of a single account only.

@@ -149,15 +149,7 @@ async fn who(
 /// The owner of a key.
 fn owner(id: &AccessKeyId, inventory: &Inventory) -> Result<UserName, Failure> {
     if id.as_str().starts_with("ASIA") {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!(
-                "{id} is the key of a session, which ends by itself and cannot be switched off"
-            ),
-            format!(
-                "what it may do is cut at whoever it is a session of: portcullis cut --session {id}"
-            ),
-        ));
+        return Err(of_nobody_known(id.as_str()));
     }
     let account = &inventory.caller.account;
     match inventory.access_key_last_used(id) {
@@ -185,6 +177,19 @@ enum Of {
     Role(RoleName),
 }
 
+/// A session's key: it ends by itself and cannot be switched off, and AWS has no call that tells whose it is.
+fn of_nobody_known(id: &str) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        format!("whose session {id} is cannot be told: AWS has no call that says so"),
+        format!(
+            "the log of the account does: aws cloudtrail lookup-events --lookup-attributes \
+             AttributeKey=AccessKeyId,AttributeValue={id}; then portcullis cut --session with the `arn` of \
+             `userIdentity` in it"
+        ),
+    )
+}
+
 /// Whose the session is that was named: only its ARN tells. A session's key id tells nothing, and AWS has no call that
 /// would.
 fn whose(session: &str, account: &str) -> Result<Of, Failure> {
@@ -198,14 +203,7 @@ fn whose(session: &str, account: &str) -> Result<Of, Failure> {
                  (ASIA...)",
             ));
         }
-        return cannot(
-            format!("whose session {session} is cannot be told: AWS has no call that says so"),
-            format!(
-                "the log of the account does: aws cloudtrail lookup-events --lookup-attributes \
-                 AttributeKey=AccessKeyId,AttributeValue={session}; then portcullis cut --session with the `arn` of \
-                 `userIdentity` in it"
-            ),
-        );
+        return Err(of_nobody_known(session));
     };
     if arn.account() != account {
         return cannot(

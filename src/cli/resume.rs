@@ -30,6 +30,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     }
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
+    accounts::refuse_apart(&saved)?;
     let journal = case::read_journal(&args.case)?;
     if is_over(&journal, &saved) {
         return Ok(nothing_to_go_on_with(args));
@@ -58,6 +59,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
 fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
     let dir = &args.case;
     let (saved, playbook) = sources::plan_of(dir)?;
+    accounts::refuse_apart(&saved)?;
     let journal = case::read_journal(dir)?;
     if is_over(&journal, &saved) {
         return Ok(nothing_to_go_on_with(args));

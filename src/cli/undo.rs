@@ -16,6 +16,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     let case = Case::open(&args.case)?;
     let shown = args.case.display();
     let (saved, playbook) = sources::plan_of(&args.case)?;
+    accounts::refuse_apart(&saved)?;
     let decoded = case::read_journal(&args.case)?;
     let state = State::of(&decoded).map_err(|error| {
         Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)

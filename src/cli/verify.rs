@@ -21,6 +21,7 @@ pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
     accounts::refuse_several(&args.case, "verify")?;
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
+    accounts::refuse_apart(&saved)?;
     let given = credential::given(args.credential_fd)?;
     let watch = args.watch.map_or(Duration::ZERO, Duration::from_secs);
     if rehearse::is_rehearsal(case.dir())? {

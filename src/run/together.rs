@@ -249,13 +249,31 @@ impl Run<'_> {
         }
     }
 
+    /// Why nothing is handed out or lifted where a plan that goes with others is carried out by itself: its cuts may
+    /// be made, and how the others stand is not known.
+    pub(super) fn is_apart(&self) -> Option<String> {
+        let together = self.plan.together.as_ref().filter(|_| self.among.is_none())?;
+        let others = together.accounts().into_iter().filter(|id| *id != self.plan.account);
+        let others: Vec<String> = others.map(|id| id.to_string()).collect();
+        Some(format!(
+            "it goes with account {}, and is not run together with it: put its case back below `accounts` of the \
+             whole, and resume that",
+            others.join(", ")
+        ))
+    }
+
     /// Waits until every account is cut, this one still among them, and gives back the last look at this one.
     /// Leaves where that cannot be.
     pub(super) async fn stands_with_the_others(
         &self,
         mut facts: Option<Inventory>,
     ) -> Result<Option<Inventory>, Halt> {
-        let Some(among) = self.among else { return Ok(facts) };
+        let Some(among) = self.among else {
+            return match self.is_apart() {
+                Some(why) => self.shut(vec![why]).await,
+                None => Ok(facts),
+            };
+        };
         self.is_ready();
         let mut stop = self.stop.clone();
         let mut told = Vec::new();

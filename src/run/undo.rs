@@ -45,6 +45,9 @@ impl Run<'_> {
     /// Takes back what the plan says, as far as it may be.
     pub(super) async fn take_back(&self) -> Result<Ending, Halt> {
         self.until_nothing_is_on_its_way().await?;
+        if let Some(why) = self.is_apart() {
+            return self.shut(vec![why]).await;
+        }
         let due: Vec<&Change> = self.due(|change| change.undoes.is_some());
         if !due.is_empty() {
             self.wait_for_approvals(Phase::Recover, due.len()).await?;

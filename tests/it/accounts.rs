@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::check::portcullis;
 use crate::side_by_side;
-use crate::stage::{self, Drawer, Kept, Recorder, Tape, Torn, Witness, play, read};
+use crate::stage::{self, Drawer, Kept, Recorder, Stage, Tape, Torn, Witness, play, read};
 
 const PLAYBOOK: &str = include_str!("../data/accounts/playbook.yaml");
 const WORLD: &str = include_str!("../data/accounts/world.yaml");
@@ -396,4 +396,79 @@ fn a_rehearsal_of_two_accounts_is_one_case_that_can_be_read_and_resumed() {
     assert!(out(&all).contains("Next: nothing"), "{}", out(&all));
     let resumed = portcullis(&["resume", case]);
     assert_eq!(resumed.status.code(), Some(0), "{}", out(&resumed));
+}
+
+/// Somebody has put the case of one account elsewhere, where nothing shows that there are others.
+#[test]
+fn one_account_away_from_the_others_is_cut_and_opens_no_gate() {
+    play(async {
+        let two = Two::set(WORLD).await;
+        let home = Stage {
+            cloud: two.cloud.clone(),
+            clock: two.clock,
+            saved: two.accounts[HOME].saved.clone(),
+            tape: Arc::default(),
+            witness: Witness::default(),
+            rounds: Kept::default(),
+            most: 0,
+            drawer: Drawer::default(),
+            given: Vec::new(),
+        };
+        let Ending::Held(why) = home.resume_to_the_end(1).await else { panic!("not held") };
+        assert!(why.join("\n").contains("goes with account 444455556666"), "{why:?}");
+        assert_eq!(two.one_gate_was_kept(), 0, "nothing was done behind the gate");
+        let keys = ["AKIAEXAMPLELEAKED001", "ASIAEXAMPLESESSION04"];
+        two.clock.sleep(std::time::Duration::from_mins(5)).await;
+        let reach = two.cloud.intruder_reach();
+        let his = reach.iter().filter(|reach| keys.contains(&reach.credential.as_str()));
+        assert_eq!(his.filter(|reach| reach.allowed.is_empty()).count(), 2, "{reach:?}");
+    });
+}
+
+/// The order of the roles is the author's; that of directories is the file system's.
+#[test]
+fn accounts_are_gone_on_with_in_whichever_order_they_were_named() {
+    let third = r#"  "222233334444":
+    roles:
+      incident-responder:
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "arn:aws:iam::111122223333:role/incident-responder" }, Action: "sts:AssumeRole" }] }
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+      control:
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "arn:aws:iam::111122223333:user/ci/ci-deploy" }, Action: "sts:AssumeRole" }] }
+"#;
+    let role = |account: &str| format!("\"arn:aws:iam::{account}:role/incident-responder\"");
+    let (named, both) =
+        (role("444455556666"), format!("{}, {}", role("444455556666"), role("222233334444")));
+    let (before, inputs) = WORLD.split_once("sessions:\n").unwrap();
+    let world = format!("{before}{third}sessions:\n{}", inputs.replace(&named, &both));
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("playbook.yaml"), PLAYBOOK).unwrap();
+    std::fs::write(at("world.yaml"), world).unwrap();
+    let out = |output: &std::process::Output| {
+        String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr)
+    };
+    let played = portcullis(&[
+        "rehearse",
+        &at("playbook.yaml"),
+        "--world",
+        &at("world.yaml"),
+        "--cases",
+        &at("cases"),
+    ]);
+    assert_eq!(played.status.code(), Some(0), "{}", out(&played));
+    let case = std::fs::read_dir(at("cases")).unwrap().next().unwrap().unwrap().path();
+    for further in [&[][..], &["--take-over", "he went home"]] {
+        let typed = [&["resume", case.to_str().unwrap()], further].concat();
+        let resumed = portcullis(&typed);
+        assert_eq!(resumed.status.code(), Some(0), "{further:?} {}", out(&resumed));
+    }
+    // Away from the others it is taken back as little as it is gone on with.
+    std::fs::rename(case.join("accounts/222233334444"), at("apart")).unwrap();
+    for command in ["undo", "verify", "resume"] {
+        let refused = portcullis(&[command, &at("apart")]);
+        assert_eq!(refused.status.code(), Some(5), "{command} {}", out(&refused));
+        assert!(out(&refused).contains("one account among several"), "{}", out(&refused));
+    }
 }

@@ -380,9 +380,14 @@ impl Run<'_> {
     /// One try at it. Every call may be made again, and may find nothing left to do. What is there would be `shown` by
     /// now.
     async fn take_down(&self, name: &UserName, shown: bool) -> Result<(), TakeDown> {
+        // Whatever is with the role, the user goes.
+        let role = self.take_down_role(&role_of(name), shown).await;
+        self.take_down_user(name, shown).await.and(role)
+    }
+
+    async fn take_down_user(&self, name: &UserName, shown: bool) -> Result<(), TakeDown> {
         let (read, iam) = (self.cloud.read().iam(), self.cloud.iam());
         let case = self.case_tag();
-        self.take_down_role(&role_of(name), shown).await?;
         let principal = Principal::User(name.clone());
         if let Some(found) = read.user(name).await? {
             let ours = found.path == CANARY_PATH

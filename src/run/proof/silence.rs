@@ -49,9 +49,6 @@ impl Run<'_> {
         };
         let mut probes: BTreeSet<_> = state.probes.iter().map(|(_, id)| id.clone()).collect();
         probes.extend(state.tried.keys().cloned());
-        if let Log::LookUp { .. } = log {
-            self.until_delivered(&state).await?;
-        }
         let concerned: Vec<_> = self
             .plan
             .credentials
@@ -66,6 +63,9 @@ impl Run<'_> {
         let Some(first) = concerned.iter().map(|(.., since)| *since).min() else {
             return Ok(Vec::new());
         };
+        if let Log::LookUp { .. } = log {
+            self.until_delivered(&state).await?;
+        }
         // Sessions that were minted before live for as long.
         let of = concerned.iter().filter_map(|(credential, ..)| credential.principal());
         let longest = of.map(|of| longest_session(&of)).max().unwrap_or_default();
