@@ -296,14 +296,13 @@ pub(super) async fn rehearse(
 /// Goes on with a case of several accounts.
 pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Failure> {
     // Whoever has the case goes on until whoever takes it over is known and let in everywhere.
-    let opened = match args.take_over {
-        Some(_) => None,
-        None => {
-            for dir in dirs {
-                may_go_on_elsewhere(dir, &case::read_journal(dir)?)?;
-            }
-            Some(dirs.iter().map(|dir| Case::open(dir)).collect::<Result<Vec<_>, _>>()?)
+    let opened = if args.take_over.is_some() {
+        None
+    } else {
+        for dir in dirs {
+            may_go_on_elsewhere(dir, &case::read_journal(dir)?)?;
         }
+        Some(dirs.iter().map(|dir| Case::open(dir)).collect::<Result<Vec<_>, _>>()?)
     };
     let (plans, playbook) = plans_of(&args.case, dirs)?;
     let given = credential::given(args.credential_fd)?;
@@ -322,14 +321,12 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
                 fits(saved, &way.begun.caller, endpoint)?;
             }
         }
-        let (mut cases, plans) = match opened {
-            Some(opened) => (opened, plans),
-            None => {
-                let taken =
-                    dirs.iter().map(|dir| Case::take_over(dir)).collect::<Result<_, _>>()?;
-                // Whoever had it may have gone on until now, to another round.
-                (taken, plans_of(&args.case, dirs)?.0)
-            }
+        let (mut cases, plans) = if let Some(opened) = opened {
+            (opened, plans)
+        } else {
+            let taken = dirs.iter().map(|dir| Case::take_over(dir)).collect::<Result<_, _>>()?;
+            // Whoever had it may have gone on until now, to another round.
+            (taken, plans_of(&args.case, dirs)?.0)
         };
         cases.sort_by_key(|case| position(&plans, case.dir()));
         let accounts = accounts(cases, plans.into_iter(), ways);
