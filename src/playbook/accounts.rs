@@ -49,7 +49,7 @@ impl Playbook {
         }
         // A credential that is found by an account's inventory is that account's.
         here.trusted.retain(|trusted| {
-            home || trusted.access_key.expressions().iter().all(|e| e.asks_inputs_alone())
+            home || trusted.access_key.expressions().iter().all(|e| e.asks_no_inventory())
         });
         let mut used: BTreeSet<String> = BTreeSet::new();
         let of_steps = here.steps.iter().flat_map(Step::expressions);

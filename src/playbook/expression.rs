@@ -1,7 +1,7 @@
 //! Expressions: CEL inside `${{ ... }}`, checked before anything runs.
 //!
 //! The `cel` crate parses and evaluates; what may be said is decided here and in `check`: the roots
-//! `inputs`, `targets` and `inventory`, a handful of functions, no loop within a loop, no map literals
+//! `inputs`, `targets` and `inventory`, the `account`, a handful of functions, no loop within a loop, no map literals
 //! (their order would be random). Length and nesting are bounded before the parser sees the text,
 //! because its stack use grows with them. Knows nothing of steps and fields.
 
@@ -42,6 +42,8 @@ pub struct Expression {
     shape: Shape,
     inputs: BTreeSet<String>,
     targets: BTreeSet<String>,
+    /// Whether it asks in which account it is.
+    account: bool,
 }
 
 /// One call of an inventory function.
@@ -74,8 +76,13 @@ impl Expression {
         &self.targets
     }
 
-    /// Whether its value is known from the inputs of a run, before anything is read.
+    /// Whether its value is known from the inputs of a run, before anything is read and whichever account it is in.
     pub(crate) fn asks_inputs_alone(&self) -> bool {
+        self.asks_no_inventory() && !self.account
+    }
+
+    /// Whether its value hangs on nothing that is read.
+    pub(crate) fn asks_no_inventory(&self) -> bool {
         self.targets.is_empty() && self.calls.is_empty()
     }
 

@@ -472,3 +472,69 @@ fn accounts_are_gone_on_with_in_whichever_order_they_were_named() {
         assert!(out(&refused).contains("one account among several"), "{}", out(&refused));
     }
 }
+
+/// What the program is asked, and what it says, on either stream.
+fn told(args: &[&str], code: i32) -> String {
+    let output = portcullis(args);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?} {told}");
+    told
+}
+
+/// Everything the intruder holds is tried in the world that a rehearsal's case keeps; and whoever else works in it works.
+fn nobody_is_inside(case: &std::path::Path) -> Cloud {
+    let world = std::fs::read_to_string(case.join("world.json")).unwrap();
+    let world: serde_json::Value = serde_json::from_str(&world).unwrap();
+    play(async move {
+        let clock = Clock::starting_at(portcullis::sim::saved_at(&world).unwrap());
+        let cloud = Cloud::load(&world, clock).unwrap();
+        for reach in cloud.intruder_reach() {
+            assert!(reach.allowed.is_empty(), "{}: {:?}", reach.credential, reach.allowed);
+        }
+        for consumer in cloud.consumers() {
+            assert!(consumer.works, "{}: {:?}", consumer.name, consumer.why);
+        }
+        cloud
+    })
+}
+
+#[test]
+fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases = dir.path().join("cases");
+    let (shipped, home) = ("playbooks/leaked-access-key", "111122223333");
+    let world = format!("{shipped}/other-accounts.yaml");
+    let played =
+        told(&["rehearse", shipped, "--world", &world, "--cases", cases.to_str().unwrap()], 13);
+    assert!(!played.contains("GATE OPEN"), "nothing is handed out before the leak is closed");
+    let path = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
+    let case = path.to_str().unwrap();
+    told(&["attest", &format!("{case}/accounts/{home}"), "leak-closed.1"], 0);
+    // A person's word, and a value that only those who check it know: applied, and not proven by a try.
+    let resumed = told(&["resume", case], 11);
+    let opened = resumed.find("GATE OPEN").unwrap();
+    for last in ["read-back  leak-closed.1", "settled    seal.1", "settled    hung-on-sessions-off.2"] {
+        assert!(resumed[..opened].contains(last), "{last} comes first: {resumed}");
+    }
+    assert!(!resumed.contains("unaccounted"), "{resumed}");
+
+    let cloud = nobody_is_inside(&path);
+    let held: BTreeSet<String> =
+        cloud.intruder_reach().into_iter().map(|reach| reach.credential).collect();
+    assert_eq!(held.len(), 8, "seven credentials and a password: {held:?}");
+    let snapshot = cloud.snapshot().0;
+    let there = |key: &str| snapshot.contains_key(key);
+    assert!(!there(&format!("{home}/users/ci-deploy/keys/AKIAEXAMPLEHUNGON002")), "made room");
+    for cut in ["444455556666/users/billing", "222233334444/users/mailer"] {
+        assert!(there(&format!("{cut}/attached/arn:aws:iam::aws:policy/AWSDenyAll")), "{cut} stays");
+        assert!(there(&format!("{cut}/inline/PortcullisRevokeOlderSessions")), "{cut}");
+    }
+    for account in ["444455556666", "222233334444"] {
+        let role = format!("{account}/roles/OrganizationAccountAccessRole");
+        assert!(there(&format!("{role}/inline/PortcullisRevokeOlderSessions")), "{role}");
+        assert!(!there(&format!("{role}/attached/arn:aws:iam::aws:policy/AWSDenyAll")), "{role}");
+    }
+    assert!(!there("444455556666/secrets/shop/db/policy"), "it can be read again");
+    assert!(snapshot.keys().all(|key| !key.contains("canary")), "{:?}", snapshot.keys());
+}

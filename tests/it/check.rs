@@ -123,7 +123,7 @@ fn json_says_of_every_playbook_whether_it_is_right() {
     assert_eq!(found["version"], 1);
     assert_eq!(
         found["playbooks"][0],
-        json!({ "path": format!("{SHIPPED}/playbook.yaml"), "right": true, "steps": 5, "unreadable": null })
+        json!({ "path": format!("{SHIPPED}/playbook.yaml"), "right": true, "steps": 15, "unreadable": null })
     );
     assert_eq!(found["playbooks"][1]["right"], false);
     assert_eq!(found["diagnostics"][0]["code"], "unknown-key");
@@ -150,7 +150,7 @@ fn several_playbooks_are_told_one_by_one_and_counted() {
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         said(&output),
-        format!("{SHIPPED}/playbook.yaml is right: 5 steps.\n1 of 3 playbooks are right.\n")
+        format!("{SHIPPED}/playbook.yaml is right: 15 steps.\n1 of 3 playbooks are right.\n")
     );
     let complaints = complained(&output);
     assert!(complaints.contains("error: cannot read playbook absent.yaml"), "{complaints}");

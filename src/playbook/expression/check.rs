@@ -29,6 +29,8 @@ pub(crate) struct Names {
 
 /// The item of a step's `for_each`.
 pub(super) const EACH: &str = "each";
+/// The account that is being planned, by its twelve digits.
+pub(super) const ACCOUNT: &str = "account";
 
 const ROOTS: &[&str] = &["inputs", "targets", "inventory"];
 
@@ -46,17 +48,19 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
         loops: 0,
         inputs: BTreeSet::new(),
         targets: BTreeSet::new(),
+        account: false,
         instants: BTreeSet::new(),
     };
     let shape = checker.shape(&parsed.ast);
-    let Checker { problems, inputs, targets, instants, .. } = checker;
+    let Checker { problems, inputs, targets, account, instants, .. } = checker;
     let parsed = Parsed { instants, ..parsed };
     if !problems.is_empty() {
         return Err(problems);
     }
     let mut calls = Vec::new();
     let ast = rewrite(parsed.ast.clone(), &parsed, &mut calls);
-    Ok(Expression { text: parsed.text, place: parsed.place, ast, calls, shape, inputs, targets })
+    let Parsed { text, place, .. } = parsed;
+    Ok(Expression { text, place, ast, calls, shape, inputs, targets, account })
 }
 
 struct Checker<'p> {
@@ -68,6 +72,7 @@ struct Checker<'p> {
     loops: usize,
     inputs: BTreeSet<String>,
     targets: BTreeSet<String>,
+    account: bool,
     /// Comparisons of instants, by their ids.
     instants: BTreeSet<u64>,
 }
@@ -135,6 +140,10 @@ impl Checker<'_> {
     fn variable(&mut self, expr: &IdedExpr, name: &str) -> Shape {
         if let Some((_, shape)) = self.variables.iter().rev().find(|(known, _)| known == name) {
             return shape.clone();
+        }
+        if name == ACCOUNT {
+            self.account = true;
+            return Shape::Of(FieldType::AccountId);
         }
         if ROOTS.contains(&name) {
             let of = if name == "inventory" { "function" } else { "name" };

@@ -13,7 +13,7 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError};
 use serde_json::{Number, Value};
 
-use super::check::EACH;
+use super::check::{ACCOUNT, EACH};
 use super::functions::Unanswered;
 use super::rewrite::call_variable;
 use super::shape::Shape;
@@ -59,6 +59,10 @@ impl Expression {
                     let value = values.get(name).unwrap_or(&Value::Null);
                     context.add_variable_from_value(format!("{root}.{name}"), to_cel(value));
                 }
+            }
+            if self.account {
+                let account = scope.inventory.caller.account.as_str();
+                context.add_variable_from_value(ACCOUNT, account);
             }
             if let Some(each) = scope.each {
                 context.add_variable_from_value(EACH, to_cel(each));

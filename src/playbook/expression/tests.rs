@@ -98,6 +98,8 @@ fn value(text: &str) -> Value {
 fn values_are_what_cel_says() {
     for (text, expected) in [
         ("inputs.user", json!("alice")),
+        ("'arn:aws:iam::' + account + ':root'", json!("arn:aws:iam::012345678901:root")),
+        ("[inputs.user].filter(account, account == 'alice')", json!(["alice"])),
         ("targets.owner == inputs.user", json!(true)),
         ("'é' + inputs.user + \"!\"", json!("éalice!")),
         ("inputs.n * 2 + 1", json!(7)),
