@@ -514,7 +514,9 @@ fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
     // A person's word, and a value that only those who check it know: applied, and not proven by a try.
     let resumed = told(&["resume", case], 11);
     let opened = resumed.find("GATE OPEN").unwrap();
-    for last in ["read-back  leak-closed.1", "settled    seal.1", "settled    hung-on-sessions-off.2"] {
+    for last in
+        ["read-back  leak-closed.1", "settled    seal.1", "settled    hung-on-sessions-off.2"]
+    {
         assert!(resumed[..opened].contains(last), "{last} comes first: {resumed}");
     }
     assert!(!resumed.contains("unaccounted"), "{resumed}");
@@ -527,7 +529,10 @@ fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
     let there = |key: &str| snapshot.contains_key(key);
     assert!(!there(&format!("{home}/users/ci-deploy/keys/AKIAEXAMPLEHUNGON002")), "made room");
     for cut in ["444455556666/users/billing", "222233334444/users/mailer"] {
-        assert!(there(&format!("{cut}/attached/arn:aws:iam::aws:policy/AWSDenyAll")), "{cut} stays");
+        assert!(
+            there(&format!("{cut}/attached/arn:aws:iam::aws:policy/AWSDenyAll")),
+            "{cut} stays"
+        );
         assert!(there(&format!("{cut}/inline/PortcullisRevokeOlderSessions")), "{cut}");
     }
     for account in ["444455556666", "222233334444"] {
