@@ -148,7 +148,8 @@ pub trait Action: Send + Sync + 'static {
         inventory: &Inventory,
     ) -> Result<Vec<(Draft, Self::Change)>, PlanError>;
 
-    /// What must be read to judge one change.
+    /// What must be read to judge one change where it is as it should be. What else turns out to be wanted is read
+    /// when [`Action::judge`] finds that it was not asked.
     fn look(change: &Self::Change) -> Vec<Want>;
 
     /// Where the world stands. Pure. `notes` are what `apply` noted in earlier attempts.

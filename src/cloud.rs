@@ -45,6 +45,7 @@ mod outside;
 mod pace;
 mod pages;
 mod probe;
+mod rate;
 mod secretsmanager;
 mod sign_in;
 mod sts;
@@ -58,11 +59,14 @@ pub use elsewhere::Elsewhere;
 pub use guard::{PROBES, READS, WRITES};
 pub use iam::{InlinePolicy, Made, Minted, ReadIam, WriteIam};
 pub use outside::{Answering, Outside};
+pub use pace::{Throttled, Urgency};
 pub use probe::{CanaryKey, Probe, Probes, Suspect};
 pub use secretsmanager::{ReadSecrets, WriteSecrets};
 pub use sign_in::SignIn;
 pub use sts::ReadSts;
 pub use trail::ReadTrail;
+
+use pace::Pace;
 
 /// What can be read. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -99,6 +103,37 @@ impl ReadCloud {
     pub fn outside(&self) -> &Outside {
         &self.outside
     }
+
+    /// The same handle, for calls of another urgency. What it calls shares the lanes.
+    #[must_use]
+    pub fn at(&self, urgency: Urgency) -> Self {
+        let mut cloud = self.clone();
+        cloud.iam.pace = self.iam.pace.at(urgency);
+        cloud.secrets.pace = self.secrets.pace.at(urgency);
+        cloud.sts.pace = self.sts.pace.at(urgency);
+        cloud.trail.pace = self.trail.pace.at(urgency);
+        cloud
+    }
+
+    /// Returns when IAM, where nearly all calls go, would be sent a call of this handle's urgency at once.
+    pub async fn turn(&self) {
+        self.iam.pace.turn().await;
+    }
+
+    /// The services that have told to slow down, and what they admit.
+    pub fn throttled(&self) -> Vec<Throttled> {
+        self.lanes().into_iter().filter_map(Pace::throttled).collect()
+    }
+
+    /// Returns when one of the services next tells to slow down.
+    pub async fn told_to_slow_down(&self) {
+        let told = self.lanes().map(|pace| Box::pin(pace.told_to_slow_down()));
+        futures_util::future::select_all(told).await;
+    }
+
+    fn lanes(&self) -> [&Pace; 4] {
+        [&self.iam.pace, &self.secrets.pace, &self.sts.pace, &self.trail.pace]
+    }
 }
 
 /// What can be changed. Given to `apply` and to nothing else.
@@ -113,6 +148,15 @@ impl WriteCloud {
     /// The reading half.
     pub fn read(&self) -> &ReadCloud {
         &self.read
+    }
+
+    /// The same handle, for calls of another urgency. What it calls shares the lanes.
+    #[must_use]
+    pub fn at(&self, urgency: Urgency) -> Self {
+        let mut cloud = Self { read: self.read.at(urgency), ..self.clone() };
+        cloud.iam.pace = self.iam.pace.at(urgency);
+        cloud.secrets.pace = self.secrets.pace.at(urgency);
+        cloud
     }
 
     /// Changes in IAM.

@@ -11,6 +11,7 @@
 mod batch;
 mod event;
 mod gate;
+mod look;
 mod proof;
 mod rounds;
 mod settle;
@@ -21,6 +22,7 @@ mod undo;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -46,6 +48,7 @@ use crate::outbox::Outbox;
 use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
+use look::Looks;
 use step::{Driven, not_accepted};
 pub use together::Among;
 
@@ -57,6 +60,13 @@ const BEHIND_THE_GATE_AT_ONCE: usize = 4;
 const SIGNED_FOR: Duration = Duration::from_mins(16);
 /// What is proven before the second pass over sessions.
 const MINTERS: &str = "whatever can mint sessions";
+/// Cuts that are driven side by side: so many that looks at them are few, and that one which waits to be tried
+/// again holds no other up; not so many that they weigh.
+const CUTS_AT_ONCE: usize = 1024;
+
+/// When it is first said that a service admits few calls, and how long after that again.
+const THROTTLED_FIRST_TOLD: Duration = Duration::from_secs(2);
+const THROTTLED_TOLD_AGAIN: Duration = Duration::from_secs(8);
 
 /// One execution of one plan.
 pub struct Run<'a> {
@@ -86,6 +96,8 @@ pub struct Run<'a> {
     pub among: Option<Among<'a>>,
     /// What the next round is planned from; without it there is none, and what is found later calls a person.
     pub again: Option<Again<'a>>,
+    /// Looks at the world that several changes wait for; begins empty.
+    pub(crate) looks: Looks,
 }
 
 /// How a run ended.
@@ -144,7 +156,14 @@ impl Run<'_> {
     /// Carries this plan out, as far as it goes or until another takes its place.
     async fn round(&self) -> Result<Left, RunError> {
         self.is_at_work();
-        let halted = match self.phases().await {
+        let phases = async {
+            tokio::select! {
+                biased;
+                ended = self.phases() => ended,
+                never = self.tell_of_throttling() => match never {},
+            }
+        };
+        let halted = match phases.await {
             // Somebody is still inside, and where it can be, he is cut off by the next round.
             Err(Halt::Newcomers(reasons)) => match self.next_round().await {
                 Ok(Some(next)) => return Ok(Left::Again(Box::new(next))),
@@ -184,6 +203,28 @@ impl Run<'_> {
                 Ok(Ending::NotProven)
             }
             _ => Ok(ending),
+        }
+    }
+
+    /// Says what a service admits that tells to slow down, not too often.
+    async fn tell_of_throttling(&self) -> Infallible {
+        loop {
+            self.cloud.read().told_to_slow_down().await;
+            // By then it is known what it admits.
+            self.clock.sleep(THROTTLED_FIRST_TOLD).await;
+            for by in self.cloud.read().throttled() {
+                if by.waiting > 0 && by.per_second > 0.0 {
+                    let waiting = u32::try_from(by.waiting).unwrap_or(u32::MAX);
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "a float becomes the nearest there is"
+                    )]
+                    let seconds = (f64::from(waiting) / by.per_second).ceil() as u64;
+                    self.observer.event(&Event::Throttled { by: &by, seconds });
+                }
+            }
+            self.clock.sleep(THROTTLED_TOLD_AGAIN).await;
         }
     }
 
@@ -427,11 +468,15 @@ impl Run<'_> {
 
     async fn drive_side_by_side(&self, changes: &[&Change]) -> Result<(), Halt> {
         let gated = changes.iter().any(|change| change.phase.is_behind_the_gate());
-        let at_once = if gated { BEHIND_THE_GATE_AT_ONCE } else { changes.len() };
-        let driving = changes.iter().map(|change| self.drive(change));
-        let driven: Vec<_> = stream::iter(driving).buffered(at_once).collect().await;
+        let at_once = if gated { BEHIND_THE_GATE_AT_ONCE } else { CUTS_AT_ONCE };
+        let driving = changes
+            .iter()
+            .enumerate()
+            .map(|(n, change)| async move { (n, *change, self.drive(change).await) });
+        let mut driven: Vec<_> = stream::iter(driving).buffer_unordered(at_once).collect().await;
+        driven.sort_by_key(|(n, ..)| *n);
         let mut stopped = Vec::new();
-        for (change, driven) in changes.iter().zip(driven) {
+        for (_, change, driven) in driven {
             match driven {
                 Ok(Driven::Seen | Driven::Held) => {}
                 Ok(Driven::GaveUp(why)) => stopped.push(format!("{}: {why}", change.id)),

@@ -7,6 +7,7 @@
 mod ask;
 mod authorization;
 pub mod everything;
+mod wholesale;
 
 use std::collections::BTreeSet;
 
@@ -105,6 +106,15 @@ pub async fn fill(
     }
 }
 
+/// So many questions about policies of users are answered by one reading of all users: it takes a request for
+/// some hundred users, and two or three for each of them otherwise.
+const WHOLESALE: usize = 100;
+
+/// Whether what is wanted is read from a listing of all users where it can be.
+pub fn is_wholesale(wants: &BTreeSet<Want>) -> bool {
+    wants.iter().filter(|want| wholesale::answers(want, wants)).take(WHOLESALE).count() == WHOLESALE
+}
+
 /// Looks anew: the same questions, into an inventory of their own.
 pub async fn look(
     cloud: &ReadCloud,
@@ -113,6 +123,10 @@ pub async fn look(
     clock: Clock,
 ) -> Result<Inventory, SurveyError> {
     let mut fresh = Inventory::new(at.caller.clone(), clock.now());
+    let wants: BTreeSet<Want> = wants.into_iter().collect();
+    if is_wholesale(&wants) {
+        wholesale::read(cloud, &mut fresh, &wants).await?;
+    }
     fill(cloud, &mut fresh, wants).await?;
     Ok(fresh)
 }

@@ -154,11 +154,7 @@ impl Action for Deactivate {
     }
 
     fn look(change: &Change) -> Vec<Want> {
-        vec![
-            Want::User(change.user.clone()),
-            Want::AccessKeys(change.user.clone()),
-            Want::AccessKeyLastUsed(change.key.clone()),
-        ]
+        vec![Want::AccessKeys(change.user.clone())]
     }
 
     fn on_canary(_change: &Change, _facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {

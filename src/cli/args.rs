@@ -625,6 +625,9 @@ pub(super) struct Serve {
     /// Loopback address to listen on; port 0 takes any that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4599", value_parser = loopback)]
     pub(super) listen: SocketAddr,
+    /// Write every request, and what came of it, to this file when it is stopped: a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    pub(super) audit: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

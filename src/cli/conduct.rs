@@ -324,6 +324,7 @@ impl Conduct<'_> {
             told["journal"] = serde_json::json!({"lines": lines, "head": head});
             told["ending"] = view::ending_as_json(&ending);
             told["tried"] = self.world.map(view::verdict_as_json).into();
+            told["slowed"] = view::slowed_as_json(&self.connection.read().throttled());
             told["next"] = next.into();
             view::out(&diagnostics::printed(&told));
         } else {

@@ -1,5 +1,7 @@
 //! `portcullis cloud serve`: a rehearsal world on loopback, for anybody's AWS client.
 
+use std::path::Path;
+
 use super::args;
 use super::exit::{Exit, Failure};
 use super::view;
@@ -44,7 +46,21 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
         };
         cloud.serve(listener, stop).await.map_err(|error| {
             Failure::new(Exit::Stopped, "serving failed", "serve it again").because(&error)
-        })
+        })?;
+        args.audit.as_deref().map_or(Ok(()), |path| write_audit(&cloud, path))
     })?;
     Ok(Exit::Done)
+}
+
+/// What was asked of the cloud, a line for each request.
+fn write_audit(cloud: &Cloud, path: &Path) -> Result<(), Failure> {
+    let lines: String = cloud
+        .audit()
+        .iter()
+        .map(|event| serde_json::to_string(event).expect("plain data") + "\n")
+        .collect();
+    std::fs::write(path, lines).map_err(|error| {
+        let what = format!("cannot write {}", path.display());
+        Failure::new(Exit::Refused, what, "give --audit a path that can be written").because(&error)
+    })
 }

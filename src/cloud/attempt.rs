@@ -26,8 +26,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use http_body_util::Limited;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use super::connection::Parts;
+use crate::clock::Clock;
 
 /// Whether a call that did not succeed may still have had its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,9 +318,52 @@ fn innermost(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// AWS's time as the last answers told it. Shared by all that is called through one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    clock: Clock,
+    /// The latest that was told, and when it had been asked for, by our clock.
+    last: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
+}
+
+/// So long what was heard of AWS's time is the time: it is told to the second.
+const STILL_THE_TIME: SignedDuration = SignedDuration::from_secs(1);
+
+impl Heard {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, last: Arc::default() }
+    }
+
+    /// AWS's time, if what was asked within the last second has told it. No earlier than what any answer in that
+    /// second has told.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        let (told, asked) = (*self.last.lock().expect("no panic while it is held"))?;
+        (self.clock.now().duration_since(asked) <= STILL_THE_TIME).then_some(told)
+    }
+
+    fn hear(&self, told: Timestamp, asked: Timestamp) {
+        let now = self.clock.now();
+        let mut last = self.last.lock().expect("no panic while it is held");
+        // Answers overtake each other.
+        let is_later = last.is_none_or(|(before, asked)| {
+            before <= told || now.duration_since(asked) > STILL_THE_TIME
+        });
+        if is_later {
+            *last = Some((told, asked));
+        }
+    }
+}
+
 /// Wraps the HTTP client that really sends, so that every attempt is recorded.
 #[derive(Debug)]
-pub(super) struct Recording(pub(super) SharedHttpClient);
+pub(super) struct Recording(pub(super) SharedHttpClient, pub(super) Heard);
+
+impl Recording {
+    /// For a client whose answers tell the time to nobody else.
+    pub(super) fn alone(parts: &Parts) -> Self {
+        Self(parts.http.clone(), Heard::new(parts.clock))
+    }
+}
 
 impl HttpClient for Recording {
     fn http_connector(
@@ -325,12 +371,13 @@ impl HttpClient for Recording {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(RecordingConnector(self.0.http_connector(settings, components)))
+        let inner = self.0.http_connector(settings, components);
+        SharedHttpConnector::new(RecordingConnector(inner, self.1.clone()))
     }
 }
 
 #[derive(Debug)]
-struct RecordingConnector(SharedHttpConnector);
+struct RecordingConnector(SharedHttpConnector, Heard);
 
 impl HttpConnector for RecordingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -341,6 +388,7 @@ impl HttpConnector for RecordingConnector {
             seen.lock().expect("no panic while it is held").sent = true;
         }
         let answer = self.0.call(request);
+        let (heard, asked) = (self.1.clone(), self.1.clock.now());
         HttpConnectorFuture::new(async move {
             let mut response = answer.await?;
             limit(response.body_mut());
@@ -348,6 +396,10 @@ impl HttpConnector for RecordingConnector {
                 let mut seen = seen.lock().expect("no panic while it is held");
                 seen.status = Some(response.status().as_u16());
                 seen.date = response.headers().get("date").and_then(parse_http_date);
+                // What failed may not have come from AWS.
+                if let (Some(date), true) = (seen.date, response.status().is_success()) {
+                    heard.hear(date, asked);
+                }
             }
             Ok(response)
         })

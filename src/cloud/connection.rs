@@ -4,6 +4,7 @@
 //! `AWS_ENDPOINT_URL` somebody left in a shell cannot redirect a run. The SDK's own retries are off:
 //! a retry we cannot see is an effect we cannot journal.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -17,7 +18,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
 use jiff::Timestamp;
 
-use super::attempt::Recording;
+use super::attempt::{Heard, Recording};
 use super::credentials::Held;
 use super::elsewhere::Elsewhere;
 use super::guard::{CANARY_MINTS, Fence, Guard, PROBES, READS, WRITES};
@@ -119,23 +120,23 @@ pub(super) fn identity_client(parts: &Parts, credentials: Credentials) -> aws_sd
 
 /// A client that signs in.
 pub(super) fn sign_in_client(parts: &Parts) -> aws_sdk_sts::Client {
-    client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording(parts.http.clone()))
+    client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording::alone(parts))
 }
 
 /// A client that tries a credential.
 pub(super) fn probe_client(parts: &Parts) -> aws_sdk_secretsmanager::Client {
-    let http = Recording(parts.http.clone());
+    let http = Recording::alone(parts);
     client!(aws_sdk_secretsmanager, "secretsmanager", &[PROBES], parts, http)
 }
 
 /// A client that asks whose a credential is that is tried.
 pub(super) fn probe_identity_client(parts: &Parts) -> aws_sdk_sts::Client {
-    client!(aws_sdk_sts, "sts", &[PROBES], parts, Recording(parts.http.clone()))
+    client!(aws_sdk_sts, "sts", &[PROBES], parts, Recording::alone(parts))
 }
 
 /// A client that mints sessions of a canary.
 pub(super) fn mint_client(parts: &Parts) -> aws_sdk_sts::Client {
-    client!(aws_sdk_sts, "sts", &[CANARY_MINTS], parts, Recording(parts.http.clone()))
+    client!(aws_sdk_sts, "sts", &[CANARY_MINTS], parts, Recording::alone(parts))
 }
 
 impl Connection {
@@ -152,9 +153,10 @@ impl Connection {
         let held = Held::new(parts.clone());
         let probes = Probes { parts: parts.clone() };
         let parts = Parts { credentials: SharedCredentialsProvider::new(held.clone()), ..parts };
-        let http = || Recording(parts.http.clone());
-        let pace = || Pace::new(clock, held.clone());
-        let (iam, secrets, sts) = (pace(), pace(), pace());
+        let heard = Heard::new(clock);
+        let http = || Recording(parts.http.clone(), heard.clone());
+        let pace = |service| Pace::new(service, clock, held.clone());
+        let (iam, secrets, sts) = (pace("IAM"), pace("Secrets Manager"), pace("STS"));
         let read = ReadCloud {
             iam: ReadIam {
                 client: client!(aws_sdk_iam, "iam", &[READS], &parts, http()),
@@ -167,11 +169,13 @@ impl Connection {
             sts: ReadSts {
                 client: client!(aws_sdk_sts, "sts", &[READS], &parts, http()),
                 pace: sts,
+                heard: heard.clone(),
+                asking: Arc::default(),
             },
             outside: Outside::default(),
             trail: ReadTrail {
                 client: client!(aws_sdk_cloudtrail, "cloudtrail", &[READS], &parts, http()),
-                pace: pace(),
+                pace: pace("CloudTrail"),
                 clock,
             },
         };

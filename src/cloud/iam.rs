@@ -11,9 +11,10 @@ use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::operation::get_account_summary::GetAccountSummaryOutput;
 use aws_sdk_iam::types::{
-    AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EvaluationResult,
-    LoginProfile, MfaDevice, PasswordPolicy, Role, ServiceSpecificCredentialMetadata,
-    SigningCertificate, SshPublicKeyMetadata, StatusType, Tag, User,
+    AccessKeyMetadata, AttachedPolicy, ContextEntry, ContextKeyTypeEnum, EntityType,
+    EvaluationResult, LoginProfile, MfaDevice, PasswordPolicy, Role,
+    ServiceSpecificCredentialMetadata, SigningCertificate, SshPublicKeyMetadata, StatusType, Tag,
+    User,
 };
 
 use super::attempt::{CallError, Certainty, attempt};
@@ -160,12 +161,28 @@ impl ReadIam {
     /// (`iam:GetAccountAuthorizationDetails`)
     pub async fn authorization(
         &self,
+        keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+    ) -> Result<(), CallError> {
+        self.authorization_of(None, keep).await
+    }
+
+    /// Every user with its policies, page by page. (`iam:GetAccountAuthorizationDetails`)
+    pub async fn users_with_policies(
+        &self,
+        keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+    ) -> Result<(), CallError> {
+        self.authorization_of(Some(vec![EntityType::User]), keep).await
+    }
+
+    async fn authorization_of(
+        &self,
+        kinds: Option<Vec<EntityType>>,
         mut keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
     ) -> Result<(), CallError> {
         let operation = "iam:GetAccountAuthorizationDetails";
         let page = |from| {
             let call = self.client.get_account_authorization_details().max_items(IAM_ITEMS);
-            attempt(operation, call.set_marker(from).send())
+            attempt(operation, call.set_filter(kinds.clone()).set_marker(from).send())
         };
         let read = to_the_last(&self.pace, operation, page, |mut page| {
             let marker = page.marker.take();

@@ -1,8 +1,11 @@
 //! Who we are, and what time AWS has.
 
-use jiff::Timestamp;
+use std::sync::Arc;
 
-use super::attempt::{CallError, Certainty, attempt};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::attempt::{CallError, Certainty, Heard, attempt};
 use super::pace::Pace;
 use crate::ids::{AccountId, Arn};
 use crate::inventory::Caller;
@@ -12,6 +15,9 @@ use crate::inventory::Caller;
 pub struct ReadSts {
     pub(super) client: aws_sdk_sts::Client,
     pub(super) pace: Pace,
+    pub(super) heard: Heard,
+    /// One of many who want the time asks for it.
+    pub(super) asking: Arc<Mutex<()>>,
 }
 
 impl ReadSts {
@@ -25,6 +31,16 @@ impl ReadSts {
     pub async fn time(&self) -> Result<Timestamp, CallError> {
         let (_, date) = self.identity().await?;
         date.ok_or_else(|| not_understood("the answer carries no Date"))
+    }
+
+    /// The same as an answer of whatever service told it within the last second, or else asked for. It is no
+    /// earlier than what was seen before this call: whatever was cut by then was cut by that time.
+    pub async fn time_lately(&self) -> Result<Timestamp, CallError> {
+        let _asking = self.asking.lock().await;
+        match self.heard.time() {
+            Some(time) => Ok(time),
+            None => self.time().await,
+        }
     }
 
     async fn identity(&self) -> Result<(Caller, Option<Timestamp>), CallError> {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::cloud::Throttled;
 use crate::ids::{AccessKeyId, AccountId, StepId};
 use crate::journal::{Heard, Outcome, Position, Worker};
 use crate::plan::{Change, Plan};
@@ -86,6 +87,13 @@ pub enum Event<'a> {
         of: usize,
         /// When it is begun.
         until: Timestamp,
+    },
+    /// A service tells to slow down, and calls wait for it.
+    Throttled {
+        /// Which, what it admits, and how many calls wait.
+        by: &'a Throttled,
+        /// How long they will, if it goes on like this, in seconds.
+        seconds: u64,
     },
     /// A cut stood when it was looked at again.
     Proved {

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::step::not_accepted;
 use super::{Event, Halt, Run};
-
 use crate::action::catalog;
+use crate::cloud::Urgency;
 use crate::ids::{AccessKeyId, ChangeId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
@@ -39,7 +39,7 @@ impl Run<'_> {
             reasons.push("nothing was cut".to_owned());
         }
         if reasons.is_empty() {
-            let facts = self.look_at(&[], self.credentials_in_scope()).await?;
+            let facts = self.look_at(&[], self.credentials_in_scope(), Urgency::Rest).await?;
             self.stop_for_newcomers(&facts).await?;
         }
         if reasons.is_empty() {
@@ -101,7 +101,7 @@ impl Run<'_> {
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
     pub(super) async fn look_around(&self) -> Result<Inventory, Halt> {
         let cuts = self.standing_cuts();
-        let facts = self.look_at(&cuts, self.credentials_in_scope()).await?;
+        let facts = self.look_at(&cuts, self.credentials_in_scope(), Urgency::Rest).await?;
         // What we have begun to lift while we looked was taken off by nobody else.
         let standing: BTreeSet<&ChangeId> =
             self.standing_cuts().into_iter().map(|change| &change.id).collect();
@@ -399,7 +399,7 @@ impl Run<'_> {
         };
         let margin = jiff::SignedDuration::try_from(self.plan.gate.margin())
             .unwrap_or(jiff::SignedDuration::MAX);
-        let facts = self.look_at(&[], [Want::AccessKeyLastUsed(id.clone())]).await?;
+        let facts = self.look_at(&[], [Want::AccessKeyLastUsed(id.clone())], Urgency::Rest).await?;
         let used = match facts.access_key_last_used(id) {
             Ok(used) => used.as_ref().and_then(|used| used.last_used_at),
             Err(unread) => {

@@ -24,7 +24,7 @@ pub use silence::Log;
 use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::action::{Canary, Tried};
-use crate::cloud::{CallError, Probe};
+use crate::cloud::{CallError, Probe, Urgency};
 use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry, Refusal, Witness};
 use crate::plan::Change;
@@ -117,7 +117,7 @@ impl Run<'_> {
         if due.is_empty() {
             return Ok(());
         }
-        let facts = self.look_at(due, []).await?;
+        let facts = self.look_at(due, [], Urgency::Proof).await?;
         let mut left = mechanisms(due, &facts);
         if left.is_empty() {
             return Ok(());

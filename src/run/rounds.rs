@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::look::Looks;
 use super::{Among, Ending, Event, Halt, Left, Log, Observer, Run, RunError};
 use crate::clock::Clock;
 use crate::cloud::{Probes, Suspect, WriteCloud};
@@ -170,6 +171,7 @@ impl Rounds<'_> {
             stop: self.stop.clone(),
             among: None,
             again: None,
+            looks: Looks::default(),
         }
     }
 

@@ -4,18 +4,16 @@
 //! off before it bites. So the cuts are given the margin and then looked at again. What still stands is
 //! *settled*; what does not is *contested*: an alarm, not something to try again in silence.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::{try_join, try_join_all};
 
 use super::{Event, Halt, Run};
 use crate::action::catalog;
-use crate::inventory::{Inventory, Want};
+use crate::cloud::Urgency;
+use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry, Position, Witness};
 use crate::ledger;
 use crate::plan::Change;
 use crate::playbook::Proof;
-use crate::survey;
 
 impl Run<'_> {
     /// Waits until the margin has passed since the last of `cuts` was seen, then looks at each again.
@@ -45,7 +43,7 @@ impl Run<'_> {
         }
         self.observer.event(&Event::Settling { what, cuts: unproven.len(), until });
         self.wait_until(until).await?;
-        let facts = self.look_at(&unproven, []).await?;
+        let facts = self.look_at(&unproven, [], Urgency::Proof).await?;
         let stand: Vec<bool> =
             try_join_all(unproven.iter().map(|change| self.prove_settled(change, &facts))).await?;
         if stand.contains(&false) {
@@ -57,7 +55,7 @@ impl Run<'_> {
     /// Looks at once at the cuts that an earlier run has seen: one that was taken off since is not waited for.
     pub(super) async fn look_first(&self) -> Result<(), Halt> {
         let cuts = self.standing_cuts();
-        let facts = self.look_at(&cuts, []).await?;
+        let facts = self.look_at(&cuts, [], Urgency::Proof).await?;
         let mut stand = true;
         for change in cuts {
             stand &= self.still_stands(change, &facts).await?;
@@ -87,19 +85,6 @@ impl Run<'_> {
             self.observer.event(&Event::Proved { change, proof });
         }
         Ok(stands)
-    }
-
-    /// Reads, in one look, what `changes` want to see and `more`: no question is asked twice.
-    pub(super) async fn look_at(
-        &self,
-        changes: &[&Change],
-        more: impl IntoIterator<Item = Want>,
-    ) -> Result<Inventory, Halt> {
-        let mut wants: BTreeSet<Want> = more.into_iter().collect();
-        for change in changes {
-            wants.extend(catalog::of(change).look(&change.decided));
-        }
-        Ok(survey::look(self.cloud.read(), self.inventory, wants, self.clock).await?)
     }
 
     /// Judges whether a cut that was seen is still there; records and announces it when it is not.

@@ -7,7 +7,7 @@ use crate::action::catalog;
 use crate::clock::Clock;
 use crate::cloud::ReadCloud;
 use crate::ids::ChangeId;
-use crate::inventory::{Inventory, Want};
+use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::Position;
 use crate::plan::{Credential, Plan, credential_wants, credentials_of};
 use crate::survey::{self, SurveyError};
@@ -37,11 +37,20 @@ pub async fn stale(
     for change in &plan.changes {
         wants.extend(action(&change.kind).look(&change.decided));
     }
-    let facts = survey::look(cloud, inventory, wants, clock).await?;
+    let mut facts = survey::look(cloud, inventory, wants, clock).await?;
     let mut stale = Vec::new();
     for change in &plan.changes {
         let id = change.id.clone();
-        match action(&change.kind).judge(&change.decided, &[], &facts) {
+        let judged = loop {
+            match action(&change.kind).judge(&change.decided, &[], &facts) {
+                // It turns out to want more than it usually does.
+                Err(Unread { want, gap: None }) if !facts.answers.contains_key(&want) => {
+                    survey::fill(cloud, &mut facts, [want]).await?;
+                }
+                judged => break judged,
+            }
+        };
+        match judged {
             // A lift finds nothing to lift before the cuts were made.
             Ok(Position::After) if !change.already && change.cuts() => stale.push(Stale::Done(id)),
             Ok(Position::Before) if change.already => {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
 use crate::action::{ApplyError, Notes};
-use crate::cloud::{CallError, Cause, Certainty};
+use crate::cloud::{CallError, Cause, Certainty, Urgency};
 use crate::ids::ChangeId;
 use crate::inventory::{Inventory, Unread};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
@@ -62,6 +62,7 @@ impl Run<'_> {
         let action = catalog::of(change);
         let mut wait = FIRST_WAIT;
         let mut trouble = String::new();
+        let urgency = if is_gated(change, action) { Urgency::Rest } else { Urgency::Cut };
         // Told to slow down is told that nothing happened: there is nothing to look for.
         let mut told_to_wait = false;
         for attempt in 1..=GIVE_UP_AFTER {
@@ -71,7 +72,13 @@ impl Run<'_> {
             }
             let untouched = state == ChangeState::Pending;
             if !((untouched || told_to_wait) && change.only_cuts() && !change.already) {
-                match self.look_before(change, action, &state).await? {
+                // At first many look; whoever tries again is waited for.
+                let position = if attempt == 1 && change.only_cuts() {
+                    self.look_with_all(change).await?
+                } else {
+                    self.look(change, urgency).await?
+                };
+                match self.judge_before(change, action, &state, position).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
                     Verdict::Apply => {}
@@ -86,7 +93,7 @@ impl Run<'_> {
                 return self.hold(change, until).await;
             }
             told_to_wait = false;
-            match self.attempt(change, action).await? {
+            match self.attempt(change, action, urgency).await? {
                 Attempt::Answered => match self.look_after(change, action).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
@@ -121,14 +128,15 @@ impl Run<'_> {
         Ok(Driven::GaveUp(trouble))
     }
 
-    /// The look before anything is done.
-    async fn look_before(
+    /// What comes of the look before anything is done.
+    async fn judge_before(
         &self,
         change: &Change,
         action: &dyn ErasedAction,
         state: &ChangeState,
+        position: Result<Position, Unread>,
     ) -> Result<Verdict, Halt> {
-        let position = match self.look_until_it_is_done(change, action).await? {
+        let position = match self.look_until_it_is_done(change, action, position).await? {
             Ok(position) => position,
             // One that was answered need not be made again: only the sight of it is missing.
             Err(unread) if change.only_cuts() && *state != ChangeState::Applied => {
@@ -166,7 +174,8 @@ impl Run<'_> {
     ) -> Result<Verdict, Halt> {
         let mut wait = FIRST_WAIT;
         for look in 1..=LOOKS {
-            let position = match self.look_until_it_is_done(change, action).await? {
+            let looked = self.look_after_all(change).await?;
+            let position = match self.look_until_it_is_done(change, action, looked).await? {
                 Ok(position) => position,
                 Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
             };
@@ -194,7 +203,9 @@ impl Run<'_> {
         change: &Change,
         action: &dyn ErasedAction,
     ) -> Result<Verdict, Halt> {
-        let Ok(position) = self.look(change).await? else { return Ok(Verdict::Apply) };
+        let Ok(position) = self.look(change, Urgency::Rest).await? else {
+            return Ok(Verdict::Apply);
+        };
         if position == Position::After {
             self.record_applied(change, action).await?;
         }
@@ -210,16 +221,16 @@ impl Run<'_> {
         })
     }
 
-    /// Looks, and where others are still at it, looks again until they are done or have had their time: since it
+    /// Where others are still at it, looks again until they are done or have had their time: since it
     /// was last begun, or since this run was, so that whoever resumes waits anew.
     async fn look_until_it_is_done(
         &self,
         change: &Change,
         action: &dyn ErasedAction,
+        mut looked: Result<Position, Unread>,
     ) -> Result<Result<Position, Unread>, Halt> {
         let (mut wait, mut told) = (FIRST_WAIT, false);
         loop {
-            let looked = self.look(change).await?;
             let Ok(Position::Underway { why }) = &looked else { return Ok(looked) };
             let state = self.journal.state();
             let since = state.change(&change.id).begun.max(state.started).map(|moment| moment.at);
@@ -236,13 +247,8 @@ impl Run<'_> {
             }
             self.wait_until(now.saturating_add(wait).unwrap_or(until).min(until)).await?;
             wait = (wait * 2).min(LONGEST_WAIT);
+            looked = self.look(change, Urgency::Rest).await?;
         }
-    }
-
-    /// Reads what the action wants to see, and lets it judge.
-    async fn look(&self, change: &Change) -> Result<Result<Position, Unread>, Halt> {
-        let facts = self.look_at(&[change], []).await?;
-        self.judge(change, &facts)
     }
 
     /// Where a change stands by what was read.
@@ -279,7 +285,12 @@ impl Run<'_> {
         self.record(Entry::Applied { change: change.id.clone(), receipt }).await
     }
 
-    async fn attempt(&self, change: &Change, action: &dyn ErasedAction) -> Result<Attempt, Halt> {
+    async fn attempt(
+        &self,
+        change: &Change,
+        action: &dyn ErasedAction,
+        urgency: Urgency,
+    ) -> Result<Attempt, Halt> {
         self.record(Entry::Intended { change: change.id.clone() }).await?;
         let attempt = self.journal.change(&change.id).attempts;
         self.observer.event(&Event::Began { change, attempt });
@@ -295,7 +306,7 @@ impl Run<'_> {
             may_have,
             why,
         };
-        match action.apply(&change.decided, self.cloud, &mut notes).await {
+        match action.apply(&change.decided, &self.cloud.at(urgency), &mut notes).await {
             Ok(()) => {
                 self.record_applied(change, action).await?;
                 Ok(Attempt::Answered)

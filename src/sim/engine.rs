@@ -46,6 +46,33 @@ pub(super) struct LastUse {
     pub(super) region: String,
 }
 
+/// Tokens, of which every request takes one. Filled all the time, at the rate, up to a second's worth.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Bucket {
+    tokens: f64,
+    at: Timestamp,
+}
+
+impl Bucket {
+    pub(super) fn full(rate: u32, at: Timestamp) -> Self {
+        Self { tokens: rate.into(), at }
+    }
+
+    /// Takes a token, if there is one.
+    pub(super) fn take(&mut self, rate: u32, now: Timestamp) -> bool {
+        let passed = now.duration_since(self.at).as_secs_f64().max(0.0);
+        let rate = f64::from(rate);
+        self.tokens = (self.tokens + passed * rate).min(rate);
+        self.at = self.at.max(now);
+        // What a whole number of tokens adds up to must not be missed by a rounding.
+        let admitted = self.tokens >= 1.0 - 1e-9;
+        if admitted {
+            self.tokens -= 1.0;
+        }
+        admitted
+    }
+}
+
 /// Where a secret comes from that somebody may have seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -77,8 +104,9 @@ pub(super) struct Engine {
     /// The number of the last of them that was answered.
     pub(super) answered: u64,
     pub(super) refused: BTreeSet<(String, String)>,
-    /// When the requests of the last second were admitted, by service.
-    pub(super) admitted: BTreeMap<String, Vec<Timestamp>>,
+    /// What each service still admits, by account and service.
+    #[serde(default)]
+    pub(super) buckets: BTreeMap<String, Bucket>,
     pub(super) responder: Option<String>,
     pub(super) consumers: Vec<Consumer>,
     /// What consumers read earlier and still hold, by name.
@@ -121,7 +149,7 @@ impl Engine {
             requests: 0,
             answered: 0,
             refused: BTreeSet::new(),
-            admitted: BTreeMap::new(),
+            buckets: BTreeMap::new(),
             responder: None,
             consumers: Vec::new(),
             held: BTreeMap::new(),

@@ -1,10 +1,10 @@
 //! One request from the door to the answer: who, whether he may, what happens, what is written down.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::audit::AuditEvent;
 use super::call::Call;
-use super::engine::{Engine, LastUse};
+use super::engine::{Bucket, Engine, LastUse};
 use super::faults::Fault;
 use super::gatekeeper::{Dead, Subject, sentence};
 use super::operations::{OPERATIONS, Operation, Permission};
@@ -196,12 +196,10 @@ impl Engine {
         }
         if let Some(limit) = self.settings.rate_limit {
             let lane = format!("{} {}", subject.caller.account, operation.service.name());
-            let admitted = self.admitted.entry(lane).or_default();
-            admitted.retain(|at| now.duration_since(*at) < SignedDuration::from_secs(1));
-            if admitted.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            let bucket = self.buckets.entry(lane).or_insert_with(|| Bucket::full(limit, now));
+            if !bucket.take(limit, now) {
                 return Err(throttled());
             }
-            admitted.push(now);
         }
         Ok(())
     }

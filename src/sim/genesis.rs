@@ -246,7 +246,7 @@ impl Builder {
             Account { password_policy: file.password_policy.clone(), ..Account::default() };
         for (name, user) in &file.users {
             let user = self.user(user);
-            account.users.insert(name.to_string(), user);
+            account.users.insert(name.to_string(), user.into());
         }
         for (name, group) in &file.groups {
             let group = Group {

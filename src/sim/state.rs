@@ -3,6 +3,8 @@
 //! Values only. Secret values are held sealed, so that any of this may be printed or saved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,9 +18,53 @@ pub(super) struct State {
     pub(super) accounts: BTreeMap<String, Account>,
 }
 
+/// Copied only where it is changed: the world is kept as it was at many moments, and most of it is the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent, bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+pub(super) struct Shared<T: Clone>(#[serde(with = "shared")] Arc<T>);
+
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+impl<T: Clone> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T: Clone> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Shared<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Account {
-    pub(super) users: BTreeMap<String, User>,
+    pub(super) users: BTreeMap<String, Shared<User>>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) roles: BTreeMap<String, Role>,
     /// Customer-managed policies by ARN.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::audit::AuditEvent;
 use super::call::{Call, marker, position};
-use super::engine::Engine;
+use super::engine::{Bucket, Engine};
 use super::iam::users::Answer;
 use super::state::SessionKind;
 use super::wire::{Refusal, Reply};
@@ -19,17 +19,15 @@ const DELIVERED_AFTER: SignedDuration = SignedDuration::from_mins(5);
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 const PAGE: usize = 50;
 /// Look-ups that an account may make in one second.
-const PER_SECOND: usize = 2;
+const PER_SECOND: u32 = 2;
 
 pub(super) fn lookup(call: &mut Call<'_>) -> Answer {
     let lane = format!("{} LookupEvents", call.account_id());
     let now = call.now;
-    let admitted = call.engine.admitted.entry(lane).or_default();
-    admitted.retain(|at| now.duration_since(*at) < SignedDuration::from_secs(1));
-    if admitted.len() >= PER_SECOND {
+    let full = || Bucket::full(PER_SECOND, now);
+    if !call.engine.buckets.entry(lane).or_insert_with(full).take(PER_SECOND, now) {
         return Err(Refusal::new(400, "Throttling", "Rate exceeded"));
     }
-    admitted.push(now);
     let attributes = call.params.json("LookupAttributes").and_then(Value::as_array);
     let wanted = match attributes.map(Vec::as_slice) {
         None | Some([]) => None,

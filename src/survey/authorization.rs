@@ -29,6 +29,21 @@ pub(super) async fn read(iam: &ReadIam) -> Result<Authorization, CallError> {
     whole.map(Authorization::tidied)
 }
 
+/// Reads the users alone.
+pub(super) async fn users(iam: &ReadIam) -> Result<Vec<UserDetail>, CallError> {
+    let mut users = Ok(Vec::new());
+    iam.users_with_policies(|page| {
+        if let Ok(so_far) = &mut users {
+            match every(OPERATION, page.user_detail_list().iter(), user) {
+                Ok(more) => so_far.extend(more),
+                Err(error) => users = Err(error),
+            }
+        }
+    })
+    .await?;
+    users
+}
+
 fn add(
     whole: &mut Authorization,
     page: &GetAccountAuthorizationDetailsOutput,

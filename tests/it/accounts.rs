@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
+use portcullis::cloud::Connection;
 use portcullis::diagnostic::Source;
 use portcullis::ids::Arn;
 use portcullis::inventory::{Inventory, Origin};
@@ -264,11 +265,7 @@ impl Two {
 }
 
 /// Home, and the other account through a role of it, each with what an inventory of it begins with.
-async fn entered(
-    cloud: &Cloud,
-    clock: Clock,
-    role: Option<&Arn>,
-) -> Vec<(portcullis::cloud::Connection, Inventory)> {
+async fn entered(cloud: &Cloud, clock: Clock, role: Option<&Arn>) -> Vec<(Connection, Inventory)> {
     let (home, key) = stage::connect(cloud, clock);
     let begun = survey::begin(home.read(), clock, key).await.unwrap();
     let mut all = vec![(home.clone(), begun.clone())];
@@ -297,6 +294,37 @@ fn a_key_that_controlled_another_account_is_cut_in_both_behind_one_gate() {
             assert_eq!(ledger.unaccounted().count() + ledger.unproven().count(), 0);
         }
         assert_eq!(two.resumed_to_the_end().await, endings, "there is nothing left to do");
+    });
+}
+
+/// The one may admit few calls, and be asked for many: that is felt by nobody in the other.
+#[test]
+fn every_account_has_lanes_of_its_own() {
+    play(async {
+        let world =
+            World::parse(&WORLD.replacen("world: 1", "world: 1\nrate_limit: 5", 1)).unwrap();
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let playbook = read(PLAYBOOK);
+        let given = world.rehearsal_inputs().iter();
+        let given = given.map(|(name, value)| (name.clone(), Given::Value(value.clone())));
+        let inputs = playbook.bind_inputs(&given.collect()).unwrap();
+        let begun = entered(&cloud, clock, None).await;
+        let others = playbook.other_accounts(&inputs, &begun[HOME].1).unwrap();
+        let both = entered(&cloud, clock, Some(&others[0])).await;
+        let [home, other] = [&both[HOME].0, &both[OTHER].0].map(Connection::read);
+        let asked = (0..100).map(|_| home.iam().users());
+        let asked = futures_util::future::join_all(asked);
+        let elsewhere = async {
+            clock.sleep(std::time::Duration::from_secs(8)).await;
+            let began = clock.now();
+            other.iam().users().await.unwrap();
+            clock.now().duration_since(began)
+        };
+        let (_, waited) = futures_util::future::join(asked, elsewhere).await;
+        assert!(waited.as_millis() < 500, "{waited}");
+        assert_eq!(home.throttled().iter().map(|by| by.service).collect::<Vec<_>>(), ["IAM"]);
+        assert_eq!(other.throttled(), []);
     });
 }
 

@@ -17,6 +17,7 @@ mod honesty;
 mod hosted;
 mod include;
 mod intruder;
+mod lanes;
 mod language;
 mod lockout;
 mod logins;

@@ -132,6 +132,7 @@ impl Observer for Witness {
             Event::Pausing { step, next, of, until } => {
                 format!("pausing {step} {next} {of} {until}")
             }
+            Event::Throttled { by, .. } => format!("throttled {}", by.service),
             Event::Proved { change, proof } => format!("proved {} {proof}", change.id),
             Event::Trying { what, mechanisms, until } => {
                 format!("trying {what} {mechanisms} {until}")

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Style, plain};
+use crate::cloud::Throttled;
 use crate::journal::{ChangeState, GateState, Outcome, State};
 use crate::ledger::{Ledger, Row, Standing};
 use crate::plan::{Change, Plan};
@@ -249,6 +250,14 @@ pub(in crate::cli) fn ending_as_json(ending: &Ending) -> Value {
         Ending::Interrupted => ("interrupted", &[]),
     };
     json!({"ended": word, "exit": ending.exit().code(), "reasons": reasons})
+}
+
+/// The services that told to slow down, for machines.
+pub(in crate::cli) fn slowed_as_json(throttled: &[Throttled]) -> Value {
+    throttled
+        .iter()
+        .map(|by| json!({"service": by.service, "admits_per_second": by.per_second.round()}))
+        .collect()
 }
 
 /// What a rehearsal's world says, for machines.

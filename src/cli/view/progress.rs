@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{Style, duration, err, note, plain, rewrite};
 use crate::clock::Clock;
+use crate::cloud::Throttled;
 use crate::diagnostic::counted;
 use crate::ids::AccountId;
 use crate::journal::{ChangeState, GateState, Heard, Outcome, State};
@@ -140,6 +141,19 @@ impl Observer for Progress {
                 let rest = format!("{step}: batch {next} of {of} is begun at {until} UTC");
                 self.line(Style::Faint, "pausing", &rest);
                 self.wait_until(*at);
+            }
+            Event::Throttled { by, seconds } => {
+                let Throttled { service, per_second, waiting } = by;
+                let a_second = if *per_second < 1.5 {
+                    "about a call a second".to_owned()
+                } else {
+                    format!("about {per_second:.0} calls a second")
+                };
+                let rest = format!(
+                    "{service} admits {a_second}; {waiting} wait for it, {} or so",
+                    super::plan::duration(*seconds)
+                );
+                self.line(Style::Faint, "slowed", &rest);
             }
             Event::Proved { change, proof } => {
                 self.line(Style::Good, proof.as_str(), &format!("{}  {}", change.id, change.what));

@@ -13,7 +13,7 @@ use crate::action::{
     ApplyError, CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_POLICY_TO_ASSUME, CANARY_TAG,
     Canary, Notes, Tried, canary_may_assume, canary_role_trusts, catalog, refusal,
 };
-use crate::cloud::{CallError, CanaryKey, Certainty, Made, Minted, Suspect};
+use crate::cloud::{CallError, CanaryKey, Certainty, Made, Minted, Suspect, Urgency};
 use crate::ids::{Arn, PolicyName, Principal, RoleName, UserName};
 use crate::inventory::Inventory;
 use crate::journal::{AppendError, CanaryState, Entry, Note, Refusal};
@@ -259,7 +259,8 @@ impl Run<'_> {
         let mut notes = InMemory { notes: Vec::new(), seed: &name, outbox: self.outbox };
         let mut wait = super::FIRST_WAIT;
         loop {
-            let applied = action.apply(&trial.change, self.cloud, &mut notes).await;
+            let applied =
+                action.apply(&trial.change, &self.cloud.at(Urgency::Proof), &mut notes).await;
             let error = match applied {
                 Ok(()) => break,
                 Err(ApplyError::Call(error)) => error,

@@ -109,7 +109,7 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
         tags,
     };
     let answer = with_details(call, &name, &user);
-    call.edit().users.insert(name, user);
+    call.edit().users.insert(name, user.into());
     Ok(Reply::Xml(vec![tree("User", answer)]))
 }
 
@@ -132,7 +132,7 @@ pub(in crate::sim) fn update(call: &mut Call<'_>) -> Answer {
     let after = format!("\"{}\"", iam_arn(call.account_id(), "user", &user.path, &new_name));
     let account = call.edit();
     account.users.remove(&name);
-    account.users.insert(new_name, user);
+    account.users.insert(new_name, user.into());
     for account in call.engine.edit(call.now).accounts.values_mut() {
         let trusts = account.roles.values_mut().map(|role| &mut role.trust);
         let policies = account.secrets.values_mut().filter_map(|secret| secret.policy.as_mut());

@@ -1,0 +1,71 @@
+//! What is wanted of many users at once, from one listing of all users.
+//!
+//! `iam:GetAccountAuthorizationDetails` tells of every user what `iam:GetUser`, `iam:ListAttachedUserPolicies` and
+//! `iam:GetUserPolicy` tell of one, except when his password was last used: whoever asks about that, asks about his
+//! login profile too, and about him himself. Where it is not permitted, or not understood, nothing is answered, and whoever asks
+//! has his questions asked one by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{SurveyError, authorization, is_gap};
+use crate::cloud::ReadCloud;
+use crate::ids::{Principal, UserName};
+use crate::inventory::{Fact, Inventory, User, UserDetail, Want};
+
+/// Whether the listing answers a question, where all of `wants` are asked.
+pub(super) fn answers(want: &Want, wants: &BTreeSet<Want>) -> bool {
+    match want {
+        Want::User(user) => !wants.contains(&Want::LoginProfile(user.clone())),
+        Want::AttachedPolicies(of) | Want::InlinePolicy(of, _) => {
+            matches!(of, Principal::User(_))
+        }
+        _ => false,
+    }
+}
+
+/// Answers what the listing can.
+pub(super) async fn read(
+    cloud: &ReadCloud,
+    inventory: &mut Inventory,
+    wants: &BTreeSet<Want>,
+) -> Result<(), SurveyError> {
+    let users = match authorization::users(cloud.iam()).await {
+        Ok(users) => users,
+        Err(error) if is_gap(&error) => {
+            tracing::debug!(%error, "asking about each user instead");
+            return Ok(());
+        }
+        Err(error) => return Err(SurveyError(error)),
+    };
+    let account = &inventory.caller.account;
+    // An answer about another account is no answer.
+    let users = users.into_iter().filter(|user| user.arn.account() == account.as_str());
+    let users: BTreeMap<UserName, UserDetail> =
+        users.map(|user| (user.name.clone(), user)).collect();
+    let answered = wants.iter().filter(|want| answers(want, wants));
+    let facts = answered.filter_map(|want| Some((want.clone(), Ok(fact(want, &users)?))));
+    inventory.answers.extend(facts);
+    Ok(())
+}
+
+fn fact(want: &Want, users: &BTreeMap<UserName, UserDetail>) -> Option<Fact> {
+    Some(match want {
+        Want::User(user) => Fact::User(users.get(user).map(|found| {
+            Box::new(User {
+                name: found.name.clone(),
+                arn: found.arn.clone(),
+                id: found.id.clone(),
+                created_at: found.created_at,
+                boundary: found.policies.boundary.clone(),
+                password_last_used_at: None,
+            })
+        })),
+        Want::AttachedPolicies(Principal::User(user)) => Fact::AttachedPolicies(
+            users.get(user).map(|found| found.policies.attached.clone()).unwrap_or_default(),
+        ),
+        Want::InlinePolicy(Principal::User(user), policy) => Fact::InlinePolicy(
+            users.get(user).and_then(|found| found.policies.inline.get(policy).cloned()),
+        ),
+        _ => return None,
+    })
+}

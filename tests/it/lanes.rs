@@ -1,0 +1,118 @@
+//! Many users, at a cloud that admits few calls: all are cut, in about the time that takes, and it is said why it takes it.
+
+use jiff::SignedDuration;
+use portcullis::cloud::Urgency;
+use portcullis::ids::UserName;
+use portcullis::run::Ending;
+
+use crate::stage::{Left, Stage, connect, play};
+
+/// So many that what they look like is read from a listing of all.
+const USERS: usize = 120;
+const RATE: usize = 20;
+const PLAYBOOK: &str = r#"portcullis: 1
+name: sweep
+title: Everybody is cut
+mode: breach
+gate: { proof: settled, margin: 60s }
+targets:
+  everybody: ${{ inventory.users().filter(user, user.path == "/staff/").map(user, user.name) }}
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: ${{ targets.everybody }}
+    uses: iam.user.quarantine
+    with: { user: "${{ each }}" }
+"#;
+
+/// A world in which the responder may do everything but what `denied` says.
+fn world(denied: &str) -> String {
+    let users: String = (0..USERS)
+        .map(|n| {
+            format!(
+                "      u{n:03}: {{ path: /staff/, keys: [{{ id: AKIAEXAMPLE000{n:03}AA }}] }}\n"
+            )
+        })
+        .collect();
+    format!(
+        r#"world: 1
+now: 2026-03-24T07:10:00Z
+seed: 7
+lag: 1s
+latency: 40ms
+rate_limit: {RATE}
+responder: {{ account: "111122223333", role: responder }}
+accounts:
+  "111122223333":
+    roles:
+      responder:
+        max_session: 12h
+        trust: {{ Version: "2012-10-17", Statement: [] }}
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+        inline:
+          but: {{ Version: "2012-10-17", Statement: [{{ Effect: Deny, Action: "{denied}", Resource: "*" }}] }}
+    users:
+{users}"#
+    )
+}
+
+/// How many users are denied everything.
+fn cut(stage: &Stage) -> usize {
+    let policy = "/attached/arn:aws:iam::aws:policy/AWSDenyAll";
+    stage.cloud.snapshot().0.keys().filter(|key| key.ends_with(policy)).count()
+}
+
+#[test]
+fn a_crowd_is_cut_at_the_pace_that_is_admitted_and_it_is_said() {
+    // Where the listing of everybody is denied, each is asked for.
+    for (denied, looks) in [("iam:DeleteUser", 2), ("iam:GetAccountAuthorizationDetails", 8)] {
+        play(async {
+            let stage = Stage::set(&world(denied), PLAYBOOK).await;
+            assert_eq!(cut(&stage), 0);
+            let (began, before) = (stage.clock.now(), stage.cloud.audit().len());
+            let Left::Ended(ending) = stage.run(None).await else { panic!("nothing crashes it") };
+            // Nothing cuts the keys, so the gate stays shut; every cut stands.
+            assert!(matches!(ending, Ending::NotProven | Ending::Held(_)), "{ending:?}");
+            assert_eq!(cut(&stage), USERS);
+            let audit = stage.cloud.audit().split_off(before);
+            let made = audit.iter().filter(|event| event.error.is_none()).count();
+            assert!(made < USERS * (1 + looks), "{made} calls");
+            let least = SignedDuration::try_from(std::time::Duration::from_secs(
+                u64::try_from(made / RATE).unwrap(),
+            ));
+            let took = stage.clock.now().duration_since(began) - SignedDuration::from_secs(60);
+            assert!(took < least.unwrap() * 5 / 4 + SignedDuration::from_secs(6), "{took} {made}");
+            let told = stage.witness.0.lock().unwrap().clone();
+            assert!(told.contains("throttled IAM"), "{told}");
+            let last = audit.iter().rposition(|event| event.writes).unwrap();
+            let sure = audit[..last].iter().filter(|event| !event.writes).count();
+            println!("denied {denied}: {made} calls in {took}, {sure} reads before the last write");
+        });
+    }
+}
+
+/// Whoever asks for a cut is let through before whoever surveys.
+#[test]
+fn a_cut_goes_before_a_survey_that_waits() {
+    play(async {
+        let stage = Stage::set(&world("iam:DeleteUser"), PLAYBOOK).await;
+        let (clock, cloud) = (stage.clock, &stage.cloud);
+        let (connection, _) = connect(cloud, clock);
+        let names: Vec<UserName> = (0..USERS * 4)
+            .map(|n| UserName::parse(format!("u{:03}", n % USERS)).unwrap())
+            .collect();
+        let survey = names.iter().map(|name| connection.read().iam().access_keys(name));
+        let survey = futures_util::future::join_all(survey);
+        let cut = async {
+            clock.sleep(std::time::Duration::from_secs(8)).await;
+            let began = clock.now();
+            let write = connection.write().at(Urgency::Cut);
+            write.read().iam().access_keys(&names[0]).await.unwrap();
+            clock.now().duration_since(began)
+        };
+        let (_, waited) = futures_util::future::join(survey, cut).await;
+        assert!(waited < SignedDuration::from_millis(500), "{waited}");
+        let throttled = connection.read().throttled();
+        assert_eq!(throttled.iter().map(|by| by.service).collect::<Vec<_>>(), ["IAM"]);
+    });
+}
