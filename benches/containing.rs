@@ -87,7 +87,7 @@ fn world(users: usize, rate: Option<u32>) -> String {
     let mut world = format!(
         "world: 1\nnow: 2026-03-24T07:10:00Z\nseed: 7\nlag: 1s\nlatency: 40ms\npage_size: 1000\n{}\
          responder: {{ account: \"{ACCOUNT}\", role: responder }}\naccounts:\n  \"{ACCOUNT}\":\n    roles:\n      \
-         responder:\n        max_session: 12h\n        trust: {{ Version: \"2012-10-17\", Statement: [] }}\n        \
+         responder:\n        max_session: 12h\n        trust: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Principal: {{ AWS: \"arn:aws:iam::111122223333:root\" }}, Action: \"sts:AssumeRole\" }}] }}\n        \
          attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n    users:\n",
         rate.map(|rate| format!("rate_limit: {rate}\n")).unwrap_or_default()
     );

@@ -16,7 +16,7 @@ mod state;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use entry::{
     Delivered, Entry, Heard, Note, Outcome, Place, Position, Receipt, Refusal, Witness,
@@ -58,7 +58,8 @@ pub struct Journal {
     clock: Clock,
     waiting: Mutex<Waiting>,
     disk: tokio::sync::Mutex<Disk>,
-    state: Mutex<State>,
+    /// Shared with whoever has asked for it: changed in place where nobody holds it any more.
+    state: Mutex<Arc<State>>,
 }
 
 #[derive(Default)]
@@ -92,7 +93,7 @@ impl Journal {
             clock,
             waiting: Mutex::default(),
             disk: tokio::sync::Mutex::new(disk),
-            state: Mutex::new(state),
+            state: Mutex::new(Arc::new(state)),
         })
     }
 
@@ -123,13 +124,14 @@ impl Journal {
             (std::mem::take(&mut waiting.entries), waiting.taken_in)
         };
         let at = self.clock.now();
-        let legal = self.state.lock().expect("no panic while it is held").check(&entries);
+        let legal = self.folded().check(&entries);
         legal.map_err(AppendError::Illegal)?;
         let line = line::Line { seq: disk.lines + 1, at, entries };
         let (bytes, head) = line::encode(&disk.head, &line);
         disk.medium.append(&bytes).await.map_err(AppendError::Medium)?;
         {
-            let mut state = self.state.lock().expect("no panic while it is held");
+            let mut state = self.folded();
+            let state = Arc::make_mut(&mut state);
             for entry in &line.entries {
                 state.take(at, entry).map_err(AppendError::Illegal)?;
             }
@@ -141,14 +143,18 @@ impl Journal {
         Ok(())
     }
 
-    /// What the entries so far add up to.
-    pub fn state(&self) -> State {
-        self.state.lock().expect("no panic while it is held").clone()
+    /// What the entries so far add up to. Whoever keeps it over further entries makes the next of them cost a copy.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.folded())
     }
 
     /// The record of one change.
     pub fn change(&self, id: &crate::ids::ChangeId) -> ChangeRecord {
-        self.state.lock().expect("no panic while it is held").change(id)
+        self.folded().change(id)
+    }
+
+    fn folded(&self) -> MutexGuard<'_, Arc<State>> {
+        self.state.lock().expect("no panic while it is held")
     }
 
     /// The hash of the last line and the number of lines.

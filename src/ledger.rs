@@ -422,7 +422,7 @@ pub fn is_idle(plan: &Plan, state: &State, change: &Change) -> bool {
     if cut.peek().is_some() {
         return cut.all(cleared);
     }
-    replaced.peek().is_some() && state.change(&change.id).begun.is_none() && replaced.all(cleared)
+    replaced.peek().is_some() && state.record(&change.id).begun.is_none() && replaced.all(cleared)
 }
 
 /// What somebody is given another for.
@@ -477,11 +477,11 @@ fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Vec<String> {
 
 /// Changes that are seen in the world.
 fn seen<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Change> {
-    plan.changes.iter().filter(|change| state.change(&change.id).state == ChangeState::Seen)
+    plan.changes.iter().filter(|change| state.record(&change.id).state == ChangeState::Seen)
 }
 
 fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
-    let receipt = state.change(&change.id).receipt.unwrap_or_default();
+    let Some(receipt) = &state.record(&change.id).receipt else { return Vec::new() };
     let at = receipt.password_set_at;
     change
         .effects
@@ -508,12 +508,10 @@ pub fn barriers<'a>(
 ) -> BTreeMap<Barrier, &'a Change> {
     let mut standing: BTreeMap<Barrier, &Change> = BTreeMap::new();
     for change in &plan.changes {
-        if state.change(&change.id).state != ChangeState::Seen {
-            continue;
-        }
         for effect in &change.effects {
             if let Effect::Cuts { subject, barrier } = effect
                 && subject.covers(credential)
+                && state.record(&change.id).state == ChangeState::Seen
                 && !is_lifted(plan, state, change)
             {
                 standing.insert(*barrier, change);
@@ -540,15 +538,17 @@ pub fn lift_begun(change: &Change, record: &ChangeRecord) -> Option<Moment> {
 
 /// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it.
 pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
-    let cut_begun = state.change(&cut.id).begun;
+    let cut_begun = state.record(&cut.id).begun;
     let lifts = |subject: &Subject, barrier: Barrier| {
         plan.changes.iter().any(|change| {
-            let begun = lift_begun(change, &state.change(&change.id));
-            begun.is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
-                && change.effects.iter().any(|effect| {
-                    matches!(effect, Effect::Lifts { subject: of, barrier: lifted }
-                        if *lifted == barrier && of == subject)
-                })
+            let lifts = |effect: &Effect| {
+                matches!(effect, Effect::Lifts { subject: of, barrier: lifted }
+                    if *lifted == barrier && of == subject)
+            };
+            // Looked up for the few that lift: plans cut thousands of users.
+            change.effects.iter().any(lifts)
+                && lift_begun(change, state.record(&change.id))
+                    .is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
         })
     };
     cut.effects.iter().any(|effect| match effect {
@@ -569,13 +569,13 @@ fn have_ended<'a>(
             && matches!(subject, Subject::Credential { credential: of } if of == credential)
     };
     let lift = plan.changes.iter().find(|change| {
-        let record = state.change(&change.id);
         let lifts = |effect: &Effect| {
             matches!(effect, Effect::Lifts { subject, barrier } if of_them(subject, barrier))
         };
-        record.attempts > 0
-            && record.state == ChangeState::Seen
-            && change.effects.iter().any(lifts)
+        let is_done = |record: &ChangeRecord| {
+            record.attempts > 0 && record.state == ChangeState::Seen
+        };
+        change.effects.iter().any(lifts) && is_done(state.record(&change.id))
     })?;
     let denied = plan.changes.iter().filter(|change| {
         let cuts = |effect: &Effect| {
@@ -583,7 +583,7 @@ fn have_ended<'a>(
         };
         change.effects.iter().any(cuts)
             && is_lifted(plan, state, change)
-            && state.change(&change.id).receipt.is_some_and(|receipt| receipt.denied_before.is_some())
+            && state.record(&change.id).receipt.as_ref().is_some_and(|r| r.denied_before.is_some())
     });
     let proofs: Vec<_> = denied.map(|change| state.change(&change.id).proof).collect();
     // Denied anew since the lift, or never by this run: then nothing is known to have ended.
@@ -611,7 +611,7 @@ fn was_removed(record: &ChangeRecord, key: &AccessKeyId) -> bool {
 fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
     let mut rows = Vec::new();
     for change in &plan.changes {
-        let record = state.change(&change.id);
+        let record = state.record(&change.id);
         if record.state == ChangeState::Seen {
             continue;
         }
@@ -622,7 +622,7 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
         for user in users {
             for note in &record.notes {
                 let Note::Minted { key } = note else { continue };
-                if !was_removed(&record, key) {
+                if !was_removed(record, key) {
                     rows.push(Row {
                         credential: Credential::AccessKey { user: user.clone(), id: key.clone() },
                         standing: Standing::Unaccounted {
@@ -709,7 +709,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
     let destroyed = plan.changes.iter().find(|change| {
         change.effects.contains(&Effect::Destroys { credential: credential.clone() })
             && matches!(&credential, Credential::AccessKey { id, .. }
-                if was_removed(&state.change(&change.id), id))
+                if was_removed(state.record(&change.id), id))
     });
     if let Some(change) = destroyed {
         let standing = Standing::Dead { by: change.id.clone() };
@@ -773,7 +773,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
     let by = all;
     let issued_before = standing
         .values()
-        .filter_map(|change| state.change(&change.id).receipt?.denied_before)
+        .filter_map(|change| state.record(&change.id).receipt.as_ref()?.denied_before)
         .max();
     let of = credential.principal();
     let standing = match replacement {
@@ -829,7 +829,7 @@ fn proof_of(
             // What it was refused for must still be there, and have been before.
             let holds = standing.iter().any(|(barrier, change)| {
                 may_refuse_with(*barrier, *because)
-                    && state.change(&change.id).begun.is_none_or(|begun| begun < *at)
+                    && state.record(&change.id).begun.is_none_or(|begun| begun < *at)
             });
             let by = Witness::Itself { credential: id.clone() };
             let itself = || RowProof {

@@ -21,7 +21,7 @@ mod together;
 mod undo;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -332,27 +332,31 @@ impl Run<'_> {
         let state = self.journal.state();
         let idle = self.idle();
         for change in &self.plan.changes {
-            let record = state.change(&change.id);
+            let record = state.record(&change.id);
             if record.state != ChangeState::Seen {
                 continue;
             }
             let since = |other: &Change| {
-                let other = state.change(&other.id);
+                let other = state.record(&other.id);
                 match (other.begun, record.begun.or(record.seen)) {
                     (Some(begun), Some(done)) => begun > done,
                     _ => false,
                 }
             };
             let undone = |other: &Change| {
-                state.change(&other.id).state != ChangeState::Seen && !idle.contains(&other.id)
+                state.record(&other.id).state != ChangeState::Seen && !idle.contains(&other.id)
             };
             let waited_for = |other: &Change| {
                 change.needs.iter().any(|n| n.change == other.id && n.proof > Proof::ReadBack)
             };
             // Done without the proof it should have waited for, which has come since.
             let proven_since = |other: &Change| {
-                let wanted = change.needs.iter().filter(|need| need.change == other.id);
-                let proven = state.change(&other.id).proof;
+                let mut wanted =
+                    change.needs.iter().filter(|need| need.change == other.id).peekable();
+                if wanted.peek().is_none() {
+                    return false;
+                }
+                let proven = &state.record(&other.id).proof;
                 let (Some(proven), Some(begun)) = (proven, record.begun) else { return false };
                 wanted.map(|need| need.proof).any(|asked| {
                     asked > Proof::Settled && proven.proof >= asked && proven.since > begun
@@ -501,7 +505,8 @@ impl Run<'_> {
 
     /// Changes that are not seen in the world yet, in the plan's order.
     fn due(&self, wanted: impl Fn(&Change) -> bool) -> Vec<&Change> {
-        let undone = |change: &&Change| self.journal.change(&change.id).state != ChangeState::Seen;
+        let state = self.journal.state();
+        let undone = |change: &&Change| state.record(&change.id).state != ChangeState::Seen;
         self.plan.changes.iter().filter(|change| wanted(change)).filter(undone).collect()
     }
 
@@ -513,12 +518,10 @@ impl Run<'_> {
 
     /// What the changes that wait for a person wait for.
     fn troubles(&self) -> Vec<String> {
-        let records: BTreeMap<ChangeId, _> = self.journal.state().changes;
-        records
-            .into_iter()
-            .filter(|(_, record)| record.state == ChangeState::Held)
-            .filter(|(id, _)| !self.is_spared(id))
-            .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
+        let state = self.journal.state();
+        let held = state.changes.iter().filter(|(_, record)| record.state == ChangeState::Held);
+        held.filter(|(id, _)| !self.is_spared(id))
+            .map(|(id, record)| format!("{id}: {}", record.trouble.as_deref().unwrap_or_default()))
             .collect()
     }
 

@@ -141,7 +141,7 @@ accounts:
       responder:
         max_session: 12h
         attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
-        trust: {{ Version: "2012-10-17", Statement: [] }}
+        trust: {{ Version: "2012-10-17", Statement: [{{ Effect: Allow, Principal: {{ AWS: "arn:aws:iam::111122223333:root" }}, Action: "sts:AssumeRole" }}] }}
     users:
 {of_users}"""
 

@@ -185,7 +185,7 @@ impl Conduct<'_> {
         if state.plan().is_some_and(|plan| plan != digest) {
             return Err(belongs_to_another_plan());
         }
-        match state.opened {
+        match &state.opened {
             Some(opened) if opened.rehearsal != self.world.is_some() => {
                 return Err(Failure::new(
                     Exit::Refused,

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use jiff::{SpanRelativeTo, Timestamp};
@@ -34,7 +35,7 @@ use crate::run::RunError;
 struct Floor<'a> {
     case: &'a Case,
     saved: &'a SavedPlan,
-    state: State,
+    state: Arc<State>,
     now: Timestamp,
     /// What every word of his begins with.
     said: Said,

@@ -437,9 +437,11 @@ mod tests {
         let one = || lane.at_its_turn(Urgency::Cut, READ_THROTTLED_FOR, &call);
         let most = futures_util::future::join_all((0..100).map(|_| one()));
         tokio::time::timeout(Duration::from_secs(3), most).await.unwrap_err();
-        let queue = lane.queue();
-        assert_eq!((queue.in_flight, queue.waiting.len()), (0, 0));
-        drop(queue);
+        let left = {
+            let queue = lane.queue();
+            (queue.in_flight, queue.waiting.len())
+        };
+        assert_eq!(left, (0, 0));
         one().await.unwrap();
     }
 

@@ -317,6 +317,24 @@ impl State {
         self.changes.get(id).cloned().unwrap_or_default()
     }
 
+    /// The same without a copy.
+    pub fn record(&self, id: &ChangeId) -> &ChangeRecord {
+        static UNTOUCHED: ChangeRecord = ChangeRecord {
+            state: ChangeState::Pending,
+            attempts: 0,
+            begun: None,
+            notes: Vec::new(),
+            receipt: None,
+            seen: None,
+            proof: None,
+            stood: None,
+            unproven: None,
+            trouble: None,
+            contested: false,
+        };
+        self.changes.get(id).unwrap_or(&UNTOUCHED)
+    }
+
     /// Everybody who approved `phase` as it is carried out now, each name once.
     pub fn approved_by(&self, phase: Phase) -> Vec<Arn> {
         let spoken = self.approvals.get(&phase).into_iter().flatten();

@@ -124,9 +124,9 @@ impl Run<'_> {
     /// What speaks against starting anything behind the gate: nothing, only if it was opened and what
     /// opened it still holds by the journal.
     pub(super) fn gate_reasons(&self) -> Vec<String> {
-        match self.journal.state().gate {
+        match &self.journal.state().gate {
             GateState::Open(..) => self.reasons_from_journal(),
-            GateState::Shut(reasons) => reasons,
+            GateState::Shut(reasons) => reasons.clone(),
             GateState::Untried => vec!["it was not opened yet".to_owned()],
         }
     }
@@ -141,13 +141,13 @@ impl Run<'_> {
             {
                 continue;
             }
-            let record = state.change(&change.id);
+            let record = state.record(&change.id);
             let label = format!("{} ({}, {})", change.id, change.target, change.what);
             if record.state == ChangeState::Seen {
-                let short = self.short_of_proof(change, &record, &state);
+                let short = self.short_of_proof(change, record, &state);
                 reasons.extend(short.map(|short| format!("{label} {short}")));
             } else {
-                let why = record.trouble.unwrap_or_else(|| "it was not seen".to_owned());
+                let why = record.trouble.as_deref().unwrap_or("it was not seen");
                 reasons.push(format!("{label} is not cut: {why}"));
             }
         }
@@ -172,15 +172,18 @@ impl Run<'_> {
     /// itself allowed.
     fn is_gone_or_lifted(&self, credential: &Credential, state: &crate::journal::State) -> bool {
         self.plan.changes.iter().any(|change| {
-            let record = state.change(&change.id);
-            record.attempts > 0
-                && change.effects.iter().any(|effect| match effect {
-                    Effect::Destroys { credential: gone } => gone == credential,
-                    Effect::Lifts { subject, .. } => {
-                        subject.covers(credential) && ledger::lift_begun(change, &record).is_some()
-                    }
-                    _ => false,
-                })
+            let record = || state.record(&change.id);
+            change.effects.iter().any(|effect| match effect {
+                Effect::Destroys { credential: gone } => {
+                    gone == credential && record().attempts > 0
+                }
+                Effect::Lifts { subject, .. } => {
+                    subject.covers(credential)
+                        && record().attempts > 0
+                        && ledger::lift_begun(change, record()).is_some()
+                }
+                _ => false,
+            })
         })
     }
 
@@ -236,10 +239,11 @@ impl Run<'_> {
                 .effects
                 .iter()
                 .any(|effect| matches!(effect, Effect::Issues { user: to, .. } if to == user));
+            if !issues {
+                return false;
+            }
             let record = self.journal.change(&change.id);
-            issues
-                && record.state != ChangeState::Seen
-                && Ours::of(&record.notes).may_include(id, created_at)
+            record.state != ChangeState::Seen && Ours::of(&record.notes).may_include(id, created_at)
         })
     }
 

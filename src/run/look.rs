@@ -39,11 +39,6 @@ struct Answered {
 }
 
 impl Run<'_> {
-    /// How urgent looks at a change are that nothing but their own proof waits for.
-    pub(super) fn proof_of(&self, change: &Change) -> Urgency {
-        if change.phase.is_behind_the_gate() { Urgency::Rest } else { Urgency::Proof }
-    }
-
     /// Looks at what everybody who waits wants to see.
     async fn look_with_others(&self, wants: Vec<Want>) -> Result<Arc<Inventory>, Halt> {
         let ticket = {
@@ -80,7 +75,7 @@ impl Run<'_> {
         let facts = self.look_with_others(wants).await?;
         match self.judge(change, &facts)? {
             Ok(Position::After) => Ok(Ok(Position::After)),
-            _ => self.look(change, self.proof_of(change)).await,
+            _ => self.look(change, proof_of(change)).await,
         }
     }
 
@@ -156,4 +151,9 @@ impl Run<'_> {
         }
         Ok(facts)
     }
+}
+
+/// How urgent looks at a change are that nothing but its own proof waits for.
+fn proof_of(change: &Change) -> Urgency {
+    if change.phase.is_behind_the_gate() { Urgency::Rest } else { Urgency::Proof }
 }

@@ -319,10 +319,12 @@ impl Run<'_> {
 
     /// Changes that were begun, or seen to be so already.
     fn begun(&self) -> BTreeSet<ChangeId> {
-        let changes = self.journal.state().changes.into_iter();
-        let begun = changes
+        let state = self.journal.state();
+        let begun = state
+            .changes
+            .iter()
             .filter(|(_, record)| record.attempts > 0 || record.state == ChangeState::Seen)
-            .map(|(id, _)| id);
+            .map(|(id, _)| id.clone());
         begun.collect()
     }
 

@@ -22,10 +22,10 @@ impl Run<'_> {
         let cuts: Vec<&Change> = cuts
             .iter()
             .copied()
-            .filter(|change| state.change(&change.id).state == ChangeState::Seen)
+            .filter(|change| state.record(&change.id).state == ChangeState::Seen)
             .collect();
         // Waited for by the clock that runs now: what another run saw was seen before this one began.
-        let seen = cuts.iter().filter_map(|c| state.change(&c.id).seen);
+        let seen = cuts.iter().filter_map(|c| state.record(&c.id).seen);
         let Some(last) = seen.map(|seen| state.started.max(Some(seen))).max().flatten() else {
             return Ok(());
         };
@@ -36,11 +36,13 @@ impl Run<'_> {
         let unproven: Vec<&Change> = cuts
             .iter()
             .copied()
-            .filter(|c| state.change(&c.id).stood.is_none_or(|stood| stood < until))
+            .filter(|c| state.record(&c.id).stood.is_none_or(|stood| stood < until))
             .collect();
         if unproven.is_empty() {
             return Ok(());
         }
+        // The journal goes on, and is not to be copied because of us.
+        drop(state);
         self.observer.event(&Event::Settling { what, cuts: unproven.len(), until });
         self.wait_until(until).await?;
         let facts = self.look_at(&unproven, [], Urgency::Proof).await?;
@@ -128,7 +130,7 @@ impl Run<'_> {
         self.plan
             .changes
             .iter()
-            .filter(|c| c.cuts() && state.change(&c.id).state == ChangeState::Seen && !lifted(c))
+            .filter(|c| c.cuts() && state.record(&c.id).state == ChangeState::Seen && !lifted(c))
             .collect()
     }
 

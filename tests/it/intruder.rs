@@ -97,6 +97,18 @@ fn owners(stage: &Stage) -> BTreeMap<String, String> {
     owners
 }
 
+/// Whether he has changed anybody but the user whose key he has.
+fn has_changed_others(stage: &Stage) -> bool {
+    let own = format!("user/ci/{VICTIM}");
+    stage.cloud.audit().iter().any(|event| {
+        event.intruder
+            && event.writes
+            && event.took_effect
+            && event.service == "iam"
+            && !event.resource.ends_with(&own)
+    })
+}
+
 /// Principals of which the ledger says that not all is accounted for.
 fn not_accounted_for(stage: &Stage) -> BTreeSet<String> {
     let ledger = Ledger::of(&stage.saved.plan, &stage.state());
@@ -293,7 +305,9 @@ fn whatever_a_greedy_intruder_does_a_run_that_ends_tells_the_truth() {
                 let what = format!("seed {seed}, himself only: {himself_only}");
                 the_end_is_true(&stage, &ending, &what);
                 let works = works(&stage);
-                if himself_only && is_done(&ending) {
+                // Whoever was quick enough to make himself an administrator is not kept to himself any more: then
+                // what is true of any other end is true of this one.
+                if himself_only && is_done(&ending) && !has_changed_others(&stage) {
                     assert!(works.is_empty(), "{what}: {works:?}");
                 }
                 let word = match (&ending, works.is_empty()) {

@@ -80,8 +80,8 @@ impl Run<'_> {
 
     /// What every canary of the case is tagged with, in whichever round it was made: the digest of its first plan.
     fn case_tag(&self) -> String {
-        let opened = self.journal.state().opened;
-        opened.map_or_else(|| self.digest.to_owned(), |opened| opened.plan)
+        let state = self.journal.state();
+        state.opened.as_ref().map_or(self.digest, |opened| &opened.plan).to_owned()
     }
 
     async fn tell(
@@ -335,7 +335,7 @@ impl Run<'_> {
 
     /// Removes what an earlier attempt may have left.
     pub(in crate::run) async fn sweep(&self) -> Result<(), Halt> {
-        let canaries = self.journal.state().canaries;
+        let canaries = self.journal.state().canaries.clone();
         for (name, _) in canaries.iter().filter(|(_, state)| **state != CanaryState::Removed) {
             // Names are made here, and none is written that is not one.
             if let Ok(name) = UserName::parse(name.as_str()) {
