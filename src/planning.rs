@@ -17,7 +17,7 @@ mod select;
 mod trust;
 mod undo;
 
-pub use lint::over_the_limits_together;
+pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};

@@ -6,22 +6,24 @@
 //! cloud and no clock; says nothing that plan and journal do not.
 
 mod clocks;
+mod figures;
 mod timeline;
+mod together;
 mod written;
-
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 pub use clocks::{Clocks, Deadline};
 pub use timeline::Happened;
+pub use together::Reports;
+
+use figures::Figures;
 
 use crate::ids::{AccountId, Arn, ChangeId};
-use crate::journal::{ChangeState, Decoded, GateState, State, Witness};
+use crate::journal::{ChangeState, Decoded, State};
 use crate::ledger::{Issued, Ledger, Row, Standing};
 use crate::plan::{SavedPlan, Untouched};
-use crate::playbook::Proof;
 
 /// The version of the report's shape as JSON.
 const VERSION: u32 = 1;
@@ -110,7 +112,7 @@ impl Report {
             playbook: plan.playbook.clone(),
             rehearsal: opened.is_some_and(|opened| opened.rehearsal),
             account: plan.account.clone(),
-            summary: summary(saved, state, &ledger, opened_at),
+            summary: Figures::of(plan, state, &ledger, opened_at).in_five_sentences(),
             clocks: Clocks::of(aware_at, opened_at, state.last),
             left_to_do: left_to_do(saved, state, &ledger),
             timeline: timeline::of(saved, decoded),
@@ -131,81 +133,6 @@ impl Report {
             issued: ledger.issued,
         }
     }
-}
-
-/// Five sentences: what it was, how far it reaches, how sure that is, what was handed out, what is left.
-fn summary(
-    saved: &SavedPlan,
-    state: &State,
-    ledger: &Ledger,
-    opened_at: Option<Timestamp>,
-) -> Vec<String> {
-    let plan = &saved.plan;
-    let opened = match opened_at {
-        Some(at) => format!("On {} a case was opened", at.strftime("%-d %B %Y, %H:%M UTC")),
-        None => "A case was prepared and not begun".to_owned(),
-    };
-    let rehearsal = match &state.opened {
-        Some(opened) if opened.rehearsal => " This was a rehearsal: nothing of it is real.",
-        _ => "",
-    };
-    let mut standings: BTreeMap<&str, usize> = BTreeMap::new();
-    for row in &ledger.rows {
-        *standings.entry(row.standing.word()).or_default() += 1;
-    }
-    let standings: Vec<String> =
-        standings.into_iter().map(|(word, count)| format!("{count} {word}")).collect();
-    let users = plan.users().count();
-    let roles = plan.principals.len() - users;
-    let cut: Vec<&Row> = ledger.rows.iter().filter(|row| is_cut(&row.standing)).collect();
-    let proofs = cut.iter().filter_map(|row| row.proof.as_ref());
-    let enforced: Vec<_> = proofs.filter(|shown| shown.proof >= Proof::Enforced).collect();
-    let itself = enforced.iter().filter(|shown| matches!(shown.by, Witness::Itself { .. })).count();
-    let open = ledger.unaccounted().count();
-    vec![
-        format!("{opened} in account {}: {}.{rehearsal}", plan.account, plan.title),
-        format!(
-            "{} of {} and {} were looked into: {}.",
-            counted(ledger.rows.len(), "credential"),
-            counted(users, "user"),
-            counted(roles, "role"),
-            if standings.is_empty() { "none was found".to_owned() } else { standings.join(", ") }
-        ),
-        format!(
-            "Of the {} that were cut, {itself} were tried themselves and refused, and {} are cut in a way that was \
-             shown to work on a stand-in made for it; of the others it was read back that they are cut, and no more.",
-            cut.len(),
-            enforced.len() - itself
-        ),
-        match (&state.gate, ledger.issued.len()) {
-            (_, 0) => "Nothing new was handed out.".to_owned(),
-            (GateState::Open(proof, at), issued) => format!(
-                "{} handed out, the first after {}, when every cut was proven {proof}.",
-                were(issued, "new credential"),
-                at.strftime("%H:%M UTC")
-            ),
-            (_, issued) => format!("{} handed out.", were(issued, "new credential")),
-        },
-        if open == 0 && state.finished.is_some_and(|exit| exit == 0) {
-            "Nothing is left open.".to_owned()
-        } else if open == 0 {
-            "No credential is unaccounted for; what is still to do is listed below.".to_owned()
-        } else {
-            format!(
-                "{} still open or cannot be spoken for: whoever holds one of them may be inside.",
-                if open == 1 {
-                    "1 credential is".to_owned()
-                } else {
-                    format!("{open} credentials are")
-                }
-            )
-        },
-    ]
-}
-
-/// Whether something stands in the way of what stands so.
-fn is_cut(standing: &Standing) -> bool {
-    matches!(standing, Standing::Dead { .. } | Standing::Blocked { .. } | Standing::Replaced { .. })
 }
 
 /// What people must still do, and what must not be forgotten.
@@ -236,13 +163,4 @@ fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> 
         format!("{}: look by {} whether it must stay", change.id, at.strftime("%Y-%m-%d"))
     }));
     left
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
-fn were(count: usize, what: &str) -> String {
-    let were = if count == 1 { "was" } else { "were" };
-    format!("{} {were}", counted(count, what))
 }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::args::{self, Format};
 use super::conduct::{
-    BEFORE_THE_VERDICT, Conduct, Task, To, after_all, awaited, case_name, fits, remaining,
-    stop_when_asked,
+    BEFORE_THE_VERDICT, Conduct, Task, To, after_all, awaited, case_name, fits, is_calm, remaining,
+    state_of, stop_when_asked, watched,
 };
 use super::exit::{Exit, Failure};
 use super::live::Live;
@@ -22,19 +22,19 @@ use super::responder::session_name;
 use super::resume::may_go_on_elsewhere;
 use super::run::confirm_all;
 use super::view::Style;
-use super::{credential, diagnostics, earlier, plan, rehearse, sources, view};
+use super::{credential, diagnostics, earlier, plan, rehearse, round, sources, verify, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Elsewhere, Suspect};
 use crate::diagnostic::counted;
-use crate::ids::Arn;
+use crate::ids::{AccountId, Arn};
 use crate::inventory::{Inventory, Origin};
 use crate::journal::{Journal, State};
 use crate::ledger::Ledger;
-use crate::plan::{SavedPlan, SavedPlans, Together};
+use crate::plan::{Credential, SavedPlan, SavedPlans, Together};
 use crate::planning::{self, Terms};
 use crate::playbook::Playbook;
-use crate::run::{self as driver, Ended, Ending};
+use crate::run::{self as driver, Ended, Ending, Rounds, undo_of};
 use crate::sim::Cloud;
 use crate::survey;
 
@@ -78,10 +78,12 @@ pub(super) async fn enter(
     home: &Connection,
     begun: &Inventory,
     clock: Clock,
+    external_ids: &[(AccountId, String)],
     roles: &[Arn],
 ) -> Result<Vec<Way>, Failure> {
     let one = async |role: &Arn| -> Result<Way, String> {
-        let elsewhere = home.elsewhere(role, None);
+        let asked = external_ids.iter().find(|(of, _)| of.as_str() == role.account());
+        let elsewhere = home.elsewhere(role, asked.map(|(_, id)| id.as_str()));
         let (connection, key) = elsewhere.enter().await.map_err(|error| error.to_string())?;
         let begun_there = survey::begin(connection.read(), clock, key).await;
         let mut there = begun_there.map_err(|error| error.0.to_string())?;
@@ -113,8 +115,8 @@ pub(super) async fn enter(
         Exit::Refused,
         format!("cannot enter {}; nothing was changed", shut_out.join("; ")),
         format!(
-            "have the role's trust policy admit {}, and let that assume it (sts:AssumeRole); or leave the account out \
-             of `accounts`, and see to it by itself",
+            "have the role's trust policy admit {}, and let that assume it (sts:AssumeRole); where it asks for an \
+             external id: --external-id-of ACCOUNT=ID; or leave the account out of `accounts`, and see to it by itself",
             begun.caller.arn
         ),
     ))
@@ -152,10 +154,10 @@ pub(super) async fn make(
     if let Some(refused) = refused {
         return Err(refused);
     }
-    let too_much =
-        planning::over_the_limits_together(playbook, plans.iter().map(|saved| &saved.plan));
-    if !too_much.is_empty() {
-        return Err(plan::refused(too_much));
+    let all: Vec<_> = plans.iter().map(|saved| &saved.plan).collect();
+    let problems = planning::lint_together(playbook, &all);
+    if !problems.is_empty() {
+        return Err(plan::refused(problems));
     }
     Ok(SavedPlans::new(plans).expect("made for these accounts, together"))
 }
@@ -195,19 +197,23 @@ pub(super) async fn run(
     playbook: &Playbook,
     wanted: Wanted,
 ) -> Result<Exit, Failure> {
-    let (plans, ways) = match wanted {
-        Wanted::Made(plans, ways) => (plans, ways),
+    let endpoint = args.access.endpoint_url.as_deref();
+    let (plans, ways, saved_plan) = match wanted {
+        Wanted::Made(plans, ways) => (plans, ways, false),
         Wanted::Saved(plans) => {
+            fits(&plans.plans()[0], &begun.caller, endpoint)?;
             let roles = roles_of(&plans.plans()[0]);
-            fits(&plans.plans()[0], &begun.caller, args.access.endpoint_url.as_deref())?;
-            let ways = enter(&live.connection, begun, live.clock, &roles).await?;
-            (plans, ways)
+            let ways =
+                enter(&live.connection, begun, live.clock, &args.access.external_id_of, &roles)
+                    .await?;
+            (plans, ways, true)
         }
     };
-    for (saved, way) in plans.plans().iter().zip(&ways) {
-        if way.elsewhere.is_some() {
-            fits(saved, &way.begun.caller, args.access.endpoint_url.as_deref())?;
-        }
+    let away = plans.plans().iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some());
+    for (saved, way) in away {
+        fits(saved, &way.begun.caller, endpoint)?;
+    }
+    for saved in plans.plans() {
         if let Some(case) = case::of_plan(&args.cases.cases, &saved.digest()) {
             return Err(Failure::new(
                 Exit::Refused,
@@ -215,30 +221,22 @@ pub(super) async fn run(
                 format!("portcullis status {}; to begin anew, plan anew", case.display()),
             ));
         }
-        view::err(&earlier::issued(&args.cases.cases, saved));
     }
     remaining(&live.connection, &plans.plans()[0], live.clock).await;
-    if args.yes {
-        view::note(&format!(
-            "Plans {} for {}\n",
-            plans.digest(),
-            counted(plans.plans().len(), "account")
-        ));
-    } else {
-        view::err(&shown(&plans, view::err_detail()));
+    if !args.yes {
+        show(&plans, &ways, live.clock, saved_plan).await?;
+    }
+    for saved in plans.plans() {
+        view::err(&earlier::issued(&args.cases.cases, saved));
     }
     if nothing_to_do(&plans, args.format) {
         return Ok(Exit::Done);
     }
-    if !args.yes {
-        let all: Vec<&SavedPlan> = plans.plans().iter().collect();
-        confirm_all(&all)?;
-    }
+    say_yes(args.yes, &plans)?;
     let given = credential::given(args.credential_fd)?;
     let name = case_name(&plans.plans()[0], live.clock);
     let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[])?;
-    let saved = plans.plans().iter().cloned();
-    let accounts = accounts(cases, saved, ways);
+    let accounts = accounts(cases, plans.plans().iter().cloned(), ways);
     for account in &accounts {
         account.way.work_on(live, &dir).await;
     }
@@ -252,9 +250,50 @@ pub(super) async fn run(
         world: None,
         there: args.access.typed(),
         format: args.format,
-        given: &given,
+        given: &given_to_each(given, &accounts).await,
+        task: &Task::Run,
     };
     together.carry_out().await
+}
+
+/// Shows every plan, and what of a saved one is not so any more.
+async fn show(
+    plans: &SavedPlans,
+    ways: &[Way],
+    clock: Clock,
+    saved_plan: bool,
+) -> Result<(), Failure> {
+    view::err(&shown(plans, view::err_detail()));
+    if saved_plan {
+        view::err(&stale(plans, ways, clock).await?);
+    }
+    Ok(())
+}
+
+/// What has changed in each account since the plans were made.
+pub(super) async fn stale(
+    plans: &SavedPlans,
+    ways: &[Way],
+    clock: Clock,
+) -> Result<String, Failure> {
+    let looks = plans.plans().iter().zip(ways).map(|(saved, way)| {
+        driver::stale(&saved.plan, &saved.inventory, way.connection.read(), clock)
+    });
+    let mut text = String::new();
+    for (saved, stale) in plans.plans().iter().zip(join_all(looks).await) {
+        let _ = write!(text, "\nIn account {}:{}", saved.plan.account, view::stale(&stale?));
+    }
+    Ok(text)
+}
+
+/// Has somebody say yes to all of them, unless he has read them already: the digest says that they are the same.
+fn say_yes(yes: bool, plans: &SavedPlans) -> Result<(), Failure> {
+    if yes {
+        let accounts = counted(plans.plans().len(), "account");
+        view::note(&format!("Plans {} for {accounts}\n", plans.digest()));
+        return Ok(());
+    }
+    confirm_all(&plans.plans().iter().collect::<Vec<_>>())
 }
 
 /// Tells that there is no change in any of the plans, if there is none.
@@ -288,13 +327,144 @@ pub(super) async fn rehearse(
         world: Some(cloud),
         there: String::new(),
         format: args.format,
-        given: &[],
+        given: &BTreeMap::new(),
+        task: &Task::Run,
     };
     together.carry_out().await
 }
 
+/// A case of several accounts that is taken up again: every account entered, and found to be the one of its plan.
+struct Reached<'a> {
+    home: &'a Connection,
+    ways: Vec<Way>,
+    clock: Clock,
+    /// The account of whoever runs it, where it is real.
+    live: Option<&'a Live>,
+    /// The world, where it is a rehearsal.
+    world: Option<&'a Cloud>,
+    access: &'a args::Access,
+}
+
+/// Reaches the accounts of the case in `dir`, which `plans` are for, and goes on from there.
+fn reach(
+    dir: &Path,
+    access: &args::Access,
+    plans: &[SavedPlan],
+    go_on: impl AsyncFnOnce(Reached<'_>) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let roles = roles_of(&plans[0]);
+    if rehearse::is_rehearsal(dir)? {
+        return view::virtual_runtime().block_on(async {
+            let (cloud, clock) = rehearse::world_of(dir)?;
+            let (home, key) = rehearse::connect(&cloud, clock);
+            let begun = survey::begin(home.read(), clock, key).await?;
+            let ways = enter(&home, &begun, clock, &access.external_id_of, &roles).await?;
+            let world = Some(&cloud);
+            go_on(Reached { home: &home, ways, clock, live: None, world, access }).await
+        });
+    }
+    view::runtime().block_on(async {
+        let live = Live::connect(access).await?;
+        let begun = live.begin().await?;
+        let endpoint = access.endpoint_url.as_deref();
+        fits(&plans[0], &begun.caller, endpoint)?;
+        let (home, clock) = (&live.connection, live.clock);
+        let ways = enter(home, &begun, clock, &access.external_id_of, &roles).await?;
+        for (saved, way) in plans.iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some()) {
+            fits(saved, &way.begun.caller, endpoint)?;
+        }
+        go_on(Reached { home, ways, clock, live: Some(&live), world: None, access }).await
+    })
+}
+
+/// What is done with such a case, and how.
+struct Going<'a> {
+    dir: &'a Path,
+    playbook: &'a Playbook,
+    resumed: bool,
+    taking_over: Option<&'a str>,
+    format: Format,
+    given: Vec<Suspect>,
+    task: Task,
+}
+
+impl Reached<'_> {
+    /// From here on it is the case in `dir` that is worked on.
+    async fn work_on(
+        &mut self,
+        dir: &Path,
+        mut cases: Vec<Case>,
+        plans: Vec<SavedPlan>,
+    ) -> Vec<Account> {
+        cases.sort_by_key(|case| position(&plans, case.dir()));
+        let accounts = accounts(cases, plans.into_iter(), std::mem::take(&mut self.ways));
+        if let Some(live) = self.live {
+            for Account { way, .. } in &accounts {
+                way.work_on(live, dir).await;
+            }
+            remaining(self.home, &accounts[0].saved, self.clock).await;
+        }
+        accounts
+    }
+
+    async fn carry_out(&self, accounts: &[Account], going: Going<'_>) -> Result<Exit, Failure> {
+        let together = Several {
+            dir: going.dir,
+            playbook: going.playbook,
+            accounts,
+            clock: self.clock,
+            resumed: going.resumed,
+            taking_over: going.taking_over,
+            world: self.world,
+            there: self.live.map_or(String::new(), |_| self.access.typed()),
+            format: going.format,
+            given: &given_to_each(going.given, accounts).await,
+            task: &going.task,
+        };
+        together.carry_out().await
+    }
+}
+
+fn open_all(dirs: &[PathBuf]) -> Result<Vec<Case>, Failure> {
+    Ok(dirs.iter().map(|dir| Case::open(dir)).collect::<Result<_, _>>()?)
+}
+
+/// Begins a case that was made and never begun, once somebody has said yes to its plans.
+pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure> {
+    let dir = &args.what;
+    let cases = open_all(dirs)?;
+    let (plans, playbook) = plans_of(dir, dirs)?;
+    if dirs.iter().any(|dir| was_begun(dir)) {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{} was begun already; nothing was done", dir.display()),
+            format!("portcullis resume {}{}", dir.display(), args.access.typed()),
+        ));
+    }
+    let given = credential::given(args.credential_fd)?;
+    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+        let all = SavedPlans::new(plans.clone()).expect("they belong together");
+        if !args.yes {
+            show(&all, &reached.ways, reached.clock, true).await?;
+        }
+        say_yes(args.yes, &all)?;
+        let accounts = reached.work_on(dir, cases, plans).await;
+        let going = Going {
+            dir,
+            playbook: &playbook,
+            resumed: false,
+            taking_over: None,
+            format: args.format,
+            given,
+            task: Task::Run,
+        };
+        reached.carry_out(&accounts, going).await
+    })
+}
+
 /// Goes on with a case of several accounts.
 pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Failure> {
+    let dir = &args.case;
     // Whoever has the case goes on until whoever takes it over is known and let in everywhere.
     let opened = if args.take_over.is_some() {
         None
@@ -302,66 +472,114 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         for dir in dirs {
             may_go_on_elsewhere(dir, &case::read_journal(dir)?)?;
         }
-        Some(dirs.iter().map(|dir| Case::open(dir)).collect::<Result<Vec<_>, _>>()?)
+        Some(open_all(dirs)?)
     };
-    let (plans, playbook) = plans_of(&args.case, dirs)?;
+    let (plans, playbook) = plans_of(dir, dirs)?;
     let given = credential::given(args.credential_fd)?;
-    let go_on = async |home: &Connection,
-                       begun: &Inventory,
-                       clock: Clock,
-                       live: Option<&Live>,
-                       world: Option<&Cloud>| {
-        let endpoint = args.access.endpoint_url.as_deref();
-        if live.is_some() {
-            fits(&plans[0], &begun.caller, endpoint)?;
-        }
-        let ways = enter(home, begun, clock, &roles_of(&plans[0])).await?;
-        if live.is_some() {
-            for (saved, way) in plans.iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some()) {
-                fits(saved, &way.begun.caller, endpoint)?;
-            }
-        }
-        let (mut cases, plans) = if let Some(opened) = opened {
+    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+        let (cases, plans) = if let Some(opened) = opened {
             (opened, plans)
         } else {
             let taken = dirs.iter().map(|dir| Case::take_over(dir)).collect::<Result<_, _>>()?;
             // Whoever had it may have gone on until now, to another round.
-            (taken, plans_of(&args.case, dirs)?.0)
+            (taken, plans_of(dir, dirs)?.0)
         };
-        cases.sort_by_key(|case| position(&plans, case.dir()));
-        let accounts = accounts(cases, plans.into_iter(), ways);
-        if let Some(live) = live {
-            for Account { way, .. } in &accounts {
-                way.work_on(live, &args.case).await;
-            }
-            remaining(home, &accounts[0].saved, clock).await;
-        }
-        let together = Several {
-            dir: &args.case,
+        let accounts = reached.work_on(dir, cases, plans).await;
+        let going = Going {
+            dir,
             playbook: &playbook,
-            accounts: &accounts,
-            clock,
-            resumed: !begun_in_part(&accounts),
+            resumed: !dirs.iter().any(|dir| was_begun(dir)),
             taking_over: args.take_over.as_deref(),
-            world,
-            there: live.map_or(String::new(), |_| args.access.typed()),
             format: args.format,
-            given: &given,
+            given,
+            task: Task::Run,
         };
-        together.carry_out().await
-    };
-    if rehearse::is_rehearsal(&args.case)? {
-        return view::virtual_runtime().block_on(async {
-            let (cloud, clock) = rehearse::world_of(&args.case)?;
-            let (home, key) = rehearse::connect(&cloud, clock);
-            let begun = survey::begin(home.read(), clock, key).await?;
-            go_on(&home, &begun, clock, None, Some(&cloud)).await
-        });
+        reached.carry_out(&accounts, going).await
+    })
+}
+
+/// Looks at all accounts of a case again.
+pub(super) fn verify(args: &args::Verify, dirs: &[PathBuf]) -> Result<Exit, Failure> {
+    let dir = &args.case;
+    let cases = open_all(dirs)?;
+    let (plans, playbook) = plans_of(dir, dirs)?;
+    let given = credential::given(args.credential_fd)?;
+    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+        let task = verify::task(args, reached.live.map_or(rehearse::REGION, Live::region))?;
+        let accounts = reached.work_on(dir, cases, plans).await;
+        let going = Going {
+            dir,
+            playbook: &playbook,
+            resumed: true,
+            taking_over: None,
+            format: args.format,
+            given,
+            task,
+        };
+        reached.carry_out(&accounts, going).await
+    })
+}
+
+/// Takes back what a case has cut in each of its accounts.
+pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure> {
+    let dir = &args.case;
+    let cases = open_all(dirs)?;
+    let (mut plans, playbook) = plans_of(dir, dirs)?;
+    let mut undone: Vec<SavedPlan> = Vec::new();
+    for saved in plans.iter_mut().filter(|saved| !saved.plan.is_undo()) {
+        let at = dirs.iter().find(|dir| is_of(dir, saved)).expect("each was read from one");
+        let state = state_of(&case::read_journal(at)?)?;
+        let next = undo_of(saved, &state);
+        if next.plan.is_undo() {
+            undone.push(next.clone());
+            *saved = next;
+        }
     }
-    view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
-        let begun = live.begin().await?;
-        go_on(&live.connection, &begun, live.clock, Some(&live), None).await
+    if undone.is_empty() && plans.iter().any(|saved| saved.plan.is_undo()) {
+        return Err(Failure::new(
+            Exit::Refused,
+            "this case is being taken back already",
+            format!("go on with it: portcullis resume {}", dir.display()),
+        ));
+    }
+    if args.dry_run || undone.is_empty() {
+        if args.format == Format::Json {
+            let accounts: Vec<Value> = undone.iter().map(view::plan_as_json).collect();
+            view::out(&diagnostics::printed(&json!({ "version": 1, "accounts": accounts })));
+            return Ok(Exit::Done);
+        }
+        for next in &undone {
+            view::out(&view::plan(next, view::out_detail()));
+        }
+        if undone.is_empty() {
+            view::out("\nNothing that this case has cut can be taken back, or all of it was.\n");
+        }
+        return Ok(Exit::Done);
+    }
+    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+        for next in &undone {
+            round::show(args.yes, next);
+        }
+        if !args.yes {
+            confirm_all(&undone.iter().collect::<Vec<_>>())?;
+        }
+        let by = &reached.ways[0].begun.caller.arn.clone();
+        let accounts = reached.work_on(dir, cases, plans).await;
+        for account in &accounts {
+            if undone.contains(&account.saved) {
+                round::begin(&account.case, &account.saved, reached.clock, by).await?;
+            }
+        }
+        let going = Going {
+            dir,
+            playbook: &playbook,
+            resumed: false,
+            taking_over: None,
+            format: args.format,
+            given: Vec::new(),
+            task: Task::Run,
+        };
+        reached.carry_out(&accounts, going).await
     })
 }
 
@@ -389,8 +607,12 @@ fn plans_of(case: &Path, dirs: &[PathBuf]) -> Result<(Vec<SavedPlan>, Playbook),
 
 /// Where the account whose case is in `dir` stands among `plans`.
 fn position(plans: &[SavedPlan], dir: &Path) -> Option<usize> {
-    let name = dir.file_name()?.to_str()?;
-    plans.iter().position(|saved| saved.plan.account.as_str() == name)
+    plans.iter().position(|saved| is_of(dir, saved))
+}
+
+/// Whether the case in `dir` is the one of the plan's account.
+fn is_of(dir: &Path, saved: &SavedPlan) -> bool {
+    dir.file_name().is_some_and(|name| name == saved.plan.account.as_str())
 }
 
 /// Whether these are all of those that were planned together, in that order.
@@ -429,24 +651,6 @@ pub(super) fn refuse_apart(saved: &SavedPlan) -> Result<(), Failure> {
     ))
 }
 
-/// Refuses what this version does with the case of a single account only.
-pub(super) fn refuse_several(dir: &Path, command: &str) -> Result<(), Failure> {
-    let whole = case::accounts::whole(dir);
-    let whole = whole.or_else(|| (!case::accounts::of(dir).is_empty()).then(|| dir.to_owned()));
-    let Some(whole) = whole else { return Ok(()) };
-    let whole = whole.display();
-    Err(Failure::new(
-        Exit::Refused,
-        format!("this version does no `{command}` of a case of several accounts; nothing was done"),
-        match command {
-            "undo" => format!(
-                "portcullis status {whole} names what stands in each account; take off by hand what must come off"
-            ),
-            _ => format!("portcullis resume {whole} looks at every cut again"),
-        },
-    ))
-}
-
 impl Way {
     /// From here on the sessions that are minted bear the name of the case.
     async fn work_on(&self, live: &Live, dir: &Path) {
@@ -478,11 +682,38 @@ fn accounts(
     all.map(|((case, saved), way)| Account { case, saved, way }).collect()
 }
 
-/// Whether somebody has said yes to them: then those are begun too that a crash has kept from it.
-fn begun_in_part(accounts: &[Account]) -> bool {
-    accounts.iter().any(|account| {
-        case::read_journal(account.case.dir()).is_ok_and(|decoded| !decoded.lines.is_empty())
-    })
+/// Whether somebody has said yes to it: then those beside it are begun too, which a crash has kept from it.
+fn was_begun(dir: &Path) -> bool {
+    case::read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty())
+}
+
+/// Which of the credentials that were given is tried where: in the account whose plan knows it, or that it says it is
+/// of. What is of none of them is tried at home, where it speaks against the gate.
+async fn given_to_each(
+    given: Vec<Suspect>,
+    accounts: &[Account],
+) -> BTreeMap<AccountId, Vec<Suspect>> {
+    let mut each: BTreeMap<AccountId, Vec<Suspect>> = BTreeMap::new();
+    for suspect in given {
+        let knows =
+            |account: &&Account| {
+                account.saved.plan.credentials.iter().any(
+                    |known| matches!(known, Credential::AccessKey { id, .. } if *id == suspect.id),
+                )
+            };
+        let home = &accounts[0];
+        let known = accounts.iter().find(knows).map(|account| account.saved.plan.account.clone());
+        let of = if let Some(account) = known {
+            account
+        } else {
+            let whose = home.way.connection.probes().with(&suspect).whose().await;
+            let of = whose.ok().and_then(|arn| AccountId::parse(arn.account()).ok());
+            let among = |of: &AccountId| accounts.iter().any(|one| one.saved.plan.account == *of);
+            of.filter(among).unwrap_or_else(|| home.saved.plan.account.clone())
+        };
+        each.entry(of).or_default().push(suspect);
+    }
+    each
 }
 
 /// One run of a case of several accounts.
@@ -497,7 +728,9 @@ struct Several<'a> {
     world: Option<&'a Cloud>,
     there: String,
     format: Format,
-    given: &'a [Suspect],
+    /// Credentials to be tried themselves, by the account that each is tried in.
+    given: &'a BTreeMap<AccountId, Vec<Suspect>>,
+    task: &'a Task,
 }
 
 impl Several<'_> {
@@ -519,19 +752,39 @@ impl Several<'_> {
             journals.push(conduct.open(&decoded, medium).await?);
         }
         let stop = stop_when_asked(resume.clone());
+        let progress = view::Progress::new(self.clock);
         let tos: Vec<To<'_>> = self
             .accounts
             .iter()
-            .map(|Account { case, saved, .. }| {
-                let account = saved.plan.account.clone();
-                To::new(case, view::Progress::of_account(self.clock, account))
-            })
+            .map(|one| To::new(&one.case, progress.of_account(one.saved.plan.account.clone())))
             .collect();
         let runs = self.accounts.iter().zip(&conducts).zip(journals.iter().zip(&tos));
         let runs = runs.map(|((account, conduct), (journal, to))| {
             (account.saved.clone(), conduct.rounds(journal, stop.clone(), to))
         });
-        let ended = driver::Together::new(runs.collect()).execute().await;
+        let runs: Vec<(SavedPlan, Rounds<'_>)> = runs.collect();
+        let work = Box::pin(async {
+            match self.task {
+                Task::Run => driver::Together::new(runs).execute().await,
+                Task::Verify { log, watch } => {
+                    let look = async || {
+                        let looks = runs.iter().map(|(saved, rounds)| rounds.verify(saved, log));
+                        join_all(looks).await
+                    };
+                    let calm = |all: &Vec<_>| all.iter().all(is_calm);
+                    let looked = watched(self.clock, *watch, stop.clone(), look, calm).await;
+                    let plans = runs.iter().map(|(saved, _)| saved.clone());
+                    plans.zip(looked).map(|(saved, ending)| Ok((saved, ending?))).collect()
+                }
+            }
+        });
+        // Where time is virtual nobody waits.
+        let on_a_screen = self.world.is_none() && view::is_watched();
+        let ended: Vec<Ended> = tokio::select! {
+            biased;
+            ended = work => ended,
+            () = progress.count_down(), if on_a_screen => unreachable!("it never ends"),
+        };
         if let Some(cloud) = self.world {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
@@ -542,7 +795,7 @@ impl Several<'_> {
 
     /// The run of one of them.
     fn of<'a>(&'a self, account: &'a Account) -> Conduct<'a> {
-        let at_home = account.way.elsewhere.is_none();
+        let given = self.given.get(&account.saved.plan.account);
         Conduct {
             saved: &account.saved,
             playbook: self.playbook,
@@ -555,8 +808,8 @@ impl Several<'_> {
             world: self.world,
             there: self.there.clone(),
             format: self.format,
-            given: if at_home { self.given } else { &[] },
-            task: Task::Run,
+            given: given.map_or(&[], Vec::as_slice),
+            task: self.task,
         }
     }
 

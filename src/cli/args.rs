@@ -97,6 +97,9 @@ pub(super) struct Access {
     /// The external id that the role asks for
     #[arg(long, value_name = "ID", requires = "role_arn")]
     pub(super) external_id: Option<String>,
+    /// The external id that the role in another account of the playbook asks for. Can be repeated
+    #[arg(long, value_name = "ACCOUNT=ID", value_parser = external_id)]
+    pub(super) external_id_of: Vec<(AccountId, String)>,
     /// MFA device of the user whose key is used; its code is asked for, never an argument
     #[arg(long, value_name = "ARN")]
     pub(super) mfa_serial: Option<String>,
@@ -121,8 +124,19 @@ impl Access {
             ("endpoint-url", &self.endpoint_url),
         ];
         let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        given.map(|(name, value)| format!(" --{name} {}", super::by_hand::quoted(value))).collect()
+        let typed = |name, value: &str| format!(" --{name} {}", super::by_hand::quoted(value));
+        let given = given.map(|(name, value)| typed(name, value));
+        let of = |(account, id): &(AccountId, String)| {
+            typed("external-id-of", &format!("{account}={id}"))
+        };
+        given.chain(self.external_id_of.iter().map(of)).collect()
     }
+}
+
+fn external_id(typed: &str) -> Result<(AccountId, String), String> {
+    let (account, id) = typed.split_once('=').ok_or("write it as ACCOUNT=ID")?;
+    let account = AccountId::parse(account).map_err(|error| error.to_string())?;
+    Ok((account, id.to_owned()))
 }
 
 /// What a playbook is given, and what one run may set otherwise.

@@ -23,7 +23,7 @@ use crate::run::{Ending, Keep, Log, MOST_ROUNDS, Rounds, RunError};
 use crate::sim::Cloud;
 
 /// What to do about a journal that does not add up.
-pub(super) const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
+const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
      stand are found";
 
 /// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
@@ -59,6 +59,42 @@ pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str)
          {}{there}",
         whole.display()
     ))
+}
+
+/// A case as it lies there: the plan of its newest round, its journal, and where it stands.
+pub(super) fn read(dir: &Path) -> Result<(SavedPlan, Decoded, State), Failure> {
+    let (saved, decoded) = (case::read_plan(dir)?, case::read_journal(dir)?);
+    let state = state_of(&decoded)?;
+    if state.plan().is_some_and(|plan| plan != saved.digest()) {
+        return Err(belongs_to_another_plan());
+    }
+    Ok((saved, decoded, state))
+}
+
+/// Where a case stands, by its journal.
+pub(super) fn state_of(decoded: &Decoded) -> Result<State, Failure> {
+    State::of(decoded).map_err(|error| makes_no_sense(&error))
+}
+
+fn makes_no_sense(why: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED).because(why)
+}
+
+/// A journal to go on with.
+pub(super) fn open_journal(
+    decoded: &Decoded,
+    medium: Box<dyn Medium>,
+    clock: Clock,
+) -> Result<Journal, Failure> {
+    Journal::open(decoded, medium, clock).map_err(|error| makes_no_sense(&error))
+}
+
+/// What has somebody say yes to a case that was never begun.
+pub(super) fn typed_to_begin(dir: &Path, there: &str) -> String {
+    if let Some(whole) = accounts::whole(dir) {
+        return format!("portcullis run {}{there}", whole.display());
+    }
+    format!("portcullis run {}/rounds/1/plan.json{there}", dir.display())
 }
 
 /// A case whose plan is not the one that its journal was begun for.
@@ -110,7 +146,7 @@ pub(super) struct Conduct<'a> {
     /// Credentials to be tried themselves.
     pub(super) given: &'a [Suspect],
     /// What is done with the case.
-    pub(super) task: Task,
+    pub(super) task: &'a Task,
 }
 
 /// What is done with a case.
@@ -155,7 +191,7 @@ impl<'a> Conduct<'a> {
             there,
             format,
             given: &[],
-            task: Task::Run,
+            task: &Task::Run,
         }
     }
 }
@@ -177,10 +213,7 @@ impl Conduct<'_> {
                 decoded.torn
             ));
         }
-        let journal = Journal::open(decoded, medium, self.clock).map_err(|error| {
-            Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
-                .because(&error)
-        })?;
+        let journal = open_journal(decoded, medium, self.clock)?;
         let state = journal.state();
         if state.plan().is_some_and(|plan| plan != digest) {
             return Err(belongs_to_another_plan());
@@ -202,7 +235,7 @@ impl Conduct<'_> {
                 return Err(Failure::new(
                     Exit::Refused,
                     "this case was never begun: there is nothing to verify",
-                    format!("portcullis run {case}/rounds/1/plan.json{there}"),
+                    typed_to_begin(self.case.dir(), there),
                 ));
             }
             // A person says yes to a run, never to a resumption: what was never begun is not begun by one.
@@ -210,7 +243,7 @@ impl Conduct<'_> {
                 return Err(Failure::new(
                     Exit::Refused,
                     "this case was never begun; nothing was done",
-                    format!("portcullis run {case}/rounds/1/plan.json{there}"),
+                    typed_to_begin(self.case.dir(), there),
                 ));
             }
             None => {
@@ -279,12 +312,14 @@ impl Conduct<'_> {
         let rounds = self.rounds(&journal, stop, &to);
         let progress = &to.progress;
         // Where time is virtual nobody waits.
-        let watched = self.world.is_none() && view::is_watched();
+        let on_a_screen = self.world.is_none() && view::is_watched();
         let work = Box::pin(async {
-            match &self.task {
+            match self.task {
                 Task::Run => rounds.execute(self.saved.clone()).await,
                 Task::Verify { log, watch } => {
-                    let watched = self.watch(&rounds, log, *watch).await;
+                    let look = async || rounds.verify(self.saved, log).await;
+                    let stop = rounds.stop.clone();
+                    let watched = watched(self.clock, *watch, stop, look, is_calm).await;
                     watched.map(|ending| (self.saved.clone(), ending))
                 }
             }
@@ -292,7 +327,7 @@ impl Conduct<'_> {
         let executed = tokio::select! {
             biased;
             executed = work => executed,
-            () = progress.count_down(), if watched => unreachable!("it never ends"),
+            () = progress.count_down(), if on_a_screen => unreachable!("it never ends"),
         };
         let (saved, ending) = executed.map_err(|error| self.cannot_go_on(error, &resume))?;
         let state = journal.state();
@@ -425,32 +460,49 @@ impl Keep for Kept<'_> {
     }
 }
 
-impl Conduct<'_> {
-    /// Looks at a case once, and again and again until the time is over, an alarm comes, or somebody asks to stop.
-    async fn watch(
-        &self,
-        rounds: &Rounds<'_>,
-        log: &Log,
-        watch: Duration,
-    ) -> Result<Ending, RunError> {
-        let end = self.clock.now().saturating_add(watch).unwrap_or(jiff::Timestamp::MAX);
-        let mut stop = rounds.stop.clone();
-        loop {
-            let ending = rounds.verify(self.saved, log).await?;
-            let calm = matches!(ending, Ending::Proven | Ending::NotProven);
-            if !calm || self.clock.now() >= end {
-                return Ok(ending);
-            }
-            let next = self.clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
-            let until = next.strftime("%Y-%m-%d %H:%M UTC");
-            view::note(&format!("Looking again at {until}. Ctrl-C ends the watch.\n"));
-            tokio::select! {
-                biased;
-                Ok(_) = stop.wait_for(|stop| *stop) => return Ok(ending),
-                () = self.clock.sleep_until(next) => {}
-            }
+/// Whether a look shows nothing that a person must be called for at once.
+pub(super) fn is_calm(looked: &Result<Ending, RunError>) -> bool {
+    matches!(looked, Ok(Ending::Proven | Ending::NotProven))
+}
+
+/// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop.
+pub(super) async fn watched<T>(
+    clock: Clock,
+    watch: Duration,
+    mut stop: watch::Receiver<bool>,
+    look: impl AsyncFn() -> T,
+    calm: impl Fn(&T) -> bool,
+) -> T {
+    let end = clock.now().saturating_add(watch).unwrap_or(jiff::Timestamp::MAX);
+    loop {
+        let seen = look().await;
+        if !calm(&seen) || clock.now() >= end {
+            return seen;
+        }
+        let next = clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
+        let until = next.strftime("%Y-%m-%d %H:%M UTC");
+        view::note(&format!("Looking again at {until}. Ctrl-C ends the watch.\n"));
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|stop| *stop) => return seen,
+            () = clock.sleep_until(next) => {}
         }
     }
+}
+
+/// Connects to where `saved` is for, as somebody who may carry it out. What is minted from here on bears the name of the
+/// case in `dir`.
+pub(super) async fn reach(
+    access: &args::Access,
+    dir: &Path,
+    saved: &SavedPlan,
+) -> Result<(Live, Caller), Failure> {
+    let live = Live::connect(access).await?;
+    live.work_on(dir).await;
+    let caller = live.begin().await?.caller;
+    fits(saved, &caller, access.endpoint_url.as_deref())?;
+    remaining(&live.connection, saved, live.clock).await;
+    Ok((live, caller))
 }
 
 /// Says how long the credentials last, where that may not be long enough. They are got anew where that goes

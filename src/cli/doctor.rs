@@ -161,7 +161,7 @@ async fn cloud(access: &Access, findings: &mut Vec<Finding>) -> Option<Caller> {
     findings
         .push(Finding::good("identity", format!("{} in account {}", caller.arn, caller.account)));
     let whither = access.endpoint_url.as_deref().unwrap_or("AWS itself");
-    findings.push(Finding::good("endpoint", format!("{whither}, region {}", live.region)));
+    findings.push(Finding::good("endpoint", format!("{whither}, region {}", live.region())));
     findings.push(lasts(&live).await);
     findings.push(clocks(&live).await);
     findings.extend(permitted::findings(&live, inventory).await);
@@ -234,6 +234,7 @@ async fn break_glass(args: &args::Doctor, caller: Option<&Caller>) -> Finding {
         profile: Some(profile.clone()),
         role_arn: None,
         external_id: None,
+        external_id_of: Vec::new(),
         mfa_serial: None,
         ..args.access.clone()
     };

@@ -18,7 +18,7 @@ use crate::survey;
 pub(super) struct Live {
     pub(super) connection: Connection,
     pub(super) clock: Clock,
-    pub(super) region: Region,
+    region: Region,
     responder: Responder,
     access_key_id: Option<AccessKeyId>,
     came_from: Vec<Origin>,
@@ -55,6 +55,11 @@ impl Live {
         let connection = Connection::new(http, provider, region.clone(), endpoint, clock)
             .trying(Outside::network());
         Ok(Self { connection, clock, region, responder, access_key_id, came_from })
+    }
+
+    /// The region whose secrets are worked on.
+    pub(super) fn region(&self) -> &str {
+        self.region.as_ref()
     }
 
     /// Begins an inventory: asks who we are.

@@ -70,7 +70,7 @@ pub(super) async fn findings(live: &Live, mut inventory: Inventory) -> Vec<Findi
             format!("arn:{partition}:iam::{account}:role{CANARY_PATH}portcullis-doctor"),
             format!(
                 "arn:{partition}:secretsmanager:{}:{account}:secret:portcullis-doctor-AbCdEf",
-                live.region
+                live.region()
             ),
         ],
         context: BTreeMap::from([

@@ -61,7 +61,14 @@ pub(super) fn show(
             let saved = make(&playbook, &inputs, &terms, read, inventory).await?;
             return Ok::<_, Failure>(Made::One(Box::new(saved)));
         }
-        let ways = accounts::enter(&live.connection, &inventory, live.clock, &roles).await?;
+        let ways = accounts::enter(
+            &live.connection,
+            &inventory,
+            live.clock,
+            &access.external_id_of,
+            &roles,
+        )
+        .await?;
         let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
         Ok(Made::Several(plans))
     })?;

@@ -60,7 +60,7 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         };
         let roles = accounts::named(&playbook, &inputs, &inventory)?;
         if !roles.is_empty() {
-            let ways = accounts::enter(&connection, &inventory, clock, &roles).await?;
+            let ways = accounts::enter(&connection, &inventory, clock, &[], &roles).await?;
             let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
             note(&accounts::shown(&plans, detail));
             return accounts::rehearse(args, &playbook, (plans, ways), &cloud, clock).await;
@@ -116,7 +116,7 @@ async fn play(
     }
     let name = format!("rehearsal-{}", case_name(saved, clock));
     let case = Case::create(cases, &name, saved, &[state_of(cloud)])?;
-    let going = Going { taking_over: None, format, task: Task::Run };
+    let going = Going { taking_over: None, format, task: &Task::Run };
     go(&case, (saved, playbook), cloud, connection, caller, clock, going).await
 }
 
@@ -219,7 +219,7 @@ pub(super) struct Going<'a> {
     /// How to tell what came of it.
     pub(super) format: Format,
     /// What to do.
-    pub(super) task: Task,
+    pub(super) task: &'a Task,
 }
 
 /// Goes on with a rehearsal where its world and its journal stand.
@@ -259,7 +259,7 @@ pub(super) fn next_round(
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         round::begin(case, next, clock, &caller.arn).await?;
-        let going = Going { taking_over: None, format, task: Task::Run };
+        let going = Going { taking_over: None, format, task: &Task::Run };
         go(case, (next, playbook), &cloud, &connection, &caller, clock, going).await
     })
 }

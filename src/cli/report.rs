@@ -1,31 +1,38 @@
 //! `portcullis report`: what happened in a case, for people who were not there. From its directory alone.
 
 use super::args::{self, ReportFormat};
-use super::conduct::{NOT_TO_BE_TRUSTED, belongs_to_another_plan};
+use super::conduct::read;
 use super::exit::{Exit, Failure};
 use super::{diagnostics, view};
 use crate::case;
-use crate::journal::State;
-use crate::report::Report;
+use crate::report::{Report, Reports};
 
 pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
-    let saved = case::read_plan(&args.case)?;
-    let decoded = case::read_journal(&args.case)?;
-    let state = State::of(&decoded).map_err(|error| {
-        Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
-            .because(&error)
-    })?;
-    if state.plan().is_some_and(|plan| plan != saved.digest()) {
-        return Err(belongs_to_another_plan());
+    let accounts = case::accounts::of(&args.case);
+    if accounts.is_empty() {
+        let (saved, decoded, state) = read(&args.case)?;
+        let report = Report::of(&saved, &decoded, &state, args.aware_at);
+        tell(args.format, || report.text(), || report.markdown(), &report);
+        return Ok(Exit::Done);
     }
-    let report = Report::of(&saved, &decoded, &state, args.aware_at);
-    view::out(&match args.format {
-        ReportFormat::Text => report.text(),
-        ReportFormat::Markdown => report.markdown(),
+    let read = accounts.iter().map(|dir| read(dir)).collect::<Result<Vec<_>, _>>()?;
+    let each = read.iter().map(|(saved, decoded, state)| (saved, decoded, state));
+    let reports = Reports::of(each, args.aware_at);
+    tell(args.format, || reports.text(), || reports.markdown(), &reports);
+    Ok(Exit::Done)
+}
+
+fn tell(
+    format: ReportFormat,
+    text: impl FnOnce() -> String,
+    markdown: impl FnOnce() -> String,
+    report: &impl serde::Serialize,
+) {
+    view::out(&match format {
+        ReportFormat::Text => text(),
+        ReportFormat::Markdown => markdown(),
         ReportFormat::Json => {
-            let told = serde_json::to_value(&report).expect("plain data");
-            diagnostics::printed(&told)
+            diagnostics::printed(&serde_json::to_value(report).expect("plain data"))
         }
     });
-    Ok(Exit::Done)
 }

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, Task, fits, remaining, worked_on_by};
+use super::conduct::{Conduct, Task, fits, reach, typed_to_begin, worked_on_by};
 use super::exit::{Exit, Failure};
-use super::live::Live;
 use super::rehearse::Going;
 use super::{accounts, credential, plan, rehearse, sources, view};
 use crate::case::{self, Case};
@@ -38,19 +37,14 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     may_go_on_elsewhere(&args.case, &journal)?;
     let given = credential::given(args.credential_fd)?;
     if rehearse::is_rehearsal(case.dir())? {
-        let going = Going { taking_over: None, format: args.format, task: Task::Run };
+        let going = Going { taking_over: None, format: args.format, task: &Task::Run };
         return rehearse::resume(&case, &saved, &playbook, going);
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
-        live.work_on(case.dir()).await;
-        let inventory = live.begin().await?;
-        fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        remaining(&live.connection, &saved, live.clock).await;
-        let (caller, access) = (&inventory.caller, &args.access);
+        let (live, caller) = reach(&args.access, case.dir(), &saved).await?;
         let begun = (&saved, &playbook);
-        let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
+        let conduct = Conduct::live(begun, &caller, &case, &live, true, &args.access, args.format);
         Conduct { given: &given, ..conduct }.conduct(&decoded, medium).await
     })
 }
@@ -68,29 +62,24 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
         return Err(Failure::new(
             Exit::Refused,
             "this case was never begun: there is nothing to take over",
-            format!("portcullis run {}/rounds/1/plan.json", dir.display()),
+            typed_to_begin(dir, &args.access.typed()),
         ));
     }
     if rehearse::is_rehearsal(dir)? {
         let case = Case::take_over(dir)?;
-        let going = Going { taking_over: Some(reason), format: args.format, task: Task::Run };
+        let going = Going { taking_over: Some(reason), format: args.format, task: &Task::Run };
         return rehearse::resume(&case, &saved, &playbook, going);
     }
     let given = credential::given(args.credential_fd)?;
     view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
-        live.work_on(dir).await;
-        let inventory = live.begin().await?;
-        let (caller, access) = (&inventory.caller, &args.access);
-        fits(&saved, caller, access.endpoint_url.as_deref())?;
+        let (live, caller) = reach(&args.access, dir, &saved).await?;
         let case = Case::take_over(dir)?;
         // Whoever had it may have gone on until now, to another round.
         let (saved, playbook) = sources::plan_of(dir)?;
-        fits(&saved, caller, access.endpoint_url.as_deref())?;
-        remaining(&live.connection, &saved, live.clock).await;
+        fits(&saved, &caller, args.access.endpoint_url.as_deref())?;
         let (decoded, medium) = case.journal()?;
         let begun = (&saved, &playbook);
-        let conduct = Conduct::live(begun, caller, &case, &live, true, access, args.format);
+        let conduct = Conduct::live(begun, &caller, &case, &live, true, &args.access, args.format);
         Conduct { taking_over: Some(reason), given: &given, ..conduct }
             .conduct(&decoded, medium)
             .await

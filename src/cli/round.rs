@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, fits, goes_there, remaining};
+use super::conduct::{Conduct, goes_there, reach};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::run::confirm;
@@ -124,16 +124,12 @@ pub(super) fn carry_out(
         return rehearse::next_round(case, next, playbook, format);
     }
     view::runtime().block_on(async {
-        let live = Live::connect(access).await?;
-        live.work_on(case.dir()).await;
-        let inventory = live.begin().await?;
-        fits(next, &inventory.caller, access.endpoint_url.as_deref())?;
-        remaining(&live.connection, next, live.clock).await;
+        let (live, caller) = reach(access, case.dir(), next).await?;
         ask(yes, next)?;
-        begin(case, next, live.clock, &inventory.caller.arn).await?;
+        begin(case, next, live.clock, &caller.arn).await?;
         let (decoded, medium) = case.journal()?;
         let begun = (next, playbook);
-        let conduct = Conduct::live(begun, &inventory.caller, case, &live, true, access, format);
+        let conduct = Conduct::live(begun, &caller, case, &live, true, access, format);
         conduct.conduct(&decoded, medium).await
     })
 }
@@ -160,12 +156,17 @@ pub(super) async fn begin(
 
 /// Shows the round's plan and asks, unless somebody has read it already.
 fn ask(yes: bool, next: &SavedPlan) -> Result<(), Failure> {
+    show(yes, next);
+    if yes { Ok(()) } else { confirm(next) }
+}
+
+/// Shows the round's plan, or what tells which it is where somebody has read it already.
+pub(super) fn show(yes: bool, next: &SavedPlan) {
     if yes {
         view::note(&format!("Round {}, plan {}\n", next.number(), next.digest()));
-        return Ok(());
+    } else {
+        view::err(&view::plan(next, view::err_detail()));
     }
-    view::err(&view::plan(next, view::err_detail()));
-    confirm(next)
 }
 
 fn not_next(dir: &Path) -> Failure {

@@ -18,6 +18,10 @@ use crate::plan::{SavedPlan, SavedPlans};
 use crate::playbook::Playbook;
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
+    let several = case::accounts::of(&args.what);
+    if !several.is_empty() && !args.dry_run {
+        return accounts::begin(args, &several);
+    }
     let saved_plan = looks_like_a_plan(&args.what);
     if args.dry_run {
         if saved_plan {
@@ -87,7 +91,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
                 let roles = accounts::named(&playbook, &inputs, &inventory)?;
                 if !roles.is_empty() {
                     let home = &live.connection;
-                    let ways = accounts::enter(home, &inventory, live.clock, &roles).await?;
+                    let ids = &args.access.external_id_of;
+                    let ways = accounts::enter(home, &inventory, live.clock, ids, &roles).await?;
                     let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
                     let wanted = accounts::Wanted::Made(plans, ways);
                     return accounts::run(args, &live, &inventory, &playbook, wanted).await;

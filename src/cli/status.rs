@@ -5,9 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::{self, Format};
-use super::conduct::{
-    NOT_TO_BE_TRUSTED, after_all, awaited, belongs_to_another_plan, worked_on_by,
-};
+use super::conduct::{after_all, awaited, read, typed_to_begin, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::rehearse::is_rehearsal;
 use super::{diagnostics, view};
@@ -31,7 +29,9 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let finished: Vec<_> = each.iter().map(|one| one.state.finished.and_then(Exit::of)).collect();
     let worst = finished.iter().map(|exit| exit.unwrap_or(Exit::Stopped)).reduce(Exit::and);
     let worst = worst.unwrap_or(Exit::Done);
+    let never_begun = each.iter().all(|one| one.state.opened.is_none());
     let next = match worst {
+        _ if never_begun && !is_rehearsal(&args.case)? => typed_to_begin(&accounts[0], &there),
         _ if accounts.iter().any(|dir| case::is_worked_on(dir)) => worked_on(&each[0].state),
         Exit::Done => "nothing".to_owned(),
         Exit::NotProven => "see to what is said of each account above".to_owned(),
@@ -84,15 +84,7 @@ struct One<'a> {
 
 impl<'a> One<'a> {
     fn of(dir: &'a Path) -> Result<Self, Failure> {
-        let saved = case::read_plan(dir)?;
-        let decoded = case::read_journal(dir)?;
-        let state = State::of(&decoded).map_err(|error| {
-            Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
-                .because(&error)
-        })?;
-        if state.plan().is_some_and(|plan| plan != saved.digest()) {
-            return Err(belongs_to_another_plan());
-        }
+        let (saved, decoded, state) = read(dir)?;
         let ledger = Ledger::of(&saved.plan, &state);
         let there = super::plan::there(&saved);
         // It goes on with the others, where there are any.
@@ -101,12 +93,7 @@ impl<'a> One<'a> {
         let next = match state.finished.and_then(Exit::of) {
             _ if case::is_worked_on(dir) => worked_on(&state),
             // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
-            None if state.opened.is_none()
-                && saved.plan.together.is_none()
-                && !is_rehearsal(dir)? =>
-            {
-                format!("portcullis run {}/rounds/1/plan.json{there}", dir.display())
-            }
+            None if state.opened.is_none() && !is_rehearsal(dir)? => typed_to_begin(dir, &there),
             Some(Exit::Done) => "nothing".to_owned(),
             Some(Exit::Waiting) => awaited(&saved, &state, dir, &there)
                 .unwrap_or_else(|| format!("portcullis resume {whole}{there}")),

@@ -4,24 +4,24 @@
 //! carried out by the driver that carries out everything else. Resumed like everything else, too.
 
 use super::args::{self, Format};
-use super::conduct::NOT_TO_BE_TRUSTED;
+use super::conduct::state_of;
 use super::exit::{Exit, Failure};
 use super::{accounts, diagnostics, round, sources, view};
 use crate::case::{self, Case};
-use crate::journal::State;
 use crate::run::undo_of;
 
 pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
-    accounts::refuse_several(&args.case, "undo")?;
+    let several = case::accounts::of(&args.case);
+    if !several.is_empty() {
+        return accounts::undo(args, &several);
+    }
+    accounts::refuse_one_alone(&args.case, "undo")?;
     let case = Case::open(&args.case)?;
     let shown = args.case.display();
     let (saved, playbook) = sources::plan_of(&args.case)?;
     accounts::refuse_apart(&saved)?;
     let decoded = case::read_journal(&args.case)?;
-    let state = State::of(&decoded).map_err(|error| {
-        Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
-            .because(&error)
-    })?;
+    let state = state_of(&decoded)?;
     if saved.plan.is_undo() {
         return Err(Failure::new(
             Exit::Refused,

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args;
-use super::conduct::{Conduct, Task, fits, remaining};
+use super::conduct::{Conduct, Task, reach};
 use super::exit::{Exit, Failure};
-use super::live::Live;
 use super::rehearse::Going;
 use super::{accounts, credential, rehearse, sources, view};
-use crate::case::Case;
+use crate::case::{self, Case};
 use crate::run::Log;
 use crate::trail::{self, TrailEvent};
 
@@ -18,32 +17,34 @@ use crate::trail::{self, TrailEvent};
 const LONGEST: u64 = 256 * 1024 * 1024;
 
 pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
-    accounts::refuse_several(&args.case, "verify")?;
+    let several = case::accounts::of(&args.case);
+    if !several.is_empty() {
+        return accounts::verify(args, &several);
+    }
+    accounts::refuse_one_alone(&args.case, "verify")?;
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
     accounts::refuse_apart(&saved)?;
     let given = credential::given(args.credential_fd)?;
-    let watch = args.watch.map_or(Duration::ZERO, Duration::from_secs);
     if rehearse::is_rehearsal(case.dir())? {
-        let log = log(args, rehearse::REGION)?;
-        let task = Task::Verify { log, watch };
-        let going = Going { taking_over: None, format: args.format, task };
+        let task = task(args, rehearse::REGION)?;
+        let going = Going { taking_over: None, format: args.format, task: &task };
         return rehearse::resume(&case, &saved, &playbook, going);
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
-        live.work_on(case.dir()).await;
-        let inventory = live.begin().await?;
-        fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        remaining(&live.connection, &saved, live.clock).await;
-        let log = log(args, live.region.as_ref())?;
-        let (caller, access) = (&inventory.caller, &args.access);
-        let conduct =
-            Conduct::live((&saved, &playbook), caller, &case, &live, true, access, args.format);
-        let task = Task::Verify { log, watch };
+        let (live, caller) = reach(&args.access, case.dir(), &saved).await?;
+        let task = &task(args, live.region())?;
+        let begun = (&saved, &playbook);
+        let conduct = Conduct::live(begun, &caller, &case, &live, true, &args.access, args.format);
         Conduct { given: &given, task, ..conduct }.conduct(&decoded, medium).await
     })
+}
+
+/// What is done: where to listen, and for how long.
+pub(super) fn task(args: &args::Verify, region: &str) -> Result<Task, Failure> {
+    let watch = args.watch.map_or(Duration::ZERO, Duration::from_secs);
+    Ok(Task::Verify { log: log(args, region)?, watch })
 }
 
 /// Where to listen.

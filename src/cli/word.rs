@@ -14,7 +14,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::args::{self, Format};
-use super::conduct::{NOT_TO_BE_TRUSTED, awaited, belongs_to_another_plan, goes_there};
+use super::conduct::{awaited, belongs_to_another_plan, goes_there, open_journal, typed_to_begin};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::rehearse::{self, Rehearsed};
@@ -241,17 +241,14 @@ fn open(
     medium: Box<dyn Medium>,
     clock: Clock,
 ) -> Result<Journal, Failure> {
-    let journal = Journal::open(decoded, medium, clock).map_err(|error| {
-        Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED)
-            .because(&error)
-    })?;
+    let journal = open_journal(decoded, medium, clock)?;
     match journal.state().plan() {
         Some(plan) if plan != saved.digest() => Err(belongs_to_another_plan()),
         Some(_) => Ok(journal),
         None => Err(Failure::new(
             Exit::Refused,
             "this case was never begun: there is nothing to say of it yet",
-            format!("portcullis run {}/rounds/1/plan.json", case.dir().display()),
+            typed_to_begin(case.dir(), ""),
         )),
     }
 }

@@ -33,7 +33,10 @@ pub(super) fn lint(
     one_at_a_time(playbook, plan, &mut problems);
     problems.extend(limits(playbook, "plan", plan.pending().count(), plan.principals.len()));
     share(playbook, plan, inventory, &mut problems);
-    accepted_gaps(plan, &mut problems);
+    // Of several accounts one may have the gap: then it is judged of all.
+    if plan.together.is_none() {
+        accepted_gaps([&*plan].into_iter(), &mut problems);
+    }
     vanished_keys(plan, inventory);
     lifts(plan);
     seals(playbook, plan, &mut problems);
@@ -418,24 +421,23 @@ fn limits(playbook: &Playbook, what: &str, changes: usize, principals: usize) ->
     problems
 }
 
-/// What several accounts come to together beyond what the playbook allows.
-pub fn over_the_limits_together<'p>(
-    playbook: &Playbook,
-    plans: impl Iterator<Item = &'p Plan>,
-) -> Vec<Diagnostic> {
-    let (mut changes, mut principals) = (0, 0);
-    for plan in plans {
-        changes += plan.pending().count();
-        principals += plan.principals.len();
-    }
-    limits(playbook, "plan of all accounts", changes, principals)
+/// What is wrong with the plans of several accounts together, and not with one alone.
+pub fn lint_together(playbook: &Playbook, plans: &[&Plan]) -> Vec<Diagnostic> {
+    let changes = plans.iter().map(|plan| plan.pending().count()).sum();
+    let principals = plans.iter().map(|plan| plan.principals.len()).sum();
+    let mut problems = limits(playbook, "plan of all accounts", changes, principals);
+    accepted_gaps(plans.iter().copied(), &mut problems);
+    problems
 }
 
 /// Only what could not be listed can be accepted: anything else is a slip of the finger, and would accept
 /// nothing.
-fn accepted_gaps(plan: &Plan, problems: &mut Vec<Diagnostic>) {
+fn accepted_gaps<'p>(
+    plans: impl Iterator<Item = &'p Plan> + Clone,
+    problems: &mut Vec<Diagnostic>,
+) {
     let (mut gaps, mut not_understood) = (BTreeSet::new(), BTreeSet::new());
-    for credential in &plan.credentials {
+    for credential in plans.clone().flat_map(|plan| &plan.credentials) {
         match credential {
             Credential::Unlisted { operation, .. } => drop(gaps.insert(operation.as_str())),
             Credential::NotUnderstood { operation, .. } => {
@@ -444,7 +446,8 @@ fn accepted_gaps(plan: &Plan, problems: &mut Vec<Diagnostic>) {
             _ => {}
         }
     }
-    for given in plan.accepted_gaps.iter().filter(|given| !gaps.contains(given.as_str())) {
+    let accepted: BTreeSet<&String> = plans.flat_map(|plan| &plan.accepted_gaps).collect();
+    for given in accepted.into_iter().filter(|given| !gaps.contains(given.as_str())) {
         let why = if not_understood.contains(given.as_str()) {
             "it was answered, and not understood: there is something, and what is not known"
         } else {

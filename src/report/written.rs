@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::Report;
+use super::{Clocks, Report, Reports};
 
 /// How it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,49 +32,34 @@ impl Report {
         }
         page.paragraph(&self.summary.join(" "));
         page.section("Left to do", &self.left_to_do, "Nothing.");
-        page.section("Deadlines", &self.deadlines(), "The case was never begun.");
-        page.section("Every credential", &self.credentials(), "None was in scope.");
-        let issued = self.issued.iter().map(|issued| {
-            let to = issued.delivered.as_ref();
-            let to = to.map_or("not delivered".to_owned(), |to| format!("delivered to {to}"));
-            format!("{} for {}, {to}", issued.credential, issued.user)
-        });
-        page.section("Handed out", &issued.collect::<Vec<_>>(), "Nothing.");
-        page.section("Taken off again by somebody", &self.contested, "No cut was.");
-        let untouched = self.untouched.iter().map(|left| format!("{}: {}", left.what, left.why));
-        page.section(
-            "Not touched, and why",
-            &untouched.collect::<Vec<_>>(),
-            "Nothing was left out.",
-        );
-        let taken_over =
-            self.taken_over.iter().map(|one| format!("{}  {}", instant(one.at), one.what));
-        if !self.taken_over.is_empty() {
-            page.section("Taken over", &taken_over.collect::<Vec<_>>(), "");
-        }
+        page.section("Deadlines", &deadlines(&self.clocks), "The case was never begun.");
+        self.standings(&mut page, "");
         let told = self.timeline.iter().map(|one| format!("{}  {}", instant(one.at), one.what));
         page.section("What happened", &told.collect::<Vec<_>>(), "Nothing yet.");
         page.section("What this rests on", &self.rests_on(), "");
         page.text
     }
 
-    fn deadlines(&self) -> Vec<String> {
-        let Some(aware) = self.clocks.aware_at else { return Vec::new() };
-        let since = if self.clocks.said {
-            "as was said"
-        } else {
-            "when the case was opened; --aware-at says otherwise"
+    /// How everything in the account stands; headings end `in` it, where there are several.
+    fn standings(&self, page: &mut Page, in_it: &str) {
+        let mut section = |heading: &str, lines: &[String], none: &str| {
+            page.section(&format!("{heading}{in_it}"), lines, none);
         };
-        let mut lines = vec![format!("aware since {}, {since}", instant(aware))];
-        lines.extend(self.clocks.deadlines.iter().map(|deadline| {
-            let passed = if deadline.passed { ", which has passed" } else { "" };
-            format!("{}: by {}{passed}", deadline.what, instant(deadline.due))
-        }));
-        lines.push(
-            "counted as Regulation (EU, Euratom) 2023/2841, Article 21, has it; whether it applies is for lawyers to say"
-                .to_owned(),
-        );
-        lines
+        section("Every credential", &self.credentials(), "None was in scope.");
+        let issued = self.issued.iter().map(|issued| {
+            let to = issued.delivered.as_ref();
+            let to = to.map_or("not delivered".to_owned(), |to| format!("delivered to {to}"));
+            format!("{} for {}, {to}", issued.credential, issued.user)
+        });
+        section("Handed out", &issued.collect::<Vec<_>>(), "Nothing.");
+        section("Taken off again by somebody", &self.contested, "No cut was.");
+        let untouched = self.untouched.iter().map(|left| format!("{}: {}", left.what, left.why));
+        section("Not touched, and why", &untouched.collect::<Vec<_>>(), "Nothing was left out.");
+        let taken_over =
+            self.taken_over.iter().map(|one| format!("{}  {}", instant(one.at), one.what));
+        if !self.taken_over.is_empty() {
+            section("Taken over", &taken_over.collect::<Vec<_>>(), "");
+        }
     }
 
     fn credentials(&self) -> Vec<String> {
@@ -118,6 +103,62 @@ impl Report {
         lines.push(format!("Portcullis {}", self.record.program));
         lines
     }
+}
+
+impl Reports {
+    /// As plain text.
+    pub fn text(&self) -> String {
+        self.written(Style::Text)
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        self.written(Style::Markdown)
+    }
+
+    fn written(&self, style: Style) -> String {
+        let mut page = Page { text: String::new(), style };
+        page.title(&format!("Report: {}", self.title));
+        if self.rehearsal {
+            page.paragraph("A REHEARSAL. Nothing of it is real.");
+        }
+        page.paragraph(&self.summary.join(" "));
+        let left = self.left_to_do.iter().map(|one| format!("{}: {}", one.account, one.what));
+        page.section("Left to do", &left.collect::<Vec<_>>(), "Nothing.");
+        page.section("Deadlines", &deadlines(&self.clocks), "The case was never begun.");
+        for report in &self.accounts {
+            report.standings(&mut page, &format!(", in account {}", report.account));
+        }
+        let told = self
+            .timeline
+            .iter()
+            .map(|one| format!("{}  {}  {}", instant(one.what.at), one.account, one.what.what));
+        page.section("What happened", &told.collect::<Vec<_>>(), "Nothing yet.");
+        for report in &self.accounts {
+            let heading = format!("What this rests on, in account {}", report.account);
+            page.section(&heading, &report.rests_on(), "");
+        }
+        page.text
+    }
+}
+
+fn deadlines(clocks: &Clocks) -> Vec<String> {
+    let Some(aware) = clocks.aware_at else { return Vec::new() };
+    let since = if clocks.said {
+        "as was said"
+    } else {
+        "when the case was opened; --aware-at says otherwise"
+    };
+    let mut lines = vec![format!("aware since {}, {since}", instant(aware))];
+    lines.extend(clocks.deadlines.iter().map(|deadline| {
+        let passed = if deadline.passed { ", which has passed" } else { "" };
+        format!("{}: by {}{passed}", deadline.what, instant(deadline.due))
+    }));
+    lines.push(
+        "counted as Regulation (EU, Euratom) 2023/2841, Article 21, has it; whether it applies is for lawyers to say"
+            .to_owned(),
+    );
+    lines
 }
 
 fn instant(at: Timestamp) -> String {

@@ -356,8 +356,12 @@ impl Run<'_> {
     async fn may_start(&self, change: &Change) -> Result<Option<String>, Halt> {
         let facts = if change.undoes.is_some() {
             // What takes back hands nothing out: whether this one may come off is all that is asked, and that every
-            // cut which is to do without it still stands.
-            self.look_around().await?
+            // cut which is to do without it still stands, here and in the other accounts.
+            let facts = self.look_around().await?;
+            if let Some(why) = self.keeps_from_taking_back().await? {
+                return Ok(Some(why));
+            }
+            facts
         } else {
             if let Some(reason) = self.gate_reasons().first() {
                 return Ok(Some(format!("the gate is shut: {reason}")));

@@ -5,6 +5,9 @@
 //! before every single attempt behind it all of them are looked at anew. Where one account does not get there, nothing
 //! is handed out in any, and each journal says because of which.
 //!
+//! Where they are taken back there is no gate; but nothing is taken back in one while somebody is seen to come in, or
+//! to take cuts off, in another. Accounts in which there is nothing to be taken back are looked at, and left as they are.
+//!
 //! Nothing of this is kept over a crash: whoever resumes finds out anew where each account stands.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +21,7 @@ use super::{Ending, Event, Halt, Rounds, Run, RunError};
 use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::inventory::Inventory;
+use crate::journal::ChangeState;
 use crate::plan::SavedPlan;
 
 /// While others get ready one looks again so often, at oneself too: what is seen of an account is not seen by
@@ -38,6 +42,8 @@ struct Member<'a> {
     rounds: Rounds<'a>,
     in_hand: Mutex<Arc<InHand>>,
     stands: watch::Sender<Stands>,
+    /// Whether the others are taken back, and this one has nothing to be taken back.
+    stays: bool,
 }
 
 /// Where an account stands, as far as the others must know.
@@ -67,8 +73,10 @@ pub struct Among<'a> {
 impl<'a> Together<'a> {
     /// Those that go together, each with the plan that its case has come to.
     pub fn new(runs: Vec<(SavedPlan, Rounds<'a>)>) -> Self {
+        let taken_back = runs.iter().any(|(saved, _)| saved.plan.is_undo());
         let member = |(saved, rounds): (SavedPlan, Rounds<'a>)| Member {
             account: saved.plan.account.clone(),
+            stays: taken_back && !saved.plan.is_undo(),
             in_hand: Mutex::new(rounds.take_in_hand(saved)),
             rounds,
             stands: watch::Sender::new(Stands::AtWork),
@@ -83,8 +91,13 @@ impl<'a> Together<'a> {
 
     async fn execute_one(&self, me: usize) -> Ended {
         let member = &self.members[me];
-        let saved = member.in_hand().saved.clone();
-        let executed = member.rounds.execute_among(saved, Some(Among { together: self, me })).await;
+        let in_hand = member.in_hand();
+        let among = Some(Among { together: self, me });
+        if member.stays {
+            let ending = Run { among, ..member.rounds.run_of(&in_hand) }.by_the_ledger();
+            return Ok((in_hand.saved.clone(), ending));
+        }
+        let executed = member.rounds.execute_among(in_hand.saved.clone(), among).await;
         member.ends(&executed);
         executed.map(|(in_hand, ending)| (in_hand.saved.clone(), ending))
     }
@@ -116,20 +129,42 @@ impl Member<'_> {
     async fn speaks_against(&self) -> Result<Vec<String>, Halt> {
         let in_hand = self.in_hand();
         let run = self.rounds.run_of(&in_hand);
-        let facts = match run.look_around().await {
-            Ok(facts) => facts,
-            Err(Halt::Unread(error)) => {
-                let why = format!("account {} cannot be looked at: {}", self.account, error.0);
-                return Err(Halt::Stopped(vec![why]));
-            }
-            Err(halt) => return Err(halt),
-        };
+        let facts = self.look(&run).await?;
         let mut reasons = run.reasons_from_journal();
         reasons.extend(run.newcomers(&facts));
-        Ok(reasons
-            .into_iter()
-            .map(|reason| format!("account {}: {reason}", self.account))
-            .collect())
+        Ok(self.named(reasons))
+    }
+
+    /// Who is seen, by a fresh look, to have come in or to have taken cuts off since the last one. Whether the cuts are
+    /// proven is not asked: what is taken back may have been stopped half-way.
+    async fn is_disturbed(&self) -> Result<Vec<String>, Halt> {
+        let in_hand = self.in_hand();
+        let run = self.rounds.run_of(&in_hand);
+        let stood = run.standing_cuts();
+        let facts = self.look(&run).await?;
+        let state = run.journal.state();
+        let mut reasons = run.newcomers(&facts);
+        reasons.extend(stood.into_iter().filter_map(|cut| {
+            let record = state.change(&cut.id);
+            let trouble = (record.state == ChangeState::Held).then_some(record.trouble)?;
+            Some(format!("{}: {}", cut.id, trouble.unwrap_or_default()))
+        }));
+        Ok(self.named(reasons))
+    }
+
+    async fn look(&self, run: &Run<'_>) -> Result<Inventory, Halt> {
+        match run.look_around().await {
+            Err(Halt::Unread(error)) => {
+                let why = format!("account {} cannot be looked at: {}", self.account, error.0);
+                Err(Halt::Stopped(vec![why]))
+            }
+            looked => looked,
+        }
+    }
+
+    fn named(&self, reasons: Vec<String>) -> Vec<String> {
+        let account = &self.account;
+        reasons.into_iter().map(|reason| format!("account {account}: {reason}")).collect()
     }
 }
 
@@ -260,6 +295,18 @@ impl Run<'_> {
              whole, and resume that",
             others.join(", ")
         ))
+    }
+
+    /// What keeps everything here from being taken back, by a look at every other account.
+    pub(super) async fn keeps_from_taking_back(&self) -> Result<Option<String>, Halt> {
+        let Some(among) = self.among else { return Ok(None) };
+        for disturbed in join_all(among.others().map(Member::is_disturbed)).await {
+            let reasons = disturbed?;
+            if !reasons.is_empty() {
+                return Ok(Some(reasons.join("; ")));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits until every account is cut, this one still among them, and gives back the last look at this one.

@@ -7,21 +7,24 @@ use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
 use portcullis::cloud::Connection;
 use portcullis::diagnostic::Source;
-use portcullis::ids::Arn;
+use portcullis::ids::{AccessKeyId, Arn};
 use portcullis::inventory::{Inventory, Origin};
 use portcullis::journal::{self, Entry, Journal, Place, State};
 use portcullis::ledger::Ledger;
 use portcullis::plan::{SavedPlan, SavedPlans, Together as Accounts};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Proof};
-use portcullis::run::{Ending, Rounds, Together};
+use portcullis::run::{Ending, Keep, Rounds, Together, begin_round, undo_of};
 use portcullis::sim::{AuditEvent, Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
 
 use crate::check::portcullis;
+use crate::hosted::{Hosted, bare, ran, start};
 use crate::side_by_side;
-use crate::stage::{self, Drawer, Kept, Recorder, Stage, Tape, Torn, Witness, play, read};
+use crate::stage::{
+    self, Drawer, Kept, Recorder, Stage, Tape, Torn, Witness, play, read, somebody_else,
+};
 
 const PLAYBOOK: &str = include_str!("../data/accounts/playbook.yaml");
 const WORLD: &str = include_str!("../data/accounts/world.yaml");
@@ -254,6 +257,18 @@ impl Two {
         assert!(left.is_empty(), "{left:?}");
     }
 
+    /// Somebody says yes to taking back what was cut in one of them.
+    async fn begins_undo_in(&self, account: usize) {
+        let (one, state) = (&self.accounts[account], self.state(account));
+        let next = undo_of(&one.rounds.newest(&one.saved, state.round()), &state);
+        assert!(next.plan.is_undo(), "something can be taken back");
+        one.rounds.keep(&next).unwrap();
+        let decoded = journal::decode(&one.tape.lock().unwrap().bytes).unwrap();
+        let medium = Recorder::new(&one.tape, &self.cloud, None, &Arc::new(Notify::new()));
+        let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
+        begin_round(&journal, &next, &one.saved.plan.caller).await.unwrap();
+    }
+
     async fn resumed_to_the_end(&self) -> [Ending; 2] {
         for _ in 0..6 {
             if let Some(endings) = self.run(None).await {
@@ -415,8 +430,10 @@ fn a_rehearsal_of_two_accounts_is_one_case_that_can_be_read_and_resumed() {
         assert!(out(&refused).contains(&format!("portcullis resume {case}")), "{}", out(&refused));
     }
     for command in ["undo", "verify"] {
-        let refused = portcullis(&[command, case]);
+        let of = format!("{case}/accounts/444455556666");
+        let refused = portcullis(&[command, &of]);
         assert_eq!(refused.status.code(), Some(5), "{}", out(&refused));
+        assert!(out(&refused).contains(&format!("portcullis {command} {case}")), "{refused:?}");
     }
     let listed = out(&portcullis(&["cases", "--cases", cases.to_str().unwrap()]));
     assert_eq!(listed.matches("done and proven").count(), 2, "{listed}");
@@ -570,4 +587,194 @@ fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
     }
     assert!(!there("444455556666/secrets/shop/db/policy"), "it can be read again");
     assert!(snapshot.keys().all(|key| !key.contains("canary")), "{:?}", snapshot.keys());
+
+    // Looked at again, in each: and each ledger has what was found.
+    let verified = told(&["verify", case], 11);
+    for account in [home, "444455556666", "222233334444"] {
+        let of = format!("{case}/accounts/{account}");
+        assert!(verified.contains(&format!("Account {account}")), "{verified}");
+        let listened = std::fs::read_to_string(format!("{of}/journal.jsonl")).unwrap();
+        assert!(listened.contains("\"listened\""), "{account}: {listened}");
+    }
+    one_report_is_made_of_all(case);
+
+    // Whoever says that it was a false alarm in one account has not said so of the others.
+    let of = format!("{case}/accounts/444455556666");
+    let dry = told(&["undo", case, "--dry-run"], 0);
+    assert!(dry.contains("account 444455556666") && dry.contains(home), "{dry}");
+    for name in ["anna", "ben"] {
+        let word = ["clear", &of, "AKIAEXAMPLEHUNGON004", "sessions/billing", "--as", name];
+        told(
+            &[&word[..], &["--reason", "it was the new colleague", "--evidence", "ticket 7"]]
+                .concat(),
+            0,
+        );
+    }
+    let undone = told(&["undo", case, "--yes"], 13);
+    let again = told(&["undo", case], 5);
+    assert!(again.contains(&format!("portcullis resume {case}")), "{again}");
+    told(&["resume", case], 13);
+    let world = std::fs::read_to_string(path.join("world.json")).unwrap();
+    let world: serde_json::Value = serde_json::from_str(&world).unwrap();
+    let clock = Clock::starting_at(portcullis::sim::saved_at(&world).unwrap());
+    let cloud = Cloud::load(&world, clock).unwrap();
+    let quarantine = "444455556666/users/billing/attached/arn:aws:iam::aws:policy/AWSDenyAll";
+    assert!(!cloud.snapshot().0.contains_key(quarantine), "{undone}");
+    for reach in cloud.intruder_reach() {
+        let cleared = reach.credential == "AKIAEXAMPLEHUNGON004";
+        assert!(cleared != reach.allowed.is_empty(), "{}: {:?}", reach.credential, reach.allowed);
+    }
+}
+
+fn one_report_is_made_of_all(case: &str) {
+    let report: serde_json::Value =
+        serde_json::from_slice(&portcullis(&["report", case, "--format", "json"]).stdout).unwrap();
+    let summary = report["summary"].as_array().unwrap();
+    assert_eq!(summary.len(), 5, "{summary:?}");
+    let text = summary[0].as_str().unwrap();
+    assert!(text.contains("3 accounts (111122223333, 222233334444, 444455556666)"), "{text}");
+    let rows = report["accounts"].as_array().unwrap().iter();
+    let rows: usize = rows.map(|one| one["ledger"].as_array().unwrap().len()).sum();
+    assert!(
+        summary[1].as_str().unwrap().starts_with(&format!("{rows} credentials")),
+        "{summary:?}"
+    );
+    let times = report["timeline"].as_array().unwrap().iter();
+    let times: Vec<&str> = times.map(|one| one["what"]["at"].as_str().unwrap()).collect();
+    assert!(times.is_sorted() && times.len() > 20, "{times:?}");
+    for format in ["text", "markdown"] {
+        let written = told(&["report", case, "--format", format], 0);
+        for account in ["111122223333", "444455556666", "222233334444"] {
+            assert!(
+                written.contains(&format!("Every credential, in account {account}")),
+                "{written}"
+            );
+        }
+    }
+}
+
+/// The whole of it at an endpoint, as it is typed: planned, run, killed in the middle, gone on with, taken over, looked at
+/// again and taken back. The other account asks for an external id, and the key hung on there is tried itself.
+#[test]
+fn several_accounts_at_an_endpoint_are_run_killed_resumed_taken_over_verified_and_kept_cut() {
+    let trust = r#"role/incident-responder" }, Action: "sts:AssumeRole" }] }"#;
+    let asks = r#"role/incident-responder" }, Action: "sts:AssumeRole", Condition: { StringEquals: { "sts:ExternalId": "e-4711" } } }] }"#;
+    assert_eq!(WORLD.matches(trust).count(), 1);
+    let hosted = Hosted::new(&WORLD.replace(trust, asks).replace("lag: 4s", "lag: 200ms"));
+    std::fs::write(hosted.dir().join("p.yaml"), PLAYBOOK).unwrap();
+    let ids = ["--external-id-of", "444455556666=e-4711"];
+    let asked = |typed: &[&str]| {
+        let mut command = hosted.here(typed);
+        command.args(ids);
+        command
+    };
+    let plan = ["plan", "p.yaml", "-o", "plan.json", "--margin", "1"];
+    // The world is of now, and so is the leak.
+    let leaked = hosted.cloud.now() - std::time::Duration::from_hours(5 * 24);
+    let mut inputs = hosted.typed_inputs();
+    inputs.retain(|input| !input.starts_with("-ileaked_at="));
+    inputs.push(format!("-ileaked_at={leaked}"));
+    let refused = ran(hosted.here(&plan).args(&inputs)).ended_with(5);
+    assert!(refused.said().contains("--external-id-of ACCOUNT=ID"), "{}", refused.said());
+    ran(asked(&plan).args(&inputs)).ended_with(0);
+
+    // A case that a crash kept from being begun is begun by saying yes to it.
+    let text = std::fs::read_to_string(hosted.dir().join("plan.json")).unwrap();
+    let plans = SavedPlans::from_text(&text).unwrap();
+    let root = hosted.dir().join("cases");
+    drop(portcullis::case::accounts::create(&root, "never", &plans, &[]).unwrap());
+    let never = std::fs::read_dir(&root).unwrap().next().unwrap().unwrap().path();
+    let never = never.strip_prefix(hosted.dir()).unwrap().to_str().unwrap().to_owned();
+    for command in ["resume", "verify"] {
+        let refused = ran(&mut asked(&[command, &never])).ended_with(5);
+        assert!(refused.said().contains(&format!("portcullis run {never}")), "{}", refused.said());
+    }
+    let refused = ran(&mut asked(&["run", &never])).ended_with(5);
+    assert!(refused.said().contains("not confirmed"), "{}", refused.said());
+    std::fs::remove_dir_all(&root).unwrap();
+
+    let from = hosted.cloud.requests();
+    hosted.cloud.set_faults([(from + 90, Fault::StopAfter)]);
+    let mut running = start(&mut asked(&["run", "plan.json", "--yes"]));
+    assert!(hosted.until_stopped(&mut running), "it was at work by then");
+    let killed = running.killed();
+    assert_eq!(killed.code, None, "{}", killed.said());
+    hosted.cloud.set_faults([]);
+    let case = hosted.case();
+    let case = case.to_str().unwrap();
+    let resumed = ran(&mut asked(&["resume", case])).ended_with(0);
+    assert!(resumed.said().contains("444455556666  done and proven"), "{}", resumed.said());
+    ran(&mut asked(&["resume", case, "--take-over", "she went home"])).ended_with(0);
+
+    let held = AccessKeyId::parse("AKIAEXAMPLEHUNGON002").unwrap();
+    let held = hosted.cloud.credentials_of(&held);
+    let document = serde_json::json!({
+        "AccessKeyId": held.access_key_id, "SecretAccessKey": held.secret.expose(),
+    });
+    std::fs::write(hosted.dir().join("held.json"), document.to_string()).unwrap();
+    let verify = asked(&["verify", case, "--no-trail", "--credential-fd", "3"]);
+    let verified = ran(&mut with_descriptor(&verify, hosted.dir(), "held.json")).ended_with(0);
+    let tried = |account: &str| {
+        let journal = format!("{case}/accounts/{account}/journal.jsonl");
+        let journal = std::fs::read_to_string(journal).unwrap();
+        journal.contains("\"trying\"") && journal.contains("AKIAEXAMPLEHUNGON002\",\"last_used")
+    };
+    assert!(tried("444455556666") && !tried("111122223333"), "{}", verified.said());
+
+    let undone = ran(&mut asked(&["undo", case, "--yes"])).ended_with(13);
+    for reach in hosted.cloud.intruder_reach() {
+        assert!(reach.allowed.is_empty(), "{reach:?} {}", undone.said());
+    }
+    for consumer in hosted.cloud.consumers() {
+        assert!(consumer.works, "{}: {:?}", consumer.name, consumer.why);
+    }
+    let status = ran(&mut bare(hosted.dir(), &["status", case])).ended_with(0);
+    assert!(status.out.contains("held"), "{}", status.out);
+}
+
+/// The same command, with a file at descriptor 3.
+fn with_descriptor(
+    command: &std::process::Command,
+    dir: &std::path::Path,
+    file: &str,
+) -> std::process::Command {
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &format!("exec \"$0\" \"$@\" 3<{file}")]);
+    shell.arg(command.get_program()).args(command.get_args()).current_dir(dir).env_clear();
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+}
+
+#[test]
+fn nothing_comes_off_in_one_account_while_somebody_comes_in_in_another_that_stands_by() {
+    let backup = "      backup:\n";
+    let admin = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    assert_eq!(WORLD.matches(backup).count(), 1, "in the other account");
+    play(async {
+        let two = Two::set(&WORLD.replace(backup, &format!("{admin}{backup}"))).await;
+        assert_eq!(two.run(None).await.unwrap(), [Ending::Proven, Ending::Proven]);
+        let there = || {
+            let mut all = two.cloud.snapshot().0;
+            all.retain(|key, _| key.starts_with("444455556666"));
+            all
+        };
+        let before = there();
+        two.begins_undo_in(HOME).await;
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&two.cloud, two.clock));
+        let hung = iam.create_access_key().user_name("billing").send().await.unwrap();
+        let [Ending::Held(home), _] = two.run(None).await.unwrap() else {
+            panic!("it is not held")
+        };
+        assert!(home.iter().all(|why| why.contains("account 444455556666")), "{home:#?}");
+
+        let id = hung.access_key.unwrap().access_key_id;
+        iam.delete_access_key().user_name("billing").access_key_id(id).send().await.unwrap();
+        let [Ending::Held(home), _] = two.run(None).await.unwrap() else {
+            panic!("it is not held")
+        };
+        assert!(home.iter().any(|why| why.contains("counts as compromised")), "{home:#?}");
+        assert!(home.iter().all(|why| !why.contains("account 444455556666")), "{home:#?}");
+        assert_eq!(there(), before, "nobody has driven it on");
+        two.the_intruder_is_out_of_both().await;
+    });
 }

@@ -58,7 +58,13 @@ impl Hosted {
         });
         let (cloud, address) = told.recv().unwrap();
         let inputs = world.rehearsal_inputs().iter();
-        let inputs = inputs.map(|(n, v)| (n.clone(), v.as_str().unwrap().to_owned())).collect();
+        let typed = |value: &serde_json::Value| match value {
+            serde_json::Value::Array(all) => {
+                all.iter().map(|one| one.as_str().unwrap()).collect::<Vec<_>>().join(",")
+            }
+            one => one.as_str().unwrap().to_owned(),
+        };
+        let inputs = inputs.map(|(n, v)| (n.clone(), typed(v))).collect();
         Self {
             cloud,
             url: format!("http://{address}"),

@@ -1,8 +1,9 @@
 //! A run as it goes: a line for everything that happens, with the time. On a terminal a last line counts down what
 //! is waited for, and is gone when the wait is over; in a pipe or a file there is none.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,24 +22,25 @@ pub(in crate::cli) struct Progress {
     clock: Clock,
     /// Which account it is of, where there are several.
     account: Option<AccountId>,
-    waiting: Mutex<Waiting>,
+    /// One last line for all of them.
+    waiting: Arc<Mutex<Waiting>>,
 }
 
-/// What is waited for, and what of it stands on the screen.
+/// What is waited for, by account, and what of it stands on the screen.
 #[derive(Default)]
 struct Waiting {
-    until: Option<Timestamp>,
+    until: BTreeMap<Option<AccountId>, Timestamp>,
     shown: usize,
 }
 
 impl Progress {
     pub(in crate::cli) fn new(clock: Clock) -> Self {
-        Self { clock, account: None, waiting: Mutex::default() }
+        Self { clock, account: None, waiting: Arc::default() }
     }
 
-    /// Of one account among several.
-    pub(in crate::cli) fn of_account(clock: Clock, account: AccountId) -> Self {
-        Self { account: Some(account), ..Self::new(clock) }
+    /// The same for one account among several.
+    pub(in crate::cli) fn of_account(&self, account: AccountId) -> Self {
+        Self { clock: self.clock, account: Some(account), waiting: Arc::clone(&self.waiting) }
     }
 
     fn line(&self, style: Style, word: &str, rest: &str) {
@@ -51,14 +53,17 @@ impl Progress {
     }
 
     fn wait_until(&self, until: Timestamp) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).until = Some(until);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.until.insert(self.account.clone(), until);
     }
 
     /// Counts down whatever is waited for; never ends. Only for a terminal.
     pub(in crate::cli) async fn count_down(&self) {
         loop {
             self.clock.sleep(Duration::from_secs(1)).await;
-            let until = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).until;
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let until = waiting.until.values().max().copied();
+            drop(waiting);
             let left = until.map_or(0, |until| until.duration_since(self.clock.now()).as_secs());
             let left = u64::try_from(left).unwrap_or(0);
             let text = format!("          {:<9}  {} left", "", duration(left));

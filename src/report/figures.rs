@@ -1,0 +1,170 @@
+//! What a case comes to, in figures, and those in five sentences; of one account, or of several added up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::ids::AccountId;
+use crate::journal::{GateState, State, Witness};
+use crate::ledger::{Ledger, Row, Standing};
+use crate::plan::Plan;
+use crate::playbook::Proof;
+
+/// The figures of one account, or of all of a case.
+#[derive(Clone, Debug)]
+pub(super) struct Figures {
+    title: String,
+    accounts: Vec<AccountId>,
+    opened_at: Option<Timestamp>,
+    rehearsal: bool,
+    standings: BTreeMap<&'static str, usize>,
+    users: usize,
+    roles: usize,
+    cut: usize,
+    /// Of those that were cut, how many were tried themselves, and how many in the way that a canary was.
+    tried: usize,
+    inferred: usize,
+    issued: usize,
+    /// How surely the cuts were proven when the first gate was opened, and when that was.
+    opened: Option<(Proof, Timestamp)>,
+    open: usize,
+    /// Whether all of it ended with nothing left to say.
+    over: bool,
+}
+
+impl Figures {
+    pub(super) fn of(
+        plan: &Plan,
+        state: &State,
+        ledger: &Ledger,
+        opened_at: Option<Timestamp>,
+    ) -> Self {
+        let mut standings = BTreeMap::new();
+        for row in &ledger.rows {
+            *standings.entry(row.standing.word()).or_default() += 1;
+        }
+        let users = plan.users().count();
+        let cut: Vec<&Row> = ledger.rows.iter().filter(|row| is_cut(&row.standing)).collect();
+        let proofs = cut.iter().filter_map(|row| row.proof.as_ref());
+        let enforced: Vec<_> = proofs.filter(|shown| shown.proof >= Proof::Enforced).collect();
+        let tried =
+            enforced.iter().filter(|shown| matches!(shown.by, Witness::Itself { .. })).count();
+        Self {
+            title: plan.title.clone(),
+            accounts: vec![plan.account.clone()],
+            opened_at,
+            rehearsal: state.opened.as_ref().is_some_and(|opened| opened.rehearsal),
+            standings,
+            users,
+            roles: plan.principals.len() - users,
+            cut: cut.len(),
+            tried,
+            inferred: enforced.len() - tried,
+            issued: ledger.issued.len(),
+            opened: match &state.gate {
+                GateState::Open(proof, at) => Some((*proof, *at)),
+                _ => None,
+            },
+            open: ledger.unaccounted().count(),
+            over: state.finished.is_some_and(|exit| exit == 0),
+        }
+    }
+
+    /// Those of another account of the same case besides.
+    pub(super) fn with(mut self, other: Self) -> Self {
+        self.accounts.extend(other.accounts);
+        self.opened_at = self.opened_at.into_iter().chain(other.opened_at).min();
+        self.rehearsal |= other.rehearsal;
+        for (word, count) in other.standings {
+            *self.standings.entry(word).or_default() += count;
+        }
+        self.users += other.users;
+        self.roles += other.roles;
+        self.cut += other.cut;
+        self.tried += other.tried;
+        self.inferred += other.inferred;
+        self.issued += other.issued;
+        // No gate opens before the cuts of all are proven: the first, and the weakest proof of any.
+        self.opened = match (self.opened, other.opened) {
+            (Some((proof, at)), Some((other, then))) => Some((proof.min(other), at.min(then))),
+            (one, other) => one.or(other),
+        };
+        self.open += other.open;
+        self.over &= other.over;
+        self
+    }
+
+    /// What it was, how far it reaches, how sure that is, what was handed out, what is left.
+    pub(super) fn in_five_sentences(&self) -> Vec<String> {
+        let opened = match self.opened_at {
+            Some(at) => format!("On {} a case was opened", at.strftime("%-d %B %Y, %H:%M UTC")),
+            None => "A case was prepared and not begun".to_owned(),
+        };
+        let rehearsal =
+            if self.rehearsal { " This was a rehearsal: nothing of it is real." } else { "" };
+        let accounts: BTreeSet<&str> = self.accounts.iter().map(AccountId::as_str).collect();
+        let accounts: Vec<&str> = accounts.into_iter().collect();
+        let accounts = match &accounts[..] {
+            [one] => format!("account {one}"),
+            all => format!("{} accounts ({})", all.len(), all.join(", ")),
+        };
+        let rows = self.standings.values().sum();
+        let standings: Vec<String> =
+            self.standings.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        vec![
+            format!("{opened} in {accounts}: {}.{rehearsal}", self.title),
+            format!(
+                "{} of {} and {} were looked into: {}.",
+                counted(rows, "credential"),
+                counted(self.users, "user"),
+                counted(self.roles, "role"),
+                if standings.is_empty() {
+                    "none was found".to_owned()
+                } else {
+                    standings.join(", ")
+                }
+            ),
+            format!(
+                "Of the {} that were cut, {} were tried themselves and refused, and {} are cut in a way that was \
+                 shown to work on a stand-in made for it; of the others it was read back that they are cut, and no more.",
+                self.cut, self.tried, self.inferred
+            ),
+            match (&self.opened, self.issued) {
+                (_, 0) => "Nothing new was handed out.".to_owned(),
+                (Some((proof, at)), issued) => format!(
+                    "{} handed out, the first after {}, when every cut was proven {proof}.",
+                    were(issued, "new credential"),
+                    at.strftime("%H:%M UTC")
+                ),
+                (None, issued) => format!("{} handed out.", were(issued, "new credential")),
+            },
+            match self.open {
+                0 if self.over => "Nothing is left open.".to_owned(),
+                0 => "No credential is unaccounted for; what is still to do is listed below."
+                    .to_owned(),
+                open => format!(
+                    "{} still open or cannot be spoken for: whoever holds one of them may be inside.",
+                    if open == 1 {
+                        "1 credential is".to_owned()
+                    } else {
+                        format!("{open} credentials are")
+                    }
+                ),
+            },
+        ]
+    }
+}
+
+/// Whether something stands in the way of what stands so.
+fn is_cut(standing: &Standing) -> bool {
+    matches!(standing, Standing::Dead { .. } | Standing::Blocked { .. } | Standing::Replaced { .. })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn were(count: usize, what: &str) -> String {
+    let were = if count == 1 { "was" } else { "were" };
+    format!("{} {were}", counted(count, what))
+}
