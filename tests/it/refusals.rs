@@ -67,7 +67,7 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
         (
             "too much at once",
             WORLD.to_owned(),
-            PLAYBOOK.replace("changes: 20", "changes: 3"),
+            PLAYBOOK.replace("changes: 200", "changes: 3"),
             Code::OverLimit,
             "the plan has 7 changes, and the playbook allows 3",
             "limits.changes",
@@ -75,7 +75,7 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
         (
             "a cut that waits for sessions that wait for it",
             WORLD.to_owned(),
-            PLAYBOOK.replace("    uses: iam.access-key.deactivate\n", "    needs: [between]\n    uses: iam.access-key.deactivate\n")
+            PLAYBOOK.replacen("    uses: iam.access-key.deactivate\n", "    needs: [between]\n    uses: iam.access-key.deactivate\n", 1)
                 .replace("  # ---- the gate", "  - id: between\n    phase: contain\n    needs: [sessions-off]\n    uses: iam.user.revoke-sessions\n    with: { user: backup }\n\n  # ---- the gate"),
             Code::Cycle,
             "wait for each other",
