@@ -597,7 +597,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::ids::{AccountId, Arn};
-    use crate::inventory::{Caller, Inventory};
+    use crate::inventory::{Answers, Caller, Inventory};
     use crate::journal::{Entry, Journal};
     use crate::plan::{Estimate, GateTerms, Plan};
     use crate::playbook::{Mode, Proof};
@@ -640,7 +640,7 @@ mod tests {
             accepted_gaps: Vec::new(),
             warnings: Vec::new(),
         };
-        let inventory = Inventory { caller, taken_at: now, answers: BTreeMap::new() };
+        let inventory = Inventory { caller, taken_at: now, answers: Answers::default() };
         SavedPlan {
             plan,
             inventory,

@@ -5,11 +5,13 @@
 //! for staleness, a recovery after a crash and a proof all look through one pair of eyes.
 //! Holds no secret and decides nothing; reading is `survey`'s business.
 
+mod answers;
 mod authorization;
 mod difference;
 mod probe;
 mod saved;
 
+pub use answers::Answers;
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
 pub use difference::{Altered, Difference, Fields, Thing, difference};
 pub use probe::{Probe, Tried};
@@ -25,7 +27,7 @@ use crate::ids::{
 };
 
 /// One question to the cloud. Each is answered by one operation, read to its last page.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Want {
     /// Who owns this key, and when was it last used? (`iam:GetAccessKeyLastUsed`)
@@ -420,7 +422,7 @@ impl SecretMetadata {
 }
 
 /// What is asked of the policy simulator: each action on each resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Simulation {
     /// The user or role whose policies decide.
@@ -507,8 +509,7 @@ pub struct Inventory {
     /// When the reading began.
     pub taken_at: Timestamp,
     /// Every question asked, with its answer or the reason there is none.
-    #[serde(with = "answers")]
-    pub answers: BTreeMap<Want, Answer>,
+    pub answers: Answers,
 }
 
 /// Something was judged that had not been read. Planning and judging ask for what they need first,
@@ -552,24 +553,25 @@ macro_rules! answer {
 impl Inventory {
     /// An inventory in which nothing has been asked yet.
     pub fn new(caller: Caller, taken_at: Timestamp) -> Self {
-        Self { caller, taken_at, answers: BTreeMap::new() }
+        Self { caller, taken_at, answers: Answers::default() }
     }
 
     /// The questions that have no answer, with the reasons.
     pub fn gaps(&self) -> impl Iterator<Item = (&Want, &Gap)> {
-        self.answers
-            .iter()
-            .filter_map(|(want, answer)| Some((want, answer.as_ref().err()?.as_ref())))
+        let gaps = self.answers.iter_if(|answer| answer.is_err());
+        gaps.filter_map(|(want, answer)| Some((want, answer.as_ref().err()?.as_ref())))
     }
 
     /// The ARN of a secret that was asked about, by its name or its ARN.
     pub fn arn_of_secret(&self, called: &SecretId) -> Option<&Arn> {
-        self.answers.values().find_map(|answer| match answer {
-            Ok(Fact::Secret(Some(secret)))
-                if [secret.name.as_str(), secret.arn.as_str()].contains(&called.as_str()) =>
-            {
-                Some(&secret.arn)
-            }
+        let is_it = |secret: &SecretMetadata| {
+            [secret.name.as_str(), secret.arn.as_str()].contains(&called.as_str())
+        };
+        let mut found = self
+            .answers
+            .iter_if(|answer| matches!(answer, Ok(Fact::Secret(Some(secret))) if is_it(secret)));
+        found.find_map(|(_, answer)| match answer {
+            Ok(Fact::Secret(Some(secret))) => Some(&secret.arn),
             _ => None,
         })
     }
@@ -637,58 +639,4 @@ impl Inventory {
     answer!(
         /// The policy on a secret.
         secret_policy, SecretPolicy(secret: SecretId) -> Option<String>);
-}
-
-/// JSON has no maps with structured keys: answers are kept as a list.
-mod answers {
-    use super::{Answer, BTreeMap, Deserialize, Fact, Gap, Serialize, Want};
-
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        want: &'a Want,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        fact: Option<&'a Fact>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        gap: Option<&'a Gap>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Kept {
-        want: Want,
-        fact: Option<Fact>,
-        gap: Option<Box<Gap>>,
-    }
-
-    pub(super) fn serialize<S: serde::Serializer>(
-        answers: &BTreeMap<Want, Answer>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        some(answers.iter(), serializer)
-    }
-
-    /// Some of the answers.
-    pub(super) fn some<'a, S: serde::Serializer>(
-        answers: impl Iterator<Item = (&'a Want, &'a Answer)>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(answers.map(|(want, answer)| Shown {
-            want,
-            fact: answer.as_ref().ok(),
-            gap: answer.as_ref().err().map(|gap| &**gap),
-        }))
-    }
-
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<Want, Answer>, D::Error> {
-        Vec::<Kept>::deserialize(deserializer)?
-            .into_iter()
-            .map(|Kept { want, fact, gap }| match (fact, gap) {
-                (Some(fact), None) => Ok((want, Ok(fact))),
-                (None, Some(gap)) => Ok((want, Err(gap))),
-                _ => Err(serde::de::Error::custom("an answer has a fact or a gap, not both")),
-            })
-            .collect()
-    }
 }

@@ -23,7 +23,7 @@ pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -193,7 +193,8 @@ fn plan_on(
         within_seconds: terms.within_seconds.unwrap_or_else(|| seconds(playbook.gate.within)),
     };
     let enforced = gate.proof >= Proof::Enforced;
-    let mut wants = permissions::wants(&changes, inventory);
+    let asked = permissions::Asked::about(&changes, inventory);
+    let mut wants: Vec<Want> = asked.wants().collect();
     if enforced {
         wants.extend(canary::wants(&changes, inventory));
     }
@@ -201,7 +202,7 @@ fn plan_on(
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
-    permissions::tell(&mut changes, inventory, &mut texts);
+    permissions::tell(&mut changes, &asked, inventory, &mut texts);
     warnings.extend(changes.iter().flat_map(|change| {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         action.warnings(&change.decided)
@@ -557,7 +558,7 @@ fn connect(
 ) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
     let mut made_anew: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
-    let mut proofs: BTreeMap<ChangeId, Proof> = BTreeMap::new();
+    let mut proofs: HashMap<ChangeId, Proof> = HashMap::new();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
         proofs.insert(change.id.clone(), provable(change));

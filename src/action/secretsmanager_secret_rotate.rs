@@ -88,33 +88,39 @@ impl Action for Rotate {
                 "rotator",
                 FieldType::Arn,
                 "The function that must be the secret's: one that was swapped is not run",
-            ),
+            )
+            .when("by", "rotator"),
             Field::optional(
                 "times",
                 FieldType::Integer,
                 "2 where two users take turns, so that neither keeps an old password (default 1)",
-            ),
+            )
+            .when("by", "rotator"),
             Field::optional(
                 "within",
                 FieldType::Duration,
                 "How long each rotation may take before a person is called (default 10m)",
-            ),
-            Field::optional(
+            )
+            .when("by", "rotator"),
+            Field::required(
                 "verifiers_read_secret",
                 FieldType::Boolean,
-                "Of a generated value, and to be said there: whether everything that checks it reads it from this \
-                 secret",
-            ),
+                "Whether everything that checks the value reads it from this secret: false where somebody must still \
+                 change it there, and a `manual` step attests that",
+            )
+            .when("by", "generated"),
             Field::optional(
                 "field",
                 FieldType::Text,
-                "Of a generated value: the field of the JSON object that it goes into; others are kept",
-            ),
+                "The field of the JSON object that it goes into; others are kept",
+            )
+            .when("by", "generated"),
             Field::optional(
                 "length",
                 FieldType::Integer,
-                "Of a generated value: its letters and digits (default 48)",
-            ),
+                "Its letters and digits (default 48)",
+            )
+            .when("by", "generated"),
         ],
         phases: &[Phase::Rotate],
         effects: &[EffectKind::Issues, EffectKind::Delivers],
@@ -163,7 +169,7 @@ impl Action for Rotate {
         let name = called(secret, caller)?;
         let how = match inputs.by {
             By::Rotator => How::Rotator(Rotator::plan(inputs, &name, secret)?),
-            By::Generated => How::Generated(Generated::plan(inputs, &name)?),
+            By::Generated => How::Generated(Generated::plan(inputs)?),
         };
         let current = secret.holder_of(CURRENT).cloned();
         let (what, old_value, function) = match &how {

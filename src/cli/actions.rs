@@ -81,7 +81,7 @@ fn one(shape: &ActionShape, about: &About) -> String {
     let _ = writeln!(text, "  effects  {}", words(shape.effects));
     heading(&mut text, "It takes, under `with`");
     for field in shape.fields {
-        let needed = if field.required { "required" } else { "optional" };
+        let needed = field.needed().replace('`', "");
         let _ = writeln!(text, "  {} ({needed}): {}", field.name, field.help);
         let _ = writeln!(text, "      {}", Style::Faint.paint(&field.ty.to_string()));
     }
@@ -117,6 +117,7 @@ fn as_json(shape: &ActionShape, about: &About) -> Value {
                 "name": field.name,
                 "type": field.ty.to_string(),
                 "required": field.required,
+                "when": field.when.map(|choice| choice.to_string()),
                 "help": field.help,
             })
         })
@@ -159,7 +160,7 @@ fn markdown(all: &[(ActionShape, About)], whole: bool) -> String {
         let _ = writeln!(text, "- **Tested**: {}", code(about.tested));
         text.push_str("\n| under `with` | | what it is |\n|---|---|---|\n");
         for field in shape.fields {
-            let needed = if field.required { "required" } else { "optional" };
+            let needed = field.needed();
             let _ =
                 writeln!(text, "| `{}` | {needed} | {}: {} |", field.name, field.help, field.ty);
         }

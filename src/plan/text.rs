@@ -3,7 +3,7 @@
 //! a tenth of what a tree of values does.
 
 use std::borrow::Borrow;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct Text(Arc<str>);
 
 /// Sentences that were said before: each is kept once.
 #[derive(Debug, Default)]
-pub struct Texts(BTreeSet<Text>);
+pub struct Texts(HashSet<Text>);
 
 impl Texts {
     /// The sentence, shared with whoever said it before.

@@ -1,6 +1,6 @@
 //! How many requests a plan will take, and how long: counted the way a run goes, on a night without trouble.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use crate::action::catalog;
 use crate::ids::UserName;
@@ -20,19 +20,21 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     };
     let held =
         credential_wants(&UserName::parse("x").expect("a name")).len() * plan.users().count();
-    let looks = |wanted: &dyn Fn(&Change) -> bool| -> usize {
-        plan.changes.iter().filter(|change| wanted(change)).map(&look).sum()
+    let looks: Vec<(&Change, usize)> =
+        plan.changes.iter().map(|change| (change, look(change))).collect();
+    let sum = |wanted: &dyn Fn(&Change) -> bool| -> usize {
+        looks.iter().filter(|(change, _)| wanted(change)).map(|(_, look)| look).sum()
     };
-    let cuts = looks(&Change::cuts);
+    let cuts = sum(&Change::cuts);
     let mut estimate = Estimate::default();
-    for change in &plan.changes {
+    for &(change, look) in &looks {
         let sure = change.permissions.iter().filter(|permission| permission.only_if.is_none());
         let writes = if change.already { 0 } else { sure.count().max(1) };
         estimate.writes += writes;
-        estimate.requests += writes + look(change);
+        estimate.requests += writes + look;
         if change.is_gated() {
             // Looked at first, behind a look at every cut and at all that the principals hold.
-            estimate.requests += look(change) + cuts + held;
+            estimate.requests += look + cuts + held;
         }
         if change.effects.iter().any(|effect| matches!(effect, Effect::Lifts { .. })) {
             estimate.requests += held;
@@ -41,9 +43,9 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     // Proof: what can mint is looked at before the second pass over sessions, everything at the gate, and
     // everything once more at the end.
     let needs = plan.changes.iter().flat_map(|change| &change.needs);
-    let awaited: BTreeSet<_> =
+    let awaited: HashSet<_> =
         needs.filter(|need| need.proof > Proof::ReadBack).map(|need| &need.change).collect();
-    let first = looks(&|change: &Change| awaited.contains(&change.id));
+    let first = sum(&|change: &Change| awaited.contains(&change.id));
     let gated = plan.changes.iter().any(|c| c.is_gated() && awaited.contains(&c.id));
     let waits = u64::from(first > 0) + u64::from(cuts > 0) + u64::from(gated);
     estimate.requests += first + cuts + cuts + held;

@@ -21,6 +21,8 @@ pub(super) struct Minting {
     stops: BTreeMap<Principal, Vec<ChangeId>>,
     /// Second passes over somebody's sessions.
     second_passes: BTreeMap<Principal, Vec<ChangeId>>,
+    /// The same, by themselves.
+    passes: BTreeSet<ChangeId>,
     /// Whoever is denied everything: nothing that he holds or has minted can mint.
     quarantined: BTreeSet<Principal>,
     /// Of each role in scope, who in scope is admitted by its trust.
@@ -36,6 +38,7 @@ impl Minting {
         let mut minting = Self {
             stops: BTreeMap::new(),
             second_passes: BTreeMap::new(),
+            passes: BTreeSet::new(),
             quarantined: BTreeSet::new(),
             admitted: BTreeMap::new(),
         };
@@ -46,6 +49,7 @@ impl Minting {
                 if *barrier == Barrier::SessionsSecondPass {
                     let passes = minting.second_passes.entry(principal.clone()).or_default();
                     passes.push(change.id.clone());
+                    minting.passes.insert(change.id.clone());
                 }
                 if *barrier == Barrier::Quarantine {
                     minting.quarantined.insert(principal.clone());
@@ -80,7 +84,7 @@ impl Minting {
 
     /// Whether `change` is a second pass over sessions.
     pub(super) fn is_second_pass(&self, change: &ChangeId) -> bool {
-        self.second_passes().any(|(_, pass)| pass == change)
+        self.passes.contains(change)
     }
 
     /// What must be seen to stand before the second pass over the sessions of `of`.

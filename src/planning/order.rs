@@ -1,6 +1,6 @@
 //! An order that respects phases and needs, and otherwise the playbook.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::ids::ChangeId;
 use crate::plan::Change;
@@ -9,7 +9,7 @@ use crate::plan::Change;
 /// cycle, but with the needs that planning adds (a second pass waits for whatever stops minting) they may.
 pub(super) fn sort(changes: &mut [Change]) -> Result<(), Vec<ChangeId>> {
     changes.sort_by_key(|change| change.phase);
-    let numbers: BTreeMap<&ChangeId, usize> =
+    let numbers: HashMap<&ChangeId, usize> =
         changes.iter().enumerate().map(|(n, change)| (&change.id, n)).collect();
     let mut awaited_by: Vec<Vec<usize>> = vec![Vec::new(); changes.len()];
     let mut waits_for: Vec<usize> = vec![0; changes.len()];

@@ -3,7 +3,7 @@
 //! Whatever it says, nothing is left out of the plan because of it: what can be cut is cut. It knows neither
 //! session policies nor the policies of resources, so "can" is a good sign and not a promise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::action::{self, catalog};
 use crate::ids::{Arn, Principal as Whose};
@@ -26,14 +26,27 @@ enum Principal {
     Nobody(String),
 }
 
-/// What must be read to tell. Empty where nobody can be asked about.
-pub(super) fn wants(changes: &[Change], inventory: &Inventory) -> Vec<Want> {
-    match principal(inventory) {
-        Principal::Known(principal) => questions(changes, inventory, &principal)
-            .into_iter()
-            .map(|asked| Want::Simulation(Box::new(asked)))
-            .collect(),
-        Principal::Root | Principal::Nobody(_) => Vec::new(),
+/// What is asked about the permissions that changes need.
+pub(super) struct Asked {
+    principal: Principal,
+    /// None where nobody can be asked about.
+    questions: Vec<Simulation>,
+}
+
+impl Asked {
+    /// About all that `changes` need.
+    pub(super) fn about(changes: &[Change], inventory: &Inventory) -> Self {
+        let principal = principal(inventory);
+        let questions = match &principal {
+            Principal::Known(principal) => questions(changes, inventory, principal),
+            Principal::Root | Principal::Nobody(_) => Vec::new(),
+        };
+        Self { principal, questions }
+    }
+
+    /// What must be read to tell.
+    pub(super) fn wants(&self) -> impl Iterator<Item = Want> {
+        self.questions.iter().map(|question| Want::Simulation(Box::new(question.clone())))
     }
 }
 
@@ -111,16 +124,15 @@ fn asked_for(needed: &[Needed], principal: &Arn) -> Vec<Simulation> {
 }
 
 /// Says of every change which permissions it needs, and whether they are there.
-pub(super) fn tell(changes: &mut [Change], inventory: &Inventory, texts: &mut Texts) {
-    let principal = principal(inventory);
-    let mut answers: BTreeMap<(&str, &str, &BTreeMap<String, String>), &Simulated> =
-        BTreeMap::new();
+pub(super) fn tell(
+    changes: &mut [Change],
+    Asked { principal, questions }: &Asked,
+    inventory: &Inventory,
+    texts: &mut Texts,
+) {
+    let mut answers: HashMap<(&str, &str, &BTreeMap<String, String>), &Simulated> = HashMap::new();
     let mut refused = None;
-    let asked = match &principal {
-        Principal::Known(principal) => questions(changes, inventory, principal),
-        Principal::Root | Principal::Nobody(_) => Vec::new(),
-    };
-    for question in &asked {
+    for question in questions {
         match inventory.simulation(question) {
             Ok(simulated) => {
                 answers.extend(simulated.iter().map(|one| {
@@ -137,7 +149,7 @@ pub(super) fn tell(changes: &mut [Change], inventory: &Inventory, texts: &mut Te
             .into_iter()
             .map(|(permission, on)| {
                 let context = circumstances(&permission);
-                let (have, why) = match &principal {
+                let (have, why) = match principal {
                     Principal::Root => (Have::Can, None),
                     Principal::Nobody(why) => (Have::Unknown, Some(why.clone())),
                     Principal::Known(_) => judge(
@@ -252,12 +264,16 @@ fn questions(changes: &[Change], inventory: &Inventory, principal: &Arn) -> Vec<
             }
         }
         for ((on, context), actions) in actions {
-            together.entry((actions, context)).or_default().insert(on);
+            let resources = together.entry((actions, context)).or_default();
+            resources.insert(on);
+            if resources.len() > MOST {
+                resources.pop_last();
+            }
         }
     }
     let mut questions = Vec::new();
     for ((actions, context), resources) in together {
-        let resources: Vec<String> = resources.into_iter().take(MOST).collect();
+        let resources: Vec<String> = resources.into_iter().collect();
         for resources in resources.chunks(AT_ONCE) {
             questions.push(Simulation {
                 principal: principal.clone(),

@@ -228,11 +228,21 @@ fn with(step: &Step, action: &dyn ErasedAction, scope: &Scope<'_>, open: &mut Op
             }
         }
     }
+    let chosen = |name: &str| with.get(name).and_then(Value::as_str);
+    let fields = action.shape().fields.iter();
+    open.problems.extend(fields.filter(|field| with.contains_key(field.name)).filter_map(
+        |field| {
+            let choice = field.misplaced(chosen)?;
+            let (message, help) = choice.explain_missing(field.name);
+            let problem = Diagnostic::error(Code::UnknownKey, message);
+            Some(problem.at(step.place.clone(), "in this step").help(help))
+        },
+    ));
     let missing: Vec<&str> = action
         .shape()
         .fields
         .iter()
-        .filter(|field| field.required && !with.contains_key(field.name))
+        .filter(|field| field.is_required(chosen) && !with.contains_key(field.name))
         .map(|field| field.name)
         .collect();
     if open.wants.is_empty() && open.problems.is_empty() && !missing.is_empty() {

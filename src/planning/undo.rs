@@ -56,7 +56,8 @@ pub(super) fn plan(
         *number += 1;
         inverses.push(change(cut, *number, inverse, &mut texts));
     }
-    permissions::tell(&mut inverses, inventory, &mut texts);
+    let asked = permissions::Asked::about(&inverses, inventory);
+    permissions::tell(&mut inverses, &asked, inventory, &mut texts);
     let mut plan = earlier.clone();
     plan.changes.clone_from(&inverses);
     plan.estimate = estimate::estimate(&plan);

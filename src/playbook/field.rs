@@ -24,6 +24,8 @@ pub struct Field {
     pub ty: FieldType,
     /// Whether it must be there.
     pub required: bool,
+    /// The choice it belongs to: beside any other it has no place.
+    pub when: Option<Choice>,
     /// What it is for, in one line.
     pub help: &'static str,
 }
@@ -31,12 +33,62 @@ pub struct Field {
 impl Field {
     /// A field that must be there.
     pub const fn required(name: &'static str, ty: FieldType, help: &'static str) -> Self {
-        Self { name, ty, required: true, help }
+        Self { name, ty, required: true, when: None, help }
     }
 
     /// A field that may be left out.
     pub const fn optional(name: &'static str, ty: FieldType, help: &'static str) -> Self {
-        Self { name, ty, required: false, help }
+        Self { name, ty, required: false, when: None, help }
+    }
+
+    /// The same, where a word was chosen in another field, and only there.
+    #[must_use]
+    pub const fn when(mut self, field: &'static str, word: &'static str) -> Self {
+        self.when = Some(Choice { field, word });
+        self
+    }
+
+    /// What it belongs beside, where something else was chosen. `chosen` gives the word that was chosen in a field,
+    /// where that is known.
+    pub fn misplaced<'c>(&self, chosen: impl FnOnce(&str) -> Option<&'c str>) -> Option<Choice> {
+        let when = self.when?;
+        (chosen(when.field)? != when.word).then_some(when)
+    }
+
+    /// Whether it must be there, beside what was chosen.
+    pub fn is_required<'c>(&self, chosen: impl FnOnce(&str) -> Option<&'c str>) -> bool {
+        self.required && self.when.is_none_or(|when| chosen(when.field) == Some(when.word))
+    }
+
+    /// Whether it must be there, for people.
+    pub fn needed(&self) -> String {
+        let needed = if self.required { "required" } else { "optional" };
+        match self.when {
+            Some(when) => format!("{needed}, with `{when}`"),
+            None => needed.to_owned(),
+        }
+    }
+}
+
+/// One word of a [`FieldType::OneOf`], chosen in a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The field's key.
+    pub field: &'static str,
+    /// The word.
+    pub word: &'static str,
+}
+
+impl Choice {
+    /// What is wrong with a field that belongs to it and stands beside another, and what to type instead.
+    pub fn explain_missing(self, field: &str) -> (String, String) {
+        (format!("`{field}` is for `{self}`"), format!("leave `{field}` out, or write `{self}`"))
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.word)
     }
 }
 

@@ -150,7 +150,11 @@ fn an_answer_that_breaks_off_or_is_about_something_else_is_no_answer() {
             assert_eq!(asked.caller.account.as_str(), ACCOUNT);
             let mut answered = asked.clone();
             survey::fill(straight.read(), &mut answered, [want.clone()]).await.unwrap();
-            assert!(answered.answers[&want].is_ok(), "{want:?}: {:?}", answered.answers[&want]);
+            assert!(
+                answered.answers.get(&want).unwrap().is_ok(),
+                "{want:?}: {:?}",
+                answered.answers.get(&want)
+            );
 
             let bent = Arc::new(AtomicBool::new(false));
             let http = Crooked { straight: cloud.http_client(), from, to, bent: Arc::clone(&bent) };
@@ -210,6 +214,6 @@ fn an_answer_without_end_is_not_read_to_its_end() {
         survey::fill(endless.read(), &mut asked, [Want::Users]).await.unwrap();
         asked
     });
-    let gap = asked.answers[&Want::Users].as_ref().unwrap_err();
+    let gap = asked.answers.get(&Want::Users).unwrap().as_ref().unwrap_err();
     assert!(gap.message.contains("length limit exceeded"), "{gap:?}");
 }

@@ -289,9 +289,11 @@ fn a_plan_that_cuts_nothing_opens_no_gate_and_ends_in_no_success() {
 fn a_leaked_key_that_its_owner_has_no_more_is_pointed_out() {
     let saved = play(async { Stage::set(WORLD, PLAYBOOK).await.saved });
     let mut inventory = saved.inventory;
-    let keys = inventory.answers.get_mut(&Want::AccessKeys(UserName::parse(VICTIM).unwrap()));
-    let Some(Ok(Fact::AccessKeys(keys))) = keys else { panic!("{keys:?}") };
+    let want = Want::AccessKeys(UserName::parse(VICTIM).unwrap());
+    let keys = inventory.answers.remove(&want);
+    let Some(Ok(Fact::AccessKeys(mut keys))) = keys else { panic!("{keys:?}") };
     keys.retain(|key| key.id.as_str() != "AKIAEXAMPLELEAKED001");
+    inventory.answers.insert(want, Ok(Fact::AccessKeys(keys)));
     let planned = planning::plan(&read(PLAYBOOK), &saved.plan.inputs, &inventory, &terms());
     let Ok(Planned::Plan(plan)) = planned else { panic!("{planned:?}") };
     let warnings = plan.warnings.join("\n");

@@ -277,15 +277,17 @@ fn a_secret_that_was_not_rotated_is_not_unsealed() {
     });
 }
 
+/// The one problem of a plan.
+fn refused(world: &str, steps: &str) -> (Code, String) {
+    play(async {
+        let problems = Stage::set_on(world, &playbook(steps), &terms()).await.err().unwrap();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        (problems[0].code, problems[0].message.clone())
+    })
+}
+
 #[test]
 fn plans_that_seal_the_wrong_way_are_refused() {
-    let refused = |world: &str, steps: &str| {
-        play(async {
-            let problems = Stage::set_on(world, &playbook(steps), &terms()).await.err().unwrap();
-            assert_eq!(problems.len(), 1, "{problems:#?}");
-            (problems[0].code, problems[0].message.clone())
-        })
-    };
     let seal = |readers: &str| {
         one("seal", "contain", "seal", &format!("secret: shop/db, readers: [{readers}]"))
     };
@@ -326,13 +328,6 @@ fn what_cannot_be_rotated_is_said_when_it_is_planned() {
             "and not by arn:aws:lambda:us-east-1:111122223333:function:other",
         ),
         (&world(""), "secret: shop/db, by: rotator, times: 3", "not rotated 3 times"),
-        (&world(""), "secret: shop/hook, by: generated", "is not said"),
-        (&world(""), "secret: shop/db, by: rotator, length: 20", "are of generated values"),
-        (
-            &world(""),
-            "secret: shop/hook, by: generated, verifiers_read_secret: true, times: 2",
-            "are of rotation by a function",
-        ),
         (
             &world(""),
             "secret: shop/hook, by: generated, verifiers_read_secret: true, length: 8",
@@ -342,6 +337,20 @@ fn what_cannot_be_rotated_is_said_when_it_is_planned() {
         let message = says(world, with);
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn what_is_for_a_choice_is_known_once_the_choice_is() {
+    let by = |word: &str, more: &str| {
+        let with = format!("secret: shop/hook, by: \"${{{{ '{word}' }}}}\"{more}");
+        refused(&world(""), &one("rotate", "rotate", "rotate", &with))
+    };
+    let (code, message) = by("generated", "");
+    assert_eq!(code, Code::MissingKey);
+    assert!(message.contains("no value for verifiers_read_secret"), "{message}");
+    let (code, message) = by("rotator", ", length: 20");
+    assert_eq!(code, Code::UnknownKey);
+    assert_eq!(message, "`length` is for `by: generated`");
 }
 
 const ROTATE: &str = "secret: shop/db, by: rotator, within: 2m";

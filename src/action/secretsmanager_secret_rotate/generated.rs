@@ -9,7 +9,7 @@ use super::{Change, Inputs, impossible};
 use crate::action::delivery::{self, CURRENT, STAGED};
 use crate::action::{ApplyError, Notes, Permission, PlanError};
 use crate::cloud::WriteCloud;
-use crate::ids::{SecretId, VersionId};
+use crate::ids::VersionId;
 use crate::inventory::SecretMetadata;
 use crate::journal::{Note, Position};
 use crate::secret::Secret;
@@ -27,22 +27,7 @@ pub(super) struct Generated {
 }
 
 impl Generated {
-    pub(super) fn plan(inputs: &Inputs, name: &SecretId) -> Result<Self, PlanError> {
-        if inputs.rotator.is_some() || inputs.times.is_some() || inputs.within.is_some() {
-            return Err(impossible(
-                "`rotator`, `times` and `within` are of rotation by a function".to_owned(),
-                "leave them out, or write `by: rotator`",
-            ));
-        }
-        if inputs.verifiers_read_secret.is_none() {
-            return Err(impossible(
-                format!(
-                    "who checks the value of secret {name}, and where it is read from, is not said"
-                ),
-                "write `verifiers_read_secret: true` if everything that checks it reads this secret; write `false` \
-             if somebody must still change it there, and let a `manual` step attest that",
-            ));
-        }
+    pub(super) fn plan(inputs: &Inputs) -> Result<Self, PlanError> {
         let length = inputs.length.unwrap_or(LENGTH);
         if !(16..=4096).contains(&length) {
             return Err(impossible(

@@ -51,15 +51,6 @@ impl Rotator {
             };
             return Err(impossible(format!("secret {name} belongs to {service}"), instead));
         }
-        if inputs.verifiers_read_secret.is_some()
-            || inputs.field.is_some()
-            || inputs.length.is_some()
-        {
-            return Err(impossible(
-                "`verifiers_read_secret`, `field` and `length` are of generated values".to_owned(),
-                "leave them out, or write `by: generated`",
-            ));
-        }
         let function = match (&secret.rotator, &inputs.rotator) {
             (None, _) => {
                 return Err(impossible(

@@ -153,9 +153,27 @@ impl Lowering<'_> {
             }
             return values;
         };
+        // What was chosen is known where no expression stands, and where it is a choice at all.
+        let chosen = |name: &str| {
+            let (_, node) = entries.iter().find(|(key, _)| key.text == name)?;
+            let field = action.fields.iter().find(|field| field.name == name)?;
+            match &node.kind {
+                Kind::Text(text) if field.ty.accept(&Value::from(text.as_str())).is_ok() => {
+                    Some(text.as_str())
+                }
+                _ => None,
+            }
+        };
         for (key, node) in entries {
             match action.fields.iter().find(|field| field.name == key.text) {
                 Some(field) => {
+                    if let Some(choice) = field.misplaced(chosen) {
+                        let (message, help) = choice.explain_missing(field.name);
+                        let problem = Diagnostic::error(Code::UnknownKey, message)
+                            .at(self.place(&key.range), "something else was chosen")
+                            .help(help);
+                        self.push(problem);
+                    }
                     if let Some(template) =
                         self.template(node, field.name, &field.ty, field.required)
                     {
@@ -166,7 +184,7 @@ impl Lowering<'_> {
             }
         }
         let whole = fields.get("with").map_or(whole, |(key, _)| &key.range);
-        for field in action.fields.iter().filter(|field| field.required) {
+        for field in action.fields.iter().filter(|field| field.is_required(chosen)) {
             if !entries.iter().any(|(key, _)| key.text == field.name) {
                 self.missing_key(field, &format!("{what} (`{}`)", action.kind), whole);
             }
