@@ -558,7 +558,7 @@ impl Inventory {
 
     /// The questions that have no answer, with the reasons.
     pub fn gaps(&self) -> impl Iterator<Item = (&Want, &Gap)> {
-        let gaps = self.answers.iter_if(|answer| answer.is_err());
+        let gaps = self.answers.iter_if(Result::is_err);
         gaps.filter_map(|(want, answer)| Some((want, answer.as_ref().err()?.as_ref())))
     }
 

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod inventory;
 pub mod journal;
 pub mod ledger;
+mod lookup;
 pub mod outbox;
 pub mod plan;
 pub mod planning;

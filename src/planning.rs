@@ -23,7 +23,7 @@ pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -34,6 +34,7 @@ use crate::action::{Draft, PlanError, catalog};
 use crate::diagnostic::{Code, Diagnostic, Label, Place};
 use crate::ids::{Arn, ChangeId, Principal, StepId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
+use crate::lookup::Lookup;
 use crate::plan::{
     Barrier, Batches, Change, Credential, Decided, Destination, Effect, Estimate, GateTerms,
     Import, Need, Plan, RoleInReach, SavedPlan, Subject, Texts, Together, Unknown, Untouched,
@@ -558,7 +559,7 @@ fn connect(
 ) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
     let mut made_anew: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
-    let mut proofs: HashMap<ChangeId, Proof> = HashMap::new();
+    let mut proofs: Lookup<ChangeId, Proof> = Lookup::default();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
         proofs.insert(change.id.clone(), provable(change));
@@ -581,7 +582,10 @@ fn connect(
             .map(|id| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {
-            let proven = |id: &ChangeId| Need { change: id.clone(), proof: proofs[id] };
+            let proven = |id: &ChangeId| Need {
+                change: id.clone(),
+                proof: *proofs.get(id).expect("of every change"),
+            };
             match effect {
                 Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } => {
                     let Some(principal) = subject.principal() else { continue };

@@ -5,15 +5,14 @@
 //! JSON has no maps with structured keys, and so they are a list there; one that gives a fact and a gap, or neither,
 //! is refused.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Answer, Fact, Gap, Want};
+use crate::lookup::Lookup;
 
 /// Questions with their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers(HashMap<Want, Answer>);
+pub struct Answers(Lookup<Want, Answer>);
 
 impl Answers {
     /// The answer, where the question was asked.
@@ -23,7 +22,7 @@ impl Answers {
 
     /// Whether the question was asked.
     pub fn contains_key(&self, want: &Want) -> bool {
-        self.0.contains_key(want)
+        self.0.contains(want)
     }
 
     /// How many there are.
@@ -33,7 +32,7 @@ impl Answers {
 
     /// Whether nothing was asked.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.len() == 0
     }
 
     /// Adds one. The answer that was there before is given back.
@@ -47,8 +46,8 @@ impl Answers {
     }
 
     /// Leaves out those that do not pass.
-    pub fn retain(&mut self, mut passes: impl FnMut(&Want, &Answer) -> bool) {
-        self.0.retain(|want, answer| passes(want, answer));
+    pub fn retain(&mut self, passes: impl FnMut(&Want, &Answer) -> bool) {
+        self.0.retain(passes);
     }
 
     /// All, in the order of the questions.
@@ -61,9 +60,12 @@ impl Answers {
         &self,
         passes: impl Fn(&Answer) -> bool,
     ) -> impl Iterator<Item = (&Want, &Answer)> {
-        let mut all: Vec<_> = self.0.iter().filter(|(_, answer)| passes(answer)).collect();
-        all.sort_unstable_by_key(|(want, _)| *want);
-        all.into_iter()
+        self.0.in_order(passes)
+    }
+
+    /// All, in the order of the questions.
+    pub fn into_order(self) -> impl Iterator<Item = (Want, Answer)> {
+        self.0.into_order()
     }
 
     /// The questions, in order.
@@ -75,16 +77,6 @@ impl Answers {
 impl Extend<(Want, Answer)> for Answers {
     fn extend<T: IntoIterator<Item = (Want, Answer)>>(&mut self, more: T) {
         self.0.extend(more);
-    }
-}
-
-impl IntoIterator for Answers {
-    type Item = (Want, Answer);
-    type IntoIter = std::collections::hash_map::IntoIter<Want, Answer>;
-
-    /// All, in no order.
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
     }
 }
 

@@ -116,7 +116,7 @@ impl SavedInventory {
         for mut next in sittings {
             let answers = std::mem::take(&mut next.answers);
             saved = saved.resumed(next).ok_or(OpenError::NotOneAccount)?;
-            saved.inventory.answers.extend(answers);
+            saved.inventory.answers.extend(answers.into_order());
         }
         saved.stopped = stopped;
         Ok(saved)

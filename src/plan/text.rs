@@ -3,13 +3,14 @@
 //! a tenth of what a tree of values does.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+
+use crate::lookup::Lookup;
 
 /// A sentence that many may share. In a file it is a string like any other.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,17 +19,17 @@ pub struct Text(Arc<str>);
 
 /// Sentences that were said before: each is kept once.
 #[derive(Debug, Default)]
-pub struct Texts(HashSet<Text>);
+pub struct Texts(Lookup<Text, ()>);
 
 impl Texts {
     /// The sentence, shared with whoever said it before.
     pub fn share(&mut self, text: impl AsRef<str>) -> Text {
         let text = text.as_ref();
-        if let Some(known) = self.0.get(text) {
+        if let Some(known) = self.0.kept(text) {
             return known.clone();
         }
         let new = Text::from(text);
-        self.0.insert(new.clone());
+        self.0.insert(new.clone(), ());
         new
     }
 }

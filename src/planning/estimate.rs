@@ -1,9 +1,8 @@
 //! How many requests a plan will take, and how long: counted the way a run goes, on a night without trouble.
 
-use std::collections::HashSet;
-
 use crate::action::catalog;
 use crate::ids::UserName;
+use crate::lookup::Lookup;
 use crate::plan::{Change, Effect, Estimate, Plan, credential_wants};
 use crate::playbook::Proof;
 
@@ -43,8 +42,8 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     // Proof: what can mint is looked at before the second pass over sessions, everything at the gate, and
     // everything once more at the end.
     let needs = plan.changes.iter().flat_map(|change| &change.needs);
-    let awaited: HashSet<_> =
-        needs.filter(|need| need.proof > Proof::ReadBack).map(|need| &need.change).collect();
+    let awaited: Lookup<_, ()> =
+        needs.filter(|need| need.proof > Proof::ReadBack).map(|need| (&need.change, ())).collect();
     let first = sum(&|change: &Change| awaited.contains(&change.id));
     let gated = plan.changes.iter().any(|c| c.is_gated() && awaited.contains(&c.id));
     let waits = u64::from(first > 0) + u64::from(cuts > 0) + u64::from(gated);

@@ -1,15 +1,16 @@
 //! An order that respects phases and needs, and otherwise the playbook.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::ids::ChangeId;
+use crate::lookup::Lookup;
 use crate::plan::Change;
 
 /// Sorts `changes`. Fails with the changes that wait for each other: the playbook's own needs form no
 /// cycle, but with the needs that planning adds (a second pass waits for whatever stops minting) they may.
 pub(super) fn sort(changes: &mut [Change]) -> Result<(), Vec<ChangeId>> {
     changes.sort_by_key(|change| change.phase);
-    let numbers: HashMap<&ChangeId, usize> =
+    let numbers: Lookup<&ChangeId, usize> =
         changes.iter().enumerate().map(|(n, change)| (&change.id, n)).collect();
     let mut awaited_by: Vec<Vec<usize>> = vec![Vec::new(); changes.len()];
     let mut waits_for: Vec<usize> = vec![0; changes.len()];

@@ -3,11 +3,12 @@
 //! Whatever it says, nothing is left out of the plan because of it: what can be cut is cut. It knows neither
 //! session policies nor the policies of resources, so "can" is a good sign and not a promise.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{self, catalog};
 use crate::ids::{Arn, Principal as Whose};
 use crate::inventory::{Inventory, Simulated, Simulation, Want};
+use crate::lookup::Lookup;
 use crate::plan::{Change, Effect, Have, Permission, Texts};
 
 /// Resources in one question.
@@ -130,7 +131,8 @@ pub(super) fn tell(
     inventory: &Inventory,
     texts: &mut Texts,
 ) {
-    let mut answers: HashMap<(&str, &str, &BTreeMap<String, String>), &Simulated> = HashMap::new();
+    let mut answers: Lookup<(&str, &str, &BTreeMap<String, String>), &Simulated> =
+        Lookup::default();
     let mut refused = None;
     for question in questions {
         match inventory.simulation(question) {

@@ -71,8 +71,16 @@ fn table(fields: &[Field]) -> Value {
 fn object(fields: &[Field], value: impl Fn(&Field) -> Value) -> Value {
     let properties: Map<String, Value> =
         fields.iter().map(|field| (field.name.to_owned(), value(field))).collect();
-    let required: Vec<&str> =
-        fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    let (always, chosen): (Vec<&Field>, Vec<&Field>) =
+        fields.iter().filter(|field| field.required).partition(|field| field.when.is_none());
+    let required: Vec<&str> = always.into_iter().map(|field| field.name).collect();
+    let chosen: Vec<Value> = chosen
+        .into_iter()
+        .filter_map(|field| {
+            let choice = field.when?;
+            Some(when(choice.field, choice.word, &json!({ "required": [field.name] })))
+        })
+        .collect();
     let mut object = json!({
         "type": "object",
         "additionalProperties": false,
@@ -80,6 +88,9 @@ fn object(fields: &[Field], value: impl Fn(&Field) -> Value) -> Value {
     });
     if !required.is_empty() {
         object["required"] = json!(required);
+    }
+    if !chosen.is_empty() {
+        object["allOf"] = json!(chosen);
     }
     object
 }

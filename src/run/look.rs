@@ -144,7 +144,7 @@ impl Run<'_> {
             if wholesale {
                 let wants = catalog::of(change).look(&change.decided);
                 let again = survey::look(&cloud, self.inventory, wants, self.clock).await?;
-                facts.answers.extend(again.answers);
+                facts.answers.extend(again.answers.into_order());
             }
             // What it says is judged by whoever asked for this look.
             let _ = self.judge_to_the_end(change, &mut facts, &cloud).await?;

@@ -25,6 +25,10 @@ const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const USER: Field = Field::required("user", FieldType::UserName, "whose");
 const ALL: FieldType = FieldType::OneOf(Cow::Borrowed(&[Cow::Borrowed("all")]));
 const KEYS: FieldType = FieldType::Either(&[ALL, FieldType::List(&FieldType::AccessKeyId)]);
+const BY: FieldType = FieldType::OneOf(std::borrow::Cow::Borrowed(&[
+    std::borrow::Cow::Borrowed("age"),
+    std::borrow::Cow::Borrowed("use"),
+]));
 
 /// The actions the tests know: enough to contain, to replace, to lift and to destroy.
 const ACTIONS: [ActionShape; 6] = [
@@ -52,7 +56,13 @@ const ACTIONS: [ActionShape; 6] = [
     ActionShape {
         kind: "iam.access-key.deactivate",
         title: "switch keys off",
-        fields: &[USER, Field::required("keys", KEYS, "which")],
+        fields: &[
+            USER,
+            Field::required("keys", KEYS, "which"),
+            Field::optional("by", BY, "what tells an old key"),
+            Field::required("days", FieldType::Integer, "how old").when("by", "age"),
+            Field::optional("service", FieldType::Text, "what it was used for").when("by", "use"),
+        ],
         phases: &[Phase::Contain, Phase::Eradicate],
         effects: &[EffectKind::Cuts],
     },

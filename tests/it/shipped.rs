@@ -15,6 +15,9 @@ fn shipped() -> Vec<PathBuf> {
     found
 }
 
+/// Those whose every cut can be tried, so that they are proven to the end. What others are about cannot all be.
+const PROVEN: &[&str] = &["leaked-key-list", "pipeline-sweep", "stolen-laptop"];
+
 /// A command without its case, and the exit code of the run after it.
 type Word = (&'static [&'static str], i32);
 
@@ -41,7 +44,7 @@ fn every_shipped_playbook_evicts_the_intruder_of_its_world_and_nobody_else() {
         let checked = portcullis(&["check", path]);
         assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
         let mut played = portcullis(&["rehearse", path, "--cases", cases.to_str().unwrap()]);
-        let mut code = 11;
+        let proven = PROVEN.iter().any(|name| path.ends_with(name));
         for (_, words) in SAID.iter().filter(|(name, _)| path.ends_with(name)) {
             assert_eq!(played.status.code(), Some(13), "{path}: {}", said(&played));
             let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
@@ -50,12 +53,16 @@ fn every_shipped_playbook_evicts_the_intruder_of_its_world_and_nobody_else() {
                 let word = [&[word[0], case], &word[1..]].concat();
                 assert_eq!(portcullis(&word).status.code(), Some(0), "{path}: {word:?}");
                 played = portcullis(&["resume", case]);
-                code = *ends;
-                assert_eq!(played.status.code(), Some(code), "{path}: {word:?}: {}", said(&played));
+                assert_eq!(
+                    played.status.code(),
+                    Some(*ends),
+                    "{path}: {word:?}: {}",
+                    said(&played)
+                );
             }
         }
         let screen = said(&played);
-        assert_eq!((played.status.code(), code), (Some(11), 11), "{path}: {screen}");
+        assert_eq!(played.status.code(), Some(if proven { 0 } else { 11 }), "{path}: {screen}");
         let tried = screen.split("Tried in the world").nth(1).unwrap();
         let world = std::fs::read_to_string(folder.join("world.yaml")).unwrap();
         let world: serde_yaml::Value = serde_yaml::from_str(&world).unwrap();
