@@ -707,7 +707,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         return row(credential, standing, proof);
     }
     let destroyed = plan.changes.iter().find(|change| {
-        change.effects.contains(&Effect::Destroys { credential: credential.clone() })
+        let destroys = |effect: &Effect| {
+            matches!(effect, Effect::Destroys { credential: gone } if *gone == credential)
+        };
+        change.effects.iter().any(destroys)
             && matches!(&credential, Credential::AccessKey { id, .. }
                 if was_removed(state.record(&change.id), id))
     });

@@ -293,8 +293,11 @@ impl Plan {
         plan
     }
 
-    /// The changes that will write something.
+    /// The changes that will write something: of a plan that takes back, those alone that take back.
     pub fn pending(&self) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(|change| !change.already)
+        let undo = self.is_undo();
+        self.changes
+            .iter()
+            .filter(move |change| !change.already && (!undo || change.undoes.is_some()))
     }
 }

@@ -311,6 +311,13 @@ fn plan_on(
 /// The plan of a later round follows from the one before it, too.
 pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbook) -> bool {
     let SavedPlan { plan: found, inventory, .. } = saved;
+    // A plan that leaves an account out would open the gate without it.
+    let others = found.together.as_ref().map(|together| together.others.as_slice());
+    if playbook.other_accounts(&found.inputs, inventory).ok().as_deref()
+        != Some(others.unwrap_or_default())
+    {
+        return false;
+    }
     // What neither a playbook nor a command line may ask of the gate, a file may not either.
     if found.gate.proof < Proof::Settled || found.gate.margin_seconds == 0 {
         return false;
@@ -726,6 +733,14 @@ fn untouched(
                 why: "not examined: whoever may read it will read what is new in it".to_owned(),
             });
         }
+    }
+    if !principals.is_empty() {
+        untouched.push(Untouched {
+            what: "roles of accounts that are not named".to_owned(),
+            why: "not examined: whoever is in scope may have assumed one of them, and is inside it until its session \
+                  ends; name the account in `accounts` where a playbook takes them"
+                .to_owned(),
+        });
     }
     untouched.push(Untouched {
         what: format!("everything else in account {}", inventory.caller.account),

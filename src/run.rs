@@ -21,7 +21,7 @@ mod together;
 mod undo;
 mod verify;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -245,6 +245,9 @@ impl Run<'_> {
             self.survey_again().await?;
             self.open_gate().await?;
             self.reopen().await?;
+        } else if self.journal.state().asking.is_some() {
+            // What was asked about is open until somebody has said yes to it, or it is gone.
+            self.survey_again().await?;
         }
         for phase in [Phase::Rotate, Phase::Recover, Phase::Destroy] {
             let idle = self.idle();
@@ -439,11 +442,19 @@ impl Run<'_> {
 
     /// Changes that are seen, and that others wait to be proven more surely.
     fn holding_up(&self, waiting: &[&Change], enough: Proof) -> Vec<&Change> {
-        let needs = || waiting.iter().flat_map(|change| &change.needs);
+        // Of all that is asked of a change, the most.
+        let mut needed: BTreeMap<&ChangeId, &Need> = BTreeMap::new();
+        for need in waiting.iter().flat_map(|change| &change.needs) {
+            let most = needed.entry(&need.change).or_insert(need);
+            if need.proof > most.proof {
+                *most = need;
+            }
+        }
+        let state = self.journal.state();
         let holds_up = |change: &&Change| {
-            let record = self.journal.change(&change.id);
+            let record = state.record(&change.id);
             record.state == ChangeState::Seen
-                && needs().any(|need| need.change == change.id && !is_met(need, &record, enough))
+                && needed.get(&change.id).is_some_and(|need| !is_met(need, record, enough))
         };
         self.plan.changes.iter().filter(holds_up).collect()
     }

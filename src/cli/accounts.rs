@@ -588,21 +588,41 @@ fn plans_of(case: &Path, dirs: &[PathBuf]) -> Result<(Vec<SavedPlan>, Playbook),
     let (mut plans, mut playbook) = (Vec::new(), None);
     for dir in dirs {
         let (saved, read) = sources::plan_of(dir)?;
+        if !is_of(dir, &saved) {
+            return Err(do_not_belong_together(case));
+        }
         plans.push(saved);
         playbook = Some(read);
     }
-    plans.sort_by_key(|saved| {
-        let together = saved.plan.together.as_ref().map(Together::accounts).unwrap_or_default();
-        together.iter().position(|account| *account == saved.plan.account)
-    });
-    match playbook {
-        Some(playbook) if belong_together(&plans) => Ok((plans, playbook)),
-        _ => Err(Failure::new(
-            Exit::Refused,
-            format!("the accounts of {} do not belong together; nothing was done", case.display()),
-            "restore the case from a copy: the case of an account is missing, or is of another",
-        )),
-    }
+    plans.sort_by_key(place);
+    check_together(case, plans.iter())?;
+    Ok((plans, playbook.expect("they are several")))
+}
+
+/// Refuses plans that are not all of those that were planned together: what is told of some would pass for the
+/// whole.
+pub(super) fn check_together<'p>(
+    case: &Path,
+    plans: impl Iterator<Item = &'p SavedPlan>,
+) -> Result<(), Failure> {
+    let mut plans: Vec<&SavedPlan> = plans.collect();
+    plans.sort_by_key(|saved| place(saved));
+    if belong_together(&plans) { Ok(()) } else { Err(do_not_belong_together(case)) }
+}
+
+fn do_not_belong_together(case: &Path) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        format!("the accounts of {} do not belong together; nothing was done", case.display()),
+        "restore the case from a copy of its own, whole: the case of an account is missing, or is of another account \
+         or of another night",
+    )
+}
+
+/// Where its account stands among those it was planned with.
+fn place(saved: &SavedPlan) -> Option<usize> {
+    let together = saved.plan.together.as_ref().map(Together::accounts).unwrap_or_default();
+    together.iter().position(|account| *account == saved.plan.account)
 }
 
 /// Where the account whose case is in `dir` stands among `plans`.
@@ -616,12 +636,12 @@ fn is_of(dir: &Path, saved: &SavedPlan) -> bool {
 }
 
 /// Whether these are all of those that were planned together, in that order.
-fn belong_together(plans: &[SavedPlan]) -> bool {
+fn belong_together(plans: &[&SavedPlan]) -> bool {
     let Some(together) = plans.first().and_then(|saved| saved.plan.together.as_ref()) else {
         return false;
     };
     plans.iter().map(|saved| &saved.plan.account).eq(&together.accounts())
-        && plans.iter().all(|saved| saved.plan.together.as_ref() == Some(together))
+        && plans.iter().all(|saved| saved.goes_with(plans[0]))
 }
 
 /// The roles that lead into the other accounts.
@@ -790,7 +810,7 @@ impl Several<'_> {
             self.clock.sleep(BEFORE_THE_VERDICT).await;
             rehearse::keep_world(cloud, &self.accounts[0].case)?;
         }
-        Ok(self.tell(ended, &journals, &resume).await)
+        Ok(self.tell(ended, &conducts, &journals, &resume).await)
     }
 
     /// The run of one of them.
@@ -814,15 +834,22 @@ impl Several<'_> {
     }
 
     /// Tells what came of each, and of all.
-    async fn tell(&self, ended: Vec<Ended>, journals: &[Journal], resume: &str) -> Exit {
+    async fn tell(
+        &self,
+        ended: Vec<Ended>,
+        conducts: &[Conduct<'_>],
+        journals: &[Journal],
+        resume: &str,
+    ) -> Exit {
         let mut exit = Exit::Done;
         let (mut told, mut text, mut each) = (Vec::new(), String::new(), String::new());
-        for ((account, journal), ended) in self.accounts.iter().zip(journals).zip(ended) {
+        let runs = self.accounts.iter().zip(conducts).zip(journals);
+        for (((account, conduct), journal), ended) in runs.zip(ended) {
             let name = &account.saved.plan.account;
             let (saved, ending) = match ended {
                 Ok(ended) => ended,
                 Err(error) => {
-                    let failure = Failure::of_run(error, resume);
+                    let failure = conduct.cannot_go_on(error, resume);
                     view::err(&format!("\nAccount {name}:\n"));
                     failure.print();
                     let _ = writeln!(each, "  {name}  {}", failure.exit.in_words());

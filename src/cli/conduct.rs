@@ -374,7 +374,7 @@ impl Conduct<'_> {
     }
 
     /// Why the run stopped: where the case is in other hands, in whose.
-    fn cannot_go_on(&self, error: RunError, resume: &str) -> Failure {
+    pub(super) fn cannot_go_on(&self, error: RunError, resume: &str) -> Failure {
         if self.case.custody().check().is_ok() {
             return Failure::of_run(error, resume);
         }

@@ -1,5 +1,6 @@
 //! `portcullis report`: what happened in a case, for people who were not there. From its directory alone.
 
+use super::accounts::check_together;
 use super::args::{self, ReportFormat};
 use super::conduct::read;
 use super::exit::{Exit, Failure};
@@ -16,6 +17,7 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let read = accounts.iter().map(|dir| read(dir)).collect::<Result<Vec<_>, _>>()?;
+    check_together(&args.case, read.iter().map(|(saved, ..)| saved))?;
     let each = read.iter().map(|(saved, decoded, state)| (saved, decoded, state));
     let reports = Reports::of(each, args.aware_at);
     tell(args.format, || reports.text(), || reports.markdown(), &reports);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::accounts::check_together;
 use super::args::{self, Format};
 use super::conduct::{after_all, awaited, read, typed_to_begin, worked_on_by};
 use super::exit::{Exit, Failure};
@@ -25,6 +26,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let each: Vec<One<'_>> = accounts.iter().map(|dir| One::of(dir)).collect::<Result<_, _>>()?;
+    check_together(&args.case, each.iter().map(|one| &one.saved))?;
     let (case, there) = (args.case.display(), super::plan::there(&each[0].saved));
     let finished: Vec<_> = each.iter().map(|one| one.state.finished.and_then(Exit::of)).collect();
     let worst = finished.iter().map(|exit| exit.unwrap_or(Exit::Stopped)).reduce(Exit::and);

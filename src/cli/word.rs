@@ -26,7 +26,7 @@ use crate::ids::ChangeId;
 use crate::inventory::Caller;
 use crate::journal::{Decoded, Entry, Evidence, Journal, Medium, Said, State, names};
 use crate::ledger::{self, Ledger};
-use crate::plan::{Credential, Plan, SavedPlan};
+use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::planning;
 use crate::playbook::Phase;
 use crate::run::RunError;
@@ -67,10 +67,18 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
     let statement = args.reason.as_deref().unwrap_or(&args.what);
     speak(&args.case, &args.word, statement, |floor| {
         let said = floor.said.clone();
-        let Ok(id) = ChangeId::parse(&args.what) else {
-            return Ok(vec![Entry::Attested { change: None, said }]);
-        };
         let case = floor.case.dir().display();
+        let Ok(id) = ChangeId::parse(&args.what) else {
+            let of_step = |change: &&Change| change.step.as_str() == args.what.trim();
+            return match floor.saved.plan.changes.iter().find(of_step) {
+                Some(change) => Err(Failure::new(
+                    Exit::Usage,
+                    format!("`{}` is a step of the plan, and its changes have numbers", args.what),
+                    format!("did you mean: portcullis attest {case} {}", change.id),
+                )),
+                None => Ok(vec![Entry::Attested { change: None, said }]),
+            };
+        };
         let Some(change) = floor.saved.plan.change(&id) else {
             return Err(Failure::new(
                 Exit::Usage,
@@ -358,19 +366,17 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
 fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
     let whole = case::accounts::whole(dir).unwrap_or_else(|| dir.to_owned());
     let (case, whole) = (dir.display(), whole.display());
-    if let Some(wanted) = awaited(saved, state, dir, there) {
-        return wanted;
-    }
     let asked = ledger::names_to_clear(&saved.plan);
     let short = state.cleared.iter().find(|(_, spoken)| names(*spoken).len() < asked);
-    match short {
-        Some((credential, _)) => format!(
+    // Before anything is approved: of whom is cleared nothing is to be replaced.
+    if let Some((credential, _)) = short {
+        return format!(
             "somebody else says so too: portcullis clear {case} {} --reason TEXT; then portcullis resume \
              {whole}{there}",
             credential.typed()
-        ),
-        None => format!("portcullis resume {whole}{there}"),
+        );
     }
+    awaited(saved, state, dir, there).unwrap_or_else(|| format!("portcullis resume {whole}{there}"))
 }
 
 /// What shows it: what is a file is kept by its bytes' hash.

@@ -31,6 +31,17 @@ impl Together {
     }
 }
 
+impl SavedPlan {
+    /// Whether both come of the same playbook, asked the same way: plans of another night are of other keys.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        let (one, another) = (&self.plan, &other.plan);
+        (&self.playbook, &self.fragments) == (&other.playbook, &other.fragments)
+            && (&one.inputs, &one.gate, &one.imports)
+                == (&another.inputs, &another.gate, &another.imports)
+            && one.together == another.together
+    }
+}
+
 /// The plans of accounts that go together, home first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedPlans(Vec<SavedPlan>);
@@ -50,9 +61,7 @@ impl SavedPlans {
         let found: Vec<AccountId> = plans.iter().map(|saved| saved.plan.account.clone()).collect();
         let distinct: BTreeSet<&AccountId> = found.iter().collect();
         let agree = plans.iter().all(|saved| saved.plan.together.as_ref() == Some(&together));
-        let same = plans.iter().all(|saved| {
-            (&saved.playbook, &saved.fragments) == (&plans[0].playbook, &plans[0].fragments)
-        });
+        let same = plans.iter().all(|saved| saved.goes_with(&plans[0]));
         (agree && same && distinct.len() == found.len() && found == together.accounts())
             .then_some(Self(plans))
     }

@@ -233,7 +233,7 @@ fn with(step: &Step, action: &dyn ErasedAction, scope: &Scope<'_>, open: &mut Op
     open.problems.extend(fields.filter(|field| with.contains_key(field.name)).filter_map(
         |field| {
             let choice = field.misplaced(chosen)?;
-            let (message, help) = choice.explain_missing(field.name);
+            let (message, help) = choice.explain_misplaced(field.name);
             let problem = Diagnostic::error(Code::UnknownKey, message);
             Some(problem.at(step.place.clone(), "in this step").help(help))
         },

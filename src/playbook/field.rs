@@ -81,7 +81,7 @@ pub struct Choice {
 
 impl Choice {
     /// What is wrong with a field that belongs to it and stands beside another, and what to type instead.
-    pub fn explain_missing(self, field: &str) -> (String, String) {
+    pub fn explain_misplaced(self, field: &str) -> (String, String) {
         (format!("`{field}` is for `{self}`"), format!("leave `{field}` out, or write `{self}`"))
     }
 }
@@ -345,7 +345,10 @@ impl FieldType {
         value.as_str().ok_or_else(|| {
             let mut mismatch = self.kind(value);
             if let Value::Number(_) | Value::Bool(_) = value {
-                mismatch.help = Some(format!("write it in quotes: \"{value}\""));
+                mismatch.help = Some(match (self, value) {
+                    (Self::Duration, Value::Number(_)) => format!("with its unit: {value}s"),
+                    _ => format!("write it in quotes: \"{value}\""),
+                });
             }
             mismatch
         })

@@ -126,8 +126,12 @@ impl Figures {
             ),
             format!(
                 "Of the {} that were cut, {} were tried themselves and refused, and {} are cut in a way that was \
-                 shown to work on a stand-in made for it; of the others it was read back that they are cut, and no more.",
-                self.cut, self.tried, self.inferred
+                 shown to work on a stand-in made for it; of the other {} nothing was tried, and what is known of \
+                 each stands in its row.",
+                self.cut,
+                self.tried,
+                self.inferred,
+                self.cut - self.tried - self.inferred
             ),
             match (&self.opened, self.issued) {
                 (_, 0) => "Nothing new was handed out.".to_owned(),

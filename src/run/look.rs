@@ -66,16 +66,20 @@ impl Run<'_> {
     }
 
     /// Reads what the action wants to see of a change that was made, and lets it judge. What is not as hoped is
-    /// looked at again for itself: of many, a reading may be a little late.
+    /// looked at again for itself: of many, a reading may be a little late. Behind the gate everybody looks for
+    /// himself.
     pub(super) async fn look_after_all(
         &self,
         change: &Change,
     ) -> Result<Result<Position, Unread>, Halt> {
+        if change.phase.is_behind_the_gate() {
+            return self.look(change, Urgency::Rest).await;
+        }
         let wants = catalog::of(change).look(&change.decided);
         let facts = self.look_with_others(wants).await?;
         match self.judge(change, &facts)? {
             Ok(Position::After) => Ok(Ok(Position::After)),
-            _ => self.look(change, proof_of(change)).await,
+            _ => self.look(change, Urgency::Proof).await,
         }
     }
 
@@ -151,9 +155,4 @@ impl Run<'_> {
         }
         Ok(facts)
     }
-}
-
-/// How urgent looks at a change are that nothing but its own proof waits for.
-fn proof_of(change: &Change) -> Urgency {
-    if change.phase.is_behind_the_gate() { Urgency::Rest } else { Urgency::Proof }
 }

@@ -134,6 +134,30 @@ impl Run<'_> {
             .collect()
     }
 
+    /// Cuts that somebody was once seen to have taken off, and that are still not there: what happened to each.
+    pub(super) async fn taken_off(&self) -> Result<Vec<String>, Halt> {
+        let state = self.journal.state();
+        let contested = |change: &&Change| {
+            let record = state.record(&change.id);
+            record.contested
+                && record.state == ChangeState::Held
+                && !ledger::is_lifted(self.plan, &state, change)
+        };
+        let contested: Vec<&Change> = self.plan.changes.iter().filter(contested).collect();
+        if contested.is_empty() {
+            return Ok(Vec::new());
+        }
+        let facts = self.look_at(&contested, [], Urgency::Rest).await?;
+        let mut off = Vec::new();
+        for change in contested {
+            if !matches!(self.judge(change, &facts)?, Ok(Position::After)) {
+                let trouble = state.record(&change.id).trouble.as_deref().unwrap_or_default();
+                off.push(format!("{}: {trouble}", change.id));
+            }
+        }
+        Ok(off)
+    }
+
     /// Waits, unless somebody asks to stop.
     pub(super) async fn wait_until(&self, until: jiff::Timestamp) -> Result<(), Halt> {
         let mut stop = self.stop.clone();

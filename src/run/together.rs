@@ -21,7 +21,6 @@ use super::{Ending, Event, Halt, Rounds, Run, RunError};
 use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::inventory::Inventory;
-use crate::journal::ChangeState;
 use crate::plan::SavedPlan;
 
 /// While others get ready one looks again so often, at oneself too: what is seen of an account is not seen by
@@ -109,13 +108,20 @@ impl Member<'_> {
     }
 
     /// Says for good where it stands. Whoever has proven all cuts, and has come to an end behind the gate, does
-    /// not keep the others from going on: they look at it all the same.
+    /// not keep the others from going on: they look at it all the same. But who asks about a way in that is new, and
+    /// that nobody has cut yet, keeps them.
     fn ends(&self, executed: &Result<(Arc<InHand>, Ending), RunError>) {
         let in_hand = self.in_hand();
         let run = self.rounds.run_of(&in_hand);
         let ready = *self.stands.borrow() == Stands::Ready;
         let stands = match executed {
-            Ok(_) if ready && run.reasons_from_journal().is_empty() => Stands::Over,
+            Ok((_, ending))
+                if ready
+                    && !matches!(ending, Ending::Asking { .. })
+                    && run.reasons_from_journal().is_empty() =>
+            {
+                Stands::Over
+            }
             Ok((_, ending)) => Stands::Short {
                 why: in_words(ending, || run.reasons_from_journal()),
                 waits: matches!(ending, Ending::Waiting(_) | Ending::Asking { .. }),
@@ -135,20 +141,14 @@ impl Member<'_> {
         Ok(self.named(reasons))
     }
 
-    /// Who is seen, by a fresh look, to have come in or to have taken cuts off since the last one. Whether the cuts are
-    /// proven is not asked: what is taken back may have been stopped half-way.
+    /// Who is seen, by a fresh look, to have come in or to have taken cuts off. Whether the cuts are proven is not
+    /// asked: what is taken back may have been stopped half-way.
     async fn is_disturbed(&self) -> Result<Vec<String>, Halt> {
         let in_hand = self.in_hand();
         let run = self.rounds.run_of(&in_hand);
-        let stood = run.standing_cuts();
         let facts = self.look(&run).await?;
-        let state = run.journal.state();
         let mut reasons = run.newcomers(&facts);
-        reasons.extend(stood.into_iter().filter_map(|cut| {
-            let record = state.change(&cut.id);
-            let trouble = (record.state == ChangeState::Held).then_some(record.trouble)?;
-            Some(format!("{}: {}", cut.id, trouble.unwrap_or_default()))
-        }));
+        reasons.extend(run.taken_off().await?);
         Ok(self.named(reasons))
     }
 

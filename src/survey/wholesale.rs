@@ -37,11 +37,15 @@ pub(super) async fn read(
         }
         Err(error) => return Err(SurveyError(error)),
     };
-    let account = &inventory.caller.account;
-    // An answer about another account is no answer.
-    let users = users.into_iter().filter(|user| user.arn.account() == account.as_str());
+    let account = inventory.caller.account.as_str();
+    if users.iter().any(|user| user.arn.account() != account) {
+        tracing::debug!(
+            "an answer about another account is no answer; asking about each user instead"
+        );
+        return Ok(());
+    }
     let users: BTreeMap<UserName, UserDetail> =
-        users.map(|user| (user.name.clone(), user)).collect();
+        users.into_iter().map(|user| (user.name.clone(), user)).collect();
     let answered = wants.iter().filter(|want| answers(want, wants));
     let facts = answered.filter_map(|want| Some((want.clone(), Ok(fact(want, &users)?))));
     inventory.answers.extend(facts);

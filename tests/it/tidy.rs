@@ -10,13 +10,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("diagnostic", &[]),
     ("exit", &[]),
+    ("lookup", &[]),
     ("outbox", &["ids", "secret"]),
     ("findings", &["ids", "secret"]),
     ("policy", &["ids"]),
     ("trail", &["ids"]),
-    ("inventory", &["ids"]),
+    ("inventory", &["ids", "lookup"]),
     ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
-    ("plan", &["ids", "findings", "inventory", "playbook"]),
+    ("plan", &["ids", "lookup", "findings", "inventory", "playbook"]),
     ("journal", &["ids", "clock", "playbook", "plan"]),
     ("ledger", &["ids", "journal", "plan", "playbook"]),
     ("report", &["ids", "journal", "ledger", "plan", "playbook"]),
@@ -28,7 +29,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["ids", "secret", "outbox", "inventory", "policy", "playbook", "plan", "journal", "cloud"],
     ),
     ("survey", &["ids", "clock", "inventory", "cloud"]),
-    ("planning", &["ids", "diagnostic", "inventory", "playbook", "plan", "policy", "action"]),
+    (
+        "planning",
+        &["ids", "lookup", "diagnostic", "inventory", "playbook", "plan", "policy", "action"],
+    ),
     (
         "run",
         &[

@@ -200,7 +200,8 @@ fn brief_changes(text: &mut String, plan: &Plan, width: usize) {
                 "==== the gate: every cut above proven {}, {} s after the last ====",
                 plan.gate.proof, plan.gate.margin_seconds
             );
-            let _ = writeln!(text, "  {}", Style::Strong.paint(&cut(&terms, width - 2)));
+            let _ =
+                writeln!(text, "  {}", Style::Strong.paint(&cut(&terms, width.saturating_sub(2))));
         }
         if phase != Some(change.phase) {
             phase = Some(change.phase);

@@ -168,7 +168,7 @@ impl Lowering<'_> {
             match action.fields.iter().find(|field| field.name == key.text) {
                 Some(field) => {
                     if let Some(choice) = field.misplaced(chosen) {
-                        let (message, help) = choice.explain_missing(field.name);
+                        let (message, help) = choice.explain_misplaced(field.name);
                         let problem = Diagnostic::error(Code::UnknownKey, message)
                             .at(self.place(&key.range), "something else was chosen")
                             .help(help);
