@@ -872,6 +872,7 @@ impl Several<'_> {
                 one["case"] = account.case.dir().display().to_string().into();
                 one["journal"] = json!({"lines": lines, "head": head});
                 one["ending"] = view::ending_as_json(&ending);
+                one["slowed"] = view::slowed_as_json(&account.way.connection.read().throttled());
                 one["next"] = next.into();
                 told.push(one);
             } else {

@@ -92,7 +92,7 @@ impl Rate {
 
     /// Calls that the service seems to admit in a second, once it has told to slow down.
     pub(super) fn per_second(&self) -> Option<f64> {
-        self.sending.map(|_| self.admits)
+        self.sending.map(|sending| sending.min(self.admits))
     }
 
     /// How many calls may be in flight.

@@ -93,7 +93,8 @@ impl Run<'_> {
                 return self.hold(change, until).await;
             }
             told_to_wait = false;
-            match self.attempt(change, action, urgency).await? {
+            // What was looked at last must not grow old in a queue, least of all behind the gate.
+            match self.attempt(change, action).await? {
                 Attempt::Answered => match self.look_after(change, action).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
@@ -285,12 +286,7 @@ impl Run<'_> {
         self.record(Entry::Applied { change: change.id.clone(), receipt }).await
     }
 
-    async fn attempt(
-        &self,
-        change: &Change,
-        action: &dyn ErasedAction,
-        urgency: Urgency,
-    ) -> Result<Attempt, Halt> {
+    async fn attempt(&self, change: &Change, action: &dyn ErasedAction) -> Result<Attempt, Halt> {
         self.record(Entry::Intended { change: change.id.clone() }).await?;
         let attempt = self.journal.change(&change.id).attempts;
         self.observer.event(&Event::Began { change, attempt });
@@ -306,7 +302,7 @@ impl Run<'_> {
             may_have,
             why,
         };
-        match action.apply(&change.decided, &self.cloud.at(urgency), &mut notes).await {
+        match action.apply(&change.decided, &self.cloud.at(Urgency::Cut), &mut notes).await {
             Ok(()) => {
                 self.record_applied(change, action).await?;
                 Ok(Attempt::Answered)

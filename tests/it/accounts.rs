@@ -313,6 +313,20 @@ fn a_key_that_controlled_another_account_is_cut_in_both_behind_one_gate() {
 }
 
 /// The one may admit few calls, and be asked for many: that is felt by nobody in the other.
+/// Put in the place of another, either would open the gate over somebody who was not cut.
+#[test]
+fn a_plan_of_another_night_or_one_that_leaves_an_account_out_goes_with_nobody() {
+    let two = play(Two::set(WORLD));
+    let [home, other] = &two.accounts;
+    let mut of_another_night = other.saved.clone();
+    of_another_night.plan.inputs.clear();
+    assert!(SavedPlans::new(vec![home.saved.clone(), of_another_night]).is_none());
+    let mut alone = home.saved.clone();
+    assert!(planning::follows(&alone, None, &read(PLAYBOOK)));
+    alone.plan.together = None;
+    assert!(!planning::follows(&alone, None, &read(PLAYBOOK)));
+}
+
 #[test]
 fn every_account_has_lanes_of_its_own() {
     play(async {

@@ -47,7 +47,7 @@ steps:
 }
 
 /// Pairs that are played of one change behind the gate, evenly chosen.
-const AT_MOST: usize = 96;
+const AT_MOST: usize = 64;
 
 /// Every two at every two of `calls`, the first before the second; what may go wrong at a call is told
 /// by `kinds`.
