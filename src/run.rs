@@ -234,6 +234,11 @@ impl Run<'_> {
         }
         if matches!(self.journal.state().gate, GateState::Open(..)) {
             self.until_nothing_is_on_its_way().await?;
+            // What was asked about is open until somebody has said yes to it, or it is gone; before the others are told
+            // that this account stands.
+            if self.journal.state().asking.is_some() {
+                self.survey_again().await?;
+            }
         }
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
@@ -245,9 +250,6 @@ impl Run<'_> {
             self.survey_again().await?;
             self.open_gate().await?;
             self.reopen().await?;
-        } else if self.journal.state().asking.is_some() {
-            // What was asked about is open until somebody has said yes to it, or it is gone.
-            self.survey_again().await?;
         }
         for phase in [Phase::Rotate, Phase::Recover, Phase::Destroy] {
             let idle = self.idle();

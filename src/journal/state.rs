@@ -414,7 +414,6 @@ impl State {
                 self.worker = Some(Worker { caller: caller.clone(), since: at, place });
                 self.started = Some(now);
                 self.held = None;
-                self.asking = None;
             }
             Entry::RoundAsked { round, beyond, .. } => {
                 self.asking = Some(Asking { round: *round, beyond: beyond.clone() });
@@ -430,7 +429,10 @@ impl State {
                 self.gate = GateState::Untried;
                 self.surveyed = None;
             }
-            Entry::NothingNew { .. } => self.surveyed = Some(now),
+            Entry::NothingNew { .. } => {
+                self.surveyed = Some(now);
+                self.asking = None;
+            }
             Entry::CanaryMaking { canary } => {
                 self.canaries.insert(canary.clone(), CanaryState::There);
             }
