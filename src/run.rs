@@ -232,13 +232,14 @@ impl Run<'_> {
         if self.plan.is_undo() {
             return self.take_back().await;
         }
+        let mut surveyed = false;
         if matches!(self.journal.state().gate, GateState::Open(..)) {
             self.until_nothing_is_on_its_way().await?;
-            // What was asked about is open until somebody has said yes to it, or it is gone; before the others are told
-            // that this account stands.
-            if self.journal.state().asking.is_some() {
-                self.survey_again().await?;
-            }
+            // Days may have passed since the gate was opened, and somebody may have come in who is not in scope: he is
+            // met before anything more is handed out, and before the others are told that this account stands. What
+            // was asked about is asked about again until somebody has said yes to it, or it is gone.
+            self.survey_again().await?;
+            surveyed = true;
         }
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
@@ -258,10 +259,13 @@ impl Run<'_> {
                 self.wait_for_approvals(phase, due.len()).await?;
                 self.observer.event(&Event::PhaseBegan { phase, changes: due.len() });
                 self.drive_and_prove(due, "whatever is to be lifted behind").await?;
+                surveyed = false;
             }
         }
         self.check_once_more().await?;
-        self.survey_again().await?;
+        if !surveyed {
+            self.survey_again().await?;
+        }
         let state = self.journal.state();
         let mut held = self.open_batches().stopped();
         held.extend(self.troubles());

@@ -1,7 +1,7 @@
 //! Eviction as a fixed point: survey, plan, cut and prove again, until a full pass finds nothing new.
 //!
-//! Before the gate, and after the last change, the account is surveyed again as the playbook asks, and planned
-//! again on top of what is being done. What that adds is a round of its own, with a plan that holds the one
+//! Before the gate, after the last change, and whenever a case is resumed behind the gate, the account is surveyed
+//! again as the playbook asks, and planned again on top of what is being done. What that adds is a round of its own, with a plan that holds the one
 //! before. It is carried out unasked where it is containment within the scope that was approved; otherwise its
 //! plan is kept and somebody must say yes to it.
 //!

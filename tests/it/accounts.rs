@@ -1,309 +1,41 @@
 //! A key that controlled another account: both are cut side by side, and one gate stands before both.
 
+mod asked;
+mod several;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
 use portcullis::cloud::Connection;
-use portcullis::diagnostic::Source;
-use portcullis::ids::{AccessKeyId, Arn};
-use portcullis::inventory::{Inventory, Origin};
-use portcullis::journal::{self, Entry, Journal, Place, State};
+use portcullis::ids::AccessKeyId;
+use portcullis::journal;
 use portcullis::ledger::Ledger;
-use portcullis::plan::{SavedPlan, SavedPlans, Together as Accounts};
-use portcullis::planning::{self, Planned, Terms};
-use portcullis::playbook::{self, Given, Proof};
-use portcullis::run::{Ending, Keep, Rounds, Together, begin_round, undo_of};
-use portcullis::sim::{AuditEvent, Cloud, Fault, World};
-use portcullis::survey::{self, Thought};
-use tokio::sync::{Notify, watch};
+use portcullis::plan::SavedPlans;
+use portcullis::planning;
+use portcullis::playbook::Given;
+use portcullis::run::Ending;
+use portcullis::sim::{Cloud, Fault, World};
 
+use self::several::{Crash, Several, entered};
 use crate::check::portcullis;
 use crate::hosted::{Hosted, bare, ran, start};
 use crate::side_by_side;
-use crate::stage::{
-    self, Drawer, Kept, Recorder, Stage, Tape, Torn, Witness, play, read, somebody_else,
-};
+use crate::stage::{Drawer, Kept, Stage, Torn, Witness, play, read, somebody_else};
 
 const PLAYBOOK: &str = include_str!("../data/accounts/playbook.yaml");
 const WORLD: &str = include_str!("../data/accounts/world.yaml");
 const HOME: usize = 0;
 const OTHER: usize = 1;
 
-/// What survives a crash: the world, and a journal for each account.
-struct Two {
-    cloud: Cloud,
-    clock: Clock,
-    accounts: [One; 2],
-}
-
-#[derive(Clone)]
-struct One {
-    saved: SavedPlan,
-    tape: Arc<Mutex<Tape>>,
-    rounds: Arc<Kept>,
-    witness: Arc<Witness>,
-    drawer: Arc<Drawer>,
-}
-
-/// Where a run is stopped.
-#[derive(Clone, Copy, Debug)]
-enum Crash {
-    /// At a line of one account's journal, counted since the run began.
-    Line(usize, usize, Torn),
-    /// At a request.
-    Request(u64, Fault),
-}
-
-impl Two {
-    async fn set(world: &str) -> Self {
-        let world = World::parse(world).unwrap();
-        let clock = Clock::starting_at(world.now());
-        let cloud = Cloud::new(&world, clock);
-        let playbook = read(PLAYBOOK);
-        let given = world.rehearsal_inputs().iter();
-        let given = given.map(|(name, value)| (name.clone(), Given::Value(value.clone())));
-        let inputs = playbook.bind_inputs(&given.collect()).unwrap();
-        let begun = entered(&cloud, clock, None).await;
-        let others = playbook.other_accounts(&inputs, &begun[HOME].1).unwrap();
-        let begun = entered(&cloud, clock, Some(&others[0])).await;
-        let home = begun[HOME].1.caller.account.clone();
-        let together = Some(Accounts { home, others });
-        let terms = Terms { together, ..Terms::default() };
-        let mut plans = Vec::new();
-        for (connection, mut inventory) in begun {
-            let think = |inventory: &Inventory| {
-                Ok::<_, Vec<_>>(match planning::plan(&playbook, &inputs, inventory, &terms)? {
-                    Planned::Plan(plan) => Thought::Ready(plan),
-                    Planned::Needs(wants) => Thought::Needs(wants),
-                })
-            };
-            let planned = survey::until(connection.read(), &mut inventory, think).await.unwrap();
-            let plan = planned.unwrap_or_else(|problems| panic!("{problems:#?}"));
-            assert_eq!(plan.gate.proof, Proof::Enforced, "what is asked for by default");
-            let (playbook, fragments) = (PLAYBOOK.to_owned(), playbook.fragment_texts());
-            plans.push(SavedPlan { plan: *plan, inventory, playbook, fragments, round: None });
-        }
-        let plans = SavedPlans::new(plans).expect("both were planned together");
-        let mut file = Vec::new();
-        plans.write_to(&mut file).unwrap();
-        let again = SavedPlans::from_text(&String::from_utf8(file).unwrap()).unwrap();
-        assert_eq!(plans, again, "a file holds all of them");
-        let one = |saved: &SavedPlan| One {
-            saved: saved.clone(),
-            tape: Arc::default(),
-            rounds: Arc::default(),
-            witness: Arc::default(),
-            drawer: Arc::default(),
-        };
-        let [home, other] = plans.plans() else { panic!("two accounts") };
-        Self { cloud, clock, accounts: [one(home), one(other)] }
-    }
-
-    /// The same once more, as it stands.
-    fn again(&self) -> Self {
-        let world = self.cloud.save();
-        let clock = Clock::starting_at(portcullis::sim::saved_at(&world).unwrap());
-        let cloud = Cloud::load(&world, clock).unwrap();
-        let one = |one: &One| {
-            let tape = one.tape.lock().unwrap();
-            let (bytes, requests) = (tape.bytes.clone(), tape.requests.clone());
-            One {
-                tape: Arc::new(Mutex::new(Tape { bytes, requests })),
-                rounds: Arc::new(one.rounds.copy()),
-                witness: Arc::default(),
-                drawer: Arc::default(),
-                saved: one.saved.clone(),
-            }
-        };
-        Self { cloud, clock, accounts: self.accounts.each_ref().map(one) }
-    }
-
-    /// Runs or resumes both, to the end or to a crash.
-    async fn run(&self, crash: Option<Crash>) -> Option<[Ending; 2]> {
-        self.cloud.set_faults(match crash {
-            Some(Crash::Request(at, fault)) => vec![(self.cloud.requests() + at, fault)],
-            _ => Vec::new(),
-        });
-        let crashed = Arc::new(Notify::new());
-        let played = Box::pin(self.played(crash, &crashed));
-        tokio::select! {
-            biased;
-            () = crashed.notified() => None,
-            () = self.cloud.stopped() => None,
-            endings = played => Some(endings),
-        }
-    }
-
-    async fn played(&self, crash: Option<Crash>, crashed: &Arc<Notify>) -> [Ending; 2] {
-        let role = &self.accounts[HOME].saved.plan.together.as_ref().unwrap().others[0];
-        let begun = entered(&self.cloud, self.clock, Some(role)).await;
-        let source = Source::new("playbook.yaml", PLAYBOOK);
-        let (playbook, _) =
-            playbook::read_in(&source, &playbook::NoFolder, &Actions::new()).unwrap();
-        let (_ask, stop) = watch::channel(false);
-        let place = Place { host: "stage".to_owned(), process: 1 };
-        let mut journals = Vec::new();
-        for (n, one) in self.accounts.iter().enumerate() {
-            let decoded = {
-                let mut tape = one.tape.lock().unwrap();
-                let decoded = journal::decode(&tape.bytes).expect("a crash damages nothing");
-                tape.bytes.truncate(decoded.good);
-                decoded
-            };
-            let stop_at = match crash {
-                Some(Crash::Line(account, line, torn)) if account == n => Some((line, torn)),
-                _ => None,
-            };
-            let medium = Recorder::new(&one.tape, &self.cloud, stop_at, crashed);
-            let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
-            if journal.state().opened.is_none() {
-                let opened = Entry::Opened {
-                    plan: one.saved.digest(),
-                    account: one.saved.plan.account.clone(),
-                    program: "test".to_owned(),
-                    rehearsal: true,
-                };
-                journal.append(opened).await.unwrap();
-            }
-            journals.push(journal);
-        }
-        let runs = self.accounts.iter().zip(&journals).zip(&begun);
-        let runs = runs.map(|((one, journal), (connection, begun))| {
-            let saved = one.rounds.newest(&one.saved, journal.state().round());
-            let rounds = Rounds {
-                playbook: &playbook,
-                caller: &begun.caller,
-                place: Some(&place),
-                journal,
-                most: 3,
-                keep: &*one.rounds,
-                cloud: connection.write(),
-                probes: connection.probes(),
-                given: &[],
-                clock: self.clock,
-                observer: &*one.witness,
-                outbox: &*one.drawer,
-                stop: stop.clone(),
-            };
-            (saved, rounds)
-        });
-        let ended = Together::new(runs.collect()).execute().await;
-        let endings: Vec<Ending> =
-            ended.into_iter().map(|ended| ended.expect("the tapes take every line").1).collect();
-        endings.try_into().unwrap()
-    }
-
-    fn state(&self, account: usize) -> State {
-        let tape = self.accounts[account].tape.lock().unwrap();
-        State::of(&journal::decode(&tape.bytes).unwrap()).unwrap()
-    }
-
-    fn told(&self) -> String {
-        let of = |one: &One| one.witness.0.lock().unwrap().clone();
-        self.accounts.iter().map(of).collect::<Vec<_>>().join("\n---\n")
-    }
-
-    /// What either run did, in order.
-    fn effects(&self) -> Vec<AuditEvent> {
-        let ours: BTreeSet<&str> =
-            self.accounts.iter().map(|one| one.saved.plan.caller.as_str()).collect();
-        let mut all = self.cloud.audit();
-        all.retain(|event| {
-            let canary = event.resource.contains("portcullis-canary");
-            event.writes && event.took_effect && ours.contains(event.principal.as_str()) && !canary
-        });
-        all
-    }
-
-    /// Nothing was issued, delivered or lifted anywhere before every cut of both accounts was proven.
-    fn one_gate_was_kept(&self) -> usize {
-        let behind = |event: &&AuditEvent| {
-            let gated =
-                ["CreateAccessKey", "DetachUserPolicy", "DetachRolePolicy", "PutSecretValue"];
-            gated.contains(&event.operation.as_str())
-        };
-        let effects = self.effects();
-        let Some(first) = effects.iter().find(behind) else { return 0 };
-        for one in &self.accounts {
-            let tape = one.tape.lock().unwrap();
-            let lines = journal::decode(&tape.bytes).unwrap().lines;
-            let known = lines.iter().zip(&tape.requests).filter(|(_, at)| **at < first.request);
-            let known: Vec<&Entry> = known.flat_map(|(line, _)| &line.entries).collect();
-            for cut in one.saved.plan.changes.iter().filter(|change| change.cuts()) {
-                let seen = known.iter().any(|entry| {
-                    matches!(entry, Entry::Proved { change, proof, .. }
-                        if *change == cut.id && *proof >= Proof::Settled)
-                });
-                let account = &one.saved.plan.account;
-                assert!(seen, "{first:?} came before {} of {account} was proven", cut.id);
-            }
-        }
-        effects.iter().filter(behind).count()
-    }
-
-    /// Everything the intruder holds is tried, and those who depend on either account work.
-    async fn the_intruder_is_out_of_both(&self) {
-        self.clock.sleep(std::time::Duration::from_mins(5)).await;
-        for reach in self.cloud.intruder_reach() {
-            assert!(reach.allowed.is_empty(), "{}: {:?}", reach.credential, reach.allowed);
-        }
-        for consumer in self.cloud.consumers() {
-            assert!(consumer.works, "{}: {:?}", consumer.name, consumer.why);
-        }
-        let left: Vec<String> = self.cloud.snapshot().0.into_keys().collect();
-        let left: Vec<&String> = left.iter().filter(|key| key.contains("canary")).collect();
-        assert!(left.is_empty(), "{left:?}");
-    }
-
-    /// Somebody says yes to taking back what was cut in one of them.
-    async fn begins_undo_in(&self, account: usize) {
-        let (one, state) = (&self.accounts[account], self.state(account));
-        let next = undo_of(&one.rounds.newest(&one.saved, state.round()), &state);
-        assert!(next.plan.is_undo(), "something can be taken back");
-        one.rounds.keep(&next).unwrap();
-        let decoded = journal::decode(&one.tape.lock().unwrap().bytes).unwrap();
-        let medium = Recorder::new(&one.tape, &self.cloud, None, &Arc::new(Notify::new()));
-        let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
-        begin_round(&journal, &next, &one.saved.plan.caller).await.unwrap();
-    }
-
-    async fn resumed_to_the_end(&self) -> [Ending; 2] {
-        for _ in 0..6 {
-            if let Some(endings) = self.run(None).await {
-                return endings;
-            }
-        }
-        panic!("no end:\n{}", self.told());
-    }
-}
-
-/// Home, and the other account through a role of it, each with what an inventory of it begins with.
-async fn entered(cloud: &Cloud, clock: Clock, role: Option<&Arn>) -> Vec<(Connection, Inventory)> {
-    let (home, key) = stage::connect(cloud, clock);
-    let begun = survey::begin(home.read(), clock, key).await.unwrap();
-    let mut all = vec![(home.clone(), begun.clone())];
-    if let Some(role) = role {
-        let (there, key) = home.elsewhere(role, None).enter().await.unwrap();
-        let mut inventory = survey::begin(there.read(), clock, key).await.unwrap();
-        let arn = begun.caller.arn;
-        let how = format!("credentials of {arn}");
-        inventory.caller.came_from =
-            vec![Origin { how, arn: Some(arn), access_key_id: begun.caller.access_key_id }];
-        all.push((there, inventory));
-    }
-    all
-}
-
 #[test]
 fn a_key_that_controlled_another_account_is_cut_in_both_behind_one_gate() {
     play(async {
-        let two = Two::set(WORLD).await;
+        let two = Several::set(WORLD, PLAYBOOK).await;
         let endings = two.run(None).await.unwrap();
         assert_eq!(endings, [Ending::Proven, Ending::Proven], "{}", two.told());
         assert!(two.one_gate_was_kept() >= 3, "a key, its delivery, and two lifts");
-        two.the_intruder_is_out_of_both().await;
+        two.the_intruder_is_out_of_all().await;
         for account in [HOME, OTHER] {
             let ledger = Ledger::of(&two.accounts[account].saved.plan, &two.state(account));
             assert_eq!(ledger.unaccounted().count() + ledger.unproven().count(), 0);
@@ -316,8 +48,8 @@ fn a_key_that_controlled_another_account_is_cut_in_both_behind_one_gate() {
 /// Put in the place of another, either would open the gate over somebody who was not cut.
 #[test]
 fn a_plan_of_another_night_or_one_that_leaves_an_account_out_goes_with_nobody() {
-    let two = play(Two::set(WORLD));
-    let [home, other] = &two.accounts;
+    let two = play(Several::set(WORLD, PLAYBOOK));
+    let [home, other] = &two.accounts[..] else { panic!("two accounts") };
     let mut of_another_night = other.saved.clone();
     of_another_night.plan.inputs.clear();
     assert!(SavedPlans::new(vec![home.saved.clone(), of_another_night]).is_none());
@@ -338,9 +70,9 @@ fn every_account_has_lanes_of_its_own() {
         let given = world.rehearsal_inputs().iter();
         let given = given.map(|(name, value)| (name.clone(), Given::Value(value.clone())));
         let inputs = playbook.bind_inputs(&given.collect()).unwrap();
-        let begun = entered(&cloud, clock, None).await;
+        let begun = entered(&cloud, clock, &[]).await;
         let others = playbook.other_accounts(&inputs, &begun[HOME].1).unwrap();
-        let both = entered(&cloud, clock, Some(&others[0])).await;
+        let both = entered(&cloud, clock, &others).await;
         let [home, other] = [&both[HOME].0, &both[OTHER].0].map(Connection::read);
         let asked = (0..100).map(|_| home.iam().users());
         let asked = futures_util::future::join_all(asked);
@@ -368,9 +100,9 @@ fn where_one_account_cannot_be_proven_nothing_is_handed_out_in_any() {
         there.replacen(admin, &format!("{admin}{deny}"), 1)
     );
     play(async {
-        let two = Two::set(&world).await;
+        let two = Several::set(&world, PLAYBOOK).await;
         let endings = two.run(None).await.unwrap();
-        let [Ending::Held(home), Ending::Held(other)] = endings else {
+        let [Ending::Held(home), Ending::Held(other)] = &endings[..] else {
             panic!("{endings:?}\n{}", two.told())
         };
         assert!(home.iter().all(|why| why.contains("account 444455556666")), "{home:?}");
@@ -387,11 +119,12 @@ fn where_one_account_cannot_be_proven_nothing_is_handed_out_in_any() {
 #[test]
 fn a_crash_at_any_line_or_request_opens_no_gate_before_both_are_cut() {
     let (stage, lines, requests) = play(async {
-        let two = Two::set(WORLD).await;
+        let two = Several::set(WORLD, PLAYBOOK).await;
         let stage = two.again();
         let from = two.cloud.requests();
         two.run(None).await.unwrap();
-        let lines = two.accounts.each_ref().map(|one| one.tape.lock().unwrap().requests.len());
+        let lines = two.accounts.iter().map(|one| one.tape.lock().unwrap().requests.len());
+        let lines: Vec<usize> = lines.collect();
         (stage, lines, two.cloud.requests() - from)
     });
     let at_lines = [HOME, OTHER].into_iter().flat_map(|account| {
@@ -415,7 +148,7 @@ fn a_crash_at_any_line_or_request_opens_no_gate_before_both_are_cut() {
             };
             assert_eq!(endings, [Ending::Proven, Ending::Proven], "{crash:?}\n{}", two.told());
             assert!(two.one_gate_was_kept() >= 1);
-            two.the_intruder_is_out_of_both().await;
+            two.the_intruder_is_out_of_all().await;
         });
     });
     println!("{played} crashes of {} lines and {requests} requests", lines.iter().sum::<usize>());
@@ -461,7 +194,7 @@ fn a_rehearsal_of_two_accounts_is_one_case_that_can_be_read_and_resumed() {
 #[test]
 fn one_account_away_from_the_others_is_cut_and_opens_no_gate() {
     play(async {
-        let two = Two::set(WORLD).await;
+        let two = Several::set(WORLD, PLAYBOOK).await;
         let home = Stage {
             cloud: two.cloud.clone(),
             clock: two.clock,
@@ -484,9 +217,8 @@ fn one_account_away_from_the_others_is_cut_and_opens_no_gate() {
     });
 }
 
-/// The order of the roles is the author's; that of directories is the file system's.
-#[test]
-fn accounts_are_gone_on_with_in_whichever_order_they_were_named() {
+/// The same world with one more account that the key controlled, named last.
+fn with_a_third() -> String {
     let third = r#"  "222233334444":
     roles:
       incident-responder:
@@ -499,7 +231,21 @@ fn accounts_are_gone_on_with_in_whichever_order_they_were_named() {
     let (named, both) =
         (role("444455556666"), format!("{}, {}", role("444455556666"), role("222233334444")));
     let (before, inputs) = WORLD.split_once("sessions:\n").unwrap();
-    let world = format!("{before}{third}sessions:\n{}", inputs.replace(&named, &both));
+    format!("{before}{third}sessions:\n{}", inputs.replace(&named, &both))
+}
+
+/// A world with an administrator in the other account besides, who is neither the responder nor the intruder.
+fn with_an_admin_there(world: &str) -> String {
+    let backup = "      backup:\n";
+    let admin = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    assert_eq!(world.matches(backup).count(), 1, "in the other account");
+    world.replace(backup, &format!("{admin}{backup}"))
+}
+
+/// The order of the roles is the author's; that of directories is the file system's.
+#[test]
+fn accounts_are_gone_on_with_in_whichever_order_they_were_named() {
+    let world = with_a_third();
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(at("playbook.yaml"), PLAYBOOK).unwrap();
@@ -761,11 +507,8 @@ fn with_descriptor(
 
 #[test]
 fn nothing_comes_off_in_one_account_while_somebody_comes_in_in_another_that_stands_by() {
-    let backup = "      backup:\n";
-    let admin = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
-    assert_eq!(WORLD.matches(backup).count(), 1, "in the other account");
     play(async {
-        let two = Two::set(&WORLD.replace(backup, &format!("{admin}{backup}"))).await;
+        let two = Several::set(&with_an_admin_there(WORLD), PLAYBOOK).await;
         assert_eq!(two.run(None).await.unwrap(), [Ending::Proven, Ending::Proven]);
         let there = || {
             let mut all = two.cloud.snapshot().0;
@@ -776,19 +519,19 @@ fn nothing_comes_off_in_one_account_while_somebody_comes_in_in_another_that_stan
         two.begins_undo_in(HOME).await;
         let iam = aws_sdk_iam::Client::new(&somebody_else(&two.cloud, two.clock));
         let hung = iam.create_access_key().user_name("billing").send().await.unwrap();
-        let [Ending::Held(home), _] = two.run(None).await.unwrap() else {
+        let [Ending::Held(home), _] = &two.run(None).await.unwrap()[..] else {
             panic!("it is not held")
         };
         assert!(home.iter().all(|why| why.contains("account 444455556666")), "{home:#?}");
 
         let id = hung.access_key.unwrap().access_key_id;
         iam.delete_access_key().user_name("billing").access_key_id(id).send().await.unwrap();
-        let [Ending::Held(home), _] = two.run(None).await.unwrap() else {
+        let [Ending::Held(home), _] = &two.run(None).await.unwrap()[..] else {
             panic!("it is not held")
         };
         assert!(home.iter().any(|why| why.contains("counts as compromised")), "{home:#?}");
         assert!(home.iter().all(|why| !why.contains("account 444455556666")), "{home:#?}");
         assert_eq!(there(), before, "nobody has driven it on");
-        two.the_intruder_is_out_of_both().await;
+        two.the_intruder_is_out_of_all().await;
     });
 }

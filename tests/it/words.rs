@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use portcullis::journal::{ChangeState, Entry};
+use portcullis::journal::{ChangeState, Entry, Said};
 use portcullis::ledger::{Ledger, Row, Standing};
 use portcullis::plan::{Barrier, Credential};
 use portcullis::playbook::Phase;
@@ -13,6 +13,7 @@ use portcullis::run::{Ending, MOST_ROUNDS};
 use crate::check::{portcullis, said};
 use crate::rounds::with_one_key;
 use crate::stage::{PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
+use crate::verdict::requests_of;
 
 /// Contains two users and lets both in again; the password of neither is anybody's business.
 const TWO_USERS: &str = "\
@@ -164,6 +165,74 @@ fn an_approval_is_of_one_plan() {
         let said = stage.said_by("anna");
         stage.say([Entry::Approved { phase: Phase::Rotate, said }]).await;
         assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+    });
+}
+
+/// Approvals may take days: who has come in since the gate was opened is asked about before anything is handed out, and
+/// for as long as nobody has said yes to that, whatever else was approved.
+#[test]
+fn what_came_in_while_an_approval_was_waited_for_is_asked_about_before_anything_is_handed_out() {
+    let everybody = "
+targets:
+  everybody: ${{ inventory.users().map(user, user.name) }}
+steps:
+  - { id: quarantine, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+  - id: new-keys-off
+    phase: contain
+    for_each: ${{ targets.everybody }}
+    if: inventory.access_keys(each).exists(key, key.created_at >= inputs.leaked_at)
+    uses: iam.access-key.deactivate
+    with: { user: \"${{ each }}\", keys: all }
+  - id: their-sessions-off
+    phase: contain
+    for_each: ${{ targets.everybody }}
+    if: inventory.access_keys(each).exists(key, key.created_at >= inputs.leaked_at)
+    uses: iam.user.revoke-sessions
+    with: { user: \"${{ each }}\" }
+  - id: new-key
+    phase: rotate
+    uses: iam.access-key.replace
+    with: { user: ci-deploy, deliver_to: \"${{ inputs.deliver_to }}\", replaces: \"${{ inputs.access_key_id }}\" }
+";
+    let inputs =
+        PLAYBOOK.split_once("\ninputs:\n").unwrap().1.split_once("  leak_path:").unwrap().0;
+    let text = format!(
+        "portcullis: 1\nname: everybody\ntitle: Whoever has a new key is cut\nmode: breach\napprovals: {{ rotate: 1 }}\ninputs:\n{inputs}{everybody}"
+    );
+    play(async {
+        let mut stage = Stage::set(&with_somebody_else(WORLD), &text).await;
+        stage.most = MOST_ROUNDS;
+        let ending = stage.resume_to_the_end(1).await;
+        assert!(matches!(ending, Ending::Waiting(_)), "{ending:?}");
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        other.create_user().user_name("mallory").send().await.unwrap();
+        other.create_access_key().user_name("mallory").send().await.unwrap();
+
+        let handed_out = || requests_of(&stage, "CreateAccessKey").len();
+        for approved in [false, true, true] {
+            if approved {
+                let said = stage.said_by("anna");
+                stage.say([Entry::Approved { phase: Phase::Rotate, said }]).await;
+            }
+            let ending = stage.resume_to_the_end(1).await;
+            let Ending::Asking { beyond, .. } = &ending else { panic!("{approved} {ending:?}") };
+            assert!(beyond.iter().any(|why| why.contains("mallory")), "{beyond:?}");
+            assert_eq!(handed_out(), 0, "{approved}");
+        }
+
+        // Whoever says yes to the round has approved another plan than was approved before.
+        stage.says_yes_to(&stage.newest(2)).await;
+        let ending = stage.resume_to_the_end(1).await;
+        assert!(matches!(ending, Ending::Waiting(_)), "{ending:?}");
+        let said = Said { plan: stage.newest(2).digest(), ..stage.said_by("anna") };
+        stage.say([Entry::Approved { phase: Phase::Rotate, said }]).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert_eq!(handed_out(), 1);
+        let cut = stage.cloud.snapshot().0;
+        let mut keys = cut.iter().filter(|(key, _)| key.contains("users/mallory/keys/"));
+        assert!(keys.all(|(_, status)| status == "Inactive"));
     });
 }
 
