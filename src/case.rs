@@ -181,44 +181,15 @@ impl Case {
         Ok(Self::held(dir, journal))
     }
 
+    /// Takes a case out of the hands of whoever works on it, alive or not. A crash on the way leaves the journal as it
+    /// was.
+    pub fn take_over(dir: &Path) -> Result<Self, CaseError> {
+        Fenced::off(dir)?.take()
+    }
+
     fn held(dir: PathBuf, journal: File) -> Self {
         let custody = Custody { journal: dir.join(JOURNAL), held: Arc::new(journal) };
         Self { dir, custody }
-    }
-
-    /// Takes a case out of the hands of whoever works on it, alive or not.
-    ///
-    /// From the moment on at which `TAKING_OVER` is there, every check of his fails: so what is copied after it
-    /// has every line that he did anything on. A crash on the way leaves the journal as it was.
-    pub fn take_over(dir: &Path) -> Result<Self, CaseError> {
-        let (path, taking_over) = (dir.join(JOURNAL), dir.join(TAKING_OVER));
-        if !dir.join(PLAN).is_file() || !path.is_file() {
-            return Err(CaseError::NotACase(dir.to_owned()));
-        }
-        let options = &mut OpenOptions::new();
-        let mut journal = private_file(&taking_over, options.read(true).append(true).create(true))?;
-        // Two who take it over at once: one of them does.
-        if !is_locked(&journal, &taking_over)?
-            || !leads_to(&taking_over, &journal).is_ok_and(|ours| ours)
-        {
-            return Err(CaseError::Locked(dir.to_owned()));
-        }
-        let copied = sync_dir(dir).and_then(|()| {
-            let bytes = read_regular(&path, LONGEST).map_err(io_error("cannot read", &path))?;
-            let good = decoded(dir, &bytes)?.good;
-            journal
-                .set_len(0)
-                .and_then(|()| journal.write_all(&bytes[..good]))
-                .and_then(|()| journal.sync_all())
-                .and_then(|()| fs::rename(&taking_over, &path))
-                .map_err(io_error("cannot write", &taking_over))
-        });
-        if copied.is_err() {
-            let _ = fs::remove_file(&taking_over);
-        }
-        copied?;
-        sync_dir(dir)?;
-        Ok(Self::held(dir.to_owned(), journal))
     }
 
     /// Tells, at any time, whether the case is still ours.
@@ -258,6 +229,65 @@ impl Case {
         let path = dir.join("plan.json");
         replace_while(&self.custody, &path, &|out| saved.write_to(out))?;
         Ok(path)
+    }
+}
+
+/// A case that is nobody's for the moment: whoever had it finds so, and whoever takes it over has not taken it yet. It is
+/// let be where this is dropped.
+#[derive(Debug)]
+pub struct Fenced {
+    dir: PathBuf,
+    /// The journal that is to take the place of the one that is there, until it did.
+    journal: Option<File>,
+}
+
+impl Fenced {
+    /// From the moment on at which `TAKING_OVER` is there, every check of whoever has the case fails: so what is copied
+    /// after it has every line that he did anything on.
+    pub fn off(dir: &Path) -> Result<Self, CaseError> {
+        let (path, taking_over) = (dir.join(JOURNAL), dir.join(TAKING_OVER));
+        if !dir.join(PLAN).is_file() || !path.is_file() {
+            return Err(CaseError::NotACase(dir.to_owned()));
+        }
+        let options = &mut OpenOptions::new();
+        let journal = private_file(&taking_over, options.read(true).append(true).create(true))?;
+        // Two who take it over at once: one of them does.
+        if !is_locked(&journal, &taking_over)?
+            || !leads_to(&taking_over, &journal).is_ok_and(|ours| ours)
+        {
+            return Err(CaseError::Locked(dir.to_owned()));
+        }
+        let fenced = Self { dir: dir.to_owned(), journal: Some(journal) };
+        sync_dir(dir)?;
+        let bytes = read_regular(&path, LONGEST).map_err(io_error("cannot read", &path))?;
+        let good = decoded(dir, &bytes)?.good;
+        fenced.copy(&bytes[..good]).map_err(io_error("cannot write", &taking_over))?;
+        Ok(fenced)
+    }
+
+    fn copy(&self, bytes: &[u8]) -> io::Result<()> {
+        let Some(mut journal) = self.journal.as_ref() else { return Ok(()) };
+        journal.set_len(0)?;
+        journal.write_all(bytes)?;
+        journal.sync_all()
+    }
+
+    /// Takes it.
+    pub fn take(mut self) -> Result<Case, CaseError> {
+        let taking_over = self.dir.join(TAKING_OVER);
+        fs::rename(&taking_over, self.dir.join(JOURNAL))
+            .map_err(io_error("cannot write", &taking_over))?;
+        let journal = self.journal.take().expect("it is taken once");
+        sync_dir(&self.dir)?;
+        Ok(Case::held(self.dir.clone(), journal))
+    }
+}
+
+impl Drop for Fenced {
+    fn drop(&mut self) {
+        if self.journal.is_some() {
+            let _ = fs::remove_file(self.dir.join(TAKING_OVER));
+        }
     }
 }
 
@@ -393,6 +423,11 @@ pub fn of_plan(root: &Path, digest: &str) -> Option<PathBuf> {
     let begun = |dir: &PathBuf| read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty());
     let has = |dir: &PathBuf| read_round(dir, 1).is_ok_and(|saved| saved.digest() == digest);
     all(root).into_iter().find(|dir| begun(dir) && has(dir))
+}
+
+/// Whether a case has a journal, with anything in it or not. One that was made whole has.
+pub fn has_journal(dir: &Path) -> bool {
+    dir.join(JOURNAL).is_file()
 }
 
 /// The journal of a case, without locking it.

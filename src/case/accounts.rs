@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Case, CaseError, PLAN, PLAYBOOK, appear, fill, private_dir, sync_dir, write};
+use super::{Case, CaseError, Fenced, PLAN, PLAYBOOK, appear, fill, private_dir, sync_dir, write};
 use crate::ids::AccountId;
 use crate::plan::SavedPlans;
 
@@ -37,6 +37,17 @@ pub fn whole(dir: &Path) -> Option<PathBuf> {
     };
     let whole = accounts.parent().filter(|_| accounts.ends_with(ACCOUNTS))?;
     Some(if whole.as_os_str().is_empty() { PathBuf::from(".") } else { whole.to_owned() })
+}
+
+/// What is gone on with where something is done about the case in `dir`: the one that it is a part of, or itself.
+pub fn whole_or_itself(dir: &Path) -> PathBuf {
+    whole(dir).unwrap_or_else(|| dir.to_owned())
+}
+
+/// Takes over the cases in `dirs`: all of them, or, where one of them cannot be, none.
+pub fn take_over(dirs: &[PathBuf]) -> Result<Vec<Case>, CaseError> {
+    let fenced = dirs.iter().map(|dir| Fenced::off(dir)).collect::<Result<Vec<_>, _>>()?;
+    fenced.into_iter().map(Fenced::take).collect()
 }
 
 /// Makes a new case for all of them, named like any other, with `files` beside the accounts. Gives back where it is;

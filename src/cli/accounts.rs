@@ -466,6 +466,7 @@ pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure>
 pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Failure> {
     let dir = &args.case;
     // Whoever has the case goes on until whoever takes it over is known and let in everywhere.
+    refuse_lost_journals(dirs)?;
     let opened = if args.take_over.is_some() {
         None
     } else {
@@ -480,7 +481,7 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         let (cases, plans) = if let Some(opened) = opened {
             (opened, plans)
         } else {
-            let taken = dirs.iter().map(|dir| Case::take_over(dir)).collect::<Result<_, _>>()?;
+            let taken = case::accounts::take_over(dirs)?;
             // Whoever had it may have gone on until now, to another round.
             (taken, plans_of(dir, dirs)?.0)
         };
@@ -501,6 +502,7 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
 /// Looks at all accounts of a case again.
 pub(super) fn verify(args: &args::Verify, dirs: &[PathBuf]) -> Result<Exit, Failure> {
     let dir = &args.case;
+    refuse_lost_journals(dirs)?;
     let cases = open_all(dirs)?;
     let (plans, playbook) = plans_of(dir, dirs)?;
     let given = credential::given(args.credential_fd)?;
@@ -523,6 +525,7 @@ pub(super) fn verify(args: &args::Verify, dirs: &[PathBuf]) -> Result<Exit, Fail
 /// Takes back what a case has cut in each of its accounts.
 pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure> {
     let dir = &args.case;
+    refuse_lost_journals(dirs)?;
     let cases = open_all(dirs)?;
     let (mut plans, playbook) = plans_of(dir, dirs)?;
     let mut undone: Vec<SavedPlan> = Vec::new();
@@ -617,6 +620,33 @@ fn do_not_belong_together(case: &Path) -> Failure {
         "restore the case from a copy of its own, whole: the case of an account is missing, or is of another account \
          or of another night",
     )
+}
+
+/// Refuses where the journal of one of the accounts is gone, and those beside it were begun: what was done there would be
+/// taken for never done. None is at work before all are open, and none is opened that has no file yet.
+pub(super) fn refuse_lost_journals(dirs: &[PathBuf]) -> Result<(), Failure> {
+    let state = |dir: &PathBuf| state_of(&case::read_journal(dir)?);
+    let states: Vec<State> = dirs.iter().map(state).collect::<Result<_, _>>()?;
+    let begun = states.iter().any(|state| state.opened.is_some());
+    let at_work = states.iter().any(|state| state.started.is_some());
+    let is_lost = |dir: &PathBuf, state: &State| {
+        state.opened.is_none() && (at_work || begun && !case::has_journal(dir))
+    };
+    let lost = dirs.iter().zip(&states).find(|(dir, state)| is_lost(dir, state));
+    let Some((dir, _)) = lost else { return Ok(()) };
+    let account = dir.file_name().unwrap_or_default().to_string_lossy();
+    Err(Failure::new(
+        Exit::Refused,
+        format!(
+            "the journal of account {account} is gone from {}, and the accounts beside it were begun; nothing was done",
+            dir.display()
+        ),
+        format!(
+            "restore {}/journal.jsonl from a copy. If there is none, begin a new case: plan anew, and cuts that stand \
+             are found",
+            dir.display()
+        ),
+    ))
 }
 
 /// Where its account stands among those it was planned with.
@@ -805,12 +835,14 @@ impl Several<'_> {
             ended = work => ended,
             () = progress.count_down(), if on_a_screen => unreachable!("it never ends"),
         };
-        if let Some(cloud) = self.world {
+        if self.world.is_some() {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
-            rehearse::keep_world(cloud, &self.accounts[0].case)?;
         }
-        Ok(self.tell(ended, &conducts, &journals, &resume).await)
+        let exit = self.tell(ended, &conducts, &journals, &resume).await;
+        let kept =
+            self.world.map(|cloud| rehearse::keep_world(cloud, &self.accounts[0].case, exit));
+        Ok(kept.unwrap_or(exit))
     }
 
     /// The run of one of them.

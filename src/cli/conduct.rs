@@ -53,7 +53,7 @@ pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str)
         (1, _) => "one more approves it, with credentials of his own".to_owned(),
         (n, _) => format!("{n} more approve it, each with credentials of his own"),
     };
-    let whole = accounts::whole(dir).unwrap_or_else(|| dir.to_owned());
+    let whole = accounts::whole_or_itself(dir);
     Some(format!(
         "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume \
          {}{there}",
@@ -204,7 +204,8 @@ impl Conduct<'_> {
         medium: Box<dyn Medium>,
     ) -> Result<Journal, Failure> {
         let digest = self.saved.digest();
-        let (case, there) = (self.case.dir().display(), &self.there);
+        let (case, there) = (accounts::whole_or_itself(self.case.dir()), &self.there);
+        let case = case.display();
         let resume = format!("portcullis resume {case}{there}");
         if decoded.torn > 0 {
             view::err(&format!(

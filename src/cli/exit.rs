@@ -153,7 +153,7 @@ fn locked(dir: &Path, error: &CaseError) -> Failure {
     let next = format!(
         "wait until it ends, or stop it with Ctrl-C; then try again. Where it hangs and nobody can stop it, take the \
          case over, on record: portcullis resume {} --take-over REASON",
-        dir.display()
+        case::accounts::whole_or_itself(dir).display()
     );
     let mut failure = Failure::new(Exit::Refused, error.to_string(), next);
     let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());

@@ -135,7 +135,7 @@ pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
 
 /// Where the world of a case is: accounts of one case are in one world.
 fn home_of_world(case: &Path) -> PathBuf {
-    case::accounts::whole(case).unwrap_or_else(|| case.to_owned())
+    case::accounts::whole_or_itself(case)
 }
 
 /// The world as it is, to be put into a case.
@@ -144,8 +144,16 @@ pub(super) fn state_of(cloud: &Cloud) -> (&'static str, String) {
 }
 
 /// Keeps the world as it is beside a case, or beside the accounts that it is one of, while that is in our hands.
-pub(super) fn keep_world(cloud: &Cloud, case: &Case) -> Result<(), Failure> {
-    Ok(put_by(cloud, case.custody(), &home_of_world(case.dir()))?)
+/// What was done in it was done: where it cannot be kept, the rehearsal was stopped part-way, whatever `exit` it came to.
+pub(super) fn keep_world(cloud: &Cloud, case: &Case, exit: Exit) -> Exit {
+    let dir = home_of_world(case.dir());
+    let Err(error) = put_by(cloud, case.custody(), &dir) else { return exit };
+    let next = format!(
+        "make room on the disk of the case directory or make it writable, then: portcullis resume {}",
+        dir.display()
+    );
+    Failure::new(Exit::Stopped, error.to_string(), next).because_of_causes(&error).print();
+    exit.and(Exit::Stopped)
 }
 
 fn put_by(cloud: &Cloud, custody: &Custody, dir: &Path) -> Result<(), CaseError> {
@@ -309,8 +317,7 @@ async fn go(
         task: going.task,
     };
     let exit = Box::pin(conduct.conduct(&decoded, medium)).await?;
-    keep_world(cloud, case)?;
-    Ok(exit)
+    Ok(keep_world(cloud, case, exit))
 }
 
 /// Reads a world.

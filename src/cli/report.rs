@@ -1,6 +1,6 @@
 //! `portcullis report`: what happened in a case, for people who were not there. From its directory alone.
 
-use super::accounts::check_together;
+use super::accounts::{check_together, refuse_lost_journals};
 use super::args::{self, ReportFormat};
 use super::conduct::read;
 use super::exit::{Exit, Failure};
@@ -16,6 +16,7 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
         tell(args.format, || report.text(), || report.markdown(), &report);
         return Ok(Exit::Done);
     }
+    refuse_lost_journals(&accounts)?;
     let read = accounts.iter().map(|dir| read(dir)).collect::<Result<Vec<_>, _>>()?;
     check_together(&args.case, read.iter().map(|(saved, ..)| saved))?;
     let each = read.iter().map(|(saved, decoded, state)| (saved, decoded, state));

@@ -104,7 +104,7 @@ pub(super) fn may_go_on_elsewhere(dir: &Path, journal: &Decoded) -> Result<(), F
         format!(
             "make sure that it does not go on there: from here it cannot be seen, nor stopped. Then take the case \
              over, on record: portcullis resume {} --take-over REASON",
-            dir.display()
+            case::accounts::whole_or_itself(dir).display()
         ),
     ))
 }

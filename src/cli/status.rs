@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::accounts::check_together;
+use super::accounts::{check_together, refuse_lost_journals};
 use super::args::{self, Format};
 use super::conduct::{after_all, awaited, read, typed_to_begin, worked_on_by};
 use super::exit::{Exit, Failure};
@@ -25,6 +25,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
+    refuse_lost_journals(&accounts)?;
     let each: Vec<One<'_>> = accounts.iter().map(|dir| One::of(dir)).collect::<Result<_, _>>()?;
     check_together(&args.case, each.iter().map(|one| &one.saved))?;
     let (case, there) = (args.case.display(), super::plan::there(&each[0].saved));
@@ -90,7 +91,7 @@ impl<'a> One<'a> {
         let ledger = Ledger::of(&saved.plan, &state);
         let there = super::plan::there(&saved);
         // It goes on with the others, where there are any.
-        let whole = case::accounts::whole(dir).unwrap_or_else(|| dir.to_owned());
+        let whole = case::accounts::whole_or_itself(dir);
         let whole = whole.display();
         let next = match state.finished.and_then(Exit::of) {
             _ if case::is_worked_on(dir) => worked_on(&state),

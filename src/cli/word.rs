@@ -13,6 +13,7 @@ use jiff::{SpanRelativeTo, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::accounts::refuse_lost_journals;
 use super::args::{self, Format};
 use super::conduct::{awaited, belongs_to_another_plan, goes_there, open_journal, typed_to_begin};
 use super::exit::{Exit, Failure};
@@ -70,14 +71,20 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
         let case = floor.case.dir().display();
         let Ok(id) = ChangeId::parse(&args.what) else {
             let of_step = |change: &&Change| change.step.as_str() == args.what.trim();
-            return match floor.saved.plan.changes.iter().find(of_step) {
-                Some(change) => Err(Failure::new(
-                    Exit::Usage,
-                    format!("`{}` is a step of the plan, and its changes have numbers", args.what),
-                    format!("did you mean: portcullis attest {case} {}", change.id),
-                )),
-                None => Ok(vec![Entry::Attested { change: None, said }]),
+            let changes: Vec<&Change> = floor.saved.plan.changes.iter().filter(of_step).collect();
+            let next = match &changes[..] {
+                [] => return Ok(vec![Entry::Attested { change: None, said }]),
+                [change] => format!("did you mean: portcullis attest {case} {}", change.id),
+                several => {
+                    let told = several.iter().map(|c| format!("{} ({})", c.id, c.target));
+                    let told: Vec<String> = told.collect();
+                    let told = told.join(", ");
+                    format!("name the one that was seen to: portcullis attest {case} ID, of {told}")
+                }
             };
+            let what =
+                format!("`{}` is a step of the plan, and its changes have numbers", args.what);
+            return Err(Failure::new(Exit::Usage, what, next));
         };
         let Some(change) = floor.saved.plan.change(&id) else {
             return Err(Failure::new(
@@ -164,6 +171,9 @@ fn speak(
             "a word without a reason is not taken",
             "say why, for whoever reads the case in a year: --reason TEXT",
         ));
+    }
+    if let Some(whole) = case::accounts::whole(dir) {
+        refuse_lost_journals(&case::accounts::of(&whole))?;
     }
     let case = Case::open(dir)?;
     let (saved, _) = sources::plan_of(dir)?;
@@ -364,7 +374,7 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
 
 /// What to type next.
 fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
-    let whole = case::accounts::whole(dir).unwrap_or_else(|| dir.to_owned());
+    let whole = case::accounts::whole_or_itself(dir);
     let (case, whole) = (dir.display(), whole.display());
     let asked = ledger::names_to_clear(&saved.plan);
     let short = state.cleared.iter().find(|(_, spoken)| names(*spoken).len() < asked);

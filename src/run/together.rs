@@ -55,11 +55,19 @@ enum Stands {
     /// Its run has ended, and they were so to the last.
     Over,
     /// Its run has ended without that.
-    Short {
-        why: String,
-        /// Whether it waits for people to say yes, and for nothing else.
-        waits: bool,
-    },
+    Short { why: String, until: Until },
+}
+
+/// Until what an account keeps the others shut whose run has ended without its cuts being proven; what asks more of
+/// whoever reads it last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Until {
+    /// People have said yes.
+    Approved,
+    /// What stopped it is mended, and it is resumed.
+    Resumed,
+    /// A person has seen to it.
+    SeenTo,
 }
 
 /// One account, as its run knows it among the others.
@@ -124,9 +132,16 @@ impl Member<'_> {
             }
             Ok((_, ending)) => Stands::Short {
                 why: in_words(ending, || run.reasons_from_journal()),
-                waits: matches!(ending, Ending::Waiting(_) | Ending::Asking { .. }),
+                until: match ending {
+                    Ending::Waiting(_) | Ending::Asking { .. } => Until::Approved,
+                    Ending::Stopped(_) | Ending::Interrupted => Until::Resumed,
+                    Ending::Held(_) | Ending::Proven | Ending::NotProven => Until::SeenTo,
+                },
             },
-            Err(error) => Stands::Short { why: error.to_string(), waits: false },
+            Err(error) => Stands::Short {
+                why: format!("was stopped part-way: {error}"),
+                until: Until::Resumed,
+            },
         };
         self.stands.send_replace(stands);
     }
@@ -188,7 +203,7 @@ enum Others {
     /// Some are still at work, or have yet to see what was seen of them.
     Wait(Vec<AccountId>),
     /// One has ended without being proven cut, or is not cut any more.
-    Fall { reasons: Vec<String>, waits: bool },
+    Fall { reasons: Vec<String>, until: Until },
 }
 
 impl Among<'_> {
@@ -214,19 +229,19 @@ impl Among<'_> {
     }
 
     async fn look_at_the_others(&self) -> Result<Others, Halt> {
-        let (mut reasons, mut waits, mut at_work) = (Vec::new(), true, Vec::new());
+        let (mut reasons, mut until, mut at_work) = (Vec::new(), Until::Approved, Vec::new());
         for member in self.others() {
             match &*member.stands.borrow() {
                 Stands::Ready | Stands::Over => {}
                 Stands::AtWork => at_work.push(member.account.clone()),
-                Stands::Short { why, waits: for_people } => {
+                Stands::Short { why, until: its } => {
                     reasons.push(format!("account {} {why}", member.account));
-                    waits &= *for_people;
+                    until = until.max(*its);
                 }
             }
         }
         if !reasons.is_empty() {
-            return Ok(Others::Fall { reasons, waits });
+            return Ok(Others::Fall { reasons, until });
         }
         if !at_work.is_empty() {
             return Ok(Others::Wait(at_work));
@@ -244,7 +259,7 @@ impl Among<'_> {
             }
         }
         Ok(if !reasons.is_empty() {
-            Others::Fall { reasons, waits: false }
+            Others::Fall { reasons, until: Until::SeenTo }
         } else if !at_work.is_empty() {
             Others::Wait(at_work)
         } else {
@@ -327,10 +342,13 @@ impl Run<'_> {
         loop {
             match among.look_at_the_others().await? {
                 Others::Stand => return Ok(facts),
-                Others::Fall { reasons, waits } => {
-                    return match self.shut(reasons).await {
-                        Err(Halt::Held(reasons)) if waits => Err(Halt::Waiting(reasons)),
-                        shut => shut,
+                // Whoever was asked to stop finds the others stopped as well.
+                Others::Fall { .. } if self.is_asked_to_stop() => return Err(Halt::Interrupted),
+                Others::Fall { reasons, until } => {
+                    return match (self.shut(reasons).await, until) {
+                        (Err(Halt::Held(reasons)), Until::Approved) => Err(Halt::Waiting(reasons)),
+                        (Err(Halt::Held(reasons)), Until::Resumed) => Err(Halt::Stopped(reasons)),
+                        (shut, _) => shut,
                     };
                 }
                 Others::Wait(accounts) => {

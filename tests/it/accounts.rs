@@ -1,6 +1,7 @@
 //! A key that controlled another account: both are cut side by side, and one gate stands before both.
 
 mod asked;
+mod kept;
 mod several;
 
 use std::collections::BTreeSet;

@@ -231,6 +231,21 @@ pub(crate) fn bare(dir: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Runs a command as a shell does after `ulimit -f`: no file may grow beyond `blocks` of 512 bytes, and
+/// writing more is an error, not the end of the process.
+pub(crate) fn with_room_for(blocks: u64, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "trap '' XFSZ && ulimit -f \"$0\" && exec \"$@\"", &blocks.to_string()])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(command.get_current_dir().unwrap())
+        .env_clear()
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited.env("PATH", "/usr/bin:/bin");
+    limited
+}
+
 /// How a process ended, and what it said.
 #[derive(Debug)]
 pub(crate) struct Ran {

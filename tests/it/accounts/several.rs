@@ -1,6 +1,8 @@
 //! A stage for runs of several accounts: one world, and a plan and a journal on tape for each.
 
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use portcullis::action::catalog::Actions;
@@ -9,11 +11,11 @@ use portcullis::cloud::Connection;
 use portcullis::diagnostic::Source;
 use portcullis::ids::Arn;
 use portcullis::inventory::{Inventory, Origin};
-use portcullis::journal::{self, Entry, Journal, Place, Said, State};
+use portcullis::journal::{self, Entry, Journal, Medium, Place, Said, State};
 use portcullis::plan::{SavedPlan, SavedPlans, Together as Accounts};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Proof};
-use portcullis::run::{Ending, Keep, Rounds, Together, begin_round, undo_of};
+use portcullis::run::{Ended, Ending, Keep, Rounds, Together, begin_round, undo_of};
 use portcullis::sim::{AuditEvent, Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
@@ -44,6 +46,28 @@ pub(super) enum Crash {
     Line(usize, usize, Torn),
     /// At a request.
     Request(u64, Fault),
+    /// Not at all: but the journal of one account takes so many lines and no more.
+    Full(usize, usize),
+}
+
+/// A journal on a disk with room for so many lines.
+struct Room {
+    lines: usize,
+    medium: Recorder,
+}
+
+impl Medium for Room {
+    fn append<'a>(
+        &'a mut self,
+        line: &'a [u8],
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send + 'a>> {
+        let Some(lines) = self.lines.checked_sub(1) else {
+            let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            return Box::pin(std::future::ready(Err(full)));
+        };
+        self.lines = lines;
+        self.medium.append(line)
+    }
 }
 
 impl Several {
@@ -112,6 +136,12 @@ impl Several {
 
     /// Runs or resumes all, to the end or to a crash.
     pub(super) async fn run(&self, crash: Option<Crash>) -> Option<Vec<Ending>> {
+        let ended = self.ended(crash).await?.into_iter();
+        Some(ended.map(|ended| ended.expect("the tapes take every line").1).collect())
+    }
+
+    /// The same where a tape may not take every line.
+    pub(super) async fn ended(&self, crash: Option<Crash>) -> Option<Vec<Ended>> {
         self.cloud.set_faults(match crash {
             Some(Crash::Request(at, fault)) => vec![(self.cloud.requests() + at, fault)],
             _ => Vec::new(),
@@ -126,7 +156,7 @@ impl Several {
         }
     }
 
-    async fn played(&self, crash: Option<Crash>, crashed: &Arc<Notify>) -> Vec<Ending> {
+    async fn played(&self, crash: Option<Crash>, crashed: &Arc<Notify>) -> Vec<Ended> {
         let home = &self.accounts[HOME].saved;
         let roles = &home.plan.together.as_ref().unwrap().others;
         let begun = entered(&self.cloud, self.clock, roles).await;
@@ -148,7 +178,13 @@ impl Several {
                 _ => None,
             };
             let medium = Recorder::new(&one.tape, &self.cloud, stop_at, crashed);
-            let journal = Journal::open(&decoded, Box::new(medium), self.clock).unwrap();
+            let medium: Box<dyn Medium> = match crash {
+                Some(Crash::Full(account, lines)) if account == n => {
+                    Box::new(Room { lines, medium })
+                }
+                _ => Box::new(medium),
+            };
+            let journal = Journal::open(&decoded, medium, self.clock).unwrap();
             if journal.state().opened.is_none() {
                 let opened = Entry::Opened {
                     plan: one.saved.digest(),
@@ -180,8 +216,7 @@ impl Several {
             };
             (saved, rounds)
         });
-        let ended = Together::new(runs.collect()).execute().await;
-        ended.into_iter().map(|ended| ended.expect("the tapes take every line").1).collect()
+        Together::new(runs.collect()).execute().await
     }
 
     pub(super) fn state(&self, account: usize) -> State {

@@ -9,7 +9,9 @@ use portcullis::journal::{self, Entry, Journal};
 use portcullis::sim::Fault;
 
 use super::{Untouched, refused};
-use crate::hosted::{Hosted, bare, cases_in, in_real_time, playbook_in, quick_world, ran, start};
+use crate::hosted::{
+    Hosted, bare, cases_in, in_real_time, playbook_in, quick_world, ran, start, with_room_for,
+};
 use crate::process::{journal_of, judge, resumed, state_of, status_agrees};
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play};
 use crate::verdict::requests_of;
@@ -49,21 +51,6 @@ fn where_cases_cannot_be_kept_nothing_is_changed() {
         let mut run = world.hosted.here(&["run", "plan.json", "--yes", "--cases", cases]);
         world.refuses(5, &mut run, &["cannot make in-the-way", "--cases DIR"]);
     }
-}
-
-/// Runs a command as a shell does after `ulimit -f`: no file may grow beyond `blocks` of 512 bytes, and
-/// writing more is an error, not the end of the process.
-fn with_room_for(blocks: u64, command: &Command) -> Command {
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", "trap '' XFSZ && ulimit -f \"$0\" && exec \"$@\"", &blocks.to_string()])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .current_dir(command.get_current_dir().unwrap())
-        .env_clear()
-        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    limited.env("PATH", "/usr/bin:/bin");
-    limited
 }
 
 #[test]
