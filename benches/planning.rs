@@ -125,6 +125,7 @@ fn survey(playbook: &Playbook, users: usize) -> Inventory {
         id: "AIDARESPONDER".to_owned(),
         access_key_id: None,
         came_from: Vec::new(),
+        break_glass: Vec::new(),
     };
     let mut inventory = Inventory::new(caller, at());
     loop {

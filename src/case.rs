@@ -646,6 +646,7 @@ mod tests {
             arn: arn.clone(),
             id: "AIDA".into(),
             came_from: Vec::new(),
+            break_glass: Vec::new(),
             access_key_id: None,
         };
         let plan = Plan {

@@ -463,6 +463,9 @@ pub struct Caller {
     /// What these credentials were got with, and what that was got with, as far as it is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub came_from: Vec<Origin>,
+    /// The way in that is left when nothing else goes, and what that was got with; empty where nobody has tried it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub break_glass: Vec<Origin>,
 }
 
 /// Credentials that others were got with.
@@ -488,13 +491,6 @@ impl Caller {
             ["assumed-role", name, ..] => vec![role(name), role(&format!("*/{name}"))],
             _ => vec![arn.as_str().to_owned()],
         }
-    }
-}
-
-impl Origin {
-    /// Whether it says whose they are.
-    pub fn is_known(&self) -> bool {
-        self.arn.is_some() || self.access_key_id.is_some()
     }
 }
 

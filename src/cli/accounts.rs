@@ -97,6 +97,7 @@ pub(super) async fn enter(
             access_key_id: from.access_key_id.clone(),
         });
         there.caller.came_from.extend(from.came_from.iter().cloned());
+        there.caller.break_glass.clone_from(&from.break_glass);
         Ok(Way { connection, begun: there, elsewhere: Some(elsewhere) })
     };
     let entered = join_all(roles.iter().map(one)).await;
@@ -365,7 +366,7 @@ fn reach(
     }
     view::runtime().block_on(async {
         let live = Live::connect(access).await?;
-        let begun = live.begin().await?;
+        let begun = live.begin_beside(dir).await?;
         let endpoint = access.endpoint_url.as_deref();
         fits(&plans[0], &begun.caller, endpoint)?;
         let (home, clock) = (&live.connection, live.clock);

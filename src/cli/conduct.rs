@@ -500,7 +500,7 @@ pub(super) async fn reach(
 ) -> Result<(Live, Caller), Failure> {
     let live = Live::connect(access).await?;
     live.work_on(dir).await;
-    let caller = live.begin().await?.caller;
+    let caller = live.begin_beside(dir).await?.caller;
     fits(saved, &caller, access.endpoint_url.as_deref())?;
     remaining(&live.connection, saved, live.clock).await;
     Ok((live, caller))

@@ -41,7 +41,7 @@ pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
     }
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
-        let inventory = live.begin().await?;
+        let inventory = live.begin_among(&args.cases.cases).await?;
         let caller = inventory.caller.clone();
         let endpoint = args.access.endpoint_url.as_deref();
         let (saved, playbook) = planned(args, live.connection.read(), inventory, endpoint).await?;

@@ -17,7 +17,8 @@ use super::live::Live;
 use super::view::{self, Style};
 use super::{diagnostics, permitted};
 use crate::case;
-use crate::inventory::{Caller, Inventory};
+use crate::ids::{AccessKeyId, Arn};
+use crate::inventory::{Caller, Inventory, Origin};
 
 /// AWS refuses requests whose time is off by five minutes.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(4);
@@ -207,6 +208,11 @@ struct Tried {
     arn: String,
     account: String,
     tried_at: Timestamp,
+    /// The key it signs with, and what that was got with: none of it may be cut either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<AccessKeyId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    came_from: Vec<Origin>,
 }
 
 /// Tries break-glass where it is named, and remembers; otherwise says when it was tried last.
@@ -267,11 +273,22 @@ async fn break_glass(args: &args::Doctor, caller: Option<&Caller>) -> Finding {
         arn: glass.arn.to_string(),
         account: glass.account.to_string(),
         tried_at: live.clock.now(),
+        access_key_id: glass.access_key_id,
+        came_from: glass.came_from,
     };
     match case::remember(cases, BREAK_GLASS, &diagnostics::printed(&json!(tried))) {
         Ok(()) => Finding::good(check, format!("{} was let in just now", tried.arn)),
         Err(error) => Finding::failed(check, &Failure::from(error)),
     }
+}
+
+/// Break-glass, as it is remembered beside the cases, and what it was got with; empty where nobody has tried it.
+pub(super) fn tried_break_glass(cases: &Path) -> Vec<Origin> {
+    let Some(tried) = remembered(cases) else { return Vec::new() };
+    let day = tried.tried_at.strftime("%Y-%m-%d");
+    let how = format!("break-glass, {}, tried {day}", view::plain(&tried.arn));
+    let own = Origin { how, arn: Arn::parse(&tried.arn).ok(), access_key_id: tried.access_key_id };
+    std::iter::once(own).chain(tried.came_from).collect()
 }
 
 fn remembered(cases: &Path) -> Option<Tried> {

@@ -1,13 +1,15 @@
 //! Reaching the real cloud: the operator's own credentials, and the endpoint he means.
 
+use std::path::Path;
+
 use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_types::region::Region;
 
 use super::args::Access;
 use super::exit::{Exit, Failure};
-use super::origin;
 use super::responder::{Means, Responder};
+use super::{doctor, origin};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
 use crate::ids::AccessKeyId;
@@ -70,8 +72,21 @@ impl Live {
         Ok(inventory)
     }
 
+    /// The same, with what is remembered beside the cases in `cases`: a plan leaves break-glass standing.
+    pub(super) async fn begin_among(&self, cases: &Path) -> Result<Inventory, Failure> {
+        let mut inventory = self.begin().await?;
+        inventory.caller.break_glass = doctor::tried_break_glass(cases);
+        Ok(inventory)
+    }
+
+    /// The same, for the case in `dir`.
+    pub(super) async fn begin_beside(&self, dir: &Path) -> Result<Inventory, Failure> {
+        let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        self.begin_among(dir.parent().unwrap_or(&dir)).await
+    }
+
     /// From here on the sessions that are minted bear the name of the case, and show it in the account's logs.
-    pub(super) async fn work_on(&self, case: &std::path::Path) {
+    pub(super) async fn work_on(&self, case: &Path) {
         if self.responder.mints() {
             let name = case.file_name().unwrap_or_default().to_string_lossy();
             self.responder.work_on(&name);

@@ -8,7 +8,7 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::view;
-use crate::ids::AccessKeyId;
+use crate::ids::{AccessKeyId, Arn};
 use crate::inventory::Origin;
 
 /// Longer chains of profiles are loops.
@@ -41,15 +41,18 @@ fn walk(profiles: &ProfileSet) -> Vec<Origin> {
         else {
             break;
         };
-        let base = profiles.get_profile(source);
-        let key = base.and_then(|base| base.get("aws_access_key_id"));
-        let key = key.and_then(|key| AccessKeyId::parse(key).ok());
+        let of = |setting| profiles.get_profile(source).and_then(|base| base.get(setting));
+        let key = of("aws_access_key_id").and_then(|key| AccessKeyId::parse(key).ok());
         let how = match &key {
             Some(key) => format!("key {key} of profile {}", view::plain(source)),
             None => format!("profile {}", view::plain(source)),
         };
-        origins.push(Origin { how, arn: None, access_key_id: key });
-        if source == name {
+        // A profile that others are got with gives its own key, if it has one, and else a session of its role.
+        let ends = of("aws_access_key_id").is_some() || source == name;
+        let role = of("role_arn").filter(|_| !ends);
+        let arn = role.and_then(|role| Arn::parse(role).ok());
+        origins.push(Origin { how, arn, access_key_id: key });
+        if ends {
             break;
         }
         source.clone_into(&mut name);
@@ -88,6 +91,7 @@ sso_account_id = 111122223333
         let of = |profile| read(&files, &environment, Some(profile));
         let chain = of("respond").await;
         assert_eq!(chain[0].how, "profile hop");
+        assert_eq!(chain[0].arn.as_ref().unwrap().as_str(), "arn:aws:iam::999988887777:role/hop");
         assert_eq!(chain[1].how, "key AKIAEXAMPLELEAKED001 of profile base");
         assert_eq!(chain[1].access_key_id.as_ref().unwrap().as_str(), "AKIAEXAMPLELEAKED001");
         assert_eq!(chain.len(), 2);

@@ -54,7 +54,7 @@ pub(super) fn show(
     let terms = sources::terms(given, access.endpoint_url.as_deref())?;
     let made = view::runtime().block_on(async {
         let live = Live::connect(access).await?;
-        let inventory = live.begin().await?;
+        let inventory = live.begin_among(shown.cases).await?;
         let roles = accounts::named(&playbook, &inputs, &inventory)?;
         let read = live.connection.read();
         if roles.is_empty() {

@@ -70,7 +70,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             (Opened::Several(plans), playbook) => {
                 return view::runtime().block_on(async {
                     let live = Live::connect(&args.access).await?;
-                    let begun = live.begin().await?;
+                    let begun = live.begin_among(&args.cases.cases).await?;
                     let wanted = accounts::Wanted::Saved(plans);
                     accounts::run(args, &live, &begun, &playbook, wanted).await
                 });
@@ -83,7 +83,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     };
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
-        let inventory = live.begin().await?;
+        let inventory = live.begin_among(&args.cases.cases).await?;
         let (saved, playbook) = match source {
             Wanted::Saved(saved, playbook) => (*saved, *playbook),
             Wanted::Playbook(playbook, inputs) => {
@@ -156,7 +156,7 @@ fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
     view::out(&view::plan(&saved, view::out_detail()));
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
-        let inventory = live.begin().await?;
+        let inventory = live.begin_among(&args.cases.cases).await?;
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         view::out(&look_again(&saved, &live).await?);
         Ok(Exit::Done)

@@ -54,7 +54,8 @@ impl ReadSts {
             return Err(not_understood("the answer lacks the account, the ARN or the id"));
         };
         self.pace.belong_to(&account).await;
-        Ok((Caller { account, arn, id, access_key_id: None, came_from: Vec::new() }, date))
+        let (came_from, break_glass) = (Vec::new(), Vec::new());
+        Ok((Caller { account, arn, id, access_key_id: None, came_from, break_glass }, date))
     }
 }
 

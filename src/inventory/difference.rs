@@ -368,6 +368,7 @@ mod tests {
             id: "AIDAEXAMPLE".to_owned(),
             access_key_id: None,
             came_from: Vec::new(),
+            break_glass: Vec::new(),
         };
         let mut inventory = Inventory::new(caller, "2026-03-24T07:00:00Z".parse().unwrap());
         inventory.answers.extend(answers);

@@ -2,13 +2,14 @@
 //!
 //! What a run stands on is its caller and everything that the caller came from, as far as that is known: the
 //! user whose key or session signs, the role of a session, the credentials that a profile or `--role-arn`
-//! renews the session with, and the users whom the role's trust admits. What cannot be known is told as a
-//! warning; what is known refuses the plan, unless the operator has named the identity to be lost.
+//! renews the session with, every role among them, and whom the trust of a role admits where nobody is known to
+//! be behind it. Break-glass, where somebody has tried it, is left standing in the same way. What cannot be known is
+//! told as a warning; what is known refuses the plan, unless the operator has named the identity to be lost.
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::{Arn, Principal};
+use crate::ids::{AccessKeyId, Arn, Principal, UserName};
 use crate::inventory::{Caller, Inventory, ListedRole, Origin};
 use crate::plan::{Change, Effect, Plan, Subject};
 use crate::policy::Document;
@@ -18,151 +19,255 @@ use crate::policy::trust::{Admission, admits, admitted};
 struct Lost {
     /// The identity that is cut.
     arn: Option<Arn>,
-    /// From the run to what is cut, one link after the other.
+    /// From the run, or from break-glass, to what is cut, one link after the other.
     path: Vec<String>,
 }
 
-/// Refuses where the plan cuts what `caller` stands on; gives back what is to be said where it is accepted, or
-/// may be so. Asked again when a saved plan is run, because another may run it.
+/// Whose way in it is that a plan must leave standing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Caller,
+    BreakGlass,
+}
+
+/// One identity of a chain: somebody, whose credentials those before it were got with.
+struct Link<'c> {
+    said: Vec<String>,
+    arn: Option<&'c Arn>,
+    /// The unique id, where it is the one that asks.
+    id: Option<&'c str>,
+    key: Option<&'c AccessKeyId>,
+}
+
+/// Refuses where the plan cuts what `caller` stands on, or break-glass; gives back what is to be said where it is
+/// accepted, or may be so. Asked again when a saved plan is run, because another may run it.
 pub fn refuse_lock_out(
     plan: &Plan,
     inventory: &Inventory,
     caller: &Caller,
 ) -> Result<Vec<String>, Diagnostic> {
     let mut warnings = Vec::new();
-    for lost in lost(plan, inventory, caller, &mut warnings) {
-        let path = lost.path.join(" <- ");
-        let accepted = lost.arn.as_ref().is_some_and(|arn| plan.accepted_lockouts.contains(arn));
-        if accepted {
-            warnings.push(format!(
+    let mut refused = None;
+    for (whose, chain) in [(Whose::Caller, chain(caller)), (Whose::BreakGlass, break_glass(caller))]
+    {
+        for lost in lost(plan, inventory, caller, whose, &chain, &mut warnings) {
+            let path = lost.path.join(" <- ");
+            let accepted =
+                lost.arn.as_ref().is_some_and(|arn| plan.accepted_lockouts.contains(arn));
+            if accepted {
+                warnings.push(whose.accepted(&path));
+            } else if refused.is_none() {
+                refused = Some(whose.refused(&path, lost.arn.as_ref()));
+            }
+        }
+    }
+    refused.map_or(Ok(warnings), Err)
+}
+
+impl Whose {
+    fn accepted(self, path: &str) -> String {
+        match self {
+            Self::Caller => format!(
                 "the run cuts what it stands on, and that was accepted: {path}. It will stop there; go on with \
                  other credentials: portcullis resume CASE"
-            ));
-            continue;
+            ),
+            Self::BreakGlass => format!(
+                "the plan cuts break-glass, and that was accepted: {path}. Have another way in at hand before it runs"
+            ),
         }
-        let message = format!("the plan would cut off its own caller: {path}");
-        let last = lost.arn.map_or(String::new(), |arn| {
+    }
+
+    fn refused(self, path: &str, arn: Option<&Arn>) -> Diagnostic {
+        let last = arn.map_or(String::new(), |arn| {
             format!("; or, as the last resort and on record, accept it: --accept-lockout {arn}")
         });
-        return Err(Diagnostic::error(Code::LockOut, message).help(format!(
-            "run from an identity the playbook does not touch: a break-glass user, or an incident role \
-             (--profile NAME, --role-arn ARN); or cut less, so that it is left out{last}"
-        )));
+        let (message, ways) = match self {
+            Self::Caller => (
+                "the plan would cut off its own caller",
+                "run from an identity the playbook does not touch: a break-glass user, or an incident role \
+                 (--profile NAME, --role-arn ARN); or cut less, so that it is left out",
+            ),
+            Self::BreakGlass => (
+                "the plan would cut off break-glass, the way in that is left when nothing else goes",
+                "cut less, so that it is left out; or try a break-glass that the playbook does not touch, which is \
+                 remembered in its place: portcullis doctor --break-glass PROFILE",
+            ),
+        };
+        Diagnostic::error(Code::LockOut, format!("{message}: {path}")).help(format!("{ways}{last}"))
     }
-    Ok(warnings)
+}
+
+/// The caller, and everybody whom its credentials were got with, one after the other.
+fn chain(caller: &Caller) -> Vec<Link<'_>> {
+    let own = Link {
+        said: said(format!("this run, as {}", caller.arn), Some(&caller.arn)),
+        arn: Some(&caller.arn),
+        id: Some(&caller.id),
+        key: caller.access_key_id.as_ref(),
+    };
+    std::iter::once(own).chain(caller.came_from.iter().map(Link::of)).collect()
+}
+
+/// The same of break-glass; empty where nobody has tried it.
+fn break_glass(caller: &Caller) -> Vec<Link<'_>> {
+    caller.break_glass.iter().map(Link::of).collect()
+}
+
+impl<'c> Link<'c> {
+    fn of(origin: &'c Origin) -> Self {
+        let Origin { how, arn, access_key_id } = origin;
+        let said = said(how.clone(), arn.as_ref());
+        Self { said, arn: arn.as_ref(), id: None, key: access_key_id.as_ref() }
+    }
+
+    fn is_known(&self) -> bool {
+        self.arn.is_some() || self.key.is_some()
+    }
+
+    /// The role it is, by its name; names are those of one account.
+    fn role(&self, plan: &Plan) -> Option<&'c str> {
+        role_of(self.arn?).filter(|_| self.is_of(plan))
+    }
+
+    fn is_of(&self, plan: &Plan) -> bool {
+        self.arn.is_some_and(|arn| arn.account() == plan.account.as_str())
+    }
+
+    /// Whether it is the user. A session minted by a user has the user's own id; a federated one has another, and is
+    /// told by the key that signs or by its ARN.
+    fn is_user(&self, user: &UserName, plan: &Plan, inventory: &Inventory) -> bool {
+        let named = |arn: &Arn| {
+            let name =
+                arn.resource().strip_prefix("user/").and_then(|path| path.rsplit('/').next());
+            name == Some(user.as_str())
+        };
+        let found = inventory.user(user).ok().and_then(Option::as_ref);
+        let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+        self.arn.is_some_and(named) && self.is_of(plan)
+            || self.id.is_some_and(|id| found.is_some_and(|user| user.id == id))
+            || self.key.is_some_and(|key| keys.iter().any(|own| own.id == *key))
+    }
+}
+
+/// A link in words: how it was come by, and the role that it is.
+fn said(how: String, arn: Option<&Arn>) -> Vec<String> {
+    let Some(arn) = arn else { return vec![how] };
+    let role = match session_of(arn) {
+        Some((role, name)) => match permission_set(role) {
+            Some(set) => format!("permission set {set}, signed in to as {name}"),
+            None => format!("role {role}"),
+        },
+        None => match role_of(arn) {
+            Some(role) => format!("role {role}"),
+            None => return vec![how],
+        },
+    };
+    vec![how, role]
 }
 
 fn lost(
     plan: &Plan,
     inventory: &Inventory,
     caller: &Caller,
+    whose: Whose,
+    chain: &[Link<'_>],
     warnings: &mut Vec<String>,
 ) -> Vec<Lost> {
     let mut lost = Vec::new();
-    let session = session_of(&caller.arn);
-    let mut here = vec![format!("this run, as {}", caller.arn)];
-    if let Some((role, name)) = session {
-        here.push(match permission_set(role) {
-            Some(set) => format!("permission set {set}, signed in to as {name}"),
-            None => format!("role {role}"),
-        });
-    }
-    let role = session.and_then(|(name, _)| {
-        inventory.roles().ok()?.iter().find(|role| role.name.as_str() == name)
-    });
-    if let Some((name, _)) = session
-        && let Some(by) = cut_by(
+    let to = |at: usize, rest: Vec<String>| -> Vec<String> {
+        chain[..=at].iter().flat_map(|link| link.said.clone()).chain(rest).collect()
+    };
+    let listed =
+        |name: &str| inventory.roles().ok()?.iter().find(|role| role.name.as_str() == name);
+    for (at, link) in chain.iter().enumerate() {
+        let Some(name) = link.role(plan) else { continue };
+        let by = cut_by(
             plan,
             |subject| matches!(subject.principal(), Some(Principal::Role(role)) if role.as_str() == name),
-        )
-    {
-        let path = here.iter().cloned().chain([by]).collect();
-        lost.push(Lost { arn: role.map(|role| role.arn.clone()), path });
+        );
+        if let Some(by) = by {
+            let arn = listed(name).map(|role| role.arn.clone());
+            let arn = arn.or_else(|| link.arn.filter(|arn| session_of(arn).is_none()).cloned());
+            lost.push(Lost { arn, path: to(at, vec![by]) });
+        }
     }
-    lost.extend(
-        sealed_out(plan, caller)
-            .map(|by| Lost { arn: None, path: here.iter().cloned().chain([by]).collect() }),
-    );
-    let behind = role.map(|role| Behind::of(role, plan, inventory));
-    let mut perhaps = Vec::new();
+    if whose == Whose::Caller {
+        lost.extend(sealed_out(plan, caller).map(|by| Lost { arn: None, path: to(0, vec![by]) }));
+    }
     for user in plan.users() {
-        let found = inventory.user(user).ok().and_then(Option::as_ref);
-        let keys = inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
-        let signs =
-            |id: Option<&crate::ids::AccessKeyId>| keys.iter().any(|key| Some(&key.id) == id);
-        let mut add = |links: Vec<String>| {
-            let by = cut_by(plan, |subject| subject.user() == Some(user)).unwrap_or_default();
-            let path = here.iter().cloned().chain(links).chain([format!("user {user}"), by]);
-            let path = path.collect();
-            lost.push(Lost { arn: found.map(|user| user.arn.clone()), path });
-        };
-        // A session minted by the user has the user's own id; a federated one has another, and is told by the
-        // key that signs or by its ARN.
-        let is_caller = found.is_some_and(|user| user.id == caller.id || user.arn == caller.arn);
-        let origin = caller.came_from.iter().find(|origin| {
-            let same = found.is_some_and(|user| origin.arn.as_ref() == Some(&user.arn));
-            same || signs(origin.access_key_id.as_ref())
-        });
-        if is_caller || signs(caller.access_key_id.as_ref()) {
-            add(Vec::new());
-        } else if let Some(origin) = origin {
-            add(vec![origin.how.clone()]);
-        } else if !caller.came_from.iter().any(Origin::is_known)
-            && let (Some(found), Some(behind)) = (found, &behind)
-        {
-            match behind.through(&found.arn, caller.account.as_str()) {
-                Through::Only => add(vec!["only users in scope may assume it".to_owned()]),
-                Through::Perhaps => perhaps.push(format!("user {user}")),
-                Through::No => {}
-            }
-        }
-    }
-    // Roles that the session may have been got through.
-    for cut in plan.principals.iter().filter_map(Principal::role) {
-        if session.is_some_and(|(name, _)| name == cut.as_str()) {
+        let Some(at) = chain.iter().position(|link| link.is_user(user, plan, inventory)) else {
             continue;
-        }
-        let listed = inventory.roles().ok().and_then(|all| all.iter().find(|r| r.name == *cut));
-        let is_its = |arn: &Arn| {
-            let its = session_of(arn).is_some_and(|(name, _)| name == cut.as_str());
-            its && arn.account() == caller.account.as_str()
-                || listed.is_some_and(|role| role.arn == *arn)
         };
-        let origin =
-            caller.came_from.iter().find(|origin| origin.arn.as_ref().is_some_and(&is_its));
-        let mut add = |link: String| {
-            let by = cut_by(
-                plan,
-                |subject| matches!(subject.principal(), Some(Principal::Role(role)) if role == *cut),
-            );
-            let links = [link, format!("role {cut}"), by.unwrap_or_default()];
-            let path = here.iter().cloned().chain(links).collect();
-            lost.push(Lost { arn: listed.map(|role| role.arn.clone()), path });
+        let found = inventory.user(user).ok().and_then(Option::as_ref);
+        lost.push(Lost {
+            arn: found.map(|user| user.arn.clone()),
+            path: to(at, cut_user(plan, user)),
+        });
+    }
+    // Whoever is behind a session of a role and not known is one of those whom the role's trust admits.
+    for (at, link) in chain.iter().enumerate() {
+        let (Some(name), None | Some(false)) =
+            (link.role(plan), chain.get(at + 1).map(Link::is_known))
+        else {
+            continue;
         };
-        if let Some(origin) = origin {
-            add(origin.how.clone());
-        } else if !caller.came_from.iter().any(Origin::is_known)
-            && let (Some(listed), Some(behind)) = (listed, &behind)
-        {
-            match behind.through(&listed.arn, caller.account.as_str()) {
-                Through::Only => add("only who is in scope may assume it".to_owned()),
-                Through::Perhaps => perhaps.push(format!("role {cut}")),
+        let Some(role) = listed(name) else { continue };
+        let behind = Behind::of(role, plan, inventory);
+        let mut perhaps = Vec::new();
+        for (arn, who, only, path) in cut_principals(plan, inventory, name) {
+            match behind.through(arn, plan.account.as_str()) {
+                Through::Only => {
+                    let rest = std::iter::once(only.to_owned()).chain(path).collect();
+                    lost.push(Lost { arn: Some(arn.clone()), path: to(at, rest) });
+                }
+                Through::Perhaps => perhaps.push(who),
                 Through::No => {}
             }
         }
-    }
-    if let (Some(role), Some(first)) = (role, perhaps.first()) {
-        let more = match perhaps.len() {
-            1 => String::new(),
-            n => format!(", or {} others", n - 1),
-        };
-        warnings.push(format!(
-            "{} may have been assumed by {first}{more}, whom this plan cuts off: if that is you, the session \
-             cannot be renewed when it ends",
-            role.arn
-        ));
+        // Who is behind break-glass is not the one who reads this.
+        if let (Whose::Caller, Some(first)) = (whose, perhaps.first()) {
+            let more = match perhaps.len() {
+                1 => String::new(),
+                n => format!(", or {} others", n - 1),
+            };
+            warnings.push(format!(
+                "{} may have been assumed by {first}{more}, whom this plan cuts off: if that is you, the session \
+                 cannot be renewed when it ends",
+                role.arn
+            ));
+        }
     }
     lost
+}
+
+/// Everybody whom the plan cuts and the account lists, but the role `name`: by ARN, in words, and how it is said that
+/// nobody else is let in.
+fn cut_principals<'i>(
+    plan: &'i Plan,
+    inventory: &'i Inventory,
+    name: &'i str,
+) -> impl Iterator<Item = (&'i Arn, String, &'static str, Vec<String>)> {
+    let users = plan.users().filter_map(|user| {
+        let arn = &inventory.user(user).ok()?.as_ref()?.arn;
+        let only = "only users in scope may assume it";
+        Some((arn, format!("user {user}"), only, cut_user(plan, user)))
+    });
+    let roles = plan.principals.iter().filter_map(Principal::role);
+    let roles = roles.filter(move |role| role.as_str() != name).filter_map(|role| {
+        let arn = &inventory.roles().ok()?.iter().find(|listed| listed.name == *role)?.arn;
+        let by = cut_by(
+            plan,
+            |subject| matches!(subject.principal(), Some(Principal::Role(cut)) if cut == *role),
+        );
+        let path = std::iter::once(format!("role {role}")).chain(by).collect();
+        Some((arn, format!("role {role}"), "only who is in scope may assume it", path))
+    });
+    users.chain(roles)
+}
+
+fn cut_user(plan: &Plan, user: &UserName) -> Vec<String> {
+    let by = cut_by(plan, |subject| subject.user() == Some(user));
+    std::iter::once(format!("user {user}")).chain(by).collect()
 }
 
 /// How somebody may be behind a session of a role.
@@ -211,6 +316,12 @@ impl Behind {
 /// Role and session name of an assumed role.
 fn session_of(arn: &Arn) -> Option<(&str, &str)> {
     arn.resource().strip_prefix("assumed-role/")?.split_once('/')
+}
+
+/// The role that a session or a role's own ARN is of, by its name alone.
+fn role_of(arn: &Arn) -> Option<&str> {
+    let role = || arn.resource().strip_prefix("role/")?.rsplit('/').next();
+    session_of(arn).map(|(role, _)| role).or_else(role)
 }
 
 /// The permission set of IAM Identity Center that a role is made for: `AWSReservedSSO_NAME_0123456789abcdef`.

@@ -1,7 +1,7 @@
 //! A plan does not cut what its own run stands on, unless somebody has said so; then it is on record.
 
 use portcullis::diagnostic::{Code, Diagnostic};
-use portcullis::ids::{AccessKeyId, Arn, RoleName};
+use portcullis::ids::{AccessKeyId, Arn, Principal, RoleName};
 use portcullis::inventory::{Caller, Origin};
 use portcullis::journal::{self, Entry};
 use portcullis::plan::{Barrier, Credential, Effect, Subject};
@@ -74,11 +74,7 @@ fn what_the_credentials_were_got_with_counts() {
     let stage = play(Stage::set(&world, PLAYBOOK));
     let (plan, inventory) = (&stage.saved.plan, &stage.saved.inventory);
     let from = |arn: Option<&str>, key: Option<&str>| Caller {
-        came_from: vec![Origin {
-            how: "profile base".to_owned(),
-            arn: arn.map(|arn| Arn::parse(arn).unwrap()),
-            access_key_id: key.map(|key| AccessKeyId::parse(key).unwrap()),
-        }],
+        came_from: vec![origin("profile base", arn, key)],
         ..inventory.caller.clone()
     };
     let asked = |caller: Caller| planning::refuse_lock_out(plan, inventory, &caller);
@@ -89,6 +85,85 @@ fn what_the_credentials_were_got_with_counts() {
     }
     // Known to be somebody else: nothing to warn of.
     assert_eq!(asked(from(Some(BYSTANDER), None)).unwrap(), [] as [&str; 0]);
+}
+
+/// The shipped world with a role on the way to the responder's, which the victim alone may assume.
+fn with_a_hop() -> String {
+    let hop = format!(
+        "    roles:\n      hop:\n        trust: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Principal: \
+         {{ AWS: \"{VICTIM}\" }}, Action: \"sts:AssumeRole\" }}] }}\n"
+    );
+    let world = WORLD.replacen("    roles:\n", &hop, 1);
+    assert_ne!(world, WORLD);
+    world
+}
+
+fn origin(how: &str, arn: Option<&str>, key: Option<&str>) -> Origin {
+    Origin {
+        how: how.to_owned(),
+        arn: arn.map(|arn| Arn::parse(arn).unwrap()),
+        access_key_id: key.map(|key| AccessKeyId::parse(key).unwrap()),
+    }
+}
+
+const HOP: &str = "arn:aws:iam::111122223333:role/hop";
+const SESSION_OF_HOP: &str = "arn:aws:sts::111122223333:assumed-role/hop/me";
+
+#[test]
+fn every_role_on_the_way_counts_and_so_does_whoever_is_behind_the_last() {
+    let stage = play(Stage::set(&with_a_hop(), PLAYBOOK));
+    let inventory = &stage.saved.inventory;
+    let mut plan = stage.saved.plan.clone();
+    let from = |came_from| Caller { came_from, ..inventory.caller.clone() };
+    // Nobody is known to be behind the hop, and nobody but the victim may be.
+    let last = from(vec![origin("credentials of hop/me", Some(SESSION_OF_HOP), None)]);
+    let problem = planning::refuse_lock_out(&plan, inventory, &last).unwrap_err();
+    let path = "role incident-responder <- credentials of hop/me <- role hop <- only users in scope may assume it <- \
+                user ci-deploy <- cut by quarantine.1";
+    assert!(problem.message.contains(path), "{}", problem.message);
+    // A bystander's key is known to be behind it.
+    let known = from(vec![
+        origin("profile hop", Some(HOP), None),
+        origin("profile base", None, Some("AKIAEXAMPLEBACKUP003")),
+    ]);
+    assert_eq!(planning::refuse_lock_out(&plan, inventory, &known).unwrap(), [] as [&str; 0]);
+    // The hop itself is cut: what is behind it does not matter.
+    let role = RoleName::parse("hop").unwrap();
+    plan.changes[0].effects.push(Effect::Cuts {
+        subject: Subject::Principal { principal: Principal::Role(role) },
+        barrier: Barrier::Quarantine,
+    });
+    let problem = planning::refuse_lock_out(&plan, inventory, &known).unwrap_err();
+    let path = "role incident-responder <- profile hop <- role hop <- cut by quarantine.1";
+    assert!(problem.message.contains(path), "{}", problem.message);
+    assert!(problem.help.unwrap().ends_with(&format!("--accept-lockout {HOP}")));
+}
+
+#[test]
+fn break_glass_is_left_standing_with_all_that_it_stands_on() {
+    let stage = play(Stage::set(&with_a_hop(), PLAYBOOK));
+    let (plan, inventory) = (&stage.saved.plan, &stage.saved.inventory);
+    let glass = |arn: &str| Caller {
+        break_glass: vec![origin("break-glass", Some(arn), None)],
+        ..inventory.caller.clone()
+    };
+    for (arn, path) in [
+        (VICTIM, "break-glass <- user ci-deploy <- cut by quarantine.1"),
+        (SESSION_OF_HOP, "break-glass <- role hop <- only users in scope may assume it <- user"),
+    ] {
+        let problem = planning::refuse_lock_out(plan, inventory, &glass(arn)).unwrap_err();
+        assert_eq!(problem.code, Code::LockOut);
+        assert!(problem.message.contains(path), "{}", problem.message);
+        let help = problem.help.unwrap();
+        let ways = ["cut less", "doctor --break-glass", &format!("--accept-lockout {VICTIM}")];
+        let places: Vec<usize> = ways.iter().map(|way| help.find(way).unwrap()).collect();
+        assert!(places.is_sorted(), "{help}");
+    }
+    planning::refuse_lock_out(plan, inventory, &glass(BYSTANDER)).unwrap();
+    let mut plan = plan.clone();
+    plan.accepted_lockouts.push(Arn::parse(VICTIM).unwrap());
+    let warned = planning::refuse_lock_out(&plan, inventory, &glass(VICTIM)).unwrap();
+    assert!(warned[0].contains("cuts break-glass, and that was accepted"), "{warned:?}");
 }
 
 #[test]

@@ -105,6 +105,7 @@ fn inventory() -> Inventory {
         arn: Arn::parse("arn:aws:iam::012345678901:user/responder").unwrap(),
         id: "AIDAEXAMPLE".to_owned(),
         came_from: Vec::new(),
+        break_glass: Vec::new(),
         access_key_id: None,
     };
     Inventory::new(caller, "2026-03-24T07:00:00Z".parse().unwrap())

@@ -60,6 +60,7 @@ fn inventory(users: &[(&str, Option<&str>)]) -> Inventory {
         arn: Arn::parse("arn:aws:iam::012345678901:user/responder").unwrap(),
         id: "AIDA".to_owned(),
         came_from: Vec::new(),
+        break_glass: Vec::new(),
         access_key_id: None,
     };
     let mut inventory = Inventory::new(caller, "2026-03-24T07:00:00Z".parse().unwrap());

@@ -74,6 +74,13 @@ fn a_responder_who_is_ready_is_told_so_and_break_glass_is_remembered() {
     let tried = told(doctor().args(["--break-glass", "glass"]), 0);
     says(&tried, "break-glass", "good", "user/break-glass was let in just now");
     says(&told(&mut doctor(), 0), "break-glass", "good", "user/break-glass was tried 2");
+    // What was tried is left standing: before a plan is made, and by the first cut.
+    for cut in [&["cut", "--user", "break-glass"][..], &["cut", "--access-key", GLASS]] {
+        let refused = ran(hosted.here(cut).arg("--dry-run")).ended_with(5);
+        let path = "user/break-glass, tried 2";
+        assert!(refused.err.contains("lock-out"), "{}", refused.err);
+        assert!(refused.err.contains(path), "{}", refused.err);
+    }
     let writes = hosted.cloud.audit().into_iter().filter(|event| event.writes).count();
     assert_eq!(writes, 0);
     let text = ran(&mut doctor()).ended_with(0);
