@@ -21,6 +21,7 @@ mod explain;
 mod live;
 mod log;
 mod new;
+mod next;
 mod origin;
 mod permitted;
 mod plan;

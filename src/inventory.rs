@@ -13,7 +13,7 @@ mod saved;
 
 pub use answers::Answers;
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
-pub use difference::{Altered, Difference, Fields, Thing, difference};
+pub use difference::{Altered, Difference, Fields, Thing, Unanswered, difference};
 pub use probe::{Probe, Tried};
 pub use saved::{OpenError, SavedInventory, Sitting};
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ids::{AccessKeyId, Arn, ChangeId, SecretId, UserName, VersionId};
+use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId, UserName, VersionId};
 use crate::journal::{
     ChangeRecord, ChangeState, Delivered, Heard, Moment, Note, Outcome, Proven, Refusal, State,
     Witness, names,
@@ -762,9 +762,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             Credential::RoleSessions { role } => {
                 format!("role {role} trusts somebody in scope, and no step cuts its sessions")
             }
-            Credential::Manual { .. } => {
-                "nobody has attested that it is closed, or it is being opened again".to_owned()
-            }
+            Credential::Manual { .. } => of_way_in(plan, state, &credential),
             _ if all.contains(&Barrier::Network) => {
                 "restricted to certain networks, and not cut: whoever is inside them can use it"
                     .to_owned()
@@ -861,6 +859,41 @@ fn may_refuse_with(barrier: Barrier, because: Refusal) -> bool {
         | Barrier::Network
         | Barrier::Deleted
         | Barrier::Attested => false,
+    }
+}
+
+/// Whoever is quarantined and has not been let in again: nothing that works as he does works now.
+pub fn quarantined(plan: &Plan, state: &State) -> Vec<Principal> {
+    let quarantines = |effect: &Effect| match effect {
+        Effect::Cuts {
+            subject: Subject::Principal { principal },
+            barrier: Barrier::Quarantine,
+        } => Some(principal.clone()),
+        _ => None,
+    };
+    let cut = seen(plan, state).filter_map(|change| {
+        let who = change.effects.iter().find_map(quarantines)?;
+        (!is_lifted(plan, state, change)).then_some(who)
+    });
+    let mut found: Vec<Principal> = cut.collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// How a way in outside stands that is not seen closed.
+fn of_way_in(plan: &Plan, state: &State, way_in: &Credential) -> String {
+    let closes = |change: &&Change| {
+        change
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Cuts { subject, .. } if subject.covers(way_in)))
+    };
+    let mut said =
+        plan.changes.iter().filter(closes).filter_map(|change| state.attested_since(&change.id));
+    match said.next() {
+        Some(said) => format!("attested to be closed by {}, and not looked at since", said.by),
+        None => "nobody has attested that it is closed, or it is being opened again".to_owned(),
     }
 }
 

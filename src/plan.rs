@@ -293,6 +293,12 @@ impl Plan {
         plan
     }
 
+    /// The changes that are carried out: of a plan that takes back, those alone that take back.
+    pub fn carried_out(&self) -> impl Iterator<Item = &Change> {
+        let undo = self.is_undo();
+        self.changes.iter().filter(move |change| !undo || change.undoes.is_some())
+    }
+
     /// The changes that will write something: of a plan that takes back, those alone that take back.
     pub fn pending(&self) -> impl Iterator<Item = &Change> {
         let undo = self.is_undo();

@@ -22,8 +22,8 @@ use figures::Figures;
 
 use crate::ids::{AccountId, Arn, ChangeId};
 use crate::journal::{ChangeState, Decoded, State};
-use crate::ledger::{Issued, Ledger, Row, Standing};
-use crate::plan::{SavedPlan, Untouched};
+use crate::ledger::{self, Issued, Ledger, Row, Standing};
+use crate::plan::{Change, SavedPlan, Untouched};
 
 /// The version of the report's shape as JSON.
 const VERSION: u32 = 1;
@@ -158,7 +158,16 @@ fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> 
             ));
         }
     }
-    let due = saved.plan.changes.iter().filter_map(|change| Some((change, change.review_by?)));
+    left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
+        format!("{who}: quarantined; whatever works as it does stands still until it is let in")
+    }));
+    // What was never made, or is lifted, need not be looked at again.
+    let stands = |change: &&Change| {
+        state.record(&change.id).state == ChangeState::Seen
+            && !ledger::is_lifted(&saved.plan, state, change)
+    };
+    let due = saved.plan.changes.iter().filter(stands);
+    let due = due.filter_map(|change| Some((change, change.review_by?)));
     left.extend(due.map(|(change, at)| {
         format!("{}: look by {} whether it must stay", change.id, at.strftime("%Y-%m-%d"))
     }));

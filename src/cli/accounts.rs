@@ -22,7 +22,7 @@ use super::responder::session_name;
 use super::resume::may_go_on_elsewhere;
 use super::run::confirm_all;
 use super::view::Style;
-use super::{credential, diagnostics, earlier, plan, rehearse, round, sources, verify, view};
+use super::{credential, diagnostics, earlier, next, plan, rehearse, round, sources, verify, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Elsewhere, Suspect};
@@ -282,7 +282,12 @@ pub(super) async fn stale(
     });
     let mut text = String::new();
     for (saved, stale) in plans.plans().iter().zip(join_all(looks).await) {
-        let _ = write!(text, "\nIn account {}:{}", saved.plan.account, view::stale(&stale?));
+        let _ = write!(
+            text,
+            "\nIn account {}:{}",
+            saved.plan.account,
+            view::stale(&saved.plan, &stale?)
+        );
     }
     Ok(text)
 }
@@ -911,9 +916,14 @@ impl Several<'_> {
             } else {
                 let unaccounted = ledger.unaccounted().count();
                 let heading = Style::Strong.paint(&format!("Account {name}"));
-                let _ = write!(text, "\n{heading}\n{}", view.render());
+                let _ = write!(
+                    text,
+                    "\n{heading}\n{}",
+                    view::in_case(&view.render(), account.case.dir())
+                );
                 let _ = writeln!(text, "\nJournal: {lines} lines, head {head}");
-                text.push_str(&view::ending(&ending, unaccounted, &next));
+                let ended = view::ending(&ending, unaccounted, &next);
+                text.push_str(&view::in_case(&ended, account.case.dir()));
             }
         }
         let next = match exit {
@@ -957,9 +967,9 @@ impl Several<'_> {
         ending: &Ending,
     ) -> String {
         match ending {
-            Ending::Proven => "nothing".to_owned(),
+            Ending::Proven => next::of_proven(&saved.plan, state),
             Ending::NotProven => after_all(&saved.plan, ledger),
-            Ending::Held(_) => "do what is asked above".to_owned(),
+            Ending::Held(_) => next::of_held(saved, state, account.case.dir(), &self.there),
             Ending::Waiting(_) | Ending::Asking { .. } => {
                 let waits = awaited(saved, state, account.case.dir(), &self.there);
                 waits.unwrap_or_else(|| "it goes on with the others".to_owned())

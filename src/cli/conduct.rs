@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{args, diagnostics, view};
+use super::{args, diagnostics, next, view};
 use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Suspect};
@@ -37,15 +37,18 @@ pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str)
             asking.round
         ));
     }
-    let due = |phase: Phase| {
+    let due = |phase: &Phase| {
         let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
         let needed = |change: &&Change| !ledger::is_idle(&saved.plan, state, change);
-        saved.plan.changes.iter().filter(undone).filter(needed).any(|change| change.phase == phase)
+        let of_it = |change: &Change| change.phase == *phase;
+        saved.plan.carried_out().filter(undone).filter(needed).any(of_it)
     };
-    let (phase, asked, has) = saved.plan.approvals.iter().find_map(|(phase, asked)| {
-        let has = state.approved_by(*phase).len();
-        (due(*phase) && has < *asked).then_some((phase, asked, has))
-    })?;
+    // One phase after the other: what a later one asks for is asked for when it comes to it.
+    let phase = [Phase::Rotate, Phase::Recover, Phase::Destroy].into_iter().find(due)?;
+    let (asked, has) = (saved.plan.approvals.get(&phase)?, state.approved_by(phase).len());
+    if has >= *asked {
+        return None;
+    }
     let case = case.display();
     let who = match (asked - has, has) {
         (1, 0) => "somebody approves it, with credentials of his own".to_owned(),
@@ -339,13 +342,14 @@ impl Conduct<'_> {
             self.clock.sleep(BEFORE_THE_VERDICT).await;
         }
         let next = match &ending {
-            Ending::Proven => format!("nothing. The record: portcullis status {case}"),
+            Ending::Proven => {
+                let nothing = next::of_proven(&saved.plan, &state);
+                format!("{nothing}. The record: portcullis status {case}")
+            }
             Ending::NotProven => {
                 format!("{}. The record: portcullis status {case}", after_all(&saved.plan, &ledger))
             }
-            Ending::Held(_) => {
-                format!("do what is asked above, then: {resume}")
-            }
+            Ending::Held(_) => next::of_held(&saved, &state, self.case.dir(), there),
             Ending::Waiting(_) | Ending::Asking { .. } => {
                 awaited(&saved, &state, self.case.dir(), there).unwrap_or_else(|| resume.clone())
             }
@@ -364,12 +368,13 @@ impl Conduct<'_> {
             told["next"] = next.into();
             view::out(&diagnostics::printed(&told));
         } else {
-            view::out(&account.render());
+            view::out(&view::in_case(&account.render(), self.case.dir()));
             if let Some(world) = self.world {
                 view::out(&view::verdict(world));
             }
             view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
-            view::out(&view::ending(&ending, unaccounted, &next));
+            let ended = view::ending(&ending, unaccounted, &next);
+            view::out(&view::in_case(&ended, self.case.dir()));
         }
         Ok(ending.exit())
     }
@@ -447,6 +452,7 @@ pub(super) struct To<'a> {
 impl<'a> To<'a> {
     pub(super) fn new(case: &'a Case, progress: view::Progress) -> Self {
         let (deliveries, place) = (Deliveries::of(case), case::here());
+        let progress = progress.of_case(case.dir());
         Self { kept: Kept(case), deliveries, place, progress }
     }
 }

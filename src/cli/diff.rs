@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Failure};
 use super::view::{self, Style, plain};
 use super::{args, diagnostics, sources};
-use crate::inventory::{Difference, Fields, Inventory, Thing, difference};
+use crate::diagnostic::counted;
+use crate::inventory::{Difference, Fields, Inventory, Thing, Unanswered, difference};
 
 /// Texts longer than this are said to have changed, and not shown side by side; JSON has them whole.
 const SHOWN: usize = 100;
@@ -33,7 +34,52 @@ pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
         args::SurveyFormat::Json => diagnostics::printed(&as_json(&first, &second, &found)),
         args::SurveyFormat::Text => as_text(&first, &second, &found),
     });
-    Ok(if found.is_none() { Exit::Done } else { Exit::Differs })
+    Ok(match (found.is_none(), found.is_whole()) {
+        (false, _) => Exit::Differs,
+        (true, true) => Exit::Done,
+        // That nothing else is different was not shown.
+        (true, false) => Exit::NotProven,
+    })
+}
+
+/// What an operation tells of.
+fn tells_of(operation: &str) -> &'static str {
+    match operation {
+        "iam:GetUser" => "users, one by one",
+        "iam:ListUsers" => "which users there are",
+        "iam:ListAccessKeys" => "access keys",
+        "iam:GetLoginProfile" => "console passwords",
+        "iam:GetAccountPasswordPolicy" => "the password policy",
+        "iam:ListServiceSpecificCredentials" => "passwords of single services",
+        "iam:ListSSHPublicKeys" => "SSH keys",
+        "iam:ListSigningCertificates" => "signing certificates",
+        "iam:ListMFADevices" => "MFA devices",
+        "iam:ListAttachedUserPolicies" => "policies attached to users",
+        "iam:ListAttachedRolePolicies" => "policies attached to roles",
+        "iam:GetUserPolicy" => "inline policies of users",
+        "iam:GetRolePolicy" => "inline policies of roles",
+        "iam:GetRole" => "roles, one by one",
+        "iam:ListRoles" => "which roles there are, and whom they trust",
+        "iam:GetAccountAuthorizationDetails" => "policies, groups and tags of users and roles",
+        "iam:GetAccountSummary" => "the root user",
+        "secretsmanager:DescribeSecret" => "secrets, one by one",
+        "secretsmanager:ListSecrets" => "which secrets there are",
+        "secretsmanager:GetResourcePolicy" => "policies of secrets",
+        _ => "what it answers",
+    }
+}
+
+/// `1 answer in the first alone, 2 questions answered in neither`.
+fn unanswered(of: Unanswered) -> String {
+    let Unanswered { first_alone, second_alone, neither } = of;
+    let told = [
+        (first_alone, "read in the first alone"),
+        (second_alone, "read in the second alone"),
+        (neither, "read in neither"),
+    ];
+    let told = told.into_iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told.map(|(count, where_)| format!("{count} {where_}")).collect();
+    told.join(", ")
 }
 
 fn of(thing: &Thing) -> String {
@@ -108,15 +154,19 @@ fn as_text(first: &Inventory, second: &Inventory, found: &Difference) -> String 
     ];
     let counts: Vec<String> = counts.iter().map(|(n, word)| format!("{n} {word}")).collect();
     let _ = writeln!(text, "{}", counts.join(", "));
-    if !found.not_compared.is_empty() {
-        let _ =
-            writeln!(text, "\n{}", Style::Strong.paint("Not compared, because only one has it"));
-        for (operation, (before, after)) in &found.not_compared {
-            let _ = writeln!(
-                text,
-                "  {operation}: {before} answers in the first alone, {after} in the second alone"
-            );
+    let operations = found.compared.iter().map(|(operation, count)| format!("{operation} {count}"));
+    let operations = operations.collect::<Vec<_>>().join(", ");
+    let of = if operations.is_empty() { String::new() } else { format!(" ({operations})") };
+    let answers = counted(found.compared.values().sum(), "answer");
+    let _ = writeln!(text, "Compared: {answers} that both have{of}");
+    if !found.is_whole() {
+        let _ = writeln!(text, "\n{}", Style::Bad.paint("Not comparable"));
+        for (operation, of) in &found.not_compared {
+            let _ = writeln!(text, "  {} ({operation}): {}", tells_of(operation), unanswered(*of));
         }
+        let next = "Whatever is different there is not told. See to it that both may read it, and survey again; or \
+                    compare two surveys of the same extent.";
+        let _ = writeln!(text, "  {next}");
     }
     text
 }
@@ -130,8 +180,9 @@ fn as_json(first: &Inventory, second: &Inventory, found: &Difference) -> Value {
     let changed = found.changed.iter().map(|(thing, altered)| {
         json!({"kind": thing.kind, "name": thing.name, "of": whose(thing), "changed": altered})
     });
-    let not_compared = found.not_compared.iter().map(|(operation, (before, after))| {
-        json!({"operation": operation, "first_alone": before, "second_alone": after})
+    let not_compared = found.not_compared.iter().map(|(operation, of)| {
+        let Unanswered { first_alone, second_alone, neither } = of;
+        json!({"operation": operation, "first_alone": first_alone, "second_alone": second_alone, "neither": neither})
     });
     json!({
         "version": 1,
@@ -141,6 +192,7 @@ fn as_json(first: &Inventory, second: &Inventory, found: &Difference) -> Value {
         "appeared": things(&found.appeared),
         "vanished": things(&found.vanished),
         "changed": changed.collect::<Vec<_>>(),
+        "compared": found.compared,
         "not_compared": not_compared.collect::<Vec<_>>(),
     })
 }

@@ -13,7 +13,8 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     if accounts.is_empty() {
         let (saved, decoded, state) = read(&args.case)?;
         let report = Report::of(&saved, &decoded, &state, args.aware_at);
-        tell(args.format, || report.text(), || report.markdown(), &report);
+        let of_it = |text: String| view::in_case(&text, &args.case);
+        tell(args.format, || of_it(report.text()), || of_it(report.markdown()), &report);
         return Ok(Exit::Done);
     }
     refuse_lost_journals(&accounts)?;

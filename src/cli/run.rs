@@ -168,7 +168,7 @@ fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
 async fn look_again(saved: &SavedPlan, live: &Live) -> Result<String, Failure> {
     let read = live.connection.read();
     let stale = crate::run::stale(&saved.plan, &saved.inventory, read, live.clock).await?;
-    Ok(view::stale(&stale))
+    Ok(view::stale(&saved.plan, &stale))
 }
 
 /// What is to be run.

@@ -9,7 +9,7 @@ use super::args::{self, Format};
 use super::conduct::{after_all, awaited, read, typed_to_begin, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::rehearse::is_rehearsal;
-use super::{diagnostics, view};
+use super::{diagnostics, next, view};
 use crate::case;
 use crate::journal::State;
 use crate::ledger::Ledger;
@@ -97,13 +97,11 @@ impl<'a> One<'a> {
             _ if case::is_worked_on(dir) => worked_on(&state),
             // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
             None if state.opened.is_none() && !is_rehearsal(dir)? => typed_to_begin(dir, &there),
-            Some(Exit::Done) => "nothing".to_owned(),
+            Some(Exit::Done) => next::of_proven(&saved.plan, &state),
             Some(Exit::Waiting) => awaited(&saved, &state, dir, &there)
                 .unwrap_or_else(|| format!("portcullis resume {whole}{there}")),
             Some(Exit::NotProven) => after_all(&saved.plan, &ledger),
-            Some(Exit::Held) => {
-                format!("do what is asked above, then: portcullis resume {whole}{there}")
-            }
+            Some(Exit::Held) => next::of_held(&saved, &state, dir, &there),
             _ => format!("portcullis resume {whole}{there}"),
         };
         let (lines, head) = (decoded.lines.len(), decoded.head().to_owned());
@@ -124,7 +122,7 @@ impl<'a> One<'a> {
     }
 
     fn render(&self) -> String {
-        format!(
+        let text = format!(
             "Case {}\n{}{}\nJournal: {} lines, head {}\nNext: {}\n",
             self.dir.display(),
             view::progress_of(&self.saved.plan, &self.state),
@@ -132,6 +130,7 @@ impl<'a> One<'a> {
             self.lines,
             self.head,
             self.next
-        )
+        );
+        view::in_case(&text, self.dir)
     }
 }

@@ -11,6 +11,7 @@ mod progress;
 mod wrap;
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style as AnsiStyle};
@@ -162,6 +163,11 @@ pub(super) fn plain(text: &str) -> String {
         }
     }
     plain
+}
+
+/// What a run said without knowing where its case lies, with the place in it.
+pub(super) fn in_case(text: &str, dir: &Path) -> String {
+    text.replace("portcullis attest CASE ", &format!("portcullis attest {} ", dir.display()))
 }
 
 /// What the rehearsal cloud leaves out, said where it is used.

@@ -370,6 +370,14 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
     for name in by {
         let _ = writeln!(text, "  attested by {}", view::plain(name.as_str()));
     }
+    if plan.approvals.len() > 1 {
+        let each = plan.approvals.iter().map(|(phase, asked)| {
+            format!("{phase} ({} of {asked})", state.approved_by(*phase).len())
+        });
+        let each = each.collect::<Vec<_>>().join(", ");
+        let _ =
+            writeln!(text, "  phases come one after the other, whenever they are approved: {each}");
+    }
 }
 
 /// What to type next.
@@ -386,7 +394,9 @@ fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
             credential.typed()
         );
     }
-    awaited(saved, state, dir, there).unwrap_or_else(|| format!("portcullis resume {whole}{there}"))
+    super::next::to_attest(&saved.plan, state, dir, there)
+        .or_else(|| awaited(saved, state, dir, there))
+        .unwrap_or_else(|| format!("portcullis resume {whole}{there}"))
 }
 
 /// What shows it: what is a file is kept by its bytes' hash.

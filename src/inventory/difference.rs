@@ -43,8 +43,29 @@ pub struct Difference {
     pub vanished: BTreeMap<Thing, Fields>,
     /// In both, and not the same.
     pub changed: BTreeMap<Thing, Vec<Altered>>,
-    /// By operation: answers that only the first has, and that only the second has.
-    pub not_compared: BTreeMap<&'static str, (usize, usize)>,
+    /// By operation: how many answers were compared.
+    pub compared: BTreeMap<&'static str, usize>,
+    /// By operation: questions that not both have an answer to.
+    pub not_compared: BTreeMap<&'static str, Unanswered>,
+}
+
+/// How many questions have an answer in one of two inventories alone, or were asked and have none in either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Answered in the first alone.
+    pub first_alone: usize,
+    /// Answered in the second alone.
+    pub second_alone: usize,
+    /// Answered in neither.
+    pub neither: usize,
+}
+
+impl Unanswered {
+    fn add(&mut self, other: Self) {
+        self.first_alone += other.first_alone;
+        self.second_alone += other.second_alone;
+        self.neither += other.neither;
+    }
 }
 
 /// What is known of a thing.
@@ -55,6 +76,11 @@ impl Difference {
     pub fn is_none(&self) -> bool {
         self.appeared.is_empty() && self.vanished.is_empty() && self.changed.is_empty()
     }
+
+    /// Whether everything that either was asked is answered in both.
+    pub fn is_whole(&self) -> bool {
+        self.not_compared.is_empty()
+    }
 }
 
 /// Compares.
@@ -63,16 +89,23 @@ pub fn difference(first: &Inventory, second: &Inventory) -> Difference {
     let (in_first, in_second) = (Existing::of(first), Existing::of(second));
     let wants: BTreeSet<&Want> = first.answers.keys().chain(second.answers.keys()).collect();
     for want in wants {
-        if matches!(want, Want::AccessKeyLastUsed(_)) {
+        // None of these tells of anything that an account holds.
+        if matches!(want, Want::AccessKeyLastUsed(_) | Want::Simulation(_) | Want::Probe(_)) {
             continue;
         }
+        let operation = want.operation();
+        let mut unanswered = Unanswered::default();
         match (in_first.things(want), in_second.things(want)) {
-            (Some(before), Some(after)) => compare(before, after, &mut found),
-            (None, None) => {}
-            (before, _) => {
-                let counts = found.not_compared.entry(want.operation()).or_default();
-                if before.is_some() { counts.0 += 1 } else { counts.1 += 1 }
+            (Some(before), Some(after)) => {
+                *found.compared.entry(operation).or_default() += 1;
+                compare(before, after, &mut found);
             }
+            (Some(_), None) => unanswered.first_alone = 1,
+            (None, Some(_)) => unanswered.second_alone = 1,
+            (None, None) => unanswered.neither = 1,
+        }
+        if unanswered != Unanswered::default() {
+            found.not_compared.entry(operation).or_default().add(unanswered);
         }
     }
     found
@@ -438,8 +471,16 @@ mod tests {
         ] {
             let found = difference(&first, &second);
             assert!(found.is_none(), "{found:?}");
-            assert_eq!(found.not_compared["iam:ListAccessKeys"], (1, 0));
+            let first_alone = Unanswered { first_alone: 1, ..Unanswered::default() };
+            assert_eq!(found.not_compared["iam:ListAccessKeys"], first_alone);
+            assert!(!found.is_whole());
         }
+        // Nor what both were refused.
+        let neither = inventory(vec![users(&["ann"]), refused(want)]);
+        let found = difference(&neither, &neither);
+        assert_eq!(found.not_compared["iam:ListAccessKeys"].neither, 1);
+        assert!(found.is_none() && !found.is_whole());
+        assert_eq!(found.compared, [("iam:ListUsers", 1)].into());
     }
 
     #[test]

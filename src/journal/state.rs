@@ -341,6 +341,15 @@ impl State {
         super::names(spoken.filter(|spoken| self.approvable.contains(&spoken.said.plan)))
     }
 
+    /// What somebody attested of a change since anybody last began to work on the case: no look has followed it yet.
+    pub fn attested_since(&self, id: &ChangeId) -> Option<&Said> {
+        let started = self.started?.at;
+        self.record(id).notes.iter().rev().find_map(|note| match note {
+            Note::Attested { at, said } if *at > started => Some(said),
+            _ => None,
+        })
+    }
+
     /// Canaries that are, or may be, still there, and why where they could not be removed.
     pub fn canaries_left(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.canaries.iter().filter_map(|(name, state)| match state {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::ids::AccountId;
 use crate::journal::{GateState, State, Witness};
 use crate::ledger::{Ledger, Row, Standing};
-use crate::plan::Plan;
+use crate::plan::{Credential, Plan};
 use crate::playbook::Proof;
 
 /// The figures of one account, or of all of a case.
@@ -24,6 +24,11 @@ pub(super) struct Figures {
     /// Of those that were cut, how many were tried themselves, and how many in the way that a canary was.
     tried: usize,
     inferred: usize,
+    /// How many were tried and let in all the same.
+    let_in: usize,
+    /// Ways in that people closed, by their word; and how many of those were probed and refuse.
+    by_hand: usize,
+    probed: usize,
     issued: usize,
     /// How surely the cuts were proven when the first gate was opened, and when that was.
     opened: Option<(Proof, Timestamp)>,
@@ -45,10 +50,8 @@ impl Figures {
         }
         let users = plan.users().count();
         let cut: Vec<&Row> = ledger.rows.iter().filter(|row| is_cut(&row.standing)).collect();
-        let proofs = cut.iter().filter_map(|row| row.proof.as_ref());
-        let enforced: Vec<_> = proofs.filter(|shown| shown.proof >= Proof::Enforced).collect();
-        let tried =
-            enforced.iter().filter(|shown| matches!(shown.by, Witness::Itself { .. })).count();
+        let of = |way: Way| cut.iter().filter(|row| way_of(row, state) == way).count();
+        let probed = of(Way::ByHand { probed: true });
         Self {
             title: plan.title.clone(),
             accounts: vec![plan.account.clone()],
@@ -58,8 +61,11 @@ impl Figures {
             users,
             roles: plan.principals.len() - users,
             cut: cut.len(),
-            tried,
-            inferred: enforced.len() - tried,
+            tried: of(Way::Itself),
+            inferred: of(Way::Canary),
+            let_in: of(Way::LetIn),
+            by_hand: of(Way::ByHand { probed: false }) + probed,
+            probed,
             issued: ledger.issued.len(),
             opened: match &state.gate {
                 GateState::Open(proof, at) => Some((*proof, *at)),
@@ -83,6 +89,9 @@ impl Figures {
         self.cut += other.cut;
         self.tried += other.tried;
         self.inferred += other.inferred;
+        self.let_in += other.let_in;
+        self.by_hand += other.by_hand;
+        self.probed += other.probed;
         self.issued += other.issued;
         // No gate opens before the cuts of all are proven: the first, and the weakest proof of any.
         self.opened = match (self.opened, other.opened) {
@@ -92,6 +101,42 @@ impl Figures {
         self.open += other.open;
         self.over &= other.over;
         self
+    }
+
+    /// How the cuts were shown to work, each counted once, by what was tried of its own.
+    fn how_sure(&self) -> String {
+        if self.cut == 0 {
+            return "Nothing was cut.".to_owned();
+        }
+        let are =
+            |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+        let mut told = vec![
+            are(self.tried, "was tried itself and refused", "were tried themselves and refused"),
+            are(
+                self.inferred,
+                "is cut in a way that was shown to work on a stand-in made for it",
+                "are cut in a way that was shown to work on a stand-in made for it",
+            ),
+        ];
+        if self.let_in > 0 {
+            told.push(are(self.let_in, "was tried and LET IN", "were tried and LET IN"));
+        }
+        if self.by_hand > 0 {
+            let closed = are(
+                self.by_hand,
+                "is a way in that a person closed and attested",
+                "are ways in that people closed and attested",
+            );
+            let probed = are(self.probed, "was probed and refuses", "were probed and refuse");
+            told.push(format!("{closed}, of which {probed}"));
+        }
+        let other = self.cut - self.tried - self.inferred - self.let_in - self.by_hand;
+        if other > 0 {
+            told.push(format!(
+                "of the other {other} nothing was tried, and what is known of each stands in its row"
+            ));
+        }
+        format!("Of the {} that were cut, {}.", self.cut, told.join("; "))
     }
 
     /// What it was, how far it reaches, how sure that is, what was handed out, what is left.
@@ -124,15 +169,7 @@ impl Figures {
                     standings.join(", ")
                 }
             ),
-            format!(
-                "Of the {} that were cut, {} were tried themselves and refused, and {} are cut in a way that was \
-                 shown to work on a stand-in made for it; of the other {} nothing was tried, and what is known of \
-                 each stands in its row.",
-                self.cut,
-                self.tried,
-                self.inferred,
-                self.cut - self.tried - self.inferred
-            ),
+            self.how_sure(),
             match (&self.opened, self.issued) {
                 (_, 0) => "Nothing new was handed out.".to_owned(),
                 (Some((proof, at)), issued) => format!(
@@ -157,6 +194,49 @@ impl Figures {
             },
         ]
     }
+}
+
+/// What was tried of the cut of one credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The credential itself: it was refused.
+    Itself,
+    /// The same cut of a canary.
+    Canary,
+    /// The credential itself: it was let in.
+    LetIn,
+    /// A person's work, which may have been probed from outside.
+    ByHand { probed: bool },
+    /// Nothing: it was read, or something else that stands in its way was tried.
+    Nothing,
+}
+
+fn way_of(row: &Row, state: &State) -> Way {
+    let enforced = row.proof.as_ref().filter(|shown| shown.proof >= Proof::Enforced);
+    if row.let_in.is_some() {
+        return Way::LetIn;
+    }
+    if matches!(row.credential, Credential::Manual { .. }) {
+        return Way::ByHand { probed: enforced.is_some() };
+    }
+    match enforced.map(|shown| &shown.by) {
+        Some(Witness::Itself { .. }) => Way::Itself,
+        // What was deleted is gone by its deletion, whatever was shown of another cut that reached it too.
+        Some(Witness::Canary { .. }) => match &row.standing {
+            Standing::Dead { by } if !is_of_sessions(&row.credential) => {
+                let own = state.change(by).proof;
+                let shown = own.is_some_and(|own| own.proof >= Proof::Enforced);
+                if shown { Way::Canary } else { Way::Nothing }
+            }
+            _ => Way::Canary,
+        },
+        Some(Witness::ReadAgain) | None => Way::Nothing,
+    }
+}
+
+/// Sessions end by themselves behind a deny: the proof of the deny is theirs.
+fn is_of_sessions(credential: &Credential) -> bool {
+    matches!(credential, Credential::Sessions { .. } | Credential::RoleSessions { .. })
 }
 
 /// Whether something stands in the way of what stands so.

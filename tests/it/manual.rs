@@ -183,6 +183,9 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     let world = world().replace(OUTSIDE, &careless);
     let rehearsal = Rehearsal::of(&world, text);
     assert_eq!(rehearsal.code, Some(13));
+    let next = format!("portcullis attest {} webmail-off.1", rehearsal.case.display());
+    let stands = || rehearsal.say(&["status"]).1;
+    assert!(stands().contains(&next) && !stands().contains("attest CASE"), "{}", stands());
     let attest = || {
         rehearsal.say(&[
             "attest",
@@ -194,8 +197,14 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     let (code, screen) = attest();
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("attested: webmail: Close webmail at the proxy"), "{screen}");
+    // It is said whose word there is, and that the run is to look at it.
+    let told = stands();
+    assert!(!told.contains("nobody has attested") && !told.contains(&next), "{told}");
+    assert!(told.contains("`resume` looks at it and goes on"), "{told}");
+    assert!(told.contains("Next: portcullis resume "), "{told}");
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(13), "{screen}");
+    assert!(stands().contains("Next: do what is asked above"), "{}", stands());
     assert!(screen.contains("what is tried does not agree"), "{screen}");
     attest();
     let (code, screen) = rehearsal.say(&["resume"]);
@@ -204,6 +213,12 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
         screen.contains("(https://tickets.example.org/4711)") || screen.contains("enforced"),
         "{screen}"
     );
+    // No canary stands in for what a person did.
+    let (_, report) = rehearsal.say(&["report"]);
+    let by_hand =
+        "1 is a way in that a person closed and attested, of which 1 was probed and refuses";
+    assert!(report.contains(by_hand), "{report}");
+    assert!(report.contains("0 are cut in a way that was shown to work on a stand-in"), "{report}");
     let (code, screen) = rehearsal.say(&[&["clear", "manual/webmail"][..], &WHY].concat());
     assert_eq!(code, Some(0), "{screen}");
 }

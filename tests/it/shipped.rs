@@ -18,19 +18,19 @@ fn shipped() -> Vec<PathBuf> {
 /// Those whose every cut can be tried, so that they are proven to the end. What others are about cannot all be.
 const PROVEN: &[&str] = &["leaked-key-list", "pipeline-sweep", "stolen-laptop"];
 
-/// A command without its case, and the exit code of the run after it.
-type Word = (&'static [&'static str], i32);
+/// A command without its case, what it says to do next, and the exit code of the run after it.
+type Word = (&'static [&'static str], &'static str, i32);
 
 /// What people say in the course of a playbook that asks for it.
 const SAID: &[(&str, &[Word])] = &[(
     "password-reset-and-remote-access",
     &[
-        (&["attest", "webmail-off.1"], 13),
-        (&["attest", "vpn-off.1"], 6),
-        (&["approve", "rotate", "--reason", "no false alarm"], 6),
-        (&["approve", "recover", "--reason", "the office may work"], 13),
-        (&["attest", "webmail-on.1"], 13),
-        (&["attest", "vpn-on.1"], 11),
+        (&["attest", "webmail-off.1"], "once way in vpn is seen to: portcullis attest", 13),
+        (&["attest", "vpn-off.1"], "somebody approves it", 6),
+        (&["approve", "rotate", "--reason", "no false alarm"], "portcullis resume", 6),
+        (&["approve", "recover", "--reason", "the office may work"], "portcullis resume", 13),
+        (&["attest", "webmail-on.1"], "once way in vpn is seen to: portcullis attest", 13),
+        (&["attest", "vpn-on.1"], "portcullis resume", 11),
     ],
 )];
 
@@ -49,10 +49,20 @@ fn every_shipped_playbook_evicts_the_intruder_of_its_world_and_nobody_else() {
             assert_eq!(played.status.code(), Some(13), "{path}: {}", said(&played));
             let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
             let case = case.to_str().unwrap();
-            for (word, ends) in *words {
+            for (word, next, ends) in *words {
                 let word = [&[word[0], case], &word[1..]].concat();
-                assert_eq!(portcullis(&word).status.code(), Some(0), "{path}: {word:?}");
+                let spoken = portcullis(&word);
+                let told = said(&spoken);
+                assert_eq!(spoken.status.code(), Some(0), "{path}: {word:?}");
+                assert!(told.contains(&format!("Next: {next}")), "{word:?}: {told}");
                 played = portcullis(&["resume", case]);
+                if *ends == 6 {
+                    // A look at what waits for people says whom it waits for.
+                    let looked = said(&portcullis(&["verify", case, "--no-trail"]));
+                    assert!(looked.contains("Next: somebody approves it"), "{path}: {looked}");
+                    let stands = said(&portcullis(&["status", case]));
+                    assert!(stands.contains("Next: somebody approves it"), "{path}: {stands}");
+                }
                 assert_eq!(
                     played.status.code(),
                     Some(*ends),

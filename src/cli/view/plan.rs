@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
-use crate::plan::{Batches, Change, Have, Import, Permission, Plan, SavedPlan, Whereabouts};
+use crate::plan::{
+    Batches, Change, Have, Import, Permission, Plan, SavedPlan, Untouched, Whereabouts,
+};
 use crate::playbook::Phase;
 use crate::run::Stale;
 
@@ -80,7 +82,7 @@ fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
     permissions(&mut text, plan);
     canary(&mut text, plan);
     if !plan.untouched.is_empty() {
-        let lines = plan.untouched.iter();
+        let lines = ways_in_first(plan);
         let lines: Vec<String> =
             lines.map(|left| format!("{}: {}", plain(&left.what), plain(&left.why))).collect();
         let _ = writeln!(text, "\n{}", Style::Strong.paint(left_alone(plan)));
@@ -101,6 +103,23 @@ fn heading(plan: &Plan) -> String {
 
 fn left_alone(plan: &Plan) -> &'static str {
     if plan.is_undo() { "Not taken back" } else { "Not touched" }
+}
+
+/// What is left alone, with ways in before what nobody looked at, and that before steps that do nothing.
+fn ways_in_first(plan: &Plan) -> impl Iterator<Item = &Untouched> {
+    let rank = |left: &&Untouched| match left.what.as_str() {
+        what if what.starts_with("step `") => 2,
+        what if ["everything else", "other readers", "roles of accounts", "MFA device"]
+            .iter()
+            .any(|start| what.starts_with(start)) =>
+        {
+            1
+        }
+        _ => 0,
+    };
+    let mut left: Vec<&Untouched> = plan.untouched.iter().collect();
+    left.sort_by_key(rank);
+    left.into_iter()
 }
 
 /// `access_key_id = AKIA...`, as they were given.
@@ -172,10 +191,12 @@ fn on_screen(plan: &Plan, digest: &str, width: usize) -> String {
     }
     brief_permissions(&mut text, plan, width);
     if !plan.untouched.is_empty() {
-        let what: Vec<String> = plan.untouched.iter().map(|left| plain(&left.what)).collect();
+        let what: Vec<String> = ways_in_first(plan).map(|left| plain(&left.what)).collect();
         let label = if plan.is_undo() { "stays" } else { "untouched" };
         let line = format!("  {label:<9}   {}: {}", grouped(what.len()), what.join("; "));
-        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
+        // Two lines of it, broken between words.
+        let line = cut(&line, (2 * width).saturating_sub(INDENT.len() + NAMED));
+        let _ = writeln!(text, "{}", Style::Faint.paint(&line));
     }
     if !plan.imports.is_empty() {
         let line = cut(&format!("  found       {}", brief_found(plan)), width);
@@ -235,8 +256,8 @@ fn brief(text: &mut String, change: &Change, width: usize) {
     let said = cut(&said, width.saturating_sub(4 + id.chars().count()));
     let _ = writeln!(text, "  {}  {said}", Style::Strong.paint(&id));
     if let Some(irreversible) = &change.irreversible {
+        // Whole, whatever room it takes: nobody should say yes to half of it.
         let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
-        let warning = cut(&warning, width.saturating_sub(INDENT.len()));
         let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
     }
 }
@@ -334,10 +355,20 @@ fn cut(text: &str, width: usize) -> String {
     cut + "..."
 }
 
-/// What is not as a saved plan has it, change by change.
-pub(in crate::cli) fn stale(stale: &[Stale]) -> String {
+/// What is not as a saved plan has it, change by change; and how far anybody looked.
+pub(in crate::cli) fn stale(plan: &Plan, stale: &[Stale]) -> String {
+    let users = plan.users().count();
+    let of = match users {
+        0 => String::new(),
+        users => format!(", and the credentials of {} in scope", counted(users, "user")),
+    };
+    let looked = format!("what {} would change{of}", counted(plan.changes.len(), "change"));
+    let only = "Nothing else was looked at: a new user, role or policy elsewhere is not seen so. For that: portcullis \
+                survey -o NOW.json, and portcullis diff EARLIER.json NOW.json";
     if stale.is_empty() {
-        return "\nLooked at again just now: everything is as the plan has it.\n".to_owned();
+        return format!(
+            "\nLooked at again just now: {looked}. That is as the plan has it.\n{only}\n"
+        );
     }
     let mut text = format!("\n{}\n", Style::Careful.paint("Not as it was when the plan was made"));
     let lines: Vec<String> = stale
@@ -352,6 +383,7 @@ pub(in crate::cli) fn stale(stale: &[Stale]) -> String {
         })
         .collect();
     listed(&mut text, "  - ", &lines, LINES);
+    let _ = writeln!(text, "Looked at: {looked}. {only}");
     text
 }
 
@@ -385,7 +417,7 @@ fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
         rest = others;
     }
     if !one_by_one {
-        let all = "every change by itself: the same with --all, or with --format json";
+        let all = "every change by itself: portcullis plan ... --all, or --format json";
         let _ = writeln!(text, "\n  {}", Style::Faint.paint(all));
     }
 }
@@ -642,7 +674,11 @@ fn listed(text: &mut String, mark: &str, lines: &[String], shown: usize) {
     }
     let more = lines.len().saturating_sub(shown);
     if more > 0 {
-        let _ = writeln!(text, "{mark}and {} more; the same with --all shows them", grouped(more));
+        let _ = writeln!(
+            text,
+            "{mark}and {} more; portcullis plan ... --all shows them",
+            grouped(more)
+        );
     }
 }
 

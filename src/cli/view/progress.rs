@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Style, duration, err, note, plain, rewrite};
+use super::{Style, duration, err, in_case, note, plain, rewrite};
+use crate::action::catalog;
 use crate::clock::Clock;
 use crate::cloud::Throttled;
 use crate::diagnostic::counted;
@@ -22,6 +24,8 @@ pub(in crate::cli) struct Progress {
     clock: Clock,
     /// Which account it is of, where there are several.
     account: Option<AccountId>,
+    /// Where its case lies.
+    case: PathBuf,
     /// One last line for all of them.
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -35,12 +39,19 @@ struct Waiting {
 
 impl Progress {
     pub(in crate::cli) fn new(clock: Clock) -> Self {
-        Self { clock, account: None, waiting: Arc::default() }
+        Self { clock, account: None, case: PathBuf::new(), waiting: Arc::default() }
     }
 
     /// The same for one account among several.
     pub(in crate::cli) fn of_account(&self, account: AccountId) -> Self {
-        Self { clock: self.clock, account: Some(account), waiting: Arc::clone(&self.waiting) }
+        let (case, waiting) = (self.case.clone(), Arc::clone(&self.waiting));
+        Self { clock: self.clock, account: Some(account), case, waiting }
+    }
+
+    /// The same of the case in `dir`.
+    pub(in crate::cli) fn of_case(mut self, dir: &Path) -> Self {
+        dir.clone_into(&mut self.case);
+        self
     }
 
     fn line(&self, style: Style, word: &str, rest: &str) {
@@ -96,7 +107,12 @@ impl Observer for Progress {
                 self.line(Style::Faint, "begun", &rest);
             }
             Event::Seen { change, found } => {
-                let how = if *found { "found so" } else { "seen in the account" };
+                let by_a_person = catalog::of(change).asks(&change.decided).is_some();
+                let how = match (by_a_person, found) {
+                    (true, _) => "as attested",
+                    (false, true) => "found so",
+                    (false, false) => "seen in the account",
+                };
                 self.line(Style::Good, "done", &format!("{}  {how}", change.id));
             }
             Event::Trouble { change, why } => {
@@ -120,6 +136,7 @@ impl Observer for Progress {
                 self.line(Style::Faint, "waiting", &rest);
             }
             Event::Held { change, until } => {
+                let until = in_case(until, &self.case);
                 self.line(Style::Bad, "held", &format!("{}  {until}", change.id));
             }
             Event::Settling { what, cuts, until } => {
@@ -243,10 +260,9 @@ impl Observer for Progress {
                 self.line(Style::Bad, "WITHDRAWN", &rest);
             }
             Event::GateShut { reasons } => {
-                self.line(Style::Bad, "GATE SHUT", "nothing new is issued");
-                for reason in *reasons {
-                    self.line(Style::Bad, "", reason);
-                }
+                let why = counted(reasons.len(), "reason");
+                let rest = format!("nothing new is issued, for {why} that the end tells");
+                self.line(Style::Bad, "GATE SHUT", &rest);
             }
         }
     }
@@ -268,11 +284,13 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
     }
     for change in &plan.changes {
         let record = state.change(&change.id);
+        let attested = state.attested_since(&change.id);
         let (style, word) = match record.state {
             ChangeState::Pending => (Style::Faint, "to do"),
             ChangeState::InDoubt => (Style::Careful, "in doubt"),
             ChangeState::Applied => (Style::Careful, "unseen"),
             ChangeState::Seen => (Style::Good, "done"),
+            ChangeState::Held if attested.is_some() => (Style::Careful, "attested"),
             ChangeState::Held => (Style::Bad, "held"),
         };
         let proof = record.proof.map_or(String::new(), |proven| format!(" ({})", proven.proof));
@@ -284,7 +302,11 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
             plain(&change.target),
             plain(&change.what)
         );
-        if let Some(trouble) = record.trouble {
+        if let Some(said) = attested {
+            let (by, reason) = (plain(said.by.as_str()), plain(&said.reason));
+            let _ =
+                writeln!(text, "             by {by}: {reason}; `resume` looks at it and goes on");
+        } else if let Some(trouble) = record.trouble {
             let _ = writeln!(text, "             {}", plain(&trouble));
         }
     }
@@ -295,7 +317,11 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
                 writeln!(text, "  the gate opened at {} UTC ({proof})", at.strftime("%H:%M:%S"));
         }
         GateState::Shut(reasons) => {
-            text.push_str("  the gate is shut:\n");
+            let attested =
+                plan.changes.iter().any(|change| state.attested_since(&change.id).is_some());
+            let since =
+                if attested { " (as last tried, before what was attested since)" } else { "" };
+            let _ = writeln!(text, "  the gate is shut{since}:");
             for reason in reasons {
                 let _ = writeln!(text, "    {}", plain(reason));
             }
