@@ -36,7 +36,6 @@ use portcullis::survey::{self, Thought};
 use tokio::sync::watch;
 
 const ACCOUNT: &str = "111122223333";
-const MARGIN: f64 = 60.0;
 
 /// Every user is denied everything, loses his keys, and has his sessions denied twice.
 const EVERYTHING: &str = "  - id: quarantine
@@ -245,26 +244,42 @@ fn contain(users: usize, rate: u32) {
     let made: Vec<&AuditEvent> = ran.audit.iter().filter(within).collect();
     let refused = made.iter().filter(|event| event.error.is_some()).count();
     let iam = made.iter().filter(|event| event.service == "iam").count() - refused;
-    // Each of five changes a user is written. What a user's keys are must be seen and, a margin later, seen again,
+    // Everybody is cut before anybody is looked at: four writes for each user.
+    let pause = longest(&writes);
+    let cut = seconds(first, pause.from);
+    // Then each of the fifth is written, too. What a user's keys are must be seen and, a margin later, seen again,
     // before his sessions are denied for good; the rest of it is seen of all users in one listing each time.
-    let pages = 3 * users.div_ceil(1000);
-    let needed = 5 * users + 2 * users + pages;
-    let whole = seconds(first, last) - MARGIN;
+    let needed = 5 * users + 2 * users + 3 * users.div_ceil(1000);
+    // What the margin takes in which nothing is left to ask.
+    let admitted: Vec<&AuditEvent> =
+        made.iter().filter(|event| event.error.is_none()).copied().collect();
+    let idle = longest(&admitted);
+    let whole = seconds(first, last) - idle.seconds;
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    let least = needed as f64 / f64::from(rate);
-    // The first pass: everything that is written before the margin.
-    let apart = writes.windows(2).map(|two| (seconds(two[0].at, two[1].at), two[0].at));
-    let pause = apart.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-    let first_pass = seconds(first, pause.1);
+    let least = |calls: usize| calls as f64 / f64::from(rate);
     println!(
-        "contain {users} users at {rate} calls a second: {:.1} s without the margin, {iam} calls admitted and {refused} \
-         refused; {needed} needed, {least:.1} s; ratio {:.3} (to stay under 1.05). Everybody is cut once after {:.1} s; \
-         {:.1?} on the wall",
-        whole,
-        whole / least,
-        first_pass,
+        "contain {users} users at {rate} calls a second: everybody is cut once after {cut:.1} s, ratio {:.3} (to stay \
+         under 1.05); to the last write {whole:.1} s and {:.1} s of the margin in which nothing is asked, {needed} \
+         calls needed, {iam} admitted and {refused} refused, ratio {:.3} (to stay under 1.05); {:.1?} on the wall",
+        cut / least(4 * users),
+        idle.seconds,
+        whole / least(needed),
         ran.took
     );
+}
+
+/// Between two things that were asked.
+struct Pause {
+    from: Timestamp,
+    seconds: f64,
+}
+
+/// The longest time in which nothing was asked.
+fn longest(asked: &[&AuditEvent]) -> Pause {
+    let apart = asked
+        .windows(2)
+        .map(|two| Pause { from: two[0].at, seconds: seconds(two[0].at, two[1].at) });
+    apart.max_by(|one, other| one.seconds.total_cmp(&other.seconds)).unwrap()
 }
 
 fn syncs() {

@@ -23,6 +23,7 @@ mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -490,14 +491,13 @@ impl Run<'_> {
     async fn drive_side_by_side(&self, changes: &[&Change]) -> Result<(), Halt> {
         let gated = changes.iter().any(|change| change.phase.is_behind_the_gate());
         let at_once = if gated { BEHIND_THE_GATE_AT_ONCE } else { CUTS_AT_ONCE };
-        let driving = changes
-            .iter()
-            .enumerate()
-            .map(|(n, change)| async move { (n, *change, self.drive(change).await) });
-        let mut driven: Vec<_> = stream::iter(driving).buffer_unordered(at_once).collect().await;
-        driven.sort_by_key(|(n, ..)| *n);
+        // Everybody is cut before anybody is looked at.
+        let made = side_by_side(changes.iter().map(|change| self.cut(change)), at_once).await;
+        let driving = changes.iter().zip(made);
+        let driving = driving.map(|(change, made)| async move { self.drive(change, made?).await });
+        let driven = side_by_side(driving, at_once).await;
         let mut stopped = Vec::new();
-        for (_, change, driven) in driven {
+        for (change, driven) in changes.iter().zip(driven) {
             match driven {
                 Ok(Driven::Seen | Driven::Held) => {}
                 Ok(Driven::GaveUp(why)) => stopped.push(format!("{}: {why}", change.id)),
@@ -549,6 +549,14 @@ impl Run<'_> {
     fn is_asked_to_stop(&self) -> bool {
         *self.stop.borrow()
     }
+}
+
+/// What comes of all of them, in their order; `at_once` are under way at a time.
+async fn side_by_side<F: Future>(all: impl Iterator<Item = F>, at_once: usize) -> Vec<F::Output> {
+    let numbered = all.enumerate().map(|(n, one)| async move { (n, one.await) });
+    let mut came: Vec<_> = stream::iter(numbered).buffer_unordered(at_once).collect().await;
+    came.sort_by_key(|(n, _)| *n);
+    came.into_iter().map(|(_, came)| came).collect()
 }
 
 fn is_met(need: &Need, record: &ChangeRecord, enough: Proof) -> bool {

@@ -94,17 +94,17 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
         let number = decoded.lines.len() + 1;
         let end = rest.iter().position(|&b| b == b'\n').map(|i| i + 1);
         let (line, tail) = rest.split_at(end.unwrap_or(rest.len()));
-        let Some((hash, body)) = parts(line) else {
-            if tail.is_empty() {
-                decoded.torn = line.len();
-                break;
-            }
-            return Err(Damage { line: number, why: "is not a line of a journal".to_owned() });
+        let parts = parts(line);
+        let checks = |(hash, body): &(&[u8], &[u8])| *hash == hash_of(decoded.head(), body).as_bytes();
+        let Some((hash, body)) = parts.filter(checks) else {
+            let damage = |why: &str| Err(Damage { line: number, why: why.to_owned() });
+            // A body that is not JSON was torn: a crash can leave the line's end and lose its middle.
+            return match parts.filter(|(_, body)| is_json(body)) {
+                Some(_) => damage("does not match its hash: it, or a line before it, was changed"),
+                None if tail.is_empty() => Ok(Decoded { torn: line.len(), ..decoded }),
+                None => damage("is not a line of a journal"),
+            };
         };
-        if hash != hash_of(decoded.head(), body).as_bytes() {
-            let why = "does not match its hash: it, or a line before it, was changed".to_owned();
-            return Err(Damage { line: number, why });
-        }
         decoded.lines.push(read_body(body, number)?);
         decoded.good += line.len();
         decoded.head = Some(String::from_utf8_lossy(hash).into_owned());
@@ -116,10 +116,11 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
 /// The hash and the body of a whole line.
 fn parts(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (hash, rest) = line.strip_prefix(OPEN)?.split_at_checked(HASH)?;
-    let body = rest.strip_prefix(MIDDLE)?.strip_suffix(CLOSE)?;
-    // A body that is not JSON was torn: a crash can leave the line's end and lose its middle.
-    serde_json::from_slice::<serde::de::IgnoredAny>(body).ok()?;
-    Some((hash, body))
+    Some((hash, rest.strip_prefix(MIDDLE)?.strip_suffix(CLOSE)?))
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 fn read_body(body: &[u8], number: usize) -> Result<Line, Damage> {
@@ -128,15 +129,18 @@ fn read_body(body: &[u8], number: usize) -> Result<Line, Damage> {
         v: u32,
     }
     let damage = |why: String| Damage { line: number, why };
-    match serde_json::from_slice(body) {
-        Ok(Versioned { v: VERSION }) => {}
-        Ok(Versioned { v }) => {
-            return Err(damage(format!("has format {v}; this program reads format {VERSION}")));
-        }
-        Err(error) => return Err(damage(format!("has no version: {error}"))),
+    let other = |v| format!("has format {v}; this program reads format {VERSION}");
+    let Body { v, seq, at, entries } = serde_json::from_slice(body).map_err(|error| {
+        // Another version's may have any other fields: which version it is says more.
+        damage(match serde_json::from_slice(body) {
+            Ok(Versioned { v: VERSION }) => format!("cannot be read: {error}"),
+            Ok(Versioned { v }) => other(v),
+            Err(error) => format!("has no version: {error}"),
+        })
+    })?;
+    if v != VERSION {
+        return Err(damage(other(v)));
     }
-    let Body { seq, at, entries, .. } =
-        serde_json::from_slice(body).map_err(|error| damage(format!("cannot be read: {error}")))?;
     if seq != number as u64 {
         return Err(damage(format!("says it is line {seq}")));
     }

@@ -57,8 +57,25 @@ enum Verdict {
 }
 
 impl Run<'_> {
-    /// Drives `change` as far as it goes.
-    pub(super) async fn drive(&self, change: &Change) -> Result<Driven, Halt> {
+    /// Makes a cut that was never begun: without looking first, and without looking whether it worked.
+    pub(super) async fn cut(&self, change: &Change) -> Result<Option<Attempt>, Halt> {
+        let action = catalog::of(change);
+        let untouched = self.journal.change(&change.id).state == ChangeState::Pending;
+        if !untouched || !change.only_cuts() || change.already || is_gated(change, action) {
+            return Ok(None);
+        }
+        if self.is_asked_to_stop() {
+            return Err(Halt::Interrupted);
+        }
+        self.attempt(change, action).await.map(Some)
+    }
+
+    /// Drives `change` as far as it goes, from what came of the attempt that was `made` just now, if one was.
+    pub(super) async fn drive(
+        &self,
+        change: &Change,
+        mut made: Option<Attempt>,
+    ) -> Result<Driven, Halt> {
         let action = catalog::of(change);
         let mut wait = FIRST_WAIT;
         let mut trouble = String::new();
@@ -66,35 +83,39 @@ impl Run<'_> {
         // Told to slow down is told that nothing happened: there is nothing to look for.
         let mut told_to_wait = false;
         for attempt in 1..=GIVE_UP_AFTER {
-            let state = self.journal.change(&change.id).state;
-            if state == ChangeState::Seen {
-                return Ok(Driven::Seen);
-            }
-            let untouched = state == ChangeState::Pending;
-            if !((untouched || told_to_wait) && change.only_cuts() && !change.already) {
-                // At first many look; whoever tries again is waited for.
-                let position = if attempt == 1 && change.only_cuts() {
-                    self.look_with_all(change).await?
-                } else {
-                    self.look(change, urgency).await?
-                };
-                match self.judge_before(change, action, &state, position).await? {
-                    Verdict::Done => return Ok(Driven::Seen),
-                    Verdict::Hold(until) => return self.hold(change, until).await,
-                    Verdict::Apply => {}
+            let came = if let Some(came) = made.take() {
+                came
+            } else {
+                let state = self.journal.change(&change.id).state;
+                if state == ChangeState::Seen {
+                    return Ok(Driven::Seen);
                 }
-            }
-            if self.is_asked_to_stop() {
-                return Err(Halt::Interrupted);
-            }
-            if is_gated(change, action)
-                && let Some(until) = self.may_start(change).await?
-            {
-                return self.hold(change, until).await;
-            }
+                if !(told_to_wait && change.only_cuts() && !change.already) {
+                    // At first many look; whoever tries again is waited for.
+                    let position = if attempt == 1 && change.only_cuts() {
+                        self.look_with_all(change).await?
+                    } else {
+                        self.look(change, urgency).await?
+                    };
+                    match self.judge_before(change, action, &state, position).await? {
+                        Verdict::Done => return Ok(Driven::Seen),
+                        Verdict::Hold(until) => return self.hold(change, until).await,
+                        Verdict::Apply => {}
+                    }
+                }
+                if self.is_asked_to_stop() {
+                    return Err(Halt::Interrupted);
+                }
+                if is_gated(change, action)
+                    && let Some(until) = self.may_start(change).await?
+                {
+                    return self.hold(change, until).await;
+                }
+                // What was looked at last must not grow old in a queue, least of all behind the gate.
+                self.attempt(change, action).await?
+            };
             told_to_wait = false;
-            // What was looked at last must not grow old in a queue, least of all behind the gate.
-            match self.attempt(change, action).await? {
+            match came {
                 Attempt::Answered => match self.look_after(change, action).await? {
                     Verdict::Done => return Ok(Driven::Seen),
                     Verdict::Hold(until) => return self.hold(change, until).await,
@@ -420,7 +441,7 @@ fn is_gated(change: &Change, action: &dyn ErasedAction) -> bool {
 }
 
 /// What one attempt came to.
-enum Attempt {
+pub(super) enum Attempt {
     Answered,
     Refused(String),
     Throttled(String),
