@@ -35,6 +35,8 @@ const JOURNAL: &str = "journal.jsonl";
 /// The journal of whoever takes the case over, on its way.
 const TAKING_OVER: &str = "journal.taking-over";
 const DELIVERIES: &str = "deliveries";
+/// Held, beside all cases, by whoever makes a new one.
+const BEGINNING: &str = ".beginning";
 
 /// An open case, locked against others while this value lives.
 #[derive(Debug)]
@@ -418,9 +420,27 @@ pub fn is_worked_on(dir: &Path) -> bool {
     matches!(held.flatten(), Some(fs::TryLockError::WouldBlock))
 }
 
-/// The case under `root` that was begun with the plan of this digest, if any.
+/// The moment in which a case is made, so that of two who begin one plan the second sees the case of the first. It ends
+/// when this is dropped.
+#[must_use]
+pub struct Beginning {
+    _held: File,
+}
+
+/// Waits until nobody else is making a case under `root`.
+pub fn beginning(root: &Path) -> Result<Beginning, CaseError> {
+    make_root(root)?;
+    let path = root.join(BEGINNING);
+    let held = private_file(&path, OpenOptions::new().write(true).create(true))?;
+    held.lock().map_err(io_error("cannot lock", &path))?;
+    Ok(Beginning { _held: held })
+}
+
+/// The case under `root` that was begun with the plan of this digest, or is being begun, if any.
 pub fn of_plan(root: &Path, digest: &str) -> Option<PathBuf> {
-    let begun = |dir: &PathBuf| read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty());
+    let begun = |dir: &PathBuf| {
+        is_worked_on(dir) || read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty())
+    };
     let has = |dir: &PathBuf| read_round(dir, 1).is_ok_and(|saved| saved.digest() == digest);
     all(root).into_iter().find(|dir| begun(dir) && has(dir))
 }
@@ -511,11 +531,7 @@ fn appear(
     name: &str,
     make: impl FnOnce(&Path) -> Result<(), CaseError>,
 ) -> Result<PathBuf, CaseError> {
-    let new = missing(root);
-    private_dir(root)?;
-    for dir in new {
-        sync_dir(parent(&dir))?;
-    }
+    make_root(root)?;
     let making = root.join(format!(".making-{name}-{}", std::process::id()));
     // What an earlier attempt of a process of the same number left behind was never a case.
     let _ = fs::remove_dir_all(&making);
@@ -525,6 +541,15 @@ fn appear(
         let _ = fs::remove_dir_all(&making);
     }
     made
+}
+
+fn make_root(root: &Path) -> Result<(), CaseError> {
+    let new = missing(root);
+    private_dir(root)?;
+    for dir in new {
+        sync_dir(parent(&dir))?;
+    }
+    Ok(())
 }
 
 fn fill(dir: &Path, saved: &SavedPlan, files: &[(&str, String)]) -> Result<(), CaseError> {
@@ -663,6 +688,7 @@ mod tests {
             endpoint: None,
             inputs: BTreeMap::new(),
             surveyed_at: now,
+            first_seen: None,
             together: None,
             gate: GateTerms { proof: Proof::Settled, margin_seconds: 1, within_seconds: 300 },
             principals: Vec::new(),

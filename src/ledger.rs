@@ -759,6 +759,15 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
     }
     if standing.is_empty() {
         let why = match &credential {
+            Credential::RoleSessions { role } if plan.is_newcomer(&credential) => {
+                format!(
+                    "role {role} was set up, or trusts others, since the account was first surveyed, and no step \
+                     cuts its sessions"
+                )
+            }
+            _ if plan.is_newcomer(&credential) => {
+                "it has come since the account was first surveyed, and no step cuts it".to_owned()
+            }
             Credential::RoleSessions { role } => {
                 format!("role {role} trusts somebody in scope, and no step cuts its sessions")
             }

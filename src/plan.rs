@@ -28,7 +28,9 @@ pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
 pub use together::{SavedPlans, Together};
 
-use crate::ids::{AccessKeyId, AccountId, ActionKind, Arn, ChangeId, Principal, StepId, UserName};
+use crate::ids::{
+    AccessKeyId, AccountId, ActionKind, Arn, ChangeId, Principal, RoleName, StepId, UserName,
+};
 use crate::playbook::{Mode, Phase, Proof};
 
 /// What will be done, all of it decided.
@@ -54,6 +56,9 @@ pub struct Plan {
     pub inputs: BTreeMap<String, serde_json::Value>,
     /// When the inventory it stands on was taken.
     pub surveyed_at: Timestamp,
+    /// What the first survey of the case has seen, where this is the plan of a later round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<FirstSeen>,
     /// What the gate asks for.
     pub gate: GateTerms,
     /// Principals in scope: whoever a change cuts. The gate wants everything they hold. Sorted.
@@ -94,6 +99,17 @@ pub struct Plan {
     pub estimate: Estimate,
     /// What the operator should know before saying yes.
     pub warnings: Vec<String>,
+}
+
+/// An account as it was when its case began: whatever was set up since is known by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirstSeen {
+    /// When it was surveyed.
+    pub at: Timestamp,
+    /// Of every role, what tells its trust policy from another: the beginning of the policy's SHA-256, in hexadecimal.
+    /// `None` where they could not be listed.
+    pub trusts: Option<BTreeMap<RoleName, String>>,
 }
 
 /// What the gate asks for before anything new is issued.
@@ -253,6 +269,14 @@ impl Change {
 }
 
 impl Plan {
+    /// Whether a credential came to be known after the first survey, of somebody whom nothing of the plan cuts off.
+    pub fn is_newcomer(&self, credential: &Credential) -> bool {
+        let in_scope = |principal| self.principals.contains(&principal);
+        self.first_seen.is_some()
+            && credential.principal().is_some_and(|principal| !in_scope(principal))
+            && self.found.iter().all(|found| found.whereabouts.credential() != Some(credential))
+    }
+
     /// Where a key was found, and what the finder calls it.
     pub fn places_of(&self, key: &AccessKeyId) -> Vec<String> {
         let found = self.imports.iter().flat_map(|import| &import.findings.found);

@@ -10,6 +10,7 @@ mod found;
 mod lint;
 mod lockout;
 mod minting;
+mod newcomers;
 mod order;
 mod permissions;
 mod round;
@@ -149,9 +150,9 @@ fn plan_on(
         return Ok(Planned::Needs(wants));
     }
     let (mut warnings, mut texts) = (Vec::new(), Texts::default());
-    let Drafted { mut changes, mut batches, trusted, mut problems } =
+    let Drafted { mut changes, mut batches, left_out: not_drafted, mut problems } =
         draft(playbook, taken, inventory, &trust, &mut texts);
-    left_out.extend(trusted);
+    left_out.extend(not_drafted);
     if let Some(earlier) = earlier {
         changes = round::merge(earlier, changes);
         batches = round::batches(earlier.plan, batches, &changes);
@@ -180,7 +181,12 @@ fn plan_on(
     let summary = summary.filter(|_| !users.is_empty());
     let roles = (!principals.is_empty()).then_some(Want::Roles);
     let found = found::wants(&terms.imports);
-    let wants = users.iter().flat_map(of_each).chain(roles).chain(summary).chain(found);
+    let first_seen = earlier.map(newcomers::first_seen);
+    // What cuts within the scope waits for no look at everybody.
+    let compared = first_seen.as_ref().zip(earlier).filter(|(_, earlier)| !earlier.cuts_alone);
+    let newcomers = compared.map(|(first, _)| newcomers::wants(first, inventory));
+    let newcomers = newcomers.into_iter().flatten();
+    let wants = users.iter().flat_map(of_each).chain(roles).chain(summary).chain(found).chain(newcomers);
     let wants: BTreeSet<Want> = wants.filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
@@ -226,6 +232,9 @@ fn plan_on(
     credentials.extend(values_in_scope(&changes));
     let found = found::found(&terms.imports, &principals, inventory);
     credentials.extend(found.iter().filter_map(|one| one.whereabouts.credential()).cloned());
+    if let Some((first, earlier)) = compared {
+        credentials.extend(newcomers::newcomers(earlier, first, inventory, &principals));
+    }
     if let Some(earlier) = earlier {
         credentials.retain(|credential| !round::is_our_own(credential, earlier.issued));
         // What is gone is accounted for all the same.
@@ -233,11 +242,13 @@ fn plan_on(
     }
     credentials.sort();
     credentials.dedup();
-    for (_, gap) in inventory.gaps().filter(|(want, _)| !matches!(want, Want::Simulation(_))) {
-        let Gap { operation, code, message, .. } = gap;
-        warnings
-            .push(format!("not everything could be read: {operation} answered {code} ({message})"));
-    }
+    let gaps = inventory.gaps().filter(|(want, _)| !matches!(want, Want::Simulation(_)));
+    let gaps: BTreeSet<String> = gaps
+        .map(|(_, Gap { operation, code, message, .. })| {
+            format!("not everything could be read: {operation} answered {code} ({message})")
+        })
+        .collect();
+    warnings.extend(gaps);
     if changes.iter().any(Change::is_gated) {
         warnings.extend(skipped_cuts.iter().map(|step| {
             format!(
@@ -275,6 +286,7 @@ fn plan_on(
         endpoint: terms.endpoint.clone(),
         inputs: inputs.clone(),
         surveyed_at: inventory.taken_at,
+        first_seen,
         gate,
         untouched: {
             left_out.extend(second_factors(&users, inventory));
@@ -331,6 +343,7 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
         (None, None) => None,
         (Some(round), Some(earlier)) if round.earlier == earlier.digest() => Some(Earlier {
             plan: &earlier.plan,
+            inventory: &earlier.inventory,
             begun: &round.begun,
             issued: &round.issued,
             cuts_alone: round.cuts_alone,
@@ -346,8 +359,8 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
 struct Drafted {
     changes: Vec<Change>,
     batches: Vec<Batches>,
-    /// What would have been cut, and is trusted.
-    trusted: Vec<Untouched>,
+    /// What would have been cut, and is trusted; and where a step finds nothing to change.
+    left_out: Vec<Untouched>,
     /// Steps that cannot be planned.
     problems: Vec<(StepId, Diagnostic)>,
 }
@@ -364,6 +377,7 @@ fn draft(
     let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
     // Of each step, the changes of each of its items.
     let mut items: BTreeMap<&StepId, Vec<Vec<ChangeId>>> = BTreeMap::new();
+    let mut unchanged: BTreeMap<&StepId, Vec<String>> = BTreeMap::new();
     for taken in all {
         let Taken { step, action, with, item, .. } = &taken;
         let drafts = match action.plan(with, inventory) {
@@ -374,13 +388,16 @@ fn draft(
                 continue;
             }
         };
+        if drafts.is_empty() {
+            unchanged.entry(&step.id).or_default().extend(item.clone());
+        }
         let number = numbers.entry(&step.id).or_default();
         let mut of_item = Vec::new();
         for (draft, decided) in drafts {
             match trust.judge(&taken, &draft) {
                 Verdict::Keep => {}
                 Verdict::Leave(untouched) => {
-                    drafted.trusted.push(untouched);
+                    drafted.left_out.push(untouched);
                     continue;
                 }
                 Verdict::Refuse(problem) => {
@@ -397,6 +414,7 @@ fn draft(
             items.entry(&step.id).or_default().push(of_item);
         }
     }
+    drafted.left_out.extend(unchanged.into_iter().map(|(step, items)| finds_nothing(step, &items)));
     for (id, items) in items {
         let step = playbook.step(id).expect("changes come from steps");
         let Some(batches) = &step.batches else { continue };
@@ -408,6 +426,17 @@ fn draft(
         });
     }
     drafted
+}
+
+/// A step that is carried out and changes nothing, of whichever of its items.
+fn finds_nothing(step: &StepId, items: &[String]) -> Untouched {
+    let first = items.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let of = match items.len() {
+        0 => String::new(),
+        1..=3 => format!(" for {first}"),
+        n => format!(" for {first} and {} more", n - 3),
+    };
+    Untouched { what: format!("step `{step}`{of}"), why: "it finds nothing that it would change".to_owned() }
 }
 
 fn change(

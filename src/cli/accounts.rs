@@ -20,7 +20,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::responder::session_name;
 use super::resume::may_go_on_elsewhere;
-use super::run::confirm_all;
+use super::run::{confirm_all, not_begun};
 use super::view::Style;
 use super::{credential, diagnostics, earlier, next, plan, rehearse, round, sources, verify, view};
 use crate::case::{self, Case};
@@ -214,15 +214,7 @@ pub(super) async fn run(
     for (saved, way) in away {
         fits(saved, &way.begun.caller, endpoint)?;
     }
-    for saved in plans.plans() {
-        if let Some(case) = case::of_plan(&args.cases.cases, &saved.digest()) {
-            return Err(Failure::new(
-                Exit::Refused,
-                format!("this plan was begun already, in {}; nothing was done", case.display()),
-                format!("portcullis status {}; to begin anew, plan anew", case.display()),
-            ));
-        }
-    }
+    not_begun(&args.cases.cases, plans.plans(), &args.access)?;
     remaining(&live.connection, &plans.plans()[0], live.clock).await;
     if !args.yes {
         show(&plans, &ways, live.clock, saved_plan).await?;
@@ -230,13 +222,16 @@ pub(super) async fn run(
     for saved in plans.plans() {
         view::err(&earlier::issued(&args.cases.cases, saved));
     }
-    if nothing_to_do(&plans, args.format) {
-        return Ok(Exit::Done);
+    if let Some(exit) = plan::nothing_to_do(plans.plans(), args.format) {
+        return Ok(exit);
     }
     say_yes(args.yes, &plans)?;
     let given = credential::given(args.credential_fd)?;
     let name = case_name(&plans.plans()[0], live.clock);
+    let beginning = case::beginning(&args.cases.cases)?;
+    not_begun(&args.cases.cases, plans.plans(), &args.access)?;
     let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[])?;
+    drop(beginning);
     let accounts = accounts(cases, plans.plans().iter().cloned(), ways);
     for account in &accounts {
         account.way.work_on(live, &dir).await;
@@ -302,12 +297,6 @@ fn say_yes(yes: bool, plans: &SavedPlans) -> Result<(), Failure> {
     confirm_all(&plans.plans().iter().collect::<Vec<_>>())
 }
 
-/// Tells that there is no change in any of the plans, if there is none.
-pub(super) fn nothing_to_do(plans: &SavedPlans, format: Format) -> bool {
-    plans.plans().iter().all(|saved| saved.plan.changes.is_empty())
-        && plan::nothing_to_do(&plans.plans()[0], format)
-}
-
 /// A rehearsal of several accounts: from home, which is the responder's.
 pub(super) async fn rehearse(
     args: &args::Rehearse,
@@ -316,8 +305,8 @@ pub(super) async fn rehearse(
     cloud: &Cloud,
     clock: Clock,
 ) -> Result<Exit, Failure> {
-    if nothing_to_do(&plans, args.format) {
-        return Ok(Exit::Done);
+    if let Some(exit) = plan::nothing_to_do(plans.plans(), args.format) {
+        return Ok(exit);
     }
     let name = format!("rehearsal-{}", case_name(&plans.plans()[0], clock));
     let world = rehearse::state_of(cloud);

@@ -52,8 +52,8 @@ pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
         remaining(&live.connection, &saved, live.clock).await;
         view::err(&view::plan(&saved, view::err_detail()));
         view::err(&left_open(&saved));
-        if plan::nothing_to_do(&saved, args.format) {
-            return Ok(Exit::Done);
+        if let Some(exit) = plan::nothing_to_do(std::slice::from_ref(&saved), args.format) {
+            return Ok(exit);
         }
         if !args.yes {
             confirm(&saved)?;

@@ -1,6 +1,7 @@
 //! `portcullis plan`, and `run --dry-run`: survey, plan, show.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
@@ -14,6 +15,8 @@ use crate::case;
 use crate::cloud::ReadCloud;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inventory::Inventory;
+use crate::journal::State;
+use crate::ledger::Ledger;
 use crate::plan::{SavedPlan, SavedPlans};
 use crate::planning::{self, Planned, Terms};
 use crate::playbook::Playbook;
@@ -118,9 +121,12 @@ pub(super) fn show(
             "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{there}\n"
         ));
     }
-    let is_pending = |saved: &SavedPlan| saved.plan.pending().next().is_some();
-    let pending = shown.check && made.plans().iter().any(is_pending);
-    Ok(if pending { Exit::Differs } else { Exit::Done })
+    let to_do = |saved: &SavedPlan| {
+        saved.plan.pending().next().is_some()
+            || saved.plan.changes.is_empty() && !left_open(saved).is_empty()
+    };
+    let to_do = shown.check && made.plans().iter().any(to_do);
+    Ok(if to_do { Exit::Differs } else { Exit::Done })
 }
 
 /// What came of planning: the plan of one account, or those of several that go together.
@@ -187,23 +193,40 @@ pub(super) fn refused(problems: Vec<Diagnostic>) -> Failure {
     Failure::told(exit, "nothing was changed. See to what is said above, then plan again")
 }
 
-/// Tells that a plan has no change in it, if it has none: then there is nobody to ask and no case to open.
-pub(super) fn nothing_to_do(saved: &SavedPlan, format: Format) -> bool {
-    let nothing = saved.plan.changes.is_empty();
-    match format {
-        _ if !nothing => {}
-        Format::Text => {
-            view::out("\nNothing to do: no step changes anything. Why is said above.\n");
-        }
-        Format::Json => tell_nothing_to_do(),
+/// Tells that none of the plans has a change in it, if none has: then there is nobody to ask and no case to open. What
+/// is known to be open all the same decides how that ends.
+pub(super) fn nothing_to_do(plans: &[SavedPlan], format: Format) -> Option<Exit> {
+    if plans.iter().any(|saved| !saved.plan.changes.is_empty()) {
+        return None;
     }
-    nothing
+    let open: Vec<String> = plans.iter().flat_map(left_open).collect();
+    let exit = if open.is_empty() { Exit::Done } else { Exit::NotProven };
+    match format {
+        Format::Text => {
+            let mut text = "\nNothing to do: no step changes anything. Why is said above.\n".to_owned();
+            for credential in &open {
+                let _ = writeln!(text, "  - no step cuts the {credential}");
+            }
+            if !open.is_empty() {
+                text += "Next: add steps that cut them, and plan again; or cut one by itself: portcullis cut --help\n";
+            }
+            view::out(&text);
+        }
+        Format::Json => tell_nothing_to_do(exit, &open),
+    }
+    Some(exit)
+}
+
+/// What the plan knows to be open, without a change that cuts it.
+fn left_open(saved: &SavedPlan) -> Vec<String> {
+    let ledger = Ledger::of(&saved.plan, &State::default());
+    ledger.unaccounted().map(|row| row.credential.to_string()).collect()
 }
 
 /// For machines.
-pub(super) fn tell_nothing_to_do() {
+pub(super) fn tell_nothing_to_do(exit: Exit, reasons: &[String]) {
     view::out(&diagnostics::printed(&serde_json::json!({
         "version": 1,
-        "ending": { "ended": "nothing-to-do", "exit": Exit::Done.code(), "reasons": [] },
+        "ending": { "ended": "nothing-to-do", "exit": exit.code(), "reasons": reasons },
     })));
 }

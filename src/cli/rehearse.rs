@@ -111,8 +111,8 @@ async fn play(
     clock: Clock,
     format: Format,
 ) -> Result<Exit, Failure> {
-    if plan::nothing_to_do(saved, format) {
-        return Ok(Exit::Done);
+    if let Some(exit) = plan::nothing_to_do(std::slice::from_ref(saved), format) {
+        return Ok(exit);
     }
     let name = format!("rehearsal-{}", case_name(saved, clock));
     let case = Case::create(cases, &name, saved, &[state_of(cloud)])?;

@@ -116,7 +116,7 @@ fn nothing_to_go_on_with(args: &args::Resume) -> Exit {
         args.case.display()
     ));
     if args.format == Format::Json {
-        plan::tell_nothing_to_do();
+        plan::tell_nothing_to_do(Exit::Done, &[]);
     }
     Exit::Done
 }

@@ -104,18 +104,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             }
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        if let Some(case) = case::of_plan(&args.cases.cases, &saved.digest()) {
-            return Err(Failure::new(
-                Exit::Refused,
-                format!("this plan was begun already, in {}; nothing was done", case.display()),
-                format!(
-                    "portcullis status {0}, and portcullis resume {0}{1} where it is not done; to begin anew, \
-                     plan anew",
-                    case.display(),
-                    args.access.typed()
-                ),
-            ));
-        }
+        let cases = &args.cases.cases;
+        not_begun(cases, std::slice::from_ref(&saved), &args.access)?;
         remaining(&live.connection, &saved, live.clock).await;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {
@@ -127,14 +117,17 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             }
             view::err(&earlier::issued(&args.cases.cases, &saved));
         }
-        if plan::nothing_to_do(&saved, args.format) {
-            return Ok(Exit::Done);
+        if let Some(exit) = plan::nothing_to_do(std::slice::from_ref(&saved), args.format) {
+            return Ok(exit);
         }
         if !args.yes {
             confirm(&saved)?;
         }
         let name = case_name(&saved, live.clock);
-        let case = Case::create(&args.cases.cases, &name, &saved, &[])?;
+        let beginning = case::beginning(cases)?;
+        not_begun(cases, std::slice::from_ref(&saved), &args.access)?;
+        let case = Case::create(cases, &name, &saved, &[])?;
+        drop(beginning);
         live.work_on(case.dir()).await;
         let (decoded, medium) = case.journal()?;
         let (caller, access) = (&inventory.caller, &args.access);
@@ -142,6 +135,27 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         let conduct = Conduct::live(begun, caller, &case, &live, false, access, args.format);
         Conduct { given: &given, ..conduct }.conduct(&decoded, medium).await
     })
+}
+
+/// A plan is carried out once: what it was made for is not there any more, and who did it a second time would cut what
+/// the first has handed out.
+pub(super) fn not_begun(
+    cases: &Path,
+    plans: &[SavedPlan],
+    access: &args::Access,
+) -> Result<(), Failure> {
+    let begun = plans.iter().find_map(|saved| case::of_plan(cases, &saved.digest()));
+    let Some(case) = begun else { return Ok(()) };
+    let case = case::accounts::whole(&case).unwrap_or(case);
+    Err(Failure::new(
+        Exit::Refused,
+        format!("this plan was begun already, in {}; nothing was done", case.display()),
+        format!(
+            "portcullis status {0}, and portcullis resume {0}{1} where it is not done; to begin anew, plan anew",
+            case.display(),
+            access.typed()
+        ),
+    ))
 }
 
 /// Shows a saved plan, and what of it is not so any more.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::ids::{AccessKeyId, ChangeId, StepId};
+use crate::inventory::Inventory;
 use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject};
 
 /// What a case has come to when it is planned again.
@@ -17,6 +18,8 @@ use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject};
 pub struct Earlier<'a> {
     /// The plan so far.
     pub plan: &'a Plan,
+    /// What it stands on.
+    pub inventory: &'a Inventory,
     /// The changes of it that were begun.
     pub begun: &'a BTreeSet<ChangeId>,
     /// Keys that this case has issued itself, and those of which it cannot be told whether it has.

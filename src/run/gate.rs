@@ -161,7 +161,17 @@ impl Run<'_> {
                 || self.is_gone_or_lifted(credential, &state)
                 || self.plan.trust_in(credential).is_some()
                 || ledger::is_let_off(self.plan, &state, credential);
-            if !covered {
+            if !covered && self.plan.is_newcomer(credential) {
+                let cut = match credential.principal() {
+                    Some(Principal::User(user)) => format!("--user {user}"),
+                    Some(Principal::Role(role)) => format!("--role {role}"),
+                    None => String::new(),
+                };
+                reasons.push(format!(
+                    "nothing cuts the {credential}, which has come since the account was first surveyed: portcullis \
+                     cut {cut}, and waive it in this case; or have it cleared, and resume"
+                ));
+            } else if !covered {
                 reasons.push(format!("nothing cuts the {credential}"));
             }
         }

@@ -240,8 +240,13 @@ impl Run<'_> {
         for cuts_alone in [true, false] {
             let planned = survey::until(self.cloud.read(), &mut inventory, |inventory| {
                 let issued = self.issued(inventory);
-                let earlier =
-                    Earlier { plan: self.plan, begun: &begun, issued: &issued, cuts_alone };
+                let earlier = Earlier {
+                    plan: self.plan,
+                    inventory: self.inventory,
+                    begun: &begun,
+                    issued: &issued,
+                    cuts_alone,
+                };
                 Ok(match planning::plan_again(playbook, inventory, &earlier)? {
                     Planned::Plan(plan) => Thought::Ready((plan, issued)),
                     Planned::Needs(wants) => Thought::Needs(wants),

@@ -1,0 +1,105 @@
+//! Ways in that were set up in the account since the case began, for nobody whom the plan cuts off.
+//!
+//! Whoever is being cut off sets himself up with somebody else: a user of his own, a key or a password of a user who
+//! is in no step, a role that lets him in. No playbook has selected them, so no step can be planned for them. They are
+//! rows of the ledger that no cut covers, and somebody is asked before anything more is handed out beside them.
+//!
+//! Users, keys and passwords are known by when AWS says that they were made; roles, whose trust may be changed at any
+//! time, by comparing them with what the first survey has seen. Not looked for are service passwords, SSH keys and
+//! certificates of users who were there before, and policies: what somebody may do is no way in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::round::{Earlier, is_our_own};
+use crate::ids::{Principal, RoleName, UserName};
+use crate::inventory::{Inventory, Want};
+use crate::plan::{Credential, FirstSeen, credential_wants, credentials_of};
+
+/// Two clocks may be so far apart, and AWS tells whole seconds.
+const BETWEEN_CLOCKS: SignedDuration = SignedDuration::from_secs(60);
+
+/// What the first survey has seen of the account, to compare with.
+pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
+    earlier.plan.first_seen.clone().unwrap_or_else(|| FirstSeen {
+        at: earlier.plan.surveyed_at,
+        trusts: trusts(earlier.inventory),
+    })
+}
+
+/// Of every role, what tells one trust policy from another.
+fn trusts(inventory: &Inventory) -> Option<BTreeMap<RoleName, String>> {
+    let roles = inventory.roles().ok()?;
+    let told = |trust: &str| hex::encode(&Sha256::digest(trust)[..16]);
+    Some(roles.iter().map(|role| (role.name.clone(), told(&role.trust))).collect())
+}
+
+fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
+    made.duration_since(first.at) >= -BETWEEN_CLOCKS
+}
+
+/// What must be read to tell.
+pub(super) fn wants(first: &FirstSeen, inventory: &Inventory) -> Vec<Want> {
+    let mut wants = vec![Want::Users, Want::Roles];
+    for user in inventory.users().into_iter().flatten() {
+        if is_new(user.created_at, first) {
+            wants.extend(credential_wants(&user.name));
+        } else {
+            wants.extend([Want::AccessKeys(user.name.clone()), Want::LoginProfile(user.name.clone())]);
+        }
+    }
+    wants
+}
+
+/// What has come since, of those who are not in scope; what cannot be read cannot be told, and a warning of the plan
+/// says what could not.
+pub(super) fn newcomers(
+    earlier: &Earlier<'_>,
+    first: &FirstSeen,
+    inventory: &Inventory,
+    principals: &BTreeSet<Principal>,
+) -> Vec<Credential> {
+    let mut found = Vec::new();
+    for user in inventory.users().into_iter().flatten() {
+        if principals.contains(&Principal::User(user.name.clone())) {
+            continue;
+        }
+        if is_new(user.created_at, first) {
+            found.extend(credentials_of(&user.name, inventory));
+            found.push(Credential::Sessions { user: user.name.clone() });
+        } else {
+            found.extend(newly_hung_on(&user.name, earlier, first, inventory));
+        }
+    }
+    let now = trusts(inventory).unwrap_or_default();
+    let changed = now.into_iter().filter(|(role, trust)| {
+        first.trusts.as_ref().is_some_and(|first| first.get(role) != Some(trust))
+    });
+    let changed = changed.filter(|(role, _)| !principals.contains(&Principal::Role(role.clone())));
+    found.extend(changed.map(|(role, _)| Credential::RoleSessions { role }));
+    found.retain(|credential| !is_our_own(credential, earlier.issued));
+    found
+}
+
+/// Keys and a password that a user has got since.
+fn newly_hung_on(
+    user: &UserName,
+    earlier: &Earlier<'_>,
+    first: &FirstSeen,
+    inventory: &Inventory,
+) -> Vec<Credential> {
+    let known = earlier.inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+    let keys = inventory.access_keys(user).into_iter().flatten();
+    let keys = keys
+        .filter(|key| is_new(key.created_at, first) && known.iter().all(|one| one.id != key.id))
+        .map(|key| Credential::AccessKey { user: user.clone(), id: key.id.clone() });
+    let known = earlier.inventory.login_profile(user).ok().and_then(Option::as_ref);
+    let password = inventory.login_profile(user).ok().and_then(Option::as_ref);
+    let password = password
+        .filter(|now| is_new(now.created_at, first))
+        .filter(|now| known.is_none_or(|known| known.created_at != now.created_at))
+        .map(|_| Credential::Password { user: user.clone() });
+    keys.chain(password).collect()
+}
