@@ -35,8 +35,6 @@ const JOURNAL: &str = "journal.jsonl";
 /// The journal of whoever takes the case over, on its way.
 const TAKING_OVER: &str = "journal.taking-over";
 const DELIVERIES: &str = "deliveries";
-/// Held, beside all cases, by whoever makes a new one.
-const BEGINNING: &str = ".beginning";
 
 /// An open case, locked against others while this value lives.
 #[derive(Debug)]
@@ -424,16 +422,17 @@ pub fn is_worked_on(dir: &Path) -> bool {
 /// when this is dropped.
 #[must_use]
 pub struct Beginning {
-    _held: File,
+    _held: Option<File>,
 }
 
-/// Waits until nobody else is making a case under `root`.
+/// Waits until nobody else is making a case under `root`. Where directories cannot be locked nobody is waited for.
 pub fn beginning(root: &Path) -> Result<Beginning, CaseError> {
     make_root(root)?;
-    let path = root.join(BEGINNING);
-    let held = private_file(&path, OpenOptions::new().write(true).create(true))?;
-    held.lock().map_err(io_error("cannot lock", &path))?;
-    Ok(Beginning { _held: held })
+    let held = File::open(root).and_then(|dir| dir.lock().map(|()| dir));
+    if let Err(error) = &held {
+        tracing::debug!(%error, root = %root.display(), "cannot be locked");
+    }
+    Ok(Beginning { _held: held.ok() })
 }
 
 /// The case under `root` that was begun with the plan of this digest, or is being begun, if any.

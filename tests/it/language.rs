@@ -331,6 +331,17 @@ steps:
     assert_eq!(played.status.code(), Some(0), "{screen}");
     assert!(screen.contains("Nothing to do: no step changes anything."), "{screen}");
     assert!(!cases.exists(), "{screen}");
+
+    // Found in the open, active, and cut by nothing: that is no end.
+    let found = dir.path().join("found.jsonl");
+    let finding = r#"{"SourceMetadata":{"Data":{"Git":{"file":"ci.yml","line":7}}},"DetectorName":"AWS","Verified":true,"Raw":"AKIAEXAMPLELEAKED001"}"#;
+    std::fs::write(&found, finding).unwrap();
+    let import = format!("--import={}", found.display());
+    let played = portcullis(&["rehearse", folder.to_str().unwrap(), &import]);
+    let screen = said(&played);
+    assert_eq!(played.status.code(), Some(11), "{screen}");
+    let open = "no step cuts the access key AKIAEXAMPLELEAKED001 of ci-deploy";
+    assert!(screen.contains(open), "{screen}");
 }
 
 /// The playbooks that the page of the language shows.

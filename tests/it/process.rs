@@ -211,6 +211,19 @@ fn a_plan_that_was_begun_is_not_begun_again() {
 }
 
 #[test]
+fn of_two_who_begin_one_plan_at_once_one_does() {
+    let hosted = Hosted::new(&quick_world());
+    hosted.save_plan(1);
+    let begin = || start(&mut hosted.here(&["run", "plan.json", "--yes"]));
+    let ended = [begin(), begin()].map(|running| running.ended());
+    let mut codes = ended.each_ref().map(|ended| ended.code);
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(5), Some(11)], "{}", ended.each_ref().map(Ran::said).join("\n"));
+    // One case, and one new key.
+    hosted.case();
+}
+
+#[test]
 fn a_case_that_somebody_works_on_is_refused_to_a_second_process_at_once() {
     let hosted = Hosted::new(&quick_world());
     let before = hosted.cloud.snapshot();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use portcullis::ids::ChangeId;
 use portcullis::journal::{self, Entry};
 use portcullis::ledger::{Ledger, Standing};
@@ -15,7 +16,9 @@ use crate::side_by_side::each;
 use crate::stage::{
     self, Left, PLAYBOOK, Stage, Torn, WORLD, play, somebody_else, with_somebody_else,
 };
-use crate::verdict::{VICTIM, every_consumer_works, no_secret_was_written, the_intruder_is_out};
+use crate::verdict::{
+    VICTIM, every_consumer_works, no_secret_was_written, the_gate_was_kept, the_intruder_is_out,
+};
 
 /// The shipped world, where the owner has but the leaked key when the plan is made.
 pub(crate) fn with_one_key() -> String {
@@ -94,6 +97,69 @@ fn a_key_that_is_hung_on_while_we_cut_is_cut_in_the_next_round() {
             // Nothing is left to find.
             assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
             assert_eq!(rounds(&stage), [2], "{after}");
+        });
+    }
+}
+
+/// What somebody who is not cut sets up, of whom no step speaks; gives back the words that the ledger has for it.
+async fn sets_up(stage: &Stage, way: &str) -> &'static str {
+    let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+    let everybody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#;
+    match way {
+        "user" => {
+            other.create_user().user_name("svc-backup").send().await.unwrap();
+            other.create_access_key().user_name("svc-backup").send().await.unwrap();
+            "of svc-backup"
+        }
+        "key" => {
+            other.create_access_key().user_name("backup").send().await.unwrap();
+            "of backup"
+        }
+        "password" => {
+            let password = other.create_login_profile().user_name("backup");
+            password.password("Correct-Horse-7").send().await.unwrap();
+            "console password of backup"
+        }
+        "role" => {
+            let role = other.create_role().role_name("back");
+            role.assume_role_policy_document(everybody).send().await.unwrap();
+            "sessions of role back"
+        }
+        _ => {
+            let trust = other.update_assume_role_policy().role_name("pipeline");
+            trust.policy_document(everybody).send().await.unwrap();
+            "sessions of role pipeline"
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_into_the_account_while_we_cut_keeps_the_gate_shut_until_he_is_spoken_of() {
+    for way in ["user", "key", "password", "role", "trust"] {
+        play(async {
+            let stage = set(&with_somebody_else(WORLD), PLAYBOOK).await;
+            let later = async {
+                stage.clock.sleep(Duration::from_secs(10)).await;
+                sets_up(&stage, way).await
+            };
+            let (left, words) = tokio::join!(stage.run(None), later);
+            let Left::Ended(Ending::Held(why)) = left else { panic!("{way}: {left:?}") };
+            let said = format!("{words}, which has come since the account was first surveyed");
+            assert!(why.iter().any(|why| why.contains(&said)), "{way}: {why:#?}");
+            assert_eq!(the_gate_was_kept(&stage), 0, "{way}: nothing is handed out");
+            every_round_follows(&stage);
+
+            let plan = stage.plan();
+            let newcomers = plan.credentials.iter().filter(|one| plan.is_newcomer(one));
+            let until = stage.clock.now() + SignedDuration::from_hours(9);
+            let waived = newcomers.map(|credential| Entry::Waived {
+                credential: credential.clone(),
+                until,
+                said: stage.said_by("anna"),
+            });
+            stage.say(waived.collect::<Vec<_>>()).await;
+            assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)), "{way}");
+            assert!(the_gate_was_kept(&stage) > 0, "{way}");
         });
     }
 }
