@@ -20,6 +20,7 @@ mod undo;
 
 pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
+pub use newcomers::newcomers_not_seen;
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;
@@ -186,7 +187,8 @@ fn plan_on(
     let compared = first_seen.as_ref().zip(earlier).filter(|(_, earlier)| !earlier.cuts_alone);
     let newcomers = compared.map(|(first, _)| newcomers::wants(first, inventory));
     let newcomers = newcomers.into_iter().flatten();
-    let wants = users.iter().flat_map(of_each).chain(roles).chain(summary).chain(found).chain(newcomers);
+    let wants =
+        users.iter().flat_map(of_each).chain(roles).chain(summary).chain(found).chain(newcomers);
     let wants: BTreeSet<Want> = wants.filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
@@ -436,7 +438,10 @@ fn finds_nothing(step: &StepId, items: &[String]) -> Untouched {
         1..=3 => format!(" for {first}"),
         n => format!(" for {first} and {} more", n - 3),
     };
-    Untouched { what: format!("step `{step}`{of}"), why: "it finds nothing that it would change".to_owned() }
+    Untouched {
+        what: format!("step `{step}`{of}"),
+        why: "it finds nothing that it would change".to_owned(),
+    }
 }
 
 fn change(

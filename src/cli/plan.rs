@@ -203,7 +203,8 @@ pub(super) fn nothing_to_do(plans: &[SavedPlan], format: Format) -> Option<Exit>
     let exit = if open.is_empty() { Exit::Done } else { Exit::NotProven };
     match format {
         Format::Text => {
-            let mut text = "\nNothing to do: no step changes anything. Why is said above.\n".to_owned();
+            let mut text =
+                "\nNothing to do: no step changes anything. Why is said above.\n".to_owned();
             for credential in &open {
                 let _ = writeln!(text, "  - no step cuts the {credential}");
             }

@@ -98,8 +98,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
                     return accounts::run(args, &live, &inventory, &playbook, wanted).await;
                 }
                 let read = live.connection.read();
-                let saved =
-                    plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?;
+                let saved = plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?;
                 (saved, *playbook)
             }
         };

@@ -95,7 +95,8 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
         let end = rest.iter().position(|&b| b == b'\n').map(|i| i + 1);
         let (line, tail) = rest.split_at(end.unwrap_or(rest.len()));
         let parts = parts(line);
-        let checks = |(hash, body): &(&[u8], &[u8])| *hash == hash_of(decoded.head(), body).as_bytes();
+        let checks =
+            |(hash, body): &(&[u8], &[u8])| *hash == hash_of(decoded.head(), body).as_bytes();
         let Some((hash, body)) = parts.filter(checks) else {
             let damage = |why: &str| Err(Damage { line: number, why: why.to_owned() });
             // A body that is not JSON was torn: a crash can leave the line's end and lose its middle.

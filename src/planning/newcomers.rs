@@ -2,24 +2,22 @@
 //!
 //! Whoever is being cut off sets himself up with somebody else: a user of his own, a key or a password of a user who
 //! is in no step, a role that lets him in. No playbook has selected them, so no step can be planned for them. They are
-//! rows of the ledger that no cut covers, and somebody is asked before anything more is handed out beside them.
+//! rows of the ledger that no cut covers, and keep the gate shut until somebody has spoken of them.
 //!
-//! Users, keys and passwords are known by when AWS says that they were made; roles, whose trust may be changed at any
-//! time, by comparing them with what the first survey has seen. Not looked for are service passwords, SSH keys and
+//! Users, keys and passwords are known by when AWS says that they were made, and the responder's clock by when he
+//! surveyed: where it is ahead, what came in between is missed, and `doctor` says how far it is off. Roles, whose trust may be
+//! changed at any time, are known by comparing them with what the first survey has seen. Not looked for are service passwords, SSH keys and
 //! certificates of users who were there before, and policies: what somebody may do is no way in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::round::{Earlier, is_our_own};
 use crate::ids::{Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::plan::{Credential, FirstSeen, credential_wants, credentials_of};
-
-/// Two clocks may be so far apart, and AWS tells whole seconds.
-const BETWEEN_CLOCKS: SignedDuration = SignedDuration::from_secs(60);
 
 /// What the first survey has seen of the account, to compare with.
 pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
@@ -36,8 +34,9 @@ fn trusts(inventory: &Inventory) -> Option<BTreeMap<RoleName, String>> {
     Some(roles.iter().map(|role| (role.name.clone(), told(&role.trust))).collect())
 }
 
+/// AWS tells whole seconds.
 fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
-    made.duration_since(first.at) >= -BETWEEN_CLOCKS
+    made.as_second() >= first.at.as_second()
 }
 
 /// What must be read to tell.
@@ -47,14 +46,24 @@ pub(super) fn wants(first: &FirstSeen, inventory: &Inventory) -> Vec<Want> {
         if is_new(user.created_at, first) {
             wants.extend(credential_wants(&user.name));
         } else {
-            wants.extend([Want::AccessKeys(user.name.clone()), Want::LoginProfile(user.name.clone())]);
+            wants.extend([
+                Want::AccessKeys(user.name.clone()),
+                Want::LoginProfile(user.name.clone()),
+            ]);
         }
     }
     wants
 }
 
-/// What has come since, of those who are not in scope; what cannot be read cannot be told, and a warning of the plan
-/// says what could not.
+/// The operations that would have told of newcomers, and were refused.
+pub fn newcomers_not_seen(inventory: &Inventory) -> BTreeSet<&str> {
+    let tells = |want: &Want| {
+        matches!(want, Want::Users | Want::Roles | Want::AccessKeys(_) | Want::LoginProfile(_))
+    };
+    inventory.gaps().filter(|(want, _)| tells(want)).map(|(_, gap)| &*gap.operation).collect()
+}
+
+/// What has come since, of those who are not in scope. What cannot be read cannot be told: see [`newcomers_not_seen`].
 pub(super) fn newcomers(
     earlier: &Earlier<'_>,
     first: &FirstSeen,

@@ -1,5 +1,7 @@
 //! What an observer is told while a run goes on. Never read back: the journal is the record.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::cloud::Throttled;
@@ -160,6 +162,11 @@ pub enum Event<'a> {
     SurveyingAgain {
         /// After which round.
         round: u32,
+    },
+    /// What has come into the account since could not be looked for everywhere.
+    NotSeen {
+        /// The operations that were refused.
+        operations: &'a BTreeSet<&'a str>,
     },
     /// The survey found something, and the next round cuts that too.
     RoundBegan {

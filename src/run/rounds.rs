@@ -259,6 +259,10 @@ impl Run<'_> {
             if !std::mem::replace(&mut withdrawn, true) {
                 self.withdraw(&inventory).await?;
             }
+            let refused = planning::newcomers_not_seen(&inventory);
+            if !cuts_alone && !refused.is_empty() {
+                self.observer.event(&Event::NotSeen { operations: &refused });
+            }
             let added = Added::of(self.plan, &plan);
             if added.is_nothing() {
                 continue;

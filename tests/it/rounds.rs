@@ -165,6 +165,18 @@ fn whoever_comes_into_the_account_while_we_cut_keeps_the_gate_shut_until_he_is_s
 }
 
 #[test]
+fn where_nobody_may_list_the_run_says_that_it_has_not_seen_who_has_come() {
+    play(async {
+        let world = WORLD.replace("                  - iam:ListUsers\n", "");
+        assert_ne!(world, WORLD);
+        let stage = set(&world, PLAYBOOK).await;
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
+        let said = stage.witness.0.lock().unwrap().clone();
+        assert!(said.contains("not seen {\"iam:ListUsers\"}"), "{said}");
+    });
+}
+
+#[test]
 fn where_nothing_is_new_the_first_round_is_the_last() {
     play(async {
         let stage = set(WORLD, PLAYBOOK).await;

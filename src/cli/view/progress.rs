@@ -243,6 +243,15 @@ impl Observer for Progress {
                 let rest = format!("after round {round}: is there anything that was not there?");
                 self.line(Style::Faint, "surveying", &rest);
             }
+            Event::NotSeen { operations } => {
+                let refused: Vec<&str> = operations.iter().copied().collect();
+                let rest = format!(
+                    "who else has come into the account since is not known: {} refused. Look by hand before \
+                     anybody is let in again",
+                    refused.join(", ")
+                );
+                self.line(Style::Bad, "NOT SEEN", &rest);
+            }
             Event::RoundBegan { round, added, plan } => {
                 let changes = counted(added.changes.len(), "change");
                 let rest = format!("something is new, and containment is reopened: {changes} more");
