@@ -13,7 +13,7 @@ use portcullis::plan::SavedPlan;
 use portcullis::run::Ending;
 use portcullis::sim::{Cloud, Fault, Snapshot};
 
-use crate::hosted::{Hosted, Ran, bare, cases_in, in_real_time, quick_world, ran, start};
+use crate::hosted::{Hosted, Ran, Running, bare, cases_in, in_real_time, quick_world, ran, start};
 use crate::stage::{Drawer, Kept, Stage, Tape, Witness};
 use crate::verdict;
 
@@ -215,7 +215,7 @@ fn of_two_who_begin_one_plan_at_once_one_does() {
     let hosted = Hosted::new(&quick_world());
     hosted.save_plan(1);
     let begin = || start(&mut hosted.here(&["run", "plan.json", "--yes"]));
-    let ended = [begin(), begin()].map(|running| running.ended());
+    let ended = [begin(), begin()].map(Running::ended);
     let mut codes = ended.each_ref().map(|ended| ended.code);
     codes.sort_unstable();
     assert_eq!(codes, [Some(5), Some(11)], "{}", ended.each_ref().map(Ran::said).join("\n"));
