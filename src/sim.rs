@@ -33,6 +33,7 @@ mod secrets;
 mod signature;
 mod signin;
 mod snapshot;
+mod spelling;
 mod state;
 mod sts;
 mod targets;

@@ -464,7 +464,7 @@ pub(super) struct Report {
     /// The case's directory
     pub(super) case: PathBuf,
     /// When somebody first knew of the incident; deadlines count from there [default: when the case was opened]
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
     pub(super) aware_at: Option<jiff::Timestamp>,
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -697,6 +697,11 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("it is written name=value".to_owned()),
     }
+}
+
+fn instant(text: &str) -> Result<jiff::Timestamp, String> {
+    let wrong = "it is written 2026-03-24T07:10:00Z, with the zone: Z, or +02:00";
+    text.parse().map_err(|_| wrong.to_owned())
 }
 
 /// Seconds.

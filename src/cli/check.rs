@@ -102,6 +102,15 @@ fn text(checked: Checked, alone: bool) {
         playbook.source.name(),
         counted(playbook.steps.len(), "step")
     ));
+    // Whoever has minted a session with a key stays inside when the key is off.
+    let of = |kinds: &[&str]| playbook.steps.iter().any(|step| kinds.contains(&step.uses.as_str()));
+    let cuts = of(&["iam.user.quarantine", "iam.access-key.deactivate", "iam.access-key.delete"]);
+    if cuts && !of(&["iam.user.revoke-sessions"]) {
+        view::out(
+            "It denies no sessions: what was minted with a key before is good for up to 36 hours, wherever no \
+             quarantine stands. iam.user.revoke-sessions denies them.\n",
+        );
+    }
     if alone {
         let inputs: Vec<String> = playbook
             .inputs
@@ -109,10 +118,13 @@ fn text(checked: Checked, alone: bool) {
             .filter(|input| input.required)
             .map(|input| format!(" -i {}=...", input.name))
             .collect();
-        view::out(&format!(
-            "Next: portcullis rehearse {path}, or portcullis plan {path}{}\n",
-            inputs.concat(),
-            path = checked.path.display(),
-        ));
+        let path = checked.path.display();
+        let world = sources::playbook_file(&checked.path).with_file_name("world.yaml");
+        let rehearse = if world.is_file() {
+            format!("portcullis rehearse {path}, or ")
+        } else {
+            String::new()
+        };
+        view::out(&format!("Next: {rehearse}portcullis plan {path}{}\n", inputs.concat()));
     }
 }

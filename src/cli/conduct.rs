@@ -311,7 +311,12 @@ impl Conduct<'_> {
         let resume = format!("portcullis resume {case}{there}");
         view::note(&format!("\nCase {case}\n"));
         let journal = self.open(decoded, medium).await?;
-        let stop = stop_when_asked(resume.clone());
+        // A look that was broken off left nothing half done.
+        let again = match self.task {
+            Task::Run => resume.clone(),
+            Task::Verify { .. } => format!("portcullis verify {case}{there}"),
+        };
+        let stop = stop_when_asked(again.clone());
         let to = To::new(self.case, view::Progress::new(self.clock));
         let rounds = self.rounds(&journal, stop, &to);
         let progress = &to.progress;
@@ -354,7 +359,7 @@ impl Conduct<'_> {
                 awaited(&saved, &state, self.case.dir(), there).unwrap_or_else(|| resume.clone())
             }
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
-            Ending::Interrupted => resume,
+            Ending::Interrupted => again,
         };
         let unaccounted = ledger.unaccounted().count();
         let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };

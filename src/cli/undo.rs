@@ -3,11 +3,16 @@
 //! What would be taken back is planned from the case alone, shown, asked about, kept in the case as its next round, and
 //! carried out by the driver that carries out everything else. Resumed like everything else, too.
 
+use std::fmt::Write as _;
+
 use super::args::{self, Format};
 use super::conduct::state_of;
 use super::exit::{Exit, Failure};
 use super::{accounts, diagnostics, round, sources, view};
 use crate::case::{self, Case};
+use crate::journal::State;
+use crate::ledger;
+use crate::plan::{Barrier, Change, Effect, SavedPlan, Subject};
 use crate::run::undo_of;
 
 pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
@@ -36,6 +41,10 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
             view::out(&diagnostics::printed(&view::plan_as_json(&next)));
         } else {
             view::out(&view::plan(&next, view::out_detail()));
+            if !nothing {
+                view::out(&waits_for_people(&next, &state, &shown.to_string()));
+                view::out(&format!("\nNext: portcullis undo {shown}{}\n", args.access.typed()));
+            }
             if nothing {
                 view::out(
                     "\nNothing that this case has cut can be taken back, or all of it was.\n",
@@ -44,5 +53,45 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
+    if !args.yes {
+        view::err(&waits_for_people(&next, &state, &shown.to_string()));
+    }
     round::carry_out(&case, &next, &playbook, args.into())
+}
+
+/// What of an undo will be held until people have spoken, and what to type.
+fn waits_for_people(next: &SavedPlan, state: &State, case: &str) -> String {
+    let mut text = String::new();
+    let lets_work_again = |change: &'_ Change| {
+        change.effects.iter().find_map(|effect| match effect {
+            Effect::Lifts {
+                subject: Subject::Credential { credential },
+                barrier: Barrier::Inactive,
+            } => Some(credential.clone()),
+            _ => None,
+        })
+    };
+    let held = next.plan.carried_out().filter_map(|change| {
+        let credential = lets_work_again(change)?;
+        (!ledger::is_cleared(&next.plan, state, &credential)).then_some((change, credential))
+    });
+    let held: Vec<_> = held.collect();
+    if !held.is_empty() {
+        let heading = view::Style::Careful
+            .paint("Held, as it stands: what counts as compromised never works again");
+        let _ = writeln!(text, "\n{heading}");
+        for (change, credential) in &held {
+            let _ = writeln!(
+                text,
+                "  {}  {}; where it is innocent: portcullis clear {case} {} --reason TEXT",
+                change.id,
+                view::plain(&credential.to_string()),
+                credential.typed()
+            );
+        }
+        let names = ledger::names_to_clear(&next.plan);
+        let people = if names == 1 { "person" } else { "different people" };
+        let _ = writeln!(text, "  A credential is cleared by {names} {people}.");
+    }
+    text
 }

@@ -61,6 +61,12 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     }
     let asking = u64::try_from(estimate.requests).unwrap_or(u64::MAX) / PER_SECOND;
     let wait = plan.gate.margin_seconds.saturating_add(SLACK);
+    let pauses = plan.batches.iter().map(|batches| {
+        let between = u64::try_from(batches.of.len().saturating_sub(1)).unwrap_or(u64::MAX);
+        batches.pause_seconds.saturating_mul(between)
+    });
+    let pauses = pauses.fold(0, u64::saturating_add);
     estimate.seconds = wait.saturating_mul(waits).saturating_add(asking).saturating_add(trying);
+    estimate.seconds = estimate.seconds.saturating_add(pauses);
     estimate
 }

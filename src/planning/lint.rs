@@ -284,8 +284,8 @@ fn kept_out(plan: &mut Plan, inventory: &Inventory) {
         });
         if !lets_one_in {
             warnings.push(format!(
-                "{} will be held: {} seals secret {secret}, and none of its `readers` is a role that Lambda may \
-                 assume, as whom its function works. Name that role there: aws lambda get-function-configuration \
+                "{} may be held: {} seals secret {secret}, and none of its `readers` is known to be a role that Lambda \
+                 may assume, as whom its function works. Name that role there: aws lambda get-function-configuration \
                  --query Role --function-name {function}",
                 rotation.id, seal.id
             ));

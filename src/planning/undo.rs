@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::action::{Inverse, catalog};
 use crate::ids::{ChangeId, StepId};
 use crate::inventory::Inventory;
-use crate::plan::{Change, Effect, Plan, Round, SavedPlan, Texts, Unknown, Untouched};
+use crate::plan::{
+    Change, Credential, Effect, Plan, Round, SavedPlan, Subject, Texts, Unknown, Untouched,
+};
 use crate::playbook::Phase;
 
 use super::{estimate, permissions, unknown};
@@ -121,6 +123,21 @@ fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>)
             _ => false,
         })
     };
+    let deleted_by = |cut: &Change| {
+        let cuts = |gone: &Credential| {
+            cut.effects.iter().any(|effect| {
+                matches!(effect, Effect::Cuts { subject: Subject::Credential { credential }, .. }
+                    if credential == gone)
+            })
+        };
+        let destroys = |change: &&Change| {
+            begun.contains(&change.id)
+                && change.effects.iter().any(
+                    |effect| matches!(effect, Effect::Destroys { credential } if cuts(credential)),
+                )
+        };
+        earlier.changes.iter().find(destroys).map(|change| &change.id)
+    };
     let left = earlier.changes.iter().filter(|change| {
         begun.contains(&change.id) && !undoes.contains(&change.id) && !is_covered(change)
     });
@@ -129,7 +146,13 @@ fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>)
         why: match (&change.irreversible, change.cuts()) {
             (Some(irreversible), _) => irreversible.to_string(),
             (None, true) if change.already => "it was so before the case".to_owned(),
-            (None, true) => format!("lifted already, or not by this: {}", change.undo),
+            (None, true) => match deleted_by(change) {
+                Some(by) => format!("{by} has deleted it: there is nothing left that could work"),
+                None if catalog::of(change).inverse(&change.decided).is_some() => {
+                    "taken back already".to_owned()
+                }
+                None => format!("an undo leaves it; what takes it back: {}", change.undo),
+            },
             (None, false) => change.undo.to_string(),
         },
     })

@@ -51,6 +51,7 @@ pub(super) fn lower(
         problems: Vec::new(),
         expressions: 0,
         names: Names::default(),
+        beside_with: &[],
     };
     for fragment in &gathered.trees {
         lowering.fragment(fragment);
@@ -74,6 +75,8 @@ struct Lowering<'a> {
     problems: Vec<Diagnostic>,
     expressions: usize,
     names: Names,
+    /// What the action of a step takes whose `with` is empty: such a key beside it has slipped out of it.
+    beside_with: &'static [Field],
 }
 
 /// The values of a mapping by the names in its table.
@@ -128,10 +131,14 @@ impl Lowering<'_> {
 
     fn unknown_key(&mut self, key: &Key, value: &Node, what: &str, table: &'static [Field]) {
         let names = || table.iter().map(|field| field.name);
+        let slipped = self.beside_with.iter().any(|field| field.name == key.text);
         let help = match self.suggest(&key.text, names()) {
             _ if self.is_torn_off(key, value) => {
                 "between `{` and `}` a comma ends a value: put a text that has one in quotes"
                     .to_owned()
+            }
+            _ if slipped => {
+                format!("it belongs under `with`: let `{}` begin two columns further", key.text)
             }
             Some(near) => format!("did you mean `{near}`?"),
             None if table.is_empty() => "it takes none".to_owned(),
@@ -154,10 +161,14 @@ impl Lowering<'_> {
     }
 
     fn missing_key(&mut self, field: &Field, what: &str, whole: &Range<usize>) {
+        let example = match &field.ty {
+            FieldType::List(item) => format!("[{}]", item.example()),
+            other => other.example(),
+        };
         let problem =
             Diagnostic::error(Code::MissingKey, format!("{what} has no `{}`", field.name))
                 .at(self.place(whole), "in here")
-                .help(format!("add `{}: {}` ({})", field.name, field.ty.example(), field.help));
+                .help(format!("add `{}: {example}` ({})", field.name, field.help));
         self.push(problem);
     }
 

@@ -388,20 +388,46 @@ fn explain(source: &Source, error: &Error) -> Diagnostic {
             if message.contains("recursion limit") || message.contains("nesting") {
                 return too_deep(&at);
             }
-            let line = source.text()[..range.start].rfind('\n').map_or(0, |i| i + 1);
-            let line = source.text()[line..].lines().next().unwrap_or_default();
-            let help = if line.contains("${{") {
-                Some("put the whole expression in quotes: \"${{ ... }}\"")
-            } else if message.contains("mapping values are not allowed") {
-                Some("put a text that has a colon and a space in it in quotes")
-            } else if message.contains("tab") {
-                Some("indent with spaces: there is a tab here, or where the next line begins")
-            } else {
-                None
-            };
+            let help = help_for(source.text(), range.start, message);
             at(Code::NotYaml, &format!("not YAML: {}", shorten_sentence(message)), "here", help)
         }
     }
+}
+
+/// What to do about a text that is no YAML, by where the library stopped and why.
+fn help_for(text: &str, at: usize, message: &str) -> Option<&'static str> {
+    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let before = &text[start..at];
+    let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+    // `key: ...`, with nothing before the key.
+    let key = line[indent..].split_once(':').map(|(key, _)| key);
+    let is_key = key.is_some_and(|key| {
+        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+    });
+    let at_its_colon = is_key && before.len() == indent + key.map_or(0, str::len);
+    let at_its_begin = is_key && before.len() <= indent;
+    if message.contains("tab") {
+        return Some("indent with spaces: there is a tab here, or where the next line begins");
+    }
+    if message.contains("unclosed quote") {
+        return Some("the quote that begins here has no end: close it");
+    }
+    // In quotes it would not have been the expression.
+    let bare = line.match_indices("${{").any(|(i, _)| !line[..i].contains(['"', '\'']));
+    if message.contains("mapping values are not allowed") && (at_its_colon || !bare) {
+        return Some(if at_its_colon {
+            "this key begins further to the right than the one above it: let both begin in the same column"
+        } else {
+            "put a text that has a colon and a space in it in quotes"
+        });
+    }
+    if message.contains("did not find expected") && at_its_begin {
+        return Some(
+            "this key begins further to the left than those it belongs with: let it begin in their column",
+        );
+    }
+    bare.then_some("put the whole expression in quotes: \"${{ ... }}\"")
 }
 
 /// What to do where `!` begins a value.

@@ -15,7 +15,9 @@ use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
 /// Refuses a text whose tree another reader would not have built.
 pub(crate) fn agree(source: &Source, tree: &Node) -> Result<(), Diagnostic> {
-    let other: Value = serde_yaml::from_str(source.text()).map_err(|error| {
+    // A mark of the byte order says nothing in UTF-8; the first reader passes over it too.
+    let text = source.text().strip_prefix('\u{feff}').unwrap_or(source.text());
+    let other: Value = serde_yaml::from_str(text).map_err(|error| {
         let at = error.location().map_or(0, |location| location.index());
         ambiguous(source, at..at, "a second YAML reader does not read this file", "it stops here")
             .help("write it more plainly: quote text, indent with spaces")

@@ -10,7 +10,8 @@ use super::{Ending, Event, Halt, Run};
 use crate::action::{Inverse, catalog};
 use crate::ids::ChangeId;
 use crate::journal::{ChangeState, State};
-use crate::plan::{Change, Plan, SavedPlan};
+use crate::ledger::{Ledger, Standing};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject};
 use crate::planning;
 use crate::playbook::{Phase, Proof};
 
@@ -24,7 +25,22 @@ pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
         .changes
         .iter()
         .filter(|change| change.cuts() && !change.already && state.change(&change.id).attempts > 0);
-    let standing = cuts.filter(|cut| {
+    // What is deleted cannot work again; there is nothing of it to take the cut off.
+    let dead: BTreeSet<Credential> = Ledger::of(plan, state)
+        .rows
+        .into_iter()
+        .filter(|row| matches!(row.standing, Standing::Dead { .. }))
+        .map(|row| row.credential)
+        .collect();
+    let is_gone = |cut: &Change| {
+        cut.effects.iter().all(|effect| match effect {
+            Effect::Cuts { subject: Subject::Credential { credential }, barrier } => {
+                *barrier == Barrier::Inactive && dead.contains(credential)
+            }
+            _ => false,
+        })
+    };
+    let standing = cuts.filter(|cut| !is_gone(cut)).filter(|cut| {
         catalog::of(cut)
             .inverse(&cut.decided)
             .is_some_and(|inverse| !plan.changes.iter().any(|change| lifts(change, &inverse)))

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::intruder::script::IntruderFile;
 use super::remote::Remote;
 use super::rotation::Behaviour;
+use super::spelling::placed;
 use super::state::{PasswordPolicy, SessionKind};
 use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VpcId};
 use crate::policy::Document;
@@ -478,7 +479,7 @@ impl World {
         }
         let world: World =
             serde_yaml::from_str(yaml).map_err(|e| WorldError::Unreadable(e.to_string()))?;
-        world.check().map_err(WorldError::Inconsistent)?;
+        world.check().map_err(|why| WorldError::Inconsistent(placed(yaml, why)))?;
         Ok(world)
     }
 

@@ -304,7 +304,13 @@ fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
     let (code, screen) = rehearsal.say(&["undo", "--dry-run"]);
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("What is taken back in account 111122223333"), "{screen}");
-    assert!(screen.contains("activate AKIAEXAMPLEHUNGON002"), "{screen}");
+    // What the case has deleted is not opened again; what counts as compromised is said to be held, and how not.
+    assert!(!screen.contains(": activate AKIAEXAMPLEHUNGON002"), "{screen}");
+    assert!(screen.contains("new-key.1 has deleted it"), "{screen}");
+    assert!(screen.contains("activate AKIAEXAMPLELEAKED001"), "{screen}");
+    let clear = "where it is innocent: portcullis clear";
+    assert!(screen.contains("Held, as it stands") && screen.contains(clear), "{screen}");
+    assert!(screen.contains("Next: portcullis undo "), "{screen}");
     assert!(screen.contains("new-key.1"), "what stays is said: {screen}");
     let (code, screen) = rehearsal.say(&["undo"]);
     assert_eq!(code, Some(5), "nobody typed the account: {screen}");

@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{ActionKind, StepId};
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::expression::{Expression, Parsed};
-use crate::playbook::field::{FieldType, shorten};
+use crate::playbook::field::{Field, FieldType, shorten};
 use crate::playbook::node::{Kind, Node};
 use crate::playbook::template::{self, Template};
 use crate::playbook::vocabulary::{Accounts, ActionShape, Phase};
@@ -61,6 +61,7 @@ impl<'a> Lowering<'a> {
             None => "a step".to_owned(),
         };
         let whole = id_node.map_or(&node.range, |id| &id.range).clone();
+        self.beside_with = self.slipped_out_of_with(node);
         let fields = self.fields(node, STEP, &what, &whole);
         let id = self.scalar(&fields, STEP, "id").and_then(|value| {
             let text = value.as_str()?;
@@ -85,7 +86,11 @@ impl<'a> Lowering<'a> {
         let action = self.action(&fields);
         let everywhere = self.names.inputs.clone();
         self.narrow(condition.as_ref());
-        let with = self.with(&fields, action, &what, &whole);
+        let with = match self.beside_with {
+            [] => self.with(&fields, action, &what, &whole),
+            // Said of each key that has slipped out of it.
+            _ => Vec::new(),
+        };
         let mut said = |name: &'static str, ty: &FieldType| {
             let (_, node) = fields.get(name)?;
             self.template(node, name, ty, true)
@@ -127,6 +132,21 @@ impl<'a> Lowering<'a> {
             accounts: accounts.zip(range("in")),
             step,
         }
+    }
+
+    /// What the step's action takes, where `with` is empty and some of that stands beside it.
+    fn slipped_out_of_with(&self, node: &Node) -> &'static [Field] {
+        let Kind::Map(entries) = &node.kind else { return &[] };
+        let of =
+            |name: &str| entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node);
+        let empty = of("with").is_some_and(|node| matches!(node.kind, Kind::Null));
+        let Some(Node { kind: Kind::Text(uses), .. }) = of("uses") else { return &[] };
+        let Some(action) = self.vocabulary.action(uses).filter(|_| empty) else { return &[] };
+        let own = |name: &str| STEP.iter().any(|field| field.name == name);
+        let slipped = entries.iter().any(|(key, _)| {
+            !own(&key.text) && action.fields.iter().any(|field| field.name == key.text)
+        });
+        if slipped { action.fields } else { &[] }
     }
 
     /// `if`: an expression as it stands, true or false.

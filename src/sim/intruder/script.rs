@@ -17,6 +17,7 @@ use crate::ids::{AccessKeyId, AccountId, SecretId, UserName};
 use crate::sim::audit::AuditEvent;
 use crate::sim::operations::OPERATIONS;
 use crate::sim::signin::CONSOLE_LOGIN;
+use crate::sim::spelling::is_near;
 use crate::sim::wire::Service;
 use crate::sim::world::{Need, World, instant_if_any, span, span_if_any};
 
@@ -251,6 +252,43 @@ impl ReactionFile {
     }
 }
 
+/// Parameters that deeds are made of. Others are passed on as they are: only what is nearly one of these, and none
+/// of them, is taken for a slip.
+const PARAMETERS: &[&str] = &[
+    "AccessKeyId",
+    "AssumeRolePolicyDocument",
+    "CertificateId",
+    "ClientRequestToken",
+    "Description",
+    "DurationSeconds",
+    "MaxSessionDuration",
+    "Name",
+    "NewUserName",
+    "Path",
+    "PermissionsBoundary",
+    "Policy",
+    "PolicyArn",
+    "PolicyArns",
+    "PolicyDocument",
+    "PolicyName",
+    "ResourcePolicy",
+    "RoleArn",
+    "RoleName",
+    "RoleSessionName",
+    "SSHPublicKeyId",
+    "SecretId",
+    "SecretString",
+    "SerialNumber",
+    "ServiceName",
+    "ServiceSpecificCredentialId",
+    "Status",
+    "Tags",
+    "UserName",
+    "VersionId",
+    "VersionStage",
+    "VersionStages",
+];
+
 impl DeedFile {
     fn check(&self, world: &World, usable: &BTreeSet<&str>) -> Result<(), String> {
         known(&self.operation)?;
@@ -267,6 +305,13 @@ impl DeedFile {
         for secret in ["Password", "NewPassword", "OldPassword"] {
             if self.params.contains_key(secret) {
                 return Err(format!("leave {secret} out: no secret stands in a world file"));
+            }
+        }
+        for given in self.params.keys() {
+            let name = given.split('.').next().unwrap_or(given);
+            let slip = PARAMETERS.iter().find(|known| is_near(name, known));
+            if let Some(meant) = slip.filter(|_| !PARAMETERS.contains(&name)) {
+                return Err(format!("there is no parameter {name}; did you mean {meant}?"));
             }
         }
         if self.operation == CONSOLE_LOGIN {
