@@ -2,6 +2,7 @@
 
 mod asked;
 mod kept;
+mod killed;
 mod several;
 
 use std::collections::BTreeSet;

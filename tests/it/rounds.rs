@@ -18,6 +18,7 @@ use crate::stage::{
 };
 use crate::verdict::{
     VICTIM, every_consumer_works, no_secret_was_written, the_gate_was_kept, the_intruder_is_out,
+    the_world_is_as_it_should_be,
 };
 
 /// The shipped world, where the owner has but the leaked key when the plan is made.
@@ -295,4 +296,64 @@ fn a_crash_anywhere_in_two_rounds_is_resumed_to_the_same_end() {
         });
     });
     println!("crashes in two rounds: {count:?}");
+}
+
+/// Plays to the end, with kills at these requests, and says yes where somebody must; after the first kill another goes on
+/// with it, on record, and after the second whoever likes to.
+async fn killed_and_taken_over(stage: &Stage, kills: &[(u64, Fault)]) -> Ending {
+    let mut killed = 0;
+    for _ in 0..8 {
+        let past = stage.cloud.requests();
+        stage.cloud.set_faults(kills.iter().filter(|(at, _)| *at > past).copied());
+        match stage.run(None).await {
+            Left::Crashed => {
+                killed += 1;
+                if killed == 1 {
+                    stage.is_taken_over().await;
+                }
+            }
+            Left::Ended(Ending::Asking { .. }) => {
+                stage.says_yes_to(&stage.newest(stage.state().round() + 1)).await;
+            }
+            Left::Ended(ending) => return ending,
+        }
+    }
+    panic!("no end: {}", stage.witness.0.lock().unwrap());
+}
+
+/// Through a round that runs unasked and one that somebody says yes to, to what is handed out and lifted.
+#[test]
+fn a_case_that_is_killed_taken_over_and_killed_again_in_its_rounds_comes_to_the_same_end() {
+    const PAIRS: usize = 24;
+    let (backdrop, before, first, last) = play(async {
+        let stage = set(&with_one_key(), PLAYBOOK).await;
+        hangs_a_key_on(&stage, VICTIM).await;
+        let (backdrop, before) = (stage.backdrop(), stage.cloud.snapshot());
+        let first = stage.cloud.requests() + 1;
+        let ending = killed_and_taken_over(&stage, &[]).await;
+        assert_eq!(rounds(&stage), [2, 3]);
+        let last = stage.cloud.requests();
+        stage.let_it_settle().await;
+        the_world_is_as_it_should_be(&stage, &before, &ending);
+        (backdrop, before, first, last)
+    });
+    let faults = [Fault::StopBefore, Fault::StopAfter];
+    let pairs: Vec<[(u64, Fault); 2]> = (first..=last)
+        .flat_map(|one| (one + 1..=last).map(move |another| (one, another)))
+        .enumerate()
+        .map(|(n, (one, another))| [(one, faults[n % 2]), (another, faults[n / 2 % 2])])
+        .collect();
+    let all = pairs.len();
+    let sampled: Vec<_> = pairs.into_iter().step_by(all / PAIRS).collect();
+    let taken = each(&sampled, |kills| {
+        play(async {
+            let stage = backdrop.stage();
+            let ending = killed_and_taken_over(&stage, kills).await;
+            every_round_follows(&stage);
+            stage.let_it_settle().await;
+            the_world_is_as_it_should_be(&stage, &before, &ending);
+            assert_eq!(stage.state().taken_over.len(), 1);
+        });
+    });
+    println!("killed, taken over and killed again in rounds: {taken} pairs of {all}");
 }

@@ -619,6 +619,12 @@ impl Stage {
         }
     }
 
+    /// Somebody else takes the case over from whoever was killed, or hangs.
+    pub(crate) async fn is_taken_over(&self) {
+        let place = Place { host: "another".to_owned(), process: 2 };
+        self.say([Entry::TakenOver { said: self.said_by("ben"), place }]).await;
+    }
+
     /// What somebody says of the stage's plan.
     pub(crate) fn said_by(&self, name: &str) -> journal::Said {
         let arn = format!("arn:aws:sts::111122223333:assumed-role/incident-responder/{name}");

@@ -13,7 +13,9 @@ use portcullis::sim::{Fault, Snapshot};
 
 use crate::side_by_side::each;
 use crate::stage::{Left, Stage, Torn, play, read, somebody_else};
-use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent};
+use crate::verdict::{
+    ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written, requests_of,
+};
 use crate::words::Rehearsal;
 
 /// Somebody with all that can be cut and taken back, some of it cut before; and a role, and a secret.
@@ -58,7 +60,7 @@ POLICIES
         trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "999988887777" }, Action: "sts:AssumeRole" }] }
         attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
     secrets:
-      shop/db: { value: first, policy: { Version: "2012-10-17", Statement: [{ Sid: Partner, Effect: Allow, Principal: { AWS: "arn:aws:iam::111122223333:role/worker" }, Action: "secretsmanager:GetSecretValue", Resource: "*" }] } }
+      shop/db: { value: first-of-all-values, policy: { Version: "2012-10-17", Statement: [{ Sid: Partner, Effect: Allow, Principal: { AWS: "arn:aws:iam::111122223333:role/worker" }, Action: "secretsmanager:GetSecretValue", Resource: "*" }] } }
 intruder:
   holds: [AKIAEXAMPLEALICE0001]
 "#;
@@ -295,6 +297,72 @@ fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
         });
     });
     println!("crashes in an undo: {count:?}");
+}
+
+/// Killed while it cut, taken over, taken back for a false alarm, killed again and taken over again.
+#[test]
+fn a_case_that_is_killed_and_taken_over_and_whose_undo_is_too_leaves_nothing_behind() {
+    const PAIRS: usize = 16;
+    // Killed at the given requests of either: gives back how many there were.
+    let played = async |stage: &Stage, kills: Option<(u64, u64)>| {
+        let before = state_of(stage);
+        let first = stage.cloud.requests();
+        stage.cloud.set_faults(kills.map(|(at, _)| (first + at, Fault::StopAfter)));
+        let left = stage.run(None).await;
+        let cutting = stage.cloud.requests() - first;
+        stage.cloud.set_faults([]);
+        if kills.is_some() {
+            assert!(matches!(left, Left::Crashed), "{kills:?} {left:?}");
+            stage.is_taken_over().await;
+        }
+        everything_is_cleared(stage).await;
+        assert!(begin_undo(stage).await.plan.is_undo());
+        let then = stage.cloud.requests();
+        stage.cloud.set_faults(kills.map(|(_, at)| (then + at, Fault::StopBefore)));
+        let mut times = 0;
+        loop {
+            times += 1;
+            assert!(times < 6, "{kills:?} {}", stage.witness.0.lock().unwrap());
+            match stage.run(None).await {
+                Left::Crashed => {
+                    stage.cloud.set_faults([]);
+                    stage.is_taken_over().await;
+                }
+                Left::Ended(Ending::Proven) => break,
+                Left::Ended(Ending::Held(why)) => {
+                    assert!(why.iter().all(|why| why.contains("is kept until")), "{why:#?}");
+                    stage.clock.sleep(Duration::from_hours(37)).await;
+                }
+                Left::Ended(ending) => panic!("{kills:?} {ending:?}"),
+            }
+        }
+        let undoing = stage.cloud.requests() - then;
+        stage.let_it_settle().await;
+        let left = before.changes_to(&state_of(stage));
+        assert!(left.is_empty(), "{kills:?}: {left:#?}");
+        for handed_out in ["CreateAccessKey", "PutSecretValue", "UpdateLoginProfile"] {
+            assert!(requests_of(stage, handed_out).is_empty(), "{kills:?}: {handed_out}");
+        }
+        no_effect_came_without_its_intent(stage);
+        no_secret_was_written(stage);
+        (cutting, undoing)
+    };
+    let (backdrop, (cutting, undoing)) = play(async {
+        let stage = Stage::set(&world(true), PLAYBOOK).await;
+        (stage.backdrop(), played(&stage, None).await)
+    });
+    // Something was cut by then.
+    let pairs = (16..cutting).flat_map(|one| (1..undoing).map(move |another| (one, another)));
+    let pairs: Vec<(u64, u64)> = pairs.collect();
+    let sampled: Vec<_> = pairs.iter().step_by(pairs.len() / PAIRS).copied().collect();
+    let taken = each(&sampled, |kills| {
+        play(async {
+            let stage = backdrop.stage();
+            played(&stage, Some(*kills)).await;
+            assert!(!stage.state().taken_over.is_empty());
+        });
+    });
+    println!("killed, taken over, taken back and killed again: {taken} pairs of {}", pairs.len());
 }
 
 #[test]

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+use portcullis::ids::ChangeId;
 use portcullis::journal::{self, Entry};
 use portcullis::ledger::{Ledger, Standing};
-use portcullis::plan::Credential;
+use portcullis::plan::{Credential, Plan};
 use portcullis::playbook::Proof;
 use portcullis::run::Ending;
-use portcullis::sim::{AuditEvent, Snapshot};
+use portcullis::sim::{AuditEvent, Cloud, Snapshot};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, Tape};
 
 /// The world of the shipped playbook, in the words of its file.
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -128,11 +130,12 @@ pub(crate) fn the_gate_was_kept(stage: &Stage) -> usize {
     let last = cuts.last().unwrap();
     let margin = first.at.duration_since(last.at);
     assert!(margin.as_secs() >= 60, "{first:?} came {margin} after {last:?}");
+    let plan = stage.plan();
     let tape = stage.tape.lock().unwrap();
     let lines = journal::decode(&tape.bytes).unwrap().lines;
     let known = lines.iter().zip(&tape.requests).filter(|(_, seen)| **seen < first.request);
     let entries: Vec<&Entry> = known.flat_map(|(line, _)| &line.entries).collect();
-    for cut in stage.saved.plan.changes.iter().filter(|change| change.cuts()) {
+    for cut in plan.changes.iter().filter(|change| change.cuts()) {
         let proved = entries.iter().any(|entry| {
             matches!(entry, Entry::Proved { change, proof, .. }
                 if *change == cut.id && *proof == stage.saved.plan.gate.proof)
@@ -218,18 +221,25 @@ fn only_what_was_planned_is_different(stage: &Stage, before: &Snapshot) {
     assert!(changes[0].starts_with(&policy), "{}", changes[0]);
 }
 
+/// For so long AWS takes a request after it was signed.
+const TAKEN_FOR: SignedDuration = SignedDuration::from_mins(15);
+
 /// Every write in the world's own log came after the journal announced its change, and while that change
 /// was not known to be done.
 pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
-    let plan = stage.plan();
-    let tape = stage.tape.lock().unwrap();
+    every_effect_had_its_intent(&stage.plan(), &stage.tape.lock().unwrap(), &own_effects(stage));
+}
+
+/// The same of what the run of one account did.
+pub(crate) fn every_effect_had_its_intent(plan: &Plan, tape: &Tape, effects: &[AuditEvent]) {
     let lines = journal::decode(&tape.bytes).unwrap().lines;
     assert_eq!(lines.len(), tape.requests.len());
-    for event in &own_effects(stage) {
-        let mut open: BTreeSet<&portcullis::ids::ChangeId> = BTreeSet::new();
-        // What was under way when the case was taken over may land whenever it likes.
-        let mut on_its_way = BTreeSet::new();
-        for (line, requests) in lines.iter().zip(&tape.requests) {
+    // The requests that were on their way when somebody was taken over, and have come since.
+    let mut landed = BTreeSet::new();
+    for event in effects {
+        let mut open: BTreeSet<&ChangeId> = BTreeSet::new();
+        let mut on_its_way: BTreeSet<(usize, &ChangeId)> = BTreeSet::new();
+        for (n, (line, requests)) in lines.iter().zip(&tape.requests).enumerate() {
             // What the world had seen before this line was written cannot have been caused by it.
             if *requests >= event.request {
                 break;
@@ -242,24 +252,35 @@ pub(crate) fn no_effect_came_without_its_intent(stage: &Stage) {
                     Entry::Applied { change, .. } => {
                         open.remove(change);
                     }
-                    Entry::TakenOver { .. } => on_its_way.extend(&open),
+                    // What was under way then may land late, for as long as it is taken.
+                    Entry::TakenOver { .. } if event.at <= line.at + TAKEN_FOR => {
+                        on_its_way.extend(open.iter().map(|change| (n, *change)));
+                    }
                     _ => {}
                 }
             }
         }
         let operation = format!("{}:{}", event.service, event.operation);
-        let announced = open
-            .union(&on_its_way)
-            .flat_map(|id| &plan.change(id).unwrap().permissions)
-            .any(|permission| permission.action == operation);
-        assert!(announced, "{operation} (request {}) had no intent", event.request);
+        let makes = |id: &ChangeId| {
+            let mut made = plan.change(id).unwrap().permissions.iter();
+            made.any(|permission| permission.action == operation)
+        };
+        if open.iter().any(|id| makes(id)) {
+            continue;
+        }
+        // Of each change one request at most: the next is not sent before the one before it was answered.
+        let late = on_its_way.into_iter().find(|way| makes(way.1) && !landed.contains(way));
+        let late = late.unwrap_or_else(|| {
+            panic!("{operation} (request {}) had no intent", event.request);
+        });
+        landed.insert(late);
     }
 }
 
 /// What the ledger says of every credential is so.
 fn the_ledger_agrees_with_the_world(stage: &Stage) {
     let after = stage.cloud.snapshot();
-    let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+    let ledger = Ledger::of(&stage.plan(), &stage.state());
     for row in &ledger.rows {
         let Credential::AccessKey { user, id } = &row.credential else { continue };
         let found = after.0.get(&format!("{ACCOUNT}/users/{user}/keys/{id}")).map(String::as_str);
@@ -289,10 +310,15 @@ pub(crate) fn no_secret_was_written(stage: &Stage) {
         format!("{state:?} {:?}", Ledger::of(&stage.saved.plan, &state)),
     ];
     written.extend(stage.drawer.texts());
-    let canaries = stage.cloud.canaries();
-    assert!(canaries.len() > 5, "the world has secrets");
+    none_is_in(&stage.cloud, &written);
+}
+
+/// No secret the world ever made stands in any of these.
+pub(crate) fn none_is_in(cloud: &Cloud, written: &[String]) {
+    let canaries = cloud.canaries();
+    assert!(canaries.len() > 3, "the world has secrets");
     for canary in &canaries {
-        for text in &written {
+        for text in written {
             assert!(!text.contains(canary.expose()), "a secret was written");
         }
     }

@@ -20,8 +20,9 @@ use portcullis::sim::{AuditEvent, Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
 
-use super::HOME;
+use super::{HOME, WORLD};
 use crate::stage::{self, Drawer, Kept, Recorder, Tape, Torn, Witness, read};
+use crate::verdict::{every_effect_had_its_intent, none_is_in};
 
 /// What survives a crash: the world, and a journal for each account.
 pub(super) struct Several {
@@ -236,7 +237,10 @@ impl Several {
         let mut all = self.cloud.audit();
         all.retain(|event| {
             let canary = event.resource.contains("portcullis-canary");
-            event.writes && event.took_effect && ours.contains(event.principal.as_str()) && !canary
+            // Entering an account changes nothing in it.
+            let entry = event.operation == "AssumeRole";
+            let ours = ours.contains(event.principal.as_str());
+            event.writes && event.took_effect && ours && !canary && !entry
         });
         all
     }
@@ -279,6 +283,53 @@ impl Several {
         let left: Vec<String> = self.cloud.snapshot().0.into_keys().collect();
         let left: Vec<&String> = left.iter().filter(|key| key.contains("canary")).collect();
         assert!(left.is_empty(), "{left:?}");
+    }
+
+    /// Somebody else takes over as many of the journals, home first, before he is killed as well, or all of them.
+    pub(super) async fn are_taken_over(&self, so_many: usize) {
+        for account in 0..so_many {
+            let place = Place { host: "another".to_owned(), process: 2 };
+            self.says(account, "ben", |said| Entry::TakenOver { said, place }).await;
+        }
+    }
+
+    /// What was done had its intent, nothing of a canary is left, and no secret stands in anything that was written.
+    pub(super) fn all_was_announced_and_nothing_is_told(&self) {
+        let effects = self.effects();
+        let mut written = vec![self.cloud.save().to_string(), self.told()];
+        for (n, one) in self.accounts.iter().enumerate() {
+            let plan = self.newest(n);
+            let own = effects.iter().filter(|event| event.principal == plan.plan.caller.as_str());
+            let own: Vec<AuditEvent> = own.cloned().collect();
+            every_effect_had_its_intent(&plan.plan, &one.tape.lock().unwrap(), &own);
+            assert_eq!(self.state(n).canaries_left().count(), 0);
+            written.push(plan.to_text());
+            written.push(String::from_utf8_lossy(&one.tape.lock().unwrap().bytes).into_owned());
+            written.extend(one.drawer.texts());
+        }
+        none_is_in(&self.cloud, &written);
+    }
+
+    /// The world without what is another each time: the ids of new keys and versions, and from when on sessions are denied.
+    pub(super) fn world(&self) -> Vec<(String, String)> {
+        let first = World::parse(WORLD).unwrap();
+        let before = Cloud::new(&first, Clock::starting_at(first.now())).snapshot().0;
+        let told = self.cloud.snapshot().0.into_iter().map(|(key, value)| {
+            let new = !before.contains_key(&key);
+            let of = key.rsplit_once('/').filter(|_| new);
+            match of {
+                Some((of, _)) if of.ends_with("/keys") => (format!("{of}/new"), value),
+                Some((of, _)) if of.ends_with("/versions") => {
+                    let labels = value.split_once(' ').map(|(_, labels)| labels.to_owned());
+                    (format!("{of}/new"), labels.unwrap_or_default())
+                }
+                Some((_, "PortcullisRevokeOlderSessions")) => (key, String::new()),
+                _ => (key, value),
+            }
+        });
+        let mut told: Vec<(String, String)> = told.collect();
+        told.sort();
+        told
     }
 
     /// How many new keys there are.
