@@ -42,7 +42,7 @@ use crate::plan::{
     Import, Need, Plan, RoleInReach, SavedPlan, Subject, Texts, Together, Unknown, Untouched,
     credential_wants, credentials_of,
 };
-use crate::playbook::{Mode, Phase, Playbook, Proof, Scope, Step, Targets};
+use crate::playbook::{Mode, Phase, Playbook, Proof, Scope, Spent, Step, Targets};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits};
 
@@ -134,7 +134,8 @@ fn plan_on(
         Targets::Known(targets) => targets,
         Targets::Needs(wants) => return Ok(Planned::Needs(wants)),
     };
-    let scope = Scope { inputs, targets: &targets, inventory, each: None };
+    let spent = Spent::default();
+    let scope = Scope { inputs, targets: &targets, inventory, each: None, spent: &spent };
     let Selection { taken, untouched: mut left_out, skipped_cuts } =
         match select::select(playbook, &scope)? {
             Ok(selection) => selection,

@@ -29,6 +29,7 @@ pub use self::bounds::Bounds;
 pub use self::expression::Expression;
 pub use self::expression::evaluate::{Evaluated, Scope};
 pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered};
+pub use self::expression::meter::Spent;
 pub use self::expression::shape::Shape;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub(crate) use self::field::{nearest, shorten};
@@ -289,13 +290,19 @@ impl Playbook {
         let mut known = BTreeMap::new();
         let mut needs = BTreeSet::new();
         let mut problems = Vec::new();
+        let spent = Spent::default();
         for target in &self.targets {
             if !target.expression.targets().iter().all(|name| known.contains_key(name)) {
                 continue;
             }
-            let scope = Scope { inputs, targets: &known, inventory, each: None };
+            let scope = Scope { inputs, targets: &known, inventory, each: None, spent: &spent };
             match target.expression.evaluate(&scope) {
                 Ok(Evaluated::Value(value)) => {
+                    if !spent.keeps(&value) {
+                        problems
+                            .extend(spent.exceeded().map(|why| target.expression.too_dear(why)));
+                        break;
+                    }
                     known.insert(target.name.clone(), value);
                 }
                 Ok(Evaluated::Needs(wants)) => needs.extend(wants),

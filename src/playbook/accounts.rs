@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::expression::evaluate::{Evaluated, Scope};
-use super::{Accounts, Playbook, Step};
+use super::{Accounts, Playbook, Spent, Step};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::ids::{Arn, StepId};
 use crate::inventory::Inventory;
@@ -23,7 +23,9 @@ impl Playbook {
     ) -> Result<Vec<Arn>, Diagnostic> {
         let Some(accounts) = &self.accounts else { return Ok(Vec::new()) };
         let targets = BTreeMap::new();
-        let scope = Scope { inputs, targets: &targets, inventory: facts, each: None };
+        let spent = Spent::default();
+        let scope =
+            Scope { inputs, targets: &targets, inventory: facts, each: None, spent: &spent };
         let value = match accounts.evaluate(&scope)? {
             Evaluated::Value(value) => value,
             Evaluated::Needs(_) => unreachable!("it was read as one that asks inputs alone"),

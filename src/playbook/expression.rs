@@ -8,6 +8,7 @@
 pub(crate) mod check;
 pub(crate) mod evaluate;
 pub(crate) mod functions;
+pub(crate) mod meter;
 mod rewrite;
 pub(crate) mod shape;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use portcullis::ids::{AccessKeyId, AccountId, Arn, UserName};
 use portcullis::inventory::{Caller, Fact, Gap, Inventory, KeyUse, Want};
 use portcullis::playbook::{
     self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Mode, Phase, Playbook,
-    Proof, Scope, Targets,
+    Proof, Scope, Spent, Targets,
 };
 use serde_json::{Value, json};
 
@@ -151,7 +151,13 @@ fn the_shipped_playbook_says_what_to_read_and_then_what_to_do() {
     };
     assert_eq!(targets["owner"], "ci-deploy");
 
-    let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
+    let scope = Scope {
+        inputs: &inputs,
+        targets: &targets,
+        inventory: &inventory,
+        each: None,
+        spent: &Spent::default(),
+    };
     let mut all = Vec::new();
     for step in &playbook.steps {
         if let Some(list) = &step.for_each {
@@ -268,7 +274,13 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
         Ok(Targets::Known(targets)) => targets,
         Ok(Targets::Needs(needs)) => panic!("{name}: still needs {needs:?}"),
     };
-    let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
+    let scope = Scope {
+        inputs: &inputs,
+        targets: &targets,
+        inventory: &inventory,
+        each: None,
+        spent: &Spent::default(),
+    };
     playbook
         .steps
         .iter()
@@ -515,7 +527,13 @@ steps:
     let evaluate = |team: &str, first: &str, field: &str| {
         let inputs =
             BTreeMap::from([("team".to_owned(), json!(team)), ("first".to_owned(), json!(first))]);
-        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
+        let scope = Scope {
+            inputs: &inputs,
+            targets: &targets,
+            inventory: &inventory,
+            each: None,
+            spent: &Spent::default(),
+        };
         playbook.steps[0].field(field).unwrap().evaluate(&scope).map_err(|p| p.to_string())
     };
     let value = |value| Ok(Evaluated::Value(value));

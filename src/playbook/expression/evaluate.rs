@@ -15,6 +15,7 @@ use serde_json::{Number, Value};
 
 use super::check::{ACCOUNT, EACH};
 use super::functions::Unanswered;
+use super::meter::{Meter, Scales, Spent};
 use super::rewrite::call_variable;
 use super::shape::Shape;
 use super::{CallSite, Expression};
@@ -33,6 +34,8 @@ pub struct Scope<'s> {
     pub inventory: &'s Inventory,
     /// The item of the step's `for_each`, where it has one.
     pub each: Option<&'s Value>,
+    /// What all expressions of this pass have cost until now.
+    pub spent: &'s Spent,
 }
 
 /// What came of evaluating.
@@ -68,8 +71,16 @@ impl Expression {
                 context.add_variable_from_value(EACH, to_cel(each));
             }
             for (n, site) in self.calls.iter().enumerate() {
-                let answers = Answers { site, inventory: scope.inventory, found: &found };
+                let (inventory, spent) = (scope.inventory, scope.spent);
+                let answers = Answers { site, inventory, found: &found, spent };
                 context.add_variable_as_val(call_variable(n), Box::new(answers));
+            }
+            for meter in Meter::ALL {
+                for (name, gives_the_value) in [(meter.question(), false), (meter.passage(), true)]
+                {
+                    let scales = Scales { meter, gives_the_value, spent: scope.spent };
+                    context.add_variable_as_val(name, Box::new(scales));
+                }
             }
             context
                 .add_function(INSTANT, instant)
@@ -84,6 +95,7 @@ impl Expression {
             Ok(value) => {
                 from_cel(&value).map(Evaluated::Value).ok_or_else(|| self.failed("no plain value"))
             }
+            Err(_) if let Some(why) = scope.spent.exceeded() => Err(self.too_dear(why)),
             // A problem seen while something is still unread may go away; reading comes first.
             Err(_) if !wants.is_empty() => Ok(Evaluated::Needs(wants)),
             Err(error) => Err(match problem {
@@ -91,6 +103,13 @@ impl Expression {
                 None => self.failed(&reason(&error)),
             }),
         }
+    }
+
+    /// What is said where the budget is used up.
+    pub(crate) fn too_dear(&self, why: &str) -> Diagnostic {
+        Diagnostic::error(Code::ExpressionCost, why)
+            .at(self.place.clone(), "evaluated with the inputs of this run")
+            .help("select less in one playbook: fewer items, shorter texts, and no list compared with another as long")
     }
 
     fn failed(&self, why: &str) -> Diagnostic {
@@ -167,6 +186,7 @@ struct Answers<'v> {
     site: &'v CallSite,
     inventory: &'v Inventory,
     found: &'v Mutex<Findings>,
+    spent: &'v Spent,
 }
 
 impl Answers<'_> {
@@ -249,7 +269,8 @@ impl Val for Answers<'_> {
     where
         Self: 'w,
     {
-        Box::new(Answers { site: self.site, inventory: self.inventory, found: self.found })
+        let Self { site, inventory, found, spent } = *self;
+        Box::new(Answers { site, inventory, found, spent })
     }
 }
 
@@ -270,7 +291,8 @@ impl Indexer for Answers<'_> {
             Ok(CowVal::Owned(value))
         };
         match self.answer(&arguments) {
-            Ok(value) => given(&value),
+            Ok(value) if self.spent.keeps(&value) => given(&value),
+            Ok(_) => Err(ExecutionError::function_error(name, "too much")),
             Err(Findings { wants, problem, .. }) => {
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.site.for_every_item && problem.is_none() {

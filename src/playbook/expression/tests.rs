@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::check::{Names, check};
 use super::evaluate::{Evaluated, Scope};
+use super::meter::Spent;
 use super::shape::Shape;
 use super::{Expression, Parsed};
-use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::diagnostic::{Code, Diagnostic, Place, Source};
 use crate::ids::{AccessKeyId, AccountId, Arn, UserName};
 use crate::inventory::{Caller, Fact, Inventory, KeyUse, Want};
 use crate::playbook::field::FieldType;
@@ -85,7 +86,9 @@ fn read(text: &str) -> Result<Expression, Vec<Diagnostic>> {
 fn evaluate(text: &str, inventory: &Inventory) -> Result<Evaluated, Diagnostic> {
     let expression = read(text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
     let targets = BTreeMap::from([("owner".to_owned(), json!("alice"))]);
-    expression.evaluate(&Scope { inputs: &inputs(), targets: &targets, inventory, each: None })
+    let (inputs, spent) = (inputs(), Spent::default());
+    let scope = Scope { inputs: &inputs, targets: &targets, inventory, each: None, spent: &spent };
+    expression.evaluate(&scope)
 }
 
 fn value(text: &str) -> Value {
@@ -123,6 +126,57 @@ fn values_are_what_cel_says() {
     ] {
         assert_eq!(value(text), expected, "{text}");
     }
+}
+
+#[test]
+fn what_expressions_cost_has_an_end() {
+    let users: Value = (0..10_000).map(|n| format!("u{n}")).collect();
+    let targets = BTreeMap::from([("owner".to_owned(), json!("alice"))]);
+    let long = BTreeMap::from([
+        ("users".to_owned(), users),
+        ("user".to_owned(), json!("x".repeat(4 << 20))),
+    ]);
+    let inventory = inventory(&[]);
+    for text in [
+        "inputs.users.filter(u, u in inputs.users)",
+        "inputs.users.filter(u, u + 'x' in inputs.users + ['y'])",
+        "inputs.users.map(u, inputs.users)",
+        "inputs.users.map(u, [inputs.user + inputs.user])",
+        "inputs.users.filter(u, inputs.user.contains(inputs.user))",
+    ] {
+        let expression = read(text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        let spent = Spent::default();
+        let scope = Scope {
+            inputs: &long,
+            targets: &targets,
+            inventory: &inventory,
+            each: None,
+            spent: &spent,
+        };
+        let problem = expression.evaluate(&scope).unwrap_err();
+        assert_eq!(problem.code, Code::ExpressionCost, "{text}: {problem}");
+    }
+    // What is doubled from one target to the next is counted together.
+    let spent = Spent::default();
+    let doubled = read("inputs.user + inputs.user").unwrap();
+    let mut inputs = BTreeMap::from([("user".to_owned(), json!("alice"))]);
+    let ended = (0..60).find_map(|_| {
+        let scope = Scope {
+            inputs: &inputs,
+            targets: &targets,
+            inventory: &inventory,
+            each: None,
+            spent: &spent,
+        };
+        match doubled.evaluate(&scope) {
+            Ok(Evaluated::Value(value)) => {
+                inputs.insert("user".to_owned(), value);
+                None
+            }
+            other => Some(other.unwrap_err().code),
+        }
+    });
+    assert_eq!(ended, Some(Code::ExpressionCost));
 }
 
 #[test]
@@ -217,8 +271,14 @@ fn what_is_accepted_can_be_evaluated_on_a_small_stack() {
         let small = std::thread::Builder::new().stack_size(1 << 20);
         let evaluate = move || {
             let none = BTreeMap::new();
-            let scope =
-                Scope { inputs: &none, targets: &none, inventory: &inventory(&[]), each: None };
+            let (inventory, spent) = (inventory(&[]), Spent::default());
+            let scope = Scope {
+                inputs: &none,
+                targets: &none,
+                inventory: &inventory,
+                each: None,
+                spent: &spent,
+            };
             let _gone = expression.clone();
             expression.evaluate(&scope).is_ok()
         };
@@ -298,7 +358,14 @@ fn what_is_promised_of_a_value_is_kept() {
         let text = random(&mut generator, depth);
         let Ok(expression) = read(&text) else { continue };
         right += 1;
-        let scope = Scope { inputs: &inputs, targets: &targets, inventory: &inventory, each: None };
+        let spent = Spent::default();
+        let scope = Scope {
+            inputs: &inputs,
+            targets: &targets,
+            inventory: &inventory,
+            each: None,
+            spent: &spent,
+        };
         match expression.evaluate(&scope) {
             Ok(Evaluated::Value(value)) => {
                 valued += 1;

@@ -1,0 +1,171 @@
+//! What expressions may cost: how much they look at, and how much they make.
+//!
+//! One budget serves a whole pass over a playbook, for what one expression gives another can double. Weighed is what
+//! grows with its values: what is compared and searched, what a loop goes over, what is put into lists, what a sum
+//! gives. The evaluator sees a meter as a map from values: to the same value, or to `true`. It knows nothing of
+//! playbooks, and fails by an error of the evaluator.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cel::ExecutionError;
+use cel::common::traits::Indexer;
+use cel::common::types::{CelBool, CelList, CelMap, CelString, MAP_TYPE, Type};
+use cel::common::value::{CowVal, Val};
+use serde_json::Value;
+
+/// Some seconds of comparing, and as many comparisons as `in` makes over all users that an account may have.
+const LOOKED_AT_MOST: u64 = 50_000_000;
+/// Some hundred megabytes.
+const MADE_AT_MOST: u64 = 8_000_000;
+/// As many bytes of text are compared as quickly as one item.
+const BYTES_LOOKED_AT: u64 = 64;
+/// As many bytes of text take the room of one item.
+const BYTES_MADE: u64 = 16;
+
+/// What is spent so far.
+#[derive(Debug, Default)]
+pub struct Spent {
+    looked: AtomicU64,
+    made: AtomicU64,
+}
+
+impl Spent {
+    /// Counts what is kept for other expressions. Whether it is still within the budget.
+    pub(crate) fn keeps(&self, value: &Value) -> bool {
+        self.makes(weight(value))
+    }
+
+    /// What the budget is of, where it is used up.
+    pub(crate) fn exceeded(&self) -> Option<&'static str> {
+        if self.made.load(Ordering::Relaxed) > MADE_AT_MOST {
+            Some("the values that the playbook's expressions make become too large")
+        } else if self.looked.load(Ordering::Relaxed) > LOOKED_AT_MOST {
+            Some("the playbook's expressions compare or go over too much")
+        } else {
+            None
+        }
+    }
+
+    fn looks(&self, weight: u64) -> bool {
+        self.looked.fetch_add(weight, Ordering::Relaxed).saturating_add(weight) <= LOOKED_AT_MOST
+    }
+
+    fn makes(&self, weight: u64) -> bool {
+        self.made.fetch_add(weight, Ordering::Relaxed).saturating_add(weight) <= MADE_AT_MOST
+    }
+}
+
+fn weight(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => 1 + text.len() as u64 / BYTES_MADE,
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<u64>(),
+        Value::Object(fields) => 1 + fields.values().map(weight).sum::<u64>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+    }
+}
+
+/// The same of a value of the evaluator.
+fn weight_of(value: &dyn Val, bytes: u64) -> u64 {
+    if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+        1 + text.inner().len() as u64 / bytes
+    } else if let Some(list) = value.downcast_ref::<CelList<'_>>() {
+        1 + list.inner().iter().map(|item| weight_of(item.as_ref(), bytes)).sum::<u64>()
+    } else if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
+        1 + map.inner().values().map(|item| weight_of(item.as_ref(), bytes)).sum::<u64>()
+    } else {
+        1
+    }
+}
+
+/// What is weighed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meter {
+    /// For being looked at.
+    Looks,
+    /// For being made.
+    Builds,
+}
+
+impl Meter {
+    pub(super) const ALL: [Self; 2] = [Self::Looks, Self::Builds];
+
+    /// The variable that gives `true` for a value. No playbook can name it.
+    pub(super) fn question(self) -> &'static str {
+        match self {
+            Self::Looks => "@looks?",
+            Self::Builds => "@builds?",
+        }
+    }
+
+    /// The variable that gives a value for itself.
+    pub(super) fn passage(self) -> &'static str {
+        match self {
+            Self::Looks => "@looks",
+            Self::Builds => "@builds",
+        }
+    }
+}
+
+/// A meter, as the evaluator sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scales<'v> {
+    pub(super) meter: Meter,
+    pub(super) gives_the_value: bool,
+    pub(super) spent: &'v Spent,
+}
+
+static SCALES_TYPE: Type = MAP_TYPE;
+
+impl Val for Scales<'_> {
+    fn get_type(&self) -> &Type {
+        &SCALES_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &SCALES_TYPE
+    }
+
+    fn as_indexer<'b, 'w>(&'b self) -> Option<&'b (dyn Indexer + 'w)>
+    where
+        Self: 'w,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'w>(&self) -> Box<dyn Val + 'w>
+    where
+        Self: 'w,
+    {
+        Box::new(*self)
+    }
+}
+
+impl Indexer for Scales<'_> {
+    fn get<'b, 'w>(&'b self, value: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        let within = match self.meter {
+            Meter::Looks => self.spent.looks(weight_of(value, BYTES_LOOKED_AT)),
+            Meter::Builds => self.spent.makes(weight_of(value, BYTES_MADE)),
+        };
+        if !within {
+            return Err(ExecutionError::function_error(self.meter.passage(), "too much"));
+        }
+        if !self.gives_the_value {
+            return Ok(CowVal::owned(CelBool::from(true)));
+        }
+        let value = cel::Value::try_from(value)?;
+        let value: Box<dyn Val> = value
+            .try_into()
+            .map_err(|_| ExecutionError::function_error(self.meter.passage(), "no plain value"))?;
+        Ok(CowVal::Owned(value))
+    }
+
+    fn steal<'w>(self: Box<Self>, value: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        self.get(value).map(CowVal::into_owned)
+    }
+}
