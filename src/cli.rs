@@ -57,7 +57,8 @@ use args::Command;
 pub fn run() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
+        Err(mut error) => {
+            keep_to_itself(&mut error);
             // Help and version are not errors, and clap knows where each belongs.
             let _ = error.print();
             if error.use_stderr() {
@@ -82,6 +83,15 @@ pub fn run() -> ExitCode {
             failure.print();
             failure.exit.into()
         }
+    }
+}
+
+/// An external id is not repeated because it was mistyped.
+fn keep_to_itself(error: &mut clap::Error) {
+    use clap::error::{ContextKind, ContextValue};
+    let of = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    if of.starts_with("--external-id") && error.get(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("...".to_owned()));
     }
 }
 

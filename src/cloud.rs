@@ -38,6 +38,7 @@
 mod attempt;
 mod connection;
 mod credentials;
+pub mod detour;
 mod elsewhere;
 mod guard;
 mod iam;

@@ -10,7 +10,7 @@ mod code;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use code::Code;
 
@@ -21,12 +21,47 @@ pub struct Source(Arc<Inner>);
 struct Inner {
     name: String,
     text: String,
+    /// Made when a line is asked for first: of many problems each asks.
+    lines: OnceLock<Lines>,
+}
+
+/// Where the lines of a text begin, and how many characters stand before every so many bytes.
+struct Lines {
+    starts: Vec<usize>,
+    characters: Vec<usize>,
+}
+
+/// So many bytes are counted through for a column.
+const STRIDE: usize = 1024;
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        let strides = text.as_bytes().chunks(STRIDE).map(characters);
+        let sums = strides.scan(0, |sum, more| {
+            *sum += more;
+            Some(*sum)
+        });
+        Self { starts, characters: std::iter::once(0).chain(sums).collect() }
+    }
+
+    /// How many characters begin before `byte`.
+    fn before(&self, text: &str, byte: usize) -> usize {
+        let stride = byte / STRIDE;
+        self.characters[stride] + characters(&text.as_bytes()[stride * STRIDE..byte])
+    }
+}
+
+/// How many characters begin in these bytes.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 impl Source {
     /// A text and its name: the path as the user typed it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { name: name.into(), text: text.into() }))
+        Self(Arc::new(Inner { name: name.into(), text: text.into(), lines: OnceLock::new() }))
     }
 
     /// A text from bytes. Bytes that are not UTF-8 are a problem with a place: the first of them.
@@ -68,10 +103,10 @@ impl Source {
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
         let text = self.text();
         let byte = text.floor_char_boundary(byte);
-        let before = &text[..byte];
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        (line, before[line_start..].chars().count() + 1)
+        let lines = self.0.lines.get_or_init(|| Lines::of(text));
+        let line = lines.starts.partition_point(|start| *start <= byte);
+        let start = lines.starts[line - 1];
+        (line, lines.before(text, byte) - lines.before(text, start) + 1)
     }
 }
 
@@ -352,6 +387,14 @@ mod tests {
         assert_eq!(source.line_column(x), (2, 6));
         assert_eq!(source.line_column(0), (1, 1));
         assert_eq!(source.line_column(1000), (3, 1));
+        // As counting from the beginning has it, wherever the strides fall.
+        let long = "é".repeat(STRIDE) + "\n" + &"aü\n".repeat(STRIDE) + &"日".repeat(STRIDE);
+        let source = Source::new("p", long);
+        for (at, _) in source.text().char_indices().step_by(7) {
+            let before = &source.text()[..at];
+            let line = before.rsplit('\n').next().unwrap().chars().count() + 1;
+            assert_eq!(source.line_column(at), (before.matches('\n').count() + 1, line));
+        }
         // In the middle of `é`, and beyond the end: moved to a border.
         assert_eq!(Place::new(&source, 6..7).range(), 5..7);
         assert_eq!(Place::new(&source, 99..100).range(), source.text().len()..source.text().len());

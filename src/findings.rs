@@ -173,8 +173,22 @@ fn whence(source: &Value) -> String {
     place(at, of.get("line").and_then(Value::as_u64), text("commit"))
 }
 
+/// A link without what may let somebody in: who it is for, its query, and what stands behind `#` but a line.
+fn without_secrets(file: &str) -> String {
+    let Some((scheme, rest)) = file.split_once("://") else { return file.to_owned() };
+    let (rest, behind) = rest.split_once('#').unwrap_or((rest, ""));
+    let rest = rest.split('?').next().unwrap_or_default();
+    let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = host.rsplit('@').next().unwrap_or_default();
+    let is_line = behind.strip_prefix('L').is_some_and(|line| {
+        !line.is_empty() && line.chars().all(|c| c.is_ascii_digit() || "-L".contains(c))
+    });
+    let line = if is_line { format!("#{behind}") } else { String::new() };
+    format!("{scheme}://{host}{path}{line}")
+}
+
 fn place(file: &str, line: Option<u64>, commit: &str) -> String {
-    let mut place = file.to_owned();
+    let mut place = without_secrets(file);
     if let Some(line) = line.filter(|line| *line > 0) {
         place += &format!(":{line}");
     }
@@ -293,6 +307,16 @@ mod tests {
         );
         let kept = format!("{findings:?}{}", serde_json::to_string(&findings).unwrap());
         assert!(!kept.contains(SECRET) && !kept.contains("xoxb-canary"), "{kept}");
+    }
+
+    #[test]
+    fn a_link_keeps_nothing_that_lets_somebody_in() {
+        let place = |link| place(link, None, "");
+        let token =
+            "https://x-access-token:ghp_16C7e42F@github.com/org/repo/blob/a/b.env?token=A1B2#L3-L5";
+        assert_eq!(place(token), "https://github.com/org/repo/blob/a/b.env#L3-L5");
+        assert_eq!(place("https://a@h/?x=1#access_token=y"), "https://h/");
+        assert_eq!(place("node_modules/@scope/a?b"), "node_modules/@scope/a?b");
     }
 
     #[test]

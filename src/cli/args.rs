@@ -112,13 +112,15 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// What must be typed behind a command so that it goes to the same place as the same person.
+    /// What must be typed behind a command so that it goes to the same place as the same person. An external id is
+    /// shared between two parties: whoever types it knows it, and nobody is shown it.
     pub(super) fn typed(&self) -> String {
         let role = self.role_arn.as_ref().map(ToString::to_string);
+        let external_id = self.external_id.as_ref().map(|_| "ID".to_owned());
         let all = [
             ("profile", &self.profile),
             ("role-arn", &role),
-            ("external-id", &self.external_id),
+            ("external-id", &external_id),
             ("mfa-serial", &self.mfa_serial),
             ("region", &self.region),
             ("endpoint-url", &self.endpoint_url),
@@ -126,17 +128,17 @@ impl Access {
         let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         let typed = |name, value: &str| format!(" --{name} {}", super::by_hand::quoted(value));
         let given = given.map(|(name, value)| typed(name, value));
-        let of = |(account, id): &(AccountId, String)| {
-            typed("external-id-of", &format!("{account}={id}"))
-        };
+        let of =
+            |(account, _): &(AccountId, String)| typed("external-id-of", &format!("{account}=ID"));
         given.chain(self.external_id_of.iter().map(of)).collect()
     }
 }
 
 fn external_id(typed: &str) -> Result<(AccountId, String), String> {
-    let (account, id) = typed.split_once('=').ok_or("write it as ACCOUNT=ID")?;
-    let account = AccountId::parse(account).map_err(|error| error.to_string())?;
-    Ok((account, id.to_owned()))
+    let account = typed
+        .split_once('=')
+        .and_then(|(account, id)| Some((AccountId::parse(account).ok()?, id.to_owned())));
+    account.ok_or_else(|| "write it as ACCOUNT=ID, the account by its twelve digits".to_owned())
 }
 
 /// What a playbook is given, and what one run may set otherwise.

@@ -14,10 +14,71 @@ use crate::playbook::Proof;
 
 const NOW: &str = "\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"";
 
-/// The script.
-pub(super) fn script(saved: &SavedPlan) -> String {
-    let plan = &saved.plan;
+/// The script of one account, or of several: then each is a part of its own, which is left out where the credentials are
+/// not those of its account.
+pub(super) fn script(plans: &[SavedPlan]) -> String {
     let mut text = String::from("#!/bin/sh\n");
+    if let [saved] = plans {
+        head(&mut text, saved);
+        let _ = write!(
+            text,
+            "\nif {}; then\n  echo 'these are not credentials of account '{} >&2\n  exit 1\nfi\n",
+            is_elsewhere(saved),
+            quoted(saved.plan.account.as_str()),
+        );
+        cuts(&mut text, saved);
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "# {} accounts, a part for each. A part is left out while the credentials are of another account: run this\n# \
+         again with those of each, home first. It ends with 1 while it has left one out.",
+        plans.len()
+    );
+    for saved in plans {
+        let account = quoted(saved.plan.account.as_str());
+        let _ = writeln!(text, "\n# Account {account}");
+        head(&mut text, saved);
+        let _ = writeln!(text, "# Its credentials: {}", plain(&credentials(saved)));
+        let _ = write!(
+            text,
+            "if {}; then\n  echo 'left out: these are not credentials of account '{account} >&2\n  left_out=1\nelse\n:\n",
+            is_elsewhere(saved),
+        );
+        cuts(&mut text, saved);
+        let _ = writeln!(text, "\nfi");
+    }
+    text.push_str("\nexit \"${left_out:-0}\"\n");
+    text
+}
+
+fn is_elsewhere(saved: &SavedPlan) -> String {
+    let account = quoted(saved.plan.account.as_str());
+    let aws = aws(saved);
+    format!("[ \"$({aws} sts get-caller-identity --query Account --output text)\" != {account} ]")
+}
+
+/// How those of one account among several are got.
+fn credentials(saved: &SavedPlan) -> String {
+    let plan = &saved.plan;
+    let together = plan.together.as_ref();
+    let role = together.and_then(|together| {
+        let role = together.others.iter().find(|role| role.account() == plan.account.as_str())?;
+        Some((role, &together.home))
+    });
+    match role {
+        Some((role, home)) => format!(
+            "those of account {home} give them: {} sts assume-role {} --role-session-name=by-hand, with --external-id \
+             where the role asks for one; then set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+            aws(saved),
+            quoted(&format!("--role-arn={role}"))
+        ),
+        None => format!("as the plan was made, {}", plan.caller),
+    }
+}
+
+fn head(text: &mut String, saved: &SavedPlan) {
+    let plan = &saved.plan;
     let mut comment = |line: &str| {
         let _ = writeln!(text, "# {}", plain(line));
     };
@@ -33,18 +94,16 @@ pub(super) fn script(saved: &SavedPlan) -> String {
     comment(
         "The clock of the machine must be right: sessions are denied by the time at which it runs.",
     );
-    let account = quoted(plan.account.as_str());
-    let _ = write!(
-        text,
-        "\nif [ \"$({aws} sts get-caller-identity --query Account --output text)\" != {account} ]; then\n  \
-         echo 'these are not credentials of account '{account} >&2\n  exit 1\nfi\n",
-        aws = aws(saved),
-    );
+}
+
+/// Every cut, one after the other.
+fn cuts(text: &mut String, saved: &SavedPlan) {
+    let plan = &saved.plan;
     let mut behind = 0;
     for change in &plan.changes {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         match action.by_hand(&change.decided) {
-            Some(by_hand) if change.only_cuts() => one(&mut text, saved, change, &by_hand),
+            Some(by_hand) if change.only_cuts() => one(text, saved, change, &by_hand),
             _ => behind += 1,
         }
     }
@@ -56,7 +115,6 @@ pub(super) fn script(saved: &SavedPlan) -> String {
              by hand."
         );
     }
-    text
 }
 
 fn one(text: &mut String, saved: &SavedPlan, change: &Change, by_hand: &ByHand) {

@@ -209,16 +209,22 @@ fn safe_char(c: char) -> char {
     if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }
 }
 
-/// Control characters, and those that make text run another way than it stands in the file.
+/// Control characters, those that make text run another way than it stands in the file, and those that nobody sees.
 pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{061c}'
+            '\u{00ad}'
+                | '\u{061c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{180e}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
                 | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{e0000}'..='\u{e007f}'
         )
 }
 

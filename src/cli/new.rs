@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::args;
+use super::by_hand::quoted;
 use super::exit::{Exit, Failure};
 use super::{diagnostics, view};
 use crate::action::catalog::Actions;
@@ -43,17 +44,27 @@ pub(super) fn new(args: &args::New) -> Result<Exit, Failure> {
     };
     std::fs::create_dir_all(&args.playbooks).map_err(|error| cannot(&error))?;
     std::fs::create_dir(&folder).map_err(|error| cannot(&error))?;
-    for (file, text) in FILES {
-        let text = text.replace("NAME", name).replace("FOLDER", &shown);
-        write(&folder.join(file), &text).map_err(|error| cannot(&error))?;
-    }
-    let schema = diagnostics::printed(&playbook::schema(&Actions::new()));
-    write(&folder.join(SCHEMA), &schema).map_err(|error| cannot(&error))?;
+    fill(&folder, name).map_err(|error| {
+        // Half of it would stand in the way of the next try. It is ours alone: it was not there before.
+        let _ = std::fs::remove_dir_all(&folder);
+        cannot(&error)
+    })?;
+    let (typed, shown) = (quoted(&shown), view::plain(&shown));
     view::out(&format!(
         "Made {shown}: playbook.yaml, world.yaml, README.md, and {SCHEMA} for your editor.\n\
-         Next: portcullis rehearse {shown}\n"
+         Next: portcullis rehearse {typed}\n"
     ));
     Ok(Exit::Done)
+}
+
+fn fill(folder: &Path, name: &str) -> std::io::Result<()> {
+    // It stands in comments, which end where a line does.
+    let shown = view::plain(&folder.display().to_string());
+    for (file, text) in FILES {
+        write(&folder.join(file), &text.replace("NAME", name).replace("FOLDER", &shown))?;
+    }
+    let schema = diagnostics::printed(&playbook::schema(&Actions::new()));
+    write(&folder.join(SCHEMA), &schema)
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {

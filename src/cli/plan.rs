@@ -93,8 +93,7 @@ pub(super) fn show(
             view::note
         }
         PlanFormat::AwsCli => {
-            let scripts: Vec<String> = made.plans().iter().map(by_hand::script).collect();
-            view::out(&scripts.join("\n"));
+            view::out(&by_hand::script(made.plans()));
             view::note
         }
     };
@@ -115,7 +114,10 @@ pub(super) fn show(
             )
             .because(&error)
         })?;
-        note(&format!("\nSaved. Next: portcullis run {}{there}\n", output.display()));
+        note(&format!(
+            "\nSaved. Next: portcullis run {}{there}\n",
+            by_hand::quoted(&output.display().to_string())
+        ));
     } else {
         note(&format!(
             "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{there}\n"

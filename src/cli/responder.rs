@@ -19,7 +19,7 @@ use aws_types::region::Region;
 
 use super::view;
 use crate::clock::Clock;
-use crate::cloud::{CallError, Endpoint, HttpClient, SignIn};
+use crate::cloud::{CallError, Endpoint, HttpClient, SignIn, detour};
 use crate::ids::Arn;
 use crate::secret::Secret;
 
@@ -182,11 +182,17 @@ impl Responder {
         let region = self.0.region.clone();
         // A profile that is named comes before what is in the environment.
         if let Some(profile) = &self.0.profile {
-            let config = ProviderConfig::without_region().with_region(Some(region));
+            let mut config = ProviderConfig::without_region().with_region(Some(region));
+            if let Endpoint::Url(url) = &self.0.endpoint {
+                config = config.with_http_client(detour::to(self.0.http.clone(), url));
+            }
             let profile = ProfileFileCredentialsProvider::builder().profile_name(profile);
             return profile.configure(&config).build().provide_credentials().await;
         }
-        let loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
+        let mut loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
+        if let Endpoint::Url(url) = &self.0.endpoint {
+            loader = loader.http_client(detour::to(self.0.http.clone(), url));
+        }
         let config = loader.region(region).load().await;
         let chain: Option<SharedCredentialsProvider> = config.credentials_provider();
         let none = || CredentialsError::not_loaded("no credentials were found");

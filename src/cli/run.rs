@@ -6,12 +6,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::args::{self, PlanFormat};
+use super::args::{self, Format, PlanFormat};
 use super::conduct::{Conduct, case_name, fits, remaining};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
-use super::{accounts, credential, earlier, plan, round, sources, view};
+use super::{accounts, credential, diagnostics, earlier, plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::diagnostic::counted;
 use crate::plan::{SavedPlan, SavedPlans};
@@ -23,26 +23,6 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         return accounts::begin(args, &several);
     }
     let saved_plan = looks_like_a_plan(&args.what);
-    if args.dry_run {
-        if saved_plan {
-            return show_saved(args);
-        }
-        let shown = Shown {
-            format: PlanFormat::Text,
-            every_change: false,
-            output: None,
-            check: false,
-            cases: &args.cases.cases,
-        };
-        return plan::show(&args.what, &args.given, &args.access, &shown);
-    }
-    if args.yes && !saved_plan {
-        return Err(Failure::new(
-            Exit::Usage,
-            "--yes is for a saved plan only, which somebody has read",
-            "portcullis plan PLAYBOOK ... -o plan.json, read it, portcullis run plan.json --yes",
-        ));
-    }
     let given = &args.given;
     let decided_already = !given.inputs.is_empty()
         || !given.inputs_from.is_empty()
@@ -57,6 +37,29 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             Exit::Usage,
             "a saved plan has its inputs and its gate already",
             "plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json",
+        ));
+    }
+    if args.dry_run {
+        if saved_plan {
+            return show_saved(args);
+        }
+        let shown = Shown {
+            format: match args.format {
+                Format::Text => PlanFormat::Text,
+                Format::Json => PlanFormat::Json,
+            },
+            every_change: false,
+            output: None,
+            check: false,
+            cases: &args.cases.cases,
+        };
+        return plan::show(&args.what, &args.given, &args.access, &shown);
+    }
+    if args.yes && !saved_plan {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--yes is for a saved plan only, which somebody has read",
+            "portcullis plan PLAYBOOK ... -o plan.json, read it, portcullis run plan.json --yes",
         ));
     }
     if saved_plan && let Some(case) = round::case_of(&args.what) {
@@ -162,16 +165,29 @@ fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
     let saved = match open_plan(&args.what)? {
         (Opened::One(saved), _) => saved,
         (Opened::Several(plans), _) => {
-            view::out(&accounts::shown(&plans, view::out_detail()));
+            view::out(&match args.format {
+                Format::Text => accounts::shown(&plans, view::out_detail()),
+                Format::Json => diagnostics::printed(&accounts::as_json(&plans)),
+            });
             return Ok(Exit::Done);
         }
     };
-    view::out(&view::plan(&saved, view::out_detail()));
+    // What is read by machines stands alone on standard output.
+    let note: fn(&str) = match args.format {
+        Format::Text => {
+            view::out(&view::plan(&saved, view::out_detail()));
+            view::out
+        }
+        Format::Json => {
+            view::out(&diagnostics::printed(&view::plan_as_json(&saved)));
+            view::err
+        }
+    };
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         let inventory = live.begin_among(&args.cases.cases).await?;
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
-        view::out(&look_again(&saved, &live).await?);
+        note(&look_again(&saved, &live).await?);
         Ok(Exit::Done)
     })
 }

@@ -10,6 +10,10 @@ use crate::sim::{self, Cloud};
 
 pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
     let world = super::rehearse::world(&args.world)?;
+    if let Some(Err(error)) = args.audit.as_deref().map(no_link) {
+        let next = "give --audit the path of a file itself";
+        return Err(Failure::new(Exit::Usage, "--audit is not followed", next).because(&error));
+    }
     view::runtime().block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
             Failure::new(
@@ -59,8 +63,14 @@ fn write_audit(cloud: &Cloud, path: &Path) -> Result<(), Failure> {
         .iter()
         .map(|event| serde_json::to_string(event).expect("plain data") + "\n")
         .collect();
-    std::fs::write(path, lines).map_err(|error| {
+    let written = no_link(path).and_then(|()| std::fs::write(path, lines));
+    written.map_err(|error| {
         let what = format!("cannot write {}", path.display());
         Failure::new(Exit::Refused, what, "give --audit a path that can be written").because(&error)
     })
+}
+
+/// A link would have the audit written over whatever it leads to.
+fn no_link(path: &Path) -> std::io::Result<()> {
+    if path.is_symlink() { Err(std::io::Error::other("it is a symbolic link")) } else { Ok(()) }
 }

@@ -199,6 +199,7 @@ mod tests {
     #[test]
     fn what_comes_from_outside_cannot_move_the_cursor() {
         assert_eq!(plain("a\u{1b}[2Jb\r\nc\u{202e}d"), "a\\u{1b}[2Jb\\u{d}\\u{a}c\\u{202e}d");
+        assert_eq!(plain("a\u{3164}\u{ad}\u{e0041}"), "a\\u{3164}\\u{ad}\\u{e0041}");
         assert_eq!(plain("Zoë 日本"), "Zoë 日本");
     }
 }

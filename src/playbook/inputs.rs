@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::field::{FieldType, Mismatch, nearest, shorten};
 use super::node::{self, Kind, Node};
 use super::{Input, Playbook, second_reader};
-use crate::diagnostic::{Code, Diagnostic, Place, Source};
+use crate::diagnostic::{Code, Diagnostic, Place, Source, grouped};
 
 /// What was given for one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,15 +119,39 @@ impl Playbook {
             };
             match value {
                 Ok(value) => {
-                    if let Some(objection) = input.bounds.objection(&input.ty, &value) {
+                    if let Some(mut objection) = input.bounds.objection(&input.ty, &value) {
+                        if let Some(Given::Text(text)) = given.get(&input.name) {
+                            let wanted = objection.split(", not ").next().unwrap_or_default();
+                            objection = format!("{wanted}, not {}", in_short(text));
+                        }
                         problems.push(out_of_bounds(input, &objection));
                     }
                     bound.insert(input.name.clone(), value);
                 }
-                Err(mismatch) => problems.push(wrong(input, &mismatch)),
+                Err(mismatch) => {
+                    let mismatch = match given.get(&input.name) {
+                        Some(Given::Text(text)) => not_shown(mismatch, text),
+                        _ => mismatch,
+                    };
+                    problems.push(wrong(input, &mismatch));
+                }
             }
         }
         if problems.is_empty() { Ok(bound) } else { Err(problems) }
+    }
+}
+
+/// The wrong file, or the wrong variable, may hold a secret: of what was in it no more is told than tells which it was.
+fn not_shown(mismatch: Mismatch, text: &str) -> Mismatch {
+    Mismatch { found: in_short(text), help: None, ..mismatch }
+}
+
+fn in_short(text: &str) -> String {
+    let (length, begins) = (text.chars().count(), text.chars().take(4).collect::<String>());
+    match length {
+        0 => "nothing".to_owned(),
+        1..=8 => format!("{length} characters"),
+        _ => format!("{} characters that begin with `{begins}`", grouped(length)),
     }
 }
 

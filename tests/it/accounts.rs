@@ -438,7 +438,13 @@ fn several_accounts_at_an_endpoint_are_run_killed_resumed_taken_over_verified_an
     inputs.push(format!("-ileaked_at={leaked}"));
     let refused = ran(hosted.here(&plan).args(&inputs)).ended_with(5);
     assert!(refused.said().contains("--external-id-of ACCOUNT=ID"), "{}", refused.said());
-    ran(asked(&plan).args(&inputs)).ended_with(0);
+    let planned = ran(asked(&plan).args(&inputs)).ended_with(0);
+    assert!(planned.out.contains("--external-id-of 444455556666=ID"), "{}", planned.out);
+    let script = ran(asked(&["plan", "p.yaml", "--format", "aws-cli"]).args(&inputs)).ended_with(0);
+    by_hand_in_each(&hosted, &script.out);
+    for told in [&planned, &script] {
+        assert!(!told.said().contains("e-4711"), "{}", told.said());
+    }
 
     // A case that a crash kept from being begun is begun by saying yes to it.
     let text = std::fs::read_to_string(hosted.dir().join("plan.json")).unwrap();
@@ -492,6 +498,29 @@ fn several_accounts_at_an_endpoint_are_run_killed_resumed_taken_over_verified_an
     }
     let status = ran(&mut bare(hosted.dir(), &["status", case])).ended_with(0);
     assert!(status.out.contains("held"), "{}", status.out);
+}
+
+/// The script cuts what is of the account whose credentials it is run with, and says of the others how to get theirs.
+fn by_hand_in_each(hosted: &Hosted, script: &str) {
+    let bin = hosted.dir().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let aws = "#!/bin/sh\ncase \"$*\" in *get-caller-identity*) echo $WHO; exit;; esac\necho \"$*\" >>calls.$WHO\n";
+    std::fs::write(bin.join("aws"), aws).unwrap();
+    std::fs::write(hosted.dir().join("cut.sh"), script).unwrap();
+    let calls = |who: &str| {
+        let mut sh = std::process::Command::new("sh");
+        let shell = "chmod +x bin/aws; PATH=\"$PWD/bin:$PATH\" sh cut.sh";
+        let ran =
+            sh.args(["-c", shell]).env("WHO", who).current_dir(hosted.dir()).output().unwrap();
+        assert_eq!(ran.status.code(), Some(1), "others were left out");
+        std::fs::read_to_string(hosted.dir().join(format!("calls.{who}"))).unwrap_or_default()
+    };
+    let (home, other) = (calls("111122223333"), calls("444455556666"));
+    assert!(home.contains("attach-user-policy") && other.contains("attach-user-policy"));
+    assert_ne!(home, other);
+    assert_eq!(calls("999988887777"), "");
+    let how = "sts assume-role --role-arn=arn:aws:iam::444455556666:role/";
+    assert!(script.contains(how), "{script}");
 }
 
 /// The same command, with a file at descriptor 3.

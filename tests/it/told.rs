@@ -175,4 +175,12 @@ fn a_playbook_has_a_name_that_check_would_take() {
         assert_eq!(output.status.code(), Some(2), "{name}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    // Where it is made stands in its comments, whatever that is called.
+    let odd = dir.path().join("a\nb: c");
+    let output = portcullis(&["new", "fine", "--in", odd.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    for file in ["playbook.yaml", "world.yaml", "README.md"] {
+        let text = std::fs::read_to_string(odd.join("fine").join(file)).unwrap();
+        assert!(!text.lines().any(|line| line.starts_with("b: c")), "{text}");
+    }
 }

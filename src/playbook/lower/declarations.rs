@@ -22,6 +22,8 @@ use crate::playbook::{Batches, Gate, Input, Limits, Target, Trusted};
 const MIN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 /// The shortest margin: with less, a settled proof would be no more than a read-back.
 const MIN_MARGIN: SignedDuration = SignedDuration::from_secs(1);
+/// The longest that either waits: longer than that nobody stays awake, and the command line takes no more.
+const MAX_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 impl Lowering<'_> {
     pub(super) fn counters(&mut self, fields: &Fields<'_>) -> Vec<String> {
@@ -347,6 +349,7 @@ impl Lowering<'_> {
                 .help("leave it out for 60s");
                 self.push(problem);
             }
+            self.at_most_a_day(&given, "margin", margin);
             gate.margin = margin;
         }
         if let Some(Value::String(text)) = self.scalar(&given, GATE, "within")
@@ -363,9 +366,24 @@ impl Lowering<'_> {
                 .help("leave it out for 5m");
                 self.push(problem);
             }
+            self.at_most_a_day(&given, "within", within);
             gate.within = within;
         }
         gate
+    }
+
+    fn at_most_a_day(&mut self, given: &Fields<'_>, key: &str, wait: SignedDuration) {
+        if wait > MAX_WAIT
+            && let Some((_, node)) = given.get(key)
+        {
+            let problem = Diagnostic::error(
+                Code::GateProof,
+                format!("`{key}` is longer than a day: nothing new would be handed out before"),
+            )
+            .at(self.place(&node.range), "too long")
+            .help("write at most 24h, or leave it out");
+            self.push(problem);
+        }
     }
 
     pub(super) fn limits(&mut self, fields: &Fields<'_>) -> Limits {

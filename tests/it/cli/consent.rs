@@ -93,7 +93,13 @@ fn a_plan_writes_nothing() {
     ran(&mut world.hosted.plan(&[])).ended_with(0);
     let mut dry = world.hosted.here(&["run", &playbook, "--dry-run"]);
     ran(dry.args(world.hosted.typed_inputs())).ended_with(0);
-    ran(&mut world.hosted.here(&["run", "plan.json", "--dry-run"])).ended_with(0);
+    let dry = world.hosted.here(&["run", "plan.json", "--dry-run", "--format", "json"]);
+    let dry = ran(&mut { dry }).ended_with(0);
+    let shown: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+    assert!(shown["plan"]["changes"].as_array().unwrap().len() > 5, "{shown}");
+    let more = world.hosted.here(&["run", "plan.json", "--dry-run", "--gate", "enforced"]);
+    let more = ran(&mut { more }).ended_with(2);
+    assert!(more.err.contains("has its inputs and its gate already"), "{}", more.err);
     let audit = world.hosted.cloud.audit();
     assert!(audit.len() > 20, "it was read");
     let writes: Vec<_> = audit.iter().filter(|event| event.writes).collect();

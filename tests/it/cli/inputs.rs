@@ -145,6 +145,28 @@ fn an_input_that_is_nowhere_or_out_of_bounds_is_refused() {
     }
 }
 
+/// The wrong file, or the wrong variable.
+#[test]
+fn of_what_was_not_meant_as_an_input_hardly_anything_is_shown() {
+    let wrong = [("key", "AKIAEXAMPLE wJalrXUtnFEMI/K7MDENG")];
+    for typed in [
+        ["-idays=@key", "-iusers=ci-a"],
+        ["-iusers=@key", "-idays=1"],
+        ["-isince=@key", "-iusers=ci-a"],
+    ] {
+        let told = plan_lists(&wrong, &typed);
+        assert!(
+            !told.said().contains("wJalr") && !told.said().contains("AKIAE"),
+            "{}",
+            told.said()
+        );
+        refused(told, 2, &["33 characters that begin with `AKIA`"]);
+    }
+    let told = here(&["plan", "p", "--external-id-of", "open-sesame"]);
+    assert!(!told.said().contains("sesame"), "{}", told.said());
+    refused(told, 2, &["--external-id-of", "write it as ACCOUNT=ID"]);
+}
+
 #[test]
 fn a_command_line_that_is_not_understood_is_told_what_to_type() {
     refused(here(&[]), 2, &["Usage: portcullis"]);

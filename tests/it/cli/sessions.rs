@@ -116,6 +116,43 @@ fn a_role_that_is_assumed_with_a_key_in_scope_would_lock_out() {
     assert!(!plan.out.contains("may have been assumed"), "{}", plan.out);
 }
 
+/// The SDK follows a profile by itself, and knows nothing of endpoints.
+#[test]
+fn a_profile_that_assumes_a_role_does_so_at_the_endpoint() {
+    let world = Untouched::of(with_bob("{ Null: { \"aws:username\": \"false\" } }"));
+    let hosted = &world.hosted;
+    let home = hosted.dir().join("home/.aws");
+    std::fs::create_dir_all(&home).unwrap();
+    let base = |name: &str, id: &str| {
+        let of = hosted.cloud.credentials_of(&key(id));
+        format!(
+            "[profile {name}]\nrole_arn = {ROLE}\nsource_profile = {name}-base\n[profile {name}-base]\n\
+             aws_access_key_id = {}\naws_secret_access_key = {}\n",
+            of.access_key_id,
+            of.secret.expose()
+        )
+    };
+    let config = base("bob", BOB) + &base("leaked", "AKIAEXAMPLELEAKED001");
+    std::fs::write(home.join("config"), config).unwrap();
+    let plan = |named: bool, profile: &str| {
+        let mut plan = hosted.plan(&[]);
+        plan.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SESSION_TOKEN");
+        match named {
+            true => plan.args(["--profile", profile]),
+            false => plan.env("AWS_PROFILE", profile),
+        };
+        plan
+    };
+    let path = "key AKIAEXAMPLELEAKED001 of profile leaked-base <- user ci-deploy <- cut by";
+    let told = ran(&mut plan(true, "leaked")).ended_with(5);
+    assert!(told.err.replace('\n', " ").contains(path), "{}", told.err);
+    for named in [true, false] {
+        let assumed = operations(hosted, "AssumeRole");
+        ran(&mut plan(named, "bob")).ended_with(0);
+        assert_eq!(operations(hosted, "AssumeRole"), assumed + 1);
+    }
+}
+
 /// A process that gives a session, and another one the next time it is asked; the first ends in the run.
 #[test]
 fn a_profile_whose_process_gives_fresh_sessions_carries_a_run_over_the_end_of_one() {
