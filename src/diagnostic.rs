@@ -10,7 +10,7 @@ mod code;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 pub use code::Code;
 
@@ -21,8 +21,8 @@ pub struct Source(Arc<Inner>);
 struct Inner {
     name: String,
     text: String,
-    /// Made when a line is asked for first: of many problems each asks.
-    lines: OnceLock<Lines>,
+    /// Of many problems each asks for its line.
+    lines: Lines,
 }
 
 /// Where the lines of a text begin, and how many characters stand before every so many bytes.
@@ -61,7 +61,8 @@ fn characters(bytes: &[u8]) -> usize {
 impl Source {
     /// A text and its name: the path as the user typed it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { name: name.into(), text: text.into(), lines: OnceLock::new() }))
+        let text = text.into();
+        Self(Arc::new(Inner { name: name.into(), lines: Lines::of(&text), text }))
     }
 
     /// A text from bytes. Bytes that are not UTF-8 are a problem with a place: the first of them.
@@ -103,7 +104,7 @@ impl Source {
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
         let text = self.text();
         let byte = text.floor_char_boundary(byte);
-        let lines = self.0.lines.get_or_init(|| Lines::of(text));
+        let lines = &self.0.lines;
         let line = lines.starts.partition_point(|start| *start <= byte);
         let start = lines.starts[line - 1];
         (line, lines.before(text, byte) - lines.before(text, start) + 1)
@@ -389,11 +390,11 @@ mod tests {
         assert_eq!(source.line_column(1000), (3, 1));
         // As counting from the beginning has it, wherever the strides fall.
         let long = "é".repeat(STRIDE) + "\n" + &"aü\n".repeat(STRIDE) + &"日".repeat(STRIDE);
-        let source = Source::new("p", long);
-        for (at, _) in source.text().char_indices().step_by(7) {
-            let before = &source.text()[..at];
-            let line = before.rsplit('\n').next().unwrap().chars().count() + 1;
-            assert_eq!(source.line_column(at), (before.matches('\n').count() + 1, line));
+        let long = Source::new("p", long);
+        for (at, _) in long.text().char_indices().step_by(7) {
+            let before = &long.text()[..at];
+            let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+            assert_eq!(long.line_column(at), (before.matches('\n').count() + 1, column));
         }
         // In the middle of `é`, and beyond the end: moved to a border.
         assert_eq!(Place::new(&source, 6..7).range(), 5..7);

@@ -46,7 +46,7 @@ impl Spent {
         }
     }
 
-    fn looks(&self, weight: u64) -> bool {
+    pub(super) fn looks(&self, weight: u64) -> bool {
         self.looked.fetch_add(weight, Ordering::Relaxed).saturating_add(weight) <= LOOKED_AT_MOST
     }
 

@@ -137,10 +137,11 @@ fn a_profile_that_assumes_a_role_does_so_at_the_endpoint() {
     let plan = |named: bool, profile: &str| {
         let mut plan = hosted.plan(&[]);
         plan.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SESSION_TOKEN");
-        match named {
-            true => plan.args(["--profile", profile]),
-            false => plan.env("AWS_PROFILE", profile),
-        };
+        if named {
+            plan.args(["--profile", profile]);
+        } else {
+            plan.env("AWS_PROFILE", profile);
+        }
         plan
     };
     let path = "key AKIAEXAMPLELEAKED001 of profile leaked-base <- user ci-deploy <- cut by";
