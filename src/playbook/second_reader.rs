@@ -193,6 +193,11 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_of_the_byte_order_is_passed_over() {
+        assert_eq!(verdict("\u{feff}title: one\n"), None);
+    }
+
+    #[test]
     fn words_that_two_versions_of_yaml_read_differently_are_refused() {
         for word in [
             "no",

@@ -139,6 +139,13 @@ fn what_is_right_is_right_in_every_format_and_a_warning_breaks_nothing() {
         let output = portcullis(&["check", "--format", format, SHIPPED, warned]);
         assert_eq!(output.status.code(), Some(0), "{format}");
     }
+    // What it leaves open is said, and nothing is to be typed that cannot be done.
+    let told = said(&portcullis(&["check", "tests/data/broken/unused-target.yaml"]));
+    assert!(told.contains("It denies no sessions"), "{told}");
+    assert!(!told.contains("portcullis rehearse"), "there is no world beside it: {told}");
+    let told = said(&portcullis(&["check", SHIPPED]));
+    assert!(!told.contains("It denies no sessions"), "{told}");
+    assert!(told.contains("portcullis rehearse"), "{told}");
     let (sarif, _) = document(&["check", "--format", "sarif", SHIPPED]);
     assert_eq!(sarif["runs"][0]["results"], json!([]));
     assert_eq!(objections(&published_schema(), &sarif), Vec::<String>::new());
