@@ -267,7 +267,6 @@ fn plan_on(
         roles.extend(known);
     }
     let minting = Minting::of(&changes, &principals, inventory);
-    warnings.extend(minting.warnings(inventory));
     too_many_needs(playbook, &changes)?;
     postpone(&mut changes, &minting);
     connect(playbook, &mut changes, &minting, |change| {
@@ -277,6 +276,7 @@ fn plan_on(
             Proof::Settled
         }
     });
+    warnings.extend(minting.warnings(&changes, inventory));
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let canary = if enforced { canary::plan(&changes, inventory) } else { None };
     let mut plan = Plan {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{ChangeId, Principal, RoleName};
 use crate::inventory::{Inventory, ListedRole};
-use crate::plan::{Barrier, Change, Effect};
+use crate::plan::{Barrier, Change, Credential, Effect, Subject};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, Admitted, admits, everybody_admitted};
 
@@ -25,6 +25,10 @@ pub(super) struct Minting {
     passes: BTreeSet<ChangeId>,
     /// Whoever is denied everything: nothing that he holds or has minted can mint.
     quarantined: BTreeSet<Principal>,
+    /// Whose quarantine the plan lifts again.
+    lifted: BTreeSet<Principal>,
+    /// Changes by which a person closes a way in that lies outside.
+    closed_by_hand: BTreeSet<ChangeId>,
     /// Of each role in scope, who in scope is admitted by its trust.
     admitted: BTreeMap<RoleName, BTreeMap<Principal, Admission>>,
 }
@@ -40,11 +44,19 @@ impl Minting {
             second_passes: BTreeMap::new(),
             passes: BTreeSet::new(),
             quarantined: BTreeSet::new(),
+            lifted: BTreeSet::new(),
+            closed_by_hand: BTreeSet::new(),
             admitted: BTreeMap::new(),
         };
         for change in changes {
             for effect in &change.effects {
+                if let Effect::Lifts { subject, barrier: Barrier::Quarantine } = effect {
+                    minting.lifted.extend(subject.principal());
+                }
                 let Effect::Cuts { subject, barrier } = effect else { continue };
+                if matches!(subject, Subject::Credential { credential: Credential::Manual { .. } }) {
+                    minting.closed_by_hand.insert(change.id.clone());
+                }
                 let Some(principal) = subject.principal() else { continue };
                 if *barrier == Barrier::SessionsSecondPass {
                     let passes = minting.second_passes.entry(principal.clone()).or_default();
@@ -125,12 +137,16 @@ impl Minting {
         false
     }
 
-    /// What to know of roles whose sessions are denied, and which anybody may get anew.
-    pub(super) fn warnings(&self, inventory: &Inventory) -> Vec<String> {
+    /// What to know of roles whose sessions are denied, and which anybody may get anew. Of `changes` it is known by now
+    /// what comes first.
+    pub(super) fn warnings(&self, changes: &[Change], inventory: &Inventory) -> Vec<String> {
         let mut warnings = Vec::new();
         for principal in self.second_passes.keys() {
             let Principal::Role(role) = principal else { continue };
-            if self.quarantined.contains(principal) {
+            let quarantined = self.quarantined.contains(principal);
+            if quarantined
+                && (!self.lifted.contains(principal) || self.waits_for_a_person(principal, changes))
+            {
                 continue;
             }
             let by_name = |from: &Principal, to: &RoleName| {
@@ -142,7 +158,7 @@ impl Minting {
                 let other_principal = Principal::Role((*other).clone());
                 by_name(principal, other) && by_name(&other_principal, role)
             });
-            if let Some(other) = each_other.find(|other| *other >= role) {
+            if !quarantined && let Some(other) = each_other.find(|other| *other >= role) {
                 let which = if other == role {
                     format!("sessions of role {role} can get new sessions of it")
                 } else {
@@ -169,13 +185,26 @@ impl Minting {
                 n => format!(" and {n} more"),
             };
             let named = free[..free.len().min(NAMED)].join(", ");
+            let then = if quarantined {
+                "what he assumes behind the second pass over its sessions works as soon as the quarantine is lifted. \
+                 Mend its trust first: put that into a `manual.close` step, and into the `needs` of \
+                 `iam.role.revoke-sessions`"
+            } else {
+                "his new session is not denied. Add `iam.role.quarantine`, or mend its trust"
+            };
             warnings.push(format!(
                 "the trust of role {role} admits {named}{more}, whom no step cuts off: whoever of them is the \
-                 intruder assumes it again, and his new session is not denied. Add `iam.role.quarantine`, or mend \
-                 its trust"
+                 intruder assumes it again, and {then}"
             ));
         }
         warnings
+    }
+
+    /// Whether every second pass over somebody's sessions waits for a person to close a way in.
+    fn waits_for_a_person(&self, of: &Principal, changes: &[Change]) -> bool {
+        let passes = self.second_passes.get(of).into_iter().flatten();
+        let mut passes = passes.filter_map(|pass| changes.iter().find(|change| change.id == *pass));
+        passes.all(|pass| pass.needs.iter().any(|need| self.closed_by_hand.contains(&need.change)))
     }
 
     /// Whether somebody whom a trust policy names is cut off, so that he gets no new session.

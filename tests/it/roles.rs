@@ -192,6 +192,33 @@ fn whom_a_role_s_trust_admits_and_no_step_cuts_is_told() {
         let warned = stage.saved.plan.warnings.join("\n");
         let both = "admits arn:aws:iam::111122223333:user/ci/ci-deploy, lambda.amazonaws.com, whom";
         assert!(warned.contains(both), "{warned}");
+        // A quarantine holds him off until it is lifted.
+        let cut = ("deploy-off", "contain", "iam.role.quarantine", "role: deploy");
+        let lift = ("lift", "recover", "iam.role.lift-quarantine", "role: deploy");
+        let stage = set(&with(&[DEPLOY, cut])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(!warned.contains("the trust of role deploy"), "{warned}");
+        let stage = set(&with(&[DEPLOY, cut, lift])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("works as soon as the quarantine is lifted"), "{warned}");
+        // Unless somebody mends the trust before his sessions are denied for the second time.
+        let mend = "  - id: trust
+    phase: contain
+    uses: manual.close
+    with: { covers: trust, what: Mend the trust, instructions: By hand, owner: the platform team }
+";
+        let text = with(&[DEPLOY, cut, lift]);
+        let waits = text.replacen("steps:\n", &format!("steps:\n{mend}"), 1);
+        let id = text.split("  - id: ").find(|step| step.contains("role.revoke-sessions")).unwrap();
+        let (id, _) = id.split_once('\n').unwrap();
+        let waits = waits.replacen(
+            &format!("  - id: {id}\n"),
+            &format!("  - id: {id}\n    needs: [trust]\n"),
+            1,
+        );
+        let stage = set(&waits).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(!warned.contains("works as soon as"), "{warned}");
     });
 }
 
