@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::args::{self, Format};
 use super::conduct::{
-    BEFORE_THE_VERDICT, Conduct, Task, To, after_all, awaited, case_name, fits, is_calm, remaining,
-    state_of, stop_when_asked, watched,
+    BEFORE_THE_VERDICT, Conduct, STILL_INSIDE, Task, To, after_all, awaited, case_name, fits,
+    intruder_is_inside, is_calm, remaining, state_of, stop_when_asked, watched,
 };
 use super::exit::{Exit, Failure};
 use super::live::Live;
@@ -915,7 +915,12 @@ impl Several<'_> {
                 text.push_str(&view::in_case(&ended, account.case.dir()));
             }
         }
+        let is_inside = self.world.is_some_and(intruder_is_inside);
         let next = match exit {
+            Exit::Done if is_inside => {
+                exit = Exit::NotProven;
+                STILL_INSIDE.to_owned()
+            }
             Exit::Done => "nothing".to_owned(),
             Exit::NotProven => "see to what is said of each account above".to_owned(),
             Exit::Held | Exit::Waiting => format!("do what is asked above, then: {resume}"),

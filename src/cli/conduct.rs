@@ -338,15 +338,26 @@ impl Conduct<'_> {
             executed = work => executed,
             () = progress.count_down(), if on_a_screen => unreachable!("it never ends"),
         };
-        let (saved, ending) = executed.map_err(|error| self.cannot_go_on(error, &resume))?;
-        let state = journal.state();
-        let (head, lines) = journal.head().await;
-        let ledger = Ledger::of(&saved.plan, &state);
+        let (saved, mut ending) = executed.map_err(|error| self.cannot_go_on(error, &resume))?;
         if self.world.is_some() {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
         }
+        let is_inside = self.world.is_some_and(intruder_is_inside);
+        if is_inside && ending == Ending::Proven && !saved.plan.is_undo() {
+            // Of a rehearsal more is known than a case can know.
+            ending = Ending::NotProven;
+            let entry = Entry::Finished { exit: ending.exit().code() };
+            let kept = journal.append(entry).await;
+            kept.map_err(|error| self.cannot_go_on(RunError::Journal(error), &resume))?;
+        }
+        let state = journal.state();
+        let (head, lines) = journal.head().await;
+        let ledger = Ledger::of(&saved.plan, &state);
         let next = match &ending {
+            Ending::NotProven if is_inside && ledger.unaccounted().next().is_none() => {
+                format!("{STILL_INSIDE}. The record: portcullis status {case}")
+            }
             Ending::Proven => {
                 let nothing = next::of_proven(&saved.plan, &state);
                 format!("{nothing}. The record: portcullis status {case}")
@@ -535,6 +546,15 @@ pub(super) async fn remaining(connection: &Connection, saved: &SavedPlan, clock:
     } else {
         view::note(&format!("{line}\n"));
     }
+}
+
+/// What is said where a rehearsal knows more than its case.
+pub(super) const STILL_INSIDE: &str = "the intruder is still inside, by what is LET IN above, and no row of the case \
+                                       tells of it: have the playbook cut that too, and rehearse again";
+
+/// Whether, of all that the intruder of a rehearsal holds, anything lets him do anything.
+pub(super) fn intruder_is_inside(world: &Cloud) -> bool {
+    world.intruder_reach().iter().any(|reach| !reach.allowed.is_empty())
 }
 
 /// What is left to a person when all was applied.

@@ -168,6 +168,16 @@ impl Run<'_> {
             }
             Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
         };
+        if position == Position::After
+            && change.undoes.is_some()
+            && self.journal.change(&change.id).attempts == 0
+        {
+            // Whoever did it was not kept from it by what keeps us.
+            let why = "it is so already, and not by this case: somebody else has taken the cut off. Find out who; if it \
+                       was one of yours, make the cut once more by hand, and resume"
+                .to_owned();
+            return Ok(Verdict::Hold(why));
+        }
         if position == Position::After && matches!(state, ChangeState::InDoubt | ChangeState::Held)
         {
             // Done, and the answer was lost: what it would have told is in the notes.

@@ -213,6 +213,29 @@ fn what_somebody_has_changed_since_is_his_to_settle() {
 }
 
 #[test]
+fn what_somebody_else_has_taken_off_already_is_not_taken_for_our_own_doing() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        iam.update_access_key()
+            .user_name("alice")
+            .access_key_id("AKIAEXAMPLEALICE0001")
+            .status(aws_sdk_iam::types::StatusType::Active)
+            .send()
+            .await
+            .unwrap();
+        begin_undo(&stage).await;
+        // However often it is gone on with.
+        for _ in 0..2 {
+            let ended = stage.resume_to_the_end(1).await;
+            let Ending::Held(why) = ended else { panic!("it is not held: {ended:?}") };
+            assert!(why.iter().any(|why| why.contains("not by this case")), "{why:#?}");
+        }
+    });
+}
+
+#[test]
 fn an_undo_of_half_a_run_takes_back_the_half_that_was_made() {
     play(async {
         let stage = Stage::set(&world(false), PLAYBOOK).await;
