@@ -54,7 +54,8 @@ impl Minting {
                     minting.lifted.extend(subject.principal());
                 }
                 let Effect::Cuts { subject, barrier } = effect else { continue };
-                if matches!(subject, Subject::Credential { credential: Credential::Manual { .. } }) {
+                if matches!(subject, Subject::Credential { credential: Credential::Manual { .. } })
+                {
                     minting.closed_by_hand.insert(change.id.clone());
                 }
                 let Some(principal) = subject.principal() else { continue };
