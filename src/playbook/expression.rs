@@ -174,9 +174,13 @@ impl Parsed {
                     _ => place,
                 };
                 let message = readable(&message);
+                let help = match at.and_then(|at| bare_duration(text, at)) {
+                    Some(duration) => format!("a duration is a text: '{duration}'"),
+                    None => "expressions are CEL, as in ${{ inputs.name }}".to_owned(),
+                };
                 Err(Diagnostic::error(Code::BadExpression, format!("not an expression: {message}"))
                     .at(place, "here")
-                    .help("expressions are CEL, as in ${{ inputs.name }}"))
+                    .help(help))
             }
         }
     }
@@ -267,6 +271,15 @@ fn byte_at(text: &str, (line, column): (isize, isize)) -> Option<usize> {
     let column = usize::try_from(column).ok()?.checked_sub(1)?;
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     Some(start + byte_of_char(&text[start..], column))
+}
+
+/// The duration whose unit begins at `at`, written as no text: `90d`.
+fn bare_duration(text: &str, at: usize) -> Option<&str> {
+    let unit = text.get(at..)?.chars().next().filter(|unit| "smhdw".contains(*unit))?;
+    let end = at + unit.len_utf8();
+    let ends = !text[end..].starts_with(|c: char| c == '_' || c.is_alphanumeric());
+    let digits = text[..at].trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    (ends && digits < at).then(|| &text[digits..end])
 }
 
 /// The parser's message without its vocabulary.
