@@ -273,6 +273,7 @@ impl Plan {
     pub fn is_newcomer(&self, credential: &Credential) -> bool {
         let in_scope = |principal| self.principals.contains(&principal);
         self.first_seen.is_some()
+            && self.credentials.contains(credential)
             && credential.principal().is_some_and(|principal| !in_scope(principal))
             && self.found.iter().all(|found| found.whereabouts.credential() != Some(credential))
     }

@@ -349,6 +349,7 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
             inventory: &earlier.inventory,
             begun: &round.begun,
             issued: &round.issued,
+            canaries: &round.canaries,
             cuts_alone: round.cuts_alone,
         }),
         _ => return false,

@@ -360,7 +360,8 @@ fn reach(
     }
     view::runtime().block_on(async {
         let live = Live::connect(access).await?;
-        let begun = live.begin_beside(dir).await?;
+        // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
+        let begun = live.begin().await?;
         let endpoint = access.endpoint_url.as_deref();
         fits(&plans[0], &begun.caller, endpoint)?;
         let (home, clock) = (&live.connection, live.clock);

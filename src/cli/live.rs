@@ -79,12 +79,6 @@ impl Live {
         Ok(inventory)
     }
 
-    /// The same, for the case in `dir`.
-    pub(super) async fn begin_beside(&self, dir: &Path) -> Result<Inventory, Failure> {
-        let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        self.begin_among(dir.parent().unwrap_or(&dir)).await
-    }
-
     /// From here on the sessions that are minted bear the name of the case, and show it in the account's logs.
     pub(super) async fn work_on(&self, case: &Path) {
         if self.responder.mints() {

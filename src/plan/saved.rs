@@ -47,6 +47,9 @@ pub struct Round {
     pub begun: BTreeSet<ChangeId>,
     /// Keys that the case had issued by then, or may have.
     pub issued: BTreeSet<AccessKeyId>,
+    /// Names of those that the case had made by then to try cuts on: they may be listed for a while after they are gone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub canaries: BTreeSet<String>,
     /// Whether it adds containment within the scope alone.
     pub cuts_alone: bool,
     /// The cuts that it takes back; where there are any it does nothing else.

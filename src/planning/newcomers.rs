@@ -79,7 +79,7 @@ pub(super) fn newcomers(
             found.extend(credentials_of(&user.name, inventory));
             found.push(Credential::Sessions { user: user.name.clone() });
         } else {
-            found.extend(newly_hung_on(&user.name, earlier, first, inventory));
+            found.extend(newly_hung_on(&user.name, first, inventory));
         }
     }
     let now = trusts(inventory).unwrap_or_default();
@@ -88,27 +88,26 @@ pub(super) fn newcomers(
     });
     let changed = changed.filter(|(role, _)| !principals.contains(&Principal::Role(role.clone())));
     found.extend(changed.map(|(role, _)| Credential::RoleSessions { role }));
-    found.retain(|credential| !is_our_own(credential, earlier.issued));
+    found.retain(|credential| {
+        let of = credential.principal().map(|principal| match principal {
+            Principal::User(user) => user.to_string(),
+            Principal::Role(role) => role.to_string(),
+        });
+        !is_our_own(credential, earlier.issued)
+            && of.is_none_or(|of| !earlier.canaries.contains(&of))
+    });
     found
 }
 
 /// Keys and a password that a user has got since.
-fn newly_hung_on(
-    user: &UserName,
-    earlier: &Earlier<'_>,
-    first: &FirstSeen,
-    inventory: &Inventory,
-) -> Vec<Credential> {
-    let known = earlier.inventory.access_keys(user).map(Vec::as_slice).unwrap_or_default();
+fn newly_hung_on(user: &UserName, first: &FirstSeen, inventory: &Inventory) -> Vec<Credential> {
     let keys = inventory.access_keys(user).into_iter().flatten();
     let keys = keys
-        .filter(|key| is_new(key.created_at, first) && known.iter().all(|one| one.id != key.id))
+        .filter(|key| is_new(key.created_at, first))
         .map(|key| Credential::AccessKey { user: user.clone(), id: key.id.clone() });
-    let known = earlier.inventory.login_profile(user).ok().and_then(Option::as_ref);
     let password = inventory.login_profile(user).ok().and_then(Option::as_ref);
     let password = password
         .filter(|now| is_new(now.created_at, first))
-        .filter(|now| known.is_none_or(|known| known.created_at != now.created_at))
         .map(|_| Credential::Password { user: user.clone() });
     keys.chain(password).collect()
 }

@@ -24,6 +24,8 @@ pub struct Earlier<'a> {
     pub begun: &'a BTreeSet<ChangeId>,
     /// Keys that this case has issued itself, and those of which it cannot be told whether it has.
     pub issued: &'a BTreeSet<AccessKeyId>,
+    /// Names of those that this case has made to try cuts on.
+    pub canaries: &'a BTreeSet<String>,
     /// Whether only containment within its scope is added, and all else left as it was: that waits for nobody.
     pub cuts_alone: bool,
 }

@@ -31,6 +31,7 @@ pub fn take_back(
         earlier: earlier.digest(),
         begun,
         issued: BTreeSet::new(),
+        canaries: BTreeSet::new(),
         cuts_alone: false,
         undoes,
     };

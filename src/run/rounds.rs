@@ -230,6 +230,7 @@ impl Run<'_> {
         self.sweep().await?;
         self.observer.event(&Event::SurveyingAgain { round });
         let begun = self.begun();
+        let canaries: BTreeSet<String> = self.journal.state().canaries.keys().cloned().collect();
         let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
         // What may be done is no part of the world that an intruder changes, and asking is slow.
         let permitted = saved.inventory.answers.iter();
@@ -245,6 +246,7 @@ impl Run<'_> {
                     inventory: self.inventory,
                     begun: &begun,
                     issued: &issued,
+                    canaries: &canaries,
                     cuts_alone,
                 };
                 Ok(match planning::plan_again(playbook, inventory, &earlier)? {
@@ -278,6 +280,7 @@ impl Run<'_> {
                     earlier,
                     begun,
                     issued,
+                    canaries,
                     cuts_alone,
                     undoes: BTreeSet::new(),
                 }),

@@ -169,10 +169,10 @@ impl Run<'_> {
             Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
         };
         if position == Position::After
-            && change.undoes.is_some()
             && self.journal.change(&change.id).attempts == 0
+            && change.undoes.as_ref().is_some_and(|cut| self.journal.change(cut).receipt.is_some())
         {
-            // Whoever did it was not kept from it by what keeps us.
+            // It was cut, and is not any more: whoever saw to that was not kept from it by what keeps us.
             let why = "it is so already, and not by this case: somebody else has taken the cut off. Find out who; if it \
                        was one of yours, make the cut once more by hand, and resume"
                 .to_owned();

@@ -8,7 +8,7 @@ use portcullis::ids::ChangeId;
 use portcullis::journal::{self, Entry};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
-use portcullis::planning;
+use portcullis::planning::{self, Terms};
 use portcullis::run::{Ending, MOST_ROUNDS};
 use portcullis::sim::Fault;
 
@@ -174,6 +174,18 @@ fn where_nobody_may_list_the_run_says_that_it_has_not_seen_who_has_come() {
         assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
         let said = stage.witness.0.lock().unwrap().clone();
         assert!(said.contains("not seen {\"iam:ListUsers\"}"), "{said}");
+    });
+}
+
+#[test]
+fn what_we_make_to_try_cuts_on_is_nobody_who_has_come_in() {
+    play(async {
+        let world = WORLD.replace("\nlag: 4s", "\nlag: 4s\nread_lag: 20s");
+        let mut stage = Stage::set_on(&world, PLAYBOOK, &Terms::default()).await.unwrap();
+        stage.most = MOST_ROUNDS;
+        assert!(stage.saved.plan.canary.is_some());
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert!(!stage.plan().credentials.iter().any(|one| stage.plan().is_newcomer(one)));
     });
 }
 

@@ -236,6 +236,24 @@ fn what_somebody_else_has_taken_off_already_is_not_taken_for_our_own_doing() {
 }
 
 #[test]
+fn an_undo_does_not_wait_for_a_cut_that_was_begun_and_never_made() {
+    play(async {
+        let admin = "attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]";
+        let no = "inline: { no: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: \"iam:UpdateAccessKey\", Resource: \"*\" }] } }";
+        let world = world(false).replace(admin, &format!("{admin}\n        {no}"));
+        let stage = Stage::set(&world, PLAYBOOK).await;
+        let before = state_of(&stage);
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+        everything_is_cleared(&stage).await;
+        begin_undo(&stage).await;
+        assert_eq!(until_the_denies_may_go(&stage).await, Ending::Proven);
+        stage.let_it_settle().await;
+        let left = before.changes_to(&state_of(&stage));
+        assert!(left.is_empty(), "{left:#?}");
+    });
+}
+
+#[test]
 fn an_undo_of_half_a_run_takes_back_the_half_that_was_made() {
     play(async {
         let stage = Stage::set(&world(false), PLAYBOOK).await;
