@@ -34,9 +34,9 @@ fn trusts(inventory: &Inventory) -> Option<BTreeMap<RoleName, String>> {
     Some(roles.iter().map(|role| (role.name.clone(), told(&role.trust))).collect())
 }
 
-/// AWS tells whole seconds.
+/// AWS tells whole seconds: what was made in the second of the survey counts as seen by it.
 fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
-    made.as_second() >= first.at.as_second()
+    made.as_second() > first.at.as_second()
 }
 
 /// What must be read to tell.
