@@ -81,5 +81,5 @@ pub(super) fn of_proven(plan: &Plan, state: &State) -> String {
 }
 
 fn whole(dir: &Path) -> String {
-    accounts::whole(dir).unwrap_or_else(|| dir.to_owned()).display().to_string()
+    accounts::whole_or_itself(dir).display().to_string()
 }

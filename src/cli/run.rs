@@ -148,7 +148,7 @@ pub(super) fn not_begun(
 ) -> Result<(), Failure> {
     let begun = plans.iter().find_map(|saved| case::of_plan(cases, &saved.digest()));
     let Some(case) = begun else { return Ok(()) };
-    let case = case::accounts::whole(&case).unwrap_or(case);
+    let case = case::accounts::whole_or_itself(&case);
     Err(Failure::new(
         Exit::Refused,
         format!("this plan was begun already, in {}; nothing was done", case.display()),

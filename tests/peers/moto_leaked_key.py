@@ -44,6 +44,7 @@ READS = {
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
+    "iam:ListUsers",
     "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
     "sts:GetCallerIdentity",
