@@ -4,81 +4,41 @@
 //! stands on, and which N the journal says; `CASE/journal.jsonl` is what was done, and is locked while somebody
 //! works on it; `CASE/deliveries` has what people are handed, sealed to their keys. A case
 //! appears whole or not at all, and only its owner may read it. That of several accounts holds a case for each
-//! ([`accounts`]). Interprets nothing.
-//!
-//! One process has [`Custody`] of a case: the one whose open file the name of the journal leads to. Who takes a case
-//! over puts a copy in its place. The other, if it lives, finds that before every line, after every line, and
-//! before every writing request; so no line is lost on which anything was done, and no lock is waited for that
-//! somebody who hangs may hold ([0016](../docs/design/0016-taking-over.md)).
+//! ([`accounts`]). One process has [`Custody`] of it. Interprets nothing.
 
 pub mod accounts;
+mod custody;
+mod deliveries;
 mod reading;
+mod writing;
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
-use std::io::{self, BufWriter, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 
+pub use self::custody::{Custody, Lost};
+use self::custody::{Fenced, TAKING_OVER, is_locked, leads_to};
+pub use self::deliveries::Deliveries;
 pub use self::reading::{LONGEST, read_regular, read_text};
-use crate::ids::DeliveryName;
+use self::writing::{
+    missing, parent, private_dir, private_file, replace_while, sync_dir, write, write_with,
+};
+pub use self::writing::{replace, replace_plan, replace_plans};
 use crate::journal::{Damage, Decoded, Medium, Place, State, decode};
-use crate::outbox::{Outbox, Sealed};
-use crate::plan::{OpenError, SavedPlan, SavedPlans};
+use crate::plan::{OpenError, SavedPlan};
 
 const PLAYBOOK: &str = "playbook.yaml";
 const PLAN: &str = "rounds/1/plan.json";
 const ROUNDS: &str = "rounds";
 const JOURNAL: &str = "journal.jsonl";
-/// The journal of whoever takes the case over, on its way.
-const TAKING_OVER: &str = "journal.taking-over";
-const DELIVERIES: &str = "deliveries";
 
 /// An open case, locked against others while this value lives.
 #[derive(Debug)]
 pub struct Case {
     dir: PathBuf,
     custody: Custody,
-}
-
-/// Who has a case: told by the journal's file, which is also the lock. What is written to is what is held.
-#[derive(Clone, Debug)]
-pub struct Custody {
-    journal: PathBuf,
-    held: Arc<File>,
-}
-
-/// The case is not ours any more.
-#[derive(Debug, thiserror::Error)]
-#[error("somebody has taken the case over, or put another file in the place of its journal")]
-pub struct Lost;
-
-impl Custody {
-    /// Whether the case is still ours. Fails with [`Lost`] where it is not.
-    pub fn check(&self) -> io::Result<()> {
-        let taking_over = self.journal.with_file_name(TAKING_OVER);
-        if leads_to(&self.journal, &self.held)? && fs::symlink_metadata(taking_over).is_err() {
-            return Ok(());
-        }
-        Err(io::Error::other(Lost))
-    }
-
-    /// Replaces a file of the case, whole or not at all; not where the case is not ours any more.
-    pub fn replace(&self, path: &Path, text: &str) -> Result<(), CaseError> {
-        replace_while(self, path, &|out| out.write_all(text.as_bytes()))
-    }
-}
-
-/// Whether a name leads to an open file.
-fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
-    let held = file.metadata()?;
-    Ok(match fs::metadata(path) {
-        Ok(found) => (held.dev(), held.ino()) == (found.dev(), found.ino()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(error),
-    })
 }
 
 /// Where this process runs.
@@ -188,7 +148,7 @@ impl Case {
     }
 
     fn held(dir: PathBuf, journal: File) -> Self {
-        let custody = Custody { journal: dir.join(JOURNAL), held: Arc::new(journal) };
+        let custody = Custody::of(&dir, journal);
         Self { dir, custody }
     }
 
@@ -205,7 +165,7 @@ impl Case {
     /// The journal, ready to be appended to. What a crash cut short is truncated.
     pub fn journal(&self) -> Result<(Decoded, Box<dyn Medium>), CaseError> {
         let path = self.dir.join(JOURNAL);
-        let mut file = self.custody.held.try_clone().map_err(io_error("cannot open", &path))?;
+        let mut file = self.custody.file().map_err(io_error("cannot open", &path))?;
         let mut bytes = Vec::new();
         file.rewind()
             .and_then(|()| file.read_to_end(&mut bytes))
@@ -229,113 +189,6 @@ impl Case {
         let path = dir.join("plan.json");
         replace_while(&self.custody, &path, &|out| saved.write_to(out))?;
         Ok(path)
-    }
-}
-
-/// A case that is nobody's for the moment: whoever had it finds so, and whoever takes it over has not taken it yet. It is
-/// let be where this is dropped.
-#[derive(Debug)]
-pub struct Fenced {
-    dir: PathBuf,
-    /// The journal that is to take the place of the one that is there, until it did.
-    journal: Option<File>,
-}
-
-impl Fenced {
-    /// From the moment on at which `TAKING_OVER` is there, every check of whoever has the case fails: so what is copied
-    /// after it has every line that he did anything on.
-    pub fn off(dir: &Path) -> Result<Self, CaseError> {
-        let (path, taking_over) = (dir.join(JOURNAL), dir.join(TAKING_OVER));
-        if !dir.join(PLAN).is_file() || !path.is_file() {
-            return Err(CaseError::NotACase(dir.to_owned()));
-        }
-        let options = &mut OpenOptions::new();
-        let journal = private_file(&taking_over, options.read(true).append(true).create(true))?;
-        // Two who take it over at once: one of them does.
-        if !is_locked(&journal, &taking_over)?
-            || !leads_to(&taking_over, &journal).is_ok_and(|ours| ours)
-        {
-            return Err(CaseError::Locked(dir.to_owned()));
-        }
-        let fenced = Self { dir: dir.to_owned(), journal: Some(journal) };
-        sync_dir(dir)?;
-        let bytes = read_regular(&path, LONGEST).map_err(io_error("cannot read", &path))?;
-        let good = decoded(dir, &bytes)?.good;
-        fenced.copy(&bytes[..good]).map_err(io_error("cannot write", &taking_over))?;
-        Ok(fenced)
-    }
-
-    fn copy(&self, bytes: &[u8]) -> io::Result<()> {
-        let Some(mut journal) = self.journal.as_ref() else { return Ok(()) };
-        journal.set_len(0)?;
-        journal.write_all(bytes)?;
-        journal.sync_all()
-    }
-
-    /// Takes it.
-    pub fn take(mut self) -> Result<Case, CaseError> {
-        let taking_over = self.dir.join(TAKING_OVER);
-        fs::rename(&taking_over, self.dir.join(JOURNAL))
-            .map_err(io_error("cannot write", &taking_over))?;
-        let journal = self.journal.take().expect("it is taken once");
-        sync_dir(&self.dir)?;
-        Ok(Case::held(self.dir.clone(), journal))
-    }
-}
-
-impl Drop for Fenced {
-    fn drop(&mut self) {
-        if self.journal.is_some() {
-            let _ = fs::remove_file(self.dir.join(TAKING_OVER));
-        }
-    }
-}
-
-/// What people are handed, in the case's own directory.
-#[derive(Debug)]
-pub struct Deliveries {
-    dir: PathBuf,
-    custody: Custody,
-}
-
-impl Deliveries {
-    /// Of a case. Nothing is made before there is something to deliver.
-    pub fn of(case: &Case) -> Self {
-        Self { dir: case.dir.join(DELIVERIES), custody: case.custody.clone() }
-    }
-
-    /// Where what is not handed over yet is kept. No delivery has a name that ends so.
-    fn staged(&self, name: &DeliveryName) -> PathBuf {
-        self.dir.join(format!("{name}.staged"))
-    }
-}
-
-impl Outbox for Deliveries {
-    fn stage(&self, name: &DeliveryName, sealed: &Sealed) -> io::Result<()> {
-        let made = !self.dir.is_dir();
-        private_dir(&self.dir).map_err(io::Error::other)?;
-        if made {
-            sync_dir(parent(&self.dir)).map_err(io::Error::other)?;
-        }
-        let fill: Fill<'_> = &|out| out.write_all(sealed.text().as_bytes());
-        replace_while(&self.custody, &self.staged(name), fill).map_err(io::Error::other)
-    }
-
-    fn hand_over(&self, name: &DeliveryName) -> io::Result<bool> {
-        self.custody.check()?;
-        let delivered = self.dir.join(name.as_str());
-        match fs::rename(self.staged(name), &delivered) {
-            Ok(()) => {}
-            // Done before a crash, and not written down.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if !delivered.is_file() {
-                    return Ok(false);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        File::open(&self.dir)?.sync_all()?;
-        Ok(true)
     }
 }
 
@@ -402,15 +255,6 @@ pub fn all(root: &Path) -> Vec<PathBuf> {
     all.into_iter().flat_map(each).collect()
 }
 
-/// Locks an open file for this process; `false` where another has.
-fn is_locked(file: &File, path: &Path) -> Result<bool, CaseError> {
-    match file.try_lock() {
-        Ok(()) => Ok(true),
-        Err(fs::TryLockError::WouldBlock) => Ok(false),
-        Err(fs::TryLockError::Error(error)) => Err(io_error("cannot lock", path)(error)),
-    }
-}
-
 /// Whether somebody works on a case at this moment.
 pub fn is_worked_on(dir: &Path) -> bool {
     let journal = dir.join(JOURNAL);
@@ -472,58 +316,6 @@ pub fn read_file(dir: &Path, name: &str) -> Result<Option<String>, CaseError> {
     }
 }
 
-/// Writes a file, whole or not at all, for its owner only.
-pub fn replace(path: &Path, text: &str) -> Result<(), CaseError> {
-    replace_with(path, &|out| out.write_all(text.as_bytes()))
-}
-
-/// The same with the plans of several accounts.
-pub fn replace_plans(path: &Path, plans: &SavedPlans) -> Result<(), CaseError> {
-    replace_with(path, &|out| plans.write_to(out))
-}
-
-/// The same with a plan, of which no second copy is made.
-pub fn replace_plan(path: &Path, saved: &SavedPlan) -> Result<(), CaseError> {
-    replace_with(path, &|out| saved.write_to(out))
-}
-
-/// Writes what a file holds.
-type Fill<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
-
-fn replace_with(path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
-    replace_if(&|| Ok(()), path, fill)
-}
-
-/// The same with a file of a case, which is left alone where the case is not ours any more.
-fn replace_while(custody: &Custody, path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
-    replace_if(&|| custody.check(), path, fill)
-}
-
-fn replace_if(
-    may: &dyn Fn() -> io::Result<()>,
-    path: &Path,
-    fill: Fill<'_>,
-) -> Result<(), CaseError> {
-    // A device or a pipe would be gone for everybody; a link is replaced, and what it leads to stays.
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-        return Err(CaseError::Io { action: "cannot write", path: path.to_owned(), source });
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".making-{}", std::process::id()));
-    let making = path.with_file_name(name);
-    // Left by an earlier process of the same number, or put there by somebody: not followed, not kept.
-    let _ = fs::remove_file(&making);
-    let made = write_with(&making, fill).and_then(|()| {
-        may().and_then(|()| fs::rename(&making, path)).map_err(io_error("cannot write", path))
-    });
-    if made.is_err() {
-        let _ = fs::remove_file(&making);
-    }
-    made?;
-    sync_dir(parent(path))
-}
-
 /// Has a new directory appear under `root`, named after `name`, whole or not at all.
 fn appear(
     root: &Path,
@@ -583,42 +375,6 @@ fn settle(root: &Path, name: &str, making: &Path) -> Result<PathBuf, CaseError> 
     Err(CaseError::NotACase(root.join(name)))
 }
 
-/// The directories on the way to `path`, itself included, that are not there yet.
-fn missing(path: &Path) -> Vec<PathBuf> {
-    let on_the_way = path.ancestors().filter(|dir| !dir.as_os_str().is_empty());
-    on_the_way.take_while(|dir| !dir.exists()).map(Path::to_owned).collect()
-}
-
-/// Where the name of `path` is kept.
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn private_dir(path: &Path) -> Result<(), CaseError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(path).map_err(io_error("cannot make", path))
-}
-
-fn private_file(path: &Path, options: &mut OpenOptions) -> Result<File, CaseError> {
-    options.mode(0o600).open(path).map_err(io_error("cannot open", path))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), CaseError> {
-    write_with(path, &|out| out.write_all(text.as_bytes()))
-}
-
-fn write_with(path: &Path, fill: Fill<'_>) -> Result<(), CaseError> {
-    let file = private_file(path, OpenOptions::new().write(true).create_new(true))?;
-    let mut out = BufWriter::new(file);
-    fill(&mut out).and_then(|()| out.flush()).map_err(io_error("cannot write", path))?;
-    out.get_ref().sync_all().map_err(io_error("cannot sync", path))
-}
-
-fn sync_dir(path: &Path) -> Result<(), CaseError> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(io_error("cannot sync", path))
-}
-
 /// The journal's file: opened for appending, synced with every line. Lines are written where the next one who
 /// looks for them will find them, or not at all.
 struct JournalFile {
@@ -661,7 +417,7 @@ mod tests {
     use crate::plan::{Estimate, GateTerms, Plan};
     use crate::playbook::{Mode, Proof};
 
-    fn saved() -> SavedPlan {
+    pub(super) fn saved() -> SavedPlan {
         let account = AccountId::parse("111122223333").unwrap();
         let arn = Arn::parse("arn:aws:iam::111122223333:user/responder").unwrap();
         let now = Timestamp::UNIX_EPOCH;
@@ -711,7 +467,7 @@ mod tests {
         }
     }
 
-    fn names(dir: &Path) -> Vec<String> {
+    pub(super) fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -720,7 +476,7 @@ mod tests {
         names
     }
 
-    fn entry() -> Entry {
+    pub(super) fn entry() -> Entry {
         let account = AccountId::parse("111122223333").unwrap();
         Entry::Opened { plan: saved().digest(), account, program: "test".into(), rehearsal: false }
     }
@@ -821,118 +577,5 @@ mod tests {
         fs::write(&path, &changed).unwrap();
         assert!(matches!(case.journal(), Err(CaseError::Journal { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), changed);
-    }
-
-    #[tokio::test]
-    async fn a_journal_that_is_not_where_it_was_takes_no_more_lines() {
-        let dir = TempDir::new().unwrap();
-        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
-        let (decoded, medium) = case.journal().unwrap();
-        let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
-        let path = case.dir().join(JOURNAL);
-        fs::rename(&path, case.dir().join("moved")).unwrap();
-        // Nobody holds the one that is there now.
-        drop(Case::open(case.dir()).unwrap());
-        journal.append(entry()).await.unwrap_err();
-        assert_eq!(fs::read(&path).unwrap(), b"");
-    }
-
-    #[tokio::test]
-    async fn a_case_that_is_being_taken_over_is_nobody_s_until_it_was() {
-        let dir = TempDir::new().unwrap();
-        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
-        let (decoded, medium) = case.journal().unwrap();
-        let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
-        journal.append(entry()).await.unwrap();
-        let whole = fs::read(case.dir().join(JOURNAL)).unwrap();
-        // The first step of somebody who then crashed.
-        let left = case.dir().join(TAKING_OVER);
-        fs::write(&left, "half of a journal").unwrap();
-        journal.append(Entry::Finished { exit: 0 }).await.unwrap_err();
-        assert!(case.custody().replace(&case.dir().join("world.json"), "{}").is_err());
-        assert!(case.keep_round(&saved()).is_err());
-        assert_eq!(fs::read(case.dir().join(JOURNAL)).unwrap(), whole);
-        // Somebody else is at it at this moment; then nobody is any more.
-        let other = File::open(&left).unwrap();
-        other.lock().unwrap();
-        assert!(matches!(Case::take_over(case.dir()), Err(CaseError::Locked(_))));
-        drop(other);
-        let taken = Case::take_over(case.dir()).unwrap();
-        assert_eq!(fs::read(taken.dir().join(JOURNAL)).unwrap(), whole);
-        assert!(case.custody().check().is_err() && taken.custody().check().is_ok());
-        assert!(matches!(Case::open(taken.dir()), Err(CaseError::Locked(_))));
-        // And once more, out of those hands.
-        let again = Case::take_over(taken.dir()).unwrap();
-        assert!(taken.custody().check().is_err() && again.custody().check().is_ok());
-        drop((case, taken, again));
-        fs::write(&left, "").unwrap();
-        let opened = Case::open(left.parent().unwrap()).unwrap();
-        assert!(!left.exists() && opened.custody().check().is_ok());
-    }
-
-    #[test]
-    fn a_file_that_is_replaced_is_the_old_one_or_the_new_one() {
-        let dir = TempDir::new().unwrap();
-        let path = dir.path().join("file");
-        let texts = ["a".repeat(100_000), "b".repeat(70_000)];
-        replace(&path, &texts[0]).unwrap();
-        std::thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                for n in 0..40 {
-                    replace(&path, &texts[n % 2]).unwrap();
-                }
-            });
-            while !writer.is_finished() {
-                let seen = fs::read_to_string(&path).unwrap();
-                assert!(texts.contains(&seen), "neither old nor new: {} bytes", seen.len());
-            }
-        });
-        // What cannot be written leaves the old one.
-        let making = format!("file.making-{}", std::process::id());
-        fs::create_dir(dir.path().join(making)).unwrap();
-        assert!(replace(&path, "c").is_err());
-        assert!(texts.contains(&fs::read_to_string(&path).unwrap()));
-    }
-
-    #[test]
-    fn what_is_handed_over_was_staged_and_is_for_its_owner_only() {
-        let dir = TempDir::new().unwrap();
-        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
-        let outbox = Deliveries::of(&case);
-        let key = "age12wr39gcccvmwgr0tqay0g3dfnp83chsf7syu8rxddecqf5juxpds6aq6jp";
-        let key = crate::ids::AgeRecipient::parse(key).unwrap();
-        let sealed = |text: &str| {
-            let value = crate::secret::Secret::new(text.to_owned());
-            Sealed::to(std::slice::from_ref(&key), &value).unwrap()
-        };
-        let name = DeliveryName::parse("alice.password.age").unwrap();
-        assert!(!outbox.hand_over(&name).unwrap(), "there is nothing");
-        assert!(!case.dir().join(DELIVERIES).exists());
-        outbox.stage(&name, &sealed("one")).unwrap();
-        let last = sealed("two");
-        outbox.stage(&name, &last).unwrap();
-        let delivered = case.dir().join(DELIVERIES).join("alice.password.age");
-        assert!(!delivered.exists());
-        for _ in 0..2 {
-            assert!(outbox.hand_over(&name).unwrap());
-            assert_eq!(fs::read_to_string(&delivered).unwrap(), last.text());
-        }
-        assert_eq!(names(&case.dir().join(DELIVERIES)), ["alice.password.age"]);
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&delivered), mode(&case.dir().join(DELIVERIES))), (0o600, 0o700));
-    }
-
-    #[test]
-    fn a_link_where_a_file_is_being_made_is_not_followed() {
-        let dir = TempDir::new().unwrap();
-        let (path, victim) = (dir.path().join("plan.json"), dir.path().join("victim"));
-        fs::write(&victim, "precious").unwrap();
-        let making = dir.path().join(format!("plan.json.making-{}", std::process::id()));
-        std::os::unix::fs::symlink(&victim, &making).unwrap();
-        replace(&path, "plan").unwrap();
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-        assert!(fs::symlink_metadata(&path).unwrap().is_file());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "plan");
-        assert_eq!(names(dir.path()), ["plan.json", "victim"]);
     }
 }

@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Case, CaseError, Fenced, PLAN, PLAYBOOK, appear, fill, private_dir, sync_dir, write};
+use super::custody::Fenced;
+use super::writing::{private_dir, sync_dir, write};
+use super::{Case, CaseError, PLAN, PLAYBOOK, appear, fill};
 use crate::ids::AccountId;
 use crate::plan::SavedPlans;
 

@@ -4,124 +4,44 @@
 //! said yes to as one, and run together, so that one gate stands before all. What is read of one of them alone is read
 //! as any case is.
 
+mod belong;
+mod enter;
+mod several;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::args::{self, Format};
-use super::conduct::{
-    BEFORE_THE_VERDICT, Conduct, STILL_INSIDE, Task, To, after_all, awaited, case_name, fits,
-    intruder_is_inside, is_calm, remaining, state_of, stop_when_asked, watched,
+pub(super) use self::belong::{
+    check_together, refuse_apart, refuse_lost_journals, refuse_one_alone,
 };
+use self::belong::{is_of, plans_of, was_begun};
+use self::enter::{Reached, reach, roles_of};
+pub(super) use self::enter::{Way, enter, named};
+use self::several::Going;
+use super::args::{self, Format};
+use super::conduct::case_name;
 use super::exit::{Exit, Failure};
+use super::found::state_of;
 use super::live::Live;
-use super::responder::session_name;
+use super::reach::{fits, remaining};
 use super::resume::may_go_on_elsewhere;
 use super::run::{confirm_all, not_begun};
 use super::view::Style;
-use super::{credential, diagnostics, earlier, next, plan, rehearse, round, sources, verify, view};
+use super::{credential, diagnostics, earlier, plan, rehearse, round, verify, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
-use crate::cloud::{Connection, Elsewhere, Suspect};
 use crate::diagnostic::counted;
-use crate::ids::{AccountId, Arn};
-use crate::inventory::{Inventory, Origin};
-use crate::journal::{Journal, State};
-use crate::ledger::Ledger;
-use crate::plan::{Credential, SavedPlan, SavedPlans, Together};
+use crate::ids::Arn;
+use crate::inventory::Inventory;
+use crate::plan::{SavedPlan, SavedPlans, Together};
 use crate::planning::{self, Terms};
 use crate::playbook::Playbook;
-use crate::run::{self as driver, Ended, Ending, Rounds, undo_of};
+use crate::run::{self as driver, undo_of};
 use crate::sim::Cloud;
-use crate::survey;
-
-/// One account, and how it is reached.
-pub(super) struct Way {
-    connection: Connection,
-    /// What an inventory of it begins with: who we are there.
-    begun: Inventory,
-    /// The role we are there by, where it is not home.
-    elsewhere: Option<Elsewhere>,
-}
-
-/// The roles in other accounts that a playbook names, none of them at home.
-pub(super) fn named(
-    playbook: &Playbook,
-    inputs: &BTreeMap<String, Value>,
-    home: &Inventory,
-) -> Result<Vec<Arn>, Failure> {
-    let roles = playbook.other_accounts(inputs, home).map_err(|problem| {
-        view::diagnostics(vec![problem]);
-        Failure::told(Exit::Refused, "nothing was changed. Name the accounts as above")
-    })?;
-    let own = &home.caller.account;
-    match roles.iter().find(|role| role.account() == own.as_str()) {
-        None => Ok(roles),
-        Some(role) => Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "account {own} is the one that these credentials are of, and {role} is named for it"
-            ),
-            format!(
-                "leave it out of `accounts`: steps are taken in it as it is; to work in it as that role: --role-arn \
-                 {role}"
-            ),
-        )),
-    }
-}
-
-/// Enters every account, home first. One that cannot be entered is no account to be left out silently.
-pub(super) async fn enter(
-    home: &Connection,
-    begun: &Inventory,
-    clock: Clock,
-    external_ids: &[(AccountId, String)],
-    roles: &[Arn],
-) -> Result<Vec<Way>, Failure> {
-    let one = async |role: &Arn| -> Result<Way, String> {
-        let asked = external_ids.iter().find(|(of, _)| of.as_str() == role.account());
-        let elsewhere = home.elsewhere(role, asked.map(|(_, id)| id.as_str()));
-        let (connection, key) = elsewhere.enter().await.map_err(|error| error.to_string())?;
-        let begun_there = survey::begin(connection.read(), clock, key).await;
-        let mut there = begun_there.map_err(|error| error.0.to_string())?;
-        if there.caller.account.as_str() != role.account() {
-            return Err(format!("it leads into account {}", there.caller.account));
-        }
-        let from = &begun.caller;
-        there.caller.came_from.push(Origin {
-            how: format!("credentials of {}", from.arn),
-            arn: Some(from.arn.clone()),
-            access_key_id: from.access_key_id.clone(),
-        });
-        there.caller.came_from.extend(from.came_from.iter().cloned());
-        there.caller.break_glass.clone_from(&from.break_glass);
-        Ok(Way { connection, begun: there, elsewhere: Some(elsewhere) })
-    };
-    let entered = join_all(roles.iter().map(one)).await;
-    let mut ways = vec![Way { connection: home.clone(), begun: begun.clone(), elsewhere: None }];
-    let mut shut_out = Vec::new();
-    for (role, entered) in roles.iter().zip(entered) {
-        match entered {
-            Ok(way) => ways.push(way),
-            Err(why) => shut_out.push(format!("account {} as {role}: {why}", role.account())),
-        }
-    }
-    if shut_out.is_empty() {
-        return Ok(ways);
-    }
-    Err(Failure::new(
-        Exit::Refused,
-        format!("cannot enter {}; nothing was changed", shut_out.join("; ")),
-        format!(
-            "have the role's trust policy admit {}, and let that assume it (sts:AssumeRole); where it asks for an \
-             external id: --external-id-of ACCOUNT=ID; or leave the account out of `accounts`, and see to it by itself",
-            begun.caller.arn
-        ),
-    ))
-}
 
 /// Surveys and plans each of them.
 pub(super) async fn make(
@@ -232,24 +152,11 @@ pub(super) async fn run(
     not_begun(&args.cases.cases, plans.plans(), &args.access)?;
     let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[])?;
     drop(beginning);
-    let accounts = accounts(cases, plans.plans().iter().cloned(), ways);
-    for account in &accounts {
-        account.way.work_on(live, &dir).await;
-    }
-    let together = Several {
-        dir: &dir,
-        playbook,
-        accounts: &accounts,
-        clock: live.clock,
-        resumed: false,
-        taking_over: None,
-        world: None,
-        there: args.access.typed(),
-        format: args.format,
-        given: &given_to_each(given, &accounts).await,
-        task: &Task::Run,
-    };
-    together.carry_out().await
+    let there = args.access.typed();
+    let mut reached = Reached { ways, clock: live.clock, live: Some(live), world: None, there };
+    let accounts = reached.work_on(&dir, cases, plans.plans().to_vec()).await;
+    let going = Going { given, ..Going::on(&dir, playbook, args.format) };
+    reached.carry_out(&accounts, going).await
 }
 
 /// Shows every plan, and what of a saved one is not so any more.
@@ -311,114 +218,10 @@ pub(super) async fn rehearse(
     let name = format!("rehearsal-{}", case_name(&plans.plans()[0], clock));
     let world = rehearse::state_of(cloud);
     let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[world])?;
-    let accounts = accounts(cases, plans.plans().iter().cloned(), ways);
-    let together = Several {
-        dir: &dir,
-        playbook,
-        accounts: &accounts,
-        clock,
-        resumed: false,
-        taking_over: None,
-        world: Some(cloud),
-        there: String::new(),
-        format: args.format,
-        given: &BTreeMap::new(),
-        task: &Task::Run,
-    };
-    together.carry_out().await
-}
-
-/// A case of several accounts that is taken up again: every account entered, and found to be the one of its plan.
-struct Reached<'a> {
-    home: &'a Connection,
-    ways: Vec<Way>,
-    clock: Clock,
-    /// The account of whoever runs it, where it is real.
-    live: Option<&'a Live>,
-    /// The world, where it is a rehearsal.
-    world: Option<&'a Cloud>,
-    access: &'a args::Access,
-}
-
-/// Reaches the accounts of the case in `dir`, which `plans` are for, and goes on from there.
-fn reach(
-    dir: &Path,
-    access: &args::Access,
-    plans: &[SavedPlan],
-    go_on: impl AsyncFnOnce(Reached<'_>) -> Result<Exit, Failure>,
-) -> Result<Exit, Failure> {
-    let roles = roles_of(&plans[0]);
-    if rehearse::is_rehearsal(dir)? {
-        return view::virtual_runtime().block_on(async {
-            let (cloud, clock) = rehearse::world_of(dir)?;
-            let (home, key) = rehearse::connect(&cloud, clock);
-            let begun = survey::begin(home.read(), clock, key).await?;
-            let ways = enter(&home, &begun, clock, &access.external_id_of, &roles).await?;
-            let world = Some(&cloud);
-            go_on(Reached { home: &home, ways, clock, live: None, world, access }).await
-        });
-    }
-    view::runtime().block_on(async {
-        let live = Live::connect(access).await?;
-        // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
-        let begun = live.begin().await?;
-        let endpoint = access.endpoint_url.as_deref();
-        fits(&plans[0], &begun.caller, endpoint)?;
-        let (home, clock) = (&live.connection, live.clock);
-        let ways = enter(home, &begun, clock, &access.external_id_of, &roles).await?;
-        for (saved, way) in plans.iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some()) {
-            fits(saved, &way.begun.caller, endpoint)?;
-        }
-        go_on(Reached { home, ways, clock, live: Some(&live), world: None, access }).await
-    })
-}
-
-/// What is done with such a case, and how.
-struct Going<'a> {
-    dir: &'a Path,
-    playbook: &'a Playbook,
-    resumed: bool,
-    taking_over: Option<&'a str>,
-    format: Format,
-    given: Vec<Suspect>,
-    task: Task,
-}
-
-impl Reached<'_> {
-    /// From here on it is the case in `dir` that is worked on.
-    async fn work_on(
-        &mut self,
-        dir: &Path,
-        mut cases: Vec<Case>,
-        plans: Vec<SavedPlan>,
-    ) -> Vec<Account> {
-        cases.sort_by_key(|case| position(&plans, case.dir()));
-        let accounts = accounts(cases, plans.into_iter(), std::mem::take(&mut self.ways));
-        if let Some(live) = self.live {
-            for Account { way, .. } in &accounts {
-                way.work_on(live, dir).await;
-            }
-            remaining(self.home, &accounts[0].saved, self.clock).await;
-        }
-        accounts
-    }
-
-    async fn carry_out(&self, accounts: &[Account], going: Going<'_>) -> Result<Exit, Failure> {
-        let together = Several {
-            dir: going.dir,
-            playbook: going.playbook,
-            accounts,
-            clock: self.clock,
-            resumed: going.resumed,
-            taking_over: going.taking_over,
-            world: self.world,
-            there: self.live.map_or(String::new(), |_| self.access.typed()),
-            format: going.format,
-            given: &given_to_each(going.given, accounts).await,
-            task: &going.task,
-        };
-        together.carry_out().await
-    }
+    let world = Some(cloud);
+    let mut reached = Reached { ways, clock, live: None, world, there: String::new() };
+    let accounts = reached.work_on(&dir, cases, plans.plans().to_vec()).await;
+    reached.carry_out(&accounts, Going::on(&dir, playbook, args.format)).await
 }
 
 fn open_all(dirs: &[PathBuf]) -> Result<Vec<Case>, Failure> {
@@ -445,15 +248,7 @@ pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure>
         }
         say_yes(args.yes, &all)?;
         let accounts = reached.work_on(dir, cases, plans).await;
-        let going = Going {
-            dir,
-            playbook: &playbook,
-            resumed: false,
-            taking_over: None,
-            format: args.format,
-            given,
-            task: Task::Run,
-        };
+        let going = Going { given, ..Going::on(dir, &playbook, args.format) };
         reached.carry_out(&accounts, going).await
     })
 }
@@ -483,13 +278,10 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         };
         let accounts = reached.work_on(dir, cases, plans).await;
         let going = Going {
-            dir,
-            playbook: &playbook,
             resumed: !dirs.iter().any(|dir| was_begun(dir)),
             taking_over: args.take_over.as_deref(),
-            format: args.format,
             given,
-            task: Task::Run,
+            ..Going::on(dir, &playbook, args.format)
         };
         reached.carry_out(&accounts, going).await
     })
@@ -505,15 +297,7 @@ pub(super) fn verify(args: &args::Verify, dirs: &[PathBuf]) -> Result<Exit, Fail
     reach(dir, &args.access, &plans.clone(), async |mut reached| {
         let task = verify::task(args, reached.live.map_or(rehearse::REGION, Live::region))?;
         let accounts = reached.work_on(dir, cases, plans).await;
-        let going = Going {
-            dir,
-            playbook: &playbook,
-            resumed: true,
-            taking_over: None,
-            format: args.format,
-            given,
-            task,
-        };
+        let going = Going { resumed: true, given, task, ..Going::on(dir, &playbook, args.format) };
         reached.carry_out(&accounts, going).await
     })
 }
@@ -569,407 +353,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
                 round::begin(&account.case, &account.saved, reached.clock, by).await?;
             }
         }
-        let going = Going {
-            dir,
-            playbook: &playbook,
-            resumed: false,
-            taking_over: None,
-            format: args.format,
-            given: Vec::new(),
-            task: Task::Run,
-        };
+        let going = Going::on(dir, &playbook, args.format);
         reached.carry_out(&accounts, going).await
     })
-}
-
-/// The newest plans of the accounts below `case`, in the order in which they were planned, home first.
-fn plans_of(case: &Path, dirs: &[PathBuf]) -> Result<(Vec<SavedPlan>, Playbook), Failure> {
-    let (mut plans, mut playbook) = (Vec::new(), None);
-    for dir in dirs {
-        let (saved, read) = sources::plan_of(dir)?;
-        if !is_of(dir, &saved) {
-            return Err(do_not_belong_together(case));
-        }
-        plans.push(saved);
-        playbook = Some(read);
-    }
-    plans.sort_by_key(place);
-    check_together(case, plans.iter())?;
-    Ok((plans, playbook.expect("they are several")))
-}
-
-/// Refuses plans that are not all of those that were planned together: what is told of some would pass for the
-/// whole.
-pub(super) fn check_together<'p>(
-    case: &Path,
-    plans: impl Iterator<Item = &'p SavedPlan>,
-) -> Result<(), Failure> {
-    let mut plans: Vec<&SavedPlan> = plans.collect();
-    plans.sort_by_key(|saved| place(saved));
-    if belong_together(&plans) { Ok(()) } else { Err(do_not_belong_together(case)) }
-}
-
-fn do_not_belong_together(case: &Path) -> Failure {
-    Failure::new(
-        Exit::Refused,
-        format!("the accounts of {} do not belong together; nothing was done", case.display()),
-        "restore the case from a copy of its own, whole: the case of an account is missing, or is of another account \
-         or of another night",
-    )
-}
-
-/// Refuses where the journal of one of the accounts is gone, and those beside it were begun: what was done there would be
-/// taken for never done. None is at work before all are open, and none is opened that has no file yet.
-pub(super) fn refuse_lost_journals(dirs: &[PathBuf]) -> Result<(), Failure> {
-    let state = |dir: &PathBuf| state_of(&case::read_journal(dir)?);
-    let states: Vec<State> = dirs.iter().map(state).collect::<Result<_, _>>()?;
-    let begun = states.iter().any(|state| state.opened.is_some());
-    let at_work = states.iter().any(|state| state.started.is_some());
-    let is_lost = |dir: &PathBuf, state: &State| {
-        state.opened.is_none() && (at_work || begun && !case::has_journal(dir))
-    };
-    let lost = dirs.iter().zip(&states).find(|(dir, state)| is_lost(dir, state));
-    let Some((dir, _)) = lost else { return Ok(()) };
-    let account = dir.file_name().unwrap_or_default().to_string_lossy();
-    Err(Failure::new(
-        Exit::Refused,
-        format!(
-            "the journal of account {account} is gone from {}, and the accounts beside it were begun; nothing was done",
-            dir.display()
-        ),
-        format!(
-            "restore {}/journal.jsonl from a copy. If there is none, begin a new case: plan anew, and cuts that stand \
-             are found",
-            dir.display()
-        ),
-    ))
-}
-
-/// Where its account stands among those it was planned with.
-fn place(saved: &SavedPlan) -> Option<usize> {
-    let together = saved.plan.together.as_ref().map(Together::accounts).unwrap_or_default();
-    together.iter().position(|account| *account == saved.plan.account)
-}
-
-/// Where the account whose case is in `dir` stands among `plans`.
-fn position(plans: &[SavedPlan], dir: &Path) -> Option<usize> {
-    plans.iter().position(|saved| is_of(dir, saved))
-}
-
-/// Whether the case in `dir` is the one of the plan's account.
-fn is_of(dir: &Path, saved: &SavedPlan) -> bool {
-    dir.file_name().is_some_and(|name| name == saved.plan.account.as_str())
-}
-
-/// Whether these are all of those that were planned together, in that order.
-fn belong_together(plans: &[&SavedPlan]) -> bool {
-    let Some(together) = plans.first().and_then(|saved| saved.plan.together.as_ref()) else {
-        return false;
-    };
-    plans.iter().map(|saved| &saved.plan.account).eq(&together.accounts())
-        && plans.iter().all(|saved| saved.goes_with(plans[0]))
-}
-
-/// The roles that lead into the other accounts.
-fn roles_of(saved: &SavedPlan) -> Vec<Arn> {
-    saved.plan.together.as_ref().map(|together| together.others.clone()).unwrap_or_default()
-}
-
-/// Refuses what only all accounts of a case do together.
-pub(super) fn refuse_one_alone(dir: &Path, command: &str) -> Result<(), Failure> {
-    match case::accounts::whole(dir) {
-        None => Ok(()),
-        Some(whole) => Err(Failure::new(
-            Exit::Refused,
-            format!("this is one account of case {}, and goes with the others", whole.display()),
-            format!("portcullis {command} {}", whole.display()),
-        )),
-    }
-}
-
-/// The same of a case that lies away from the others: only its plan shows that there are any.
-pub(super) fn refuse_apart(saved: &SavedPlan) -> Result<(), Failure> {
-    let Some(together) = &saved.plan.together else { return Ok(()) };
-    Err(Failure::new(
-        Exit::Refused,
-        format!("this is the case of one account among several, of {}", together.home),
-        format!("put it back as accounts/{} of the whole, and resume that", saved.plan.account),
-    ))
-}
-
-impl Way {
-    /// From here on the sessions that are minted bear the name of the case.
-    async fn work_on(&self, live: &Live, dir: &Path) {
-        match &self.elsewhere {
-            None => live.work_on(dir).await,
-            Some(elsewhere) => {
-                let name = dir.file_name().unwrap_or_default().to_string_lossy();
-                elsewhere.work_as(&session_name(&name));
-                self.connection.replace_credentials().await;
-            }
-        }
-    }
-}
-
-/// One account of a case.
-struct Account {
-    case: Case,
-    saved: SavedPlan,
-    way: Way,
-}
-
-/// Puts together what belongs to one account, all of it in the plans' order.
-fn accounts(
-    cases: Vec<Case>,
-    saved: impl Iterator<Item = SavedPlan>,
-    ways: Vec<Way>,
-) -> Vec<Account> {
-    let all = cases.into_iter().zip(saved).zip(ways);
-    all.map(|((case, saved), way)| Account { case, saved, way }).collect()
-}
-
-/// Whether somebody has said yes to it: then those beside it are begun too, which a crash has kept from it.
-fn was_begun(dir: &Path) -> bool {
-    case::read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty())
-}
-
-/// Which of the credentials that were given is tried where: in the account whose plan knows it, or that it says it is
-/// of. What is of none of them is tried at home, where it speaks against the gate.
-async fn given_to_each(
-    given: Vec<Suspect>,
-    accounts: &[Account],
-) -> BTreeMap<AccountId, Vec<Suspect>> {
-    let mut each: BTreeMap<AccountId, Vec<Suspect>> = BTreeMap::new();
-    for suspect in given {
-        let knows =
-            |account: &&Account| {
-                account.saved.plan.credentials.iter().any(
-                    |known| matches!(known, Credential::AccessKey { id, .. } if *id == suspect.id),
-                )
-            };
-        let home = &accounts[0];
-        let known = accounts.iter().find(knows).map(|account| account.saved.plan.account.clone());
-        let of = if let Some(account) = known {
-            account
-        } else {
-            let whose = home.way.connection.probes().with(&suspect).whose().await;
-            let of = whose.ok().and_then(|arn| AccountId::parse(arn.account()).ok());
-            let among = |of: &AccountId| accounts.iter().any(|one| one.saved.plan.account == *of);
-            of.filter(among).unwrap_or_else(|| home.saved.plan.account.clone())
-        };
-        each.entry(of).or_default().push(suspect);
-    }
-    each
-}
-
-/// One run of a case of several accounts.
-struct Several<'a> {
-    dir: &'a Path,
-    playbook: &'a Playbook,
-    accounts: &'a [Account],
-    clock: Clock,
-    resumed: bool,
-    /// Why the case is taken out of somebody else's hands, where it is.
-    taking_over: Option<&'a str>,
-    world: Option<&'a Cloud>,
-    there: String,
-    format: Format,
-    /// Credentials to be tried themselves, by the account that each is tried in.
-    given: &'a BTreeMap<AccountId, Vec<Suspect>>,
-    task: &'a Task,
-}
-
-impl Several<'_> {
-    async fn carry_out(&self) -> Result<Exit, Failure> {
-        let resume = format!("portcullis resume {}{}", self.dir.display(), self.there);
-        view::note(&format!(
-            "\nCase {}, of {}\n",
-            self.dir.display(),
-            counted(self.accounts.len(), "account")
-        ));
-        let conducts: Vec<Conduct<'_>> = self.accounts.iter().map(|one| self.of(one)).collect();
-        let mut journals: Vec<Journal> = Vec::new();
-        for (account, conduct) in self.accounts.iter().zip(&conducts) {
-            let (decoded, medium) = account.case.journal()?;
-            let medium = match self.world {
-                Some(cloud) => rehearse::with_world(medium, cloud, &account.case),
-                None => medium,
-            };
-            journals.push(conduct.open(&decoded, medium).await?);
-        }
-        let stop = stop_when_asked(resume.clone());
-        let progress = view::Progress::new(self.clock);
-        let tos: Vec<To<'_>> = self
-            .accounts
-            .iter()
-            .map(|one| To::new(&one.case, progress.of_account(one.saved.plan.account.clone())))
-            .collect();
-        let runs = self.accounts.iter().zip(&conducts).zip(journals.iter().zip(&tos));
-        let runs = runs.map(|((account, conduct), (journal, to))| {
-            (account.saved.clone(), conduct.rounds(journal, stop.clone(), to))
-        });
-        let runs: Vec<(SavedPlan, Rounds<'_>)> = runs.collect();
-        let work = Box::pin(async {
-            match self.task {
-                Task::Run => driver::Together::new(runs).execute().await,
-                Task::Verify { log, watch } => {
-                    let look = async || {
-                        let looks = runs.iter().map(|(saved, rounds)| rounds.verify(saved, log));
-                        join_all(looks).await
-                    };
-                    let calm = |all: &Vec<_>| all.iter().all(is_calm);
-                    let looked = watched(self.clock, *watch, stop.clone(), look, calm).await;
-                    let plans = runs.iter().map(|(saved, _)| saved.clone());
-                    plans.zip(looked).map(|(saved, ending)| Ok((saved, ending?))).collect()
-                }
-            }
-        });
-        // Where time is virtual nobody waits.
-        let on_a_screen = self.world.is_none() && view::is_watched();
-        let ended: Vec<Ended> = tokio::select! {
-            biased;
-            ended = work => ended,
-            () = progress.count_down(), if on_a_screen => unreachable!("it never ends"),
-        };
-        if self.world.is_some() {
-            // Enforcement trails every change; what is tried too soon says nothing.
-            self.clock.sleep(BEFORE_THE_VERDICT).await;
-        }
-        let exit = self.tell(ended, &conducts, &journals, &resume).await;
-        let kept =
-            self.world.map(|cloud| rehearse::keep_world(cloud, &self.accounts[0].case, exit));
-        Ok(kept.unwrap_or(exit))
-    }
-
-    /// The run of one of them.
-    fn of<'a>(&'a self, account: &'a Account) -> Conduct<'a> {
-        let given = self.given.get(&account.saved.plan.account);
-        Conduct {
-            saved: &account.saved,
-            playbook: self.playbook,
-            caller: &account.way.begun.caller,
-            case: &account.case,
-            connection: &account.way.connection,
-            clock: self.clock,
-            resumed: self.resumed,
-            taking_over: self.taking_over,
-            world: self.world,
-            there: self.there.clone(),
-            format: self.format,
-            given: given.map_or(&[], Vec::as_slice),
-            task: self.task,
-        }
-    }
-
-    /// Tells what came of each, and of all.
-    async fn tell(
-        &self,
-        ended: Vec<Ended>,
-        conducts: &[Conduct<'_>],
-        journals: &[Journal],
-        resume: &str,
-    ) -> Exit {
-        let mut exit = Exit::Done;
-        let (mut told, mut text, mut each) = (Vec::new(), String::new(), String::new());
-        let runs = self.accounts.iter().zip(conducts).zip(journals);
-        for (((account, conduct), journal), ended) in runs.zip(ended) {
-            let name = &account.saved.plan.account;
-            let (saved, ending) = match ended {
-                Ok(ended) => ended,
-                Err(error) => {
-                    let failure = conduct.cannot_go_on(error, resume);
-                    view::err(&format!("\nAccount {name}:\n"));
-                    failure.print();
-                    let _ = writeln!(each, "  {name}  {}", failure.exit.in_words());
-                    told.push(
-                        json!({ "account": name, "ending": { "exit": failure.exit.code() } }),
-                    );
-                    exit = exit.and(failure.exit);
-                    continue;
-                }
-            };
-            let (head, lines) = journal.head().await;
-            let state = journal.state();
-            let ledger = Ledger::of(&saved.plan, &state);
-            let next = self.next(account, &saved, &state, &ledger, &ending);
-            exit = exit.and(ending.exit());
-            let _ = writeln!(each, "  {name}  {}", ending.exit().in_words());
-            let view = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
-            if self.format == Format::Json {
-                let mut one = view.as_json();
-                one["case"] = account.case.dir().display().to_string().into();
-                one["journal"] = json!({"lines": lines, "head": head});
-                one["ending"] = view::ending_as_json(&ending);
-                one["slowed"] = view::slowed_as_json(&account.way.connection.read().throttled());
-                one["next"] = next.into();
-                told.push(one);
-            } else {
-                let unaccounted = ledger.unaccounted().count();
-                let heading = Style::Strong.paint(&format!("Account {name}"));
-                let _ = write!(
-                    text,
-                    "\n{heading}\n{}",
-                    view::in_case(&view.render(), account.case.dir())
-                );
-                let _ = writeln!(text, "\nJournal: {lines} lines, head {head}");
-                let ended = view::ending(&ending, unaccounted, &next);
-                text.push_str(&view::in_case(&ended, account.case.dir()));
-            }
-        }
-        let is_inside = self.world.is_some_and(intruder_is_inside);
-        let next = match exit {
-            Exit::Done if is_inside => {
-                exit = Exit::NotProven;
-                STILL_INSIDE.to_owned()
-            }
-            Exit::Done => "nothing".to_owned(),
-            Exit::NotProven => "see to what is said of each account above".to_owned(),
-            Exit::Held | Exit::Waiting => format!("do what is asked above, then: {resume}"),
-            _ => resume.to_owned(),
-        };
-        if self.format == Format::Json {
-            view::out(&diagnostics::printed(&json!({
-                "version": 1,
-                "case": self.dir.display().to_string(),
-                "accounts": told,
-                "ending": { "exit": exit.code() },
-                "tried": self.world.map(view::verdict_as_json),
-                "next": next,
-            })));
-            return exit;
-        }
-        view::out(&text);
-        if let Some(world) = self.world {
-            view::out(&view::verdict(world));
-        }
-        view::out(&format!(
-            "\n{}: {} (exit code {})\n{each}{}: {next}\n",
-            Style::Strong.paint("All accounts"),
-            exit.in_words(),
-            exit.code(),
-            Style::Strong.paint("Next"),
-        ));
-        exit
-    }
-
-    /// What is to be done about one of them.
-    fn next(
-        &self,
-        account: &Account,
-        saved: &SavedPlan,
-        state: &State,
-        ledger: &Ledger,
-        ending: &Ending,
-    ) -> String {
-        match ending {
-            Ending::Proven => next::of_proven(&saved.plan, state),
-            Ending::NotProven => after_all(&saved.plan, ledger),
-            Ending::Held(_) => next::of_held(saved, state, account.case.dir(), &self.there),
-            Ending::Waiting(_) | Ending::Asking { .. } => {
-                let waits = awaited(saved, state, account.case.dir(), &self.there);
-                waits.unwrap_or_else(|| "it goes on with the others".to_owned())
-            }
-            Ending::Stopped(_) | Ending::Interrupted => "it goes on with the others".to_owned(),
-        }
-    }
 }

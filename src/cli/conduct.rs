@@ -1,131 +1,31 @@
 //! One run of a case, from wherever its journal stands to its end, and the account of it. What `run`,
 //! `resume` and `rehearse` have in common.
 
-use std::path::Path;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::Format;
 use super::exit::{Exit, Failure};
+use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
-use super::{args, diagnostics, next, view};
+use super::next::{self, after_all, awaited};
+use super::stop::stop_when_asked;
+use super::verify::{is_calm, watched};
+use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Suspect};
 use crate::inventory::Caller;
-use crate::journal::{ChangeState, Decoded, Entry, Journal, Medium, Place, Said, State, Worker};
-use crate::ledger::{self, Ledger};
-use crate::plan::{Change, Plan, SavedPlan};
-use crate::playbook::{Phase, Playbook};
+use crate::journal::{Decoded, Entry, Journal, Medium, Place, Said, State, Worker};
+use crate::ledger::Ledger;
+use crate::plan::SavedPlan;
+use crate::playbook::Playbook;
 use crate::run::{Ending, Keep, Log, MOST_ROUNDS, Rounds, RunError};
 use crate::sim::Cloud;
 
-/// What to do about a journal that does not add up.
-const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
-     stand are found";
-
-/// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
-/// it has; `None` where it waits for nobody.
-pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> Option<String> {
-    let case = dir;
-    if let Some(asking) = &state.asking {
-        return Some(format!(
-            "read the plan of the next round, and say yes to it: portcullis run {}/rounds/{}/plan.json{there}",
-            case.display(),
-            asking.round
-        ));
-    }
-    let due = |phase: &Phase| {
-        let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
-        let needed = |change: &&Change| !ledger::is_idle(&saved.plan, state, change);
-        let of_it = |change: &Change| change.phase == *phase;
-        saved.plan.carried_out().filter(undone).filter(needed).any(of_it)
-    };
-    // One phase after the other: what a later one asks for is asked for when it comes to it.
-    let phase = [Phase::Rotate, Phase::Recover, Phase::Destroy].into_iter().find(due)?;
-    let (asked, has) = (saved.plan.approvals.get(&phase)?, state.approved_by(phase).len());
-    if has >= *asked {
-        return None;
-    }
-    let case = case.display();
-    let who = match (asked - has, has) {
-        (1, 0) => "somebody approves it, with credentials of his own".to_owned(),
-        (n, 0) => format!("{n} people approve it, each with credentials of his own"),
-        (1, _) => "one more approves it, with credentials of his own".to_owned(),
-        (n, _) => format!("{n} more approve it, each with credentials of his own"),
-    };
-    let whole = accounts::whole_or_itself(dir);
-    Some(format!(
-        "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume \
-         {}{there}",
-        whole.display()
-    ))
-}
-
-/// A case as it lies there: the plan of its newest round, its journal, and where it stands.
-pub(super) fn read(dir: &Path) -> Result<(SavedPlan, Decoded, State), Failure> {
-    let (saved, decoded) = (case::read_plan(dir)?, case::read_journal(dir)?);
-    let state = state_of(&decoded)?;
-    if state.plan().is_some_and(|plan| plan != saved.digest()) {
-        return Err(belongs_to_another_plan());
-    }
-    Ok((saved, decoded, state))
-}
-
-/// Where a case stands, by its journal.
-pub(super) fn state_of(decoded: &Decoded) -> Result<State, Failure> {
-    State::of(decoded).map_err(|error| makes_no_sense(&error))
-}
-
-fn makes_no_sense(why: &dyn std::error::Error) -> Failure {
-    Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED).because(why)
-}
-
-/// A journal to go on with.
-pub(super) fn open_journal(
-    decoded: &Decoded,
-    medium: Box<dyn Medium>,
-    clock: Clock,
-) -> Result<Journal, Failure> {
-    Journal::open(decoded, medium, clock).map_err(|error| makes_no_sense(&error))
-}
-
-/// What has somebody say yes to a case that was never begun.
-pub(super) fn typed_to_begin(dir: &Path, there: &str) -> String {
-    if let Some(whole) = accounts::whole(dir) {
-        return format!("portcullis run {}{there}", whole.display());
-    }
-    format!("portcullis run {}/rounds/1/plan.json{there}", dir.display())
-}
-
-/// A case whose plan is not the one that its journal was begun for.
-pub(super) fn belongs_to_another_plan() -> Failure {
-    Failure::new(
-        Exit::Refused,
-        "the journal belongs to another plan",
-        "the plan of this case was replaced; restore rounds/1/plan.json from a copy",
-    )
-}
-
 /// How long a rehearsal waits before it tries what the intruder and the consumers hold.
 pub(super) const BEFORE_THE_VERDICT: Duration = Duration::from_mins(5);
-
-/// Done when somebody presses Ctrl-C, or the system ends the session.
-pub(super) async fn asked_to_stop() {
-    let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-    let (Ok(mut end), Ok(mut hang_up)) = both else {
-        // Without the others there is still the keyboard.
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = end.recv() => {}
-        _ = hang_up.recv() => {}
-    }
-}
 
 /// One run of a case, to its end and the account of it.
 pub(super) struct Conduct<'a> {
@@ -165,9 +65,6 @@ pub(super) enum Task {
         watch: Duration,
     },
 }
-
-/// Between two looks of one watch.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(15);
 
 impl<'a> Conduct<'a> {
     /// In a real account.
@@ -440,23 +337,6 @@ pub(super) fn worked_on_by(worker: &Worker) -> String {
     view::plain(&format!("{} (since {since}{place})", worker.caller))
 }
 
-/// Turns `true` when somebody asks to stop; ends the program when he asks once more.
-#[expect(clippy::exit, reason = "whoever asks twice wants it to end at once")]
-pub(super) fn stop_when_asked(go_on: String) -> watch::Receiver<bool> {
-    let (ask, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        asked_to_stop().await;
-        view::err("\nStopping at the next safe point. Once more to stop at once.\n");
-        let _ = ask.send(true);
-        asked_to_stop().await;
-        // As good as a crash: what was under way is looked at by whoever resumes.
-        Failure::new(Exit::Stopped, "stopped at once, perhaps in the middle of a change", go_on)
-            .print();
-        std::process::exit(Exit::Stopped.code().into());
-    });
-    stop
-}
-
 /// To where a run tells and hands out.
 pub(super) struct To<'a> {
     kept: Kept<'a>,
@@ -483,70 +363,9 @@ impl Keep for Kept<'_> {
     }
 }
 
-/// Whether a look shows nothing that a person must be called for at once.
-pub(super) fn is_calm(looked: &Result<Ending, RunError>) -> bool {
-    matches!(looked, Ok(Ending::Proven | Ending::NotProven))
-}
-
-/// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop.
-pub(super) async fn watched<T>(
-    clock: Clock,
-    watch: Duration,
-    mut stop: watch::Receiver<bool>,
-    look: impl AsyncFn() -> T,
-    calm: impl Fn(&T) -> bool,
-) -> T {
-    let end = clock.now().saturating_add(watch).unwrap_or(jiff::Timestamp::MAX);
-    loop {
-        let seen = look().await;
-        if !calm(&seen) || clock.now() >= end {
-            return seen;
-        }
-        let next = clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
-        let until = next.strftime("%Y-%m-%d %H:%M UTC");
-        view::note(&format!("Looking again at {until}. Ctrl-C ends the watch.\n"));
-        tokio::select! {
-            biased;
-            Ok(_) = stop.wait_for(|stop| *stop) => return seen,
-            () = clock.sleep_until(next) => {}
-        }
-    }
-}
-
-/// Connects to where `saved` is for, as somebody who may carry it out. What is minted from here on bears the name of the
-/// case in `dir`.
-pub(super) async fn reach(
-    access: &args::Access,
-    dir: &Path,
-    saved: &SavedPlan,
-) -> Result<(Live, Caller), Failure> {
-    let live = Live::connect(access).await?;
-    live.work_on(dir).await;
-    // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
-    let caller = live.begin().await?.caller;
-    fits(saved, &caller, access.endpoint_url.as_deref())?;
-    remaining(&live.connection, saved, live.clock).await;
-    Ok((live, caller))
-}
-
-/// Says how long the credentials last, where that may not be long enough. They are got anew where that goes
-/// without a person; where it does not, a run stops and resumes.
-pub(super) async fn remaining(connection: &Connection, saved: &SavedPlan, clock: Clock) {
-    let Some(ends) = connection.credentials_end_at().await else { return };
-    let left = u64::try_from(ends.duration_since(clock.now()).as_secs()).unwrap_or(0);
-    let needed = saved.plan.estimate.seconds;
-    let line = format!(
-        "The credentials last for {}; the run takes about {}.",
-        view::duration(left),
-        view::duration(needed)
-    );
-    if left < needed {
-        view::err(&format!(
-            "{line} They will be got anew on the way, or the run stops and resumes.\n"
-        ));
-    } else {
-        view::note(&format!("{line}\n"));
-    }
+/// `2026-03-24-leaked-access-key`: sorts by day.
+pub(super) fn case_name(saved: &SavedPlan, clock: Clock) -> String {
+    format!("{}-{}", clock.now().strftime("%Y-%m-%d"), saved.plan.playbook)
 }
 
 /// What is said where a rehearsal knows more than its case.
@@ -556,81 +375,4 @@ pub(super) const STILL_INSIDE: &str = "the intruder is still inside, by what is 
 /// Whether, of all that the intruder of a rehearsal holds, anything lets him do anything.
 pub(super) fn intruder_is_inside(world: &Cloud) -> bool {
     world.intruder_reach().iter().any(|reach| !reach.allowed.is_empty())
-}
-
-/// What is left to a person when all was applied.
-pub(super) fn after_all(plan: &Plan, ledger: &Ledger) -> String {
-    let mut left = Vec::new();
-    if ledger.unaccounted().next().is_some() {
-        left.push("see to what is unaccounted for above");
-    }
-    if ledger.issued.iter().any(|issued| issued.key().is_some()) {
-        left.push("make sure the owner uses the new key");
-    }
-    if ledger.issued.iter().any(|issued| issued.key().is_none()) {
-        left.push("see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)");
-    }
-    if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
-        left.push(
-            "plan what comes next with a playbook, which finds these cuts in place (portcullis plan PLAYBOOK)",
-        );
-    }
-    if left.is_empty() {
-        left.push("nothing by this plan; whoever was cut stays cut");
-    }
-    left.join(", and ")
-}
-
-/// Whether a saved plan is for this account and this endpoint.
-pub(super) fn fits(
-    saved: &SavedPlan,
-    caller: &Caller,
-    endpoint: Option<&str>,
-) -> Result<(), Failure> {
-    let plan = &saved.plan;
-    if plan.account != caller.account {
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "the plan is for account {}, and these credentials are for account {}",
-                plan.account, caller.account
-            ),
-            format!("use credentials of account {}", plan.account),
-        ));
-    }
-    goes_there(plan, endpoint)?;
-    let warnings =
-        crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
-            view::diagnostics(vec![problem]);
-            Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
-        })?;
-    for warning in warnings.iter().filter(|warning| !plan.warnings.contains(warning)) {
-        view::err(&format!("{}\n", view::plain(warning)));
-    }
-    Ok(())
-}
-
-/// Whether a plan is for this endpoint.
-pub(super) fn goes_there(plan: &Plan, endpoint: Option<&str>) -> Result<(), Failure> {
-    if plan.endpoint.as_deref() != endpoint {
-        let words = |endpoint: Option<&str>| endpoint.map_or("AWS".to_owned(), str::to_owned);
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "the plan was made against {}, and this run would go to {}",
-                words(plan.endpoint.as_deref()),
-                words(endpoint)
-            ),
-            match &plan.endpoint {
-                Some(url) => format!("give --endpoint-url {url}"),
-                None => "leave --endpoint-url out".to_owned(),
-            },
-        ));
-    }
-    Ok(())
-}
-
-/// `2026-03-24-leaked-access-key`: sorts by day.
-pub(super) fn case_name(saved: &SavedPlan, clock: Clock) -> String {
-    format!("{}-{}", clock.now().strftime("%Y-%m-%d"), saved.plan.playbook)
 }

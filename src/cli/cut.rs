@@ -9,9 +9,10 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, case_name, fits, remaining};
+use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
 use super::live::Live;
+use super::reach::{fits, remaining};
 use super::run::confirm;
 use super::{diagnostics, plan, rehearse, view};
 use crate::action::catalog::Actions;

@@ -2,15 +2,76 @@
 
 use std::path::Path;
 
-use super::conduct::awaited;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::journal::{ChangeState, GateState, Note, State};
-use crate::ledger;
+use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Plan, SavedPlan};
+use crate::playbook::Phase;
 
 /// So many are named; whoever has seen to those is told of the others.
 const NAMED: usize = 3;
+
+/// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
+/// it has; `None` where it waits for nobody.
+pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> Option<String> {
+    let case = dir;
+    if let Some(asking) = &state.asking {
+        return Some(format!(
+            "read the plan of the next round, and say yes to it: portcullis run {}/rounds/{}/plan.json{there}",
+            case.display(),
+            asking.round
+        ));
+    }
+    let due = |phase: &Phase| {
+        let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
+        let needed = |change: &&Change| !ledger::is_idle(&saved.plan, state, change);
+        let of_it = |change: &Change| change.phase == *phase;
+        saved.plan.carried_out().filter(undone).filter(needed).any(of_it)
+    };
+    // One phase after the other: what a later one asks for is asked for when it comes to it.
+    let phase = [Phase::Rotate, Phase::Recover, Phase::Destroy].into_iter().find(due)?;
+    let (asked, has) = (saved.plan.approvals.get(&phase)?, state.approved_by(phase).len());
+    if has >= *asked {
+        return None;
+    }
+    let case = case.display();
+    let who = match (asked - has, has) {
+        (1, 0) => "somebody approves it, with credentials of his own".to_owned(),
+        (n, 0) => format!("{n} people approve it, each with credentials of his own"),
+        (1, _) => "one more approves it, with credentials of his own".to_owned(),
+        (n, _) => format!("{n} more approve it, each with credentials of his own"),
+    };
+    let whole = accounts::whole_or_itself(dir);
+    Some(format!(
+        "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume \
+         {}{there}",
+        whole.display()
+    ))
+}
+
+/// What is left to a person when all was applied.
+pub(super) fn after_all(plan: &Plan, ledger: &Ledger) -> String {
+    let mut left = Vec::new();
+    if ledger.unaccounted().next().is_some() {
+        left.push("see to what is unaccounted for above");
+    }
+    if ledger.issued.iter().any(|issued| issued.key().is_some()) {
+        left.push("make sure the owner uses the new key");
+    }
+    if ledger.issued.iter().any(|issued| issued.key().is_none()) {
+        left.push("see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)");
+    }
+    if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
+        left.push(
+            "plan what comes next with a playbook, which finds these cuts in place (portcullis plan PLAYBOOK)",
+        );
+    }
+    if left.is_empty() {
+        left.push("nothing by this plan; whoever was cut stays cut");
+    }
+    left.join(", and ")
+}
 
 /// What a person is to do outside and to attest, and has not: what cuts, and what has come to its turn.
 fn by_hand<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Change> {

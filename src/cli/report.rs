@@ -2,8 +2,9 @@
 
 use super::accounts::{check_together, refuse_lost_journals};
 use super::args::{self, ReportFormat};
-use super::conduct::read;
+
 use super::exit::{Exit, Failure};
+use super::found::read;
 use super::{diagnostics, view};
 use crate::case;
 use crate::report::{Report, Reports};

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, Task, fits, reach, typed_to_begin, worked_on_by};
+use super::conduct::{Conduct, Task, worked_on_by};
 use super::exit::{Exit, Failure};
+use super::found::typed_to_begin;
+use super::reach::{fits, reach};
 use super::rehearse::Going;
 use super::{accounts, credential, plan, rehearse, sources, view};
 use crate::case::{self, Case};

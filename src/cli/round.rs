@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{self, Format};
-use super::conduct::{Conduct, goes_there, reach};
+use super::conduct::Conduct;
 use super::exit::{Exit, Failure};
 use super::live::Live;
+use super::reach::{goes_there, reach};
 use super::run::confirm;
 use super::{rehearse, sources, view};
 use crate::case::{self, Case};

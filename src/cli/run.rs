@@ -7,10 +7,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::args::{self, Format, PlanFormat};
-use super::conduct::{Conduct, case_name, fits, remaining};
+use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
+use super::reach::{fits, remaining};
 use super::{accounts, credential, diagnostics, earlier, plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::diagnostic::counted;

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::accounts::{check_together, refuse_lost_journals};
 use super::args::{self, Format};
-use super::conduct::{after_all, awaited, read, typed_to_begin, worked_on_by};
+use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
+use super::found::{read, typed_to_begin};
+use super::next::{after_all, awaited};
 use super::rehearse::is_rehearsal;
 use super::{diagnostics, next, view};
 use crate::case;

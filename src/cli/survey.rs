@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::{args, conduct, diagnostics, sources, view};
+use super::stop::asked_to_stop;
+use super::{args, diagnostics, sources, view};
 use crate::case;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, SavedInventory, Want};
@@ -86,7 +87,7 @@ async fn read(
     asked: &Asked,
     file: Option<&Path>,
 ) -> Result<End, Failure> {
-    let stop = conduct::asked_to_stop();
+    let stop = asked_to_stop();
     tokio::pin!(stop);
     let end = loop {
         let wants = match open(asked, &saved.inventory) {

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use super::args::{self, Format};
-use super::conduct::state_of;
 use super::exit::{Exit, Failure};
+use super::found::state_of;
 use super::{accounts, diagnostics, round, sources, view};
 use crate::case::{self, Case};
 use crate::journal::State;

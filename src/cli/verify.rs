@@ -4,13 +4,17 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::args;
-use super::conduct::{Conduct, Task, reach};
+use super::conduct::{Conduct, Task};
 use super::exit::{Exit, Failure};
+use super::reach::reach;
 use super::rehearse::Going;
 use super::{accounts, credential, rehearse, sources, view};
 use crate::case::{self, Case};
-use crate::run::Log;
+use crate::clock::Clock;
+use crate::run::{Ending, Log, RunError};
 use crate::trail::{self, TrailEvent};
 
 /// Files of CloudTrail hold minutes each; this is far beyond.
@@ -45,6 +49,39 @@ pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
 pub(super) fn task(args: &args::Verify, region: &str) -> Result<Task, Failure> {
     let watch = args.watch.map_or(Duration::ZERO, Duration::from_secs);
     Ok(Task::Verify { log: log(args, region)?, watch })
+}
+
+/// Between two looks of one watch.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(15);
+
+/// Whether a look shows nothing that a person must be called for at once.
+pub(super) fn is_calm(looked: &Result<Ending, RunError>) -> bool {
+    matches!(looked, Ok(Ending::Proven | Ending::NotProven))
+}
+
+/// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop.
+pub(super) async fn watched<T>(
+    clock: Clock,
+    watch: Duration,
+    mut stop: watch::Receiver<bool>,
+    look: impl AsyncFn() -> T,
+    calm: impl Fn(&T) -> bool,
+) -> T {
+    let end = clock.now().saturating_add(watch).unwrap_or(jiff::Timestamp::MAX);
+    loop {
+        let seen = look().await;
+        if !calm(&seen) || clock.now() >= end {
+            return seen;
+        }
+        let next = clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
+        let until = next.strftime("%Y-%m-%d %H:%M UTC");
+        view::note(&format!("Looking again at {until}. Ctrl-C ends the watch.\n"));
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|stop| *stop) => return seen,
+            () = clock.sleep_until(next) => {}
+        }
+    }
 }
 
 /// Where to listen.

@@ -15,9 +15,12 @@ use sha2::{Digest, Sha256};
 
 use super::accounts::refuse_lost_journals;
 use super::args::{self, Format};
-use super::conduct::{awaited, belongs_to_another_plan, goes_there, open_journal, typed_to_begin};
+
 use super::exit::{Exit, Failure};
+use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
+use super::next::awaited;
+use super::reach::goes_there;
 use super::rehearse::{self, Rehearsed};
 use super::{diagnostics, sources, view};
 use crate::action::catalog;

@@ -38,6 +38,22 @@ struct Answered {
     facts: Option<Result<Arc<Inventory>, SurveyError>>,
 }
 
+/// Judges by `facts`, and reads besides what it turns out to want, until there is no more of that.
+pub(super) async fn to_the_end<E: From<SurveyError>>(
+    facts: &mut Inventory,
+    cloud: &ReadCloud,
+    judge: impl Fn(&Inventory) -> Result<Result<Position, Unread>, E>,
+) -> Result<Result<Position, Unread>, E> {
+    loop {
+        match judge(facts)? {
+            Err(Unread { want, gap: None }) if !facts.answers.contains_key(&want) => {
+                survey::fill(cloud, facts, [want]).await?;
+            }
+            judged => return Ok(judged),
+        }
+    }
+}
+
 impl Run<'_> {
     /// Looks at what everybody who waits wants to see.
     async fn look_with_others(&self, wants: Vec<Want>) -> Result<Arc<Inventory>, Halt> {
@@ -116,14 +132,7 @@ impl Run<'_> {
         facts: &mut Inventory,
         cloud: &ReadCloud,
     ) -> Result<Result<Position, Unread>, Halt> {
-        loop {
-            match self.judge(change, facts)? {
-                Err(Unread { want, gap: None }) if !facts.answers.contains_key(&want) => {
-                    survey::fill(cloud, facts, [want]).await?;
-                }
-                judged => return Ok(judged),
-            }
-        }
+        to_the_end(facts, cloud, |facts| self.judge(change, facts)).await
     }
 
     /// Reads, in one look, what `changes` want to see and `more`: no question is asked twice. Of a change that does

@@ -3,11 +3,12 @@
 //! A plan that is old is not refused for it: what can still be cut is cut, and each change looks again for itself
 //! when its turn comes. But whoever is about to say yes should know what has changed since he read it.
 
+use super::look::to_the_end;
 use crate::action::catalog;
 use crate::clock::Clock;
 use crate::cloud::ReadCloud;
 use crate::ids::ChangeId;
-use crate::inventory::{Inventory, Unread, Want};
+use crate::inventory::{Inventory, Want};
 use crate::journal::Position;
 use crate::plan::{Credential, Plan, credential_wants, credentials_of};
 use crate::survey::{self, SurveyError};
@@ -41,16 +42,10 @@ pub async fn stale(
     let mut stale = Vec::new();
     for change in &plan.changes {
         let id = change.id.clone();
-        let judged = loop {
-            match action(&change.kind).judge(&change.decided, &[], &facts) {
-                // It turns out to want more than it usually does.
-                Err(Unread { want, gap: None }) if !facts.answers.contains_key(&want) => {
-                    survey::fill(cloud, &mut facts, [want]).await?;
-                }
-                judged => break judged,
-            }
+        let judge = |facts: &Inventory| {
+            Ok::<_, SurveyError>(action(&change.kind).judge(&change.decided, &[], facts))
         };
-        match judged {
+        match to_the_end(&mut facts, cloud, judge).await? {
             // A lift finds nothing to lift before the cuts were made.
             Ok(Position::After) if !change.already && change.cuts() => stale.push(Stale::Done(id)),
             Ok(Position::Before) if change.already => {

@@ -1,0 +1,197 @@
+//! Entering the accounts: home, and every other through the role that the playbook names for it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::belong::position;
+use super::several::Account;
+use crate::case::Case;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::live::Live;
+use crate::cli::reach::{fits, remaining};
+use crate::cli::responder::session_name;
+use crate::cli::{args, rehearse, view};
+use crate::clock::Clock;
+use crate::cloud::{Connection, Elsewhere};
+use crate::ids::{AccountId, Arn};
+use crate::inventory::{Inventory, Origin};
+use crate::plan::SavedPlan;
+use crate::playbook::Playbook;
+use crate::sim::Cloud;
+use crate::survey;
+
+/// One account, and how it is reached.
+pub(in crate::cli) struct Way {
+    pub(super) connection: Connection,
+    /// What an inventory of it begins with: who we are there.
+    pub(super) begun: Inventory,
+    /// The role we are there by, where it is not home.
+    pub(super) elsewhere: Option<Elsewhere>,
+}
+
+/// The roles in other accounts that a playbook names, none of them at home.
+pub(in crate::cli) fn named(
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, Value>,
+    home: &Inventory,
+) -> Result<Vec<Arn>, Failure> {
+    let roles = playbook.other_accounts(inputs, home).map_err(|problem| {
+        view::diagnostics(vec![problem]);
+        Failure::told(Exit::Refused, "nothing was changed. Name the accounts as above")
+    })?;
+    let own = &home.caller.account;
+    match roles.iter().find(|role| role.account() == own.as_str()) {
+        None => Ok(roles),
+        Some(role) => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "account {own} is the one that these credentials are of, and {role} is named for it"
+            ),
+            format!(
+                "leave it out of `accounts`: steps are taken in it as it is; to work in it as that role: --role-arn \
+                 {role}"
+            ),
+        )),
+    }
+}
+
+/// Enters every account, home first. One that cannot be entered is no account to be left out silently.
+pub(in crate::cli) async fn enter(
+    home: &Connection,
+    begun: &Inventory,
+    clock: Clock,
+    external_ids: &[(AccountId, String)],
+    roles: &[Arn],
+) -> Result<Vec<Way>, Failure> {
+    let one = async |role: &Arn| -> Result<Way, String> {
+        let asked = external_ids.iter().find(|(of, _)| of.as_str() == role.account());
+        let elsewhere = home.elsewhere(role, asked.map(|(_, id)| id.as_str()));
+        let (connection, key) = elsewhere.enter().await.map_err(|error| error.to_string())?;
+        let begun_there = survey::begin(connection.read(), clock, key).await;
+        let mut there = begun_there.map_err(|error| error.0.to_string())?;
+        if there.caller.account.as_str() != role.account() {
+            return Err(format!("it leads into account {}", there.caller.account));
+        }
+        let from = &begun.caller;
+        there.caller.came_from.push(Origin {
+            how: format!("credentials of {}", from.arn),
+            arn: Some(from.arn.clone()),
+            access_key_id: from.access_key_id.clone(),
+        });
+        there.caller.came_from.extend(from.came_from.iter().cloned());
+        there.caller.break_glass.clone_from(&from.break_glass);
+        Ok(Way { connection, begun: there, elsewhere: Some(elsewhere) })
+    };
+    let entered = join_all(roles.iter().map(one)).await;
+    let mut ways = vec![Way { connection: home.clone(), begun: begun.clone(), elsewhere: None }];
+    let mut shut_out = Vec::new();
+    for (role, entered) in roles.iter().zip(entered) {
+        match entered {
+            Ok(way) => ways.push(way),
+            Err(why) => shut_out.push(format!("account {} as {role}: {why}", role.account())),
+        }
+    }
+    if shut_out.is_empty() {
+        return Ok(ways);
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!("cannot enter {}; nothing was changed", shut_out.join("; ")),
+        format!(
+            "have the role's trust policy admit {}, and let that assume it (sts:AssumeRole); where it asks for an \
+             external id: --external-id-of ACCOUNT=ID; or leave the account out of `accounts`, and see to it by itself",
+            begun.caller.arn
+        ),
+    ))
+}
+
+/// A case of several accounts that is taken up again: every account entered, and found to be the one of its plan.
+pub(super) struct Reached<'a> {
+    pub(super) ways: Vec<Way>,
+    pub(super) clock: Clock,
+    /// The account of whoever runs it, where it is real.
+    pub(super) live: Option<&'a Live>,
+    /// The world, where it is a rehearsal.
+    pub(super) world: Option<&'a Cloud>,
+    /// What must be typed behind a command so that it goes on as this run went.
+    pub(super) there: String,
+}
+
+/// Reaches the accounts of the case in `dir`, which `plans` are for, and goes on from there.
+pub(super) fn reach(
+    dir: &Path,
+    access: &args::Access,
+    plans: &[SavedPlan],
+    go_on: impl AsyncFnOnce(Reached<'_>) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let roles = roles_of(&plans[0]);
+    if rehearse::is_rehearsal(dir)? {
+        return view::virtual_runtime().block_on(async {
+            let (cloud, clock) = rehearse::world_of(dir)?;
+            let (home, key) = rehearse::connect(&cloud, clock);
+            let begun = survey::begin(home.read(), clock, key).await?;
+            let ways = enter(&home, &begun, clock, &access.external_id_of, &roles).await?;
+            let world = Some(&cloud);
+            let there = String::new();
+            go_on(Reached { ways, clock, live: None, world, there }).await
+        });
+    }
+    view::runtime().block_on(async {
+        let live = Live::connect(access).await?;
+        // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
+        let begun = live.begin().await?;
+        let endpoint = access.endpoint_url.as_deref();
+        fits(&plans[0], &begun.caller, endpoint)?;
+        let (home, clock) = (&live.connection, live.clock);
+        let ways = enter(home, &begun, clock, &access.external_id_of, &roles).await?;
+        for (saved, way) in plans.iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some()) {
+            fits(saved, &way.begun.caller, endpoint)?;
+        }
+        remaining(home, &plans[0], clock).await;
+        let there = access.typed();
+        go_on(Reached { ways, clock, live: Some(&live), world: None, there }).await
+    })
+}
+
+impl Reached<'_> {
+    /// From here on it is the case in `dir` that is worked on: `cases`, and what they have come to.
+    pub(super) async fn work_on(
+        &mut self,
+        dir: &Path,
+        mut cases: Vec<Case>,
+        plans: Vec<SavedPlan>,
+    ) -> Vec<Account> {
+        cases.sort_by_key(|case| position(&plans, case.dir()));
+        let all = cases.into_iter().zip(plans).zip(std::mem::take(&mut self.ways));
+        let accounts: Vec<Account> =
+            all.map(|((case, saved), way)| Account { case, saved, way }).collect();
+        if let Some(live) = self.live {
+            for Account { way, .. } in &accounts {
+                way.work_on(live, dir).await;
+            }
+        }
+        accounts
+    }
+}
+
+impl Way {
+    /// From here on the sessions that are minted bear the name of the case.
+    async fn work_on(&self, live: &Live, dir: &Path) {
+        match &self.elsewhere {
+            None => live.work_on(dir).await,
+            Some(elsewhere) => {
+                let name = dir.file_name().unwrap_or_default().to_string_lossy();
+                elsewhere.work_as(&session_name(&name));
+                self.connection.replace_credentials().await;
+            }
+        }
+    }
+}
+
+/// The roles that lead into the other accounts.
+pub(super) fn roles_of(saved: &SavedPlan) -> Vec<Arn> {
+    saved.plan.together.as_ref().map(|together| together.others.clone()).unwrap_or_default()
+}

@@ -1,0 +1,58 @@
+//! A case as it is found: its newest plan, its journal, and whether the two go together.
+
+use std::path::Path;
+
+use super::exit::{Exit, Failure};
+use crate::case::{self, accounts};
+use crate::clock::Clock;
+use crate::journal::{Decoded, Journal, Medium, State};
+use crate::plan::SavedPlan;
+
+/// What to do about a journal that does not add up.
+const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
+     stand are found";
+
+/// A case as it lies there: the plan of its newest round, its journal, and where it stands.
+pub(super) fn read(dir: &Path) -> Result<(SavedPlan, Decoded, State), Failure> {
+    let (saved, decoded) = (case::read_plan(dir)?, case::read_journal(dir)?);
+    let state = state_of(&decoded)?;
+    if state.plan().is_some_and(|plan| plan != saved.digest()) {
+        return Err(belongs_to_another_plan());
+    }
+    Ok((saved, decoded, state))
+}
+
+/// Where a case stands, by its journal.
+pub(super) fn state_of(decoded: &Decoded) -> Result<State, Failure> {
+    State::of(decoded).map_err(|error| makes_no_sense(&error))
+}
+
+fn makes_no_sense(why: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Refused, "the journal does not make sense", NOT_TO_BE_TRUSTED).because(why)
+}
+
+/// A journal to go on with.
+pub(super) fn open_journal(
+    decoded: &Decoded,
+    medium: Box<dyn Medium>,
+    clock: Clock,
+) -> Result<Journal, Failure> {
+    Journal::open(decoded, medium, clock).map_err(|error| makes_no_sense(&error))
+}
+
+/// What has somebody say yes to a case that was never begun.
+pub(super) fn typed_to_begin(dir: &Path, there: &str) -> String {
+    if let Some(whole) = accounts::whole(dir) {
+        return format!("portcullis run {}{there}", whole.display());
+    }
+    format!("portcullis run {}/rounds/1/plan.json{there}", dir.display())
+}
+
+/// A case whose plan is not the one that its journal was begun for.
+pub(super) fn belongs_to_another_plan() -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "the journal belongs to another plan",
+        "the plan of this case was replaced; restore rounds/1/plan.json from a copy",
+    )
+}
