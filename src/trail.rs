@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::ids::{AccessKeyId, Arn, UserName};
+use crate::ids::{AccessKeyId, Arn, RoleName, UserName};
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,10 @@ pub struct TrailEvent {
     pub credential: Option<AccessKeyId>,
     /// The user that it was made as, or whose session made it.
     pub user: Option<UserName>,
+    /// The role that the session which made it is of.
+    pub role: Option<RoleName>,
+    /// When that session, or whatever other session made it, was issued.
+    pub issued: Option<Timestamp>,
     /// As whom.
     pub arn: Option<Arn>,
     /// The code of the refusal, where it was refused.
@@ -48,11 +52,13 @@ impl TrailEvent {
         let lacks = |what: &str| NotATrail(format!("an event has no {what}"));
         let at = text("/eventTime").ok_or_else(|| lacks("eventTime"))?;
         let key = |pointer: &str| text(pointer).and_then(|id| AccessKeyId::parse(id).ok());
-        let user = text("/userIdentity/userName").or_else(|| {
-            let issuer = text("/userIdentity/sessionContext/sessionIssuer/type");
-            issuer.filter(|kind| *kind == "IAMUser")?;
+        let issuer = |kind: &str| {
+            let is = text("/userIdentity/sessionContext/sessionIssuer/type");
+            is.filter(|is| *is == kind)?;
             text("/userIdentity/sessionContext/sessionIssuer/userName")
-        });
+        };
+        let user = text("/userIdentity/userName").or_else(|| issuer("IAMUser"));
+        let issued = text("/userIdentity/sessionContext/attributes/creationDate");
         Ok(Self {
             at: at.parse().map_err(|_| lacks("eventTime that is a time"))?,
             id: text("/eventID").ok_or_else(|| lacks("eventID"))?.to_owned(),
@@ -60,6 +66,8 @@ impl TrailEvent {
             region: text("/awsRegion").unwrap_or_default().to_owned(),
             credential: key("/userIdentity/accessKeyId"),
             user: user.and_then(|user| UserName::parse(user).ok()),
+            role: issuer("Role").and_then(|role| RoleName::parse(role).ok()),
+            issued: issued.and_then(|at| at.parse().ok()),
             arn: text("/userIdentity/arn").and_then(|arn| Arn::parse(arn).ok()),
             error: text("/errorCode").map(str::to_owned),
             minted: key("/responseElements/credentials/accessKeyId")
@@ -129,21 +137,22 @@ pub enum Says {
     CannotTell,
 }
 
-/// What a log says of `credentials` after `since`. `probes` are credentials of ours that were refused.
+/// What a log says, after `since`, of requests that a cut should have refused. `probes` are credentials of ours that
+/// were refused.
 pub fn says(
     events: &[TrailEvent],
-    credentials: &BTreeSet<AccessKeyId>,
+    is_cut: impl Fn(&TrailEvent) -> bool,
     probes: &BTreeSet<AccessKeyId>,
     since: Timestamp,
 ) -> Says {
-    let by = |event: &&TrailEvent, whose: &BTreeSet<AccessKeyId>| {
-        event.credential.as_ref().is_some_and(|id| whose.contains(id)) && event.at > since
-    };
-    let let_in = events.iter().filter(|event| by(event, credentials) && event.lets_in()).max();
+    let let_in = events.iter().filter(|event| is_cut(event) && event.lets_in()).max();
     if let Some(event) = let_in {
         return Says::LetIn(event.clone());
     }
-    let probe = events.iter().filter(|event| by(event, probes) && event.error.is_some()).max();
+    let is_probe = |event: &&TrailEvent| {
+        event.credential.as_ref().is_some_and(|id| probes.contains(id)) && event.at > since
+    };
+    let probe = events.iter().filter(|event| is_probe(event) && event.error.is_some()).max();
     probe.map_or(Says::CannotTell, |probe| Says::Nothing { probe: probe.clone() })
 }
 
@@ -176,8 +185,10 @@ mod tests {
     #[test]
     fn silence_counts_only_where_our_own_refused_request_is_heard() {
         let since = "2026-03-24T07:12:00Z".parse().unwrap();
-        let of =
-            |records: Vec<Value>| says(&log(&records), &keys(&[LEAKED]), &keys(&[CANARY]), since);
+        let cut = |event: &TrailEvent| {
+            event.credential.as_ref().is_some_and(|id| id.as_str() == LEAKED) && event.at > since
+        };
+        let of = |records: Vec<Value>| says(&log(&records), cut, &keys(&[CANARY]), since);
         let before = event("2026-03-24T07:11:00Z", "ListBuckets", LEAKED, None);
         assert_eq!(of(vec![before.clone()]), Says::CannotTell);
         let let_in = event("2026-03-24T07:13:00Z", "GetRandomPassword", CANARY, None);
@@ -192,6 +203,28 @@ mod tests {
         let used = event("2026-03-24T07:13:30Z", "ListBuckets", LEAKED, None);
         let heard = of([quiet, vec![used]].concat());
         assert!(matches!(heard, Says::LetIn(event) if event.name == "ListBuckets"));
+    }
+
+    #[test]
+    fn a_session_is_known_by_whose_it_is_and_when_it_was_issued() {
+        let mut record = event("2026-03-24T07:14:00Z", "ListBuckets", "ASIAEXAMPLEASSUMED05", None);
+        record["userIdentity"] = json!({
+            "type": "AssumedRole", "accessKeyId": "ASIAEXAMPLEASSUMED05",
+            "arn": "arn:aws:sts::111122223333:assumed-role/deploy/x",
+            "sessionContext": {
+                "sessionIssuer": {"type": "Role", "userName": "deploy",
+                    "arn": "arn:aws:iam::111122223333:role/ci/deploy"},
+                "attributes": {"creationDate": "2026-03-24T07:01:00Z", "mfaAuthenticated": "false"},
+            },
+        });
+        let of = |record: &Value| log(std::slice::from_ref(record)).remove(0);
+        let read = of(&record);
+        assert_eq!(read.role, Some(RoleName::parse("deploy").unwrap()));
+        assert_eq!(read.issued, Some("2026-03-24T07:01:00Z".parse().unwrap()));
+        assert_eq!(read.user, None);
+        record["userIdentity"]["sessionContext"]["sessionIssuer"]["type"] = "IAMUser".into();
+        let read = of(&record);
+        assert_eq!((read.role, read.user), (None, Some(UserName::parse("deploy").unwrap())));
     }
 
     #[test]

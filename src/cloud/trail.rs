@@ -11,7 +11,7 @@ use super::attempt::{Attempted, CallError, attempt};
 use super::pace::Pace;
 use super::pages::{Next, to_the_last};
 use crate::clock::Clock;
-use crate::ids::AccessKeyId;
+use crate::ids::{AccessKeyId, Arn};
 
 /// Two look-ups a second are admitted, whoever makes them.
 const BETWEEN: Duration = Duration::from_millis(600);
@@ -32,10 +32,25 @@ impl ReadTrail {
         key: &AccessKeyId,
         from: Timestamp,
     ) -> Result<Vec<String>, CallError> {
+        self.of(LookupAttributeKey::AccessKeyId, key.as_str(), from).await
+    }
+
+    /// Records of everything that was done about a role from then on: among it, whoever assumed it.
+    /// (`cloudtrail:LookupEvents`)
+    pub async fn of_role(&self, role: &Arn, from: Timestamp) -> Result<Vec<String>, CallError> {
+        self.of(LookupAttributeKey::ResourceName, role.as_str(), from).await
+    }
+
+    async fn of(
+        &self,
+        key: LookupAttributeKey,
+        value: &str,
+        from: Timestamp,
+    ) -> Result<Vec<String>, CallError> {
         let operation = "cloudtrail:LookupEvents";
         let attribute = LookupAttribute::builder()
-            .attribute_key(LookupAttributeKey::AccessKeyId)
-            .attribute_value(key.as_str())
+            .attribute_key(key)
+            .attribute_value(value)
             .build()
             .expect("a key and a value");
         let mut records = Vec::new();

@@ -96,6 +96,7 @@ fn attribute<'a>(record: &'a Value, key: &str) -> Option<&'a str> {
         "EventName" => "/eventName",
         "EventSource" => "/eventSource",
         "Username" => "/userIdentity/userName",
+        "ResourceName" => "/resources/0/ARN",
         _ => return None,
     };
     record.pointer(pointer)?.as_str()
@@ -126,6 +127,10 @@ fn record(engine: &Engine, event: &AuditEvent, region: &str) -> Value {
             identity["userName"] = name.into();
         }
     }
+    if let Some(session) = session {
+        let issued = session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        identity["sessionContext"]["attributes"] = json!({"creationDate": issued});
+    }
     let mut record = json!({
         "eventVersion": "1.11",
         "eventID": event.request_id,
@@ -138,6 +143,9 @@ fn record(engine: &Engine, event: &AuditEvent, region: &str) -> Value {
         "requestID": event.request_id,
         "userIdentity": identity,
     });
+    if event.operation == "AssumeRole" {
+        record["resources"] = json!([{"type": "AWS::IAM::Role", "ARN": event.resource}]);
+    }
     if let Some(error) = &event.error {
         record["errorCode"] = error.as_str().into();
     }
@@ -158,6 +166,9 @@ fn told(record: &Value) -> Value {
         "AccessKeyId": record["userIdentity"]["accessKeyId"],
         "ReadOnly": record["readOnly"].to_string(),
         "Username": record["userIdentity"]["userName"],
+        "Resources": record["resources"].as_array().into_iter().flatten().map(|resource| {
+            json!({"ResourceType": resource["type"], "ResourceName": resource["ARN"]})
+        }).collect::<Vec<_>>(),
         "CloudTrailEvent": record.to_string(),
     })
 }

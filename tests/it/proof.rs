@@ -14,7 +14,9 @@ use portcullis::playbook::Proof;
 use portcullis::run::{Ending, Log};
 use portcullis::sim::Cloud;
 
-use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play, somebody_else, terms, with_somebody_else};
+use crate::stage::{
+    Left, PLAYBOOK, Stage, WORLD, play, somebody_else, somebody_with, terms, with_somebody_else,
+};
 use crate::verdict::{
     canaries_came_and_went, no_secret_was_written, requests_of, the_intruder_is_out,
     the_world_is_as_it_should_be,
@@ -351,6 +353,68 @@ fn a_log_without_our_own_refused_request_shows_nothing() {
                 "{credential}: {listened:?}"
             );
         }
+    });
+}
+
+/// Of a role, whoever assumed it before is listened for; a session that was issued since is nobody's whom a cut holds.
+#[test]
+fn a_session_of_a_role_that_works_after_it_was_denied_is_heard_and_one_that_was_issued_since_is_not()
+ {
+    play(async {
+        let playbook = roles_and_their_sessions();
+        let stage = Stage::set_on(roles::WORLD, &playbook, &enforced()).await.unwrap();
+        let with = |key: &str| somebody_with(key, &stage.cloud, stage.clock);
+        let assume = async |config: &aws_types::SdkConfig, role: &str| {
+            let call = aws_sdk_sts::Client::new(config).assume_role().role_session_name("session");
+            call.role_arn(format!("arn:aws:iam::111122223333:role/{role}")).send().await
+        };
+        // In the log, the session is known by whoever minted it.
+        let minted = assume(&with("AKIAEXAMPLELEAKED001"), "ci/deploy").await.unwrap();
+        let old = minted.credentials.unwrap().access_key_id;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
+        stage.clock.sleep(std::time::Duration::from_mins(30)).await;
+
+        let admin = aws_sdk_iam::Client::new(&with("AKIAEXAMPLERESPOND01"));
+        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/ir/responder"},"Action":"sts:AssumeRole"}]}"#;
+        let admits = admin.update_assume_role_policy().role_name("deploy").policy_document(trust);
+        admits.send().await.unwrap();
+        stage.let_it_settle().await;
+        let minted = assume(&with("AKIAEXAMPLERESPOND01"), "ci/deploy").await.unwrap();
+        let new = minted.credentials.unwrap().access_key_id;
+        assume(&with(&new), "worker").await.unwrap();
+        assert!(assume(&with(&old), "worker").await.is_err());
+        stage.let_it_settle().await;
+        assert_eq!(stage.verify(&look_up()).await, Ending::Proven);
+        let silent_of = |role: &str| {
+            let sessions = Credential::RoleSessions { role: role.parse().unwrap() };
+            let rows = Ledger::of(&stage.saved.plan, &stage.state()).rows;
+            rows.into_iter().find(|row| row.credential == sessions).unwrap()
+        };
+        for role in ["deploy", "worker"] {
+            let row = silent_of(role);
+            assert!(row.silent.is_some() && row.let_in.is_none(), "{row:?}");
+        }
+
+        // He takes the deny off, uses the old session, and puts it on again: every look finds it as it should be.
+        let named = admin.list_role_policies().role_name("deploy").send().await.unwrap();
+        let denies = named.policy_names.iter().find(|name| name.contains("ortcullis")).unwrap();
+        let found = admin.get_role_policy().role_name("deploy").policy_name(denies);
+        let document = found.send().await.unwrap().policy_document;
+        let document = percent_encoding::percent_decode_str(&document).decode_utf8().unwrap();
+        admin.delete_role_policy().role_name("deploy").policy_name(denies).send().await.unwrap();
+        stage.let_it_settle().await;
+        assume(&with(&old), "worker").await.unwrap();
+        let put = admin.put_role_policy().role_name("deploy").policy_name(denies);
+        put.policy_document(document).send().await.unwrap();
+        stage.let_it_settle().await;
+        let Ending::Held(why) = stage.verify(&look_up()).await else { panic!("no alarm") };
+        let why = why.join("\n");
+        assert!(
+            why.contains("sessions of role deploy was used after it was cut: AssumeRole"),
+            "{why}"
+        );
+        assert!(silent_of("deploy").let_in.is_some() && silent_of("worker").let_in.is_none());
+        canaries_came_and_went(&stage);
     });
 }
 

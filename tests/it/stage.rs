@@ -298,7 +298,8 @@ pub(crate) fn somebody_else(cloud: &Cloud, clock: Clock) -> aws_types::SdkConfig
 pub(crate) fn somebody_with(key: &str, cloud: &Cloud, clock: Clock) -> aws_types::SdkConfig {
     let who = cloud.credentials_of(&AccessKeyId::parse(key).unwrap());
     let id = who.access_key_id.as_str();
-    let credentials = Credentials::new(id, who.secret.expose(), None, None, "test");
+    let token = who.session_token.map(|token| token.expose().to_owned());
+    let credentials = Credentials::new(id, who.secret.expose(), token, None, "test");
     aws_types::SdkConfig::builder()
         .behavior_version(aws_sdk_iam::config::BehaviorVersion::v2026_01_12())
         .region(Region::from_static("us-east-1"))

@@ -70,6 +70,19 @@ impl Run<'_> {
         tried
     }
 
+    /// The roles that the newest canaries had, if they had any, newest first.
+    pub(super) fn roles_of_canaries(&self, most: usize) -> Vec<Arn> {
+        let state = self.journal.state();
+        let number = |name: &str| name.rsplit('-').next().and_then(|n| n.parse::<u32>().ok());
+        let mut canaries: Vec<&String> = state.canaries.keys().collect();
+        canaries.sort_by_key(|name| std::cmp::Reverse(number(name)));
+        let account = &self.plan.account;
+        let arn = |name: &&String| {
+            Arn::parse(format!("arn:aws:iam::{account}:role{CANARY_PATH}{name}")).ok()
+        };
+        canaries.iter().filter_map(arn).take(most).collect()
+    }
+
     /// A name that no canary of this case has had.
     fn next_canary(&self) -> UserName {
         let n = self.journal.state().canaries.len() + 1;
