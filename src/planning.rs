@@ -5,6 +5,7 @@
 //! byte, for the same playbook, inputs and inventory. All problems come at once.
 
 mod canary;
+mod elsewhere;
 mod estimate;
 mod found;
 mod lint;
@@ -233,6 +234,10 @@ fn plan_on(
         });
     credentials.extend(closed.filter(|one| matches!(one, Credential::Manual { .. })).cloned());
     credentials.extend(values_in_scope(&changes));
+    let elsewhere =
+        elsewhere::secrets(playbook, inputs, terms.together.as_ref(), &inventory.caller.account);
+    credentials
+        .extend(elsewhere.iter().map(|secret| Credential::SecretValue { secret: secret.clone() }));
     let found = found::found(&terms.imports, &principals, inventory);
     credentials.extend(found.iter().filter_map(|one| one.whereabouts.credential()).cloned());
     if let Some((first, earlier)) = compared {
@@ -294,6 +299,7 @@ fn plan_on(
         untouched: {
             left_out.extend(second_factors(&users, inventory));
             left_out.extend(cut_by_aws(&users, inventory));
+            left_out.extend(elsewhere.iter().map(elsewhere::untouched));
             left_out.extend(untouched(&roles, &principals, &changes, inventory));
             left_out
         },

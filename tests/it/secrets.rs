@@ -7,7 +7,8 @@ use portcullis::plan::Credential;
 use portcullis::run::{Ending, MOST_ROUNDS};
 use portcullis::sim::Fault;
 
-use crate::stage::{Left, Stage, Torn, play, somebody_else, terms, with_somebody_else};
+use crate::proof::{enforced, without_the_auditor};
+use crate::stage::{Left, PLAYBOOK, Stage, Torn, play, somebody_else, terms, with_somebody_else};
 use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
 
 /// The shipped world, in which the leaked key could read three secrets: one that a function rotates, one that
@@ -546,4 +547,21 @@ fn whatever_goes_wrong_at_a_write_the_end_is_the_same() {
         });
     });
     println!("secrets: {cases} faults and crashes");
+}
+
+#[test]
+fn a_secret_that_was_read_in_an_account_that_is_not_named_is_told_and_stays_open() {
+    play(async {
+        let read = "arn:aws:secretsmanager:us-east-1:444455556666:secret:shop/db-fmILC6";
+        let deliver = "    deliver_to: deploy/aws-key\n";
+        let world = without_the_auditor()
+            .replace(deliver, &format!("{deliver}    secrets_read: [\"{read}\"]\n"));
+        let stage = Stage::set_on(&world, PLAYBOOK, &enforced()).await.unwrap();
+        let told = stage.saved.plan.untouched.iter().find(|one| one.what.contains(read)).unwrap();
+        assert!(told.why.contains("name its account in `accounts`"), "{told:?}");
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven, "proven but for that");
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        let open: Vec<_> = ledger.unaccounted().map(|row| row.credential.typed()).collect();
+        assert_eq!(open, [format!("secret/{read}")]);
+    });
 }
