@@ -232,6 +232,10 @@ pub struct Change {
     pub review_by: Option<Timestamp>,
     /// What must be done, and how surely, before it starts.
     pub needs: Vec<Need>,
+    /// Whichever of these is done later, this one is made once more: a person closes a way in by which what it cuts
+    /// was had until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again_after: Vec<ChangeId>,
     /// The change that this one takes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<ChangeId>,

@@ -281,6 +281,7 @@ fn plan_on(
             Proof::Settled
         }
     });
+    minting.made_again(&mut changes, inventory);
     warnings.extend(minting.warnings(&changes, inventory));
     order::sort(&mut changes).map_err(|waiting| vec![cycle(playbook, &waiting)])?;
     let canary = if enforced { canary::plan(&changes, inventory) } else { None };
@@ -484,6 +485,7 @@ fn change(
         reason: reason.as_ref().map(|reason| texts.share(reason)),
         review_by: *review_by,
         needs: Vec::new(),
+        again_after: Vec::new(),
         undoes: None,
         decided,
     }

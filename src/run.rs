@@ -8,6 +8,7 @@
 //! Knows no action by name and prints nothing; what happens is told to an [`Observer`]. It may be killed
 //! between any two lines.
 
+mod again;
 mod batch;
 mod event;
 mod gate;
@@ -339,6 +340,7 @@ impl Run<'_> {
     /// had to be proven before it was begun anew since (whoever was free in between may have minted a
     /// session that is younger than the pass); and a lift, when its barrier was put on again since.
     async fn reopen(&self) -> Result<(), Halt> {
+        self.reopen_behind_closings().await?;
         let state = self.journal.state();
         let idle = self.idle();
         for change in &self.plan.changes {
@@ -418,6 +420,9 @@ impl Run<'_> {
             self.observer.event(&Event::PhaseBegan { phase: Phase::Contain, changes });
         }
         self.drive_and_prove(waiting, MINTERS).await?;
+        while self.reopen_behind_closings().await? {
+            self.drive_and_prove(self.due(before_gate), MINTERS).await?;
+        }
         let stopped = self.open_batches().stopped();
         if stopped.is_empty() {
             return Ok(());

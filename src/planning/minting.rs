@@ -27,7 +27,7 @@ pub(super) struct Minting {
     quarantined: BTreeSet<Principal>,
     /// Whose quarantine the plan lifts again.
     lifted: BTreeSet<Principal>,
-    /// Changes by which a person closes a way in that lies outside.
+    /// Changes, before the gate, by which a person closes a way in that lies outside.
     closed_by_hand: BTreeSet<ChangeId>,
     /// Of each role in scope, who in scope is admitted by its trust.
     admitted: BTreeMap<RoleName, BTreeMap<Principal, Admission>>,
@@ -55,6 +55,7 @@ impl Minting {
                 }
                 let Effect::Cuts { subject, barrier } = effect else { continue };
                 if matches!(subject, Subject::Credential { credential: Credential::Manual { .. } })
+                    && !change.phase.is_behind_the_gate()
                 {
                     minting.closed_by_hand.insert(change.id.clone());
                 }
@@ -138,6 +139,36 @@ impl Minting {
         false
     }
 
+    /// Has a second pass made once more whenever a person has closed a way in, where the trust of its role admits
+    /// somebody whom no step cuts off: it may be that trust which was closed, and until then he got sessions of it.
+    pub(super) fn made_again(&self, changes: &mut [Change], inventory: &Inventory) {
+        if self.closed_by_hand.is_empty() {
+            return;
+        }
+        for (of, passes) in &self.second_passes {
+            let Principal::Role(role) = of else { continue };
+            let stays_shut = self.quarantined.contains(of) && !self.lifted.contains(of);
+            if stays_shut || self.free(role, inventory).is_empty() {
+                continue;
+            }
+            for change in changes.iter_mut().filter(|change| passes.contains(&change.id)) {
+                change.again_after = self.closed_by_hand.iter().cloned().collect();
+            }
+        }
+    }
+
+    /// Whom the trust of a role admits and no step cuts off.
+    fn free(&self, role: &RoleName, inventory: &Inventory) -> Vec<String> {
+        match &trust_of(role, inventory) {
+            None => vec!["nobody knows whom (it could not be read or understood)".to_owned()],
+            Some(trust) => everybody_admitted(trust)
+                .into_iter()
+                .filter(|admitted| !self.is_cut(admitted, inventory))
+                .map(|admitted| admitted.to_string())
+                .collect(),
+        }
+    }
+
     /// What to know of roles whose sessions are denied, and which anybody may get anew. Of `changes` it is known by now
     /// what comes first.
     pub(super) fn warnings(&self, changes: &[Change], inventory: &Inventory) -> Vec<String> {
@@ -169,15 +200,7 @@ impl Minting {
                     "{which}, and so outrun the deny of older ones: add `iam.role.quarantine`"
                 ));
             }
-            let trust = trust_of(role, inventory);
-            let free: Vec<String> = match &trust {
-                None => vec!["nobody knows whom (it could not be read or understood)".to_owned()],
-                Some(trust) => everybody_admitted(trust)
-                    .into_iter()
-                    .filter(|admitted| !self.is_cut(admitted, inventory))
-                    .map(|admitted| admitted.to_string())
-                    .collect(),
-            };
+            let free = self.free(role, inventory);
             if free.is_empty() {
                 continue;
             }
@@ -186,7 +209,16 @@ impl Minting {
                 n => format!(" and {n} more"),
             };
             let named = free[..free.len().min(NAMED)].join(", ");
-            let then = if quarantined {
+            let closings: Vec<&str> = self.closed_by_hand.iter().map(ChangeId::as_str).collect();
+            let closed_by_hand;
+            let then = if !closings.is_empty() {
+                closed_by_hand = format!(
+                    "keeps what he has got of it until its sessions are denied once more, which is done whenever {} is \
+                     attested: see to it that this closes the trust",
+                    closings.join(" or ")
+                );
+                closed_by_hand.as_str()
+            } else if quarantined {
                 "what he assumes behind the second pass over its sessions works as soon as the quarantine is lifted. \
                  Mend its trust first: put that into a `manual.close` step, and into the `needs` of \
                  `iam.role.revoke-sessions`"

@@ -99,6 +99,7 @@ fn change(cut: &Change, number: usize, inverse: Inverse, texts: &mut Texts) -> C
         reason: None,
         review_by: None,
         needs: Vec::new(),
+        again_after: Vec::new(),
         undoes: Some(cut.id.clone()),
         decided,
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::again::closed_since;
 use super::step::not_accepted;
 use super::{Event, Halt, Run};
 use crate::action::catalog;
@@ -143,7 +144,11 @@ impl Run<'_> {
             }
             let record = state.record(&change.id);
             let label = format!("{} ({}, {})", change.id, change.target, change.what);
-            if record.state == ChangeState::Seen {
+            if let Some(closing) = closed_since(change, &state) {
+                reasons.push(format!(
+                    "{label} came before {closing} was closed, and is made once more: resume"
+                ));
+            } else if record.state == ChangeState::Seen {
                 let short = self.short_of_proof(change, record, &state);
                 reasons.extend(short.map(|short| format!("{label} {short}")));
             } else {

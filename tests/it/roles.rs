@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use portcullis::diagnostic::Code;
+use portcullis::ids::ChangeId;
+use portcullis::journal::Entry;
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::{Barrier, Credential};
 use portcullis::playbook::Proof;
 use portcullis::run::Ending;
 
-use crate::stage::{Stage, play, terms};
+use crate::stage::{Stage, Torn, play, somebody_with, terms};
 use crate::verdict::{
     no_effect_came_without_its_intent, no_secret_was_written, the_intruder_is_out,
 };
@@ -219,6 +221,76 @@ fn whom_a_role_s_trust_admits_and_no_step_cuts_is_told() {
         let stage = set(&waits).await;
         let warned = stage.saved.plan.warnings.join("\n");
         assert!(!warned.contains("works as soon as"), "{warned}");
+    });
+}
+
+/// Somebody whom no step cuts off assumes a role until a person closes its trust. What he got of it by then is denied
+/// before anything is opened, wherever the run that does so crashes.
+#[test]
+fn sessions_that_were_had_until_a_person_closed_the_trust_are_denied_behind_it() {
+    let admits = "AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\", Service";
+    let helper = "AWS: [\"arn:aws:iam::111122223333:user/ci/ci-deploy\", \"arn:aws:iam::111122223333:user/helper\"], Service";
+    let keys = "    users:\n";
+    let may = "{ Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }] }";
+    let user = format!(
+        "{keys}      helper:\n        keys: [{{ id: AKIAEXAMPLEHELPER004 }}]\n        inline: {{ assume: {may} }}\n      admin:\n        keys: [{{ id: AKIAEXAMPLEADMIN0009 }}]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n"
+    );
+    assert!(WORLD.contains(admits));
+    let world = WORLD.replacen(admits, helper, 1).replacen(keys, &user, 1);
+    let lift = ("lift", "recover", "iam.user.lift-quarantine", "user: ci-deploy");
+    let closes = ("closed", "contain", "manual.close", "covers: trust, what: Mend the trust");
+    play(async {
+        let stage = Stage::set(&world, &with(&[DEPLOY, closes, lift])).await;
+        let warned = stage.saved.plan.warnings.join("\n");
+        let once_more = "once more, which is done whenever closed.1 is attested";
+        assert!(warned.contains(once_more), "{warned}");
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+        assert!(why.join("\n").contains("Mend the trust"), "{why:?}");
+
+        let with = |stage: &Stage, key: &str| somebody_with(key, &stage.cloud, stage.clock);
+        let assume = async |config: &aws_types::SdkConfig, role: &str| {
+            let call = aws_sdk_sts::Client::new(config).assume_role().role_session_name("session");
+            call.role_arn(format!("arn:aws:iam::111122223333:role/{role}")).send().await
+        };
+        let minted = assume(&with(&stage, "AKIAEXAMPLEHELPER004"), "ci/deploy").await.unwrap();
+        let his = minted.credentials.unwrap().access_key_id;
+        assume(&with(&stage, &his), "worker").await.unwrap();
+        let admin = aws_sdk_iam::Client::new(&with(&stage, "AKIAEXAMPLEADMIN0009"));
+        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+        let mend = admin.update_assume_role_policy().role_name("deploy").policy_document(trust);
+        mend.send().await.unwrap();
+        stage.let_it_settle().await;
+        let closed = Some(ChangeId::parse("closed.1").unwrap());
+        let (change, said) = (closed.clone(), stage.said_by("anna"));
+        stage.say([Entry::Attested { change, said }]).await;
+
+        let backdrop = stage.backdrop();
+        let lines = |stage: &Stage| stage.tape.lock().unwrap().requests.len();
+        let before = lines(&stage);
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        let lines = lines(&stage) - before;
+        let points: Vec<usize> = (1..=lines).step_by(3).collect();
+        println!("counted: {} crashes of {lines} where a person closes a trust late", points.len());
+        for stop_at in std::iter::once(None).chain(points.into_iter().map(Some)) {
+            let stage = backdrop.stage();
+            stage.run(stop_at.map(|line| (line, Torn::Whole))).await;
+            assert_eq!(stage.resume_to_the_end(2).await, Ending::NotProven, "{stop_at:?}");
+            stage.let_it_settle().await;
+            let refused = assume(&with(&stage, &his), "worker").await;
+            assert!(refused.is_err(), "{stop_at:?}: he is still inside");
+            let last = |operation: &str, of: &str| {
+                let audit = stage.cloud.audit();
+                let is = |event: &&portcullis::sim::AuditEvent| {
+                    event.operation == operation && event.resource.ends_with(of)
+                };
+                audit.iter().filter(|event| event.took_effect).rfind(is).map(|event| event.at)
+            };
+            let (denied, opened) =
+                (last("PutRolePolicy", "/deploy"), last("DetachUserPolicy", "/ci-deploy"));
+            assert!(denied > last("UpdateAssumeRolePolicy", "/deploy"), "{stop_at:?}");
+            assert!(opened > denied, "{stop_at:?}: {opened:?} {denied:?}");
+            no_effect_came_without_its_intent(&stage);
+        }
     });
 }
 
