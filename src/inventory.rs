@@ -13,7 +13,7 @@ mod saved;
 
 pub use answers::Answers;
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
-pub use difference::{Altered, Difference, Fields, Thing, Unanswered, difference};
+pub use difference::{Altered, Difference, Extent, Fields, Thing, Unanswered, difference};
 pub use probe::{Probe, Tried};
 pub use saved::{OpenError, SavedInventory, Sitting};
 
@@ -405,12 +405,28 @@ pub struct ListedSecret {
     pub owned_by: Option<String>,
     /// Set while it waits to be deleted.
     pub deleted_at: Option<Timestamp>,
+    /// Versions that carry a label, with their labels; `None` in a file from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<BTreeMap<VersionId, Vec<String>>>,
 }
 
 impl ListedSecret {
     /// Its ARN as one of a secret; `None` where a file has something else for it.
     pub fn id(&self) -> Option<SecretId> {
         SecretId::parse(self.arn.as_str()).ok()
+    }
+
+    /// What was told of it alone would be this; `None` where its versions were not kept.
+    pub fn alone(&self) -> Option<SecretMetadata> {
+        Some(SecretMetadata {
+            arn: self.arn.clone(),
+            name: self.name.clone(),
+            versions: self.versions.clone()?,
+            rotates_itself: self.rotates_itself,
+            rotator: self.rotator.clone(),
+            owned_by: self.owned_by.clone(),
+            deleted_at: self.deleted_at,
+        })
     }
 }
 

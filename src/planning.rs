@@ -157,7 +157,7 @@ fn plan_on(
         draft(playbook, taken, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
     if let Some(earlier) = earlier {
-        changes = round::merge(earlier, changes);
+        changes = round::merge(earlier, inventory, changes);
         batches = round::batches(earlier.plan, batches, &changes);
         let forgiven = round::forgiven(earlier.plan, std::mem::take(&mut problems), &mut warnings);
         if !forgiven.is_empty() {
@@ -322,7 +322,7 @@ fn plan_on(
     trust.tell(&mut plan);
     found::warn(&mut plan, inventory);
     plan.estimate = estimate::estimate(&plan);
-    lint::lint(playbook, &mut plan, inventory)?;
+    lint::lint(playbook, &mut plan, inventory, earlier.map(|earlier| earlier.plan))?;
     Ok(Planned::Plan(Box::new(plan)))
 }
 

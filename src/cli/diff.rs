@@ -1,5 +1,6 @@
 //! `portcullis diff`: what appeared, vanished or changed between two inventories, or saved plans.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -8,38 +9,72 @@ use super::exit::{Exit, Failure};
 use super::view::{self, Style, plain};
 use super::{args, diagnostics, sources};
 use crate::diagnostic::counted;
-use crate::inventory::{Difference, Fields, Inventory, Thing, Unanswered, difference};
+use crate::ids::AccountId;
+use crate::inventory::{Difference, Extent, Fields, Inventory, Thing, Unanswered, difference};
 
 /// Texts longer than this are said to have changed, and not shown side by side; JSON has them whole.
 const SHOWN: usize = 100;
 
+/// What was found of one account, with the two it was found in.
+struct Compared<'a> {
+    first: &'a Inventory,
+    second: &'a Inventory,
+    found: Difference,
+}
+
 pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
     let (first, second) =
         (sources::any_inventory(&args.first)?, sources::any_inventory(&args.second)?);
-    if first.caller.account != second.caller.account {
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "they are of different accounts: {} and {}",
-                first.caller.account, second.caller.account
-            ),
-            "compare two inventories of one account",
-        ));
-    }
-    if second.taken_at < first.taken_at {
+    they_pair(&first.inventories, &second.inventories)?;
+    let extent = match (first.for_plans, second.for_plans) {
+        (true, false) => Extent::First,
+        (false, true) => Extent::Second,
+        _ => Extent::Both,
+    };
+    let pairs = first.inventories.values().zip(second.inventories.values());
+    let compared = pairs.map(|(first, second)| Compared {
+        first,
+        second,
+        found: difference(first, second, extent),
+    });
+    let compared: Vec<Compared<'_>> = compared.collect();
+    if compared.iter().any(|of| of.second.taken_at < of.first.taken_at) {
         view::err("The second was read before the first: what follows goes backwards in time.\n");
     }
-    let found = difference(&first, &second);
-    view::out(&match args.format {
-        args::SurveyFormat::Json => diagnostics::printed(&as_json(&first, &second, &found)),
-        args::SurveyFormat::Text => as_text(&first, &second, &found),
+    view::out(&match (args.format, &compared[..]) {
+        (args::SurveyFormat::Json, [one]) => diagnostics::printed(&as_json(one)),
+        (args::SurveyFormat::Json, several) => {
+            let accounts: Vec<Value> = several.iter().map(as_json).collect();
+            diagnostics::printed(&json!({"version": 1, "accounts": accounts}))
+        }
+        (args::SurveyFormat::Text, all) => all.iter().map(as_text).collect::<Vec<_>>().join("\n"),
     });
-    Ok(match (found.is_none(), found.is_whole()) {
+    let is_none = compared.iter().all(|of| of.found.is_none());
+    let is_whole = compared.iter().all(|of| of.found.is_whole());
+    Ok(match (is_none, is_whole) {
         (false, _) => Exit::Differs,
         (true, true) => Exit::Done,
         // That nothing else is different was not shown.
         (true, false) => Exit::NotProven,
     })
+}
+
+/// Refuses what is of other accounts.
+fn they_pair(
+    first: &BTreeMap<AccountId, Inventory>,
+    second: &BTreeMap<AccountId, Inventory>,
+) -> Result<(), Failure> {
+    if first.keys().eq(second.keys()) {
+        return Ok(());
+    }
+    let named = |all: &BTreeMap<AccountId, Inventory>| {
+        all.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    Err(Failure::new(
+        Exit::Refused,
+        format!("they are of different accounts: {} and {}", named(first), named(second)),
+        "compare two files of one account, or the plans of several accounts with later plans of the same accounts",
+    ))
 }
 
 /// What an operation tells of.
@@ -120,7 +155,8 @@ fn fields(fields: &Fields) -> String {
     if told.is_empty() { String::new() } else { format!("  ({})", told.join(", ")) }
 }
 
-fn as_text(first: &Inventory, second: &Inventory, found: &Difference) -> String {
+fn as_text(compared: &Compared<'_>) -> String {
+    let Compared { first, second, found } = compared;
     let mut text = String::new();
     let heading = format!(
         "Account {}, {} to {}",
@@ -159,6 +195,11 @@ fn as_text(first: &Inventory, second: &Inventory, found: &Difference) -> String 
     let of = if operations.is_empty() { String::new() } else { format!(" ({operations})") };
     let answers = counted(found.compared.values().sum(), "answer");
     let _ = writeln!(text, "Compared: {answers} that both have{of}");
+    if !found.beyond.is_empty() {
+        let beyond = found.beyond.iter().map(|(operation, n)| format!("{operation} {n}"));
+        let beyond = beyond.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "Beyond what the plan asked, and not compared: {beyond}");
+    }
     if !found.is_whole() {
         let _ = writeln!(text, "\n{}", Style::Bad.paint("Not comparable"));
         for (operation, of) in &found.not_compared {
@@ -171,9 +212,10 @@ fn as_text(first: &Inventory, second: &Inventory, found: &Difference) -> String 
     text
 }
 
-fn as_json(first: &Inventory, second: &Inventory, found: &Difference) -> Value {
+fn as_json(compared: &Compared<'_>) -> Value {
+    let Compared { first, second, found } = compared;
     let side = |inventory: &Inventory| json!({"taken_at": inventory.taken_at, "caller": inventory.caller.arn});
-    let things = |all: &std::collections::BTreeMap<Thing, Fields>| -> Vec<Value> {
+    let things = |all: &BTreeMap<Thing, Fields>| -> Vec<Value> {
         let one = |(thing, fields): (&Thing, &Fields)| json!({"kind": thing.kind, "name": thing.name, "of": whose(thing), "fields": fields});
         all.iter().map(one).collect()
     };
@@ -194,5 +236,6 @@ fn as_json(first: &Inventory, second: &Inventory, found: &Difference) -> Value {
         "changed": changed.collect::<Vec<_>>(),
         "compared": found.compared,
         "not_compared": not_compared.collect::<Vec<_>>(),
+        "beyond": found.beyond,
     })
 }

@@ -13,8 +13,9 @@ use crate::action::catalog::Actions;
 use crate::case;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::findings::Findings;
+use crate::ids::AccountId;
 use crate::inventory::{Inventory, SavedInventory};
-use crate::plan::{Import, OpenError, SavedPlan};
+use crate::plan::{Import, OpenError, SavedPlan, SavedPlans};
 use crate::planning::{self, Terms};
 use crate::playbook::{self, Folder, Given, Playbook};
 use crate::secret::Secret;
@@ -242,14 +243,31 @@ pub(super) fn inventory(path: &Path) -> Result<SavedInventory, Failure> {
     })
 }
 
-/// The inventory of a file that `survey -o` or `plan -o` wrote.
-pub(super) fn any_inventory(path: &Path) -> Result<Inventory, Failure> {
+/// What was read of one account or several, in a file that `survey -o` or `plan -o` wrote.
+pub(super) struct Read {
+    /// By account.
+    pub(super) inventories: BTreeMap<AccountId, Inventory>,
+    /// Whether no more was asked than plans need.
+    pub(super) for_plans: bool,
+}
+
+/// What was read, by a file that `survey -o` or `plan -o` wrote.
+pub(super) fn any_inventory(path: &Path) -> Result<Read, Failure> {
     let text = text_of(path)?;
     let next = "name files that were written with: portcullis survey -o FILE, or plan -o FILE";
+    let of = |all: Vec<Inventory>, for_plans| Read {
+        inventories: all.into_iter().map(|one| (one.caller.account.clone(), one)).collect(),
+        for_plans,
+    };
+    if SavedPlans::is_in(&text) {
+        let plans = SavedPlans::from_text(&text);
+        let plans = plans.map_err(|error| not_taken(path, next).because(&error))?;
+        return Ok(of(plans.into_plans().into_iter().map(|saved| saved.inventory).collect(), true));
+    }
     match SavedInventory::from_text(&text) {
-        Ok(saved) => Ok(saved.inventory),
+        Ok(saved) => Ok(of(vec![saved.inventory], false)),
         Err(error) => match SavedPlan::from_text(&text) {
-            Ok(saved) => Ok(saved.inventory),
+            Ok(saved) => Ok(of(vec![saved.inventory], true)),
             Err(OpenError::NotAPlan(_)) => Err(not_taken(path, next).because(&error)),
             Err(error) => Err(not_taken(path, next).because(&error)),
         },

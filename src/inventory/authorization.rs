@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Arn, GroupName, PolicyName, RoleName, UserName};
+use super::{Fact, ListedUser, Role, User, Want};
+use crate::ids::{Arn, GroupName, PolicyName, Principal, RoleName, UserName};
 
 /// Every user, group and role, with what it may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,68 @@ pub struct RoleDetail {
     pub policies: OwnPolicies,
 }
 
+impl OwnPolicies {
+    fn answer(found: Option<&Self>, want: &Want) -> Option<Fact> {
+        match want {
+            Want::AttachedPolicies(_) => Some(Fact::AttachedPolicies(
+                found.map(|own| own.attached.clone()).unwrap_or_default(),
+            )),
+            Want::InlinePolicy(_, name) => {
+                Some(Fact::InlinePolicy(found.and_then(|own| own.inline.get(name).cloned())))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl UserDetail {
+    /// What `found`, or that there is nobody, tells of a question about him alone.
+    pub fn answer(found: Option<&Self>, want: &Want) -> Option<Fact> {
+        match want {
+            Want::User(_) => Some(Fact::User(found.map(|user| Box::new(user.alone())))),
+            Want::AttachedPolicies(Principal::User(_))
+            | Want::InlinePolicy(Principal::User(_), _) => {
+                OwnPolicies::answer(found.map(|user| &user.policies), want)
+            }
+            _ => None,
+        }
+    }
+
+    fn alone(&self) -> User {
+        User {
+            name: self.name.clone(),
+            arn: self.arn.clone(),
+            id: self.id.clone(),
+            created_at: self.created_at,
+            boundary: self.policies.boundary.clone(),
+            password_last_used_at: None,
+        }
+    }
+
+    fn listed(&self) -> ListedUser {
+        ListedUser {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            arn: self.arn.clone(),
+            created_at: self.created_at,
+        }
+    }
+}
+
+impl RoleDetail {
+    fn alone(&self) -> Role {
+        let path = self.arn.resource().strip_prefix("role").unwrap_or("/");
+        Role {
+            name: self.name.clone(),
+            path: path.strip_suffix(self.name.as_str()).unwrap_or(path).to_owned(),
+            arn: self.arn.clone(),
+            id: self.id.clone(),
+            created_at: self.created_at,
+            boundary: self.policies.boundary.clone(),
+        }
+    }
+}
+
 impl Authorization {
     /// Drops the documents of managed policies that nobody has, and sorts everything.
     #[must_use]
@@ -109,6 +172,25 @@ impl Authorization {
         self.groups.sort_by(|a, b| a.name.cmp(&b.name));
         self.roles.sort_by(|a, b| a.name.cmp(&b.name));
         self
+    }
+
+    /// What it tells of a question that was asked of somebody alone, or of all users; `None` where it does not tell it.
+    /// When a password was last used it never tells.
+    pub fn answer(&self, want: &Want) -> Option<Fact> {
+        if matches!(want, Want::Users) {
+            return Some(Fact::Users(self.users.iter().map(UserDetail::listed).collect()));
+        }
+        if let Some(user) = want.user() {
+            let found = self.users.binary_search_by(|detail| detail.name.cmp(user));
+            return UserDetail::answer(found.ok().map(|at| &self.users[at]), want);
+        }
+        let role = want.role()?;
+        let found = self.roles.binary_search_by(|detail| detail.name.cmp(role));
+        let found = found.ok().map(|at| &self.roles[at]);
+        match want {
+            Want::Role(_) => Some(Fact::Role(found.map(|role| Box::new(role.alone())))),
+            _ => OwnPolicies::answer(found.map(|role| &role.policies), want),
+        }
     }
 
     fn own_policies(&self) -> impl Iterator<Item = &OwnPolicies> {

@@ -2,15 +2,17 @@
 //!
 //! Only what both have an answer to is compared: what one of them did not ask, or was refused, is counted and
 //! not taken for nothing. Where a listing says that a user or a secret does not exist, neither does what it
-//! would hold. When a key was last used is not compared: looking at an account uses keys. Pure.
+//! would hold; and what the listings of everybody's policies and of secrets tell of one is an answer about it. What a
+//! plan stands on is compared with the survey of a whole account so far as the plan goes: what only the survey was
+//! asked is counted apart. When a key was last used is not compared: looking at an account uses keys. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Fact, Inventory, OwnPolicies, Want};
-use crate::ids::{Principal, RoleName, UserName};
+use super::{Answer, Fact, Inventory, ListedSecret, OwnPolicies, SecretMetadata, Want};
+use crate::ids::{Principal, RoleName, SecretId, UserName};
 
 /// Something that an account holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -47,6 +49,19 @@ pub struct Difference {
     pub compared: BTreeMap<&'static str, usize>,
     /// By operation: questions that not both have an answer to.
     pub not_compared: BTreeMap<&'static str, Unanswered>,
+    /// By operation: what one of them was asked and the other, which is but of one plan, was not.
+    pub beyond: BTreeMap<&'static str, usize>,
+}
+
+/// Which of the two was asked no more than one plan needs, and so decides what there is to compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Neither, or both.
+    Both,
+    /// The first.
+    First,
+    /// The second.
+    Second,
 }
 
 /// How many questions have an answer in one of two inventories alone, or were asked and have none in either.
@@ -84,22 +99,29 @@ impl Difference {
 }
 
 /// Compares.
-pub fn difference(first: &Inventory, second: &Inventory) -> Difference {
+pub fn difference(first: &Inventory, second: &Inventory, extent: Extent) -> Difference {
     let mut found = Difference::default();
     let (in_first, in_second) = (Existing::of(first), Existing::of(second));
-    let wants: BTreeSet<&Want> = first.answers.keys().chain(second.answers.keys()).collect();
-    for want in wants {
+    let wants: BTreeSet<Want> =
+        in_first.wants(&in_second).chain(in_second.wants(&in_first)).collect();
+    for want in &wants {
         // None of these tells of anything that an account holds.
         if matches!(want, Want::AccessKeyLastUsed(_) | Want::Simulation(_) | Want::Probe(_)) {
             continue;
         }
         let operation = want.operation();
+        let is_beyond = match extent {
+            Extent::Both => false,
+            Extent::First => in_first.answer(want).is_none(),
+            Extent::Second => in_second.answer(want).is_none(),
+        };
         let mut unanswered = Unanswered::default();
         match (in_first.things(want), in_second.things(want)) {
             (Some(before), Some(after)) => {
                 *found.compared.entry(operation).or_default() += 1;
                 compare(before, after, &mut found);
             }
+            _ if is_beyond => *found.beyond.entry(operation).or_default() += 1,
             (Some(_), None) => unanswered.first_alone = 1,
             (None, Some(_)) => unanswered.second_alone = 1,
             (None, None) => unanswered.neither = 1,
@@ -149,6 +171,10 @@ struct Existing<'i> {
     users: Option<BTreeSet<&'i UserName>>,
     roles: Option<BTreeSet<&'i RoleName>>,
     secrets: Option<BTreeSet<&'i str>>,
+    /// The ARNs of secrets by their names.
+    arns: BTreeMap<&'i str, &'i str>,
+    /// And their names by their ARNs.
+    names: BTreeMap<&'i str, &'i str>,
 }
 
 impl<'i> Existing<'i> {
@@ -156,21 +182,74 @@ impl<'i> Existing<'i> {
         let users = inventory.users().ok();
         let roles = inventory.roles().ok();
         let secrets = inventory.secrets().ok();
+        let listed = secrets.into_iter().flatten().map(|one| (one.name.as_str(), one.arn.as_str()));
+        let alone = inventory.answers.iter_if(|answer| matches!(answer, Ok(Fact::Secret(Some(_)))));
+        let alone = alone.filter_map(|(_, answer)| match answer {
+            Ok(Fact::Secret(Some(secret))) => Some((secret.name.as_str(), secret.arn.as_str())),
+            _ => None,
+        });
+        let arns: BTreeMap<&str, &str> = listed.chain(alone).collect();
         Self {
             inventory,
             users: users.map(|all| all.iter().map(|user| &user.name).collect()),
             roles: roles.map(|all| all.iter().map(|role| &role.name).collect()),
             secrets: secrets.map(|all| all.iter().map(|secret| secret.arn.as_str()).collect()),
+            names: arns.iter().map(|(name, arn)| (*arn, *name)).collect(),
+            arns,
         }
     }
 
-    /// What the answer to `want` tells of; `None` where there is no answer.
+    /// What it was asked; of a secret by its ARN, where it knows that and `other` was not asked by the same name.
+    fn wants(&self, other: &Self) -> impl Iterator<Item = Want> {
+        self.inventory.answers.keys().map(|want| {
+            let known_as = |called: &SecretId| match self.arns.get(called.as_str()) {
+                Some(arn) if !other.inventory.answers.contains_key(want) => {
+                    SecretId::parse(*arn).ok()
+                }
+                _ => None,
+            };
+            let known = match want {
+                Want::Secret(called) => known_as(called).map(Want::Secret),
+                Want::SecretPolicy(called) => known_as(called).map(Want::SecretPolicy),
+                _ => None,
+            };
+            known.unwrap_or_else(|| want.clone())
+        })
+    }
+
+    /// The answer to `want`, if it was asked: of a secret perhaps by its name.
+    fn answer(&self, want: &Want) -> Option<&'i Answer> {
+        let named = |arn: &SecretId| SecretId::parse(*self.names.get(arn.as_str())?).ok();
+        let by_name = || match want {
+            Want::Secret(arn) => self.inventory.answers.get(&Want::Secret(named(arn)?)),
+            Want::SecretPolicy(arn) => self.inventory.answers.get(&Want::SecretPolicy(named(arn)?)),
+            _ => None,
+        };
+        self.inventory.answers.get(want).or_else(by_name)
+    }
+
+    /// What the listing of secrets tells of one.
+    fn listed(&self, called: &SecretId) -> Option<Box<SecretMetadata>> {
+        let all = self.inventory.secrets().ok()?;
+        let is_it =
+            |one: &&ListedSecret| [one.name.as_str(), one.arn.as_str()].contains(&called.as_str());
+        all.iter().find(is_it)?.alone().map(Box::new)
+    }
+
+    /// What the answer to `want` tells of, or what else says the same; `None` where nothing does.
     fn things(&self, want: &Want) -> Option<BTreeMap<Thing, Fields>> {
-        match self.inventory.answers.get(want) {
-            Some(Ok(fact)) => Some(things(want, fact)),
-            Some(Err(_)) => None,
-            None => self.is_gone(want).then(BTreeMap::new),
+        if let Some(Ok(fact)) = self.answer(want) {
+            return Some(things(want, fact));
         }
+        let told = match want {
+            Want::Secret(called) => self.listed(called).map(|secret| Fact::Secret(Some(secret))),
+            _ => self.inventory.authorization().ok().and_then(|all| all.answer(want)),
+        };
+        if let Some(fact) = told {
+            return Some(things(want, &fact));
+        }
+        // Where it was asked and refused, a listing has not answered it: somebody else may have come since.
+        (self.answer(want).is_none() && self.is_gone(want)).then(BTreeMap::new)
     }
 
     /// Whether a listing says that what `want` asks about does not exist.
@@ -180,7 +259,9 @@ impl<'i> Existing<'i> {
         let role = want.role().zip(self.roles.as_ref());
         let no_role = role.is_some_and(|(role, all)| !all.contains(role));
         let no_secret = match (want, &self.secrets) {
-            (Want::SecretPolicy(id), Some(all)) if id.as_str().starts_with("arn:") => {
+            (Want::Secret(id) | Want::SecretPolicy(id), Some(all))
+                if id.as_str().starts_with("arn:") =>
+            {
                 !all.contains(id.as_str())
             }
             _ => false,
@@ -442,6 +523,10 @@ mod tests {
     const A: &str = "AKIAEXAMPLEAAAAAAA01";
     const B: &str = "AKIAEXAMPLEBBBBBBB02";
 
+    fn compared(first: &Inventory, second: &Inventory) -> Difference {
+        difference(first, second, Extent::Both)
+    }
+
     fn told(things: &BTreeMap<Thing, Fields>) -> Vec<String> {
         things.keys().map(|thing| format!("{} {}", thing.kind, thing.name)).collect()
     }
@@ -450,14 +535,14 @@ mod tests {
     fn what_appeared_vanished_and_changed_is_told() {
         let first = inventory(vec![keys("ann", &[(A, Status::Active)])]);
         let second = inventory(vec![keys("ann", &[(A, Status::Inactive), (B, Status::Active)])]);
-        let there = difference(&first, &second);
+        let there = compared(&first, &second);
         assert_eq!(told(&there.appeared), [format!("access key {B}")]);
         let (thing, altered) = there.changed.first_key_value().unwrap();
         assert_eq!((thing.name.as_str(), altered.len()), (A, 1));
         assert_eq!((altered[0].field, altered[0].after.as_str()), ("status", Some("inactive")));
-        let back = difference(&second, &first);
+        let back = compared(&second, &first);
         assert_eq!(told(&back.vanished), [format!("access key {B}")]);
-        assert!(difference(&first, &first).is_none());
+        assert!(compared(&first, &first).is_none());
     }
 
     #[test]
@@ -469,7 +554,7 @@ mod tests {
             inventory(vec![users(&["ann"])]),
             inventory(vec![refused(Want::Users)]),
         ] {
-            let found = difference(&first, &second);
+            let found = compared(&first, &second);
             assert!(found.is_none(), "{found:?}");
             let first_alone = Unanswered { first_alone: 1, ..Unanswered::default() };
             assert_eq!(found.not_compared["iam:ListAccessKeys"], first_alone);
@@ -477,7 +562,7 @@ mod tests {
         }
         // Nor what both were refused.
         let neither = inventory(vec![users(&["ann"]), refused(want)]);
-        let found = difference(&neither, &neither);
+        let found = compared(&neither, &neither);
         assert_eq!(found.not_compared["iam:ListAccessKeys"].neither, 1);
         assert!(found.is_none() && !found.is_whole());
         assert_eq!(found.compared, [("iam:ListUsers", 1)].into());
@@ -487,7 +572,7 @@ mod tests {
     fn what_a_user_held_vanishes_with_him() {
         let first = inventory(vec![users(&["ann", "bob"]), keys("bob", &[(B, Status::Active)])]);
         let second = inventory(vec![users(&["ann"])]);
-        let found = difference(&first, &second);
+        let found = compared(&first, &second);
         assert_eq!(told(&found.vanished), [format!("access key {B}"), "user bob".to_owned()]);
         assert!(found.not_compared.is_empty());
     }

@@ -71,6 +71,11 @@ impl SavedPlans {
         &self.0
     }
 
+    /// Each of them, to keep.
+    pub fn into_plans(self) -> Vec<SavedPlan> {
+        self.0
+    }
+
     /// SHA-256 over their digests, as hexadecimal.
     pub fn digest(&self) -> String {
         let mut all = Sha256::new();

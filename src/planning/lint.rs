@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lockout::refuse_lock_out;
+use super::lockout::{cuts_off_break_glass, refuse_lock_out};
 use crate::action::CANARY_PATH;
 use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
@@ -18,14 +18,21 @@ use crate::policy::trust::{Admitted, everybody_admitted};
 /// measured).
 const LEAST_SENSIBLE_MARGIN: u64 = 10;
 
-/// Refuses an unsafe plan, and adds the warnings that an operator should read before saying yes.
+/// Refuses an unsafe plan, and adds the warnings that an operator should read before saying yes. What a later round,
+/// after `earlier`, cuts of break-glass is asked about instead: refused, it would keep every other cut from being made.
 pub(super) fn lint(
     playbook: &Playbook,
     plan: &mut Plan,
     inventory: &Inventory,
+    earlier: Option<&Plan>,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    match refuse_lock_out(plan, inventory, &inventory.caller) {
+    let mut caller = inventory.caller.clone();
+    if let Some(earlier) = earlier {
+        caller.break_glass.clear();
+        plan.warnings.extend(cuts_off_break_glass(earlier, plan, inventory));
+    }
+    match refuse_lock_out(plan, inventory, &caller) {
         Ok(warnings) => plan.warnings.extend(warnings),
         Err(problem) => problems.push(problem),
     }

@@ -5,15 +5,22 @@
 //! renews the session with, every role among them, and whom the trust of a role admits where nobody is known to
 //! be behind it. Break-glass, where somebody has tried it, is left standing in the same way. What cannot be known is
 //! told as a warning; what is known refuses the plan, unless the operator has named the identity to be lost.
+//!
+//! A user is lost with the credential that is in use, and not with another of his: a key that signs outlives the cut
+//! of his other keys and of his sessions. Where it is not known which one is in use, any of them may be.
+//!
+//! Trust is followed from role to role, through everybody that a trust names, each role once. A trust that admits an
+//! account, a service or anyone is not followed: who that is, only the policies of all of them could tell, and one
+//! who is not cut is enough for the way in to stand. There it is said who of those who are cut may be behind it.
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{AccessKeyId, Arn, Principal, UserName};
 use crate::inventory::{Caller, Inventory, ListedRole, Origin};
-use crate::plan::{Change, Effect, Plan, Subject};
+use crate::plan::{Change, Credential, Effect, Plan, Subject};
 use crate::policy::Document;
-use crate::policy::trust::{Admission, admits, admitted};
+use crate::policy::trust::{Admission, Admitted, admits, admitted, everybody_admitted};
 
 /// What a cut would take.
 struct Lost {
@@ -64,6 +71,47 @@ pub fn refuse_lock_out(
     refused.map_or(Ok(warnings), Err)
 }
 
+/// What `later` cuts of break-glass that `earlier`, the plan before it, did not: a sentence each. Nobody has said yes
+/// to that yet.
+pub(super) fn cuts_off_break_glass(
+    earlier: &Plan,
+    later: &Plan,
+    inventory: &Inventory,
+) -> Vec<String> {
+    let caller = &inventory.caller;
+    let chain = break_glass(caller);
+    let lost = |plan: &Plan| {
+        lost(plan, inventory, caller, Whose::BreakGlass, &chain, &mut Vec::new()).into_iter()
+    };
+    let before: BTreeSet<Vec<String>> = lost(earlier).map(|lost| lost.path).collect();
+    let is_accepted =
+        |lost: &Lost| lost.arn.as_ref().is_some_and(|arn| later.accepted_lockouts.contains(arn));
+    let new = lost(later).filter(|lost| !before.contains(&lost.path) && !is_accepted(lost));
+    new.map(|lost| {
+        let path = lost.path.join(" <- ");
+        format!(
+            "it would cut off break-glass, the way in that is left when nothing else goes: {path}"
+        )
+    })
+    .collect()
+}
+
+/// Whether a change cuts break-glass itself, or a role that it comes through.
+pub(super) fn touches_break_glass(change: &Change, plan: &Plan, inventory: &Inventory) -> bool {
+    let chain = break_glass(&inventory.caller);
+    change.effects.iter().any(|effect| {
+        let Effect::Cuts { subject, .. } = effect else { return false };
+        (0..chain.len()).any(|at| match subject.principal() {
+            Some(Principal::User(user)) => {
+                chain[at].is_user(&user, plan, inventory)
+                    && InUse::of(&chain, at).falls_with(&user, subject)
+            }
+            Some(Principal::Role(role)) => chain[at].role(plan) == Some(role.as_str()),
+            None => false,
+        })
+    })
+}
+
 impl Whose {
     fn accepted(self, path: &str) -> String {
         match self {
@@ -89,8 +137,8 @@ impl Whose {
             ),
             Self::BreakGlass => (
                 "the plan would cut off break-glass, the way in that is left when nothing else goes",
-                "cut less, so that it is left out; or try a break-glass that the playbook does not touch, which is \
-                 remembered in its place: portcullis doctor --break-glass PROFILE",
+                "cut less, so that it is left out; or try a break-glass that the playbook does not touch, or another key \
+                 of it, which is remembered in its place: portcullis doctor --break-glass PROFILE",
             ),
         };
         Diagnostic::error(Code::LockOut, format!("{message}: {path}")).help(format!("{ways}{last}"))
@@ -195,14 +243,19 @@ fn lost(
         lost.extend(sealed_out(plan, caller).map(|by| Lost { arn: None, path: to(0, vec![by]) }));
     }
     for user in plan.users() {
-        let Some(at) = chain.iter().position(|link| link.is_user(user, plan, inventory)) else {
-            continue;
-        };
-        let found = inventory.user(user).ok().and_then(Option::as_ref);
-        lost.push(Lost {
-            arn: found.map(|user| user.arn.clone()),
-            path: to(at, cut_user(plan, user)),
+        let of_him = (0..chain.len()).filter(|at| chain[*at].is_user(user, plan, inventory));
+        let mut cut = of_him.filter_map(|at| {
+            let in_use = InUse::of(chain, at);
+            Some((at, in_use, cut_by(plan, |subject| in_use.falls_with(user, subject))?))
         });
+        let Some((at, in_use, by)) = cut.next() else { continue };
+        let found = inventory.user(user).ok().and_then(Option::as_ref);
+        let mut path = vec![format!("user {user}")];
+        if matches!(in_use, InUse::Unknown) && !cuts_whole(plan, user) {
+            path.push("which of his credentials is in use is not known".to_owned());
+        }
+        path.push(by);
+        lost.push(Lost { arn: found.map(|user| user.arn.clone()), path: to(at, path) });
     }
     // Whoever is behind a session of a role and not known is one of those whom the role's trust admits.
     for (at, link) in chain.iter().enumerate() {
@@ -214,14 +267,14 @@ fn lost(
         let Some(role) = listed(name) else { continue };
         let behind = Behind::of(role, plan, inventory);
         let mut perhaps = Vec::new();
-        for (arn, who, only, path) in cut_principals(plan, inventory, name) {
-            match behind.through(arn, plan.account.as_str()) {
-                Through::Only => {
-                    let rest = std::iter::once(only.to_owned()).chain(path).collect();
-                    lost.push(Lost { arn: Some(arn.clone()), path: to(at, rest) });
+        for cut in cut_principals(plan, inventory, name) {
+            match behind.through(cut.arn, plan.account.as_str()) {
+                Some(by) if behind.is_shut() => {
+                    let way = behind.way(by, cut.only).into_iter().chain(cut.path);
+                    lost.push(Lost { arn: Some(cut.arn.clone()), path: to(at, way.collect()) });
                 }
-                Through::Perhaps => perhaps.push(who),
-                Through::No => {}
+                Some(_) => perhaps.push(cut.who),
+                None => {}
             }
         }
         // Who is behind break-glass is not the one who reads this.
@@ -240,17 +293,71 @@ fn lost(
     lost
 }
 
-/// Everybody whom the plan cuts and the account lists, but the role `name`: by ARN, in words, and how it is said that
-/// nobody else is let in.
+/// Which credential of a user is in use.
+#[derive(Clone, Copy)]
+enum InUse<'c> {
+    /// This key, which he keeps until somebody takes it.
+    Key(&'c AccessKeyId),
+    /// A session of his, got with what the next link tells.
+    Session,
+    Unknown,
+}
+
+impl<'c> InUse<'c> {
+    /// Of the user whom the link `at` tells of.
+    fn of(chain: &[Link<'c>], at: usize) -> Self {
+        match chain[at].key {
+            Some(key) if key.as_str().starts_with("AKIA") => Self::Key(key),
+            // What it was got with is a link of its own, and is judged there.
+            Some(_) if chain.get(at + 1).is_some_and(Link::is_known) => Self::Session,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether it falls with a cut of `subject`.
+    fn falls_with(self, user: &UserName, subject: &Subject) -> bool {
+        let credential = match subject {
+            Subject::Principal { principal } => return principal.user() == Some(user),
+            Subject::Credential { credential } => credential,
+        };
+        let is_sessions = matches!(credential, Credential::Sessions { .. });
+        credential.user() == Some(user)
+            && match self {
+                Self::Key(key) => {
+                    matches!(credential, Credential::AccessKey { id, .. } if id == key)
+                }
+                Self::Session => is_sessions,
+                Self::Unknown => true,
+            }
+    }
+}
+
+/// Whether the plan cuts the user himself, and not some credential of his.
+fn cuts_whole(plan: &Plan, user: &UserName) -> bool {
+    let is_he = |subject: &Subject| matches!(subject, Subject::Principal { principal } if principal.user() == Some(user));
+    cut_by(plan, is_he).is_some()
+}
+
+/// Somebody whom the plan cuts and the account lists.
+struct CutPrincipal<'i> {
+    arn: &'i Arn,
+    who: String,
+    /// How it is said that nobody else is let in.
+    only: &'static str,
+    /// From him to what is cut.
+    path: Vec<String>,
+}
+
+/// All of them, but the role `name`.
 fn cut_principals<'i>(
     plan: &'i Plan,
     inventory: &'i Inventory,
     name: &'i str,
-) -> impl Iterator<Item = (&'i Arn, String, &'static str, Vec<String>)> {
+) -> impl Iterator<Item = CutPrincipal<'i>> {
     let users = plan.users().filter_map(|user| {
         let arn = &inventory.user(user).ok()?.as_ref()?.arn;
         let only = "only users in scope may assume it";
-        Some((arn, format!("user {user}"), only, cut_user(plan, user)))
+        Some(CutPrincipal { arn, who: format!("user {user}"), only, path: cut_user(plan, user) })
     });
     let roles = plan.principals.iter().filter_map(Principal::role);
     let roles = roles.filter(move |role| role.as_str() != name).filter_map(|role| {
@@ -260,7 +367,8 @@ fn cut_principals<'i>(
             |subject| matches!(subject.principal(), Some(Principal::Role(cut)) if cut == *role),
         );
         let path = std::iter::once(format!("role {role}")).chain(by).collect();
-        Some((arn, format!("role {role}"), "only who is in scope may assume it", path))
+        let only = "only who is in scope may assume it";
+        Some(CutPrincipal { arn, who: format!("role {role}"), only, path })
     });
     users.chain(roles)
 }
@@ -270,47 +378,112 @@ fn cut_user(plan: &Plan, user: &UserName) -> Vec<String> {
     std::iter::once(format!("user {user}")).chain(by).collect()
 }
 
-/// How somebody may be behind a session of a role.
-enum Through {
-    No,
-    Perhaps,
-    /// Nobody but who is in scope is admitted.
-    Only,
+/// Who may be behind a role, by its trust policy and by those of the roles that it names, and so on.
+struct Behind<'i> {
+    /// The role itself first; each of the others after the one that names it.
+    roles: Vec<Assumable<'i>>,
 }
 
-/// Who may be behind the caller's role, by its trust policy.
-struct Behind {
+/// A role on the way.
+struct Assumable<'i> {
+    role: &'i ListedRole,
+    /// The role that names it.
+    by: Option<usize>,
     /// `None` where it cannot be understood.
     trust: Option<Document>,
-    /// Whether everybody it admits is in scope.
-    in_scope: bool,
+    /// Whether everybody who may be behind it is in scope.
+    shut: bool,
 }
 
-impl Behind {
-    fn of(role: &ListedRole, plan: &Plan, inventory: &Inventory) -> Self {
-        let Ok(trust) = Document::parse(&role.trust) else {
-            return Self { trust: None, in_scope: false };
-        };
+impl<'i> Behind<'i> {
+    fn of(role: &'i ListedRole, plan: &Plan, inventory: &'i Inventory) -> Self {
+        let listed = inventory.roles().map(Vec::as_slice).unwrap_or_default();
+        let is_cut =
+            |role: &ListedRole| plan.principals.contains(&Principal::Role(role.name.clone()));
         let mut in_scope: BTreeSet<&str> = plan
             .users()
             .filter_map(|user| Some(inventory.user(user).ok()?.as_ref()?.arn.as_str()))
             .collect();
-        let cut =
-            |role: &&ListedRole| plan.principals.contains(&Principal::Role(role.name.clone()));
-        let roles = inventory.roles().into_iter().flatten().filter(cut);
-        in_scope.extend(roles.map(|role| role.arn.as_str()));
-        let in_scope =
-            admitted(&trust).is_some_and(|named| named.iter().all(|arn| in_scope.contains(arn)));
-        Self { trust: Some(trust), in_scope }
-    }
-
-    fn through(&self, user: &Arn, account: &str) -> Through {
-        match &self.trust {
-            Some(trust) if admits(trust, user.as_str(), account) == Admission::No => Through::No,
-            Some(_) if self.in_scope => Through::Only,
-            _ => Through::Perhaps,
+        in_scope.extend(listed.iter().filter(|role| is_cut(role)).map(|role| role.arn.as_str()));
+        let mut roles = vec![Assumable::of(role, None)];
+        let mut at = 0;
+        while let Some(next) = roles.get(at) {
+            let named = next.trust.iter().flat_map(everybody_admitted);
+            let named = named.filter_map(|admitted| match admitted {
+                Admitted::Named(who) => listed.iter().find(|role| is_called(role, who)),
+                _ => None,
+            });
+            // What is cut itself needs nobody behind it.
+            let named: Vec<&ListedRole> = named.filter(|role| !is_cut(role)).collect();
+            for named in named {
+                if roles.iter().all(|known| known.role.name != named.name) {
+                    roles.push(Assumable::of(named, Some(at)));
+                }
+            }
+            at += 1;
+        }
+        // Open is who admits anybody that is neither in scope nor a role which is not open.
+        loop {
+            let is_shut = |who: &str| {
+                in_scope.contains(who)
+                    || roles.iter().any(|known| known.shut && is_called(known.role, who))
+            };
+            let opens = roles.iter().position(|known| {
+                known.shut
+                    && known
+                        .trust
+                        .as_ref()
+                        .and_then(admitted)
+                        .is_none_or(|named| !named.into_iter().all(is_shut))
+            });
+            match opens {
+                Some(at) => roles[at].shut = false,
+                None => return Self { roles },
+            }
         }
     }
+
+    fn is_shut(&self) -> bool {
+        self.roles[0].shut
+    }
+
+    /// The role on the way that admits `arn`, the first of them.
+    fn through(&self, arn: &Arn, account: &str) -> Option<usize> {
+        let admits = |role: &Assumable<'_>| match &role.trust {
+            Some(trust) => admits(trust, arn.as_str(), account) != Admission::No,
+            None => true,
+        };
+        self.roles.iter().position(admits)
+    }
+
+    /// From the role itself to whom the role `to` admits, in words.
+    fn way(&self, to: usize, only: &str) -> Vec<String> {
+        let mut way = vec![only.to_owned()];
+        let mut at = to;
+        while let Some(by) = self.roles[at].by {
+            way.push(format!("role {}", self.roles[at].role.name));
+            way.push("only those whom the plan cuts off may come to it".to_owned());
+            at = by;
+        }
+        way.reverse();
+        way
+    }
+}
+
+impl<'i> Assumable<'i> {
+    fn of(role: &'i ListedRole, by: Option<usize>) -> Self {
+        Self { role, by, trust: Document::parse(&role.trust).ok(), shut: true }
+    }
+}
+
+/// Whether a trust policy that names `who` names the role, or a session of it.
+fn is_called(role: &ListedRole, who: &str) -> bool {
+    let of_session = || {
+        let arn = Arn::parse(who).ok()?;
+        let (name, _) = session_of(&arn)?;
+        Some(arn.account() == role.arn.account() && name == role.name.as_str())
+    };
+    role.arn.as_str() == who || of_session().unwrap_or(false)
 }
 
 /// Role and session name of an assumed role.

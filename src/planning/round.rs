@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lockout::{cuts_off_break_glass, touches_break_glass};
 use crate::diagnostic::Diagnostic;
 use crate::ids::{AccessKeyId, ChangeId, StepId};
 use crate::inventory::Inventory;
@@ -62,8 +63,8 @@ impl Added {
         self.changes.is_empty() && self.credentials.is_empty() && self.beyond.is_empty()
     }
 
-    /// What `later` adds to `earlier`.
-    pub fn of(earlier: &Plan, later: &Plan) -> Self {
+    /// What `later`, which stands on `inventory`, adds to `earlier`.
+    pub fn of(earlier: &Plan, later: &Plan, inventory: &Inventory) -> Self {
         let before: BTreeMap<&ChangeId, &Change> =
             earlier.changes.iter().map(|change| (&change.id, change)).collect();
         let credentials: BTreeSet<&Credential> = earlier.credentials.iter().collect();
@@ -80,6 +81,7 @@ impl Added {
                 }
             }
         }
+        added.beyond.extend(cuts_off_break_glass(earlier, later, inventory));
         let new = later.credentials.iter().filter(|one| !credentials.contains(one));
         added.credentials = new.cloned().collect();
         added
@@ -131,8 +133,12 @@ fn decides_the_same(was: &Change, is: &Change) -> bool {
         == (&is.what, &is.before, &is.after, &is.irreversible)
 }
 
-/// The changes of the round: those of `earlier`, and what `fresh` adds.
-pub(super) fn merge(earlier: &Earlier<'_>, fresh: Vec<Change>) -> Vec<Change> {
+/// The changes of the round: those of `earlier`, and what `fresh` adds. Break-glass is cut by none that waits for nobody.
+pub(super) fn merge(
+    earlier: &Earlier<'_>,
+    inventory: &Inventory,
+    fresh: Vec<Change>,
+) -> Vec<Change> {
     let mut left: Vec<Option<Change>> = fresh
         .into_iter()
         .filter(|change| !cuts_our_own(change, earlier.issued))
@@ -167,7 +173,12 @@ pub(super) fn merge(earlier: &Earlier<'_>, fresh: Vec<Change>) -> Vec<Change> {
         });
     }
     for mut change in left.into_iter().flatten() {
-        if earlier.cuts_alone && (!change.only_cuts() || is_outside(earlier.plan, &change)) {
+        let asked_about = || {
+            !change.only_cuts()
+                || is_outside(earlier.plan, &change)
+                || touches_break_glass(&change, earlier.plan, inventory)
+        };
+        if earlier.cuts_alone && asked_about() {
             continue;
         }
         let last = numbers.entry(change.step.clone()).or_default();

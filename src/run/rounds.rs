@@ -231,7 +231,12 @@ impl Run<'_> {
         self.observer.event(&Event::SurveyingAgain { round });
         let begun = self.begun();
         let canaries: BTreeSet<String> = self.journal.state().canaries.keys().cloned().collect();
-        let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
+        let mut caller = self.inventory.caller.clone();
+        // Whoever goes on with a case need not know what was left standing when it was planned.
+        if caller.break_glass.is_empty() {
+            caller.break_glass.clone_from(&saved.inventory.caller.break_glass);
+        }
+        let mut inventory = Inventory::new(caller, self.clock.now());
         // What may be done is no part of the world that an intruder changes, and asking is slow.
         let permitted = saved.inventory.answers.iter();
         let permitted = permitted.filter(|(want, _)| matches!(want, Want::Simulation(_)));
@@ -265,7 +270,7 @@ impl Run<'_> {
             if !cuts_alone && !refused.is_empty() {
                 self.observer.event(&Event::NotSeen { operations: &refused });
             }
-            let added = Added::of(self.plan, &plan);
+            let added = Added::of(self.plan, &plan, &inventory);
             if added.is_nothing() {
                 continue;
             }

@@ -3,6 +3,8 @@
 //! An answer that cannot be understood is an error, never nothing. Knows every operation, and not what the
 //! answers are for.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType, StatusType};
 use jiff::Timestamp;
 
@@ -216,11 +218,7 @@ pub(super) async fn ask(
                 Some(Box::new(SecretMetadata {
                     arn: Arn::parse(secret.arn()?).ok()?,
                     name: secret.name()?.to_owned(),
-                    versions: versions
-                        .map(|(id, labels)| {
-                            Some((VersionId::parse(id).ok()?, sorted(labels.iter().cloned())))
-                        })
-                        .collect::<Option<_>>()?,
+                    versions: labelled(versions)?,
                     rotates_itself: secret.rotation_enabled().unwrap_or(false),
                     rotator: secret.rotation_lambda_arn().map(Arn::parse).transpose().ok()?,
                     owned_by: secret.owning_service().map(str::to_owned),
@@ -232,6 +230,7 @@ pub(super) async fn ask(
             let found = cloud.secrets().list().await?;
             let mut secrets = every("secretsmanager:ListSecrets", found.iter(), |secret| {
                 let tags = secret.tags().iter();
+                let versions = secret.secret_versions_to_stages().into_iter().flatten();
                 Some(ListedSecret {
                     name: secret.name()?.to_owned(),
                     arn: Arn::parse(secret.arn()?).ok()?,
@@ -243,6 +242,7 @@ pub(super) async fn ask(
                     rotator: secret.rotation_lambda_arn().map(Arn::parse).transpose().ok()?,
                     owned_by: secret.owning_service().map(str::to_owned),
                     deleted_at: secret.deleted_date().and_then(timestamp),
+                    versions: Some(labelled(versions)?),
                 })
             })?;
             secrets.sort_by(|a, b| a.name.cmp(&b.name));
@@ -255,6 +255,16 @@ pub(super) async fn ask(
         }
         Want::SecretPolicy(secret) => Fact::SecretPolicy(cloud.secrets().policy(secret).await?),
     })
+}
+
+/// The versions of a secret by their ids, with the labels they carry.
+fn labelled<'a>(
+    versions: impl Iterator<Item = (&'a String, &'a Vec<String>)>,
+) -> Option<BTreeMap<VersionId, Vec<String>>> {
+    let understood = |(id, labels): (&String, &Vec<String>)| {
+        Some((VersionId::parse(id.as_str()).ok()?, sorted(labels.iter().cloned())))
+    };
+    versions.map(understood).collect()
 }
 
 /// What exists, turned into a fact. An answer that cannot be understood is an error, never nothing: a

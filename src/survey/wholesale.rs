@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{SurveyError, authorization, is_gap};
 use crate::cloud::ReadCloud;
 use crate::ids::{Principal, UserName};
-use crate::inventory::{Fact, Inventory, User, UserDetail, Want};
+use crate::inventory::{Inventory, UserDetail, Want};
 
 /// Whether the listing answers a question, where all of `wants` are asked.
 pub(super) fn answers(want: &Want, wants: &BTreeSet<Want>) -> bool {
@@ -46,30 +46,9 @@ pub(super) async fn read(
     }
     let users: BTreeMap<UserName, UserDetail> =
         users.into_iter().map(|user| (user.name.clone(), user)).collect();
+    let fact = |want: &Want| UserDetail::answer(users.get(want.user()?), want);
     let answered = wants.iter().filter(|want| answers(want, wants));
-    let facts = answered.filter_map(|want| Some((want.clone(), Ok(fact(want, &users)?))));
+    let facts = answered.filter_map(|want| Some((want.clone(), Ok(fact(want)?))));
     inventory.answers.extend(facts);
     Ok(())
-}
-
-fn fact(want: &Want, users: &BTreeMap<UserName, UserDetail>) -> Option<Fact> {
-    Some(match want {
-        Want::User(user) => Fact::User(users.get(user).map(|found| {
-            Box::new(User {
-                name: found.name.clone(),
-                arn: found.arn.clone(),
-                id: found.id.clone(),
-                created_at: found.created_at,
-                boundary: found.policies.boundary.clone(),
-                password_last_used_at: None,
-            })
-        })),
-        Want::AttachedPolicies(Principal::User(user)) => Fact::AttachedPolicies(
-            users.get(user).map(|found| found.policies.attached.clone()).unwrap_or_default(),
-        ),
-        Want::InlinePolicy(Principal::User(user), policy) => Fact::InlinePolicy(
-            users.get(user).and_then(|found| found.policies.inline.get(policy).cloned()),
-        ),
-        _ => return None,
-    })
 }

@@ -415,6 +415,21 @@ fn one_report_is_made_of_all(case: &str) {
     }
 }
 
+/// `diff` of plans of several accounts.
+fn compared_account_by_account(hosted: &Hosted) {
+    let diff = |second: &str, code: i32| {
+        ran(&mut bare(hosted.dir(), &["diff", "plan.json", second])).ended_with(code)
+    };
+    let same = diff("plan.json", 0).out;
+    for account in ["Account 111122223333, ", "Account 444455556666, "] {
+        assert!(same.contains(account), "{same}");
+    }
+    ran(&mut hosted.here(&["survey", "-o", "home.json"]));
+    let refused = diff("home.json", 5).said();
+    assert!(refused.contains("they are of different accounts: 111122223333, "), "{refused}");
+    assert!(refused.contains("and 111122223333\n"), "{refused}");
+}
+
 /// The whole of it at an endpoint, as it is typed: planned, run, killed in the middle, gone on with, taken over, looked at
 /// again and taken back. The other account asks for an external id, and the key hung on there is tried itself.
 #[test]
@@ -440,6 +455,7 @@ fn several_accounts_at_an_endpoint_are_run_killed_resumed_taken_over_verified_an
     assert!(refused.said().contains("--external-id-of ACCOUNT=ID"), "{}", refused.said());
     let planned = ran(asked(&plan).args(&inputs)).ended_with(0);
     assert!(planned.out.contains("--external-id-of 444455556666=ID"), "{}", planned.out);
+    compared_account_by_account(&hosted);
     let script = ran(asked(&["plan", "p.yaml", "--format", "aws-cli"]).args(&inputs)).ended_with(0);
     by_hand_in_each(&hosted, &script.out);
     for told in [&planned, &script] {

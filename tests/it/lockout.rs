@@ -167,6 +167,94 @@ fn break_glass_is_left_standing_with_all_that_it_stands_on() {
 }
 
 #[test]
+fn a_user_is_lost_with_the_credential_that_is_in_use_and_not_with_another_of_his() {
+    let stage = play(Stage::set(WORLD, PLAYBOOK));
+    let (inventory, mut plan) = (&stage.saved.inventory, stage.saved.plan.clone());
+    let (used, other) = ("AKIAEXAMPLEHUNGON002", "AKIAEXAMPLELEAKED001");
+    let cut = |subject: Subject| Effect::Cuts { subject, barrier: Barrier::Inactive };
+    let user = portcullis::ids::UserName::parse("ci-deploy").unwrap();
+    let credential = |credential| cut(Subject::Credential { credential });
+    let key = |id: &str| {
+        let id = AccessKeyId::parse(id).unwrap();
+        credential(Credential::AccessKey { id, user: user.clone() })
+    };
+    let sessions = credential(Credential::Sessions { user: user.clone() });
+    let whole = cut(Subject::Principal { principal: Principal::User(user.clone()) });
+    let signs = |key: Option<&str>| vec![origin("break-glass", Some(VICTIM), key)];
+    let with_session = vec![
+        origin("break-glass", Some(VICTIM), Some("ASIAEXAMPLESESSION04")),
+        origin("key of profile base", None, Some(used)),
+    ];
+    let not_known = "which of his credentials is in use is not known";
+    for (effects, glass, refused) in [
+        (vec![key(other)], signs(Some(used)), None),
+        (vec![key(other), sessions.clone()], signs(Some(used)), None),
+        (vec![key(used)], signs(Some(used)), Some("user ci-deploy <- cut by")),
+        (vec![key(other), whole], signs(Some(used)), Some("user ci-deploy <- cut by")),
+        (vec![key(other)], signs(None), Some(not_known)),
+        (vec![key(other)], signs(Some("ASIAEXAMPLESESSION04")), Some(not_known)),
+        (vec![key(other)], with_session.clone(), None),
+        (vec![sessions], with_session.clone(), Some("break-glass <- user ci-deploy <- cut by")),
+        (vec![key(used)], with_session, Some("key of profile base <- user ci-deploy <- cut by")),
+    ] {
+        for change in &mut plan.changes {
+            change.effects.clear();
+        }
+        plan.changes[0].effects.clone_from(&effects);
+        plan.principals = vec![Principal::User(user.clone())];
+        let caller = Caller { break_glass: glass, ..inventory.caller.clone() };
+        let asked = planning::refuse_lock_out(&plan, inventory, &caller);
+        match (refused, asked) {
+            (None, asked) => drop(asked.unwrap()),
+            (Some(path), asked) => {
+                let problem = asked.expect_err(path);
+                assert!(problem.message.contains(path), "{}", problem.message);
+                assert!(problem.help.unwrap().contains("another key of it"));
+            }
+        }
+    }
+}
+
+/// Roles one after the other, each of which the one behind it alone may assume; the last trusts `last`.
+fn with_hops(last: &str) -> String {
+    let trust = |who: &str| {
+        format!(
+            "trust: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Principal: {who}, Action: \"sts:AssumeRole\" }}] }}"
+        )
+    };
+    let second = "{ AWS: \"arn:aws:sts::111122223333:assumed-role/second/night\" }";
+    let hops = format!(
+        "    roles:\n      first:\n        {}\n      second:\n        {}\n",
+        trust(second),
+        trust(last)
+    );
+    trusting("{ AWS: \"arn:aws:iam::111122223333:role/first\" }").replacen("    roles:\n", &hops, 1)
+}
+
+#[test]
+fn trust_is_followed_from_role_to_role() {
+    let problem = refused(&with_hops(&format!("{{ AWS: \"{VICTIM}\" }}")), &terms());
+    let through = "only those whom the plan cuts off may come to it";
+    let path = format!(
+        "role incident-responder <- {through} <- role first <- {through} <- role second <- only users in scope may assume \
+         it <- user ci-deploy <- cut by"
+    );
+    assert!(problem.message.contains(&path), "{}", problem.message);
+    // A ring of roles that nobody can come into but who is cut.
+    let ring = format!("{{ AWS: [\"{VICTIM}\", \"arn:aws:iam::111122223333:role/first\"] }}");
+    refused(&with_hops(&ring), &terms());
+    // Somebody else may come that way: then it is a warning.
+    for others in [
+        format!("{{ AWS: [\"{VICTIM}\", \"{BYSTANDER}\"] }}"),
+        format!("{{ AWS: \"{VICTIM}\", Service: ec2.amazonaws.com }}"),
+    ] {
+        let stage = play(Stage::set(&with_hops(&others), PLAYBOOK));
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("may have been assumed by user ci-deploy"), "{others}: {warned}");
+    }
+}
+
+#[test]
 fn sessions_of_the_caller_s_own_permission_set_are_its_own() {
     let name = "AWSReservedSSO_Incident_Response_0123456789abcdef";
     let world = WORLD.replace("incident-responder", name);

@@ -102,6 +102,79 @@ fn a_key_that_is_hung_on_while_we_cut_is_cut_in_the_next_round() {
     }
 }
 
+/// Cuts a key by its name, and all of its user where he has come to have a password.
+const DOOMED: &str = "portcullis: 1
+name: doomed
+title: One key, and whoever is given a password
+mode: breach
+counters: [T1078.004]
+gate: { proof: settled, margin: 10s }
+steps:
+  - id: key-off
+    title: Switch off the key
+    phase: contain
+    uses: iam.access-key.deactivate
+    with: { user: ci-deploy, keys: [AKIAEXAMPLELEAKED001] }
+  - id: quarantine
+    title: Deny the user everything
+    phase: contain
+    if: inventory.has_password('ci-deploy')
+    uses: iam.user.quarantine
+    with: { user: ci-deploy }
+  - id: keys-off
+    title: Switch off what a user has
+    phase: contain
+    uses: iam.access-key.deactivate
+    with: { user: backup, keys: all }
+";
+
+#[test]
+fn a_later_round_cuts_break_glass_for_nobody_who_was_not_asked() {
+    play(async {
+        let mut stage = set(&with_somebody_else(WORLD), DOOMED).await;
+        // Another key of a user in scope is what is left when nothing else goes.
+        let glass = "AKIAEXAMPLEHUNGON002";
+        stage.saved.inventory.caller.break_glass = vec![portcullis::inventory::Origin {
+            how: "break-glass".to_owned(),
+            arn: None,
+            access_key_id: Some(portcullis::ids::AccessKeyId::parse(glass).unwrap()),
+        }];
+        let playbook = stage::read(DOOMED);
+        assert!(
+            planning::follows(&stage.saved, None, &playbook),
+            "a cut of his other key is planned"
+        );
+        let later = async {
+            stage.clock.sleep(Duration::from_secs(5)).await;
+            let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+            let password = other.create_login_profile().user_name(VICTIM);
+            password.password("Correct-Horse-7").send().await.unwrap();
+            hangs_a_key_on(&stage, "backup").await
+        };
+        let (left, theirs) = tokio::join!(stage.run(None), later);
+        let Left::Ended(Ending::Asking { beyond, .. }) = left else { panic!("{left:?}") };
+        assert!(
+            beyond.iter().any(|why| why.contains("it would cut off break-glass")),
+            "{beyond:?}"
+        );
+        // What waits for nobody was not kept back, and break-glass lets its holder in.
+        assert_eq!(rounds(&stage), [2]);
+        assert!(matches!(standing_of(&stage, &theirs), Standing::Blocked { .. }));
+        let iam = aws_sdk_iam::Client::new(&stage::somebody_with(glass, &stage.cloud, stage.clock));
+        iam.list_access_keys().send().await.expect("break-glass works");
+        let asked = stage.newest(3);
+        assert!(planning::follows(&asked, Some(&stage.newest(2)), &playbook));
+        // With somebody's word it is cut.
+        stage.says_yes_to(&asked).await;
+        let left = stage.run(None).await;
+        assert!(matches!(left, Left::Ended(Ending::NotProven)), "{left:?}");
+        assert_eq!(rounds(&stage), [2, 3]);
+        stage.let_it_settle().await;
+        iam.list_access_keys().send().await.expect_err("he is denied everything");
+        no_secret_was_written(&stage);
+    });
+}
+
 /// What somebody who is not cut sets up, of whom no step speaks; gives back the words that the ledger has for it.
 async fn sets_up(stage: &Stage, way: &str) -> &'static str {
     let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));

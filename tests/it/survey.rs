@@ -358,6 +358,64 @@ fn what_a_playbook_asks_can_be_surveyed_alone_and_compared_with_its_plan() {
     assert!(!same.out.contains("Not comparable"), "{}", same.out);
 }
 
+/// The shipped world, whose responder may read everything.
+fn with_all_in_sight() -> String {
+    let world = crate::hosted::quick_world();
+    let all = world.replace(
+        "        inline:\n          rotate:",
+        "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n        inline:\n          rotate:",
+    );
+    assert_ne!(all, world);
+    all
+}
+
+#[test]
+fn a_plan_is_compared_with_the_survey_of_a_whole_account_so_far_as_the_plan_goes() {
+    let hosted = Hosted::new(&stage::with_somebody_else(&with_all_in_sight()));
+    ran(&mut hosted.plan(&["--margin", "1"])).ended_with(0);
+    ran(&mut hosted.here(&["survey", "-o", "all.json"])).ended_with(0);
+    let compared = |first: &str, second: &str, code: i32| {
+        let mut typed = bare(hosted.dir(), &["diff", first, second, "--format", "json"]);
+        let found: Value = serde_json::from_str(&ran(&mut typed).ended_with(code).out).unwrap();
+        let text = ran(&mut bare(hosted.dir(), &["diff", first, second])).ended_with(code).out;
+        (found, text)
+    };
+    // Both hold the same, whoever was asked about alone in the one and with everybody in the other.
+    for (first, second) in [("plan.json", "all.json"), ("all.json", "plan.json")] {
+        let (found, text) = compared(first, second, 0);
+        for by in ["iam:GetUser", "iam:ListAttachedUserPolicies", "secretsmanager:DescribeSecret"] {
+            assert!(found["compared"][by].as_u64() >= Some(1), "{by} of {found:#}");
+        }
+        assert!(found["beyond"]["iam:ListUsers"] == 1, "{found:#}");
+        assert!(text.contains("Beyond what the plan asked, and not compared: iam:"), "{text}");
+    }
+    // What was put on him is told, though it was read in another way.
+    hosted.meanwhile(async |iam| {
+        let arn = "arn:aws:iam::aws:policy/AdministratorAccess";
+        let put = iam.attach_user_policy().user_name("ci-deploy").policy_arn(arn);
+        put.send().await.unwrap();
+    });
+    ran(&mut hosted.here(&["survey", "-o", "later.json"])).ended_with(0);
+    let (_, text) = compared("plan.json", "later.json", 4);
+    assert!(
+        text.contains("+ attached policy arn:aws:iam::aws:policy/AdministratorAccess of ci-deploy"),
+        "{text}"
+    );
+    // What is in the plan alone is not known to be the same.
+    let mut less = json_of(&hosted, "all.json");
+    let answers = less["sittings"][0]["answers"].as_array_mut().unwrap();
+    answers.retain(|answer| answer["want"] != "authorization");
+    std::fs::write(hosted.dir().join("less.json"), less.to_string()).unwrap();
+    let (found, text) = compared("plan.json", "less.json", 11);
+    assert_eq!(found["not_compared"]["iam:ListAttachedUserPolicies"], Value::Null);
+    assert!(
+        text.contains(
+            "policies attached to users (iam:ListAttachedUserPolicies): 1 read in the first alone"
+        ),
+        "{text}"
+    );
+}
+
 #[test]
 fn what_is_no_inventory_is_refused() {
     let dir = tempfile::tempdir().unwrap();

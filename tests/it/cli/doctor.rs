@@ -88,6 +88,29 @@ fn a_responder_who_is_ready_is_told_so_and_break_glass_is_remembered() {
 }
 
 #[test]
+fn another_key_of_break_glass_can_be_cut_and_break_glass_works_after_it() {
+    let other = "AKIAEXAMPLEOTHERS009";
+    let one = format!("keys: [{{ id: {GLASS} }}]");
+    let world = world().replace(&one, &format!("keys: [{{ id: {GLASS} }}, {{ id: {other} }}]"));
+    let hosted = hosted(&world);
+    let glass = || told(hosted.here(&["doctor"]).args(["--break-glass", "glass"]), 0);
+    says(&glass(), "break-glass", "good", "user/break-glass was let in just now");
+    let typed = ["cut", "--access-key", other, "--narrow", "--yes", "--margin", "1"];
+    ran(&mut hosted.here(&typed)).ended_with(11);
+    let keys = hosted.cloud.snapshot().0;
+    let status = |id: &str| {
+        let (_, status) =
+            keys.iter().find(|(name, _)| name.ends_with(&format!("/keys/{id}"))).unwrap();
+        status.as_str()
+    };
+    assert!(status(other).starts_with("Inactive") && status(GLASS).starts_with("Active"));
+    says(&glass(), "break-glass", "good", "user/break-glass was let in just now");
+    // Its own key is another matter.
+    let refused = ran(&mut hosted.here(&["cut", "--access-key", GLASS, "--narrow", "--dry-run"]));
+    assert!(refused.ended_with(5).err.contains("another key of it"));
+}
+
+#[test]
 fn what_would_fail_is_named_with_what_to_do() {
     let refusing = world().replace("                  - iam:UpdateAccessKey\n", "");
     let hosted = hosted(&refusing);
