@@ -322,6 +322,7 @@ impl Ledger {
         let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
         let mut rows: Vec<Row> = rows.collect();
         rows.extend(undelivered(plan, state));
+        rows.extend(unseen(state));
         for row in &mut rows {
             row.remarks = remarks(plan, state, &row.credential);
             if let Some(word) = word(plan, state, row) {
@@ -643,6 +644,20 @@ fn undelivered(plan: &Plan, state: &State) -> Vec<Row> {
     rows
 }
 
+/// Whoever may have come in, and cannot be told of.
+fn unseen(state: &State) -> impl Iterator<Item = Row> {
+    state.not_seen.iter().map(|operation| Row {
+        credential: Credential::Unseen { operation: operation.clone() },
+        standing: Standing::OutOfReach {
+            why: format!("{operation} was refused: look by hand, or allow it and resume"),
+        },
+        proof: None,
+        remarks: Vec::new(),
+        silent: None,
+        let_in: None,
+    })
+}
+
 /// The standing that somebody's word gives a row: what is deleted or replaced needs none, and what is blocked needs
 /// nobody to answer for it.
 fn word(plan: &Plan, state: &State, row: &Row) -> Option<Standing> {
@@ -759,11 +774,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
     }
     if standing.is_empty() {
         let why = match &credential {
-            Credential::RoleSessions { role } if plan.is_newcomer(&credential) => {
-                format!(
-                    "role {role} was set up, or trusts others, since the account was first surveyed, and no step \
-                     cuts its sessions"
-                )
+            Credential::Admission { .. } => {
+                "nobody whom the role admitted when the account was first surveyed, and \
+                                              no quarantine of the role keeps him out"
+                    .to_owned()
             }
             _ if plan.is_newcomer(&credential) => {
                 "it has come since the account was first surveyed, and no step cuts it".to_owned()

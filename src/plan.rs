@@ -14,7 +14,7 @@ mod saved;
 mod text;
 mod together;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -107,9 +107,9 @@ pub struct Plan {
 pub struct FirstSeen {
     /// When it was surveyed.
     pub at: Timestamp,
-    /// Of every role, what tells its trust policy from another: the beginning of the policy's SHA-256, in hexadecimal.
-    /// `None` where they could not be listed.
-    pub trusts: Option<BTreeMap<RoleName, String>>,
+    /// Of every role, the digests of the parts of its trust policy: see `policy::admission`. `None` where they could
+    /// not be listed.
+    pub trusts: Option<BTreeMap<RoleName, BTreeSet<String>>>,
 }
 
 /// What the gate asks for before anything new is issued.
@@ -273,9 +273,12 @@ impl Change {
 }
 
 impl Plan {
-    /// Whether a credential came to be known after the first survey, of somebody whom nothing of the plan cuts off.
+    /// Whether a credential came to be known after the first survey, of somebody whom no step has selected.
     pub fn is_newcomer(&self, credential: &Credential) -> bool {
         let in_scope = |principal| self.principals.contains(&principal);
+        if matches!(credential, Credential::Admission { .. }) {
+            return true;
+        }
         self.first_seen.is_some()
             && self.credentials.contains(credential)
             && credential.principal().is_some_and(|principal| !in_scope(principal))

@@ -21,7 +21,7 @@ mod undo;
 
 pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
-pub use newcomers::newcomers_not_seen;
+pub use newcomers::not_seen;
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;
@@ -182,7 +182,8 @@ fn plan_on(
     };
     let summary = playbook.limits.percent.map(|_| Want::AccountSummary);
     let summary = summary.filter(|_| !users.is_empty());
-    let roles = (!principals.is_empty()).then_some(Want::Roles);
+    // Also where nobody is cut: whom they admit later is told by whom they admit now.
+    let roles = (!changes.is_empty()).then_some(Want::Roles);
     let found = found::wants(&terms.imports);
     let first_seen = earlier.map(newcomers::first_seen);
     // What cuts within the scope waits for no look at everybody.

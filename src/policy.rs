@@ -6,6 +6,7 @@
 //! errors. Service and resource control policies are not modelled.
 //! Fails only when a document is read ([`InvalidPolicy`]): a document that was read can be judged.
 
+pub mod admission;
 mod condition;
 mod document;
 mod evaluate;

@@ -1,5 +1,7 @@
 //! What can be written in a journal.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,12 @@ pub enum Entry {
     NothingNew {
         /// The round that found it.
         round: u32,
+    },
+    /// Who has come into the account since it was first surveyed could not be looked for everywhere; or, with no
+    /// operations, now could.
+    NotSeen {
+        /// The operations that were refused. Sorted.
+        operations: BTreeSet<String>,
     },
     /// A change is about to be made. Its effect may exist from here on.
     Intended {
@@ -273,6 +281,7 @@ impl Entry {
             | Self::RoundBegan { .. }
             | Self::RoundAsked { .. }
             | Self::NothingNew { .. }
+            | Self::NotSeen { .. }
             | Self::CanaryMaking { .. }
             | Self::CanaryMade { .. }
             | Self::CanaryRemoved { .. }

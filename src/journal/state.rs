@@ -4,7 +4,7 @@
 //! doubt as well, since one change may make several calls and a refusal speaks for the last alone;
 //! only looking at the world takes a change out of doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -69,6 +69,7 @@ impl ChangeState {
                 | Entry::RoundBegan { .. }
                 | Entry::RoundAsked { .. }
                 | Entry::NothingNew { .. }
+                | Entry::NotSeen { .. }
                 | Entry::Reopened { .. }
                 | Entry::CanaryMaking { .. }
                 | Entry::CanaryMade { .. }
@@ -267,6 +268,8 @@ pub struct State {
     pub probes: Vec<(u64, AccessKeyId)>,
     /// What a log last said of a credential, by its words in the ledger.
     pub listened: BTreeMap<String, Listened>,
+    /// The operations that would tell who has come into the account since, and were refused when last asked.
+    pub not_seen: BTreeSet<String>,
     /// Credentials that were tried.
     pub tried: BTreeMap<AccessKeyId, TriedCredential>,
     /// The gate.
@@ -442,6 +445,7 @@ impl State {
                 self.surveyed = Some(now);
                 self.asking = None;
             }
+            Entry::NotSeen { operations } => self.not_seen.clone_from(operations),
             Entry::CanaryMaking { canary } => {
                 self.canaries.insert(canary.clone(), CanaryState::There);
             }
@@ -576,6 +580,7 @@ impl ChangeRecord {
             | Entry::RoundBegan { .. }
             | Entry::RoundAsked { .. }
             | Entry::NothingNew { .. }
+            | Entry::NotSeen { .. }
             | Entry::CanaryMaking { .. }
             | Entry::CanaryMade { .. }
             | Entry::CanaryRemoved { .. }

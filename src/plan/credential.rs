@@ -85,6 +85,21 @@ pub enum Credential {
         /// Which role.
         role: RoleName,
     },
+    /// Somebody whom a role's trust policy admits and did not when the account was first surveyed. Whoever ends the
+    /// role's sessions keeps him out until he asks for another.
+    Admission {
+        /// Which role.
+        role: RoleName,
+        /// What of the policy it is: a digest, so that whoever is admitted later is another.
+        part: String,
+        /// Whom it admits, in the policy's words.
+        who: String,
+    },
+    /// Whoever has come into the account since it was first surveyed, where that could not be listed.
+    Unseen {
+        /// The operation that would have told.
+        operation: String,
+    },
     /// A way in that lies outside, and that a person closes and opens.
     Manual {
         /// Its name.
@@ -93,7 +108,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The user who holds it; `None` for the sessions of roles.
+    /// The user who holds it; `None` for what is a role's or nobody's.
     pub fn user(&self) -> Option<&UserName> {
         match self {
             Self::AccessKey { user, .. }
@@ -106,6 +121,8 @@ impl Credential {
             | Self::NotUnderstood { user, .. } => Some(user),
             Self::UnlistedRoles { .. }
             | Self::RoleSessions { .. }
+            | Self::Admission { .. }
+            | Self::Unseen { .. }
             | Self::SecretValue { .. }
             | Self::Manual { .. } => None,
         }
@@ -150,10 +167,12 @@ impl Credential {
         }
     }
 
-    /// Whoever is cut off where it is cut: its holder, or the role that its sessions are of.
+    /// Whoever is cut off where it is cut: its holder, or the role that it opens.
     pub fn principal(&self) -> Option<Principal> {
         match self {
-            Self::RoleSessions { role } => Some(Principal::Role(role.clone())),
+            Self::RoleSessions { role } | Self::Admission { role, .. } => {
+                Some(Principal::Role(role.clone()))
+            }
             other => other.user().cloned().map(Principal::User),
         }
     }
@@ -173,6 +192,8 @@ impl Credential {
             Self::NotUnderstood { user, operation } => format!("not-understood/{user}/{operation}"),
             Self::UnlistedRoles { of, operation } => format!("unlisted-roles/{of}/{operation}"),
             Self::RoleSessions { role } => format!("role-sessions/{role}"),
+            Self::Admission { role, part, .. } => format!("admission/{role}/{part}"),
+            Self::Unseen { operation } => format!("unseen/{operation}"),
             Self::SecretValue { secret } => format!("secret/{secret}"),
             Self::Manual { name } => format!("manual/{name}"),
         }
@@ -202,6 +223,10 @@ impl fmt::Display for Credential {
                 write!(f, "sessions of roles that {of} may have assumed ({operation})")
             }
             Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
+            Self::Admission { role, who, .. } => write!(f, "admission of {who} to role {role}"),
+            Self::Unseen { operation } => {
+                write!(f, "whoever has come in since and {operation} would list")
+            }
             Self::SecretValue { secret } => write!(f, "value of secret {secret}"),
             Self::Manual { name } => write!(f, "way in {name}"),
         }

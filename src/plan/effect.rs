@@ -206,7 +206,8 @@ impl Barrier {
 
     /// Who could take it off `credential`, for the ledger.
     pub fn removable_by(self, credential: &Credential) -> &'static str {
-        let of_role = matches!(credential, Credential::RoleSessions { .. });
+        let of_role =
+            matches!(credential, Credential::RoleSessions { .. } | Credential::Admission { .. });
         match (self, of_role) {
             (Self::Quarantine, false) => {
                 "whoever may detach the user's policies (iam:DetachUserPolicy, iam:DeleteUserPolicy)"

@@ -6,18 +6,19 @@
 //!
 //! Users, keys and passwords are known by when AWS says that they were made, and the responder's clock by when he
 //! surveyed: where it is ahead, what came in between is missed, and `doctor` says how far it is off. Roles, whose trust may be
-//! changed at any time, are known by comparing them with what the first survey has seen. Not looked for are service passwords, SSH keys and
+//! changed at any time, are known by comparing whom they admit with what the first survey has seen; whoever is admitted
+//! later is a row of his own, so that nothing that was said of another is said of him. Not looked for are service passwords, SSH keys and
 //! certificates of users who were there before, and policies: what somebody may do is no way in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::round::{Earlier, is_our_own};
 use crate::ids::{Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::plan::{Credential, FirstSeen, credential_wants, credentials_of};
+use crate::policy::admission::Parts;
 
 /// What the first survey has seen of the account, to compare with.
 pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
@@ -27,11 +28,28 @@ pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
     })
 }
 
-/// Of every role, what tells one trust policy from another.
-fn trusts(inventory: &Inventory) -> Option<BTreeMap<RoleName, String>> {
+/// Of every role, what its trust policy is made of.
+fn trusts(inventory: &Inventory) -> Option<BTreeMap<RoleName, BTreeSet<String>>> {
     let roles = inventory.roles().ok()?;
-    let told = |trust: &str| hex::encode(&Sha256::digest(trust)[..16]);
-    Some(roles.iter().map(|role| (role.name.clone(), told(&role.trust))).collect())
+    let parts = roles.iter().map(|role| (role.name.clone(), Parts::of(&role.trust).digests()));
+    Some(parts.collect())
+}
+
+/// Whom roles admit, and did not then: also those in scope, since it takes a quarantine to keep him out.
+fn admitted_since<'i>(
+    first: &'i FirstSeen,
+    inventory: &'i Inventory,
+) -> impl Iterator<Item = Credential> + 'i {
+    let first = first.trusts.iter();
+    first.flat_map(|first| {
+        inventory.roles().into_iter().flatten().flat_map(|role| {
+            let none = BTreeSet::new();
+            let beyond = Parts::of(&role.trust).beyond(first.get(&role.name).unwrap_or(&none));
+            let role = &role.name;
+            let admission = |(part, who)| Credential::Admission { role: role.clone(), part, who };
+            beyond.into_iter().map(admission).collect::<Vec<_>>()
+        })
+    })
 }
 
 /// AWS tells whole seconds: what was made in the second of the survey counts as seen by it.
@@ -55,15 +73,20 @@ pub(super) fn wants(first: &FirstSeen, inventory: &Inventory) -> Vec<Want> {
     wants
 }
 
-/// The operations that would have told of newcomers, and were refused.
-pub fn newcomers_not_seen(inventory: &Inventory) -> BTreeSet<&str> {
+/// The operations that would have told of newcomers, and were refused: now, or when the account was first surveyed.
+pub fn not_seen(first: &FirstSeen, inventory: &Inventory) -> BTreeSet<String> {
     let tells = |want: &Want| {
         matches!(want, Want::Users | Want::Roles | Want::AccessKeys(_) | Want::LoginProfile(_))
     };
-    inventory.gaps().filter(|(want, _)| tells(want)).map(|(_, gap)| &*gap.operation).collect()
+    let gaps = inventory.gaps().filter(|(want, _)| tells(want));
+    let mut refused: BTreeSet<String> = gaps.map(|(_, gap)| gap.operation.clone()).collect();
+    if first.trusts.is_none() {
+        refused.insert(Want::Roles.operation().to_owned());
+    }
+    refused
 }
 
-/// What has come since, of those who are not in scope. What cannot be read cannot be told: see [`newcomers_not_seen`].
+/// What has come since, of those who are not in scope. What cannot be read cannot be told: see [`not_seen`].
 pub(super) fn newcomers(
     earlier: &Earlier<'_>,
     first: &FirstSeen,
@@ -82,12 +105,7 @@ pub(super) fn newcomers(
             found.extend(newly_hung_on(&user.name, first, inventory));
         }
     }
-    let now = trusts(inventory).unwrap_or_default();
-    let changed = now.into_iter().filter(|(role, trust)| {
-        first.trusts.as_ref().is_some_and(|first| first.get(role) != Some(trust))
-    });
-    let changed = changed.filter(|(role, _)| !principals.contains(&Principal::Role(role.clone())));
-    found.extend(changed.map(|(role, _)| Credential::RoleSessions { role }));
+    found.extend(admitted_since(first, inventory));
     found.retain(|credential| {
         let of = credential.principal().map(|principal| match principal {
             Principal::User(user) => user.to_string(),

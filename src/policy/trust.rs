@@ -79,6 +79,18 @@ pub enum Admitted<'d> {
     Anyone,
 }
 
+impl<'d> Admitted<'d> {
+    /// Whom a `Principal` element means by `name` of this kind: `AWS`, `Service`, `Federated`.
+    pub fn called(kind: &str, name: &'d str) -> Self {
+        match (kind, account_of(name)) {
+            ("AWS", _) if name == "*" => Self::Anyone,
+            ("AWS", Some(account)) => Self::Account(account),
+            ("AWS", None) => Self::Named(name),
+            _ => Self::Other(name),
+        }
+    }
+}
+
 impl std::fmt::Display for Admitted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -103,10 +115,7 @@ pub fn everybody_admitted(document: &Document) -> Vec<Admitted<'_>> {
             all.push(Admitted::Anyone);
         }
         all.extend(element.others.iter().map(|other| Admitted::Other(other)));
-        all.extend(element.aws.iter().map(|listed| match account_of(listed) {
-            Some(account) => Admitted::Account(account),
-            None => Admitted::Named(listed),
-        }));
+        all.extend(element.aws.iter().map(|listed| Admitted::called("AWS", listed)));
     }
     all.sort_unstable();
     all.dedup();

@@ -84,6 +84,16 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
             format!("round {round} waits for somebody's yes: {}", beyond.join("; "))
         }
         Entry::NothingNew { .. } => "everything was surveyed again, and nothing was new".to_owned(),
+        Entry::NotSeen { operations } if operations.is_empty() => {
+            "who has come into the account since can be looked for again".to_owned()
+        }
+        Entry::NotSeen { operations } => {
+            let refused: Vec<&str> = operations.iter().map(String::as_str).collect();
+            format!(
+                "who has come into the account since is NOT SEEN: {} refused",
+                refused.join(", ")
+            )
+        }
         Entry::Reopened { change, why } => format!("{} is to be done again: {why}", of(change)),
         Entry::Observed { change, position: Position::Elsewhere { why } } => {
             format!("{} was found otherwise: {why}", of(change))

@@ -166,7 +166,7 @@ pub enum Event<'a> {
     /// What has come into the account since could not be looked for everywhere.
     NotSeen {
         /// The operations that were refused.
-        operations: &'a BTreeSet<&'a str>,
+        operations: &'a BTreeSet<String>,
     },
     /// The survey found something, and the next round cuts that too.
     RoundBegan {

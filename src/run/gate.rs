@@ -172,9 +172,11 @@ impl Run<'_> {
                     Some(Principal::Role(role)) => format!("--role {role}"),
                     None => String::new(),
                 };
+                let typed = credential.typed();
                 reasons.push(format!(
-                    "nothing cuts the {credential}, which has come since the account was first surveyed: portcullis \
-                     cut {cut}, and waive it in this case; or have it cleared, and resume"
+                    "nothing cuts the {credential}, which has come since the account was first surveyed. Cut it by \
+                     portcullis cut {cut}, and then: portcullis waive CASE {typed} --until WHEN --reason TEXT. Or \
+                     have it cleared: portcullis clear CASE {typed} --reason TEXT. Then resume"
                 ));
             } else if !covered {
                 reasons.push(format!("nothing cuts the {credential}"));
@@ -192,8 +194,10 @@ impl Run<'_> {
                 Effect::Destroys { credential: gone } => {
                     gone == credential && record().attempts > 0
                 }
+                // Whom a role has come to admit since is let in by no lift that was allowed before.
                 Effect::Lifts { subject, .. } => {
-                    subject.covers(credential)
+                    !matches!(credential, Credential::Admission { .. })
+                        && subject.covers(credential)
                         && record().attempts > 0
                         && ledger::lift_begun(change, record()).is_some()
                 }
@@ -280,7 +284,11 @@ impl Run<'_> {
                 held
             }
             Subject::Principal { principal: Principal::Role(role) } => {
-                vec![Credential::RoleSessions { role: role.clone() }]
+                let is_of = |one: &&Credential| matches!(one, Credential::Admission { role: of, .. } if of == role);
+                let admissions = self.plan.credentials.iter().filter(is_of).cloned();
+                std::iter::once(Credential::RoleSessions { role: role.clone() })
+                    .chain(admissions)
+                    .collect()
             }
         };
         for credential in held {

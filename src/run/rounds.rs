@@ -266,9 +266,8 @@ impl Run<'_> {
             if !std::mem::replace(&mut withdrawn, true) {
                 self.withdraw(&inventory).await?;
             }
-            let refused = planning::newcomers_not_seen(&inventory);
-            if !cuts_alone && !refused.is_empty() {
-                self.observer.event(&Event::NotSeen { operations: &refused });
+            if let Some(first) = plan.first_seen.as_ref().filter(|_| !cuts_alone) {
+                self.tell_not_seen(planning::not_seen(first, &inventory)).await?;
             }
             let added = Added::of(self.plan, &plan, &inventory);
             if added.is_nothing() {
@@ -317,6 +316,17 @@ impl Run<'_> {
             let by = self.inventory.caller.arn.clone();
             let said = Said { by, reason, evidence: None, plan: self.digest.to_owned() };
             self.record(Entry::Withdrawn { credential: credential.clone(), said }).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts on record what could not be looked for, where that is not what it was.
+    async fn tell_not_seen(&self, operations: BTreeSet<String>) -> Result<(), Halt> {
+        if !operations.is_empty() {
+            self.observer.event(&Event::NotSeen { operations: &operations });
+        }
+        if self.journal.state().not_seen != operations {
+            self.record(Entry::NotSeen { operations }).await?;
         }
         Ok(())
     }

@@ -197,14 +197,32 @@ async fn sets_up(stage: &Stage, way: &str) -> &'static str {
         "role" => {
             let role = other.create_role().role_name("back");
             role.assume_role_policy_document(everybody).send().await.unwrap();
-            "sessions of role back"
+            "admission of anyone at all to role back"
         }
         _ => {
-            let trust = other.update_assume_role_policy().role_name("pipeline");
-            trust.policy_document(everybody).send().await.unwrap();
-            "sessions of role pipeline"
+            trusts(stage, everybody).await;
+            "admission of anyone at all to role pipeline"
         }
     }
+}
+
+async fn trusts(stage: &Stage, trust: &str) {
+    let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+    let update = other.update_assume_role_policy().role_name("pipeline");
+    update.policy_document(trust).send().await.unwrap();
+}
+
+/// Somebody answers for all that has come since, by what he is shown.
+async fn answers_for_newcomers(stage: &Stage) {
+    let plan = stage.plan();
+    let newcomers = plan.credentials.iter().filter(|one| plan.is_newcomer(one));
+    let until = stage.clock.now() + SignedDuration::from_hours(9);
+    let waived = newcomers.map(|credential| Entry::Waived {
+        credential: credential.clone(),
+        until,
+        said: stage.said_by("anna"),
+    });
+    stage.say(waived.collect::<Vec<_>>()).await;
 }
 
 #[test]
@@ -223,17 +241,47 @@ fn whoever_comes_into_the_account_while_we_cut_keeps_the_gate_shut_until_he_is_s
             assert_eq!(the_gate_was_kept(&stage), 0, "{way}: nothing is handed out");
             every_round_follows(&stage);
 
-            let plan = stage.plan();
-            let newcomers = plan.credentials.iter().filter(|one| plan.is_newcomer(one));
-            let until = stage.clock.now() + SignedDuration::from_hours(9);
-            let waived = newcomers.map(|credential| Entry::Waived {
-                credential: credential.clone(),
-                until,
-                said: stage.said_by("anna"),
-            });
-            stage.say(waived.collect::<Vec<_>>()).await;
+            answers_for_newcomers(&stage).await;
             assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)), "{way}");
             assert!(the_gate_was_kept(&stage) > 0, "{way}");
+        });
+    }
+}
+
+/// Also where the role's sessions are ended by a step: whoever is admitted asks for another.
+#[test]
+fn what_was_said_of_whom_a_role_admits_is_said_of_nobody_whom_it_admits_later() {
+    let ends_sessions = "  - id: pipeline-sessions\n    phase: contain\n    uses: iam.role.revoke-sessions\n    with: { role: pipeline }\n  # ---- the gate";
+    let admits = |who: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{who}"}},"Action":"sts:AssumeRole"}}]}}"#
+        )
+    };
+    let playbook = PLAYBOOK.replacen("  # ---- the gate", ends_sessions, 1);
+    let listed = "                  - iam:ListUsers\n";
+    let may = format!(
+        "{listed}                  - iam:PutRolePolicy\n                  - iam:ListRolePolicies\n                  - iam:GetRolePolicy\n"
+    );
+    let world = with_somebody_else(WORLD).replacen(listed, &may, 1);
+    for playbook in [PLAYBOOK, &*playbook] {
+        play(async {
+            let stage = set(&world, playbook).await;
+            for who in ["444455556666", "777788889999"] {
+                trusts(&stage, &admits(who)).await;
+                let left = stage.run(None).await;
+                let Left::Ended(Ending::Held(why)) = left else { panic!("{who}: {left:?}") };
+                assert!(why.iter().any(|why| why.contains(&format!("account {who}"))), "{why:#?}");
+                assert_eq!(the_gate_was_kept(&stage), 0, "{who}: nothing is handed out");
+                answers_for_newcomers(&stage).await;
+            }
+            every_round_follows(&stage);
+            // Whoever admits fewer, or says the same in other words, admits nobody.
+            let fewer =
+                admits("arn:aws:iam::777788889999:root").replace(r#""Effect":"Allow","#, "");
+            trusts(&stage, &fewer.replace(r#""Action""#, r#""Effect":"Allow","Action""#)).await;
+            let left = stage.run(None).await;
+            assert!(matches!(left, Left::Ended(Ending::NotProven)), "{left:?}");
+            assert!(the_gate_was_kept(&stage) > 0);
         });
     }
 }
@@ -247,6 +295,9 @@ fn where_nobody_may_list_the_run_says_that_it_has_not_seen_who_has_come() {
         assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
         let said = stage.witness.0.lock().unwrap().clone();
         assert!(said.contains("not seen {\"iam:ListUsers\"}"), "{said}");
+        let ledger = Ledger::of(&stage.plan(), &stage.state());
+        let mut unseen = ledger.unaccounted().map(|row| row.credential.typed());
+        assert!(unseen.any(|one| one == "unseen/iam:ListUsers"));
     });
 }
 

@@ -244,7 +244,7 @@ impl Observer for Progress {
                 self.line(Style::Faint, "surveying", &rest);
             }
             Event::NotSeen { operations } => {
-                let refused: Vec<&str> = operations.iter().copied().collect();
+                let refused: Vec<&str> = operations.iter().map(String::as_str).collect();
                 let rest = format!(
                     "who else has come into the account since is not known: {} refused. Look by hand before \
                      anybody is let in again",
