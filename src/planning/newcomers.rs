@@ -7,8 +7,9 @@
 //! Users, keys and passwords are known by when AWS says that they were made, and the responder's clock by when he
 //! surveyed: where it is ahead, what came in between is missed, and `doctor` says how far it is off. Roles, whose trust may be
 //! changed at any time, are known by comparing whom they admit with what the first survey has seen; whoever is admitted
-//! later is a row of his own, so that nothing that was said of another is said of him. Not looked for are service passwords, SSH keys and
-//! certificates of users who were there before, and policies: what somebody may do is no way in.
+//! later is a row of his own, so that nothing that was said of another is said of him. Canaries of a case that runs
+//! beside this one count as having come: a path and a tag can be anybody's. Not looked for are service passwords, SSH keys
+//! and certificates of users who were there before, and policies: what somebody may do is no way in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
