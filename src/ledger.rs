@@ -316,7 +316,7 @@ impl Ledger {
             seen(plan, state).flat_map(|change| issued_by(change, state)).collect();
         let roles = plan.roles.iter().map(|reach| &reach.sessions);
         let mut credentials: Vec<Credential> =
-            plan.credentials.iter().chain(roles).cloned().collect();
+            plan.credentials.iter().chain(roles).chain(&state.came).cloned().collect();
         credentials.sort();
         credentials.dedup();
         let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
@@ -658,6 +658,11 @@ fn unseen(state: &State) -> impl Iterator<Item = Row> {
     })
 }
 
+/// Whether a look showed a credential that no plan has been made for.
+fn is_unplanned(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    state.came.contains(credential) && !plan.credentials.contains(credential)
+}
+
 /// The standing that somebody's word gives a row: what is deleted or replaced needs none, and what is blocked needs
 /// nobody to answer for it.
 fn word(plan: &Plan, state: &State, row: &Row) -> Option<Standing> {
@@ -777,6 +782,10 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
             Credential::Admission { .. } => {
                 "nobody whom the role admitted when the account was first surveyed, and \
                                               no quarantine of the role keeps him out"
+                    .to_owned()
+            }
+            _ if is_unplanned(plan, state, &credential) => {
+                "it has come since the case was last planned: `resume` plans what cuts it, or asks about it"
                     .to_owned()
             }
             _ if plan.is_newcomer(&credential) => {

@@ -21,7 +21,7 @@ mod undo;
 
 pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
-pub use newcomers::not_seen;
+pub use newcomers::{Came, came_since, not_seen};
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;

@@ -75,6 +75,12 @@ pub enum Entry {
         /// The operations that were refused. Sorted.
         operations: BTreeSet<String>,
     },
+    /// Whoever was found to have come in when the case was looked at again, and its plan does not know; none, where
+    /// whoever had come is gone.
+    Came {
+        /// What they hold. Sorted.
+        credentials: Vec<Credential>,
+    },
     /// A change is about to be made. Its effect may exist from here on.
     Intended {
         /// Which.
@@ -282,6 +288,7 @@ impl Entry {
             | Self::RoundAsked { .. }
             | Self::NothingNew { .. }
             | Self::NotSeen { .. }
+            | Self::Came { .. }
             | Self::CanaryMaking { .. }
             | Self::CanaryMade { .. }
             | Self::CanaryRemoved { .. }

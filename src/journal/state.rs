@@ -70,6 +70,7 @@ impl ChangeState {
                 | Entry::RoundAsked { .. }
                 | Entry::NothingNew { .. }
                 | Entry::NotSeen { .. }
+                | Entry::Came { .. }
                 | Entry::Reopened { .. }
                 | Entry::CanaryMaking { .. }
                 | Entry::CanaryMade { .. }
@@ -270,6 +271,8 @@ pub struct State {
     pub listened: BTreeMap<String, Listened>,
     /// The operations that would tell who has come into the account since, and were refused when last asked.
     pub not_seen: BTreeSet<String>,
+    /// What whoever has come in since holds, as far as a look showed it; the plan may know of it by now.
+    pub came: Vec<Credential>,
     /// Credentials that were tried.
     pub tried: BTreeMap<AccessKeyId, TriedCredential>,
     /// The gate.
@@ -443,9 +446,12 @@ impl State {
             }
             Entry::NothingNew { .. } => {
                 self.surveyed = Some(now);
+                // The plan knows of everything that there is.
+                self.came.clear();
                 self.asking = None;
             }
             Entry::NotSeen { operations } => self.not_seen.clone_from(operations),
+            Entry::Came { credentials } => self.came.clone_from(credentials),
             Entry::CanaryMaking { canary } => {
                 self.canaries.insert(canary.clone(), CanaryState::There);
             }
@@ -581,6 +587,7 @@ impl ChangeRecord {
             | Entry::RoundAsked { .. }
             | Entry::NothingNew { .. }
             | Entry::NotSeen { .. }
+            | Entry::Came { .. }
             | Entry::CanaryMaking { .. }
             | Entry::CanaryMade { .. }
             | Entry::CanaryRemoved { .. }

@@ -87,6 +87,31 @@ pub fn not_seen(first: &FirstSeen, inventory: &Inventory) -> BTreeSet<String> {
     refused
 }
 
+/// Who has come into an account, when it is looked at once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// What they hold, of which the plan does not know.
+    pub credentials: Vec<Credential>,
+    /// The operations that would have told of more, and were refused.
+    pub not_seen: BTreeSet<String>,
+}
+
+/// Who has come since, of those of whom the plan does not know; or what must be read to tell.
+pub fn came_since(earlier: &Earlier<'_>, inventory: &Inventory) -> Result<Came, BTreeSet<Want>> {
+    let first = first_seen(earlier);
+    let wants = wants(&first, inventory).into_iter();
+    let unread: BTreeSet<Want> =
+        wants.filter(|want| !inventory.answers.contains_key(want)).collect();
+    if !unread.is_empty() {
+        return Err(unread);
+    }
+    let plan = earlier.plan;
+    let principals = plan.principals.iter().cloned().collect();
+    let mut credentials = newcomers(earlier, &first, inventory, &principals);
+    credentials.retain(|credential| !plan.credentials.contains(credential));
+    Ok(Came { credentials, not_seen: not_seen(&first, inventory) })
+}
+
 /// What has come since, of those who are not in scope. What cannot be read cannot be told: see [`not_seen`].
 pub(super) fn newcomers(
     earlier: &Earlier<'_>,

@@ -94,6 +94,13 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
                 refused.join(", ")
             )
         }
+        Entry::Came { credentials } if credentials.is_empty() => {
+            "whoever had come into the account since is gone".to_owned()
+        }
+        Entry::Came { credentials } => {
+            let came: Vec<String> = credentials.iter().map(ToString::to_string).collect();
+            format!("found to have come since: {}", came.join(", "))
+        }
         Entry::Reopened { change, why } => format!("{} is to be done again: {why}", of(change)),
         Entry::Observed { change, position: Position::Elsewhere { why } } => {
             format!("{} was found otherwise: {why}", of(change))

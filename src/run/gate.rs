@@ -218,30 +218,36 @@ impl Run<'_> {
 
     /// Credentials of principals in scope that neither the plan knows nor this run has issued.
     pub(super) fn newcomers(&self, facts: &Inventory) -> Vec<String> {
+        let told = |credential: Credential| match credential {
+            Credential::Unlisted { .. } => format!(
+                "{credential} could be read when the plan was made and cannot be now; allow it, \
+                 then resume"
+            ),
+            _ => format!(
+                "{credential} has appeared since the plan was made: somebody is still inside. \
+                 Plan again, so that it is cut too"
+            ),
+        };
+        self.appeared(facts).into_iter().map(told).collect()
+    }
+
+    /// The credentials themselves.
+    pub(super) fn appeared(&self, facts: &Inventory) -> Vec<Credential> {
         let state = self.journal.state();
         let issued: BTreeSet<_> =
             Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.credential).collect();
-        let mut reasons = Vec::new();
+        let mut appeared = Vec::new();
         for user in self.plan.users() {
             for credential in credentials_of(user, facts) {
                 let ours = issued.contains(&credential)
                     || matches!(&credential, Credential::AccessKey { id, .. }
                         if self.may_have_issued(user, id, facts));
                 if !ours && !self.plan.credentials.contains(&credential) {
-                    reasons.push(match credential {
-                        Credential::Unlisted { .. } => format!(
-                            "{credential} could be read when the plan was made and cannot be now; allow it, \
-                             then resume"
-                        ),
-                        _ => format!(
-                            "{credential} has appeared since the plan was made: somebody is still inside. \
-                             Plan again, so that it is cut too"
-                        ),
-                    });
+                    appeared.push(credential);
                 }
             }
         }
-        reasons
+        appeared
     }
 
     /// Whether a key is, or may be, one that a change for `user` has made and is not done with.

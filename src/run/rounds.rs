@@ -321,7 +321,7 @@ impl Run<'_> {
     }
 
     /// Puts on record what could not be looked for, where that is not what it was.
-    async fn tell_not_seen(&self, operations: BTreeSet<String>) -> Result<(), Halt> {
+    pub(super) async fn tell_not_seen(&self, operations: BTreeSet<String>) -> Result<(), Halt> {
         if !operations.is_empty() {
             self.observer.event(&Event::NotSeen { operations: &operations });
         }
@@ -356,7 +356,7 @@ impl Run<'_> {
     }
 
     /// Keys that this case has issued, or of which it cannot be told.
-    fn issued(&self, facts: &Inventory) -> BTreeSet<AccessKeyId> {
+    pub(super) fn issued(&self, facts: &Inventory) -> BTreeSet<AccessKeyId> {
         let ledger = Ledger::of(self.plan, &self.journal.state());
         let mut issued: BTreeSet<_> =
             ledger.issued.iter().filter_map(|issued| issued.key().cloned()).collect();

@@ -1,12 +1,21 @@
 //! Looking at a case again, days after: does every cut still stand, is it still enforced, is anything heard of what
-//! was cut?
+//! was cut, and has anybody come in since?
 //!
 //! Changes nothing that the plan is about; what it makes to try cuts on, it removes. Appends what it finds to the
 //! journal, so that the ledger tells the newest.
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
 use super::{Ending, Entry, Halt, Left, Log, Run, RunError};
+use crate::cloud::Urgency;
+use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Place};
+use crate::ledger::Ledger;
+use crate::plan::Credential;
+use crate::planning::{self, Earlier};
 use crate::playbook::Proof;
+use crate::survey::{self, Thought};
 
 impl Run<'_> {
     /// Looks, tries and listens, to an end like a run's. A cut that was taken off, a newcomer, and a credential that
@@ -19,10 +28,50 @@ impl Run<'_> {
         }
     }
 
+    /// Looks for whoever has come into the account since, in or outside the scope, puts it on record, and gives back
+    /// what speaks of somebody whom nothing keeps out and nobody answers for. `appeared` is what those in scope hold.
+    async fn who_came(&self, appeared: Vec<Credential>) -> Result<Vec<String>, Halt> {
+        // An undo takes cuts back; whoever was cut off is no concern of it any more.
+        if self.plan.is_undo() {
+            return Ok(Vec::new());
+        }
+        let canaries = self.journal.state().canaries.keys().cloned().collect();
+        let begun = BTreeSet::new();
+        let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
+        let cloud = self.cloud.read().at(Urgency::Rest);
+        let came = survey::until(&cloud, &mut inventory, |inventory| {
+            let issued = self.issued(inventory);
+            let (plan, first) = (self.plan, self.inventory);
+            let earlier = Earlier {
+                plan,
+                inventory: first,
+                begun: &begun,
+                issued: &issued,
+                canaries: &canaries,
+                cuts_alone: false,
+            };
+            let thought = planning::came_since(&earlier, inventory);
+            Ok::<_, Infallible>(thought.map_or_else(Thought::Needs, Thought::Ready))
+        });
+        let Ok(came) = came.await?;
+        self.tell_not_seen(came.not_seen).await?;
+        let outside: BTreeSet<Credential> = came.credentials.into_iter().collect();
+        let mut credentials: Vec<Credential> = outside.iter().cloned().chain(appeared).collect();
+        credentials.sort();
+        credentials.dedup();
+        if self.journal.state().came != credentials {
+            self.record(Entry::Came { credentials }).await?;
+        }
+        let ledger = Ledger::of(self.plan, &self.journal.state());
+        let open = ledger.unaccounted().filter(|row| outside.contains(&row.credential));
+        Ok(open.map(|row| format!("{}: {}", row.credential, row.detail())).collect())
+    }
+
     async fn verification(&self, log: &Log) -> Result<Ending, Halt> {
         let facts = self.look_around().await?;
         let mut alarms = self.troubles();
         alarms.extend(self.newcomers(&facts));
+        alarms.extend(self.who_came(self.appeared(&facts)).await?);
         let cuts = self.standing_cuts();
         for change in &cuts {
             self.prove_settled(change, &facts).await?;

@@ -1,6 +1,7 @@
 //! Eviction as a fixed point: what somebody adds while we cut is found by the next survey and cut as well, as long
 //! as it is within what was approved.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -9,7 +10,7 @@ use portcullis::journal::{self, Entry};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
 use portcullis::planning::{self, Terms};
-use portcullis::run::{Ending, MOST_ROUNDS};
+use portcullis::run::{Ending, Log, MOST_ROUNDS};
 use portcullis::sim::Fault;
 
 use crate::side_by_side::each;
@@ -286,6 +287,56 @@ fn what_was_said_of_whom_a_role_admits_is_said_of_nobody_whom_it_admits_later() 
     }
 }
 
+/// Hours or days after, when nobody plans anything: whoever is looked for by a run is looked for by a look.
+#[test]
+fn whoever_comes_in_days_after_is_an_alarm_of_a_look_until_somebody_answers_for_him() {
+    play(async {
+        let stage = set(&with_somebody_else(WORLD), PLAYBOOK).await;
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
+        stage.clock.sleep(Duration::from_hours(3)).await;
+        assert_eq!(stage.verify(&Log::None).await, Ending::NotProven, "nobody has come");
+        let mut words = BTreeSet::new();
+        for way in ["user", "key", "password", "role", "trust"] {
+            words.insert(sets_up(&stage, way).await);
+        }
+        let Ending::Held(why) = stage.verify(&Log::None).await else { panic!("no alarm") };
+        let told = why.join("\n");
+        for words in words {
+            assert!(why.iter().any(|why| why.contains(words)), "{words}: {told}");
+        }
+        assert!(told.contains("it has come since the case was last planned"), "{told}");
+        let ledger = Ledger::of(&stage.plan(), &stage.state());
+        assert_eq!(
+            ledger.unaccounted().filter(|row| stage.state().came.contains(&row.credential)).count(),
+            6
+        );
+        // Looking again says it again, and writes it down once.
+        assert!(matches!(stage.verify(&Log::None).await, Ending::Held(_)));
+
+        let until = stage.clock.now() + SignedDuration::from_hours(1);
+        let waived = stage.state().came.into_iter().map(|credential| Entry::Waived {
+            credential,
+            until,
+            said: stage.said_by("anna"),
+        });
+        stage.say(waived.collect::<Vec<_>>()).await;
+        assert_eq!(stage.verify(&Log::None).await, Ending::NotProven);
+        stage.clock.sleep(Duration::from_hours(2)).await;
+        assert!(matches!(stage.verify(&Log::None).await, Ending::Held(_)), "nobody answers now");
+        // A resumption meets him too, and plans what can be planned.
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
+        assert!(
+            why.join("\n").contains("which has come since the account was first surveyed"),
+            "{why:?}"
+        );
+        every_round_follows(&stage);
+        let ledger = Ledger::of(&stage.plan(), &stage.state());
+        assert!(stage.state().came.iter().all(|one| stage.plan().credentials.contains(one)));
+        assert!(ledger.unaccounted().count() >= 6);
+    });
+}
+
 #[test]
 fn where_nobody_may_list_the_run_says_that_it_has_not_seen_who_has_come() {
     play(async {
@@ -298,6 +349,8 @@ fn where_nobody_may_list_the_run_says_that_it_has_not_seen_who_has_come() {
         let ledger = Ledger::of(&stage.plan(), &stage.state());
         let mut unseen = ledger.unaccounted().map(|row| row.credential.typed());
         assert!(unseen.any(|one| one == "unseen/iam:ListUsers"));
+        assert_eq!(stage.verify(&Log::None).await, Ending::NotProven);
+        assert!(stage.state().not_seen.contains("iam:ListUsers"), "nor does a look see him");
     });
 }
 
