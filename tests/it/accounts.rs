@@ -153,7 +153,10 @@ fn a_crash_at_any_line_or_request_opens_no_gate_before_both_are_cut() {
             two.the_intruder_is_out_of_all().await;
         });
     });
-    println!("{played} crashes of {} lines and {requests} requests", lines.iter().sum::<usize>());
+    println!(
+        "counted: {played} cases, crashes of two accounts, of {} lines and {requests} requests",
+        lines.iter().sum::<usize>()
+    );
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn a_run_that_crashes_at_any_line_of_its_journal_resumes_to_the_same_world() {
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("crashes at a line: {cases} cases");
+    println!("counted: {cases} cases, crashes at a line");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_run_that_crashes_at_any_call_resumes_to_the_same_world() {
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("crashes at a call: {cases} cases");
+    println!("counted: {cases} cases, crashes at a call");
 }
 
 /// A crash during the resumption, too: at every call of it, for crashes of the first run spread over its
@@ -88,7 +88,7 @@ fn a_resumption_that_crashes_resumes_to_the_same_world() {
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("crashes twice: {cases} cases");
+    println!("counted: {cases} cases, crashes twice");
 }
 
 /// The same where the gate asks for more: canaries are made, cut and removed on the way, and none is left. At every
@@ -115,7 +115,7 @@ fn a_run_with_canaries_that_crashes_anywhere_resumes_to_the_same_world_without_t
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("crashes with canaries: {cases} cases");
+    println!("counted: {cases} cases, crashes with canaries");
 }
 
 /// And with a role that the canary can assume: at every ninth point, for the same reason.
@@ -146,5 +146,5 @@ fn a_run_with_canaries_of_roles_that_crashes_resumes_to_a_world_without_them() {
             canaries_came_and_went(&stage);
         });
     });
-    println!("crashes with canaries of roles: {cases} cases");
+    println!("counted: {cases} cases, crashes with canaries of roles");
 }

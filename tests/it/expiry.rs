@@ -106,7 +106,7 @@ fn with_fresh_credentials_at_hand_the_run_goes_on_wherever_they_end() {
             the_world_is_as_it_should_be(&stage, &before, &ending);
             cases += 1;
         }
-        println!("credentials that ended at a request, with fresh ones: {cases}");
+        println!("counted: {cases} cases, credentials that ended at a request");
     });
 }
 

@@ -67,7 +67,7 @@ fn a_call_that_fails_once_in_any_way_that_passes_does_not_even_end_the_run() {
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("a fault at a call: {cases} cases");
+    println!("counted: {cases} cases, a fault at a call");
 }
 
 /// Trying a cut comes to the same whatever goes wrong on the way: what is not an answer proves nothing, and what
@@ -86,7 +86,7 @@ fn a_call_that_fails_once_while_cuts_are_tried_changes_nothing_and_leaves_no_can
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("a fault at a call, with canaries: {cases} cases");
+    println!("counted: {cases} cases, a fault at a call, with canaries");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn faults_and_crashes_by_seed_leave_no_canary() {
             the_world_is_as_it_should_be(&stage, &before, ending);
         });
     });
-    println!("with canaries by seed: {cases} cases");
+    println!("counted: {cases} cases, with canaries by seed");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_permission_lost_at_any_call_holds_the_run_with_the_gate_kept_until_it_is_gi
         });
     });
     let held = held.into_inner();
-    println!("a permission lost at a call: {cases} cases, {held} of them held");
+    println!("counted: {cases} cases, a permission lost at a call, {held} of them held");
     // What is lost matters but for what was needed once: at least half of the calls are made again.
     assert!(held * 2 >= cases, "{held} of {cases} held");
 }
@@ -162,7 +162,7 @@ fn a_run_that_crashes_at_any_line_and_then_cannot_see_is_held_and_goes_on_when_i
             the_world_is_as_it_should_be(&stage, &before, ending);
         });
     });
-    println!("blind after a crash at a line: {cases} cases");
+    println!("counted: {cases} cases, blind after a crash at a line");
 }
 
 /// A random tale: up to three things that go wrong, and a crash at a line, perhaps torn.
@@ -214,5 +214,5 @@ fn pairs_and_triples_of_faults_with_crashes_by_seed_resume_to_the_same_world() {
             the_world_is_as_it_should_be(&stage, &before, ending);
         });
     });
-    println!("pairs and triples by seed: {cases} cases");
+    println!("counted: {cases} cases, pairs and triples by seed");
 }

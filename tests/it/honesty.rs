@@ -342,7 +342,7 @@ fn what_a_run_did_is_what_the_plan_said() {
     let ends = ends.into_inner().unwrap();
     let credentials = credentials.into_inner();
     println!(
-        "random worlds and playbooks: {cases} cases, {ends:?}, {credentials} credentials, each of them a row"
+        "counted: {cases} cases, random worlds and playbooks, {ends:?}, {credentials} credentials, each of them a row"
     );
     assert!(credentials > 300);
     assert!(ends.len() == 3 && ends.values().all(|n| *n >= 5), "the dice are loaded: {ends:?}");

@@ -335,7 +335,7 @@ fn whatever_a_greedy_intruder_does_a_run_that_ends_tells_the_truth() {
             });
         });
         let told = told.into_inner().unwrap();
-        println!("greedy intruders, himself only {himself_only}: {cases} cases, {told:?}");
+        println!("counted: {cases} cases, greedy intruders, himself only {himself_only}, {told:?}");
         let done = told.get("not proven, and he is out").copied().unwrap_or_default()
             + told.get("proven").copied().unwrap_or_default();
         assert!(!himself_only || done >= 10, "few came to an end: {told:?}");

@@ -322,7 +322,7 @@ fn a_crash_at_any_line_hands_out_the_password_that_holds() {
                 judge(&stage, to, &["bob"], &before).await;
             });
         });
-        println!("a password, crashes at lines: {cases}");
+        println!("counted: {cases} cases, a password, crashes at lines");
     }
 }
 
@@ -359,7 +359,7 @@ fn every_two_things_that_go_wrong_with_a_reset_leave_one_password_that_holds_and
             });
         });
         println!(
-            "a password, faults and pairs of them in {} calls: {cases}",
+            "counted: {cases} cases, a password, faults and pairs of them in {} calls",
             calls.end - calls.start
         );
     }

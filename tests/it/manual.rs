@@ -154,7 +154,7 @@ fn a_crash_anywhere_leaves_what_was_attested_as_closed_as_it_is() {
     });
     let points = (1..=lines).flat_map(|line| [(line, Torn::Half), (line, Torn::Whole)]);
     let points: Vec<_> = points.collect();
-    println!("crashes of a run with what people do outside: {}", points.len());
+    println!("counted: {} cases, crashes with what people do outside", points.len());
     assert!(points.len() > 10);
     for point in points {
         play(async {

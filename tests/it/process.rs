@@ -128,7 +128,7 @@ fn the_binary_killed_at_any_request_resumes_to_the_same_world() {
         judge(&hosted, &before, killed.said() + &ended.said());
         status_agrees(&hosted);
     });
-    println!("kill -9 of the binary at requests {first} to {last}: {cases} cases");
+    println!("counted: {cases} cases, kill -9 of the binary at requests {first} to {last}");
 }
 
 /// Ctrl-C, the end of the session, a connection that is gone: the same to us.
@@ -137,7 +137,7 @@ fn a_signal_while_the_cuts_settle_stops_at_a_safe_point_and_resumes() {
     let cases = crate::side_by_side::each_of_many(3, &["INT", "TERM", "HUP"], |signal| {
         stops_at_a_safe_point_and_resumes(signal);
     });
-    println!("signals: {cases} cases");
+    println!("counted: {cases} cases, signals");
 }
 
 fn stops_at_a_safe_point_and_resumes(signal: &str) {

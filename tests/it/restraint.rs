@@ -163,7 +163,7 @@ fn batches_are_made_one_after_the_other_with_a_pause_wherever_it_crashes() {
                 begun_in_their_time(&stage);
             }
         }
-        println!("{lines} lines, crashed at each");
+        println!("counted: {lines} cases, crashes between batches");
     });
 }
 

@@ -270,7 +270,10 @@ fn sessions_that_were_had_until_a_person_closed_the_trust_are_denied_behind_it()
         assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
         let lines = lines(&stage) - before;
         let points: Vec<usize> = (1..=lines).step_by(3).collect();
-        println!("counted: {} crashes of {lines} where a person closes a trust late", points.len());
+        println!(
+            "counted: {} cases, crashes where a person closes a trust late, of {lines} lines",
+            points.len()
+        );
         for stop_at in std::iter::once(None).chain(points.into_iter().map(Some)) {
             let stage = backdrop.stage();
             stage.run(stop_at.map(|line| (line, Torn::Whole))).await;

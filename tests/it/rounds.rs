@@ -486,7 +486,7 @@ fn a_crash_anywhere_in_two_rounds_is_resumed_to_the_same_end() {
             assert!(cut.iter().all(|id| state.change(id).proof.is_some()), "{line:?} {fault:?}");
         });
     });
-    println!("crashes in two rounds: {count:?}");
+    println!("counted: {count} cases, crashes in two rounds");
 }
 
 /// Plays to the end, with kills at these requests, and says yes where somebody must; after the first kill another goes on
@@ -546,5 +546,5 @@ fn a_case_that_is_killed_taken_over_and_killed_again_in_its_rounds_comes_to_the_
             assert_eq!(stage.state().taken_over.len(), 1);
         });
     });
-    println!("killed, taken over and killed again in rounds: {taken} pairs of {all}");
+    println!("counted: {taken} pairs of kills, of {all}, in rounds");
 }

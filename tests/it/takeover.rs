@@ -282,7 +282,7 @@ fn a_run_that_is_taken_over_anywhere_stops_by_itself_wherever_it_wakes_up() {
             assert_eq!(state.taken_over[0].said.reason, REASON);
         });
     });
-    println!("taken over: {cases} cases, of a run of {polls} points");
+    println!("counted: {cases} cases, taken over, of a run of {polls} points");
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn a_take_over_that_crashes_anywhere_is_gone_on_with_by_anybody() {
             judged(stage, third.dir(), &ending.unwrap(), &backdrop).await;
         });
     });
-    println!("crashes of a take-over: {cases} cases");
+    println!("counted: {cases} cases, crashes of a take-over");
 }
 
 /// He had signed the request for a new key, and his laptop was shut before it was sent. AWS takes it for a quarter

@@ -337,7 +337,7 @@ fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
             no_effect_came_without_its_intent(&stage);
         });
     });
-    println!("crashes in an undo: {count:?}");
+    println!("counted: {count} cases, crashes in an undo");
 }
 
 /// Killed while it cut, taken over, taken back for a false alarm, killed again and taken over again.
@@ -403,7 +403,7 @@ fn a_case_that_is_killed_and_taken_over_and_whose_undo_is_too_leaves_nothing_beh
             assert!(!stage.state().taken_over.is_empty());
         });
     });
-    println!("killed, taken over, taken back and killed again: {taken} pairs of {}", pairs.len());
+    println!("counted: {taken} pairs of kills, of {}, before and in an undo", pairs.len());
 }
 
 #[test]

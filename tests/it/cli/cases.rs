@@ -90,7 +90,7 @@ fn a_disk_that_fills_up_stops_the_run_before_the_next_change_and_it_resumes() {
         }
     }
     assert!(refusals > 2, "{refusals}");
-    println!("a disk that fills up: {refusals} stops on the way");
+    println!("counted: {refusals} cases, a disk that fills up");
     judge(&hosted, &before, said);
     status_agrees(&hosted);
 }

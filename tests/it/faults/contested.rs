@@ -120,7 +120,7 @@ fn an_alarm_survives_a_crash_at_any_call_and_line_after_the_deed() {
             assert_eq!(issued(&stage), 0);
         });
     });
-    println!("alarms: {cases} cases");
+    println!("counted: {cases} cases, alarms");
 }
 
 #[test]

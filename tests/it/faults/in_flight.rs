@@ -77,7 +77,7 @@ fn changes_in_flight_by_seed_all_stand_in_the_end() {
         });
     });
     println!(
-        "changes in flight by seed ({} calls): {cases} cases",
+        "counted: {cases} cases, changes in flight by seed, of {} calls",
         calls.end() - calls.start() + 1
     );
 }

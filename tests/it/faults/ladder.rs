@@ -84,13 +84,13 @@ fn crash_at_every_call(world: &str, barrier: &str) -> usize {
 #[test]
 fn where_no_policy_can_be_attached_an_inline_deny_is_the_quarantine() {
     let cases = crash_at_every_call(&full_of_attachments(""), "PutUserPolicy");
-    println!("attachments full: {cases} cases");
+    println!("counted: {cases} cases, attachments full");
 }
 
 #[test]
 fn where_no_inline_policy_fits_either_the_boundary_is_the_quarantine_and_the_old_one_comes_back() {
     let cases = crash_at_every_call(&full_of_inline_policies(), "PutUserPermissionsBoundary");
-    println!("attachments and inline policies full: {cases} cases");
+    println!("counted: {cases} cases, attachments and inline policies full");
 }
 
 /// Nothing that is ours stands there yet, and not even the deny of sessions fits: the boundary cuts

@@ -107,7 +107,7 @@ pub(super) fn cut_in(
             expected(&stage, &before.changes_to(&stage.cloud.snapshot()));
         });
     });
-    println!("{action}: {cases} pairs");
+    println!("counted: {cases} pairs of faults, {action}");
 }
 
 pub(super) fn all_kinds() -> Vec<Fault> {
@@ -299,7 +299,10 @@ pub(super) fn behind_the_gate_after(
             expected(&stage, &before);
         });
     });
-    println!("{change} ({} calls): {cases} of {all} pairs", calls.end - calls.start);
+    println!(
+        "counted: {cases} pairs of faults, of {all}, {change} of {} calls",
+        calls.end - calls.start
+    );
 }
 
 #[test]

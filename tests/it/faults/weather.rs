@@ -36,7 +36,7 @@ fn a_run_ends_well_in_any_weather() {
             the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
-    println!("weathers: {cases} cases");
+    println!("counted: {cases} cases, weathers");
 }
 
 /// The key nobody knows of may be shown only after the next attempt has begun.
@@ -60,7 +60,7 @@ fn a_key_whose_answer_was_lost_and_that_is_shown_late_is_removed_all_the_same() 
             the_world_is_as_it_should_be(&stage, &before, &Ending::NotProven);
         });
     });
-    println!("keys shown late: {cases} cases");
+    println!("counted: {cases} cases, keys shown late");
 }
 
 /// Whoever resumes may sit at another machine, whose clock is minutes off: that shortens no margin, and what
@@ -88,7 +88,7 @@ fn a_resumption_by_another_clock_waits_as_long_and_takes_nothing_for_lifted() {
             proofs_waited(&stage, *line);
         });
     });
-    println!("another clock after a crash at a line: {cases} cases");
+    println!("counted: {cases} cases, another clock after a crash at a line");
 }
 
 /// Cuts that were proven after `line` were proven when the margin was over since the last of them was seen, by the
