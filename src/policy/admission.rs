@@ -43,7 +43,7 @@ impl Parts {
             Some(statements) => statements.into_iter().for_each(|one| parts.take(one)),
             None => parts.admit(
                 "whomever a trust policy that cannot be read admits",
-                json!(trust),
+                &json!(trust),
                 None,
             ),
         }
@@ -90,19 +90,19 @@ impl Parts {
                     for does in &does {
                         rest.insert("Principal".to_owned(), json!([kind, name]));
                         rest.insert("Action".to_owned(), json!(does.to_ascii_lowercase()));
-                        self.admit(&who, Value::Object(rest.clone()), conditions.clone());
+                        self.admit(&who, &Value::Object(rest.clone()), conditions.clone());
                     }
                 }
             }
             (true, ..) => {
                 self.refuses.insert(digest(&Value::Object(rest)));
             }
-            (false, ..) => self.admit("everybody but whom it names", Value::Object(rest), None),
+            (false, ..) => self.admit("everybody but whom it names", &Value::Object(rest), None),
         }
     }
 
-    fn admit(&mut self, who: &str, what: Value, conditions: Option<Value>) {
-        let on_no_condition = digest(&what);
+    fn admit(&mut self, who: &str, what: &Value, conditions: Option<Value>) {
+        let on_no_condition = digest(what);
         let part = conditions
             .map_or_else(|| on_no_condition.clone(), |found| digest(&json!([what, found])));
         let who: String = who.chars().take(LONGEST).collect();
