@@ -6,6 +6,7 @@
 //! Knows neither playbooks nor terminals: showing is `cli::diagnostics`' business. Cannot fail.
 
 mod code;
+mod near;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use code::Code;
+pub use near::nearest;
 
 /// A text that was read, under the name the user gave for it. Cheap to copy.
 #[derive(Clone)]

@@ -23,6 +23,7 @@ use self::enter::{Reached, reach, roles_of};
 pub(super) use self::enter::{Way, enter, named};
 use self::several::Going;
 use super::args::{self, Format};
+use super::by_hand::typed;
 use super::conduct::case_name;
 use super::exit::{Exit, Failure};
 use super::found::state_of;
@@ -237,7 +238,7 @@ pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure>
         return Err(Failure::new(
             Exit::Refused,
             format!("{} was begun already; nothing was done", dir.display()),
-            format!("portcullis resume {}{}", dir.display(), args.access.typed()),
+            format!("portcullis resume {}{}", typed(dir), args.access.typed()),
         ));
     }
     let given = credential::given(args.credential_fd)?;
@@ -322,7 +323,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         return Err(Failure::new(
             Exit::Refused,
             "this case is being taken back already",
-            format!("go on with it: portcullis resume {}", dir.display()),
+            format!("go on with it: portcullis resume {}", typed(dir)),
         ));
     }
     if args.dry_run || undone.is_empty() {

@@ -13,7 +13,8 @@ use super::exit::{Exit, Failure};
 use super::view::{self, Style};
 use crate::action::About;
 use crate::action::catalog;
-use crate::playbook::{ActionShape, nearest};
+use crate::diagnostic::nearest;
+use crate::playbook::ActionShape;
 
 const PREFACE: &str = "\
 # Actions

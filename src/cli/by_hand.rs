@@ -5,6 +5,7 @@
 //! anything new from a script that cannot see whether the cuts stand.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::view::plain;
 use crate::action::catalog;
@@ -168,6 +169,13 @@ pub(super) fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The path of a case or a file, as it is typed.
+pub(super) fn typed(path: &Path) -> String {
+    let shown = path.display().to_string();
+    // What begins with a dash would be read as an option.
+    quoted(&if shown.starts_with('-') { format!("./{shown}") } else { shown })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::args::{self, CheckFormat};
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::sources::{self, Reading};
 use super::{diagnostics, sarif, view};
@@ -118,7 +119,7 @@ fn text(checked: Checked, alone: bool) {
             .filter(|input| input.required)
             .map(|input| format!(" -i {}=...", input.name))
             .collect();
-        let path = checked.path.display();
+        let path = typed(&checked.path);
         let world = sources::playbook_file(&checked.path).with_file_name("world.yaml");
         let rehearse = if world.is_file() {
             format!("portcullis rehearse {path}, or ")

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::args::Format;
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
@@ -105,7 +106,7 @@ impl Conduct<'_> {
     ) -> Result<Journal, Failure> {
         let digest = self.saved.digest();
         let (case, there) = (accounts::whole_or_itself(self.case.dir()), &self.there);
-        let case = case.display();
+        let case = typed(&case);
         let resume = format!("portcullis resume {case}{there}");
         if decoded.torn > 0 {
             view::err(&format!(
@@ -204,9 +205,10 @@ impl Conduct<'_> {
         decoded: &Decoded,
         medium: Box<dyn Medium>,
     ) -> Result<Exit, Failure> {
-        let (case, there) = (self.case.dir().display(), &self.there);
+        let (shown, there) = (self.case.dir().display(), &self.there);
+        let case = typed(self.case.dir());
         let resume = format!("portcullis resume {case}{there}");
-        view::note(&format!("\nCase {case}\n"));
+        view::note(&format!("\nCase {shown}\n"));
         let journal = self.open(decoded, medium).await?;
         // A look that was broken off left nothing half done.
         let again = match self.task {
@@ -273,7 +275,7 @@ impl Conduct<'_> {
         let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
         if self.format == Format::Json {
             let mut told = account.as_json();
-            told["case"] = case.to_string().into();
+            told["case"] = shown.to_string().into();
             told["journal"] = serde_json::json!({"lines": lines, "head": head});
             told["ending"] = view::ending_as_json(&ending);
             told["tried"] = self.world.map(view::verdict_as_json).into();
@@ -312,7 +314,7 @@ impl Conduct<'_> {
         let next = format!(
             "nothing here: no further change was begun, and what was under way is looked at by whoever goes on. \
              Where it stands: portcullis status {}",
-            dir.display()
+            typed(dir)
         );
         Failure::new(Exit::Stopped, what, next)
     }

@@ -17,10 +17,25 @@ const LONGEST_EXCERPT: usize = 16 << 10;
 /// The longest single line that is shown.
 const LONGEST_LINE: usize = 1_000;
 
+/// The widest that lines of a file are shown.
+pub(super) const WIDEST: usize = 100;
+
 /// The problems as text, with a count at the end. Empty if there are none.
 pub fn text(problems: &Diagnostics, colour: bool) -> String {
+    text_within(problems, colour, WIDEST)
+}
+
+/// Whether a line of the text is drawn: part of a file, or a mark under it.
+pub(super) fn is_drawn(line: &str) -> bool {
+    let line = anstream::adapter::strip_str(line).to_string();
+    let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    line.starts_with('|') || line.starts_with("-->") || line.starts_with(":::")
+}
+
+/// The same, with lines of a file cut to `width` columns.
+pub(super) fn text_within(problems: &Diagnostics, colour: bool, width: usize) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(100);
+    let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(width);
     let mut shown = String::new();
     for problem in problems.shown() {
         shown.push_str(&one(problem, &renderer));

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::by_hand::typed;
 use super::conduct::worked_on_by;
 use super::view::{self, Style};
 use crate::case::{self, CaseError};
@@ -153,7 +154,7 @@ fn locked(dir: &Path, error: &CaseError) -> Failure {
     let next = format!(
         "wait until it ends, or stop it with Ctrl-C; then try again. Where it hangs and nobody can stop it, take the \
          case over, on record: portcullis resume {} --take-over REASON",
-        case::accounts::whole_or_itself(dir).display()
+        typed(&case::accounts::whole_or_itself(dir))
     );
     let mut failure = Failure::new(Exit::Refused, error.to_string(), next);
     let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());

@@ -4,7 +4,7 @@ use super::args;
 use super::exit::{Exit, Failure};
 use super::view;
 use crate::diagnostic::Code;
-use crate::playbook::nearest;
+use crate::diagnostic::nearest;
 
 pub(super) fn explain(args: &args::Explain) -> Result<Exit, Failure> {
     let Some(code) = Code::find(&args.code) else {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use crate::case::{self, accounts};
 use crate::clock::Clock;
@@ -43,9 +44,9 @@ pub(super) fn open_journal(
 /// What has somebody say yes to a case that was never begun.
 pub(super) fn typed_to_begin(dir: &Path, there: &str) -> String {
     if let Some(whole) = accounts::whole(dir) {
-        return format!("portcullis run {}{there}", whole.display());
+        return format!("portcullis run {}{there}", typed(&whole));
     }
-    format!("portcullis run {}/rounds/1/plan.json{there}", dir.display())
+    format!("portcullis run {}{there}", typed(&dir.join("rounds/1/plan.json")))
 }
 
 /// A case whose plan is not the one that its journal was begun for.

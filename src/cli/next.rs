@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::by_hand::typed;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::journal::{ChangeState, GateState, Note, State};
@@ -15,12 +16,10 @@ const NAMED: usize = 3;
 /// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
 /// it has; `None` where it waits for nobody.
 pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> Option<String> {
-    let case = dir;
     if let Some(asking) = &state.asking {
         return Some(format!(
-            "read the plan of the next round, and say yes to it: portcullis run {}/rounds/{}/plan.json{there}",
-            case.display(),
-            asking.round
+            "read the plan of the next round, and say yes to it: portcullis run {}{there}",
+            typed(&dir.join(format!("rounds/{}/plan.json", asking.round)))
         ));
     }
     let due = |phase: &Phase| {
@@ -35,7 +34,7 @@ pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str)
     if has >= *asked {
         return None;
     }
-    let case = case.display();
+    let case = typed(dir);
     let who = match (asked - has, has) {
         (1, 0) => "somebody approves it, with credentials of his own".to_owned(),
         (n, 0) => format!("{n} people approve it, each with credentials of his own"),
@@ -46,7 +45,7 @@ pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str)
     Some(format!(
         "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume \
          {}{there}",
-        whole.display()
+        typed(&whole)
     ))
 }
 
@@ -93,7 +92,7 @@ pub(super) fn to_attest(plan: &Plan, state: &State, dir: &Path, there: &str) -> 
     if asked.is_empty() {
         return None;
     }
-    let (case, whole) = (dir.display(), whole(dir));
+    let (case, whole) = (typed(dir), whole(dir));
     let typed = asked.iter().take(NAMED).map(|change| {
         format!("once {} is seen to: portcullis attest {case} {}", change.target, change.id)
     });
@@ -142,5 +141,5 @@ pub(super) fn of_proven(plan: &Plan, state: &State) -> String {
 }
 
 fn whole(dir: &Path) -> String {
-    accounts::whole_or_itself(dir).display().to_string()
+    typed(&accounts::whole_or_itself(dir))
 }

@@ -114,10 +114,7 @@ pub(super) fn show(
             )
             .because(&error)
         })?;
-        note(&format!(
-            "\nSaved. Next: portcullis run {}{there}\n",
-            by_hand::quoted(&output.display().to_string())
-        ));
+        note(&format!("\nSaved. Next: portcullis run {}{there}\n", by_hand::typed(output)));
     } else {
         note(&format!(
             "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{there}\n"
@@ -148,7 +145,11 @@ impl Made {
 
 /// What must be typed behind a command so that it goes where the plan was made.
 pub(super) fn there(saved: &SavedPlan) -> String {
-    saved.plan.endpoint.as_ref().map_or(String::new(), |url| format!(" --endpoint-url {url}"))
+    saved
+        .plan
+        .endpoint
+        .as_ref()
+        .map_or(String::new(), |url| format!(" --endpoint-url {}", by_hand::quoted(url)))
 }
 
 /// Surveys as far as the playbook asks, and plans.

@@ -14,6 +14,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
 
 use super::args::{self, Format};
+use super::by_hand::typed;
 use super::conduct::{Conduct, Task, case_name};
 use super::exit::{Exit, Failure};
 use super::{accounts, cut, plan, round, sources, view};
@@ -150,7 +151,7 @@ pub(super) fn keep_world(cloud: &Cloud, case: &Case, exit: Exit) -> Exit {
     let Err(error) = put_by(cloud, case.custody(), &dir) else { return exit };
     let next = format!(
         "make room on the disk of the case directory or make it writable, then: portcullis resume {}",
-        dir.display()
+        typed(&dir)
     );
     Failure::new(Exit::Stopped, error.to_string(), next).because_of_causes(&error).print();
     exit.and(Exit::Stopped)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::{self, Format};
+use super::by_hand::typed;
 use super::conduct::{Conduct, Task, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::found::typed_to_begin;
@@ -106,7 +107,7 @@ pub(super) fn may_go_on_elsewhere(dir: &Path, journal: &Decoded) -> Result<(), F
         format!(
             "make sure that it does not go on there: from here it cannot be seen, nor stopped. Then take the case \
              over, on record: portcullis resume {} --take-over REASON",
-            case::accounts::whole_or_itself(dir).display()
+            typed(&case::accounts::whole_or_itself(dir))
         ),
     ))
 }
@@ -115,7 +116,7 @@ fn nothing_to_go_on_with(args: &args::Resume) -> Exit {
     view::note(&format!(
         "This case is {}: there is nothing to go on with, and nothing was done. The record: portcullis status {}\n",
         Exit::Done.in_words(),
-        args.case.display()
+        typed(&args.case)
     ));
     if args.format == Format::Json {
         plan::tell_nothing_to_do(Exit::Done, &[]);

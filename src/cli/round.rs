@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{self, Format};
+use super::by_hand::typed;
 use super::conduct::Conduct;
 use super::exit::{Exit, Failure};
 use super::live::Live;
@@ -50,7 +51,7 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
         Failure::new(
             Exit::Refused,
             format!("the plan of round {} is refused", next.number()),
-            format!("have it planned anew: portcullis resume {}", dir.display()),
+            format!("have it planned anew: portcullis resume {}", typed(dir)),
         )
         .because(&why)
     })?;
@@ -85,7 +86,7 @@ fn say_yes(case: &Case, next: &SavedPlan, whole: &Path, args: &args::Run) -> Res
             begin(case, next, live.clock, &caller.arn).await
         })?;
     }
-    let (whole, there) = (whole.display(), args.access.typed());
+    let (whole, there) = (typed(whole), args.access.typed());
     view::out(&format!("The round is begun. Next: portcullis resume {whole}{there}\n"));
     Ok(Exit::Waiting)
 }
@@ -174,6 +175,6 @@ fn not_next(dir: &Path) -> Failure {
     Failure::new(
         Exit::Refused,
         "this is not the plan of the round that comes next",
-        format!("see where the case stands: portcullis status {}", dir.display()),
+        format!("see where the case stands: portcullis status {}", typed(dir)),
     )
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::args::{self, Format, PlanFormat};
+use super::by_hand::typed;
 use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
 use super::live::Live;
@@ -155,7 +156,7 @@ pub(super) fn not_begun(
         format!("this plan was begun already, in {}; nothing was done", case.display()),
         format!(
             "portcullis status {0}, and portcullis resume {0}{1} where it is not done; to begin anew, plan anew",
-            case.display(),
+            typed(&case),
             access.typed()
         ),
     ))

@@ -86,7 +86,7 @@ pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
 
 /// A playbook whose problems were shown.
 pub(super) fn broken(path: &Path) -> Failure {
-    let typed = super::by_hand::quoted(&path.display().to_string());
+    let typed = super::by_hand::typed(path);
     let next = format!("mend what is marked, then: portcullis check {typed}");
     Failure::told(Exit::Invalid, next)
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::accounts::{check_together, refuse_lost_journals};
 use super::args::{self, Format};
+use super::by_hand::typed;
 use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
 use super::found::{read, typed_to_begin};
@@ -30,7 +31,8 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     refuse_lost_journals(&accounts)?;
     let each: Vec<One<'_>> = accounts.iter().map(|dir| One::of(dir)).collect::<Result<_, _>>()?;
     check_together(&args.case, each.iter().map(|one| &one.saved))?;
-    let (case, there) = (args.case.display(), super::plan::there(&each[0].saved));
+    let (shown, there) = (args.case.display(), super::plan::there(&each[0].saved));
+    let case = typed(&args.case);
     let finished: Vec<_> = each.iter().map(|one| one.state.finished.and_then(Exit::of)).collect();
     let worst = finished.iter().map(|exit| exit.unwrap_or(Exit::Stopped)).reduce(Exit::and);
     let worst = worst.unwrap_or(Exit::Done);
@@ -48,7 +50,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     if args.format == Format::Json {
         let told = json!({
             "version": 1,
-            "case": case.to_string(),
+            "case": shown.to_string(),
             "accounts": each.iter().map(One::as_json).collect::<Vec<_>>(),
             "exit": finished.iter().all(Option::is_some).then_some(worst.code()),
             "next": next,
@@ -60,7 +62,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         let heading = format!("Account {}", one.saved.plan.account);
         view::out(&format!("\n{}\n{}", view::Style::Strong.paint(&heading), one.render()));
     }
-    view::out(&format!("\nCase {case}: {}\n", worst.in_words()));
+    view::out(&format!("\nCase {shown}: {}\n", worst.in_words()));
     for (one, exit) in each.iter().zip(&finished) {
         let stands = exit.map_or("not at an end", Exit::in_words);
         view::out(&format!("  {}  {stands}\n", one.saved.plan.account));
@@ -94,7 +96,7 @@ impl<'a> One<'a> {
         let there = super::plan::there(&saved);
         // It goes on with the others, where there are any.
         let whole = case::accounts::whole_or_itself(dir);
-        let whole = whole.display();
+        let whole = typed(&whole);
         let next = match state.finished.and_then(Exit::of) {
             _ if case::is_worked_on(dir) => worked_on(&state),
             // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.

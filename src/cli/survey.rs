@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::stop::asked_to_stop;
@@ -57,7 +58,7 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
             format!("{} is there already, and what it holds would be lost", output.display()),
             format!(
                 "name another file; go on with that one: --resume {0}; or give --replace, too",
-                output.display()
+                typed(output)
             ),
         ));
     }
@@ -155,7 +156,7 @@ fn ended(
     there: &str,
 ) -> Result<Exit, Failure> {
     let again = match file {
-        Some(file) => format!("portcullis survey --resume {}{there}", file.display()),
+        Some(file) => format!("portcullis survey --resume {}{there}", typed(file)),
         None => "the same with -o FILE, so that what is read is kept".to_owned(),
     };
     match end {
@@ -182,7 +183,7 @@ fn ended(
         }
         End::Whole => {
             let next = match file {
-                Some(file) => format!("later, portcullis diff {} NEWER", file.display()),
+                Some(file) => format!("later, portcullis diff {} NEWER", typed(file)),
                 None => again,
             };
             let strong = view::Style::Strong.paint("Next");

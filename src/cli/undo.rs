@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::args::{self, Format};
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::found::state_of;
 use super::{accounts, diagnostics, round, sources, view};
@@ -22,7 +23,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     }
     accounts::refuse_one_alone(&args.case, "undo")?;
     let case = Case::open(&args.case)?;
-    let shown = args.case.display();
+    let shown = typed(&args.case);
     let (saved, playbook) = sources::plan_of(&args.case)?;
     accounts::refuse_apart(&saved)?;
     let decoded = case::read_journal(&args.case)?;
@@ -42,7 +43,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         } else {
             view::out(&view::plan(&next, view::out_detail()));
             if !nothing {
-                view::out(&waits_for_people(&next, &state, &shown.to_string()));
+                view::out(&waits_for_people(&next, &state, &shown));
                 view::out(&format!("\nNext: portcullis undo {shown}{}\n", args.access.typed()));
             }
             if nothing {
@@ -54,7 +55,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if !args.yes {
-        view::err(&waits_for_people(&next, &state, &shown.to_string()));
+        view::err(&waits_for_people(&next, &state, &shown));
     }
     round::carry_out(&case, &next, &playbook, args.into())
 }

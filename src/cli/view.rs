@@ -122,8 +122,24 @@ fn fitted(
 pub(super) fn diagnostics(problems: Vec<Diagnostic>) {
     if !problems.is_empty() {
         let problems: Diagnostics = problems.into_iter().collect();
-        // Their lines are drawn one under the other, and stay as they are.
-        let _ = anstream::stderr().write_all(diagnostics::text(&problems, true).as_bytes());
+        let stderr = std::io::stderr();
+        let size = stderr.is_terminal().then(|| terminal_size::terminal_size_of(&stderr)).flatten();
+        let text = match size {
+            Some((width, _)) => {
+                let width = usize::from(width.0);
+                let text =
+                    diagnostics::text_within(&problems, true, width.min(diagnostics::WIDEST));
+                // What is drawn under a line of the file stays as it is; words go on in the next line.
+                text.split_inclusive('\n')
+                    .map(|line| match diagnostics::is_drawn(line) {
+                        true => line.to_owned(),
+                        false => wrap::wrap(line, width),
+                    })
+                    .collect()
+            }
+            None => diagnostics::text(&problems, true),
+        };
+        let _ = anstream::stderr().write_all(text.as_bytes());
     }
 }
 
@@ -167,7 +183,10 @@ pub(super) fn plain(text: &str) -> String {
 
 /// What a run said without knowing where its case lies, with the place in it.
 pub(super) fn in_case(text: &str, dir: &Path) -> String {
-    text.replace("portcullis attest CASE ", &format!("portcullis attest {} ", dir.display()))
+    text.replace(
+        "portcullis attest CASE ",
+        &format!("portcullis attest {} ", super::by_hand::typed(dir)),
+    )
 }
 
 /// What the rehearsal cloud leaves out, said where it is used.

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::accounts::refuse_lost_journals;
 use super::args::{self, Format};
+use super::by_hand::typed;
 
 use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
@@ -71,7 +72,7 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
     let statement = args.reason.as_deref().unwrap_or(&args.what);
     speak(&args.case, &args.word, statement, |floor| {
         let said = floor.said.clone();
-        let case = floor.case.dir().display();
+        let case = typed(floor.case.dir());
         let Ok(id) = ChangeId::parse(&args.what) else {
             let of_step = |change: &&Change| change.step.as_str() == args.what.trim();
             let changes: Vec<&Change> = floor.saved.plan.changes.iter().filter(of_step).collect();
@@ -115,7 +116,7 @@ pub(super) fn approve(args: &args::Approve) -> Result<Exit, Failure> {
             return Err(Failure::new(
                 Exit::Usage,
                 format!("the plan of this case asks for nobody's approval of phase `{phase}`"),
-                format!("portcullis status {} says what it waits for", floor.case.dir().display()),
+                format!("portcullis status {} says what it waits for", typed(floor.case.dir())),
             ));
         }
         Ok(vec![Entry::Approved { phase, said: floor.said.clone() }])
@@ -386,7 +387,7 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
 /// What to type next.
 fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
     let whole = case::accounts::whole_or_itself(dir);
-    let (case, whole) = (dir.display(), whole.display());
+    let (case, whole) = (typed(dir), typed(&whole));
     let asked = ledger::names_to_clear(&saved.plan);
     let short = state.cleared.iter().find(|(_, spoken)| names(*spoken).len() < asked);
     // Before anything is approved: of whom is cleared nothing is to be replaced.

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::{cuts_off_break_glass, refuse_lock_out};
 use crate::action::CANARY_PATH;
-use crate::diagnostic::{Code, Diagnostic, counted};
+use crate::diagnostic::{Code, Diagnostic, counted, nearest};
 use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
 use crate::inventory::{Inventory, ListedRole};
 use crate::plan::{
     Barrier, Change, Credential, Destination, Effect, Have, Plan, Subject, longest_session,
 };
-use crate::playbook::{Phase, Playbook, Proof, nearest, shorten};
+use crate::playbook::{Phase, Playbook, Proof, shorten};
 use crate::policy::Document;
 use crate::policy::trust::{Admitted, everybody_admitted};
 

@@ -8,6 +8,7 @@
 pub(crate) mod check;
 pub(crate) mod evaluate;
 pub(crate) mod functions;
+mod indexed;
 pub(crate) mod meter;
 mod rewrite;
 pub(crate) mod shape;

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::diagnostic::nearest;
 use crate::ids::{
     AccessKeyId, AccountId, AgeRecipient, Arn, Cidr, InvalidId, RoleName, SecretId, UserName, VpcId,
 };
@@ -341,6 +342,16 @@ impl FieldType {
         }
     }
 
+    /// What to type where `name` is to be of the type.
+    pub fn written(&self, name: &str) -> String {
+        let value = match self {
+            Self::List(item) if **item == Self::Any => "[ci-deploy, backup]".to_owned(),
+            Self::List(item) => format!("[{}]", item.example()),
+            ty => ty.example(),
+        };
+        format!("write it like `{name}: {value}`")
+    }
+
     fn text<'v>(&self, value: &'v Value) -> Result<&'v str, Mismatch> {
         value.as_str().ok_or_else(|| {
             let mut mismatch = self.kind(value);
@@ -481,31 +492,6 @@ pub(crate) fn shorten(text: &str) -> String {
     short
 }
 
-/// The candidate that `text` most likely was meant to be, if one is near enough to say so.
-pub(crate) fn nearest<'a>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    // Nothing this long is a slip of the finger, and comparing takes the product of the lengths.
-    const LONGEST: usize = 80;
-    if text.is_empty() || text.len() > LONGEST {
-        return None;
-    }
-    let folded = |text: &str| text.to_lowercase().replace(['_', ' '], "-");
-    let wanted = folded(text);
-    candidates
-        .into_iter()
-        .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| {
-            let near = folded(candidate);
-            let distance = strsim::osa_distance(&wanted, &near);
-            (distance, wanted.len().max(near.len()), candidate)
-        })
-        .filter(|(distance, longest, _)| *distance <= (longest / 3).max(1) && distance < longest)
-        .min_by_key(|(distance, _, _)| *distance)
-        .map(|(_, _, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -556,16 +542,5 @@ mod tests {
         assert_eq!(list.accept_typed("a, b,").unwrap(), json!(["a", "b"]));
         assert!(FieldType::Integer.accept_typed("ten").is_err());
         assert_eq!(FieldType::AccountId.accept_typed("012345678901").unwrap(), "012345678901");
-    }
-
-    #[test]
-    fn only_near_misses_are_suggested() {
-        let keys = ["id", "phase", "uses", "with", "needs"];
-        assert_eq!(nearest("phsae", keys), Some("phase"));
-        assert_eq!(nearest("need", keys), Some("needs"));
-        assert_eq!(nearest("Uses", keys), Some("uses"));
-        assert_eq!(nearest("xyz", keys), None);
-        assert_eq!(nearest("", keys), None);
-        assert_eq!(nearest(&"a".repeat(100_000), keys), None);
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::field::{FieldType, Mismatch, nearest, shorten};
+use super::field::{FieldType, Mismatch, shorten};
 use super::node::{self, Kind, Node};
 use super::{Input, Playbook, second_reader};
+use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place, Source, grouped};
 
 /// What was given for one input.

@@ -21,10 +21,11 @@ pub use self::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, 
 use super::Playbook;
 use super::expression::check::Names;
 use super::expression::shape::Shape;
-use super::field::{Field, FieldType, Mismatch, nearest, shorten};
+use super::field::{Field, FieldType, Mismatch, shorten};
 use super::include::{Gathered, Parts};
 use super::node::{Key, Kind, Node};
 use super::vocabulary::{Mode, Vocabulary};
+use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::ids::StepId;
 
@@ -198,7 +199,7 @@ impl Lowering<'_> {
             || self.names.each.is_some() && (text == "each" || of("each").is_some())
     }
 
-    fn mismatch(&mut self, name: &str, node: &Node, mismatch: Mismatch) {
+    fn mismatch(&mut self, name: &str, ty: &FieldType, node: &Node, mismatch: Mismatch) {
         let (code, label) = if mismatch.right_kind {
             (Code::BadValue, "not one")
         } else {
@@ -213,7 +214,7 @@ impl Lowering<'_> {
                 Some(format!("an expression is written \"${{{{ {} }}}}\"", text.trim()))
             }
             _ if looks_like_expression => Some("expressions are written ${{ ... }}".to_owned()),
-            _ => mismatch.help,
+            _ => Some(mismatch.help.unwrap_or_else(|| ty.written(name))),
         };
         let problem = Diagnostic::error(
             code,

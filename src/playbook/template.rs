@@ -155,7 +155,7 @@ impl Template {
                 ),
             )
             .at(self.place.clone(), "with its expressions filled in")
-            .help_if(mismatch.help)
+            .help(mismatch.help.unwrap_or_else(|| self.ty.written(&self.field)))
         })
     }
 }

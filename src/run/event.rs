@@ -1,6 +1,6 @@
 //! What an observer is told while a run goes on. Never read back: the journal is the record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -155,8 +155,10 @@ pub enum Event<'a> {
     },
     /// Every way in is proven cut.
     GateOpened {
-        /// On the strength of this.
+        /// On the strength of this: what could not be tried is covered by what was.
         proof: Proof,
+        /// How many cuts are proven how surely.
+        cuts: &'a BTreeMap<Proof, usize>,
     },
     /// The world is surveyed again, in full.
     SurveyingAgain {

@@ -4,7 +4,7 @@
 //! the driver can forget it, and by a fresh look: every cut must still stand, and every credential that
 //! the principals in scope hold *now* must be one the plan knows. What speaks against it stops the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -47,7 +47,8 @@ impl Run<'_> {
             self.stands_with_the_others(None).await?;
             let proof = self.weakest_proof();
             self.record(Entry::GateOpened { proof }).await?;
-            self.observer.event(&Event::GateOpened { proof });
+            let cuts = self.proofs();
+            self.observer.event(&Event::GateOpened { proof, cuts: &cuts });
             return Ok(());
         }
         self.shut(reasons).await
@@ -153,6 +154,12 @@ impl Run<'_> {
                 reasons.extend(short.map(|short| format!("{label} {short}")));
             } else {
                 let why = record.trouble.as_deref().unwrap_or("it was not seen");
+                // What people are asked to do says itself what it is.
+                let label = if why.contains(&*change.what) {
+                    format!("{} ({})", change.id, change.target)
+                } else {
+                    label
+                };
                 reasons.push(format!("{label} is not cut: {why}"));
             }
         }
@@ -204,6 +211,17 @@ impl Run<'_> {
                 _ => false,
             })
         })
+    }
+
+    /// How many of the cuts that stand are proven how surely.
+    fn proofs(&self) -> BTreeMap<Proof, usize> {
+        let state = self.journal.state();
+        let mut proofs = BTreeMap::new();
+        for change in self.standing_cuts() {
+            let proven = state.change(&change.id).proof;
+            *proofs.entry(proven.map_or(Proof::ReadBack, |proven| proven.proof)).or_default() += 1;
+        }
+        proofs
     }
 
     fn weakest_proof(&self) -> Proof {

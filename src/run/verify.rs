@@ -12,7 +12,7 @@ use crate::cloud::Urgency;
 use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Place};
 use crate::ledger::Ledger;
-use crate::plan::Credential;
+use crate::plan::{Change, Credential};
 use crate::planning::{self, Earlier};
 use crate::playbook::Proof;
 use crate::survey::{self, Thought};
@@ -94,11 +94,24 @@ impl Run<'_> {
             .plan
             .changes
             .iter()
-            .filter(|change| state.change(&change.id).state != ChangeState::Seen)
-            .map(|change| format!("{} is not done: resume", change.id));
-        let undone: Vec<String> = undone.collect();
+            .filter(|change| state.change(&change.id).state != ChangeState::Seen);
+        let undone: Vec<&Change> = undone.collect();
+        if let Some(asking) = &state.asking {
+            let until =
+                format!("round {} is more than was approved: somebody must say yes", asking.round);
+            return Ok(Ending::Waiting(vec![until]));
+        }
+        // What waits until people approve it is as it should be.
+        if undone.iter().all(|change| change.is_gated())
+            && let Some(phase) = undone.iter().map(|change| change.phase).min()
+        {
+            let due = undone.iter().filter(|change| change.phase == phase).count();
+            self.wait_for_approvals(phase, due).await?;
+        }
         if !undone.is_empty() {
-            return Ok(Ending::Held(undone));
+            let undone = undone.into_iter();
+            let undone = undone.map(|change| format!("{} is not done: resume", change.id));
+            return Ok(Ending::Held(undone.collect()));
         }
         Ok(self.by_the_ledger())
     }

@@ -2,7 +2,10 @@
 //!
 //! Knows words and lines, and nothing of what they mean. Where it is not sure it says nothing.
 
-/// Whether one is the other with a letter more, less or changed, or in other capitals.
+use crate::diagnostic::nearest;
+
+/// Whether one is the other with a letter more, less or changed, or in other capitals: so little that nothing else can be
+/// meant, and it is refused.
 pub(super) fn is_near(one: &str, other: &str) -> bool {
     let (one, other) = (one.to_lowercase(), other.to_lowercase());
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
@@ -23,7 +26,7 @@ pub(super) fn placed(file: &str, message: String) -> String {
     let (Some((n, _)), None) = (at.next(), at.next()) else { return message };
     let keys = file.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
     let keys = keys.map(|key| key.trim_start_matches("- ").trim_matches(['"', '\'']));
-    let meant = keys.filter(|key| *key != name && key.len() > 2).find(|key| is_near(key, name));
+    let meant = nearest(name, keys.filter(|key| *key != name && key.len() > 2));
     let meant = match meant {
         Some(meant) if message.contains("there is no ") && !message.contains("did you mean") => {
             format!("; did you mean {meant}?")
@@ -65,6 +68,11 @@ mod tests {
         let file = "users:\n  walter: {}\nconsumers:\n  - { as: waltr }\n";
         let told = placed(file, "consumer a: there is no user waltr".to_owned());
         assert_eq!(told, "consumer a: there is no user waltr (line 4); did you mean walter?");
+        // As far off as in a playbook.
+        let told = placed(&file.replace("waltr", "watler-"), "there is no user watler-".to_owned());
+        assert_eq!(told, "there is no user watler- (line 4); did you mean walter?");
+        let told = placed(&file.replace("waltr", "zoe"), "there is no user zoe".to_owned());
+        assert_eq!(told, "there is no user zoe (line 4)");
         let twice = format!("{file}  - {{ as: waltr }}\n");
         let message = "consumer a: there is no user waltr".to_owned();
         assert_eq!(placed(&twice, message.clone()), message);

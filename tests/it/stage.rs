@@ -144,7 +144,7 @@ impl Observer for Witness {
             Event::Listened { credential, heard } => format!("listened {credential} {heard:?}"),
             Event::CanaryLeft { canary, why } => format!("canary left {canary} {why}"),
             Event::Contested { change, position } => format!("contested {} {position}", change.id),
-            Event::GateOpened { proof } => format!("gate opened {proof}"),
+            Event::GateOpened { proof, .. } => format!("gate opened {proof}"),
             Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
             Event::Withdrawn { reason } => format!("withdrawn: {reason}"),
             Event::SurveyingAgain { round } => format!("surveying after round {round}"),

@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["ids", "journal", "ledger", "plan", "playbook"]),
     ("case", &["ids", "journal", "outbox", "plan"]),
     ("cloud", &["ids", "secret", "clock", "inventory"]),
-    ("sim", &["ids", "secret", "clock", "policy", "inventory"]),
+    ("sim", &["ids", "secret", "clock", "diagnostic", "policy", "inventory"]),
     (
         "action",
         &["ids", "secret", "outbox", "inventory", "policy", "playbook", "plan", "journal", "cloud"],

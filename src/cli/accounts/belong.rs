@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::case;
+use crate::cli::by_hand::typed;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::found::state_of;
 use crate::cli::sources;
@@ -113,7 +114,7 @@ pub(in crate::cli) fn refuse_one_alone(dir: &Path, command: &str) -> Result<(), 
         Some(whole) => Err(Failure::new(
             Exit::Refused,
             format!("this is one account of case {}, and goes with the others", whole.display()),
-            format!("portcullis {command} {}", whole.display()),
+            format!("portcullis {command} {}", typed(&whole)),
         )),
     }
 }

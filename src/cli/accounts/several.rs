@@ -10,6 +10,7 @@ use serde_json::json;
 use super::enter::{Reached, Way};
 use crate::case::Case;
 use crate::cli::args::Format;
+use crate::cli::by_hand::typed;
 use crate::cli::conduct::{
     BEFORE_THE_VERDICT, Conduct, STILL_INSIDE, Task, To, intruder_is_inside,
 };
@@ -72,8 +73,7 @@ struct Several<'a> {
 
 impl Several<'_> {
     async fn carry_out(&self) -> Result<Exit, Failure> {
-        let resume =
-            format!("portcullis resume {}{}", self.going.dir.display(), self.reached.there);
+        let resume = format!("portcullis resume {}{}", typed(self.going.dir), self.reached.there);
         view::note(&format!(
             "\nCase {}, of {}\n",
             self.going.dir.display(),

@@ -232,12 +232,11 @@ impl Observer for Progress {
                     &format!("{}  {}: {position}", change.id, change.what),
                 );
             }
-            Event::GateOpened { proof } => {
-                self.line(
-                    Style::Good,
-                    "GATE OPEN",
-                    &format!("every way in is cut; proof: {proof}"),
-                );
+            Event::GateOpened { cuts, .. } => {
+                let told = cuts.iter().rev().map(|(proof, of)| format!("{of} {proof}"));
+                let told = told.collect::<Vec<_>>().join(", ");
+                let rest = format!("every way in is cut; proof of the cuts: {told}");
+                self.line(Style::Good, "GATE OPEN", &rest);
             }
             Event::SurveyingAgain { round } => {
                 let rest = format!("after round {round}: is there anything that was not there?");

@@ -13,8 +13,9 @@ use super::functions::{self, FUNCTIONS, Function};
 use super::rewrite::rewrite;
 use super::shape::{Shape, attribute_names, explain_misfit};
 use super::{Expression, Parsed};
+use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::playbook::field::{FieldType, nearest, shorten};
+use crate::playbook::field::{FieldType, shorten};
 
 /// The names an expression may use.
 #[derive(Debug, Default)]
@@ -477,10 +478,26 @@ impl Checker<'_> {
                     operators::GREATER,
                     operators::GREATER_EQUALS,
                 ];
-                let help = order.contains(&name).then(|| {
-                    "whole numbers and instants have an order, and nothing else".to_owned()
-                });
-                self.problem(Code::WrongType, expr, message, help)
+                let help = match name {
+                    _ if order.contains(&name) => {
+                        "whole numbers and instants have an order, and nothing else: size(inputs.users) > 0"
+                    }
+                    operators::EQUALS | operators::NOT_EQUALS => {
+                        "both sides are of one kind: each == 'ci-deploy'"
+                    }
+                    operators::IN => "a list stands on the right: 'ci-deploy' in inputs.users",
+                    operators::INDEX => "a list has numbered items: inputs.users[0]",
+                    operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT => {
+                        "it goes with what is true or false: inputs.rotate && size(inputs.users) > 0"
+                    }
+                    operators::ADD => {
+                        "both sides are whole numbers, texts or lists; a number becomes a text with string(...): \
+                         'ci-' + string(1)"
+                    }
+                    operators::CONDITIONAL => "inputs.rotate ? 'yes' : 'no'",
+                    _ => "it goes with whole numbers: size(inputs.users) - 1",
+                };
+                self.problem(Code::WrongType, expr, message, Some(help.to_owned()))
             }
         }
     }

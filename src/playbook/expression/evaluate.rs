@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use cel::common::traits::Indexer;
-use cel::common::types::{MAP_TYPE, Type};
-use cel::common::value::{CowVal, Val};
+use cel::common::value::Val;
 use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError};
 use serde_json::{Number, Value};
 
 use super::check::{ACCOUNT, EACH};
 use super::functions::Unanswered;
+use super::indexed::{Indexed, Lookup, plain};
 use super::meter::{Meter, Scales, Spent};
 use super::rewrite::call_variable;
 use super::shape::Shape;
@@ -73,13 +72,13 @@ impl Expression {
             for (n, site) in self.calls.iter().enumerate() {
                 let (inventory, spent) = (scope.inventory, scope.spent);
                 let answers = Answers { site, inventory, found: &found, spent };
-                context.add_variable_as_val(call_variable(n), Box::new(answers));
+                context.add_variable_as_val(call_variable(n), Box::new(Indexed(answers)));
             }
             for meter in Meter::ALL {
                 for (name, gives_the_value) in [(meter.question(), false), (meter.passage(), true)]
                 {
                     let scales = Scales { meter, gives_the_value, spent: scope.spent };
-                    context.add_variable_as_val(name, Box::new(scales));
+                    context.add_variable_as_val(name, Box::new(Indexed(scales)));
                 }
             }
             context
@@ -180,8 +179,8 @@ fn stand_in(shape: &Shape) -> Value {
     }
 }
 
-/// One call of an inventory function, as the evaluator sees it: a map from arguments to answers.
-#[derive(Debug)]
+/// One call of an inventory function: from arguments to answers.
+#[derive(Clone, Copy, Debug)]
 struct Answers<'v> {
     site: &'v CallSite,
     inventory: &'v Inventory,
@@ -247,49 +246,14 @@ impl Answers<'_> {
     }
 }
 
-static ANSWERS_TYPE: Type = MAP_TYPE;
-
-impl Val for Answers<'_> {
-    fn get_type(&self) -> &Type {
-        &ANSWERS_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        &ANSWERS_TYPE
-    }
-
-    fn as_indexer<'b, 'w>(&'b self) -> Option<&'b (dyn Indexer + 'w)>
-    where
-        Self: 'w,
-    {
-        Some(self)
-    }
-
-    fn clone_as_boxed<'w>(&self) -> Box<dyn Val + 'w>
-    where
-        Self: 'w,
-    {
-        let Self { site, inventory, found, spent } = *self;
-        Box::new(Answers { site, inventory, found, spent })
-    }
-}
-
-impl Indexer for Answers<'_> {
-    fn get<'b, 'w>(&'b self, arguments: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
-    where
-        Self: 'w,
-    {
+impl Lookup for Answers<'_> {
+    fn at(&self, arguments: &dyn Val) -> Result<Box<dyn Val>, ExecutionError> {
         let name = self.site.function.name;
         let arguments = cel::Value::try_from(arguments)?;
         let Some(Value::Array(arguments)) = from_cel(&arguments) else {
             return Err(ExecutionError::function_error(name, "arguments are no list"));
         };
-        let given = |value: &Value| {
-            let value: Box<dyn Val> = to_cel(value)
-                .try_into()
-                .map_err(|_| ExecutionError::function_error(name, "no plain value"))?;
-            Ok(CowVal::Owned(value))
-        };
+        let given = |value: &Value| plain(name, to_cel(value));
         match self.answer(&arguments) {
             Ok(value) if self.spent.keeps(&value) => given(&value),
             Ok(_) => Err(ExecutionError::function_error(name, "too much")),
@@ -306,13 +270,6 @@ impl Indexer for Answers<'_> {
                 Err(ExecutionError::function_error(name, "no answer yet"))
             }
         }
-    }
-
-    fn steal<'w>(self: Box<Self>, arguments: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>
-    where
-        Self: 'w,
-    {
-        self.get(arguments).map(CowVal::into_owned)
     }
 }
 
@@ -381,6 +338,6 @@ pub(crate) fn accept(
             format!("`{name}` wants {}, and this gave {}", mismatch.expected, mismatch.found),
         )
         .at(expression.place().clone(), "evaluated with the inputs of this run")
-        .help_if(mismatch.help)
+        .help(mismatch.help.unwrap_or_else(|| ty.written(name)))
     })
 }

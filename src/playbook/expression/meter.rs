@@ -8,10 +8,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cel::ExecutionError;
-use cel::common::traits::Indexer;
-use cel::common::types::{CelBool, CelList, CelMap, CelString, MAP_TYPE, Type};
-use cel::common::value::{CowVal, Val};
+use cel::common::types::{CelBool, CelList, CelMap, CelString};
+use cel::common::value::Val;
 use serde_json::Value;
+
+use super::indexed::{Lookup, plain};
 
 /// Some seconds of comparing, and as many comparisons as `in` makes over all users that an account may have.
 const LOOKED_AT_MOST: u64 = 50_000_000;
@@ -106,7 +107,7 @@ impl Meter {
     }
 }
 
-/// A meter, as the evaluator sees it.
+/// A meter: from values to the same value, or to `true`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scales<'v> {
     pub(super) meter: Meter,
@@ -114,37 +115,8 @@ pub(super) struct Scales<'v> {
     pub(super) spent: &'v Spent,
 }
 
-static SCALES_TYPE: Type = MAP_TYPE;
-
-impl Val for Scales<'_> {
-    fn get_type(&self) -> &Type {
-        &SCALES_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        &SCALES_TYPE
-    }
-
-    fn as_indexer<'b, 'w>(&'b self) -> Option<&'b (dyn Indexer + 'w)>
-    where
-        Self: 'w,
-    {
-        Some(self)
-    }
-
-    fn clone_as_boxed<'w>(&self) -> Box<dyn Val + 'w>
-    where
-        Self: 'w,
-    {
-        Box::new(*self)
-    }
-}
-
-impl Indexer for Scales<'_> {
-    fn get<'b, 'w>(&'b self, value: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
-    where
-        Self: 'w,
-    {
+impl Lookup for Scales<'_> {
+    fn at(&self, value: &dyn Val) -> Result<Box<dyn Val>, ExecutionError> {
         let within = match self.meter {
             Meter::Looks => self.spent.looks(weight_of(value, BYTES_LOOKED_AT)),
             Meter::Builds => self.spent.makes(weight_of(value, BYTES_MADE)),
@@ -153,19 +125,8 @@ impl Indexer for Scales<'_> {
             return Err(ExecutionError::function_error(self.meter.passage(), "too much"));
         }
         if !self.gives_the_value {
-            return Ok(CowVal::owned(CelBool::from(true)));
+            return Ok(Box::new(CelBool::from(true)));
         }
-        let value = cel::Value::try_from(value)?;
-        let value: Box<dyn Val> = value
-            .try_into()
-            .map_err(|_| ExecutionError::function_error(self.meter.passage(), "no plain value"))?;
-        Ok(CowVal::Owned(value))
-    }
-
-    fn steal<'w>(self: Box<Self>, value: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>
-    where
-        Self: 'w,
-    {
-        self.get(value).map(CowVal::into_owned)
+        plain(self.meter.passage(), cel::Value::try_from(value)?)
     }
 }

@@ -152,7 +152,15 @@ pub(crate) fn explain_misfit(
     ty: &FieldType,
 ) -> (String, Option<String>) {
     match misfit {
-        Misfit::OtherType => (format!("`{name}` wants {ty}, and this is {shape}"), None),
+        Misfit::OtherType => {
+            let help = match shape {
+                Shape::List(_) if ty.is_textual() => {
+                    format!("give the step `for_each:` with the list, and write `{name}: ${{{{ each }}}}`")
+                }
+                _ => ty.written(name),
+            };
+            (format!("`{name}` wants {ty}, and this is {shape}"), Some(help))
+        }
         Misfit::MayBeAbsent => (
             format!("`{name}` must be there, and this may be nothing"),
             Some(

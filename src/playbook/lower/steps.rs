@@ -199,7 +199,11 @@ impl<'a> Lowering<'a> {
             let plain =
                 |item: &&Node| !matches!(item.kind, Kind::Text(_) | Kind::Int(_) | Kind::Bool(_));
             if let Some(item) = items.iter().find(plain) {
-                self.wrong_type(item, "an item of `for_each` is text, a number, true or false", "");
+                self.wrong_type(
+                    item,
+                    "an item of `for_each` is text, a number, true or false",
+                    "`for_each: [ci-deploy, backup]`",
+                );
                 return None;
             }
         }

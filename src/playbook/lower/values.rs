@@ -34,7 +34,7 @@ impl Lowering<'_> {
         match ty.accept(&value) {
             Ok(value) => Some(value),
             Err(mismatch) => {
-                self.mismatch(name, node, mismatch);
+                self.mismatch(name, ty, node, mismatch);
                 None
             }
         }

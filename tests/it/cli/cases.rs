@@ -309,3 +309,67 @@ fn a_case_that_is_done_and_proven_is_not_gone_on_with() {
     assert_eq!(json["version"], 1);
     assert_eq!(journal_of(&path), before);
 }
+
+/// The commands of the line that says what is next, as they stand there.
+fn to_type(said: &str) -> Vec<String> {
+    let next = said.lines().rfind(|line| line.starts_with("Next: ")).unwrap();
+    let commands = next.split("portcullis ").skip(1).map(|rest| {
+        let end = ["; then", ", or "].iter().filter_map(|stop| rest.find(stop)).min();
+        format!("portcullis {}", rest[..end.unwrap_or(rest.len())].replace("TEXT", "'so it is'"))
+    });
+    commands.collect()
+}
+
+#[test]
+fn what_is_to_be_typed_next_is_taken_by_a_shell_as_it_stands() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let steps = "steps:\n  - { id: desk, phase: contain, uses: manual.close, with: { covers: front-desk, what: Tell the desk } }\n";
+    let playbook =
+        PLAYBOOK.replacen("steps:\n", &format!("approvals: {{ rotate: 1 }}\n\n{steps}"), 1);
+    let folder = dir.path().join("it's a \"playbook\"");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("playbook.yaml"), playbook).unwrap();
+    std::fs::write(folder.join("world.yaml"), WORLD).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", program.display());
+    let typed = |line: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(dir.path()).env_clear();
+        ran(shell.env("PATH", &path).env("HOME", dir.path()))
+    };
+    let checked = typed("portcullis check \"it's a \\\"playbook\\\"\"").ended_with(0);
+    let rehearse = &to_type(&checked.out)[0];
+    let mut said = typed(&format!("{rehearse} --cases '$HOME; the night of'")).ended_with(13);
+    let gate = "GATE OPEN  every way in is cut; proof of the cuts: 4 enforced, 1 read-back";
+    let once = said.out.matches("Tell the desk").count();
+    assert_eq!(once, 1, "what a person is to do is said once at the end:\n{}", said.out);
+    let cases = format!("{}/$HOME; the night of", dir.path().display());
+    let case = std::fs::read_dir(&cases).unwrap().find_map(|entry| {
+        let entry = entry.unwrap();
+        entry.file_type().unwrap().is_dir().then(|| entry.file_name().into_string().unwrap())
+    });
+    let case = format!("'$HOME; the night of/{}'", case.unwrap());
+    let mut codes = Vec::new();
+    let mut told = String::new();
+    for _ in 0..4 {
+        let status = typed(&format!("portcullis status {case}")).ended_with(0);
+        assert_eq!(to_type(&status.out), to_type(&said.out), "{}", status.out);
+        let commands = to_type(&said.out);
+        if commands.iter().all(|command| command.starts_with("portcullis status")) {
+            break;
+        }
+        for command in commands {
+            said = typed(&command);
+            told.push_str(&said.said());
+            codes.push(said.code.unwrap());
+        }
+        if codes.last() == Some(&6) {
+            // What waits for people's yes, and stands as it should, calls nobody.
+            let looked = typed(&format!("portcullis verify {case} --no-trail"));
+            let looked = looked.ended_with(6);
+            assert!(looked.out.contains("WAITING FOR APPROVAL"), "{}", looked.out);
+        }
+    }
+    assert_eq!(codes, [0, 6, 0, 11], "{told}");
+    assert!(told.contains(gate), "{told}");
+}

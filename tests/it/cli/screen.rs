@@ -210,6 +210,48 @@ fn a_wait_is_counted_down_on_a_terminal() {
     assert!(piped.err.contains("looked at again") && !piped.err.contains(" s left"));
 }
 
+/// Words are not broken, and what is drawn under a line of the file stays under it.
+#[test]
+fn problems_of_a_playbook_fit_a_terminal_of_eighty_columns() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let folder = dir.path();
+    let (mut shown, mut long) = (0, 0);
+    for name in [
+        "many-at-once",
+        "wrong-type--operands",
+        "bad-value--literal",
+        "gate-proof",
+        "bad-expression--duration",
+    ] {
+        let file = format!("{name}.yaml");
+        std::fs::copy(format!("tests/data/broken/{file}"), folder.join(&file)).unwrap();
+        let whole = ran(&mut bare(folder, &["check", &file])).err;
+        let told = shown_on_terminal(
+            bare(folder, &["check", &file]).stdout(Stdio::null()),
+            80,
+            |check, on| check.stderr(on),
+        );
+        let told = told.replace("\r\n", "\n");
+        for line in told.lines() {
+            assert!(line.chars().count() <= 80 || line.contains("portcullis"), "{line:?}");
+            shown += 1;
+        }
+        long += whole.lines().filter(|line| line.chars().count() > 80).count();
+        let words = |text: &str| {
+            text.split_whitespace()
+                .filter(|word| !word.contains('|'))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let outside = |text: &str| {
+            text.lines().filter(|line| !line.contains('|')).map(words).collect::<Vec<_>>().concat()
+        };
+        assert_eq!(outside(&told), outside(&whole), "{told}");
+    }
+    println!("{shown} lines, of which {long} are too long elsewhere");
+    assert!(long > 0);
+}
+
 /// A dozen changes at most: with all that must be read before saying yes, and the question.
 #[test]
 fn a_plan_fits_a_screen_of_forty_lines() {
