@@ -131,9 +131,12 @@ pub(super) fn diagnostics(problems: Vec<Diagnostic>) {
                     diagnostics::text_within(&problems, true, width.min(diagnostics::WIDEST));
                 // What is drawn under a line of the file stays as it is; words go on in the next line.
                 text.split_inclusive('\n')
-                    .map(|line| match diagnostics::is_drawn(line) {
-                        true => line.to_owned(),
-                        false => wrap::wrap(line, width),
+                    .map(|line| {
+                        if diagnostics::is_drawn(line) {
+                            line.to_owned()
+                        } else {
+                            wrap::wrap(line, width)
+                        }
                     })
                     .collect()
             }
