@@ -96,17 +96,19 @@ impl Run<'_> {
             .iter()
             .filter(|change| state.change(&change.id).state != ChangeState::Seen);
         let undone: Vec<&Change> = undone.collect();
-        if let Some(asking) = &state.asking {
-            let until =
-                format!("round {} is more than was approved: somebody must say yes", asking.round);
-            return Ok(Ending::Waiting(vec![until]));
-        }
-        // What waits until people approve it is as it should be.
-        if undone.iter().all(|change| change.is_gated())
-            && let Some(phase) = undone.iter().map(|change| change.phase).min()
-        {
-            let due = undone.iter().filter(|change| change.phase == phase).count();
-            self.wait_for_approvals(phase, due).await?;
+        // What waits for people's yes is as it should be.
+        if undone.iter().all(|change| change.is_gated()) {
+            if let Some(asking) = &state.asking {
+                let until = format!(
+                    "round {} is more than was approved: somebody must say yes to it",
+                    asking.round
+                );
+                return Ok(Ending::Waiting(vec![until]));
+            }
+            if let Some(phase) = undone.iter().map(|change| change.phase).min() {
+                let due = undone.iter().filter(|change| change.phase == phase).count();
+                self.wait_for_approvals(phase, due).await?;
+            }
         }
         if !undone.is_empty() {
             let undone = undone.into_iter();
