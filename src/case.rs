@@ -414,7 +414,7 @@ mod tests {
     use crate::ids::{AccountId, Arn};
     use crate::inventory::{Answers, Caller, Inventory};
     use crate::journal::{Entry, Journal};
-    use crate::plan::{Estimate, GateTerms, Plan};
+    use crate::plan::{Estimate, GateTerms, Listed, Plan};
     use crate::playbook::{Mode, Proof};
 
     pub(super) fn saved() -> SavedPlan {
@@ -447,9 +447,9 @@ mod tests {
             together: None,
             gate: GateTerms { proof: Proof::Settled, margin_seconds: 1, within_seconds: 300 },
             principals: Vec::new(),
-            roles: Vec::new(),
-            credentials: Vec::new(),
-            changes: Vec::new(),
+            roles: Listed::default(),
+            credentials: Listed::default(),
+            changes: Listed::default(),
             untouched: Vec::new(),
             trusted: Vec::new(),
             approvals: BTreeMap::new(),

@@ -312,14 +312,20 @@ impl Issued {
 impl Ledger {
     /// The ledger of `plan`, as far as the journal says it has come.
     pub fn of(plan: &Plan, state: &State) -> Self {
-        let issued: Vec<Issued> =
-            seen(plan, state).flat_map(|change| issued_by(change, state)).collect();
+        let issued = issued(plan, state);
+        let mut replaced: BTreeMap<&Credential, &Issued> = BTreeMap::new();
+        for new in &issued {
+            if let Some(old) = &new.replaces {
+                replaced.entry(old).or_insert(new);
+            }
+        }
         let roles = plan.roles.iter().map(|reach| &reach.sessions);
         let mut credentials: Vec<Credential> =
             plan.credentials.iter().chain(roles).chain(&state.came).cloned().collect();
         credentials.sort();
         credentials.dedup();
-        let rows = credentials.into_iter().map(|credential| row(plan, state, &issued, credential));
+        let rows =
+            credentials.into_iter().map(|credential| row(plan, state, &replaced, credential));
         let mut rows: Vec<Row> = rows.collect();
         rows.extend(undelivered(plan, state));
         rows.extend(unseen(state));
@@ -394,11 +400,16 @@ pub fn is_let_off(plan: &Plan, state: &State, credential: &Credential) -> bool {
 
 /// The credentials that a cut is for: of those in the plan, all that it reaches.
 pub fn reached<'a>(plan: &'a Plan, cut: &'a Change) -> impl Iterator<Item = &'a Credential> {
-    let roles = plan.roles.iter().map(|reach| &reach.sessions);
-    plan.credentials.iter().chain(roles).filter(|credential| {
-        cut.effects.iter().any(
-            |effect| matches!(effect, Effect::Cuts { subject, .. } if subject.covers(credential)),
-        )
+    cut.effects.iter().flat_map(|effect| {
+        let subject = match effect {
+            Effect::Cuts { subject, .. } => Some(subject),
+            _ => None,
+        };
+        subject.into_iter().flat_map(|subject| {
+            let roles = plan.roles.about(subject).map(|reach| &reach.sessions);
+            let held = plan.credentials.about(subject);
+            held.chain(roles).filter(|credential| subject.covers(credential))
+        })
     })
 }
 
@@ -478,7 +489,16 @@ fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Vec<String> {
 
 /// Changes that are seen in the world.
 fn seen<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Change> {
-    plan.changes.iter().filter(|change| state.record(&change.id).state == ChangeState::Seen)
+    plan.changes.iter().filter(|change| is_seen(change, state))
+}
+
+fn is_seen(change: &Change, state: &State) -> bool {
+    state.record(&change.id).state == ChangeState::Seen
+}
+
+/// What was issued in place of what was cut.
+pub fn issued(plan: &Plan, state: &State) -> Vec<Issued> {
+    seen(plan, state).flat_map(|change| issued_by(change, state)).collect()
 }
 
 fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
@@ -508,7 +528,7 @@ pub fn barriers<'a>(
     credential: &Credential,
 ) -> BTreeMap<Barrier, &'a Change> {
     let mut standing: BTreeMap<Barrier, &Change> = BTreeMap::new();
-    for change in &plan.changes {
+    for change in plan.changes.reaching(credential) {
         for effect in &change.effects {
             if let Effect::Cuts { subject, barrier } = effect
                 && subject.covers(credential)
@@ -541,12 +561,11 @@ pub fn lift_begun(change: &Change, record: &ChangeRecord) -> Option<Moment> {
 pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
     let cut_begun = state.record(&cut.id).begun;
     let lifts = |subject: &Subject, barrier: Barrier| {
-        plan.changes.iter().any(|change| {
+        plan.changes.about(subject).any(|change| {
             let lifts = |effect: &Effect| {
                 matches!(effect, Effect::Lifts { subject: of, barrier: lifted }
                     if *lifted == barrier && of == subject)
             };
-            // Looked up for the few that lift: plans cut thousands of users.
             change.effects.iter().any(lifts)
                 && lift_begun(change, state.record(&change.id))
                     .is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
@@ -569,7 +588,7 @@ fn have_ended<'a>(
         barrier.is_of_sessions()
             && matches!(subject, Subject::Credential { credential: of } if of == credential)
     };
-    let lift = plan.changes.iter().find(|change| {
+    let lift = plan.changes.reaching(credential).find(|change| {
         let lifts = |effect: &Effect| {
             matches!(effect, Effect::Lifts { subject, barrier } if of_them(subject, barrier))
         };
@@ -578,7 +597,7 @@ fn have_ended<'a>(
         };
         change.effects.iter().any(lifts) && is_done(state.record(&change.id))
     })?;
-    let denied = plan.changes.iter().filter(|change| {
+    let denied = plan.changes.reaching(credential).filter(|change| {
         let cuts = |effect: &Effect| {
             matches!(effect, Effect::Cuts { subject, barrier } if of_them(subject, barrier))
         };
@@ -684,7 +703,12 @@ fn word(plan: &Plan, state: &State, row: &Row) -> Option<Standing> {
     })
 }
 
-fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) -> Row {
+fn row(
+    plan: &Plan,
+    state: &State,
+    replaced: &BTreeMap<&Credential, &Issued>,
+    credential: Credential,
+) -> Row {
     let mut standing = barriers(plan, state, &credential);
     let all: Vec<Barrier> = standing.keys().copied().collect();
     // What somebody gets past is told, and accounts for nothing.
@@ -708,12 +732,13 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         let remarks = Vec::new();
         Row { credential, standing, proof, remarks, silent, let_in }
     };
-    let replacement = issued.iter().find(|issued| issued.replaces.as_ref() == Some(&credential));
+    let replacement = replaced.get(&credential);
     if let Some(issued) = replacement.filter(|issued| issued.credential == credential) {
         // It has the place of the old one, which nothing can bring back, and needs no barrier.
         let by = standing.keys().copied().collect();
         let with = Successor::Credential(issued.credential.clone());
-        let own = seen(plan, state).find(|change| {
+        let mut about = plan.changes.reaching(&credential).filter(|change| is_seen(change, state));
+        let own = about.find(|change| {
             change.effects.iter().any(|effect| {
                 matches!(effect, Effect::Issues { replaces, .. } if replaces.as_ref() == Some(&credential))
             })
@@ -726,7 +751,7 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
         let standing = Standing::Dead { by: change.id.clone() };
         return row(credential, standing, proof);
     }
-    let destroyed = plan.changes.iter().find(|change| {
+    let destroyed = plan.changes.reaching(&credential).find(|change| {
         let destroys = |effect: &Effect| {
             matches!(effect, Effect::Destroys { credential: gone } if *gone == credential)
         };
@@ -764,10 +789,11 @@ fn row(plan: &Plan, state: &State, issued: &[Issued], credential: Credential) ->
     }
     if matches!(credential, Credential::Manual { .. })
         && standing.is_empty()
-        && let Some(opened) = seen(plan, state).find(|change| {
-            change.effects.iter().any(|effect| {
-                matches!(effect, Effect::Lifts { subject, .. } if subject.covers(&credential))
-            })
+        && let Some(opened) = plan.changes.reaching(&credential).find(|change| {
+            is_seen(change, state)
+                && change.effects.iter().any(|effect| {
+                    matches!(effect, Effect::Lifts { subject, .. } if subject.covers(&credential))
+                })
         })
     {
         let standing = Standing::Reopened { by: opened.id.clone() };
@@ -921,8 +947,11 @@ fn of_way_in(plan: &Plan, state: &State, way_in: &Credential) -> String {
             .iter()
             .any(|effect| matches!(effect, Effect::Cuts { subject, .. } if subject.covers(way_in)))
     };
-    let mut said =
-        plan.changes.iter().filter(closes).filter_map(|change| state.attested_since(&change.id));
+    let mut said = plan
+        .changes
+        .reaching(way_in)
+        .filter(closes)
+        .filter_map(|change| state.attested_since(&change.id));
     match said.next() {
         Some(said) => format!("attested to be closed by {}, and not looked at since", said.by),
         None => "nobody has attested that it is closed, or it is being opened again".to_owned(),
@@ -951,7 +980,8 @@ fn of_value(plan: &Plan, state: &State, secret: &SecretId, by: Vec<Barrier>) -> 
 
 /// The rotation of a secret that was seen done: what becomes of the old value, and the version of the new one.
 pub fn rotation(plan: &Plan, state: &State, secret: &SecretId) -> Option<(OldValue, VersionId)> {
-    seen(plan, state).find_map(|change| {
+    let value = Credential::SecretValue { secret: secret.clone() };
+    plan.changes.reaching(&value).filter(|change| is_seen(change, state)).find_map(|change| {
         let old_value = change.effects.iter().find_map(|effect| match effect {
             Effect::Rotates { secret: of, old_value, .. } if of == secret => Some(*old_value),
             _ => None,

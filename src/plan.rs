@@ -9,6 +9,7 @@ mod batches;
 mod credential;
 mod effect;
 mod found;
+mod listed;
 mod outlook;
 mod saved;
 mod text;
@@ -23,6 +24,7 @@ pub use batches::Batches;
 pub use credential::{Credential, credential_wants, credentials_of, longest_session};
 pub use effect::{Barrier, Destination, Effect, OldValue, Subject};
 pub use found::{Found, Import, Whereabouts};
+pub use listed::Listed;
 pub use outlook::{Estimate, Have, Permission, Unknown};
 pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
@@ -65,11 +67,11 @@ pub struct Plan {
     pub principals: Vec<Principal>,
     /// Roles whose trust policy admits one of them, sessions of which may be held; and for each of them whose
     /// roles could not be told, that.
-    pub roles: Vec<RoleInReach>,
+    pub roles: Listed<RoleInReach>,
     /// Every credential that the principals in scope hold.
-    pub credentials: Vec<Credential>,
+    pub credentials: Listed<Credential>,
     /// The changes, in an order that respects their needs.
-    pub changes: Vec<Change>,
+    pub changes: Listed<Change>,
     /// What was seen and is left alone.
     pub untouched: Vec<Untouched>,
     /// Credentials in scope that the playbook holds to be nobody else's: no step cuts them one by one.
@@ -275,7 +277,7 @@ impl Change {
 impl Plan {
     /// Whether a credential came to be known after the first survey, of somebody whom no step has selected.
     pub fn is_newcomer(&self, credential: &Credential) -> bool {
-        let in_scope = |principal| self.principals.contains(&principal);
+        let in_scope = |principal| self.principals.binary_search(&principal).is_ok();
         if matches!(credential, Credential::Admission { .. }) {
             return true;
         }
@@ -301,7 +303,7 @@ impl Plan {
 
     /// The change called `id`.
     pub fn change(&self, id: &ChangeId) -> Option<&Change> {
-        self.changes.iter().find(|change| &change.id == id)
+        self.changes.called(id)
     }
 
     /// Why `credential` is trusted, if it is.

@@ -306,9 +306,9 @@ fn plan_on(
             left_out
         },
         principals: principals.into_iter().collect(),
-        roles,
-        credentials,
-        changes,
+        roles: roles.into(),
+        credentials: credentials.into(),
+        changes: changes.into(),
         trusted: Vec::new(),
         approvals: playbook.approvals.clone(),
         batches,
@@ -622,6 +622,7 @@ fn connect(
             }
         }
     }
+    let passes: BTreeSet<&ChangeId> = minting.second_passes().map(|(_, pass)| pass).collect();
     for change in changes {
         let step = playbook.step(&change.step).expect("changes come from steps");
         let stops = change.effects.iter().any(
@@ -630,7 +631,7 @@ fn connect(
         let first = step.needs.iter().filter_map(|step| of_steps.get(step)).flatten();
         let mut needs: Vec<Need> = first
             // Whatever stops minting cannot wait for the pass that waits for it.
-            .filter(|id| !(stops && minting.is_second_pass(id)))
+            .filter(|id| !(stops && passes.contains(id)))
             .map(|id| Need { change: id.clone(), proof: Proof::ReadBack })
             .collect();
         for effect in &change.effects {

@@ -382,7 +382,15 @@ impl Run<'_> {
                     }))
                 })
             };
-            let why = self.plan.changes.iter().find_map(|other| {
+            // Nothing else is waited for, or lifted.
+            let mut others: Vec<&Change> =
+                change.needs.iter().filter_map(|need| self.plan.change(&need.change)).collect();
+            for effect in &change.effects {
+                if let Effect::Lifts { subject, .. } = effect {
+                    others.extend(self.plan.changes.about(subject));
+                }
+            }
+            let why = others.into_iter().find_map(|other| {
                 if waited_for(other) && (since(other) || undone(other)) {
                     Some(format!("{} was done anew since", other.id))
                 } else if proven_since(other) {

@@ -29,7 +29,6 @@ use http_body_util::Limited;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::connection::Parts;
 use crate::clock::Clock;
 
 /// Whether a call that did not succeed may still have had its effect.
@@ -360,8 +359,8 @@ pub(super) struct Recording(pub(super) SharedHttpClient, pub(super) Heard);
 
 impl Recording {
     /// For a client whose answers tell the time to nobody else.
-    pub(super) fn alone(parts: &Parts) -> Self {
-        Self(parts.http.clone(), Heard::new(parts.clock))
+    pub(super) fn alone(http: &SharedHttpClient, clock: Clock) -> Self {
+        Self(http.clone(), Heard::new(clock))
     }
 }
 

@@ -120,23 +120,23 @@ pub(super) fn identity_client(parts: &Parts, credentials: Credentials) -> aws_sd
 
 /// A client that signs in.
 pub(super) fn sign_in_client(parts: &Parts) -> aws_sdk_sts::Client {
-    client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording::alone(parts))
+    client!(aws_sdk_sts, "sts", &[SIGN_IN], parts, Recording::alone(&parts.http, parts.clock))
 }
 
 /// A client that tries a credential.
 pub(super) fn probe_client(parts: &Parts) -> aws_sdk_secretsmanager::Client {
-    let http = Recording::alone(parts);
+    let http = Recording::alone(&parts.http, parts.clock);
     client!(aws_sdk_secretsmanager, "secretsmanager", &[PROBES], parts, http)
 }
 
 /// A client that asks whose a credential is that is tried.
 pub(super) fn probe_identity_client(parts: &Parts) -> aws_sdk_sts::Client {
-    client!(aws_sdk_sts, "sts", &[PROBES], parts, Recording::alone(parts))
+    client!(aws_sdk_sts, "sts", &[PROBES], parts, Recording::alone(&parts.http, parts.clock))
 }
 
 /// A client that mints sessions of a canary.
 pub(super) fn mint_client(parts: &Parts) -> aws_sdk_sts::Client {
-    client!(aws_sdk_sts, "sts", &[CANARY_MINTS], parts, Recording::alone(parts))
+    client!(aws_sdk_sts, "sts", &[CANARY_MINTS], parts, Recording::alone(&parts.http, parts.clock))
 }
 
 impl Connection {

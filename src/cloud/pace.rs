@@ -297,6 +297,10 @@ impl Lane {
             }
             tracing::debug!(service = self.service, "told to slow down");
             place.come_to_turn().await;
+            if self.clock.now() > until {
+                place.give_back();
+                return answer;
+            }
         }
     }
 

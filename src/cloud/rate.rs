@@ -195,20 +195,20 @@ impl Rate {
             let (calls, seconds) =
                 if before > 0 { (this + before, passed + 1.0) } else { (this, passed) };
             self.admits = f64::from(calls) / (seconds + 1.0);
-            self.sending = Some(self.admits * BEYOND);
+            self.send_at(self.admits * BEYOND);
             self.measured = Some((now, 0));
             self.slowed = now;
             self.next = self.next.max(now);
             return;
         };
         if self.refused_in_a_row >= NONE_ADMITTED && sent > self.slowed {
-            self.sending = Some((sending / STEP_BACK).max(1.0 / FURTHEST_APART));
+            self.send_at(sending / STEP_BACK);
             self.slowed = now;
             return;
         }
         match self.measured {
             // It was idle: what was measured before is the best guess.
-            None => self.sending = Some(sending.min(self.admits * BEYOND)),
+            None => self.send_at(sending.min(self.admits * BEYOND)),
             Some((since, calls)) => {
                 let seconds = now.duration_since(since).as_secs_f64();
                 if calls < ENOUGH_CALLS || seconds < LONG_ENOUGH {
@@ -216,10 +216,31 @@ impl Rate {
                 }
                 self.is_measured = true;
                 self.admits = f64::from(calls) / seconds;
-                self.sending = Some(f64::from(calls + 1) / seconds * BEYOND);
+                self.send_at(f64::from(calls + 1) / seconds * BEYOND);
             }
         }
         self.measured = Some((now, 0));
         self.slowed = now;
+    }
+
+    /// Calls in a second from now on, never further apart than is told in time that there is more room again.
+    fn send_at(&mut self, per_second: f64) {
+        self.sending = Some(per_second.max(1.0 / FURTHEST_APART));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_late_a_refusal_comes_the_next_call_is_not_put_off_for_long() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut rate = Rate::new(at(0));
+        rate.sent(at(0), false);
+        rate.answered(true, at(0), at(30));
+        rate.sent(at(30), true);
+        let wait = rate.next_turn().duration_since(at(30));
+        assert!(wait <= SignedDuration::from_secs(2), "{wait}");
     }
 }

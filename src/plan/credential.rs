@@ -8,7 +8,7 @@ use crate::ids::{AccessKeyId, Principal, RoleName, SecretId, UserName};
 use crate::inventory::{Inventory, Unread, Want};
 
 /// One way in. Ordered, so that lists of them always come out the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Credential {
     /// A long-lived access key.

@@ -21,8 +21,6 @@ pub(super) struct Minting {
     stops: BTreeMap<Principal, Vec<ChangeId>>,
     /// Second passes over somebody's sessions.
     second_passes: BTreeMap<Principal, Vec<ChangeId>>,
-    /// The same, by themselves.
-    passes: BTreeSet<ChangeId>,
     /// Whoever is denied everything: nothing that he holds or has minted can mint.
     quarantined: BTreeSet<Principal>,
     /// Whose quarantine the plan lifts again.
@@ -42,7 +40,6 @@ impl Minting {
         let mut minting = Self {
             stops: BTreeMap::new(),
             second_passes: BTreeMap::new(),
-            passes: BTreeSet::new(),
             quarantined: BTreeSet::new(),
             lifted: BTreeSet::new(),
             closed_by_hand: BTreeSet::new(),
@@ -63,7 +60,6 @@ impl Minting {
                 if *barrier == Barrier::SessionsSecondPass {
                     let passes = minting.second_passes.entry(principal.clone()).or_default();
                     passes.push(change.id.clone());
-                    minting.passes.insert(change.id.clone());
                 }
                 if *barrier == Barrier::Quarantine {
                     minting.quarantined.insert(principal.clone());
@@ -94,11 +90,6 @@ impl Minting {
     /// Every second pass over sessions, and whose they are.
     pub(super) fn second_passes(&self) -> impl Iterator<Item = (&Principal, &ChangeId)> {
         self.second_passes.iter().flat_map(|(of, passes)| passes.iter().map(move |pass| (of, pass)))
-    }
-
-    /// Whether `change` is a second pass over sessions.
-    pub(super) fn is_second_pass(&self, change: &ChangeId) -> bool {
-        self.passes.contains(change)
     }
 
     /// What must be seen to stand before the second pass over the sessions of `of`.

@@ -62,7 +62,7 @@ pub(super) fn plan(
     let asked = permissions::Asked::about(&inverses, inventory);
     permissions::tell(&mut inverses, &asked, inventory, &mut texts);
     let mut plan = earlier.clone();
-    plan.changes.clone_from(&inverses);
+    plan.changes = inverses.clone().into();
     plan.estimate = estimate::estimate(&plan);
     plan.untouched = left(earlier, begun, undoes);
     plan.warnings = vec![

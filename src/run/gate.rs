@@ -16,7 +16,7 @@ use crate::cloud::Urgency;
 use crate::ids::{AccessKeyId, ChangeId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
-use crate::ledger::{self, Ledger};
+use crate::ledger;
 use crate::plan::{
     Barrier, Change, Credential, Effect, Subject, credential_wants, credentials_of, longest_session,
 };
@@ -195,7 +195,7 @@ impl Run<'_> {
     /// Whether a credential that no barrier covers any more was destroyed, or freed by a lift that was
     /// itself allowed.
     fn is_gone_or_lifted(&self, credential: &Credential, state: &crate::journal::State) -> bool {
-        self.plan.changes.iter().any(|change| {
+        self.plan.changes.reaching(credential).any(|change| {
             let record = || state.record(&change.id);
             change.effects.iter().any(|effect| match effect {
                 Effect::Destroys { credential: gone } => {
@@ -253,7 +253,7 @@ impl Run<'_> {
     pub(super) fn appeared(&self, facts: &Inventory) -> Vec<Credential> {
         let state = self.journal.state();
         let issued: BTreeSet<_> =
-            Ledger::of(self.plan, &state).issued.into_iter().map(|i| i.credential).collect();
+            ledger::issued(self.plan, &state).into_iter().map(|i| i.credential).collect();
         let mut appeared = Vec::new();
         for user in self.plan.users() {
             for credential in credentials_of(user, facts) {
@@ -277,7 +277,8 @@ impl Run<'_> {
     ) -> bool {
         let keys = facts.access_keys(user).map(Vec::as_slice).unwrap_or_default();
         let created_at = keys.iter().find(|key| key.id == *id).map(|key| key.created_at);
-        self.plan.changes.iter().any(|change| {
+        let of = Subject::Principal { principal: Principal::User(user.clone()) };
+        self.plan.changes.about(&of).any(|change| {
             let issues = change
                 .effects
                 .iter()
@@ -299,7 +300,7 @@ impl Run<'_> {
         facts: &Inventory,
     ) -> Option<String> {
         let state = self.journal.state();
-        let ledger = Ledger::of(self.plan, &state);
+        let issued = ledger::issued(self.plan, &state);
         let held = match subject {
             Subject::Credential { credential } => vec![credential.clone()],
             Subject::Principal { principal: Principal::User(user) } => {
@@ -348,7 +349,7 @@ impl Run<'_> {
                      --accept-gap {operation}"
                 ));
             }
-            let ours = ledger.issued.iter().any(|issued| issued.credential == credential);
+            let ours = issued.iter().any(|issued| issued.credential == credential);
             let barriers = ledger::barriers(self.plan, &state, &credential);
             // As surely as the gate asks; and behind a first pass over sessions younger ones may have been minted.
             let is_proven = |cut: &Change| {
@@ -382,7 +383,7 @@ impl Run<'_> {
                     if barrier.is_of_sessions() && subject == of)
             })
         };
-        let denies = self.plan.changes.iter().filter(denies);
+        let denies = self.plan.changes.about(of).filter(denies);
         // What was noted counts as much as what was answered: an undo may come before any answer.
         let moment = |cut: &Change| {
             let receipt = catalog::of(cut).receipt(&cut.decided, &state.change(&cut.id).notes);
@@ -419,7 +420,7 @@ impl Run<'_> {
             return Ok(Some(format!("the {credential} is trusted ({reason}), and is not deleted")));
         }
         let state = self.journal.state();
-        if Ledger::of(self.plan, &state).issued.iter().any(|issued| issued.key() == Some(id)) {
+        if ledger::issued(self.plan, &state).iter().any(|issued| issued.key() == Some(id)) {
             return Ok(Some(format!(
                 "the {credential} was issued by this run, and is not deleted"
             )));

@@ -56,7 +56,11 @@ pub(super) async fn to_the_end<E: From<SurveyError>>(
 
 impl Run<'_> {
     /// Looks at what everybody who waits wants to see.
-    async fn look_with_others(&self, wants: Vec<Want>) -> Result<Arc<Inventory>, Halt> {
+    async fn look_with_others(
+        &self,
+        wants: Vec<Want>,
+        urgency: Urgency,
+    ) -> Result<Arc<Inventory>, Halt> {
         let ticket = {
             let mut asked = self.looks.asked.lock().expect("no panic while it is held");
             asked.wants.extend(wants.iter().cloned());
@@ -66,7 +70,7 @@ impl Run<'_> {
         // Whoever came first looks for all. Should he be dropped meanwhile, the next looks.
         let mut answered = self.looks.answered.lock().await;
         if answered.up_to < ticket {
-            let cloud = self.cloud.read().at(Urgency::Proof);
+            let cloud = self.cloud.read().at(urgency);
             cloud.turn().await;
             let (mut all, times) = {
                 let mut asked = self.looks.asked.lock().expect("no panic while it is held");
@@ -92,7 +96,7 @@ impl Run<'_> {
             return self.look(change, Urgency::Rest).await;
         }
         let wants = catalog::of(change).look(&change.decided);
-        let facts = self.look_with_others(wants).await?;
+        let facts = self.look_with_others(wants, Urgency::Proof).await?;
         match self.judge(change, &facts)? {
             Ok(Position::After) => Ok(Ok(Position::After)),
             _ => self.look(change, Urgency::Proof).await,
@@ -105,7 +109,7 @@ impl Run<'_> {
         change: &Change,
     ) -> Result<Result<Position, Unread>, Halt> {
         let wants = catalog::of(change).look(&change.decided);
-        let facts = self.look_with_others(wants).await?;
+        let facts = self.look_with_others(wants, Urgency::Cut).await?;
         match self.judge(change, &facts)? {
             // More must be known of this one.
             Err(Unread { gap: None, .. }) => self.look(change, Urgency::Cut).await,

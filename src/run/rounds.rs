@@ -20,7 +20,7 @@ use crate::cloud::{Probes, Suspect, WriteCloud};
 use crate::ids::{AccessKeyId, Arn, ChangeId};
 use crate::inventory::{Caller, Inventory, Want};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Place, Said};
-use crate::ledger::Ledger;
+use crate::ledger;
 use crate::outbox::Outbox;
 use crate::plan::{Credential, Effect, Round, SavedPlan};
 use crate::planning::{self, Added, Earlier, Planned};
@@ -357,9 +357,9 @@ impl Run<'_> {
 
     /// Keys that this case has issued, or of which it cannot be told.
     pub(super) fn issued(&self, facts: &Inventory) -> BTreeSet<AccessKeyId> {
-        let ledger = Ledger::of(self.plan, &self.journal.state());
+        let issued = ledger::issued(self.plan, &self.journal.state());
         let mut issued: BTreeSet<_> =
-            ledger.issued.iter().filter_map(|issued| issued.key().cloned()).collect();
+            issued.iter().filter_map(|issued| issued.key().cloned()).collect();
         let users = self.plan.changes.iter().flat_map(|change| &change.effects);
         let users = users.filter_map(|effect| match effect {
             Effect::Issues { user, .. } => Some(user),

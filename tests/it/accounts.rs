@@ -160,7 +160,7 @@ fn a_crash_at_any_line_or_request_opens_no_gate_before_both_are_cut() {
 }
 
 #[test]
-fn a_rehearsal_of_two_accounts_is_one_case_that_can_be_read_and_resumed() {
+fn a_rehearsal_of_two_accounts_is_one_case_and_neither_is_gone_on_with_alone() {
     let dir = tempfile::tempdir().unwrap();
     let cases = dir.path().join("cases");
     let out = |output: &std::process::Output| {

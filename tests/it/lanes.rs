@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 use portcullis::cloud::Urgency;
-use portcullis::ids::UserName;
+use portcullis::ids::{AccessKeyId, UserName};
+use portcullis::inventory::Status;
 use portcullis::run::Ending;
 use portcullis::sim::AuditEvent;
 
@@ -103,13 +104,14 @@ fn a_cut_goes_before_a_survey_that_waits() {
         let names: Vec<UserName> = (0..USERS * 4)
             .map(|n| UserName::parse(format!("u{:03}", n % USERS)).unwrap())
             .collect();
+        let key = AccessKeyId::parse("AKIAEXAMPLE000000AA").unwrap();
         let survey = names.iter().map(|name| connection.read().iam().access_keys(name));
         let survey = futures_util::future::join_all(survey);
         let cut = async {
             clock.sleep(std::time::Duration::from_secs(8)).await;
             let began = clock.now();
-            let write = connection.write().at(Urgency::Cut);
-            write.read().iam().access_keys(&names[0]).await.unwrap();
+            let iam = connection.write().at(Urgency::Cut).iam().clone();
+            iam.set_access_key_status(&names[0], &key, Status::Inactive).await.unwrap();
             clock.now().duration_since(began)
         };
         let (_, waited) = futures_util::future::join(survey, cut).await;
