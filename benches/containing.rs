@@ -82,7 +82,7 @@ steps:
     )
 }
 
-fn world(users: usize, rate: Option<u32>) -> String {
+fn world(users: usize, bystanders: usize, rate: Option<u32>) -> String {
     let mut world = format!(
         "world: 1\nnow: 2026-03-24T07:10:00Z\nseed: 7\nlag: 1s\nlatency: 40ms\npage_size: 1000\n{}\
          responder: {{ account: \"{ACCOUNT}\", role: responder }}\naccounts:\n  \"{ACCOUNT}\":\n    roles:\n      \
@@ -95,6 +95,9 @@ fn world(users: usize, rate: Option<u32>) -> String {
             world,
             "      u{n:06}: {{ path: /staff/, keys: [{{ id: AKIAEXAMPLE0{n:06}AA }}, {{ id: AKIAEXAMPLE0{n:06}BB }}] }}"
         );
+    }
+    for n in 0..bystanders {
+        let _ = writeln!(world, "      b{n:06}: {{ path: /others/ }}");
     }
     world
 }
@@ -143,17 +146,24 @@ struct Ran {
     /// What was asked of the cloud while the plan was carried out.
     audit: Vec<AuditEvent>,
     changes: usize,
+    /// Requests that the plan says it takes.
+    estimated: usize,
     syncs: u64,
     /// On the wall.
     took: Duration,
 }
 
-/// Plans and carries out, in virtual time.
+/// Plans and carries out, in virtual time; in one round.
 fn run(users: usize, rate: Option<u32>, steps: &str) -> Ran {
+    run_among(users, 0, 0, rate, steps)
+}
+
+/// The same with others in the account, and looking for who has come in, where there may be more rounds.
+fn run_among(users: usize, bystanders: usize, most: u32, rate: Option<u32>, steps: &str) -> Ran {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {
-        let world = World::parse(&world(users, rate)).unwrap();
+        let world = World::parse(&world(users, bystanders, rate)).unwrap();
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
         let responder = cloud.responder_credentials();
@@ -196,14 +206,14 @@ fn run(users: usize, rate: Option<u32>, steps: &str) -> Ran {
         clock.sleep(Duration::from_secs(5)).await;
         let before = cloud.audit().len();
         let (_ask, stop) = watch::channel(false);
-        let changes = plan.changes.len();
+        let (changes, estimated) = (plan.changes.len(), plan.estimate.requests);
         let caller = inventory.caller.clone();
         let rounds = Rounds {
             playbook: &playbook,
             caller: &caller,
             place: None,
             journal: &journal,
-            most: 0,
+            most,
             keep: &Nobody,
             cloud: connection.write(),
             probes: connection.probes(),
@@ -226,7 +236,7 @@ fn run(users: usize, rate: Option<u32>, steps: &str) -> Ran {
         assert_eq!(ending, Ending::NotProven);
         let audit = cloud.audit().split_off(before);
         let syncs = syncs.load(Ordering::Relaxed);
-        Ran { audit, changes, syncs, took }
+        Ran { audit, changes, estimated, syncs, took }
     })
 }
 
@@ -353,6 +363,21 @@ fn fold(path: &str) {
     );
 }
 
+/// What it costs to see who has come in, where one user in a thousand is cut.
+fn newcomers() {
+    let ran = run_among(10, 9_990, 12, Some(10), ALL_AT_ONCE);
+    let admitted: Vec<&AuditEvent> =
+        ran.audit.iter().filter(|event| event.error.is_none()).collect();
+    let took = seconds(admitted[0].at, admitted[admitted.len() - 1].at);
+    println!(
+        "10 of 10,000 users cut at 10 calls a second, and twice seen who has come in: {} calls, of which the plan told \
+         {}, in {took:.0} s; {:.1?} on the wall",
+        admitted.len(),
+        ran.estimated,
+        ran.took
+    );
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     if let Some(at) = args.iter().position(|arg| arg == "--fold") {
@@ -367,6 +392,7 @@ fn main() {
     let folded = Command::new(this).arg("--fold").arg(&place).output().unwrap();
     std::fs::remove_file(&place).unwrap();
     print!("{}", String::from_utf8(folded.stdout).unwrap());
+    newcomers();
     let (small, large) = (run(1_000, None, EVERYTHING).took, run(4_000, None, EVERYTHING).took);
     println!(
         "a whole run of 1,000 users: {small:.1?}; of 4,000: {large:.1?}; ratio {:.1} (to stay under 6)",

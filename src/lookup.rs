@@ -41,6 +41,11 @@ impl<K: Hash + Eq, V> Lookup<K, V> {
         self.0.len()
     }
 
+    /// How many keys pass.
+    pub(crate) fn count(&self, passes: impl Fn(&K) -> bool) -> usize {
+        self.0.keys().filter(|key| passes(key)).count()
+    }
+
     /// Adds one. What was there before is given back.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.0.insert(key, value)

@@ -322,7 +322,7 @@ fn plan_on(
     };
     trust.tell(&mut plan);
     found::warn(&mut plan, inventory);
-    plan.estimate = estimate::estimate(&plan);
+    plan.estimate = estimate::estimate(&plan, Some(inventory));
     lint::lint(playbook, &mut plan, inventory, earlier.map(|earlier| earlier.plan))?;
     Ok(Planned::Plan(Box::new(plan)))
 }

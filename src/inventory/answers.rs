@@ -30,6 +30,11 @@ impl Answers {
         self.0.len()
     }
 
+    /// How many questions pass.
+    pub fn count(&self, passes: impl Fn(&Want) -> bool) -> usize {
+        self.0.count(passes)
+    }
+
     /// Whether nothing was asked.
     pub fn is_empty(&self) -> bool {
         self.0.len() == 0

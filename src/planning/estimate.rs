@@ -2,6 +2,7 @@
 
 use crate::action::catalog;
 use crate::ids::UserName;
+use crate::inventory::{Inventory, Want};
 use crate::lookup::Lookup;
 use crate::plan::{Change, Effect, Estimate, Plan, credential_wants};
 use crate::playbook::Proof;
@@ -11,8 +12,11 @@ const PER_SECOND: u64 = 10;
 /// How long after the margin a wait ends, and what else is not a request.
 const SLACK: u64 = 2;
 
-/// Counts.
-pub(super) fn estimate(plan: &Plan) -> Estimate {
+/// How often a run surveys the account again: before the gate, and after the last change.
+const SURVEYS: usize = 2;
+
+/// Counts. Where the run surveys again, it asks anew what was asked for the plan.
+pub(super) fn estimate(plan: &Plan, surveyed: Option<&Inventory>) -> Estimate {
     let look = |change: &Change| {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         action.look(&change.decided).len()
@@ -51,6 +55,7 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     if plan.changes.iter().any(Change::is_gated) {
         estimate.requests += held;
     }
+    estimate.requests += surveyed.map_or(0, |inventory| SURVEYS * survey(plan, inventory));
     let mut trying = 0;
     if let Some(canary) = &plan.canary {
         // Made, given keys, shown to be let in, cut, asked until it is refused, and removed.
@@ -69,4 +74,24 @@ pub(super) fn estimate(plan: &Plan) -> Estimate {
     estimate.seconds = wait.saturating_mul(waits).saturating_add(asking).saturating_add(trying);
     estimate.seconds = estimate.seconds.saturating_add(pauses);
     estimate
+}
+
+/// Questions of one survey: those of planning, but for what may be done; and, to see who has come in, about the keys
+/// and the password of everybody in the account.
+fn survey(plan: &Plan, inventory: &Inventory) -> usize {
+    let answers = &inventory.answers;
+    let asked = answers.count(|want| !matches!(want, Want::Simulation(_)));
+    let listings = [Want::Users, Want::Roles];
+    let listings = listings.iter().filter(|listing| !answers.contains_key(listing)).count();
+    let others = if let Ok(users) = inventory.users() {
+        let of_each =
+            |name: &UserName| [Want::AccessKeys(name.clone()), Want::LoginProfile(name.clone())];
+        let wanted = users.iter().flat_map(|user| of_each(&user.name));
+        wanted.filter(|want| !answers.contains_key(want)).count()
+    } else {
+        let all = inventory.account_summary().ok().and_then(|counts| counts.get("Users"));
+        let all = all.map_or(0, |all| usize::try_from(*all).unwrap_or(0));
+        2 * all.saturating_sub(plan.users().count())
+    };
+    asked + listings + others
 }

@@ -63,7 +63,7 @@ pub(super) fn plan(
     permissions::tell(&mut inverses, &asked, inventory, &mut texts);
     let mut plan = earlier.clone();
     plan.changes = inverses.clone().into();
-    plan.estimate = estimate::estimate(&plan);
+    plan.estimate = estimate::estimate(&plan, None);
     plan.untouched = left(earlier, begun, undoes);
     plan.warnings = vec![
         "whatever is opened again works for whoever has it: a cut comes off only where what it blocks is dead, \

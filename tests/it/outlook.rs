@@ -4,7 +4,7 @@
 
 use portcullis::journal::ChangeState;
 use portcullis::plan::{Have, Permission};
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MOST_ROUNDS};
 use serde_json::Value;
 
 use crate::hosted::{Hosted, quick_world, ran};
@@ -106,8 +106,20 @@ fn a_permission_that_hangs_on_what_is_done_is_known() {
 
 #[test]
 fn the_estimate_is_about_what_a_run_takes() {
+    // Whoever else is in the account is asked about, too, to see who has come in.
+    for others in [0, 200] {
+        estimated(others);
+    }
+}
+
+fn estimated(others: usize) {
+    let others: String =
+        (0..others).map(|n| format!("      other-{n:05}: {{ path: /others/ }}\n")).collect();
+    let world = WORLD.replace("      backup:\n", &format!("{others}      backup:\n"));
+    let world = world.replace("seed: 7\n", "seed: 7\nrate_limit: 10\n");
     play(async {
-        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let mut stage = Stage::set(&world, PLAYBOOK).await;
+        stage.most = MOST_ROUNDS;
         let estimate = stage.saved.plan.estimate;
         let (requests, began) = (stage.cloud.requests(), stage.clock.now());
         stage.resume_to_the_end(1).await;
