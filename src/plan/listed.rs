@@ -123,7 +123,9 @@ impl Concerns for Change {
                 },
                 Effect::Issues { user, replaces } => {
                     tell(Of::Principal(&Principal::User(user.clone())));
-                    replaces.iter().for_each(|old| tell(Of::Credential(old)));
+                    if let Some(old) = replaces {
+                        tell(Of::Credential(old));
+                    }
                 }
                 Effect::Rotates { secret, .. } => {
                     tell(Of::Credential(&Credential::SecretValue { secret: secret.clone() }));
