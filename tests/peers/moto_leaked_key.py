@@ -314,6 +314,20 @@ class WhatIsEnforced(Story):
         self.judge_lifted()
         self.assertEqual(self.account.others(), others)
 
+    def test_somebody_who_comes_in_after_the_run_is_found_by_a_look(self):
+        """A user and a key of his own: a person is called, until both are gone. moto keeps no log that could be looked into."""
+        self.ends(self.plan(), 0)
+        self.ends(self.run_plan(), NOT_PROVEN)
+        look = ("verify", self.operator.case(), "--no-trail", *self.there())
+        self.ends(self.operator.runs(*look), NOT_PROVEN)
+        iam = self.account.client("iam")
+        iam.create_user(UserName="come-since")
+        key = iam.create_access_key(UserName="come-since")["AccessKey"]["AccessKeyId"]
+        self.ends(self.operator.runs(*look), HELD, key, "has come since the case was last planned")
+        iam.delete_access_key(UserName="come-since", AccessKeyId=key)
+        iam.delete_user(UserName="come-since")
+        self.ends(self.operator.runs(*look), NOT_PROVEN)
+
     def test_a_leaked_key_that_the_responder_holds_is_tried_itself(self):
         """It is refused, and moto names no reason: nothing is shown by it, and nothing of it is stored."""
         self.ends(self.plan(), 0)
