@@ -1,0 +1,127 @@
+//! Whose word lets a credential be: it was found innocent, or somebody answers for it.
+//!
+//! A word counts by the journal's own time, so that the ledger is the same for whoever reads the case, whenever.
+
+use jiff::Timestamp;
+
+use super::barrier::reached;
+use super::{Row, Standing};
+use crate::journal::{State, names};
+use crate::plan::{Change, Credential, Effect, Plan};
+use crate::playbook::Mode;
+
+/// How many different names it takes to clear a credential: in a breach one person may be mistaken, or not be
+/// who he seems.
+pub fn names_to_clear(plan: &Plan) -> usize {
+    match plan.mode {
+        Mode::Breach => 2,
+        Mode::Planned => 1,
+    }
+}
+
+/// Whether enough people found `credential` innocent.
+pub fn is_cleared(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    let spoken = state.cleared.get(credential);
+    spoken.is_some_and(|spoken| names(spoken).len() >= names_to_clear(plan))
+}
+
+/// Whether somebody's word lets `credential` be: it is cleared, or waived and the waiver has not run out.
+pub fn is_let_off(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    let waived = state.waived.get(credential).is_some_and(|w| !has_passed(w.until, state));
+    waived || is_cleared(plan, state, credential)
+}
+
+/// Whether everything that a cut is for is let be: then it holds nobody up.
+pub fn is_spared(plan: &Plan, state: &State, cut: &Change) -> bool {
+    if state.cleared.is_empty() && state.waived.is_empty() {
+        return false;
+    }
+    let mut reached = reached(plan, cut).peekable();
+    reached.peek().is_some() && reached.all(|credential| is_let_off(plan, state, credential))
+}
+
+/// Whether everything that a change cuts, or puts something in the place of, was found innocent: then it is not begun.
+/// What was begun is ended: a password may have been set that nobody knows.
+pub fn is_idle(plan: &Plan, state: &State, change: &Change) -> bool {
+    if state.cleared.is_empty() {
+        return false;
+    }
+    let cleared = |credential| is_cleared(plan, state, credential);
+    let mut cut = reached(plan, change).peekable();
+    let mut replaced = change.effects.iter().filter_map(replaced_by).peekable();
+    if cut.peek().is_some() {
+        return cut.all(cleared);
+    }
+    replaced.peek().is_some() && state.record(&change.id).begun.is_none() && replaced.all(cleared)
+}
+
+/// What somebody is given another for.
+fn replaced_by(effect: &Effect) -> Option<&Credential> {
+    match effect {
+        Effect::Issues { replaces, .. } => replaces.as_ref(),
+        _ => None,
+    }
+}
+
+/// Whether an instant has passed by the journal's last entry, so that the ledger is the same for whoever
+/// reads the case, whenever.
+pub(super) fn has_passed(until: Timestamp, state: &State) -> bool {
+    state.last.is_some_and(|last| until <= last)
+}
+
+/// What was said of a credential and does not count.
+pub(super) fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let (spoken, asked) = (state.cleared.get(credential), names_to_clear(plan));
+    if let Some(spoken) = spoken
+        && names(spoken).len() < asked
+    {
+        let named: Vec<String> = names(spoken).iter().map(ToString::to_string).collect();
+        remarks.push(format!(
+            "found innocent by {}, which is {} of the {asked} names it takes: not cleared",
+            named.join(" and "),
+            named.len()
+        ));
+    }
+    if let Credential::AccessKey { id, .. } = credential {
+        let places = plan.places_of(id);
+        if !places.is_empty() {
+            remarks.push(format!("found by others: {}", places.join(", ")));
+        }
+    }
+    if let Some(taken_back) = state.withdrawn.get(credential) {
+        let said = &taken_back.said;
+        remarks.push(format!("what was said of it was taken back by {}: {}", said.by, said.reason));
+    }
+    if let Some(waiver) = state.waived.get(credential)
+        && has_passed(waiver.until, state)
+    {
+        remarks.push(format!(
+            "the waiver of {} ran out at {}",
+            waiver.spoken.said.by,
+            waiver.until.strftime("%Y-%m-%d %H:%M UTC")
+        ));
+    }
+    remarks
+}
+
+/// The standing that somebody's word gives a row: what is deleted or replaced needs none, and what is blocked needs
+/// nobody to answer for it.
+pub(super) fn word(plan: &Plan, state: &State, row: &Row) -> Option<Standing> {
+    let barriers = match &row.standing {
+        Standing::Dead { .. } | Standing::Replaced { .. } => return None,
+        Standing::Blocked { by, .. } => by.clone(),
+        _ => Vec::new(),
+    };
+    if is_cleared(plan, state, &row.credential) {
+        let spoken = &state.cleared[&row.credential];
+        let reason = spoken[0].said.reason.clone();
+        return Some(Standing::Cleared { by: names(spoken), reason, barriers });
+    }
+    let waiver = state.waived.get(&row.credential)?;
+    (barriers.is_empty() && !has_passed(waiver.until, state)).then(|| Standing::Waived {
+        by: waiver.spoken.said.by.clone(),
+        reason: waiver.spoken.said.reason.clone(),
+        until: waiver.until,
+    })
+}
