@@ -17,7 +17,8 @@ use crate::plan::{
 };
 use crate::playbook::Phase;
 
-use super::{estimate, permissions, unknown};
+use super::draft::unknown;
+use super::{estimate, permissions};
 
 /// The plan that takes the cuts `undoes` back, as the next round of the case; `begun` are all changes that were.
 pub fn take_back(

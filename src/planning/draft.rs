@@ -1,0 +1,188 @@
+//! What every step of a playbook comes to: its action decides, target by target.
+//!
+//! Problems are gathered, so that all of them come at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::select::Taken;
+use super::trust::{Trust, Verdict};
+use crate::action::{Draft, PlanError};
+use crate::diagnostic::{Code, Diagnostic, Label, Place};
+use crate::ids::{ChangeId, StepId};
+use crate::inventory::Inventory;
+use crate::plan::{Batches, Change, Decided, Texts, Unknown, Untouched};
+use crate::playbook::{Playbook, Step};
+
+/// What the actions have decided.
+#[derive(Default)]
+pub(super) struct Drafted {
+    pub(super) changes: Vec<Change>,
+    pub(super) batches: Vec<Batches>,
+    /// What would have been cut, and is trusted; and where a step finds nothing to change.
+    pub(super) left_out: Vec<Untouched>,
+    /// Steps that cannot be planned.
+    pub(super) problems: Vec<(StepId, Diagnostic)>,
+}
+
+/// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
+pub(super) fn draft(
+    playbook: &Playbook,
+    all: Vec<Taken<'_>>,
+    inventory: &Inventory,
+    trust: &Trust,
+    texts: &mut Texts,
+) -> Drafted {
+    let mut drafted = Drafted::default();
+    let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
+    // Of each step, the changes of each of its items.
+    let mut items: BTreeMap<&StepId, Vec<Vec<ChangeId>>> = BTreeMap::new();
+    let mut unchanged: BTreeMap<&StepId, Vec<String>> = BTreeMap::new();
+    for taken in all {
+        let Taken { step, action, with, item, .. } = &taken;
+        let drafts = match action.plan(with, inventory) {
+            Ok(drafts) => drafts,
+            Err(error) => {
+                let problem = cannot_plan(step, item.as_deref(), &error);
+                drafted.problems.push((step.id.clone(), problem));
+                continue;
+            }
+        };
+        if drafts.is_empty() {
+            unchanged.entry(&step.id).or_default().extend(item.clone());
+        }
+        let number = numbers.entry(&step.id).or_default();
+        let mut of_item = Vec::new();
+        for (draft, decided) in drafts {
+            match trust.judge(&taken, &draft) {
+                Verdict::Keep => {}
+                Verdict::Leave(untouched) => {
+                    drafted.left_out.push(untouched);
+                    continue;
+                }
+                Verdict::Refuse(problem) => {
+                    drafted.problems.push((step.id.clone(), problem));
+                    continue;
+                }
+            }
+            *number += 1;
+            let change = change(playbook, &taken, *number, draft, decided, texts);
+            of_item.push(change.id.clone());
+            drafted.changes.push(change);
+        }
+        if !of_item.is_empty() {
+            items.entry(&step.id).or_default().push(of_item);
+        }
+    }
+    drafted.left_out.extend(unchanged.into_iter().map(|(step, items)| finds_nothing(step, &items)));
+    for (id, items) in items {
+        let step = playbook.step(id).expect("changes come from steps");
+        let Some(batches) = &step.batches else { continue };
+        drafted.batches.push(Batches {
+            step: id.clone(),
+            of: items.chunks(batches.size).map(<[_]>::concat).collect(),
+            pause_seconds: u64::try_from(batches.pause.as_secs()).unwrap_or(u64::MAX),
+            stop_at: batches.stop_at,
+        });
+    }
+    drafted
+}
+
+/// A step that is carried out and changes nothing, of whichever of its items.
+fn finds_nothing(step: &StepId, items: &[String]) -> Untouched {
+    let first = items.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let of = match items.len() {
+        0 => String::new(),
+        1..=3 => format!(" for {first}"),
+        n => format!(" for {first} and {} more", n - 3),
+    };
+    Untouched {
+        what: format!("step `{step}`{of}"),
+        why: "it finds nothing that it would change".to_owned(),
+    }
+}
+
+fn change(
+    playbook: &Playbook,
+    taken: &Taken<'_>,
+    n: usize,
+    draft: Draft,
+    decided: Decided,
+    texts: &mut Texts,
+) -> Change {
+    let Taken { step, action, reason, review_by, .. } = taken;
+    let about = action.about();
+    let file = playbook.fragment_of(&step.place).map(|fragment| texts.share(&fragment.path));
+    Change {
+        id: ChangeId::of(&step.id, n),
+        step: step.id.clone(),
+        file,
+        line: step.place.line(),
+        phase: step.phase,
+        kind: step.uses.clone(),
+        target: texts.share(draft.target),
+        what: texts.share(draft.what),
+        before: texts.share(draft.before),
+        after: texts.share(draft.after),
+        already: draft.already,
+        effects: draft.effects,
+        undo: texts.share(about.undo),
+        irreversible: draft.irreversible.map(|text| texts.share(text)),
+        hazards: about.hazards.iter().map(|hazard| texts.share(hazard)).collect(),
+        permissions: Vec::new(),
+        unknowns: about.unknowns.iter().map(|one| unknown(one, texts)).collect(),
+        reason: reason.as_ref().map(|reason| texts.share(reason)),
+        review_by: *review_by,
+        needs: Vec::new(),
+        again_after: Vec::new(),
+        undoes: None,
+        decided,
+    }
+}
+
+pub(super) fn unknown(unknown: &crate::action::Unknown, texts: &mut Texts) -> Unknown {
+    Unknown {
+        what: texts.share(unknown.what),
+        ty: texts.share(unknown.ty),
+        known: texts.share(unknown.known),
+    }
+}
+
+fn cannot_plan(step: &Step, item: Option<&str>, error: &PlanError) -> Diagnostic {
+    let help = match error {
+        PlanError::Impossible { help, .. } => help.clone(),
+        PlanError::Unread(unread) => match &unread.gap {
+            Some(gap) if !gap.understood => format!(
+                "see what is unusual about what {} shows: this program does not know it",
+                gap.operation
+            ),
+            Some(gap) => {
+                format!("allow {} to the credentials in use, then plan again", gap.operation)
+            }
+            None => "this is a bug: please report it with the playbook".to_owned(),
+        },
+    };
+    let item = item.map(|item| format!(" for {item}")).unwrap_or_default();
+    let message = format!("step `{}` cannot be planned{item}: {error}", step.id);
+    Diagnostic::error(Code::CannotPlan, message).at(step.place.clone(), "this step").help(help)
+}
+
+/// What stands in the way of several steps is one problem, which shows them all.
+pub(super) fn told_once(problems: Vec<(StepId, Diagnostic)>) -> Vec<Diagnostic> {
+    let mut told: Vec<(String, Diagnostic)> = Vec::new();
+    for (step, problem) in problems {
+        let cause = problem.message.replace(&format!("step `{step}` "), "");
+        match told.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, first)) => {
+                let known = first.primary.iter().chain(&first.others);
+                let known: BTreeSet<Place> = known.map(|label| label.place.clone()).collect();
+                let also = problem.primary.into_iter().chain(problem.others);
+                first.others.extend(
+                    also.filter(|label| !known.contains(&label.place))
+                        .map(|label| Label { text: "nor this one".to_owned(), ..label }),
+                );
+            }
+            None => told.push((cause, problem)),
+        }
+    }
+    told.into_iter().map(|(_, problem)| problem).collect()
+}

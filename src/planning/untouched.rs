@@ -1,0 +1,88 @@
+//! What was seen and is left alone, and why.
+
+use std::collections::BTreeSet;
+
+use crate::ids::{Principal, UserName};
+use crate::inventory::Inventory;
+use crate::plan::{Change, Destination, Effect, RoleInReach, Untouched};
+
+/// What AWS itself has attached to a user where it found a key of his in public. It is adopted as it stands: no cut in
+/// the sense of a plan, for it denies some things and leaves others, and in no cut's way.
+pub(super) fn cut_by_aws(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Untouched> {
+    let attached = users.iter().flat_map(|user| {
+        let policies = inventory.attached_policies(&Principal::User(user.clone()));
+        policies.into_iter().flatten().map(move |policy| (user, policy))
+    });
+    attached
+        .filter_map(|(user, policy)| {
+            let name = policy.resource().strip_prefix("policy/")?;
+            let is = policy.account() == "aws" && name.starts_with("AWSCompromisedKeyQuarantine");
+            is.then(|| Untouched {
+                what: format!("{name} on user {user}"),
+                why: "AWS put it there, because it found a key in public. It denies some things and leaves others, \
+                      roles among them: it stays, and the cuts stand beside it. What it denies is denied until \
+                      somebody detaches it"
+                    .to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// A second factor lets nobody in by itself, and so is no row of the ledger; but an intruder may have enrolled
+/// one of his own, which counts as soon as its user is let in again.
+pub(super) fn second_factors(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Untouched> {
+    let devices = users.iter().flat_map(|user| {
+        let devices = inventory.mfa_devices(user).into_iter().flatten();
+        devices.map(move |device| (user, device))
+    });
+    devices
+        .map(|(user, device)| Untouched {
+            what: format!("MFA device {} of {user}", device.serial),
+            why: format!(
+                "a second factor, and no way in by itself; enabled {}: see that it is its owner's",
+                device.enabled_at.strftime("%Y-%m-%d %H:%M UTC")
+            ),
+        })
+        .collect()
+}
+
+/// What was seen and is left alone, and why.
+pub(super) fn untouched(
+    roles: &[RoleInReach],
+    principals: &BTreeSet<Principal>,
+    changes: &[Change],
+    inventory: &Inventory,
+) -> Vec<Untouched> {
+    let is_cut = |reach: &&RoleInReach| {
+        reach.sessions.principal().is_some_and(|principal| principals.contains(&principal))
+    };
+    let mut untouched: Vec<Untouched> = roles
+        .iter()
+        .filter(|reach| !is_cut(reach))
+        .map(|reach| Untouched {
+            what: reach.sessions.to_string(),
+            why: format!("{}, and no step cuts them", reach.why),
+        })
+        .collect();
+    for effect in changes.iter().flat_map(|change| &change.effects) {
+        if let Effect::Delivers { to: Destination::Secret { secret } } = effect {
+            untouched.push(Untouched {
+                what: format!("other readers of secret {secret}"),
+                why: "not examined: whoever may read it will read what is new in it".to_owned(),
+            });
+        }
+    }
+    if !principals.is_empty() {
+        untouched.push(Untouched {
+            what: "roles of accounts that are not named".to_owned(),
+            why: "not examined: whoever is in scope may have assumed one of them, and is inside it until its session \
+                  ends; name the account in `accounts` where a playbook takes them"
+                .to_owned(),
+        });
+    }
+    untouched.push(Untouched {
+        what: format!("everything else in account {}", inventory.caller.account),
+        why: "not selected by the playbook".to_owned(),
+    });
+    untouched
+}
