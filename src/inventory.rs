@@ -360,6 +360,9 @@ pub struct ListedRole {
     pub arn: Arn,
     /// The trust policy as JSON text, decoded.
     pub trust: String,
+    /// When it was made; `None` in inventories that were saved without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
 }
 
 /// A secret, without its value.

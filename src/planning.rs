@@ -24,7 +24,7 @@ mod untouched;
 
 pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
-pub use newcomers::{Came, came_since, not_seen};
+pub use newcomers::{Came, admitted_to, came_since, not_seen};
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;

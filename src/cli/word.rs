@@ -56,7 +56,20 @@ pub(super) fn clear(args: &args::Clear) -> Result<Exit, Failure> {
                 Entry::Cleared { credential, said: said() }
             }
         };
-        Ok(floor.credentials(&args.credentials)?.into_iter().map(entry).collect())
+        let named = floor.credentials(&args.credentials)?;
+        let unseen = |one: &&Credential| matches!(one, Credential::Unseen { .. });
+        if let Some(unseen) = named.iter().find(unseen).filter(|_| !args.withdraw) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("nobody can find innocent whom nobody sees: {unseen}"),
+                format!(
+                    "look by hand, and answer for it for a time: portcullis waive {} {} --until WHEN --reason TEXT",
+                    super::by_hand::typed(floor.case.dir()),
+                    unseen.typed()
+                ),
+            ));
+        }
+        Ok(named.into_iter().map(entry).collect())
     })
 }
 
@@ -130,11 +143,14 @@ impl Floor<'_> {
         let mut found = Vec::new();
         for name in named {
             let of = |credential: &Credential| match name.split_once('/') {
+                // Whom a role admits is spoken of one by one: by whoever has seen him.
                 Some((kind @ ("user" | "role"), _)) => {
-                    credential.principal().is_some_and(|principal| {
-                        format!("{kind}/{}", principal.name()) == *name
-                            && (kind == "user") == principal.user().is_some()
-                    })
+                    let is_admission = matches!(credential, Credential::Admission { .. });
+                    !is_admission
+                        && credential.principal().is_some_and(|principal| {
+                            format!("{kind}/{}", principal.name()) == *name
+                                && (kind == "user") == principal.user().is_some()
+                        })
                 }
                 _ => credential.typed() == *name || credential.to_string() == *name,
             };

@@ -264,6 +264,8 @@ pub struct State {
     pub changes: BTreeMap<ChangeId, ChangeRecord>,
     /// Those that were made to try cuts on, by name.
     pub canaries: BTreeMap<String, CanaryState>,
+    /// When each of them was last spoken of: whoever has its name and was made later is none of ours.
+    pub canaries_until: BTreeMap<String, Timestamp>,
     /// Credentials of canaries, each with the number of the entry that tells of it: their refused requests are in
     /// every log that would show a success.
     pub probes: Vec<(u64, AccessKeyId)>,
@@ -446,23 +448,29 @@ impl State {
             }
             Entry::NothingNew { .. } => {
                 self.surveyed = Some(now);
-                // The plan knows of everything that there is.
-                self.came.clear();
+                // The plan knows of everything that there is; of what could not be looked for, what a look has shown stays.
+                if self.not_seen.is_empty() {
+                    self.came.clear();
+                }
                 self.asking = None;
             }
             Entry::NotSeen { operations } => self.not_seen.clone_from(operations),
             Entry::Came { credentials } => self.came.clone_from(credentials),
             Entry::CanaryMaking { canary } => {
                 self.canaries.insert(canary.clone(), CanaryState::There);
+                self.canaries_until.insert(canary.clone(), at);
             }
-            Entry::CanaryMade { keys, .. } => {
+            Entry::CanaryMade { canary, keys } => {
+                self.canaries_until.insert(canary.clone(), at);
                 self.probes.extend(keys.iter().map(|id| (now.entry, id.clone())));
             }
             Entry::CanaryRemoved { canary } => {
                 self.canaries.insert(canary.clone(), CanaryState::Removed);
+                self.canaries_until.insert(canary.clone(), at);
             }
             Entry::CanaryLeft { canary, why } => {
                 self.canaries.insert(canary.clone(), CanaryState::Left(why.clone()));
+                self.canaries_until.insert(canary.clone(), at);
             }
             Entry::Trying { credential, last_used } => {
                 let tried = self.tried.entry(credential.clone()).or_insert(TriedCredential {

@@ -223,7 +223,9 @@ impl fmt::Display for Credential {
                 write!(f, "sessions of roles that {of} may have assumed ({operation})")
             }
             Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
-            Self::Admission { role, who, .. } => write!(f, "admission of {who} to role {role}"),
+            Self::Admission { role, who, .. } => {
+                write!(f, "admission of {who} to role {role}, with the sessions it has given")
+            }
             Self::Unseen { operation } => {
                 write!(f, "whoever has come in since and {operation} would list")
             }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -47,9 +48,10 @@ pub struct Round {
     pub begun: BTreeSet<ChangeId>,
     /// Keys that the case had issued by then, or may have.
     pub issued: BTreeSet<AccessKeyId>,
-    /// Names of those that the case had made by then to try cuts on: they may be listed for a while after they are gone.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub canaries: BTreeSet<String>,
+    /// Names of those that the case had made by then to try cuts on, which may be listed for a while after they are gone;
+    /// and when it last knew of each: whoever has the name and is younger is somebody else.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub canaries: BTreeMap<String, Timestamp>,
     /// Whether it adds containment within the scope alone.
     pub cuts_alone: bool,
     /// The cuts that it takes back; where there are any it does nothing else.

@@ -13,7 +13,7 @@
 //! account, a service or anyone is not followed: who that is, only the policies of all of them could tell, and one
 //! who is not cut is enough for the way in to stand. There it is said who of those who are cut may be behind it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{AccessKeyId, Arn, Principal, UserName};
@@ -405,42 +405,48 @@ impl<'i> Behind<'i> {
             .filter_map(|user| Some(inventory.user(user).ok()?.as_ref()?.arn.as_str()))
             .collect();
         in_scope.extend(listed.iter().filter(|role| is_cut(role)).map(|role| role.arn.as_str()));
+        let called = Called::of(listed);
         let mut roles = vec![Assumable::of(role, None)];
+        let mut known: BTreeMap<&str, usize> = BTreeMap::from([(role.name.as_str(), 0)]);
+        // By each role, the roles that name it.
+        let mut named_by: Vec<Vec<usize>> = vec![Vec::new()];
         let mut at = 0;
         while let Some(next) = roles.get(at) {
             let named = next.trust.iter().flat_map(everybody_admitted);
             let named = named.filter_map(|admitted| match admitted {
-                Admitted::Named(who) => listed.iter().find(|role| is_called(role, who)),
+                Admitted::Named(who) => called.find(who),
                 _ => None,
             });
             // What is cut itself needs nobody behind it.
             let named: Vec<&ListedRole> = named.filter(|role| !is_cut(role)).collect();
             for named in named {
-                if roles.iter().all(|known| known.role.name != named.name) {
+                let place = *known.entry(named.name.as_str()).or_insert_with(|| {
                     roles.push(Assumable::of(named, Some(at)));
-                }
+                    named_by.push(Vec::new());
+                    roles.len() - 1
+                });
+                named_by[place].push(at);
             }
             at += 1;
         }
         // Open is who admits anybody that is neither in scope nor a role which is not open.
-        loop {
-            let is_shut = |who: &str| {
-                in_scope.contains(who)
-                    || roles.iter().any(|known| known.shut && is_called(known.role, who))
-            };
-            let opens = roles.iter().position(|known| {
-                known.shut
-                    && known
-                        .trust
-                        .as_ref()
-                        .and_then(admitted)
-                        .is_none_or(|named| !named.into_iter().all(is_shut))
-            });
-            match opens {
-                Some(at) => roles[at].shut = false,
-                None => return Self { roles },
+        let is_known = |who: &str| {
+            in_scope.contains(who)
+                || called.find(who).is_some_and(|role| known.contains_key(role.name.as_str()))
+        };
+        let mut opened: Vec<usize> = (0..roles.len())
+            .filter(|at| {
+                let named = roles[*at].trust.as_ref().and_then(admitted);
+                named.is_none_or(|named| !named.into_iter().all(is_known))
+            })
+            .collect();
+        // And whoever admits such a role.
+        while let Some(at) = opened.pop() {
+            if std::mem::replace(&mut roles[at].shut, false) {
+                opened.extend(&named_by[at]);
             }
         }
+        Self { roles }
     }
 
     fn is_shut(&self) -> bool {
@@ -476,14 +482,29 @@ impl<'i> Assumable<'i> {
     }
 }
 
-/// Whether a trust policy that names `who` names the role, or a session of it.
-fn is_called(role: &ListedRole, who: &str) -> bool {
-    let of_session = || {
-        let arn = Arn::parse(who).ok()?;
-        let (name, _) = session_of(&arn)?;
-        Some(arn.account() == role.arn.account() && name == role.name.as_str())
-    };
-    role.arn.as_str() == who || of_session().unwrap_or(false)
+/// The roles of the account, by what a trust policy calls them.
+struct Called<'i> {
+    by_arn: BTreeMap<&'i str, &'i ListedRole>,
+    by_name: BTreeMap<&'i str, &'i ListedRole>,
+}
+
+impl<'i> Called<'i> {
+    fn of(listed: &'i [ListedRole]) -> Self {
+        Self {
+            by_arn: listed.iter().map(|role| (role.arn.as_str(), role)).collect(),
+            by_name: listed.iter().map(|role| (role.name.as_str(), role)).collect(),
+        }
+    }
+
+    /// The role that `who` names, or of which it names a session.
+    fn find(&self, who: &str) -> Option<&'i ListedRole> {
+        let of_session = || {
+            let arn = Arn::parse(who).ok()?;
+            let (name, _) = session_of(&arn)?;
+            self.by_name.get(name).copied().filter(|role| role.arn.account() == arn.account())
+        };
+        self.by_arn.get(who).copied().or_else(of_session)
+    }
 }
 
 /// Role and session name of an assumed role.

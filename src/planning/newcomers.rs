@@ -17,16 +17,18 @@ use jiff::Timestamp;
 
 use super::round::{Earlier, is_our_own};
 use crate::ids::{Principal, RoleName, UserName};
-use crate::inventory::{Inventory, Want};
-use crate::plan::{Credential, FirstSeen, credential_wants, credentials_of};
+use crate::inventory::{Inventory, Unread, Want};
+use crate::plan::{Credential, FirstSeen, Plan, credential_wants, credentials_of};
 use crate::policy::admission::Parts;
 
 /// What the first survey has seen of the account, to compare with.
 pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
-    earlier.plan.first_seen.clone().unwrap_or_else(|| FirstSeen {
-        at: earlier.plan.surveyed_at,
-        trusts: trusts(earlier.inventory),
-    })
+    let first = earlier.plan.first_seen.clone();
+    first.unwrap_or_else(|| first_of(earlier.plan, earlier.inventory))
+}
+
+fn first_of(plan: &Plan, inventory: &Inventory) -> FirstSeen {
+    FirstSeen { at: plan.surveyed_at, trusts: trusts(inventory) }
 }
 
 /// Of every role, what its trust policy is made of.
@@ -56,6 +58,23 @@ fn admitted_since<'i>(
 /// AWS tells whole seconds: what was made in the second of the survey counts as seen by it.
 fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
     made.as_second() > first.at.as_second()
+}
+
+/// Whom `role` admits by `facts`, and did not when the case that `plan` is of began; `seen` is what the plan stands on.
+/// Nobody where that could not be listed then: see [`not_seen`].
+pub fn admitted_to(
+    role: &RoleName,
+    plan: &Plan,
+    seen: &Inventory,
+    facts: &Inventory,
+) -> Result<Vec<Credential>, Unread> {
+    let first = plan.first_seen.clone().unwrap_or_else(|| first_of(plan, seen));
+    if first.trusts.is_some() {
+        facts.roles()?;
+    }
+    let of_it =
+        |one: &Credential| matches!(one, Credential::Admission { role: of, .. } if of == role);
+    Ok(admitted_since(&first, facts).filter(of_it).collect())
 }
 
 /// What must be read to tell.
@@ -133,14 +152,31 @@ pub(super) fn newcomers(
     }
     found.extend(admitted_since(first, inventory));
     found.retain(|credential| {
-        let of = credential.principal().map(|principal| match principal {
-            Principal::User(user) => user.to_string(),
-            Principal::Role(role) => role.to_string(),
-        });
-        !is_our_own(credential, earlier.issued)
-            && of.is_none_or(|of| !earlier.canaries.contains(&of))
+        let is_canary = |principal| is_canary(&principal, earlier.canaries, inventory);
+        !is_our_own(credential, earlier.issued) && !credential.principal().is_some_and(is_canary)
     });
     found
+}
+
+/// Whether it is one of those that the case has made to try cuts on: of that name, and no younger than the last that the
+/// case knows of it. Whoever takes the name once it is free is somebody else.
+fn is_canary(
+    principal: &Principal,
+    canaries: &BTreeMap<String, Timestamp>,
+    inventory: &Inventory,
+) -> bool {
+    let made = match principal {
+        Principal::User(name) => {
+            let mut users = inventory.users().into_iter().flatten();
+            users.find(|user| user.name == *name).map(|user| user.created_at)
+        }
+        Principal::Role(name) => {
+            let mut roles = inventory.roles().into_iter().flatten();
+            roles.find(|role| role.name == *name).and_then(|role| role.created_at)
+        }
+    };
+    let last = canaries.get(principal.name());
+    made.zip(last).is_some_and(|(made, last)| made <= *last)
 }
 
 /// Keys and a password that a user has got since.

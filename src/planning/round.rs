@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::{cuts_off_break_glass, touches_break_glass};
+use jiff::Timestamp;
+
 use crate::diagnostic::Diagnostic;
 use crate::ids::{AccessKeyId, ChangeId, StepId};
 use crate::inventory::Inventory;
@@ -26,7 +28,7 @@ pub struct Earlier<'a> {
     /// Keys that this case has issued itself, and those of which it cannot be told whether it has.
     pub issued: &'a BTreeSet<AccessKeyId>,
     /// Names of those that this case has made to try cuts on.
-    pub canaries: &'a BTreeSet<String>,
+    pub canaries: &'a BTreeMap<String, Timestamp>,
     /// Whether only containment within its scope is added, and all else left as it was: that waits for nobody.
     pub cuts_alone: bool,
 }

@@ -32,7 +32,7 @@ pub fn take_back(
         earlier: earlier.digest(),
         begun,
         issued: BTreeSet::new(),
-        canaries: BTreeSet::new(),
+        canaries: BTreeMap::new(),
         cuts_alone: false,
         undoes,
     };

@@ -3,7 +3,8 @@
 //! A trust policy is taken apart into whom it admits to what, and into what it refuses, each known by a digest. Two
 //! policies that differ in order, in `Sid`s or in how they are spelt have the same parts; one that admits fewer, or
 //! on further conditions, has none that the other lacks. What cannot be taken apart is a part as it stands, so that
-//! any difference shows.
+//! any difference shows: AWS names a principal that was deleted by its bare id, so that whoever was admitted and is gone
+//! shows as somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,11 +82,6 @@ impl Parts {
                 let conditions = rest.remove("Condition").filter(|found| *found != json!({}));
                 rest.remove("Action");
                 for (kind, name) in named {
-                    // What AWS shows in place of a principal that was deleted: it fits nobody any more (IAM User
-                    // Guide, "AWS JSON policy elements: Principal").
-                    if kind == "AWS" && (name.starts_with("AIDA") || name.starts_with("AROA")) {
-                        continue;
-                    }
                     let who = Admitted::called(&kind, &name).to_string();
                     for does in &does {
                         rest.insert("Principal".to_owned(), json!([kind, name]));
@@ -228,10 +224,5 @@ mod tests {
         assert!(since(&both, A).is_empty());
         assert!(since(A, &on_condition).is_empty());
         assert_eq!(since(&on_condition, A).len(), 1, "a condition less");
-        // Somebody whom it names was deleted.
-        assert!(
-            since(&both, &both.replace("arn:aws:iam::111122223333:user/b", "AIDAEXAMPLEGONE00001"))
-                .is_empty()
-        );
     }
 }

@@ -20,6 +20,7 @@ use crate::ledger;
 use crate::plan::{
     Barrier, Change, Credential, Effect, Subject, credential_wants, credentials_of, longest_session,
 };
+use crate::planning;
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -311,9 +312,17 @@ impl Run<'_> {
             Subject::Principal { principal: Principal::Role(role) } => {
                 let is_of = |one: &&Credential| matches!(one, Credential::Admission { role: of, .. } if of == role);
                 let admissions = self.plan.credentials.iter().filter(is_of).cloned();
-                std::iter::once(Credential::RoleSessions { role: role.clone() })
-                    .chain(admissions)
-                    .collect()
+                let now = match planning::admitted_to(role, self.plan, self.inventory, facts) {
+                    Ok(now) => now,
+                    Err(unread) => {
+                        return Some(format!(
+                            "whom role {role} admits by now is not known ({unread}). Allow it to be read, then resume"
+                        ));
+                    }
+                };
+                let mut held = vec![Credential::RoleSessions { role: role.clone() }];
+                held.extend(admissions.chain(now));
+                held
             }
         };
         for credential in held {

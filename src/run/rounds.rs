@@ -230,7 +230,7 @@ impl Run<'_> {
         self.sweep().await?;
         self.observer.event(&Event::SurveyingAgain { round });
         let begun = self.begun();
-        let canaries: BTreeSet<String> = self.journal.state().canaries.keys().cloned().collect();
+        let canaries = self.journal.state().canaries_until.clone();
         let mut caller = self.inventory.caller.clone();
         // Whoever goes on with a case need not know what was left standing when it was planned.
         if caller.break_glass.is_empty() {

@@ -17,11 +17,11 @@ use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
 use crate::action::{ApplyError, Notes};
 use crate::cloud::{CallError, Cause, Certainty, Urgency};
-use crate::ids::ChangeId;
-use crate::inventory::{Inventory, Unread};
+use crate::ids::{ChangeId, Principal};
+use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
 use crate::outbox::Outbox;
-use crate::plan::{Change, Effect};
+use crate::plan::{Change, Effect, Subject};
 
 /// Attempts at one change in one run, when what goes wrong looks as if it might pass. With the waits
 /// between them about a minute.
@@ -399,6 +399,14 @@ impl Run<'_> {
             let until = match effect {
                 Effect::Lifts { subject, barrier } if barrier.is_of_sessions() => {
                     self.sessions_may_live(subject).await?
+                }
+                Effect::Lifts {
+                    subject: subject @ Subject::Principal { principal: Principal::Role(_) },
+                    barrier,
+                } => {
+                    // Whom a role admits may have been changed a moment ago.
+                    let facts = self.look_at(&[], [Want::Roles], Urgency::Rest).await?;
+                    self.lifting_would_open(subject, *barrier, &facts)
                 }
                 Effect::Lifts { subject, barrier } => {
                     self.lifting_would_open(subject, *barrier, &facts)

@@ -35,7 +35,7 @@ impl Run<'_> {
         if self.plan.is_undo() {
             return Ok(Vec::new());
         }
-        let canaries = self.journal.state().canaries.keys().cloned().collect();
+        let canaries = self.journal.state().canaries_until.clone();
         let begun = BTreeSet::new();
         let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
         let cloud = self.cloud.read().at(Urgency::Rest);
@@ -55,7 +55,12 @@ impl Run<'_> {
         });
         let Ok(came) = came.await?;
         self.tell_not_seen(came.not_seen).await?;
-        let outside: BTreeSet<Credential> = came.credentials.into_iter().collect();
+        let mut outside: BTreeSet<Credential> = came.credentials.into_iter().collect();
+        let before = self.journal.state();
+        if !before.not_seen.is_empty() {
+            // What an earlier look has shown is not gone because this one may not see it.
+            outside.extend(before.came.iter().cloned());
+        }
         let mut credentials: Vec<Credential> = outside.iter().cloned().chain(appeared).collect();
         credentials.sort();
         credentials.dedup();

@@ -195,6 +195,7 @@ pub(super) async fn ask(
                     name: RoleName::parse(role.role_name()).ok()?,
                     arn: arn_in(account, role.arn())?,
                     trust: decoded(role.assume_role_policy_document()?),
+                    created_at: timestamp(role.create_date()),
                 })
             })?;
             roles.sort_by(|a, b| a.name.cmp(&b.name));

@@ -348,6 +348,16 @@ fn a_quarantined_role_does_nothing_until_it_is_lifted_and_its_old_sessions_not_e
         let Ending::Held(why) = &ending else { panic!("{ending:?}") };
         assert!(why[0].contains("only the quarantine blocks it"), "{why:?}");
 
+        // Nor where it has come to admit somebody: he would have a session as soon as it works.
+        let stage = set(&with(&[DEPLOY, cut, WORKER, lift])).await;
+        let responder = somebody_with("AKIAEXAMPLERESPOND01", &stage.cloud, stage.clock);
+        let foreign = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::444455556666:root"},"Action":"sts:AssumeRole"}]}"#;
+        let trust = aws_sdk_iam::Client::new(&responder).update_assume_role_policy();
+        trust.role_name("worker").policy_document(foreign).send().await.unwrap();
+        let ending = stage.resume_to_the_end(1).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        assert!(why[0].contains("admission of anyone of account 444455556666"), "{why:?}");
+
         let stage = set(&with(&[DEPLOY, cut, WORKER, lift])).await;
         assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
         stage.let_it_settle().await;

@@ -198,11 +198,11 @@ async fn sets_up(stage: &Stage, way: &str) -> &'static str {
         "role" => {
             let role = other.create_role().role_name("back");
             role.assume_role_policy_document(everybody).send().await.unwrap();
-            "admission of anyone at all to role back"
+            "admission of anyone at all to role back, with the sessions it has given"
         }
         _ => {
             trusts(stage, everybody).await;
-            "admission of anyone at all to role pipeline"
+            "admission of anyone at all to role pipeline, with the sessions it has given"
         }
     }
 }
@@ -365,6 +365,29 @@ fn what_we_make_to_try_cuts_on_is_nobody_who_has_come_in() {
         let ended = stage.resume_to_the_end(1).await;
         assert!(matches!(&ended, Ending::Held(why) if why[0].contains("new-key.1")), "{ended:?}");
         assert!(!stage.plan().credentials.iter().any(|one| stage.plan().is_newcomer(one)));
+    });
+}
+
+#[test]
+fn who_takes_the_name_of_one_that_we_made_and_removed_has_come() {
+    play(async {
+        let world = with_somebody_else(WORLD);
+        let mut stage = Stage::set_on(&world, PLAYBOOK, &Terms::default()).await.unwrap();
+        stage.most = MOST_ROUNDS;
+        stage.clock.sleep(Duration::from_secs(10)).await;
+        sets_up(&stage, "key").await;
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::Held(_))));
+        let name = stage.state().canaries.keys().next().expect("cuts were tried").clone();
+        stage.clock.sleep(Duration::from_secs(10)).await;
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let made = other.create_user().user_name(&name).path("/portcullis-canary/");
+        made.send().await.unwrap();
+        other.create_access_key().user_name(&name).send().await.unwrap();
+        answers_for_newcomers(&stage).await;
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
+        assert!(why.iter().any(|why| why.contains(&name)), "{why:#?}");
+        assert_eq!(the_gate_was_kept(&stage), 0, "nothing is handed out");
     });
 }
 
