@@ -141,7 +141,7 @@ pub(super) async fn run(
         show(&plans, &ways, live.clock, saved_plan).await?;
     }
     for saved in plans.plans() {
-        view::err(&earlier::issued(&args.cases.cases, saved));
+        view::err(&earlier::told(&args.cases.cases, saved));
     }
     if let Some(exit) = plan::nothing_to_do(plans.plans(), args.format) {
         return Ok(exit);

@@ -98,7 +98,7 @@ pub(super) fn show(
         }
     };
     for saved in made.plans() {
-        view::err(&earlier::issued(shown.cases, saved));
+        view::err(&earlier::told(shown.cases, saved));
     }
     let there = access.typed();
     if let Some(output) = shown.output {

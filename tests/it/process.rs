@@ -14,7 +14,7 @@ use portcullis::run::Ending;
 use portcullis::sim::{Cloud, Fault, Snapshot};
 
 use crate::hosted::{Hosted, Ran, Running, bare, cases_in, in_real_time, quick_world, ran, start};
-use crate::stage::{Drawer, Kept, Stage, Tape, Witness};
+use crate::stage::{Drawer, Kept, Stage, Tape, Witness, with_somebody_else};
 use crate::verdict;
 
 /// Processes that mostly wait, and so can be many.
@@ -207,6 +207,22 @@ fn a_plan_that_was_begun_is_not_begun_again() {
     // Planned anew, it would cut the key that it has just handed out: that is said.
     let anew = ran(&mut hosted.plan(&[])).ended_with(0);
     let words = "of ci-deploy was issued by cases/";
+    assert!(anew.err.contains(words), "{}", anew.said());
+}
+
+/// A new plan takes the account as it stands for its beginning.
+#[test]
+fn what_an_earlier_case_has_left_open_is_told_to_whoever_plans_anew() {
+    let hosted = Hosted::new(&with_somebody_else(&quick_world()));
+    hosted.save_plan(1);
+    hosted.meanwhile(async |iam| {
+        let everybody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#;
+        let trust = iam.update_assume_role_policy().role_name("pipeline");
+        trust.policy_document(everybody).send().await.unwrap();
+    });
+    ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    let anew = ran(&mut hosted.plan(&[])).ended_with(0);
+    let words = "to role pipeline, with the sessions it has given stands open in cases/";
     assert!(anew.err.contains(words), "{}", anew.said());
 }
 
