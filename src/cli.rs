@@ -41,6 +41,7 @@ mod sources;
 mod status;
 mod stop;
 mod survey;
+mod there;
 mod undo;
 mod verify;
 mod view;

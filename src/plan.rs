@@ -266,6 +266,14 @@ impl Change {
         self.effects.iter().any(|effect| matches!(effect, Effect::Cuts { .. }))
     }
 
+    /// Whether it puts something in the way of `credential` that blocks it.
+    pub fn keeps_out(&self, credential: &Credential) -> bool {
+        self.effects.iter().any(|effect| {
+            matches!(effect, Effect::Cuts { subject, barrier }
+                if barrier.blocks() && subject.covers(credential))
+        })
+    }
+
     /// Whether every effect is a cut: it may be made without looking first.
     pub fn only_cuts(&self) -> bool {
         self.effects

@@ -19,6 +19,7 @@ mod settle;
 mod stale;
 mod step;
 mod together;
+mod uncut;
 mod undo;
 mod verify;
 

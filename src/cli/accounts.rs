@@ -31,6 +31,7 @@ use super::live::Live;
 use super::reach::{fits, remaining};
 use super::resume::may_go_on_elsewhere;
 use super::run::{confirm_all, not_begun};
+use super::there::There;
 use super::view::Style;
 use super::{credential, diagnostics, earlier, plan, rehearse, round, verify, view};
 use crate::case::{self, Case};
@@ -153,7 +154,7 @@ pub(super) async fn run(
     not_begun(&args.cases.cases, plans.plans(), &args.access)?;
     let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[])?;
     drop(beginning);
-    let there = args.access.typed();
+    let there = args.access.there();
     let mut reached = Reached { ways, clock: live.clock, live: Some(live), world: None, there };
     let accounts = reached.work_on(&dir, cases, plans.plans().to_vec()).await;
     let going = Going { given, ..Going::on(&dir, playbook, args.format) };
@@ -220,7 +221,7 @@ pub(super) async fn rehearse(
     let world = rehearse::state_of(cloud);
     let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[world])?;
     let world = Some(cloud);
-    let mut reached = Reached { ways, clock, live: None, world, there: String::new() };
+    let mut reached = Reached { ways, clock, live: None, world, there: There::default() };
     let accounts = reached.work_on(&dir, cases, plans.plans().to_vec()).await;
     reached.carry_out(&accounts, Going::on(&dir, playbook, args.format)).await
 }
@@ -238,7 +239,7 @@ pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure>
         return Err(Failure::new(
             Exit::Refused,
             format!("{} was begun already; nothing was done", dir.display()),
-            format!("portcullis resume {}{}", typed(dir), args.access.typed()),
+            format!("portcullis resume {}{}", typed(dir), args.access.there()),
         ));
     }
     let given = credential::given(args.credential_fd)?;
@@ -263,7 +264,7 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         None
     } else {
         for dir in dirs {
-            may_go_on_elsewhere(dir, &case::read_journal(dir)?)?;
+            may_go_on_elsewhere(dir, &case::read_journal(dir)?, &args.access.there())?;
         }
         Some(open_all(dirs)?)
     };
@@ -323,7 +324,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         return Err(Failure::new(
             Exit::Refused,
             "this case is being taken back already",
-            format!("go on with it: portcullis resume {}", typed(dir)),
+            format!("go on with it: portcullis resume {}{}", typed(dir), args.access.there()),
         ));
     }
     if args.dry_run || undone.is_empty() {

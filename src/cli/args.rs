@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::there::{self, Flag, There};
 use crate::ids::{AccessKeyId, AccountId, Arn, RoleName, UserName};
 use crate::playbook::{Phase, Proof};
 
@@ -114,23 +115,20 @@ pub(super) struct Access {
 impl Access {
     /// What must be typed behind a command so that it goes to the same place as the same person. An external id is
     /// shared between two parties: whoever types it knows it, and nobody is shown it.
-    pub(super) fn typed(&self) -> String {
-        let role = self.role_arn.as_ref().map(ToString::to_string);
-        let external_id = self.external_id.as_ref().map(|_| "ID".to_owned());
-        let all = [
-            ("profile", &self.profile),
-            ("role-arn", &role),
-            ("external-id", &external_id),
-            ("mfa-serial", &self.mfa_serial),
-            ("region", &self.region),
-            ("endpoint-url", &self.endpoint_url),
-        ];
-        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        let typed = |name, value: &str| format!(" --{name} {}", super::by_hand::quoted(value));
-        let given = given.map(|(name, value)| typed(name, value));
-        let of =
-            |(account, _): &(AccountId, String)| typed("external-id-of", &format!("{account}=ID"));
-        given.chain(self.external_id_of.iter().map(of)).collect()
+    pub(super) fn there(&self) -> There {
+        let flags = |all: &[(&'static str, Option<String>)]| -> Vec<Flag> {
+            all.iter().filter_map(|(flag, value)| Some((*flag, value.clone()?))).collect()
+        };
+        let mut person = flags(&[
+            ("profile", self.profile.clone()),
+            (there::ROLE, self.role_arn.as_ref().map(ToString::to_string)),
+            (there::EXTERNAL_ID, self.external_id.as_ref().map(|_| "ID".to_owned())),
+            ("mfa-serial", self.mfa_serial.clone()),
+        ]);
+        let of = |(account, _): &(AccountId, String)| (there::EXTERNAL_ID_OF, format!("{account}=ID"));
+        person.extend(self.external_id_of.iter().map(of));
+        let region = ("region", self.region.clone());
+        There { person, place: flags(&[region, ("endpoint-url", self.endpoint_url.clone())]) }
     }
 }
 

@@ -62,12 +62,7 @@ fn is_elsewhere(saved: &SavedPlan) -> String {
 /// How those of one account among several are got.
 fn credentials(saved: &SavedPlan) -> String {
     let plan = &saved.plan;
-    let together = plan.together.as_ref();
-    let role = together.and_then(|together| {
-        let role = together.others.iter().find(|role| role.account() == plan.account.as_str())?;
-        Some((role, &together.home))
-    });
-    match role {
+    match plan.entered_by().zip(plan.together.as_ref().map(|together| &together.home)) {
         Some((role, home)) => format!(
             "those of account {home} give them: {} sts assume-role {} --role-session-name=by-hand, with --external-id \
              where the role asks for one; then set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",

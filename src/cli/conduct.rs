@@ -12,6 +12,7 @@ use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
 use super::next::{self, after_all, awaited};
 use super::stop::stop_when_asked;
+use super::there::{There, placed, placed_in};
 use super::verify::{is_calm, watched};
 use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries, accounts};
@@ -44,7 +45,7 @@ pub(super) struct Conduct<'a> {
     /// The world of a rehearsal, which has something to say at the end.
     pub(super) world: Option<&'a Cloud>,
     /// What must be typed behind a command so that it goes on as this run went.
-    pub(super) there: String,
+    pub(super) there: There,
     /// How to tell what came of it.
     pub(super) format: Format,
     /// Credentials to be tried themselves.
@@ -78,7 +79,7 @@ impl<'a> Conduct<'a> {
         access: &args::Access,
         format: Format,
     ) -> Self {
-        let (connection, clock, there) = (&live.connection, live.clock, access.typed());
+        let (connection, clock, there) = (&live.connection, live.clock, access.there());
         Self {
             saved,
             playbook,
@@ -216,7 +217,7 @@ impl Conduct<'_> {
             Task::Verify { .. } => format!("portcullis verify {case}{there}"),
         };
         let stop = stop_when_asked(again.clone());
-        let to = To::new(self.case, view::Progress::new(self.clock));
+        let to = To::new(self.case, view::Progress::new(self.clock), there);
         let rounds = self.rounds(&journal, stop, &to);
         let progress = &to.progress;
         // Where time is virtual nobody waits.
@@ -281,15 +282,16 @@ impl Conduct<'_> {
             told["tried"] = self.world.map(view::verdict_as_json).into();
             told["slowed"] = view::slowed_as_json(&self.connection.read().throttled());
             told["next"] = next.into();
+            placed_in(&mut told, self.case.dir(), there);
             view::out(&diagnostics::printed(&told));
         } else {
-            view::out(&view::in_case(&account.render(), self.case.dir()));
+            view::out(&placed(&account.render(), self.case.dir(), there));
             if let Some(world) = self.world {
                 view::out(&view::verdict(world));
             }
             view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
             let ended = view::ending(&ending, unaccounted, &next);
-            view::out(&view::in_case(&ended, self.case.dir()));
+            view::out(&placed(&ended, self.case.dir(), there));
         }
         Ok(ending.exit())
     }
@@ -348,9 +350,9 @@ pub(super) struct To<'a> {
 }
 
 impl<'a> To<'a> {
-    pub(super) fn new(case: &'a Case, progress: view::Progress) -> Self {
+    pub(super) fn new(case: &'a Case, progress: view::Progress, there: &There) -> Self {
         let (deliveries, place) = (Deliveries::of(case), case::here());
-        let progress = progress.of_case(case.dir());
+        let progress = progress.of_case(case.dir(), there);
         Self { kept: Kept(case), deliveries, place, progress }
     }
 }

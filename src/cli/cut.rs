@@ -14,6 +14,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::reach::{fits, remaining};
 use super::run::confirm;
+use super::there::There;
 use super::{diagnostics, plan, rehearse, view};
 use crate::action::catalog::Actions;
 use crate::case::Case;
@@ -52,7 +53,7 @@ pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
         }
         remaining(&live.connection, &saved, live.clock).await;
         view::err(&view::plan(&saved, view::err_detail()));
-        view::err(&left_open(&saved));
+        view::err(&left_open(args, &saved));
         if let Some(exit) = plan::nothing_to_do(std::slice::from_ref(&saved), args.format) {
             return Ok(exit);
         }
@@ -69,13 +70,20 @@ pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
     })
 }
 
+/// What must be typed behind another cut so that it goes where this one goes.
+fn there(args: &args::Cut) -> There {
+    let mut there = args.access.there();
+    there.place.extend(args.world.as_ref().map(|world| ("world", world.display().to_string())));
+    there
+}
+
 /// The plan alone.
 pub(super) fn shown(args: &args::Cut, saved: &SavedPlan) -> Exit {
     if args.format == Format::Json {
         view::out(&diagnostics::printed(&view::plan_as_json(saved)));
     } else {
         view::out(&view::plan(saved, view::out_detail()));
-        view::out(&left_open(saved));
+        view::out(&left_open(args, saved));
         view::out("\nNothing was changed. Next: the same without --dry-run\n");
     }
     Exit::Done
@@ -119,7 +127,7 @@ async fn who(
         ..FirstCut::default()
     };
     for session in &whom.sessions {
-        match whose(session, inventory.caller.account.as_str())? {
+        match whose(session, inventory.caller.account.as_str(), &there(args))? {
             Of::User(user) => cut.user_sessions.insert(user),
             Of::Role(role) => cut.role_sessions.insert(role),
         };
@@ -137,7 +145,7 @@ async fn who(
     });
     let Ok(()) = told.await?;
     for id in &whom.access_keys {
-        let owner = owner(id, inventory)?;
+        let owner = owner(id, inventory, &there(args))?;
         if args.narrow {
             cut.keys.entry(owner).or_default().insert(id.clone());
         } else {
@@ -148,9 +156,9 @@ async fn who(
 }
 
 /// The owner of a key.
-fn owner(id: &AccessKeyId, inventory: &Inventory) -> Result<UserName, Failure> {
+fn owner(id: &AccessKeyId, inventory: &Inventory, there: &There) -> Result<UserName, Failure> {
     if id.as_str().starts_with("ASIA") {
-        return Err(of_nobody_known(id.as_str()));
+        return Err(of_nobody_known(id.as_str(), there));
     }
     let account = &inventory.caller.account;
     match inventory.access_key_last_used(id) {
@@ -160,13 +168,16 @@ fn owner(id: &AccessKeyId, inventory: &Inventory) -> Result<UserName, Failure> {
             format!("account {account} has no access key {id}"),
             format!(
                 "ask AWS whose it is: aws sts get-access-key-info --access-key-id {id}; then cut it with credentials \
-                 of that account. A key that was deleted needs no cut, but its sessions do: portcullis cut --user NAME"
+                 of that account. A key that was deleted needs no cut, but its sessions do: portcullis cut --user NAME{there}"
             ),
         )),
         Err(unread) => Err(Failure::new(
             Exit::Refused,
             format!("whose access key {id} is cannot be told"),
-            "allow iam:GetAccessKeyLastUsed to the credentials in use; or name its owner: portcullis cut --user NAME",
+            format!(
+                "allow iam:GetAccessKeyLastUsed to the credentials in use; or name its owner: portcullis cut --user \
+                 NAME{there}"
+            ),
         )
         .because(&unread)),
     }
@@ -179,21 +190,21 @@ enum Of {
 }
 
 /// A session's key: it ends by itself and cannot be switched off, and AWS has no call that tells whose it is.
-fn of_nobody_known(id: &str) -> Failure {
+fn of_nobody_known(id: &str, there: &There) -> Failure {
     Failure::new(
         Exit::Refused,
         format!("whose session {id} is cannot be told: AWS has no call that says so"),
         format!(
             "the log of the account does: aws cloudtrail lookup-events --lookup-attributes \
-             AttributeKey=AccessKeyId,AttributeValue={id}; then portcullis cut --session with the `arn` of \
-             `userIdentity` in it"
+             AttributeKey=AccessKeyId,AttributeValue={id}; then, with the `arn` of `userIdentity` in it: \
+             portcullis cut --session ARN{there}"
         ),
     )
 }
 
 /// Whose the session is that was named: only its ARN tells. A session's key id tells nothing, and AWS has no call that
 /// would.
-fn whose(session: &str, account: &str) -> Result<Of, Failure> {
+fn whose(session: &str, account: &str, there: &There) -> Result<Of, Failure> {
     let cannot = |what: String, next: String| Err(Failure::new(Exit::Refused, what, next));
     let Ok(arn) = Arn::parse(session) else {
         if AccessKeyId::parse(session).is_err() {
@@ -204,7 +215,7 @@ fn whose(session: &str, account: &str) -> Result<Of, Failure> {
                  (ASIA...)",
             ));
         }
-        return Err(of_nobody_known(session));
+        return Err(of_nobody_known(session, there));
     };
     if arn.account() != account {
         return cannot(
@@ -228,9 +239,10 @@ fn whose(session: &str, account: &str) -> Result<Of, Failure> {
         || {
             cannot(
                 format!("whose session {arn} is cannot be told by its name"),
-                "the log of the account tells who called GetFederationToken for it (`sessionIssuer`, or the event of \
-                 that call); then: portcullis cut --user NAME"
-                    .to_owned(),
+                format!(
+                    "the log of the account tells who called GetFederationToken for it (`sessionIssuer`, or the event \
+                     of that call); then: portcullis cut --user NAME{there}"
+                ),
             )
         },
         Ok,
@@ -238,7 +250,7 @@ fn whose(session: &str, account: &str) -> Result<Of, Failure> {
 }
 
 /// What nobody should take for closed, and how to close it.
-pub(super) fn left_open(saved: &SavedPlan) -> String {
+pub(super) fn left_open(args: &args::Cut, saved: &SavedPlan) -> String {
     let plan = &saved.plan;
     let cut_off = |credential: &Credential| {
         plan.changes.iter().flat_map(|change| &change.effects).any(
@@ -286,7 +298,7 @@ pub(super) fn left_open(saved: &SavedPlan) -> String {
     let wider = if wider.is_empty() {
         String::new()
     } else {
-        format!("  Wider: portcullis cut {}\n", wider.join(" "))
+        format!("  Wider: portcullis cut {}{}\n", wider.join(" "), there(args))
     };
     format!("\nStays open\n{text}{wider}")
 }

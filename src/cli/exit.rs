@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use super::by_hand::typed;
 use super::conduct::worked_on_by;
+use super::there::There;
+use super::plan;
 use super::view::{self, Style};
 use crate::case::{self, CaseError};
 use crate::cloud::NO_CREDENTIALS;
@@ -153,8 +155,9 @@ impl From<CaseError> for Failure {
 fn locked(dir: &Path, error: &CaseError) -> Failure {
     let next = format!(
         "wait until it ends, or stop it with Ctrl-C; then try again. Where it hangs and nobody can stop it, take the \
-         case over, on record: portcullis resume {} --take-over REASON",
-        typed(&case::accounts::whole_or_itself(dir))
+         case over, on record: portcullis resume {} --take-over REASON{}",
+        typed(&case::accounts::whole_or_itself(dir)),
+        case::read_plan(dir).map_or_else(|_| There::default(), |saved| plan::there(&saved))
     );
     let mut failure = Failure::new(Exit::Refused, error.to_string(), next);
     let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());

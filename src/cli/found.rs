@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
+use super::there::There;
 use crate::case::{self, accounts};
 use crate::clock::Clock;
 use crate::journal::{Decoded, Journal, Medium, State};
@@ -42,7 +43,7 @@ pub(super) fn open_journal(
 }
 
 /// What has somebody say yes to a case that was never begun.
-pub(super) fn typed_to_begin(dir: &Path, there: &str) -> String {
+pub(super) fn typed_to_begin(dir: &Path, there: &There) -> String {
     if let Some(whole) = accounts::whole(dir) {
         return format!("portcullis run {}{there}", typed(&whole));
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::by_hand::typed;
+use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::journal::{ChangeState, GateState, Note, State};
@@ -15,7 +16,7 @@ const NAMED: usize = 3;
 
 /// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
 /// it has; `None` where it waits for nobody.
-pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> Option<String> {
+pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> Option<String> {
     if let Some(asking) = &state.asking {
         return Some(format!(
             "read the plan of the next round, and say yes to it: portcullis run {}{there}",
@@ -34,7 +35,7 @@ pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str)
     if has >= *asked {
         return None;
     }
-    let case = typed(dir);
+    let (case, others) = (typed(dir), there.for_others());
     let who = match (asked - has, has) {
         (1, 0) => "somebody approves it, with credentials of his own".to_owned(),
         (n, 0) => format!("{n} people approve it, each with credentials of his own"),
@@ -43,7 +44,7 @@ pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &str)
     };
     let whole = accounts::whole_or_itself(dir);
     Some(format!(
-        "{who}: portcullis approve {case} {phase} --reason TEXT; then portcullis resume \
+        "{who}: portcullis approve {case} {phase} --reason TEXT{others}; then portcullis resume \
          {}{there}",
         typed(&whole)
     ))
@@ -87,14 +88,14 @@ fn by_hand<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Cha
 }
 
 /// What has people attest what they have seen to, where something waits for that.
-pub(super) fn to_attest(plan: &Plan, state: &State, dir: &Path, there: &str) -> Option<String> {
+pub(super) fn to_attest(plan: &Plan, state: &State, dir: &Path, there: &There) -> Option<String> {
     let asked: Vec<&Change> = by_hand(plan, state).collect();
     if asked.is_empty() {
         return None;
     }
     let (case, whole) = (typed(dir), whole(dir));
     let typed = asked.iter().take(NAMED).map(|change| {
-        format!("once {} is seen to: portcullis attest {case} {}", change.target, change.id)
+        format!("once {} is seen to: portcullis attest {case} {}{there}", change.target, change.id)
     });
     let typed = typed.collect::<Vec<_>>().join("; ");
     let more = asked.len().saturating_sub(NAMED);
@@ -103,7 +104,7 @@ pub(super) fn to_attest(plan: &Plan, state: &State, dir: &Path, there: &str) -> 
 }
 
 /// What is next where a run or a look ended with a person being called.
-pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
+pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
     let (plan, whole) = (&saved.plan, whole(dir));
     let resume = format!("portcullis resume {whole}{there}");
     let waits: Vec<_> = by_hand(plan, state).map(|change| &change.id).collect();

@@ -11,6 +11,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::view::Detail;
 use super::{accounts, by_hand, diagnostics, earlier, sources, view};
+use super::there::There;
 use crate::case;
 use crate::cloud::ReadCloud;
 use crate::diagnostic::{Code, Diagnostic};
@@ -100,7 +101,7 @@ pub(super) fn show(
     for saved in made.plans() {
         view::err(&earlier::told(shown.cases, saved));
     }
-    let there = access.typed();
+    let there = access.there();
     if let Some(output) = shown.output {
         let written = match &made {
             Made::One(saved) => case::replace_plan(output, saved),
@@ -144,12 +145,8 @@ impl Made {
 }
 
 /// What must be typed behind a command so that it goes where the plan was made.
-pub(super) fn there(saved: &SavedPlan) -> String {
-    saved
-        .plan
-        .endpoint
-        .as_ref()
-        .map_or(String::new(), |url| format!(" --endpoint-url {}", by_hand::quoted(url)))
+pub(super) fn there(saved: &SavedPlan) -> There {
+    There::at(saved.plan.endpoint.as_ref())
 }
 
 /// Surveys as far as the playbook asks, and plans.

@@ -18,6 +18,7 @@ use super::by_hand::typed;
 use super::conduct::{Conduct, Task, case_name};
 use super::exit::{Exit, Failure};
 use super::{accounts, cut, plan, round, sources, view};
+use super::there::There;
 use crate::case::{self, Case, CaseError, Custody};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
@@ -96,7 +97,7 @@ pub(super) fn cut(args: &args::Cut, world_file: &Path) -> Result<Exit, Failure> 
             Format::Text => view::out_detail(),
             Format::Json => view::err_detail(),
         };
-        note(&format!("{}{}", view::plan(&saved, detail), cut::left_open(&saved)));
+        note(&format!("{}{}", view::plan(&saved, detail), cut::left_open(args, &saved)));
         let (cases, begun) = (&args.cases.cases, (&saved, &playbook));
         play(cases, begun, &cloud, &connection, &caller, clock, args.format).await
     })
@@ -312,7 +313,7 @@ async fn go(
         resumed: false,
         taking_over: going.taking_over,
         world: Some(cloud),
-        there: String::new(),
+        there: There::default(),
         format: going.format,
         given: &[],
         task: going.task,

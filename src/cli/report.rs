@@ -5,7 +5,8 @@ use super::args::{self, ReportFormat};
 
 use super::exit::{Exit, Failure};
 use super::found::read;
-use super::{diagnostics, view};
+use super::there::placed;
+use super::{diagnostics, plan, view};
 use crate::case;
 use crate::report::{Report, Reports};
 
@@ -14,7 +15,8 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     if accounts.is_empty() {
         let (saved, decoded, state) = read(&args.case)?;
         let report = Report::of(&saved, &decoded, &state, args.aware_at);
-        let of_it = |text: String| view::in_case(&text, &args.case);
+        let there = plan::there(&saved);
+        let of_it = |text: String| placed(&text, &args.case, &there);
         tell(args.format, || of_it(report.text()), || of_it(report.markdown()), &report);
         return Ok(Exit::Done);
     }
@@ -23,7 +25,9 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     check_together(&args.case, read.iter().map(|(saved, ..)| saved))?;
     let each = read.iter().map(|(saved, decoded, state)| (saved, decoded, state));
     let reports = Reports::of(each, args.aware_at);
-    tell(args.format, || reports.text(), || reports.markdown(), &reports);
+    let there = plan::there(&read[0].0);
+    let of_it = |text: String| placed(&text, &args.case, &there);
+    tell(args.format, || of_it(reports.text()), || of_it(reports.markdown()), &reports);
     Ok(Exit::Done)
 }
 

@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use super::found::typed_to_begin;
 use super::reach::{fits, reach};
 use super::rehearse::Going;
+use super::there::There;
 use super::{accounts, credential, plan, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::journal::{Decoded, Entry, State};
@@ -26,7 +27,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     if !several.is_empty() {
         return accounts::resume(args, &several);
     }
-    accounts::refuse_one_alone(&args.case, "resume")?;
+    accounts::refuse_one_alone(&args.case, "resume", &args.access.there())?;
     if let Some(reason) = &args.take_over {
         return take_over(args, reason);
     }
@@ -37,7 +38,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     if is_over(&journal, &saved) {
         return Ok(nothing_to_go_on_with(args));
     }
-    may_go_on_elsewhere(&args.case, &journal)?;
+    may_go_on_elsewhere(&args.case, &journal, &args.access.there())?;
     let given = credential::given(args.credential_fd)?;
     if rehearse::is_rehearsal(case.dir())? {
         let going = Going { taking_over: None, format: args.format, task: &Task::Run };
@@ -65,7 +66,7 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
         return Err(Failure::new(
             Exit::Refused,
             "this case was never begun: there is nothing to take over",
-            typed_to_begin(dir, &args.access.typed()),
+            typed_to_begin(dir, &args.access.there()),
         ));
     }
     if rehearse::is_rehearsal(dir)? {
@@ -91,7 +92,11 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
 
 /// A run that did not end, on another machine, may still go on there, on a copy of this directory: nothing that this
 /// program can see would tell.
-pub(super) fn may_go_on_elsewhere(dir: &Path, journal: &Decoded) -> Result<(), Failure> {
+pub(super) fn may_go_on_elsewhere(
+    dir: &Path,
+    journal: &Decoded,
+    there: &There,
+) -> Result<(), Failure> {
     let state = State::of(journal).ok();
     let unfinished = state.filter(|state| state.opened.is_some() && state.finished.is_none());
     let Some(worker) = unfinished.and_then(|state| state.worker) else { return Ok(()) };
@@ -106,7 +111,7 @@ pub(super) fn may_go_on_elsewhere(dir: &Path, journal: &Decoded) -> Result<(), F
         ),
         format!(
             "make sure that it does not go on there: from here it cannot be seen, nor stopped. Then take the case \
-             over, on record: portcullis resume {} --take-over REASON",
+             over, on record: portcullis resume {} --take-over REASON{there}",
             typed(&case::accounts::whole_or_itself(dir))
         ),
     ))

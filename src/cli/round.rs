@@ -51,7 +51,7 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
         Failure::new(
             Exit::Refused,
             format!("the plan of round {} is refused", next.number()),
-            format!("have it planned anew: portcullis resume {}", typed(dir)),
+            format!("have it planned anew: portcullis resume {}{}", typed(dir), args.access.there()),
         )
         .because(&why)
     })?;
@@ -86,7 +86,7 @@ fn say_yes(case: &Case, next: &SavedPlan, whole: &Path, args: &args::Run) -> Res
             begin(case, next, live.clock, &caller.arn).await
         })?;
     }
-    let (whole, there) = (typed(whole), args.access.typed());
+    let (whole, there) = (typed(whole), args.access.there());
     view::out(&format!("The round is begun. Next: portcullis resume {whole}{there}\n"));
     Ok(Exit::Waiting)
 }

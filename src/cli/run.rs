@@ -157,7 +157,7 @@ pub(super) fn not_begun(
         format!(
             "portcullis status {0}, and portcullis resume {0}{1} where it is not done; to begin anew, plan anew",
             typed(&case),
-            access.typed()
+            access.there()
         ),
     ))
 }

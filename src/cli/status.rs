@@ -12,6 +12,7 @@ use super::exit::{Exit, Failure};
 use super::found::{read, typed_to_begin};
 use super::next::{after_all, awaited};
 use super::rehearse::is_rehearsal;
+use super::there::{There, placed, placed_in};
 use super::{diagnostics, next, view};
 use crate::case;
 use crate::journal::State;
@@ -86,6 +87,7 @@ struct One<'a> {
     ledger: Ledger,
     lines: usize,
     head: String,
+    there: There,
     next: String,
 }
 
@@ -109,7 +111,7 @@ impl<'a> One<'a> {
             _ => format!("portcullis resume {whole}{there}"),
         };
         let (lines, head) = (decoded.lines.len(), decoded.head().to_owned());
-        Ok(Self { dir, saved, state, ledger, lines, head, next })
+        Ok(Self { dir, saved, state, ledger, lines, head, there, next })
     }
 
     fn account(&self) -> view::Account<'_> {
@@ -122,6 +124,7 @@ impl<'a> One<'a> {
         told["journal"] = json!({"lines": self.lines, "head": self.head});
         told["exit"] = self.state.finished.into();
         told["next"] = self.next.clone().into();
+        placed_in(&mut told, self.dir, &self.there);
         told
     }
 
@@ -135,6 +138,6 @@ impl<'a> One<'a> {
             self.head,
             self.next
         );
-        view::in_case(&text, self.dir)
+        placed(&text, self.dir, &self.there)
     }
 }

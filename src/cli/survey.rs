@@ -13,6 +13,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::stop::asked_to_stop;
 use super::{args, diagnostics, sources, view};
+use super::there::There;
 use crate::case;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, SavedInventory, Want};
@@ -78,7 +79,7 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
         args::SurveyFormat::Json => view::out(&diagnostics::harmless(&saved.to_text())),
         args::SurveyFormat::Text => view::out(&view::inventory(&saved)),
     }
-    ended(&saved, end, file, &args.access.typed())
+    ended(&saved, end, file, &args.access.there())
 }
 
 /// Asks until nothing is open, and writes down what there is from time to time and at the end.
@@ -153,7 +154,7 @@ fn ended(
     saved: &SavedInventory,
     end: End,
     file: Option<&Path>,
-    there: &str,
+    there: &There,
 ) -> Result<Exit, Failure> {
     let again = match file {
         Some(file) => format!("portcullis survey --resume {}{there}", typed(file)),

@@ -9,6 +9,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::found::state_of;
+use super::there::There;
 use super::{accounts, diagnostics, round, sources, view};
 use crate::case::{self, Case};
 use crate::journal::State;
@@ -21,9 +22,9 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     if !several.is_empty() {
         return accounts::undo(args, &several);
     }
-    accounts::refuse_one_alone(&args.case, "undo")?;
+    accounts::refuse_one_alone(&args.case, "undo", &args.access.there())?;
     let case = Case::open(&args.case)?;
-    let shown = typed(&args.case);
+    let (shown, there) = (typed(&args.case), args.access.there());
     let (saved, playbook) = sources::plan_of(&args.case)?;
     accounts::refuse_apart(&saved)?;
     let decoded = case::read_journal(&args.case)?;
@@ -32,7 +33,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         return Err(Failure::new(
             Exit::Refused,
             "this case is being taken back already",
-            format!("go on with it: portcullis resume {shown}"),
+            format!("go on with it: portcullis resume {shown}{there}"),
         ));
     }
     let next = undo_of(&saved, &state);
@@ -43,8 +44,8 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         } else {
             view::out(&view::plan(&next, view::out_detail()));
             if !nothing {
-                view::out(&waits_for_people(&next, &state, &shown));
-                view::out(&format!("\nNext: portcullis undo {shown}{}\n", args.access.typed()));
+                view::out(&waits_for_people(&next, &state, &shown, &there));
+                view::out(&format!("\nNext: portcullis undo {shown}{there}\n"));
             }
             if nothing {
                 view::out(
@@ -55,13 +56,13 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if !args.yes {
-        view::err(&waits_for_people(&next, &state, &shown));
+        view::err(&waits_for_people(&next, &state, &shown, &there));
     }
     round::carry_out(&case, &next, &playbook, args.into())
 }
 
 /// What of an undo will be held until people have spoken, and what to type.
-fn waits_for_people(next: &SavedPlan, state: &State, case: &str) -> String {
+fn waits_for_people(next: &SavedPlan, state: &State, case: &str, there: &There) -> String {
     let mut text = String::new();
     let lets_work_again = |change: &'_ Change| {
         change.effects.iter().find_map(|effect| match effect {
@@ -84,7 +85,7 @@ fn waits_for_people(next: &SavedPlan, state: &State, case: &str) -> String {
         for (change, credential) in &held {
             let _ = writeln!(
                 text,
-                "  {}  {}; where it is innocent: portcullis clear {case} {} --reason TEXT",
+                "  {}  {}; where it is innocent: portcullis clear {case} {} --reason TEXT{there}",
                 change.id,
                 view::plain(&credential.to_string()),
                 credential.typed()

@@ -25,7 +25,7 @@ pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
     if !several.is_empty() {
         return accounts::verify(args, &several);
     }
-    accounts::refuse_one_alone(&args.case, "verify")?;
+    accounts::refuse_one_alone(&args.case, "verify", &args.access.there())?;
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
     accounts::refuse_apart(&saved)?;

@@ -11,7 +11,6 @@ mod progress;
 mod wrap;
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style as AnsiStyle};
@@ -182,14 +181,6 @@ pub(super) fn plain(text: &str) -> String {
         }
     }
     plain
-}
-
-/// What a run said without knowing where its case lies, with the place in it.
-pub(super) fn in_case(text: &str, dir: &Path) -> String {
-    text.replace(
-        "portcullis attest CASE ",
-        &format!("portcullis attest {} ", super::by_hand::typed(dir)),
-    )
 }
 
 /// What the rehearsal cloud leaves out, said where it is used.

@@ -24,6 +24,7 @@ use super::next::awaited;
 use super::reach::goes_there;
 use super::rehearse::{self, Rehearsed};
 use super::{diagnostics, sources, view};
+use super::there::There;
 use crate::action::catalog;
 use crate::case::{self, Case};
 use crate::clock::Clock;
@@ -63,9 +64,10 @@ pub(super) fn clear(args: &args::Clear) -> Result<Exit, Failure> {
                 Exit::Usage,
                 format!("nobody can find innocent whom nobody sees: {unseen}"),
                 format!(
-                    "look by hand, and answer for it for a time: portcullis waive {} {} --until WHEN --reason TEXT",
-                    super::by_hand::typed(floor.case.dir()),
-                    unseen.typed()
+                    "look by hand, and answer for it for a time: portcullis waive {} {} --until WHEN --reason TEXT{}",
+                    typed(floor.case.dir()),
+                    unseen.typed(),
+                    args.word.access.there()
                 ),
             ));
         }
@@ -85,18 +87,20 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
     let statement = args.reason.as_deref().unwrap_or(&args.what);
     speak(&args.case, &args.word, statement, |floor| {
         let said = floor.said.clone();
-        let case = typed(floor.case.dir());
+        let (case, there) = (typed(floor.case.dir()), args.word.access.there());
         let Ok(id) = ChangeId::parse(&args.what) else {
             let of_step = |change: &&Change| change.step.as_str() == args.what.trim();
             let changes: Vec<&Change> = floor.saved.plan.changes.iter().filter(of_step).collect();
             let next = match &changes[..] {
                 [] => return Ok(vec![Entry::Attested { change: None, said }]),
-                [change] => format!("did you mean: portcullis attest {case} {}", change.id),
+                [change] => format!("did you mean: portcullis attest {case} {}{there}", change.id),
                 several => {
                     let told = several.iter().map(|c| format!("{} ({})", c.id, c.target));
                     let told: Vec<String> = told.collect();
                     let told = told.join(", ");
-                    format!("name the one that was seen to: portcullis attest {case} ID, of {told}")
+                    format!(
+                        "name the one that was seen to: portcullis attest {case} ID{there}, of {told}"
+                    )
                 }
             };
             let what =
@@ -114,7 +118,10 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
             return Err(Failure::new(
                 Exit::Usage,
                 format!("{id} is made by the run and looked at: nobody can stand up for it"),
-                format!("portcullis resume {case}{}", args.word.access.typed()),
+                format!(
+                    "portcullis resume {}{there}",
+                    typed(&case::accounts::whole_or_itself(floor.case.dir()))
+                ),
             ));
         };
         let reason = args.reason.clone().unwrap_or(asked);
@@ -226,7 +233,7 @@ fn speak(
         )?;
         let state = journal.state();
         let (head, lines) = journal.head().await;
-        let next = next(&saved, &state, dir, &word.access.typed());
+        let next = next(&saved, &state, dir, &word.access.there());
         if word.format == Format::Json {
             view::out(&diagnostics::printed(&json!({
                 "version": 1,
@@ -286,7 +293,7 @@ fn open(
         None => Err(Failure::new(
             Exit::Refused,
             "this case was never begun: there is nothing to say of it yet",
-            typed_to_begin(case.dir(), ""),
+            typed_to_begin(case.dir(), &There::at(saved.plan.endpoint.as_ref())),
         )),
     }
 }
@@ -401,7 +408,7 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
 }
 
 /// What to type next.
-fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
+fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
     let whole = case::accounts::whole_or_itself(dir);
     let (case, whole) = (typed(dir), typed(&whole));
     let asked = ledger::names_to_clear(&saved.plan);
@@ -409,9 +416,10 @@ fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &str) -> String {
     // Before anything is approved: of whom is cleared nothing is to be replaced.
     if let Some((credential, _)) = short {
         return format!(
-            "somebody else says so too: portcullis clear {case} {} --reason TEXT; then portcullis resume \
+            "somebody else says so too: portcullis clear {case} {} --reason TEXT{}; then portcullis resume \
              {whole}{there}",
-            credential.typed()
+            credential.typed(),
+            there.for_others()
         );
     }
     super::next::to_attest(&saved.plan, state, dir, there)

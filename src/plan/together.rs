@@ -9,7 +9,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::SavedPlan;
+use super::{Plan, SavedPlan};
 use super::saved::{File, OpenError, VERSION};
 use crate::ids::{AccountId, Arn};
 
@@ -28,6 +28,27 @@ impl Together {
     pub fn accounts(&self) -> Vec<AccountId> {
         let account = |role: &Arn| AccountId::parse(role.account()).ok();
         std::iter::once(self.home.clone()).chain(self.others.iter().filter_map(account)).collect()
+    }
+
+    /// The role that `account` is entered by; `None` at home.
+    pub fn role_in(&self, account: &AccountId) -> Option<&Arn> {
+        self.others.iter().find(|role| role.account() == account.as_str())
+    }
+}
+
+impl Plan {
+    /// How its case is named in a command, by whoever does not know where it lies: of several accounts, as the part that
+    /// it is of the whole.
+    pub fn case(&self) -> String {
+        match self.together {
+            None => "CASE".to_owned(),
+            Some(_) => format!("CASE/accounts/{}", self.account),
+        }
+    }
+
+    /// The role that its account is entered by, where that is not the account whose credentials we have.
+    pub fn entered_by(&self) -> Option<&Arn> {
+        self.together.as_ref()?.role_in(&self.account)
     }
 }
 

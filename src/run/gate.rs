@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::again::closed_since;
 use super::step::not_accepted;
+use super::uncut::uncut;
 use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::cloud::Urgency;
@@ -138,6 +139,7 @@ impl Run<'_> {
     pub(super) fn reasons_from_journal(&self) -> Vec<String> {
         let state = self.journal.state();
         let mut reasons = self.given_that_are_let_in();
+        let mut not_cut: BTreeSet<&ChangeId> = BTreeSet::new();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
             if ledger::is_lifted(self.plan, &state, change)
                 || ledger::is_spared(self.plan, &state, change)
@@ -162,6 +164,7 @@ impl Run<'_> {
                     label
                 };
                 reasons.push(format!("{label} is not cut: {why}"));
+                not_cut.insert(&change.id);
             }
         }
         for credential in &self.plan.credentials {
@@ -174,20 +177,13 @@ impl Run<'_> {
                 || self.is_gone_or_lifted(credential, &state)
                 || self.plan.trust_in(credential).is_some()
                 || ledger::is_let_off(self.plan, &state, credential);
-            if !covered && self.plan.is_newcomer(credential) {
-                let cut = match credential.principal() {
-                    Some(Principal::User(user)) => format!("--user {user}"),
-                    Some(Principal::Role(role)) => format!("--role {role}"),
-                    None => String::new(),
-                };
-                let typed = credential.typed();
-                reasons.push(format!(
-                    "nothing cuts the {credential}, which has come since the account was first surveyed. Cut it by \
-                     portcullis cut {cut}, and then: portcullis waive CASE {typed} --until WHEN --reason TEXT. Or \
-                     have it cleared: portcullis clear CASE {typed} --reason TEXT. Then resume"
-                ));
-            } else if !covered {
-                reasons.push(format!("nothing cuts the {credential}"));
+            // That what is to cut it does not yet is told already.
+            let is_told = || {
+                let mut reaching = self.plan.changes.reaching(credential);
+                reaching.any(|cut| not_cut.contains(&cut.id) && cut.keeps_out(credential))
+            };
+            if !covered && !is_told() {
+                reasons.push(uncut(self.plan, credential));
             }
         }
         reasons

@@ -349,7 +349,8 @@ impl Run<'_> {
                     return Ok(Attempt::Hold(why));
                 }
                 // It may have been done and attested by now: that is seen by looking.
-                let then = format!("then: portcullis attest CASE {}", change.id);
+                let case = self.plan.case();
+                let then = format!("then: portcullis attest {case} {}", change.id);
                 Ok(Attempt::Refused(format!("{why}; {then}")))
             }
             Err(ApplyError::Call(error)) => {

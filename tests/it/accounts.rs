@@ -3,6 +3,7 @@
 mod asked;
 mod kept;
 mod killed;
+mod pasted;
 mod several;
 
 use std::collections::BTreeSet;

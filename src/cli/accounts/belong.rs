@@ -7,6 +7,7 @@ use crate::cli::by_hand::typed;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::found::state_of;
 use crate::cli::sources;
+use crate::cli::there::There;
 use crate::journal::State;
 use crate::plan::{SavedPlan, Together};
 use crate::playbook::Playbook;
@@ -108,13 +109,17 @@ pub(super) fn was_begun(dir: &Path) -> bool {
 }
 
 /// Refuses what only all accounts of a case do together.
-pub(in crate::cli) fn refuse_one_alone(dir: &Path, command: &str) -> Result<(), Failure> {
+pub(in crate::cli) fn refuse_one_alone(
+    dir: &Path,
+    command: &str,
+    there: &There,
+) -> Result<(), Failure> {
     match case::accounts::whole(dir) {
         None => Ok(()),
         Some(whole) => Err(Failure::new(
             Exit::Refused,
             format!("this is one account of case {}, and goes with the others", whole.display()),
-            format!("portcullis {command} {}", typed(&whole)),
+            format!("portcullis {command} {}{there}", typed(&whole)),
         )),
     }
 }

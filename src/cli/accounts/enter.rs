@@ -13,6 +13,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::live::Live;
 use crate::cli::reach::{fits, remaining};
 use crate::cli::responder::session_name;
+use crate::cli::there::There;
 use crate::cli::{args, rehearse, view};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Elsewhere};
@@ -117,7 +118,7 @@ pub(super) struct Reached<'a> {
     /// The world, where it is a rehearsal.
     pub(super) world: Option<&'a Cloud>,
     /// What must be typed behind a command so that it goes on as this run went.
-    pub(super) there: String,
+    pub(super) there: There,
 }
 
 /// Reaches the accounts of the case in `dir`, which `plans` are for, and goes on from there.
@@ -135,7 +136,7 @@ pub(super) fn reach(
             let begun = survey::begin(home.read(), clock, key).await?;
             let ways = enter(&home, &begun, clock, &access.external_id_of, &roles).await?;
             let world = Some(&cloud);
-            let there = String::new();
+            let there = There::default();
             go_on(Reached { ways, clock, live: None, world, there }).await
         });
     }
@@ -151,7 +152,7 @@ pub(super) fn reach(
             fits(saved, &way.begun.caller, endpoint)?;
         }
         remaining(home, &plans[0], clock).await;
-        let there = access.typed();
+        let there = access.there();
         go_on(Reached { ways, clock, live: Some(&live), world: None, there }).await
     })
 }

@@ -17,6 +17,7 @@ use crate::cli::conduct::{
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::next::{self, after_all, awaited};
 use crate::cli::stop::stop_when_asked;
+use crate::cli::there::{placed, placed_in};
 use crate::cli::verify::{is_calm, watched};
 use crate::cli::view::{self, Style};
 use crate::cli::{diagnostics, rehearse};
@@ -94,7 +95,10 @@ impl Several<'_> {
         let tos: Vec<To<'_>> = self
             .accounts
             .iter()
-            .map(|one| To::new(&one.case, progress.of_account(one.saved.plan.account.clone())))
+            .map(|one| {
+                let progress = progress.of_account(one.saved.plan.account.clone());
+                To::new(&one.case, progress, &self.reached.there)
+            })
             .collect();
         let runs = self.accounts.iter().zip(&conducts).zip(journals.iter().zip(&tos));
         let runs = runs.map(|((account, conduct), (journal, to))| {
@@ -168,6 +172,7 @@ impl Several<'_> {
         let (mut told, mut text, mut each) = (Vec::new(), String::new(), String::new());
         let runs = self.accounts.iter().zip(conducts).zip(journals);
         for (((account, conduct), journal), ended) in runs.zip(ended) {
+            let (dir, there) = (account.case.dir(), &self.reached.there);
             let name = &account.saved.plan.account;
             let (saved, ending) = match ended {
                 Ok(ended) => ended,
@@ -192,23 +197,20 @@ impl Several<'_> {
             let view = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
             if self.going.format == Format::Json {
                 let mut one = view.as_json();
-                one["case"] = account.case.dir().display().to_string().into();
+                one["case"] = dir.display().to_string().into();
                 one["journal"] = json!({"lines": lines, "head": head});
                 one["ending"] = view::ending_as_json(&ending);
                 one["slowed"] = view::slowed_as_json(&account.way.connection.read().throttled());
                 one["next"] = next.into();
+                placed_in(&mut one, dir, there);
                 told.push(one);
             } else {
                 let unaccounted = ledger.unaccounted().count();
                 let heading = Style::Strong.paint(&format!("Account {name}"));
-                let _ = write!(
-                    text,
-                    "\n{heading}\n{}",
-                    view::in_case(&view.render(), account.case.dir())
-                );
+                let _ = write!(text, "\n{heading}\n{}", placed(&view.render(), dir, there));
                 let _ = writeln!(text, "\nJournal: {lines} lines, head {head}");
                 let ended = view::ending(&ending, unaccounted, &next);
-                text.push_str(&view::in_case(&ended, account.case.dir()));
+                text.push_str(&placed(&ended, dir, there));
             }
         }
         let is_inside = self.reached.world.is_some_and(intruder_is_inside);

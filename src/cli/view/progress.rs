@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Style, duration, err, in_case, note, plain, rewrite};
+use super::{Style, duration, err, note, plain, rewrite};
 use crate::action::catalog;
+use crate::cli::there::{There, placed};
 use crate::clock::Clock;
 use crate::cloud::Throttled;
 use crate::diagnostic::counted;
@@ -26,6 +27,8 @@ pub(in crate::cli) struct Progress {
     account: Option<AccountId>,
     /// Where its case lies.
     case: PathBuf,
+    /// Where commands about it go.
+    there: There,
     /// One last line for all of them.
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -39,18 +42,20 @@ struct Waiting {
 
 impl Progress {
     pub(in crate::cli) fn new(clock: Clock) -> Self {
-        Self { clock, account: None, case: PathBuf::new(), waiting: Arc::default() }
+        Self { clock, account: None, case: PathBuf::new(), there: There::default(), waiting: Arc::default() }
     }
 
     /// The same for one account among several.
     pub(in crate::cli) fn of_account(&self, account: AccountId) -> Self {
-        let (case, waiting) = (self.case.clone(), Arc::clone(&self.waiting));
-        Self { clock: self.clock, account: Some(account), case, waiting }
+        let (case, there) = (self.case.clone(), self.there.clone());
+        let waiting = Arc::clone(&self.waiting);
+        Self { clock: self.clock, account: Some(account), case, there, waiting }
     }
 
     /// The same of the case in `dir`.
-    pub(in crate::cli) fn of_case(mut self, dir: &Path) -> Self {
+    pub(in crate::cli) fn of_case(mut self, dir: &Path, there: &There) -> Self {
         dir.clone_into(&mut self.case);
+        self.there.clone_from(there);
         self
     }
 
@@ -136,7 +141,7 @@ impl Observer for Progress {
                 self.line(Style::Faint, "waiting", &rest);
             }
             Event::Held { change, until } => {
-                let until = in_case(until, &self.case);
+                let until = placed(until, &self.case, &self.there);
                 self.line(Style::Bad, "held", &format!("{}  {until}", change.id));
             }
             Event::Settling { what, cuts, until } => {

@@ -1,0 +1,68 @@
+//! What people are asked about a way in that nothing in the plan cuts: how it can be cut, and whose word lets it be.
+//!
+//! Chooses nothing, and looks at nothing. Where the case lies and as whom the run was called is not known here: commands
+//! name the case as [`Plan::case`] does.
+
+use crate::ids::Principal;
+use crate::plan::{Credential, Plan};
+
+/// What speaks against the gate where nothing cuts `credential`.
+pub(super) fn uncut(plan: &Plan, credential: &Credential) -> String {
+    let since = if plan.is_newcomer(credential) {
+        ", which has come since the account was first surveyed"
+    } else {
+        ""
+    };
+    let (case, typed) = (plan.case(), credential.typed());
+    format!(
+        "nothing cuts the {credential}{since}. {}. What is done outside this case is not seen by it: it says so until \
+         somebody answers for it (`portcullis waive {case} {typed} --until WHEN --reason TEXT`) or has it cleared \
+         (`portcullis clear {case} {typed} --reason TEXT`). Then resume",
+        by_itself(plan, credential)
+    )
+}
+
+/// How it is cut outside the case: no wider than it is, or with all that goes with it.
+fn by_itself(plan: &Plan, credential: &Credential) -> String {
+    let there = plan.entered_by().map_or(String::new(), |role| format!(" --role-arn {role}"));
+    let cut = |what: &str| format!("`portcullis cut{there} {what}`");
+    let session = |whose: String| {
+        let (partition, account) = (plan.caller.partition(), &plan.account);
+        cut(&format!("--session arn:{partition}:iam::{account}:{whose}"))
+    };
+    match (credential, credential.principal()) {
+        (Credential::AccessKey { id, user }, _) => format!(
+            "Cut it with its sessions: {}; or all of {user}: {}",
+            cut(&format!("--access-key {id} --narrow")),
+            cut(&format!("--user {user}"))
+        ),
+        (Credential::Sessions { user }, _) => format!(
+            "Deny those so far: {}; or cut all of {user}: {}",
+            session(format!("user/{user}")),
+            cut(&format!("--user {user}"))
+        ),
+        (Credential::RoleSessions { role }, _) => format!(
+            "Deny those so far: {}; or cut all of role {role}: {}",
+            session(format!("role/{role}")),
+            cut(&format!("--role {role}"))
+        ),
+        (Credential::Admission { role, .. }, _) => format!(
+            "Have the role's trust policy admit nobody who should not be, by hand, and deny the sessions so far: {}; \
+             or cut all of role {role}: {}",
+            session(format!("role/{role}")),
+            cut(&format!("--role {role}"))
+        ),
+        (
+            Credential::Unlisted { operation, .. } | Credential::NotUnderstood { operation, .. },
+            Some(Principal::User(user)),
+        ) => format!(
+            "Have {operation} tell what there is; or cut all of {user}: {}",
+            cut(&format!("--user {user}"))
+        ),
+        (_, Some(Principal::User(user))) => format!(
+            "Take it away by hand (console: IAM > Users > {user} > Security credentials); or cut all of {user}: {}",
+            cut(&format!("--user {user}"))
+        ),
+        _ => "See to it by hand".to_owned(),
+    }
+}

@@ -1,0 +1,88 @@
+//! What is told of several accounts to be typed is typed: by a shell, as it stands, about the account it is told of.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{PLAYBOOK, WORLD, with_an_admin_there};
+use crate::hosted::{Hosted, Ran, ran, ran_typing};
+
+/// The commands in `said` that begin with `words`, each once, to the tick or the end of what is asked.
+fn to_type<'s>(said: &'s str, words: &str) -> Vec<&'s str> {
+    let begins = said.match_indices("portcullis ").map(|(at, _)| &said[at..]);
+    let commands = begins.filter(|command| command.starts_with(words)).map(|command| {
+        let end = command.find(['`', ';', '\n']).unwrap_or(command.len());
+        &command[..end]
+    });
+    let mut commands: Vec<&str> = commands.collect();
+    commands.sort_unstable();
+    commands.dedup();
+    commands
+}
+
+#[test]
+fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_and_works_as_it_stands()
+{
+    let world = with_an_admin_there(&WORLD.replace("lag: 4s", "lag: 200ms"));
+    let hosted = Hosted::new(&world);
+    let closed = "steps:\n  - { id: leak, in: home, phase: contain, uses: manual.close, with: { covers: leak, what: Close it } }\n";
+    let new = "inventory.access_keys(each.name).exists(key, key.created_at >= inputs.leaked_at)";
+    let playbook = PLAYBOOK.replace(new, "each.name == 'billing'").replacen("steps:\n", closed, 1);
+    std::fs::write(hosted.dir().join("p.yaml"), playbook).unwrap();
+    let plan = ["plan", "p.yaml", "-o", "plan.json", "--margin", "1", "--gate", "settled"];
+    let leaked = hosted.cloud.now() - std::time::Duration::from_hours(5 * 24);
+    let mut inputs = hosted.typed_inputs();
+    inputs.retain(|input| !input.starts_with("-ileaked_at="));
+    inputs.push(format!("-ileaked_at={leaked}"));
+    ran(hosted.here(&plan).args(&inputs)).ended_with(0);
+    let typed = |line: &str, then: &str| -> Ran {
+        let program = Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().unwrap();
+        let of = hosted.portcullis(&[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line.replace("TEXT", "'so it is'").replace("WHEN", "36h")]);
+        shell.current_dir(hosted.dir()).env_clear();
+        shell.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.env("PATH", format!("{}:/usr/bin:/bin", program.display()));
+        ran_typing(&mut shell, then)
+    };
+    let run = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    // In the other account somebody hangs a key on whom nobody looks at.
+    hosted.meanwhile(async |iam| {
+        iam.create_access_key().user_name("backup").send().await.unwrap();
+    });
+    let resume = to_type(&run.out, "portcullis resume");
+    let [resume] = resume[..] else { panic!("{resume:?}") };
+    let run = typed(resume, "").ended_with(13);
+    let case = hosted.case();
+    let status = ran(&mut hosted.portcullis(&["status", case.to_str().unwrap()])).ended_with(0);
+    // In the section of each account, by the run and by the status, it is the same command.
+    let attest = to_type(&run.out, "portcullis attest");
+    let case = case.strip_prefix(hosted.dir()).unwrap().display();
+    let expected = [
+        format!("portcullis attest {case}/accounts/111122223333 --endpoint-url {} leak.1", hosted.url),
+        format!("portcullis attest {case}/accounts/111122223333 leak.1 --endpoint-url {}", hosted.url),
+    ];
+    assert_eq!(attest, expected, "{}", run.out);
+    let why = "nothing cuts the access key ";
+    assert_eq!(run.out.matches("nothing cuts the way in").count(), 0, "{}", run.out);
+    assert!(run.out.contains(why) && status.out.contains("unaccounted"), "{}", run.out);
+    let cuts = to_type(&run.out, "portcullis cut");
+    assert!(cuts.iter().any(|cut| cut.ends_with("--user backup")), "{cuts:?}");
+    let narrow = cuts.iter().find(|cut| cut.contains("--narrow")).unwrap();
+    let hung = narrow.split(' ').find(|word| word.starts_with("AKIA")).unwrap();
+    let waive = to_type(&run.out, "portcullis waive");
+    let [waive] = waive[..] else { panic!("{waive:?}") };
+
+    let cut = typed(&format!("{narrow} --margin 1"), "444455556666\n");
+    assert!(matches!(cut.code, Some(0 | 11)), "{}", cut.said());
+    let before = hosted.cloud.snapshot().0;
+    let inactive = before.iter().any(|(what, how)| {
+        what.contains(hung) && what.starts_with("444455556666") && how.contains("nactive")
+    });
+    assert!(inactive, "{before:#?}");
+    typed(attest[0], "").ended_with(0);
+    typed(waive, "").ended_with(0);
+    let resumed = typed(resume, "").ended_with(11);
+    for account in ["111122223333", "444455556666"] {
+        assert!(resumed.out.contains(&format!("{account}  done, not all proven")), "{}", resumed.out);
+    }
+}
