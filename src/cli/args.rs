@@ -125,7 +125,8 @@ impl Access {
             (there::EXTERNAL_ID, self.external_id.as_ref().map(|_| "ID".to_owned())),
             ("mfa-serial", self.mfa_serial.clone()),
         ]);
-        let of = |(account, _): &(AccountId, String)| (there::EXTERNAL_ID_OF, format!("{account}=ID"));
+        let of =
+            |(account, _): &(AccountId, String)| (there::EXTERNAL_ID_OF, format!("{account}=ID"));
         person.extend(self.external_id_of.iter().map(of));
         let region = ("region", self.region.clone());
         There { person, place: flags(&[region, ("endpoint-url", self.endpoint_url.clone())]) }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::by_hand::typed;
 use super::conduct::worked_on_by;
-use super::there::There;
 use super::plan;
+use super::there::There;
 use super::view::{self, Style};
 use crate::case::{self, CaseError};
 use crate::cloud::NO_CREDENTIALS;

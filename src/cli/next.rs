@@ -16,7 +16,12 @@ const NAMED: usize = 3;
 
 /// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
 /// it has; `None` where it waits for nobody.
-pub(super) fn awaited(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> Option<String> {
+pub(super) fn awaited(
+    saved: &SavedPlan,
+    state: &State,
+    dir: &Path,
+    there: &There,
+) -> Option<String> {
     if let Some(asking) = &state.asking {
         return Some(format!(
             "read the plan of the next round, and say yes to it: portcullis run {}{there}",

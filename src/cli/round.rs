@@ -51,7 +51,11 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
         Failure::new(
             Exit::Refused,
             format!("the plan of round {} is refused", next.number()),
-            format!("have it planned anew: portcullis resume {}{}", typed(dir), args.access.there()),
+            format!(
+                "have it planned anew: portcullis resume {}{}",
+                typed(dir),
+                args.access.there()
+            ),
         )
         .because(&why)
     })?;

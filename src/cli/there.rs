@@ -145,14 +145,18 @@ mod tests {
         );
         assert_eq!(
             said("(`portcullis resume CASE`), `portcullis status CASE`, the CASE"),
-            format!("(`portcullis resume 'my cases/1' {all}`), `portcullis status 'my cases/1'`, the CASE"),
+            format!(
+                "(`portcullis resume 'my cases/1' {all}`), `portcullis status 'my cases/1'`, the CASE"
+            ),
         );
         assert_eq!(
             said("portcullis approve CASE rotate"),
             "portcullis approve 'my cases/1' --endpoint-url 'http://[::1]:4599' rotate",
         );
         assert_eq!(
-            said("portcullis cut --user a; portcullis cut --role-arn arn:aws:iam::444455556666:role/r --user b"),
+            said(
+                "portcullis cut --user a; portcullis cut --role-arn arn:aws:iam::444455556666:role/r --user b"
+            ),
             format!(
                 "portcullis cut {all} --user a; portcullis cut --profile ir --external-id ID --endpoint-url \
                  'http://[::1]:4599' --role-arn arn:aws:iam::444455556666:role/r --user b"

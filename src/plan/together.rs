@@ -9,8 +9,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Plan, SavedPlan};
 use super::saved::{File, OpenError, VERSION};
+use super::{Plan, SavedPlan};
 use crate::ids::{AccountId, Arn};
 
 /// The accounts that a plan goes together with, behind one gate.

@@ -42,7 +42,13 @@ struct Waiting {
 
 impl Progress {
     pub(in crate::cli) fn new(clock: Clock) -> Self {
-        Self { clock, account: None, case: PathBuf::new(), there: There::default(), waiting: Arc::default() }
+        Self {
+            clock,
+            account: None,
+            case: PathBuf::new(),
+            there: There::default(),
+            waiting: Arc::default(),
+        }
     }
 
     /// The same for one account among several.

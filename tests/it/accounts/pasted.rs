@@ -21,7 +21,7 @@ fn to_type<'s>(said: &'s str, words: &str) -> Vec<&'s str> {
 
 #[test]
 fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_and_works_as_it_stands()
-{
+ {
     let world = with_an_admin_there(&WORLD.replace("lag: 4s", "lag: 200ms"));
     let hosted = Hosted::new(&world);
     let closed = "steps:\n  - { id: leak, in: home, phase: contain, uses: manual.close, with: { covers: leak, what: Close it } }\n";
@@ -58,8 +58,14 @@ fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_a
     let attest = to_type(&run.out, "portcullis attest");
     let case = case.strip_prefix(hosted.dir()).unwrap().display();
     let expected = [
-        format!("portcullis attest {case}/accounts/111122223333 --endpoint-url {} leak.1", hosted.url),
-        format!("portcullis attest {case}/accounts/111122223333 leak.1 --endpoint-url {}", hosted.url),
+        format!(
+            "portcullis attest {case}/accounts/111122223333 --endpoint-url {} leak.1",
+            hosted.url
+        ),
+        format!(
+            "portcullis attest {case}/accounts/111122223333 leak.1 --endpoint-url {}",
+            hosted.url
+        ),
     ];
     assert_eq!(attest, expected, "{}", run.out);
     let why = "nothing cuts the access key ";
@@ -83,6 +89,10 @@ fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_a
     typed(waive, "").ended_with(0);
     let resumed = typed(resume, "").ended_with(11);
     for account in ["111122223333", "444455556666"] {
-        assert!(resumed.out.contains(&format!("{account}  done, not all proven")), "{}", resumed.out);
+        assert!(
+            resumed.out.contains(&format!("{account}  done, not all proven")),
+            "{}",
+            resumed.out
+        );
     }
 }
