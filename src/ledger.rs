@@ -74,6 +74,13 @@ pub struct Row {
     pub let_in: Option<String>,
 }
 
+impl Row {
+    /// Whether nothing is known to stand in the way, or nothing is known at all.
+    pub fn is_unaccounted(&self) -> bool {
+        matches!(self.standing, Standing::Unaccounted { .. } | Standing::OutOfReach { .. })
+    }
+}
+
 /// How the standing of a credential was proven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RowProof {
@@ -184,9 +191,7 @@ impl Ledger {
 
     /// Rows of which nothing is known to stand in the way, or nothing is known at all.
     pub fn unaccounted(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| {
-            matches!(row.standing, Standing::Unaccounted { .. } | Standing::OutOfReach { .. })
-        })
+        self.rows.iter().filter(|row| row.is_unaccounted())
     }
 
     /// Rows whose standing was not seen to be enforced: read back, and read back again, is not proof.

@@ -273,7 +273,9 @@ fn plan_on(
         }
     });
     minting.made_again(&mut changes, inventory);
-    warnings.extend(minting.warnings(&changes, inventory));
+    let mut beside = terms.together.as_ref().map(Together::accounts).unwrap_or_default();
+    beside.retain(|account| *account != inventory.caller.account);
+    warnings.extend(minting.warnings(&changes, inventory, &beside));
     order::sort(&mut changes).map_err(|waiting| vec![order::cycle(playbook, &waiting)])?;
     let canary = if enforced { canary::plan(&changes, inventory) } else { None };
     let mut plan = Plan {

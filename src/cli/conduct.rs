@@ -263,7 +263,8 @@ impl Conduct<'_> {
                 format!("{nothing}. The record: portcullis status {case}")
             }
             Ending::NotProven => {
-                format!("{}. The record: portcullis status {case}", after_all(&saved.plan, &ledger))
+                let left = after_all(&saved.plan, &state, &ledger, self.case.dir(), there);
+                format!("{left}. The record: portcullis status {case}")
             }
             Ending::Held(_) => next::of_held(&saved, &state, self.case.dir(), there),
             Ending::Waiting(_) | Ending::Asking { .. } => {

@@ -2,17 +2,19 @@
 
 use std::path::Path;
 
-use super::by_hand::typed;
+use super::by_hand::{quoted, typed};
 use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::journal::{ChangeState, GateState, Note, State};
-use crate::ledger::{self, Ledger};
-use crate::plan::{Change, Plan, SavedPlan};
+use crate::ledger::{self, Ledger, Row};
+use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::Phase;
 
 /// So many are named; whoever has seen to those is told of the others.
 const NAMED: usize = 3;
+/// So many fit one command.
+const TYPED: usize = 12;
 
 /// What people must say before a case goes on: yes to its next round, or approval of a phase that asks for more than
 /// it has; `None` where it waits for nobody.
@@ -56,26 +58,80 @@ pub(super) fn awaited(
 }
 
 /// What is left to a person when all was applied.
-pub(super) fn after_all(plan: &Plan, ledger: &Ledger) -> String {
-    let mut left = Vec::new();
-    if ledger.unaccounted().next().is_some() {
-        left.push("see to what is unaccounted for above");
+pub(super) fn after_all(
+    plan: &Plan,
+    state: &State,
+    ledger: &Ledger,
+    dir: &Path,
+    there: &There,
+) -> String {
+    let mut left: Vec<String> = Vec::new();
+    let open: Vec<&Credential> = ledger.unaccounted().map(|row| &row.credential).collect();
+    let unproven: Vec<&Credential> = ledger.unproven().map(|row| &row.credential).collect();
+    if !open.is_empty() {
+        let (case, whole) = (typed(dir), whole(dir));
+        left.push(format!(
+            "see to what is unaccounted for above, or answer for it for a time (`portcullis waive {case} {} --until \
+             WHEN --reason TEXT{there}`; then `portcullis resume {whole}{there}`)",
+            in_a_command(&open)
+        ));
+    }
+    if !unproven.is_empty() {
+        let which = named(unproven.iter().map(ToString::to_string), ", ");
+        left.push(format!("know that nobody has seen this refused: {which}"));
     }
     if ledger.issued.iter().any(|issued| issued.key().is_some()) {
-        left.push("make sure the owner uses the new key");
+        left.push("make sure the owner uses the new key".to_owned());
     }
     if ledger.issued.iter().any(|issued| issued.key().is_none()) {
-        left.push("see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)");
+        left.push(
+            "see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)".to_owned(),
+        );
     }
     if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
         left.push(
-            "plan what comes next with a playbook, which finds these cuts in place (portcullis plan PLAYBOOK)",
+            "plan what comes next with a playbook, which finds these cuts in place (`portcullis plan PLAYBOOK`)"
+                .to_owned(),
         );
     }
     if left.is_empty() {
-        left.push("nothing by this plan; whoever was cut stays cut");
+        left.push("nothing by this plan".to_owned());
     }
-    left.join(", and ")
+    let still = still_quarantined(plan, state).map_or(String::new(), |still| format!(". {still}"));
+    format!("{}{still}", left.join("; "))
+}
+
+/// Whoever stays cut off, in a sentence, if anybody does.
+fn still_quarantined(plan: &Plan, state: &State) -> Option<String> {
+    let cut = ledger::quarantined(plan, state);
+    let cut = (!cut.is_empty()).then(|| named(cut.iter().map(ToString::to_string), ", "))?;
+    Some(format!("Still quarantined, and let in by nothing in this plan: {cut}"))
+}
+
+/// Credentials as a command takes them, all at once; so many that nobody would type them are told above.
+pub(super) fn in_a_command(credentials: &[&Credential]) -> String {
+    if credentials.len() > TYPED {
+        return "CREDENTIAL...".to_owned();
+    }
+    let typed: Vec<String> = credentials.iter().map(|one| quoted(&one.typed())).collect();
+    typed.join(" ")
+}
+
+/// What keeps the gate shut because nothing cuts it, and nobody has answered for yet.
+pub(super) fn uncut(plan: &Plan, state: &State) -> Vec<Credential> {
+    let is_planned = |one: &Credential| plan.changes.reaching(one).any(|cut| cut.keeps_out(one));
+    let open = Ledger::of(plan, state).rows.into_iter().filter(Row::is_unaccounted);
+    let open = open.map(|row| row.credential).filter(|one| plan.credentials.contains(one));
+    let is_cut = |one: &Credential| !matches!(one, Credential::SecretValue { .. });
+    open.filter(|one| is_cut(one) && !is_planned(one)).collect()
+}
+
+/// The first of them, and how many more there are.
+fn named(all: impl ExactSizeIterator<Item = String>, between: &str) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let named: Vec<String> = all.take(NAMED).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", named.join(between))
 }
 
 /// What a person is to do outside and to attest, and has not: what cuts, and what has come to its turn.
@@ -133,17 +189,10 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
 
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
 pub(super) fn of_proven(plan: &Plan, state: &State) -> String {
-    let cut = ledger::quarantined(plan, state);
-    if cut.is_empty() {
-        return "nothing".to_owned();
+    match still_quarantined(plan, state) {
+        Some(still) => format!("nothing by this plan. {still}"),
+        None => "nothing".to_owned(),
     }
-    let more = cut.len().saturating_sub(NAMED);
-    let named: Vec<String> = cut.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!(
-        "nothing by this plan. Still quarantined, and let in by nothing in it: {}{more}",
-        named.join(", ")
-    )
 }
 
 fn whole(dir: &Path) -> String {

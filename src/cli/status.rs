@@ -106,7 +106,7 @@ impl<'a> One<'a> {
             Some(Exit::Done) => next::of_proven(&saved.plan, &state),
             Some(Exit::Waiting) => awaited(&saved, &state, dir, &there)
                 .unwrap_or_else(|| format!("portcullis resume {whole}{there}")),
-            Some(Exit::NotProven) => after_all(&saved.plan, &ledger),
+            Some(Exit::NotProven) => after_all(&saved.plan, &state, &ledger, dir, &there),
             Some(Exit::Held) => next::of_held(&saved, &state, dir, &there),
             _ => format!("portcullis resume {whole}{there}"),
         };

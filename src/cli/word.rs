@@ -28,9 +28,10 @@ use super::{diagnostics, sources, view};
 use crate::action::catalog;
 use crate::case::{self, Case};
 use crate::clock::Clock;
+use crate::diagnostic::counted;
 use crate::ids::ChangeId;
 use crate::inventory::Caller;
-use crate::journal::{Decoded, Entry, Evidence, Journal, Medium, Said, State, names};
+use crate::journal::{Decoded, Entry, Evidence, GateState, Journal, Medium, Said, State, names};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::planning;
@@ -412,14 +413,24 @@ fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
     let whole = case::accounts::whole_or_itself(dir);
     let (case, whole) = (typed(dir), typed(&whole));
     let asked = ledger::names_to_clear(&saved.plan);
-    let short = state.cleared.iter().find(|(_, spoken)| names(*spoken).len() < asked);
+    let short = state.cleared.iter().filter(|(_, spoken)| names(*spoken).len() < asked);
+    let short: Vec<&Credential> = short.map(|(credential, _)| credential).collect();
     // Before anything is approved: of whom is cleared nothing is to be replaced.
-    if let Some((credential, _)) = short {
+    if !short.is_empty() {
         return format!(
             "somebody else says so too: portcullis clear {case} {} --reason TEXT{}; then portcullis resume \
              {whole}{there}",
-            credential.typed(),
+            super::next::in_a_command(&short),
             there.for_others()
+        );
+    }
+    let uncut = super::next::uncut(&saved.plan, state);
+    if matches!(state.gate, GateState::Shut(_)) && !uncut.is_empty() {
+        let (these, uncut) = (counted(uncut.len(), "row"), uncut.iter().collect::<Vec<_>>());
+        return format!(
+            "{these} more that nothing cuts: cut each, or answer for it (`portcullis waive {case} {} --until WHEN \
+             --reason TEXT{there}`); then: portcullis resume {whole}{there}",
+            super::next::in_a_command(&uncut),
         );
     }
     super::next::to_attest(&saved.plan, state, dir, there)

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{ChangeId, Principal, RoleName};
+use crate::ids::{AccountId, Arn, ChangeId, Principal, RoleName};
 use crate::inventory::{Inventory, ListedRole};
 use crate::plan::{Barrier, Change, Credential, Effect, Subject};
 use crate::policy::Document;
@@ -139,7 +139,7 @@ impl Minting {
         for (of, passes) in &self.second_passes {
             let Principal::Role(role) = of else { continue };
             let stays_shut = self.quarantined.contains(of) && !self.lifted.contains(of);
-            if stays_shut || self.free(role, inventory).is_empty() {
+            if stays_shut || self.free(role, inventory, &[]).0.is_empty() {
                 continue;
             }
             for change in changes.iter_mut().filter(|change| passes.contains(&change.id)) {
@@ -148,21 +148,38 @@ impl Minting {
         }
     }
 
-    /// Whom the trust of a role admits and no step cuts off.
-    fn free(&self, role: &RoleName, inventory: &Inventory) -> Vec<String> {
-        match &trust_of(role, inventory) {
-            None => vec!["nobody knows whom (it could not be read or understood)".to_owned()],
-            Some(trust) => everybody_admitted(trust)
-                .into_iter()
-                .filter(|admitted| !self.is_cut(admitted, inventory))
-                .map(|admitted| admitted.to_string())
-                .collect(),
-        }
+    /// Whom the trust of a role admits and no step cuts off; and whether a plan beside this one can, where it is
+    /// somebody of one of `beside`.
+    fn free(
+        &self,
+        role: &RoleName,
+        inventory: &Inventory,
+        beside: &[AccountId],
+    ) -> (Vec<String>, Vec<String>) {
+        let Some(trust) = trust_of(role, inventory) else {
+            let nobody = "nobody knows whom (it could not be read or understood)";
+            return (vec![nobody.to_owned()], Vec::new());
+        };
+        let cut_elsewhere = |admitted: &Admitted<'_>| match admitted {
+            Admitted::Named(who) => Arn::parse(*who)
+                .is_ok_and(|arn| beside.iter().any(|account| account.as_str() == arn.account())),
+            _ => false,
+        };
+        let free = everybody_admitted(&trust).into_iter();
+        let free = free.filter(|admitted| !self.is_cut(admitted, inventory));
+        let (there, here): (Vec<_>, Vec<_>) = free.partition(cut_elsewhere);
+        let told = |all: Vec<Admitted<'_>>| all.iter().map(ToString::to_string).collect();
+        (told(here), told(there))
     }
 
     /// What to know of roles whose sessions are denied, and which anybody may get anew. Of `changes` it is known by now
-    /// what comes first.
-    pub(super) fn warnings(&self, changes: &[Change], inventory: &Inventory) -> Vec<String> {
+    /// what comes first; `beside` are accounts that have a plan of their own, which goes with this one.
+    pub(super) fn warnings(
+        &self,
+        changes: &[Change],
+        inventory: &Inventory,
+        beside: &[AccountId],
+    ) -> Vec<String> {
         let mut warnings = Vec::new();
         for principal in self.second_passes.keys() {
             let Principal::Role(role) = principal else { continue };
@@ -191,15 +208,10 @@ impl Minting {
                     "{which}, and so outrun the deny of older ones: add `iam.role.quarantine`"
                 ));
             }
-            let free = self.free(role, inventory);
-            if free.is_empty() {
+            let (here, there) = self.free(role, inventory, beside);
+            if here.is_empty() && there.is_empty() {
                 continue;
             }
-            let more = match free.len().saturating_sub(NAMED) {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
-            let named = free[..free.len().min(NAMED)].join(", ");
             let closings: Vec<&str> = self.closed_by_hand.iter().map(ChangeId::as_str).collect();
             let closed_by_hand;
             let then = if !closings.is_empty() {
@@ -216,10 +228,20 @@ impl Minting {
             } else {
                 "his new session is not denied. Add `iam.role.quarantine`, or mend its trust"
             };
-            warnings.push(format!(
-                "the trust of role {role} admits {named}{more}, whom no step cuts off: whoever of them is the \
-                 intruder assumes it again, and {then}"
-            ));
+            if !here.is_empty() {
+                warnings.push(format!(
+                    "the trust of role {role} admits {}, whom no step cuts off: whoever of them is the intruder \
+                     assumes it again, and {then}",
+                    named(&here)
+                ));
+            }
+            if !there.is_empty() {
+                warnings.push(format!(
+                    "the trust of role {role} admits {}, of an account that is cut beside this one: see that its plan \
+                     cuts them off. Whoever of them is the intruder assumes it until that stands, and {then}",
+                    named(&there)
+                ));
+            }
         }
         warnings
     }
@@ -244,6 +266,14 @@ impl Minting {
             arn == *who || session.is_some_and(|session| who.starts_with(&session))
         })
     }
+}
+
+fn named(free: &[String]) -> String {
+    let more = match free.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!("{}{more}", free[..free.len().min(NAMED)].join(", "))
 }
 
 /// What the account's list tells of a role.

@@ -64,6 +64,8 @@ pub(super) fn plan(
     permissions::tell(&mut inverses, &asked, inventory, &mut texts);
     let mut plan = earlier.clone();
     plan.changes = inverses.clone().into();
+    // What cuts would be tried on: here nothing is cut.
+    plan.canary = None;
     plan.estimate = estimate::estimate(&plan, None);
     plan.untouched = left(earlier, begun, undoes);
     plan.warnings = vec![
@@ -145,7 +147,7 @@ fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>)
         begun.contains(&change.id) && !undoes.contains(&change.id) && !is_covered(change)
     });
     left.map(|change| Untouched {
-        what: format!("{}, {} of {}", change.id, change.what, change.target),
+        what: format!("{}, {}: {}", change.id, change.target, change.what),
         why: match (&change.irreversible, change.cuts()) {
             (Some(irreversible), _) => irreversible.to_string(),
             (None, true) if change.already => "it was so before the case".to_owned(),

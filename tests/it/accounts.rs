@@ -35,6 +35,13 @@ const OTHER: usize = 1;
 fn a_key_that_controlled_another_account_is_cut_in_both_behind_one_gate() {
     play(async {
         let two = Several::set(WORLD, PLAYBOOK).await;
+        let warned = two.accounts[OTHER].saved.plan.warnings.join("\n");
+        for words in [
+            "admits arn:aws:iam::111122223333:user/ci/ci-deploy, of an account",
+            "see that its plan",
+        ] {
+            assert!(warned.contains(words) && !warned.contains("whom no step"), "{warned}");
+        }
         let endings = two.run(None).await.unwrap();
         assert_eq!(endings, [Ending::Proven, Ending::Proven], "{}", two.told());
         assert!(two.one_gate_was_kept() >= 3, "a key, its delivery, and two lifts");

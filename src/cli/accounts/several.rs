@@ -260,7 +260,9 @@ impl Several<'_> {
     ) -> String {
         match ending {
             Ending::Proven => next::of_proven(&saved.plan, state),
-            Ending::NotProven => after_all(&saved.plan, ledger),
+            Ending::NotProven => {
+                after_all(&saved.plan, state, ledger, account.case.dir(), &self.reached.there)
+            }
             Ending::Held(_) => next::of_held(saved, state, account.case.dir(), &self.reached.there),
             Ending::Waiting(_) | Ending::Asking { .. } => {
                 let waits = awaited(saved, state, account.case.dir(), &self.reached.there);

@@ -71,10 +71,13 @@ fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
     if let Some(endpoint) = endpoint {
         let _ = writeln!(text, "  endpoint  {}", Style::Careful.paint(&plain(endpoint)));
     }
-    for input in inputs(plan) {
-        let _ = writeln!(text, "  input     {input}");
+    // What is taken back was decided from these, and nothing is decided from them anew.
+    if !plan.is_undo() {
+        for input in inputs(plan) {
+            let _ = writeln!(text, "  input     {input}");
+        }
+        let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
     }
-    let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
     let _ = writeln!(text, "  digest    {digest}");
     changes(&mut text, plan, every_change || plan.changes.len() <= ONE_BY_ONE);
     batches(&mut text, plan);
@@ -145,10 +148,14 @@ fn in_all(plan: &Plan) -> String {
     let writes = plan.pending().count();
     let already = plan.changes.len() - writes;
     let estimate = &plan.estimate;
+    let already = if plan.is_undo() {
+        " to take back".to_owned()
+    } else {
+        format!("; {} already so, and checked all the same", grouped(already))
+    };
     format!(
-        "{}; {} already so, and checked all the same. About {}, {} of them writing, and {}.",
+        "{}{already}. About {}, {} of them writing, and {}.",
         counted(writes, "change"),
-        grouped(already),
         counted(estimate.requests, "request"),
         grouped(estimate.writes),
         duration(estimate.seconds),
@@ -160,14 +167,18 @@ fn on_screen(plan: &Plan, digest: &str, width: usize) -> String {
     let Plan { caller, endpoint, playbook, surveyed_at, .. } = plan;
     let mut text = String::new();
     let at = surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
-    let heading = format!("{}: {playbook}, surveyed {at}", heading(plan));
+    let heading = if plan.is_undo() {
+        format!("{}, of {playbook}", heading(plan))
+    } else {
+        format!("{}: {playbook}, surveyed {at}", heading(plan))
+    };
     let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
     let _ = writeln!(text, "  as      {caller}");
     if let Some(endpoint) = endpoint {
         let _ = writeln!(text, "  at      {}", Style::Careful.paint(&plain(endpoint)));
     }
     let given: Vec<String> = inputs(plan).collect();
-    if !given.is_empty() {
+    if !given.is_empty() && !plan.is_undo() {
         let _ = writeln!(text, "{}", cut(&format!("  with    {}", given.join(", ")), width));
     }
     let _ = writeln!(text, "  digest  {digest}");

@@ -263,8 +263,19 @@ impl Observer for Progress {
                 self.line(Style::Bad, "NOT SEEN", &rest);
             }
             Event::RoundBegan { round, added, plan } => {
-                let changes = counted(added.changes.len(), "change");
-                let rest = format!("something is new, and containment is reopened: {changes} more");
+                let rest = match (added.changes.len(), added.credentials.len()) {
+                    (0, 0) => {
+                        "something is new, and nothing more is to be done about it".to_owned()
+                    }
+                    (0, rows) => format!(
+                        "something is new, and no step cuts it: {} more in the account at the end",
+                        counted(rows, "row")
+                    ),
+                    (changes, _) => format!(
+                        "something is new, and containment is reopened: {} more",
+                        counted(changes, "change")
+                    ),
+                };
                 self.line(Style::Bad, &format!("ROUND {round}"), &rest);
                 for credential in &added.credentials {
                     self.line(Style::Bad, "", &format!("new: {credential}"));

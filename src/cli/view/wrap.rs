@@ -67,7 +67,7 @@ fn words(line: &str) -> Vec<&str> {
     let mut start = 0;
     while start < line.len() {
         let rest = &line[start..];
-        let text = rest.len() - rest.trim_start_matches(' ').len();
+        let text = rest.len() - rest.trim_start_matches([' ', '(']).len();
         let command = rest[text..].trim_start_matches('`').starts_with(COMMAND);
         let end = if command {
             let ticked = rest[text..].starts_with('`');
@@ -137,6 +137,10 @@ mod tests {
         assert_eq!(wrap(line, 40), expected);
         let line = "1 error; `portcullis explain gate-order` says more than that";
         let expected = "1 error;\n  `portcullis explain gate-order`\n  says more than that";
+        assert_eq!(
+            wrap("answer for it (`portcullis waive CASE X`); then", 24),
+            "answer for it\n  (`portcullis waive CASE X`);\n  then"
+        );
         assert_eq!(wrap(line, 34), expected);
     }
 

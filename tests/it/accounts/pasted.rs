@@ -45,9 +45,11 @@ fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_a
         ran_typing(&mut shell, then)
     };
     let run = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
-    // In the other account somebody hangs a key on whom nobody looks at.
+    // In the other account somebody hangs a key and a password on whom nobody looks at.
     hosted.meanwhile(async |iam| {
         iam.create_access_key().user_name("backup").send().await.unwrap();
+        let password = iam.create_login_profile().user_name("backup");
+        password.password("Correct-Horse-7").send().await.unwrap();
     });
     let resume = to_type(&run.out, "portcullis resume");
     let [resume] = resume[..] else { panic!("{resume:?}") };
@@ -76,7 +78,7 @@ fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_a
     let narrow = cuts.iter().find(|cut| cut.contains("--narrow")).unwrap();
     let hung = narrow.split(' ').find(|word| word.starts_with("AKIA")).unwrap();
     let waive = to_type(&run.out, "portcullis waive");
-    let [waive] = waive[..] else { panic!("{waive:?}") };
+    assert_eq!(waive.len(), 2, "{waive:?}");
 
     let cut = typed(&format!("{narrow} --margin 1"), "444455556666\n");
     assert!(matches!(cut.code, Some(0 | 11)), "{}", cut.said());
@@ -86,7 +88,11 @@ fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_a
     });
     assert!(inactive, "{before:#?}");
     typed(attest[0], "").ended_with(0);
-    typed(waive, "").ended_with(0);
+    let one = typed(waive[0], "").ended_with(0);
+    assert!(one.out.contains("Next: 1 row more that nothing cuts"), "{}", one.out);
+    let other = to_type(&one.out, "portcullis waive");
+    let all = typed(other[0], "").ended_with(0);
+    assert!(all.out.contains("Next: portcullis resume"), "{}", all.out);
     let resumed = typed(resume, "").ended_with(11);
     for account in ["111122223333", "444455556666"] {
         assert!(
