@@ -341,7 +341,7 @@ impl Run<'_> {
     /// had to be proven before it was begun anew since (whoever was free in between may have minted a
     /// session that is younger than the pass); and a lift, when its barrier was put on again since.
     async fn reopen(&self) -> Result<(), Halt> {
-        self.reopen_behind_closings().await?;
+        self.reopen_outdated_passes().await?;
         let state = self.journal.state();
         let idle = self.idle();
         for change in &self.plan.changes {
@@ -429,7 +429,7 @@ impl Run<'_> {
             self.observer.event(&Event::PhaseBegan { phase: Phase::Contain, changes });
         }
         self.drive_and_prove(waiting, MINTERS).await?;
-        while self.reopen_behind_closings().await? {
+        while self.reopen_outdated_passes().await? {
             self.drive_and_prove(self.due(before_gate), MINTERS).await?;
         }
         let stopped = self.open_batches().stopped();

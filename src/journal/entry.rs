@@ -247,6 +247,11 @@ pub enum Entry {
         /// By whom, and what.
         said: Said,
     },
+    /// Somebody says that the case is over: nothing more is cut or handed out by it.
+    Closed {
+        /// By whom, and why.
+        said: Said,
+    },
     /// Somebody wants a phase to be carried out.
     Approved {
         /// Which.
@@ -264,6 +269,7 @@ impl Entry {
             Self::Cleared { .. }
                 | Self::Waived { .. }
                 | Self::Withdrawn { .. }
+                | Self::Closed { .. }
                 | Self::Attested { .. }
                 | Self::Approved { .. }
         )
@@ -302,6 +308,7 @@ impl Entry {
             | Self::Cleared { .. }
             | Self::Waived { .. }
             | Self::Withdrawn { .. }
+            | Self::Closed { .. }
             | Self::Approved { .. } => None,
         }
     }

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Moment;
 use crate::ids::Arn;
 
 /// What somebody said.
@@ -59,8 +60,8 @@ impl std::fmt::Display for Evidence {
 /// A word, and when it was written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spoken {
-    /// When, by the clock of whoever said it.
-    pub at: Timestamp,
+    /// When.
+    pub at: Moment,
     /// What.
     pub said: Said,
 }

@@ -85,6 +85,7 @@ impl ChangeState {
                 | Entry::Cleared { .. }
                 | Entry::Waived { .. }
                 | Entry::Withdrawn { .. }
+                | Entry::Closed { .. }
                 | Entry::Approved { .. },
             ) => return None,
         })
@@ -289,6 +290,8 @@ pub struct State {
     pub waived: BTreeMap<Credential, Waiver>,
     /// Who last took back what was said of each credential, where nothing was said of it again.
     pub withdrawn: BTreeMap<Credential, Spoken>,
+    /// Who said that the case is over, if anybody did.
+    pub closed: Option<Spoken>,
     /// What was attested of the case, in order.
     pub attested: Vec<Spoken>,
     /// Who approved a phase, in order, each of some plan.
@@ -498,26 +501,27 @@ impl State {
             Entry::Finished { exit } => self.finished = Some(*exit),
             Entry::Held { change: None, until } => self.held = Some(until.clone()),
             Entry::Cleared { credential, said } => {
-                let spoken = Spoken { at, said: said.clone() };
+                let spoken = Spoken { at: now, said: said.clone() };
                 self.withdrawn.remove(credential);
                 self.cleared.entry(credential.clone()).or_default().push(spoken);
             }
             Entry::Waived { credential, until, said } => {
-                let waiver = Waiver { until: *until, spoken: Spoken { at, said: said.clone() } };
+                let waiver = Waiver { until: *until, spoken: Spoken { at: now, said: said.clone() } };
                 self.withdrawn.remove(credential);
                 self.waived.insert(credential.clone(), waiver);
             }
+            Entry::Closed { said } => self.closed = Some(Spoken { at: now, said: said.clone() }),
             Entry::Withdrawn { credential, said } => {
                 self.cleared.remove(credential);
                 self.waived.remove(credential);
-                let spoken = Spoken { at, said: said.clone() };
+                let spoken = Spoken { at: now, said: said.clone() };
                 self.withdrawn.insert(credential.clone(), spoken);
             }
             Entry::Attested { change: None, said } => {
-                self.attested.push(Spoken { at, said: said.clone() });
+                self.attested.push(Spoken { at: now, said: said.clone() });
             }
             Entry::Approved { phase, said } => {
-                let spoken = Spoken { at, said: said.clone() };
+                let spoken = Spoken { at: now, said: said.clone() };
                 self.approvals.entry(*phase).or_default().push(spoken);
             }
             Entry::Intended { change }
@@ -609,6 +613,7 @@ impl ChangeRecord {
             | Entry::Cleared { .. }
             | Entry::Waived { .. }
             | Entry::Withdrawn { .. }
+            | Entry::Closed { .. }
             | Entry::Approved { .. } => {}
         }
         self.state = next;

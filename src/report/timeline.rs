@@ -123,6 +123,7 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         Entry::Withdrawn { credential, said: word } => {
             format!("what was said of {credential} was withdrawn, attested by {}", said(word))
         }
+        Entry::Closed { said: word } => format!("the case was closed, attested by {}", said(word)),
         Entry::Attested { change: Some(change), said: word } => {
             format!("{} was attested by {}", of(change), said(word))
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::again::closed_since;
+use super::again::ended_since;
 use super::step::not_accepted;
 use super::uncut::uncut;
 use super::{Event, Halt, Run};
@@ -148,10 +148,8 @@ impl Run<'_> {
             }
             let record = state.record(&change.id);
             let label = format!("{} ({}, {})", change.id, change.target, change.what);
-            if let Some(closing) = closed_since(change, &state) {
-                reasons.push(format!(
-                    "{label} came before {closing} was closed, and is made once more: resume"
-                ));
+            if let Some(ended) = ended_since(change, &state) {
+                reasons.push(format!("{label} came before {ended}, and is made once more: resume"));
             } else if record.state == ChangeState::Seen {
                 let short = self.short_of_proof(change, record, &state);
                 reasons.extend(short.map(|short| format!("{label} {short}")));
@@ -167,7 +165,10 @@ impl Run<'_> {
                 not_cut.insert(&change.id);
             }
         }
-        for credential in &self.plan.credentials {
+        // What a look has found is held against it before any plan knows of it. An undo takes cuts back.
+        let is_unplanned = |one: &&Credential| !self.plan.credentials.contains(one);
+        let came = state.came.iter().filter(|one| !self.plan.is_undo() && is_unplanned(one));
+        for credential in self.plan.credentials.iter().chain(came) {
             // A value that is known cannot be cut. Where a step seals its secret, the seal is among the cuts.
             if matches!(credential, Credential::SecretValue { .. }) {
                 continue;
@@ -183,7 +184,8 @@ impl Run<'_> {
                 reaching.any(|cut| not_cut.contains(&cut.id) && cut.keeps_out(credential))
             };
             if !covered && !is_told() {
-                reasons.push(uncut(self.plan, credential));
+                let has_come = is_unplanned(&credential) || self.plan.is_newcomer(credential);
+                reasons.push(uncut(self.plan, credential, has_come));
             }
         }
         reasons

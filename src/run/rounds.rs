@@ -301,7 +301,7 @@ impl Run<'_> {
         let said = |credential: &Credential| {
             let cleared = state.cleared.get(credential).into_iter().flatten();
             let waived = state.waived.get(credential).map(|waiver| &waiver.spoken);
-            cleared.chain(waived).map(|spoken| spoken.at).min()
+            cleared.chain(waived).map(|spoken| spoken.at.at).min()
         };
         let spoken_of: BTreeSet<&Credential> =
             state.cleared.keys().chain(state.waived.keys()).collect();

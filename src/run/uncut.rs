@@ -6,9 +6,9 @@
 use crate::ids::Principal;
 use crate::plan::{Credential, Plan};
 
-/// What speaks against the gate where nothing cuts `credential`.
-pub(super) fn uncut(plan: &Plan, credential: &Credential) -> String {
-    let since = if plan.is_newcomer(credential) {
+/// What speaks against the gate where nothing cuts `credential`, of somebody who has come since or not.
+pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> String {
+    let since = if has_come {
         ", which has come since the account was first surveyed"
     } else {
         ""

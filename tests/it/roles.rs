@@ -10,7 +10,7 @@ use portcullis::plan::{Barrier, Credential};
 use portcullis::playbook::Proof;
 use portcullis::run::Ending;
 
-use crate::stage::{Stage, Torn, play, somebody_with, terms};
+use crate::stage::{Stage, Torn, play, Left, somebody_with, terms};
 use crate::verdict::{
     no_effect_came_without_its_intent, no_secret_was_written, the_intruder_is_out,
 };
@@ -294,6 +294,56 @@ fn sessions_that_were_had_until_a_person_closed_the_trust_are_denied_behind_it()
             assert!(opened > denied, "{stop_at:?}: {opened:?} {denied:?}");
             no_effect_came_without_its_intent(&stage);
         }
+    });
+}
+
+/// Somebody whom a role has come to admit since its sessions were denied assumes it, until a person mends the trust and
+/// answers for the rest.
+#[test]
+fn sessions_of_whom_a_role_came_to_admit_are_denied_behind_whoever_answers_for_him() {
+    let keys = "    users:\n";
+    let user = format!(
+        "{keys}      helper:\n        keys: [{{ id: AKIAEXAMPLEHELPER004 }}]\n        inline: {{ assume: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }}] }} }}\n      admin:\n        keys: [{{ id: AKIAEXAMPLEADMIN0009 }}]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n"
+    );
+    let world = WORLD.replacen(keys, &user, 1);
+    let lift = ("lift", "recover", "iam.user.lift-quarantine", "user: ci-deploy");
+    play(async {
+        let mut stage = Stage::set(&world, &with(&[DEPLOY, lift])).await;
+        stage.most = portcullis::run::MOST_ROUNDS;
+        let with = |key: &str| somebody_with(key, &stage.cloud, stage.clock);
+        let assume = async |config: &aws_types::SdkConfig, role: &str| {
+            let call = aws_sdk_sts::Client::new(config).assume_role().role_session_name("session");
+            call.role_arn(format!("arn:aws:iam::111122223333:role/{role}")).send().await
+        };
+        let admin = aws_sdk_iam::Client::new(&with("AKIAEXAMPLEADMIN0009"));
+        let trusts = async |who: &str| {
+            let trust = format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{{who}}},"Action":"sts:AssumeRole"}}]}}"#
+            );
+            let mend = admin.update_assume_role_policy().role_name("deploy");
+            mend.policy_document(trust).send().await.unwrap();
+        };
+        trusts(r#""AWS":"arn:aws:iam::111122223333:user/helper""#).await;
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
+        assert!(why.join("\n").contains("user/helper to role deploy"), "{why:#?}");
+        let minted = assume(&with("AKIAEXAMPLEHELPER004"), "ci/deploy").await.unwrap();
+        let his = minted.credentials.unwrap().access_key_id;
+        assume(&with(&his), "worker").await.unwrap();
+        trusts(r#""Service":"lambda.amazonaws.com""#).await;
+        stage.let_it_settle().await;
+        let plan = stage.plan();
+        let newcomers = plan.credentials.iter().filter(|one| plan.is_newcomer(one));
+        let until = stage.clock.now() + jiff::SignedDuration::from_hours(9);
+        let waived = newcomers.map(|credential| {
+            let (credential, said) = (credential.clone(), stage.said_by("anna"));
+            Entry::Waived { credential, until, said }
+        });
+        stage.say(waived.collect::<Vec<_>>()).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        assert!(assume(&with(&his), "worker").await.is_err(), "he is still inside");
+        no_effect_came_without_its_intent(&stage);
     });
 }
 

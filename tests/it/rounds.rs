@@ -354,6 +354,31 @@ fn where_nobody_may_list_the_run_says_that_it_has_not_seen_who_has_come() {
     });
 }
 
+/// What a look has found is no less there because whoever resumes may not list it.
+#[test]
+fn who_was_seen_to_have_come_keeps_the_gate_shut_where_he_can_be_seen_no_more() {
+    play(async {
+        let stage = set(&with_somebody_else(WORLD), PLAYBOOK).await;
+        stage.clock.sleep(Duration::from_secs(10)).await;
+        sets_up(&stage, "key").await;
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::Held(_))));
+        answers_for_newcomers(&stage).await;
+        stage.clock.sleep(Duration::from_secs(10)).await;
+        let words = sets_up(&stage, "user").await;
+        assert!(matches!(stage.verify(&Log::None).await, Ending::Held(_)));
+        let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iam:ListUsers","Resource":"*"}]}"#;
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let denied = other.put_role_policy().role_name("incident-responder").policy_name("less");
+        denied.policy_document(deny).send().await.unwrap();
+        stage.clock.sleep(Duration::from_secs(30)).await;
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
+        let said = format!("{words}, which has come since the account was first surveyed");
+        assert!(why.iter().any(|why| why.contains(&said)), "{why:#?}");
+        assert_eq!(the_gate_was_kept(&stage), 0, "nothing is handed out");
+    });
+}
+
 #[test]
 fn what_we_make_to_try_cuts_on_is_nobody_who_has_come_in() {
     play(async {
