@@ -444,6 +444,7 @@ mod tests {
             inputs: BTreeMap::new(),
             surveyed_at: now,
             first_seen: None,
+            takes_up: None,
             together: None,
             gate: GateTerms { proof: Proof::Settled, margin_seconds: 1, within_seconds: 300 },
             principals: Vec::new(),

@@ -117,6 +117,7 @@ fn carry_out(args: Args) -> Result<Exit, Failure> {
         Command::Waive(args) => word::waive(&args),
         Command::Attest(args) => word::attest(&args),
         Command::Approve(args) => word::approve(&args),
+        Command::Close(args) => word::close(&args),
         Command::Doctor(args) => Ok(doctor::doctor(&args)),
         Command::Rehearse(args) => rehearse::rehearse(&args),
         Command::Cloud(args::CloudCommand::Serve(args)) => serve::serve(&args),

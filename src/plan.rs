@@ -58,9 +58,12 @@ pub struct Plan {
     pub inputs: BTreeMap<String, serde_json::Value>,
     /// When the inventory it stands on was taken.
     pub surveyed_at: Timestamp,
-    /// What the first survey of the case has seen, where this is the plan of a later round.
+    /// What the first survey has seen, where this is the plan of a later round, or takes up earlier cases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<FirstSeen>,
+    /// What earlier cases of the account have handed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_up: Option<TakenUp>,
     /// What the gate asks for.
     pub gate: GateTerms,
     /// Principals in scope: whoever a change cuts. The gate wants everything they hold. Sorted.
@@ -112,6 +115,21 @@ pub struct FirstSeen {
     /// Of every role, the digests of the parts of its trust policy: see `policy::admission`. `None` where they could
     /// not be listed.
     pub trusts: Option<BTreeMap<RoleName, BTreeSet<String>>>,
+}
+
+/// What earlier cases of an account, which nobody has closed, hand on to a new one: it begins where the first of them
+/// began, and knows what they have found and made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakenUp {
+    /// Which, by the names of their directories. Sorted.
+    pub cases: Vec<String>,
+    /// What they found to have come, and nothing kept out when they ended.
+    pub open: BTreeSet<Credential>,
+    /// Keys that they have issued.
+    pub issued: BTreeSet<AccessKeyId>,
+    /// Names of those that they have made to try cuts on, and when each was last spoken of.
+    pub canaries: BTreeMap<String, Timestamp>,
 }
 
 /// What the gate asks for before anything new is issued.

@@ -24,7 +24,7 @@ mod untouched;
 
 pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
-pub use newcomers::{Came, admitted_to, came_since, not_seen};
+pub use newcomers::{Came, admitted_to, came_since, first_seen_by, not_seen};
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;
@@ -41,8 +41,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, Principal, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
-    Change, Credential, Effect, Estimate, GateTerms, Import, Plan, RoleInReach, SavedPlan, Texts,
-    Together, credential_wants,
+    Change, Credential, Effect, Estimate, FirstSeen, GateTerms, Import, Plan, RoleInReach,
+    SavedPlan, TakenUp, Texts, Together, credential_wants,
 };
 use crate::playbook::{Mode, Playbook, Proof, Scope, Spent, Targets};
 
@@ -65,6 +65,8 @@ pub struct Terms {
     pub imports: Vec<Import>,
     /// With which other accounts it is planned, where there are any.
     pub together: Option<Together>,
+    /// What earlier cases of the account hand on, and what the first of them has seen.
+    pub takes_up: Option<(FirstSeen, TakenUp)>,
 }
 
 impl Terms {
@@ -79,6 +81,7 @@ impl Terms {
             accepted_lockouts: plan.accepted_lockouts.clone(),
             imports: plan.imports.clone(),
             together: plan.together.clone(),
+            takes_up: plan.first_seen.clone().zip(plan.takes_up.clone()),
         }
     }
 
@@ -193,10 +196,11 @@ fn plan_on(
     let summary = playbook.limits.percent.map(|_| Want::AccountSummary);
     let summary = summary.filter(|_| !users.is_empty());
     // Also where nobody is cut: whom they admit later is told by whom they admit now.
-    let roles = (!changes.is_empty()).then_some(Want::Roles);
+    let takes_up = terms.takes_up.as_ref();
+    let roles = (!changes.is_empty() || takes_up.is_some()).then_some(Want::Roles);
     let found = found::wants(&terms.imports);
     let first_seen = earlier.map(newcomers::first_seen);
-    // What cuts within the scope waits for no look at everybody.
+    // What cuts waits for no look at everybody: that is had before the gate.
     let compared = first_seen.as_ref().zip(earlier).filter(|(_, earlier)| !earlier.cuts_alone);
     let newcomers = compared.map(|(first, _)| newcomers::wants(first, inventory));
     let newcomers = newcomers.into_iter().flatten();
@@ -234,6 +238,8 @@ fn plan_on(
     if let Some((first, earlier)) = compared {
         credentials.extend(newcomers::newcomers(earlier, first, inventory, &principals));
     }
+    let came_before = takes_up.iter().flat_map(|(_, up)| &up.open);
+    credentials.extend(came_before.cloned());
     if let Some(earlier) = earlier {
         credentials.retain(|credential| !round::is_our_own(credential, earlier.issued));
         // What is gone is accounted for all the same.
@@ -288,12 +294,14 @@ fn plan_on(
         endpoint: terms.endpoint.clone(),
         inputs: inputs.clone(),
         surveyed_at: inventory.taken_at,
-        first_seen,
+        first_seen: first_seen.or_else(|| Some(newcomers::taken_up(&takes_up?.0, inventory))),
+        takes_up: takes_up.map(|(_, up)| up.clone()),
         gate,
         untouched: {
             left_out.extend(untouched::second_factors(&users, inventory));
             left_out.extend(untouched::cut_by_aws(&users, inventory));
             left_out.extend(elsewhere.iter().map(elsewhere::untouched));
+            left_out.extend(newcomers::untouched(takes_up, &principals));
             left_out.extend(untouched::untouched(&roles, &principals, &changes, inventory));
             left_out
         },
@@ -312,6 +320,7 @@ fn plan_on(
         estimate: Estimate::default(),
         warnings,
     };
+    newcomers::tell_taken_up(&mut plan);
     trust.tell(&mut plan);
     found::warn(&mut plan, inventory);
     plan.estimate = estimate::estimate(&plan, Some(inventory));

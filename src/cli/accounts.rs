@@ -10,7 +10,7 @@ mod several;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::conduct::case_name;
 use super::exit::{Exit, Failure};
-use super::found::state_of;
+use super::found::{refuse_closed, state_of};
 use super::live::Live;
 use super::reach::{fits, remaining};
 use super::resume::may_go_on_elsewhere;
@@ -45,18 +45,23 @@ use crate::playbook::Playbook;
 use crate::run::{self as driver, undo_of};
 use crate::sim::Cloud;
 
-/// Surveys and plans each of them.
+/// Surveys and plans each of them, and has it take up what is in `cases`.
 pub(super) async fn make(
     playbook: &Playbook,
     inputs: &BTreeMap<String, Value>,
     terms: &Terms,
     ways: &[Way],
     roles: &[Arn],
+    cases: Option<&Path>,
 ) -> Result<SavedPlans, Failure> {
     let home = ways[0].begun.caller.account.clone();
     let together = Some(Together { home, others: roles.to_vec() });
-    let terms = &Terms { together, ..terms.clone() };
-    let made = ways.iter().map(|way| {
+    let terms = ways.iter().map(|way| {
+        let of_it = |root| earlier::handed_on(root, &way.begun.caller.account);
+        Terms { together: together.clone(), takes_up: cases.and_then(of_it), ..terms.clone() }
+    });
+    let terms: Vec<Terms> = terms.collect();
+    let made = ways.iter().zip(&terms).map(|(way, terms)| {
         plan::attempt(playbook, inputs, terms, way.connection.read(), way.begun.clone())
     });
     let (mut plans, mut refused) = (Vec::new(), None);
@@ -137,6 +142,9 @@ pub(super) async fn run(
         fits(saved, &way.begun.caller, endpoint)?;
     }
     not_begun(&args.cases.cases, plans.plans(), &args.access)?;
+    for saved in plans.plans() {
+        earlier::takes_up_all(&args.cases.cases, saved)?;
+    }
     remaining(&live.connection, &plans.plans()[0], live.clock).await;
     if !args.yes {
         show(&plans, &ways, live.clock, saved_plan).await?;
@@ -269,6 +277,10 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         Some(open_all(dirs)?)
     };
     let (plans, playbook) = plans_of(dir, dirs)?;
+    for dir in dirs {
+        let of_it = plans.iter().find(|saved| is_of(dir, saved)).expect("each was read from one");
+        refuse_closed(dir, of_it, &state_of(&case::read_journal(dir)?)?)?;
+    }
     let given = credential::given(args.credential_fd)?;
     reach(dir, &args.access, &plans.clone(), async |mut reached| {
         let (cases, plans) = if let Some(opened) = opened {

@@ -61,6 +61,8 @@ pub(super) enum Command {
     Attest(Attest),
     /// Approve a phase of the plan of a case
     Approve(Approve),
+    /// Say that a case is over: nothing more is done by it, and a new plan takes it up no more
+    Close(Close),
     /// Say what would fail tonight: identity, permissions, clock, endpoint, cases, break-glass
     Doctor(Doctor),
     /// The rehearsal cloud
@@ -565,6 +567,17 @@ pub(super) struct Approve {
     pub(super) case: PathBuf,
     /// The phase
     pub(super) phase: ApprovedPhase,
+    /// Why, in your words; it is kept and shown
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) word: Word,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Close {
+    /// The case's directory
+    pub(super) case: PathBuf,
     /// Why, in your words; it is kept and shown
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,

@@ -58,6 +58,7 @@ fn look(dir: &Path) -> Option<Case> {
         _ if case::is_worked_on(dir) => "being worked on now",
         None => "its journal cannot be used; see portcullis status",
         Some(state) if state.opened.is_none() => "never begun",
+        Some(state) if state.closed.is_some() => "closed",
         Some(_) => match exit.and_then(Exit::of) {
             Some(exit) => exit.in_words(),
             None => Exit::Stopped.in_words(),

@@ -50,6 +50,27 @@ pub(super) fn typed_to_begin(dir: &Path, there: &There) -> String {
     format!("portcullis run {}{there}", typed(&dir.join("rounds/1/plan.json")))
 }
 
+/// Refuses to go on with a case that somebody has closed. It may be taken back all the same.
+pub(super) fn refuse_closed(dir: &Path, saved: &SavedPlan, state: &State) -> Result<(), Failure> {
+    let Some(closed) = state.closed.as_ref().filter(|_| !saved.plan.is_undo()) else {
+        return Ok(());
+    };
+    Err(Failure::new(
+        Exit::Refused,
+        format!(
+            "{} has closed this case at {}: {}",
+            closed.said.by,
+            closed.at.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            closed.said.reason
+        ),
+        format!(
+            "plan anew, where there is more to be done: portcullis plan PLAYBOOK. To take back what this case has cut: \
+             portcullis undo {}",
+            typed(&accounts::whole_or_itself(dir))
+        ),
+    ))
+}
+
 /// A case whose plan is not the one that its journal was begun for.
 pub(super) fn belongs_to_another_plan() -> Failure {
     Failure::new(

@@ -62,6 +62,8 @@ pub(super) fn show(
         let roles = accounts::named(&playbook, &inputs, &inventory)?;
         let read = live.connection.read();
         if roles.is_empty() {
+            let takes_up = earlier::handed_on(shown.cases, &inventory.caller.account);
+            let terms = Terms { takes_up, ..terms };
             let saved = make(&playbook, &inputs, &terms, read, inventory).await?;
             return Ok::<_, Failure>(Made::One(Box::new(saved)));
         }
@@ -73,7 +75,8 @@ pub(super) fn show(
             &roles,
         )
         .await?;
-        let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
+        let cases = Some(shown.cases);
+        let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles, cases).await?;
         Ok(Made::Several(plans))
     })?;
     // What is read by machines, or kept, stands alone on standard output.

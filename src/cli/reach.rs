@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::earlier::not_overtaken;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::{args, view};
@@ -17,6 +18,7 @@ pub(super) async fn reach(
     dir: &Path,
     saved: &SavedPlan,
 ) -> Result<(Live, Caller), Failure> {
+    not_overtaken(dir, saved)?;
     let live = Live::connect(access).await?;
     live.work_on(dir).await;
     // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.

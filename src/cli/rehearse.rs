@@ -63,7 +63,7 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let roles = accounts::named(&playbook, &inputs, &inventory)?;
         if !roles.is_empty() {
             let ways = accounts::enter(&connection, &inventory, clock, &[], &roles).await?;
-            let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
+            let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles, None).await?;
             note(&accounts::shown(&plans, detail));
             return accounts::rehearse(args, &playbook, (plans, ways), &cloud, clock).await;
         }

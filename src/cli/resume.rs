@@ -6,7 +6,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::conduct::{Conduct, Task, worked_on_by};
 use super::exit::{Exit, Failure};
-use super::found::typed_to_begin;
+use super::found::{refuse_closed, state_of, typed_to_begin};
 use super::reach::{fits, reach};
 use super::rehearse::Going;
 use super::there::There;
@@ -38,7 +38,12 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     if is_over(&journal, &saved) {
         return Ok(nothing_to_go_on_with(args));
     }
+<<<<<<< HEAD
     may_go_on_elsewhere(&args.case, &journal, &args.access.there())?;
+=======
+    refuse_closed(&args.case, &saved, &state_of(&journal)?)?;
+    may_go_on_elsewhere(&args.case, &journal)?;
+>>>>>>> b77bfff (A new plan takes up the cases of its account that nobody has closed; close says that a case is over; a case that another has overtaken is refused)
     let given = credential::given(args.credential_fd)?;
     if rehearse::is_rehearsal(case.dir())? {
         let going = Going { taking_over: None, format: args.format, task: &Task::Run };
@@ -69,6 +74,7 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
             typed_to_begin(dir, &args.access.there()),
         ));
     }
+    refuse_closed(dir, &saved, &state_of(&journal)?)?;
     if rehearse::is_rehearsal(dir)? {
         let case = Case::take_over(dir)?;
         let going = Going { taking_over: Some(reason), format: args.format, task: &Task::Run };

@@ -9,6 +9,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::conduct::Conduct;
 use super::exit::{Exit, Failure};
+use super::found::refuse_closed;
 use super::live::Live;
 use super::reach::{goes_there, reach};
 use super::run::confirm;
@@ -42,6 +43,7 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
     let state = State::of(&decoded).map_err(|error| not_next(dir).because(&error))?;
     let next =
         case::read_round(dir, state.round() + 1).map_err(|error| not_next(dir).because(&error))?;
+    refuse_closed(dir, &saved, &state)?;
     if next.number() != state.round() + 1
         || !args.what.ends_with(format!("{}/plan.json", next.number()))
     {

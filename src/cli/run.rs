@@ -17,6 +17,7 @@ use super::{accounts, credential, diagnostics, earlier, plan, round, sources, vi
 use crate::case::{self, Case};
 use crate::diagnostic::counted;
 use crate::plan::{SavedPlan, SavedPlans};
+use crate::planning::Terms;
 use crate::playbook::Playbook;
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
@@ -98,11 +99,16 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
                     let home = &live.connection;
                     let ids = &args.access.external_id_of;
                     let ways = accounts::enter(home, &inventory, live.clock, ids, &roles).await?;
-                    let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles).await?;
+                    let cases = Some(&*args.cases.cases);
+                    let plans =
+                        accounts::make(&playbook, &inputs, &terms, &ways, &roles, cases).await?;
                     let wanted = accounts::Wanted::Made(plans, ways);
                     return accounts::run(args, &live, &inventory, &playbook, wanted).await;
                 }
                 let read = live.connection.read();
+                let account = &inventory.caller.account;
+                let takes_up = earlier::handed_on(&args.cases.cases, account);
+                let terms = Terms { takes_up, ..terms };
                 let saved = plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?;
                 (saved, *playbook)
             }
@@ -110,6 +116,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         let cases = &args.cases.cases;
         not_begun(cases, std::slice::from_ref(&saved), &args.access)?;
+        earlier::takes_up_all(cases, &saved)?;
         remaining(&live.connection, &saved, live.clock).await;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {

@@ -165,6 +165,7 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Result<Terms
         accepted_gaps: given.accept_gap.clone(),
         accepted_lockouts: given.accept_lockout.clone(),
         together: None,
+        takes_up: None,
         imports: given.imports.iter().map(|path| import(path)).collect::<Result<_, _>>()?,
     })
 }

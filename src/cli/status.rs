@@ -41,6 +41,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let next = match worst {
         _ if never_begun && !is_rehearsal(&args.case)? => typed_to_begin(&accounts[0], &there),
         _ if accounts.iter().any(|dir| case::is_worked_on(dir)) => worked_on(&each[0].state),
+        _ if each.iter().all(|one| is_over(&one.saved, &one.state)) => CLOSED.to_owned(),
         Exit::Done => "nothing".to_owned(),
         Exit::NotProven => "see to what is said of each account above".to_owned(),
         Exit::Held | Exit::Waiting => {
@@ -72,6 +73,14 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What is to be done about a case that somebody has closed.
+const CLOSED: &str = "nothing: this case is closed";
+
+/// Whether somebody has closed the case, and nobody takes it back since.
+fn is_over(saved: &SavedPlan, state: &State) -> bool {
+    state.closed.is_some() && !saved.plan.is_undo()
+}
+
 /// What is to be done while somebody works on a case: nothing.
 fn worked_on(state: &State) -> String {
     let by = state.worker.as_ref().map(worked_on_by);
@@ -101,6 +110,7 @@ impl<'a> One<'a> {
         let whole = typed(&whole);
         let next = match state.finished.and_then(Exit::of) {
             _ if case::is_worked_on(dir) => worked_on(&state),
+            _ if is_over(&saved, &state) => CLOSED.to_owned(),
             // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
             None if state.opened.is_none() && !is_rehearsal(dir)? => typed_to_begin(dir, &there),
             Some(Exit::Done) => next::of_proven(&saved.plan, &state),

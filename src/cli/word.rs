@@ -1,4 +1,4 @@
-//! `portcullis clear`, `waive`, `attest` and `approve`: what people say about a case, put on record.
+//! `portcullis clear`, `waive`, `attest`, `approve` and `close`: what people say about a case, put on record.
 //!
 //! Whoever speaks does so with credentials of his own: STS tells the name that is kept. Nothing is signed, so a
 //! word is worth what the name is worth, and the name of somebody whom the case cuts is worth nothing. A word
@@ -142,6 +142,20 @@ pub(super) fn approve(args: &args::Approve) -> Result<Exit, Failure> {
         }
         Ok(vec![Entry::Approved { phase, said: floor.said.clone() }])
     })
+}
+
+/// Of several accounts, each is closed: what is said of one alone leaves the others to be gone on with.
+pub(super) fn close(args: &args::Close) -> Result<Exit, Failure> {
+    let several = case::accounts::of(&args.case);
+    let dirs = if several.is_empty() { vec![args.case.clone()] } else { several };
+    let mut worst = Exit::Done;
+    for dir in dirs {
+        let said = speak(&dir, &args.word, &args.reason, |floor| {
+            Ok(vec![Entry::Closed { said: floor.said.clone() }])
+        });
+        worst = worst.and(said?);
+    }
+    Ok(worst)
 }
 
 impl Floor<'_> {
@@ -372,6 +386,18 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
             let what = "nothing that was said of it before counts any more".to_owned();
             (credential.to_string(), what)
         }
+        Entry::Closed { .. } => {
+            let open = Ledger::of(plan, state).unaccounted().count();
+            let what = format!(
+                "closed, with {}: nothing more is done by it, and a new plan takes it up no more. It can be looked at, and \
+                 taken back",
+                match open {
+                    0 => "nothing unaccounted for".to_owned(),
+                    open => format!("{} unaccounted for", counted(open, "row")),
+                }
+            );
+            ("the case".to_owned(), what)
+        }
         Entry::Attested { change, said } => {
             let about = change.as_ref().map_or("the case".to_owned(), ToString::to_string);
             (about, format!("attested: {}", said.reason))
@@ -412,6 +438,9 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
 fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
     let whole = case::accounts::whole_or_itself(dir);
     let (case, whole) = (typed(dir), typed(&whole));
+    if state.closed.is_some() {
+        return format!("nothing: this case is closed. The record: portcullis status {case}");
+    }
     let asked = ledger::names_to_clear(&saved.plan);
     let short = state.cleared.iter().filter(|(_, spoken)| names(*spoken).len() < asked);
     let short: Vec<&Credential> = short.map(|(credential, _)| credential).collect();

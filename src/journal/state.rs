@@ -506,7 +506,8 @@ impl State {
                 self.cleared.entry(credential.clone()).or_default().push(spoken);
             }
             Entry::Waived { credential, until, said } => {
-                let waiver = Waiver { until: *until, spoken: Spoken { at: now, said: said.clone() } };
+                let waiver =
+                    Waiver { until: *until, spoken: Spoken { at: now, said: said.clone() } };
                 self.withdrawn.remove(credential);
                 self.waived.insert(credential.clone(), waiver);
             }

@@ -78,7 +78,7 @@ pub enum Destination {
 }
 
 /// Whom a cut reaches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum Subject {
     /// Everything a principal holds or has minted.
@@ -249,6 +249,15 @@ impl fmt::Display for Destination {
                 let keys = recipients.len();
                 write!(f, "file {name}, sealed to {keys} key{}", if keys == 1 { "" } else { "s" })
             }
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Principal { principal } => principal.fmt(f),
+            Self::Credential { credential } => credential.fmt(f),
         }
     }
 }

@@ -18,13 +18,57 @@ use jiff::Timestamp;
 use super::round::{Earlier, is_our_own};
 use crate::ids::{Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::plan::{Credential, FirstSeen, Plan, credential_wants, credentials_of};
+use crate::plan::{
+    Credential, FirstSeen, Plan, SavedPlan, TakenUp, Untouched, credential_wants, credentials_of,
+};
 use crate::policy::admission::Parts;
 
 /// What the first survey has seen of the account, to compare with.
 pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
     let first = earlier.plan.first_seen.clone();
     first.unwrap_or_else(|| first_of(earlier.plan, earlier.inventory))
+}
+
+/// What the first survey of the case whose newest plan is `saved` has seen.
+pub fn first_seen_by(saved: &SavedPlan) -> FirstSeen {
+    let first = saved.plan.first_seen.clone();
+    first.unwrap_or_else(|| first_of(&saved.plan, &saved.inventory))
+}
+
+/// The beginning of a case that takes up others, of which `first` was seen: where they have not listed the roles, whom those
+/// admit now is all that is known.
+pub(super) fn taken_up(first: &FirstSeen, inventory: &Inventory) -> FirstSeen {
+    let trusts = first.trusts.clone().or_else(|| trusts(inventory));
+    FirstSeen { trusts, ..first.clone() }
+}
+
+/// Of what earlier cases have found to have come, what no step of this one cuts.
+pub(super) fn untouched<'a>(
+    takes_up: Option<&'a (FirstSeen, TakenUp)>,
+    principals: &'a BTreeSet<Principal>,
+) -> impl Iterator<Item = Untouched> + 'a {
+    let open = takes_up.into_iter().flat_map(|(_, up)| &up.open);
+    let left = open.filter(|one| {
+        matches!(one, Credential::Admission { .. })
+            || !one.principal().is_some_and(|of| principals.contains(&of))
+    });
+    left.map(|credential| Untouched {
+        what: credential.to_string(),
+        why: "it has come since an earlier case of the account began, and no step cuts it: the gate stays shut until it \
+              is cut and waived, or cleared"
+            .to_owned(),
+    })
+}
+
+/// Tells where a plan takes up earlier cases.
+pub(super) fn tell_taken_up(plan: &mut Plan) {
+    let Some((first, up)) = plan.first_seen.as_ref().zip(plan.takes_up.as_ref()) else { return };
+    plan.warnings.push(format!(
+        "it takes up where {} left off: its beginning is {}, and what has come into the account since then is looked for \
+         before the gate",
+        up.cases.join(" and "),
+        first.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    ));
 }
 
 fn first_of(plan: &Plan, inventory: &Inventory) -> FirstSeen {
@@ -151,9 +195,16 @@ pub(super) fn newcomers(
         }
     }
     found.extend(admitted_since(first, inventory));
+    let none = TakenUp::default();
+    let before = earlier.plan.takes_up.as_ref().unwrap_or(&none);
     found.retain(|credential| {
-        let is_canary = |principal| is_canary(&principal, earlier.canaries, inventory);
-        !is_our_own(credential, earlier.issued) && !credential.principal().is_some_and(is_canary)
+        let is_canary = |principal: Principal| {
+            [earlier.canaries, &before.canaries]
+                .into_iter()
+                .any(|canaries| is_canary(&principal, canaries, inventory))
+        };
+        ![earlier.issued, &before.issued].into_iter().any(|issued| is_our_own(credential, issued))
+            && !credential.principal().is_some_and(is_canary)
     });
     found
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis::clock::Clock;
-use portcullis::journal::{self, ChangeState, Entry, State};
+use portcullis::journal::{self, ChangeState, Entry, GateState, State};
 use portcullis::plan::SavedPlan;
 use portcullis::run::Ending;
 use portcullis::sim::{Cloud, Fault, Snapshot};
@@ -210,9 +210,10 @@ fn a_plan_that_was_begun_is_not_begun_again() {
     assert!(anew.err.contains(words), "{}", anew.said());
 }
 
-/// A new plan takes the account as it stands for its beginning.
+/// What one case has found is not lost because somebody plans anew; and what the new one has issued and opened is not
+/// taken for an intruder's by whoever goes on with the old one.
 #[test]
-fn what_an_earlier_case_has_left_open_is_told_to_whoever_plans_anew() {
+fn a_new_case_takes_up_those_that_nobody_has_closed_and_overtakes_them() {
     let hosted = Hosted::new(&with_somebody_else(&quick_world()));
     hosted.save_plan(1);
     hosted.meanwhile(async |iam| {
@@ -221,9 +222,58 @@ fn what_an_earlier_case_has_left_open_is_told_to_whoever_plans_anew() {
         trust.policy_document(everybody).send().await.unwrap();
     });
     ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
-    let anew = ran(&mut hosted.plan(&[])).ended_with(0);
-    let words = "to role pipeline, with the sessions it has given stands open in cases/";
-    assert!(anew.err.contains(words), "{}", anew.said());
+    let first = hosted.case();
+    let first = first.to_str().unwrap();
+    let quick = ["--gate", "settled", "--margin", "1"];
+    let anew = ran(&mut hosted.plan(&quick)).ended_with(0);
+    assert!(anew.err.contains("This plan takes up "), "{}", anew.said());
+    assert!(anew.out.contains("it takes up where "), "{}", anew.said());
+    let row = "to role pipeline, with the sessions it has given";
+    assert!(anew.out.contains(row), "{}", anew.said());
+    let held = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    assert!(held.out.contains(row), "{}", held.said());
+    let cases = cases_in(hosted.dir());
+    let second = cases.iter().find(|case| !case.ends_with(first)).unwrap().to_str().unwrap();
+    let state = state_of(Path::new(second));
+    let GateState::Shut(why) = &state.gate else { panic!("{:?}", state.gate) };
+    let mut words = why.iter().flat_map(|why| why.split(' '));
+    let admission = words.find(|word| word.starts_with("admission/")).unwrap();
+    let waived = ["waive", second, admission, "--until", "1d", "--reason", "ours"];
+    ran(&mut hosted.here(&waived)).ended_with(0);
+    ran(&mut hosted.here(&["resume", second])).ended_with(11);
+
+    let before = hosted.cloud.snapshot();
+    for command in ["resume", "verify", "undo"] {
+        let yes: &[&str] = if command == "undo" { &["--yes"] } else { &[] };
+        let refused = ran(&mut hosted.here(&[&[command, first], yes].concat())).ended_with(5);
+        let why = if command == "undo" { "and stands on it" } else { "has issued access key " };
+        assert!(refused.err.contains(why), "{}", refused.err);
+        assert!(refused.err.contains("over: portcullis close "), "{}", refused.err);
+    }
+    assert_eq!(before.changes_to(&hosted.cloud.snapshot()), [""; 0]);
+
+    for case in [first, second] {
+        ran(&mut hosted.here(&["close", case, "--reason", "over"])).ended_with(0);
+    }
+    let listed = ran(&mut bare(hosted.dir(), &["cases"])).ended_with(0);
+    assert_eq!(listed.out.matches("closed: ").count(), 2, "{}", listed.out);
+    let refused = ran(&mut hosted.here(&["resume", second])).ended_with(5);
+    assert!(refused.err.contains("has closed this case at "), "{}", refused.err);
+    let anew = ran(&mut hosted.plan(&quick)).ended_with(0);
+    assert!(!anew.out.contains("takes up") && !anew.out.contains(row), "{}", anew.said());
+}
+
+#[test]
+fn a_plan_that_would_miss_what_a_case_has_begun_before_it_is_refused() {
+    let hosted = Hosted::new(&quick_world());
+    let cut = ["cut", "--user", "backup", "--reason", "to be sure", "--margin", "1", "--yes"];
+    ran(&mut hosted.here(&cut)).ended_with(11);
+    // Made without looking at the cases.
+    hosted.save_plan(1);
+    let refused = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(5);
+    assert!(refused.err.contains("is not taken up by it"), "{}", refused.err);
+    ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
+    ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(11);
 }
 
 #[test]

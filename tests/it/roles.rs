@@ -10,7 +10,7 @@ use portcullis::plan::{Barrier, Credential};
 use portcullis::playbook::Proof;
 use portcullis::run::Ending;
 
-use crate::stage::{Stage, Torn, play, Left, somebody_with, terms};
+use crate::stage::{Left, Stage, Torn, play, somebody_with, terms};
 use crate::verdict::{
     no_effect_came_without_its_intent, no_secret_was_written, the_intruder_is_out,
 };

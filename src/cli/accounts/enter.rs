@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::belong::position;
 use super::several::Account;
 use crate::case::Case;
+use crate::cli::earlier::not_overtaken;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::live::Live;
 use crate::cli::reach::{fits, remaining};
@@ -145,6 +146,9 @@ pub(super) fn reach(
         // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
         let begun = live.begin().await?;
         let endpoint = access.endpoint_url.as_deref();
+        for saved in plans {
+            not_overtaken(dir, saved)?;
+        }
         fits(&plans[0], &begun.caller, endpoint)?;
         let (home, clock) = (&live.connection, live.clock);
         let ways = enter(home, &begun, clock, &access.external_id_of, &roles).await?;

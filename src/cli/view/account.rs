@@ -60,8 +60,12 @@ impl Account<'_> {
                 "reason": taken.said.reason,
             })
         });
+        let closed = self.state.closed.as_ref().map(|closed| {
+            json!({ "at": closed.at.at, "by": closed.said.by, "reason": closed.said.reason })
+        });
         json!({
             "version": 1,
+            "closed": closed,
             "taken_over": taken_over.collect::<Vec<_>>(),
             "account": self.plan.account,
             "playbook": self.plan.playbook,

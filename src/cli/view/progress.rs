@@ -312,6 +312,15 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
             plain(&taken.said.reason)
         );
     }
+    if let Some(closed) = &state.closed {
+        let _ = writeln!(
+            text,
+            "  closed at {} by {}: {}",
+            closed.at.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            plain(closed.said.by.as_str()),
+            plain(&closed.said.reason)
+        );
+    }
     for change in &plan.changes {
         let record = state.change(&change.id);
         let attested = state.attested_since(&change.id);
