@@ -255,6 +255,15 @@ pub fn all(root: &Path) -> Vec<PathBuf> {
     all.into_iter().flat_map(each).collect()
 }
 
+/// Where the cases beside one are, as it was named where that can be told by its name.
+pub fn root_of(case: &Path) -> Option<PathBuf> {
+    match (case.file_name(), case.parent()) {
+        (Some(_), Some(root)) if root.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        (Some(_), Some(root)) => Some(root.to_owned()),
+        _ => Some(case.canonicalize().ok()?.parent()?.to_owned()),
+    }
+}
+
 /// Whether somebody works on a case at this moment.
 pub fn is_worked_on(dir: &Path) -> bool {
     let journal = dir.join(JOURNAL);

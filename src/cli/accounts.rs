@@ -150,7 +150,7 @@ pub(super) async fn run(
         show(&plans, &ways, live.clock, saved_plan).await?;
     }
     for saved in plans.plans() {
-        view::err(&earlier::told(&args.cases.cases, saved));
+        view::err(&earlier::told(&args.cases.cases, saved, &args.access.there()));
     }
     if let Some(exit) = plan::nothing_to_do(plans.plans(), args.format) {
         return Ok(exit);
@@ -279,7 +279,7 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
     let (plans, playbook) = plans_of(dir, dirs)?;
     for dir in dirs {
         let of_it = plans.iter().find(|saved| is_of(dir, saved)).expect("each was read from one");
-        refuse_closed(dir, of_it, &state_of(&case::read_journal(dir)?)?)?;
+        refuse_closed(dir, of_it, &state_of(&case::read_journal(dir)?)?, &args.access.there())?;
     }
     let given = credential::given(args.credential_fd)?;
     reach(dir, &args.access, &plans.clone(), async |mut reached| {

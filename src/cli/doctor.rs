@@ -291,6 +291,12 @@ pub(super) fn tried_break_glass(cases: &Path) -> Vec<Origin> {
     std::iter::once(own).chain(tried.came_from).collect()
 }
 
+/// The same, beside the case in `dir`.
+pub(super) fn break_glass_beside(dir: &Path) -> Vec<Origin> {
+    let root = case::root_of(&case::accounts::whole_or_itself(dir));
+    root.map(|root| tried_break_glass(&root)).unwrap_or_default()
+}
+
 fn remembered(cases: &Path) -> Option<Tried> {
     let text = case::read_file(cases, BREAK_GLASS).ok()??;
     serde_json::from_str(&text).ok()

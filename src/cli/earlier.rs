@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
+use super::there::There;
 use super::view::{Style, plain};
 use crate::case;
 use crate::ids::{AccountId, Principal};
@@ -97,7 +98,7 @@ pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan) -> Result<(), Failure
 
 /// What whoever reads the plan `saved` must know of the cases under `root`: that it takes some of them up; which keys in its
 /// scope they have issued; and what stands open in one of the same account and is nothing to it.
-pub(super) fn told(root: &Path, saved: &SavedPlan) -> String {
+pub(super) fn told(root: &Path, saved: &SavedPlan, there: &There) -> String {
     let mut text = String::new();
     let careful = Style::Careful.paint("careful");
     for Other { dir, saved: other, state } in of_account(root, &saved.plan.account) {
@@ -132,7 +133,7 @@ pub(super) fn told(root: &Path, saved: &SavedPlan) -> String {
             let _ = writeln!(
                 text,
                 "This plan takes up {typed}. Where that is over, say so, and plan again: portcullis close {whole} --reason \
-                 TEXT"
+                 TEXT{there}"
             );
         }
     }
@@ -141,9 +142,9 @@ pub(super) fn told(root: &Path, saved: &SavedPlan) -> String {
 
 /// Refuses to go on with the case in `dir`, or to take it back, where another case has done since what this one would
 /// take for an intruder's, or take away from under it. `saved` is what would be carried out.
-pub(super) fn not_overtaken(dir: &Path, saved: &SavedPlan) -> Result<(), Failure> {
+pub(super) fn not_overtaken(dir: &Path, saved: &SavedPlan, there: &There) -> Result<(), Failure> {
     let whole = case::accounts::whole_or_itself(dir);
-    let Some(root) = root_of(&whole) else { return Ok(()) };
+    let Some(root) = case::root_of(&whole) else { return Ok(()) };
     for other in of_account(&root, &saved.plan.account) {
         if is_within(&other.dir, &whole) {
             continue;
@@ -162,8 +163,8 @@ pub(super) fn not_overtaken(dir: &Path, saved: &SavedPlan) -> Result<(), Failure
                     "{by} cuts {first}{more}, as this one did, and stands on it; nothing was taken back"
                 ),
                 format!(
-                    "take that one back first: portcullis undo {by}; or, where it is over: portcullis close {by} --reason \
-                     TEXT"
+                    "take that one back first: portcullis undo {by}{there}; or, where it is over: portcullis close {by} \
+                     --reason TEXT{there}"
                 ),
             )
         } else {
@@ -172,23 +173,14 @@ pub(super) fn not_overtaken(dir: &Path, saved: &SavedPlan) -> Result<(), Failure
                     "{by} has {first}{more}, which this case would take for an intruder's; nothing was done"
                 ),
                 format!(
-                    "go on with that one: portcullis resume {by}; or plan anew: portcullis plan PLAYBOOK. Where this one is \
-                     over: portcullis close {this} --reason TEXT"
+                    "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK. Where this one is \
+                     over: portcullis close {this} --reason TEXT{there}"
                 ),
             )
         };
         return Err(Failure::new(Exit::Refused, what, next));
     }
     Ok(())
-}
-
-/// Where the cases beside one are, as it was named where that can be told by its name.
-fn root_of(case: &Path) -> Option<PathBuf> {
-    match (case.file_name(), case.parent()) {
-        (Some(_), Some(root)) if root.as_os_str().is_empty() => Some(PathBuf::from(".")),
-        (Some(_), Some(root)) => Some(root.to_owned()),
-        _ => Some(case.canonicalize().ok()?.parent()?.to_owned()),
-    }
 }
 
 fn is_within(dir: &Path, whole: &Path) -> bool {

@@ -51,7 +51,12 @@ pub(super) fn typed_to_begin(dir: &Path, there: &There) -> String {
 }
 
 /// Refuses to go on with a case that somebody has closed. It may be taken back all the same.
-pub(super) fn refuse_closed(dir: &Path, saved: &SavedPlan, state: &State) -> Result<(), Failure> {
+pub(super) fn refuse_closed(
+    dir: &Path,
+    saved: &SavedPlan,
+    state: &State,
+    there: &There,
+) -> Result<(), Failure> {
     let Some(closed) = state.closed.as_ref().filter(|_| !saved.plan.is_undo()) else {
         return Ok(());
     };
@@ -65,7 +70,7 @@ pub(super) fn refuse_closed(dir: &Path, saved: &SavedPlan, state: &State) -> Res
         ),
         format!(
             "plan anew, where there is more to be done: portcullis plan PLAYBOOK. To take back what this case has cut: \
-             portcullis undo {}",
+             portcullis undo {}{there}",
             typed(&accounts::whole_or_itself(dir))
         ),
     ))

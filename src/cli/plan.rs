@@ -102,7 +102,7 @@ pub(super) fn show(
         }
     };
     for saved in made.plans() {
-        view::err(&earlier::told(shown.cases, saved));
+        view::err(&earlier::told(shown.cases, saved, &access.there()));
     }
     let there = access.there();
     if let Some(output) = shown.output {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::doctor::break_glass_beside;
 use super::earlier::not_overtaken;
 use super::exit::{Exit, Failure};
 use super::live::Live;
@@ -18,12 +19,14 @@ pub(super) async fn reach(
     dir: &Path,
     saved: &SavedPlan,
 ) -> Result<(Live, Caller), Failure> {
-    not_overtaken(dir, saved)?;
+    not_overtaken(dir, saved, &access.there())?;
     let live = Live::connect(access).await?;
     live.work_on(dir).await;
     // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
-    let caller = live.begin().await?.caller;
+    let mut caller = live.begin().await?.caller;
     fits(saved, &caller, access.endpoint_url.as_deref())?;
+    // What a later round adds leaves it standing.
+    caller.break_glass = break_glass_beside(dir);
     remaining(&live.connection, saved, live.clock).await;
     Ok((live, caller))
 }

@@ -38,12 +38,8 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     if is_over(&journal, &saved) {
         return Ok(nothing_to_go_on_with(args));
     }
-<<<<<<< HEAD
+    refuse_closed(&args.case, &saved, &state_of(&journal)?, &args.access.there())?;
     may_go_on_elsewhere(&args.case, &journal, &args.access.there())?;
-=======
-    refuse_closed(&args.case, &saved, &state_of(&journal)?)?;
-    may_go_on_elsewhere(&args.case, &journal)?;
->>>>>>> b77bfff (A new plan takes up the cases of its account that nobody has closed; close says that a case is over; a case that another has overtaken is refused)
     let given = credential::given(args.credential_fd)?;
     if rehearse::is_rehearsal(case.dir())? {
         let going = Going { taking_over: None, format: args.format, task: &Task::Run };
@@ -74,7 +70,7 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
             typed_to_begin(dir, &args.access.there()),
         ));
     }
-    refuse_closed(dir, &saved, &state_of(&journal)?)?;
+    refuse_closed(dir, &saved, &state_of(&journal)?, &args.access.there())?;
     if rehearse::is_rehearsal(dir)? {
         let case = Case::take_over(dir)?;
         let going = Going { taking_over: Some(reason), format: args.format, task: &Task::Run };

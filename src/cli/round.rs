@@ -43,7 +43,7 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
     let state = State::of(&decoded).map_err(|error| not_next(dir).because(&error))?;
     let next =
         case::read_round(dir, state.round() + 1).map_err(|error| not_next(dir).because(&error))?;
-    refuse_closed(dir, &saved, &state)?;
+    refuse_closed(dir, &saved, &state, &args.access.there())?;
     if next.number() != state.round() + 1
         || !args.what.ends_with(format!("{}/plan.json", next.number()))
     {

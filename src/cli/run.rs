@@ -126,7 +126,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             if saved_plan {
                 view::err(&look_again(&saved, &live).await?);
             }
-            view::err(&earlier::told(&args.cases.cases, &saved));
+            view::err(&earlier::told(&args.cases.cases, &saved, &args.access.there()));
         }
         if let Some(exit) = plan::nothing_to_do(std::slice::from_ref(&saved), args.format) {
             return Ok(exit);

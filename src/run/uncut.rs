@@ -8,11 +8,7 @@ use crate::plan::{Credential, Plan};
 
 /// What speaks against the gate where nothing cuts `credential`, of somebody who has come since or not.
 pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> String {
-    let since = if has_come {
-        ", which has come since the account was first surveyed"
-    } else {
-        ""
-    };
+    let since = if has_come { ", which has come since the account was first surveyed" } else { "" };
     let (case, typed) = (plan.case(), credential.typed());
     format!(
         "nothing cuts the {credential}{since}. {}. What is done outside this case is not seen by it: it says so until \

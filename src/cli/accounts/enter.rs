@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::belong::position;
 use super::several::Account;
 use crate::case::Case;
+use crate::cli::doctor::break_glass_beside;
 use crate::cli::earlier::not_overtaken;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::live::Live;
@@ -147,13 +148,18 @@ pub(super) fn reach(
         let begun = live.begin().await?;
         let endpoint = access.endpoint_url.as_deref();
         for saved in plans {
-            not_overtaken(dir, saved)?;
+            not_overtaken(dir, saved, &access.there())?;
         }
         fits(&plans[0], &begun.caller, endpoint)?;
         let (home, clock) = (&live.connection, live.clock);
-        let ways = enter(home, &begun, clock, &access.external_id_of, &roles).await?;
+        let mut ways = enter(home, &begun, clock, &access.external_id_of, &roles).await?;
         for (saved, way) in plans.iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some()) {
             fits(saved, &way.begun.caller, endpoint)?;
+        }
+        // What a later round adds leaves it standing.
+        let break_glass = break_glass_beside(dir);
+        for way in &mut ways {
+            way.begun.caller.break_glass.clone_from(&break_glass);
         }
         remaining(home, &plans[0], clock).await;
         let there = access.there();
