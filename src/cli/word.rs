@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 
 use super::accounts::refuse_lost_journals;
 use super::args::{self, Format};
-use super::by_hand::typed;
+use super::by_hand::{quoted, typed};
 
 use super::exit::{Exit, Failure};
-use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
+use super::found::{belongs_to_another_plan, open_journal, read, typed_to_begin};
 use super::live::Live;
 use super::next::awaited;
 use super::reach::goes_there;
@@ -49,6 +49,16 @@ struct Floor<'a> {
 }
 
 pub(super) fn clear(args: &args::Clear) -> Result<Exit, Failure> {
+    refuse_whole(
+        &args.case,
+        &args.word,
+        "clear",
+        |ledger, _| knows(ledger, &args.credentials),
+        || {
+            let withdraw = if args.withdraw { " --withdraw" } else { "" };
+            format!("{} --reason {}{withdraw}", all_quoted(&args.credentials), quoted(&args.reason))
+        },
+    )?;
     speak(&args.case, &args.word, &args.reason, |floor| {
         let said = || floor.said.clone();
         let entry = |credential| {
@@ -77,6 +87,16 @@ pub(super) fn clear(args: &args::Clear) -> Result<Exit, Failure> {
 }
 
 pub(super) fn waive(args: &args::Waive) -> Result<Exit, Failure> {
+    refuse_whole(
+        &args.case,
+        &args.word,
+        "waive",
+        |ledger, _| knows(ledger, &args.credentials),
+        || {
+            let (until, reason) = (quoted(&args.until), quoted(&args.reason));
+            format!("{} --until {until} --reason {reason}", all_quoted(&args.credentials))
+        },
+    )?;
     speak(&args.case, &args.word, &args.reason, |floor| {
         let until = until(&args.until, floor.now)?;
         let entry = |credential| Entry::Waived { credential, until, said: floor.said.clone() };
@@ -85,6 +105,14 @@ pub(super) fn waive(args: &args::Waive) -> Result<Exit, Failure> {
 }
 
 pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
+    let id = ChangeId::parse(&args.what).ok();
+    let concerned =
+        |_: &Ledger, plan: &Plan| id.as_ref().is_none_or(|id| plan.change(id).is_some());
+    refuse_whole(&args.case, &args.word, "attest", concerned, || {
+        let reason = args.reason.as_ref();
+        let reason = reason.map_or(String::new(), |why| format!(" --reason {}", quoted(why)));
+        format!("{}{reason}", quoted(&args.what))
+    })?;
     let statement = args.reason.as_deref().unwrap_or(&args.what);
     speak(&args.case, &args.word, statement, |floor| {
         let said = floor.said.clone();
@@ -132,6 +160,10 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
 
 pub(super) fn approve(args: &args::Approve) -> Result<Exit, Failure> {
     let phase = Phase::from(args.phase);
+    let concerned = |_: &Ledger, plan: &Plan| plan.approvals.contains_key(&phase);
+    refuse_whole(&args.case, &args.word, "approve", concerned, || {
+        format!("{phase} --reason {}", quoted(&args.reason))
+    })?;
     speak(&args.case, &args.word, &args.reason, |floor| {
         if !floor.saved.plan.approvals.contains_key(&phase) {
             return Err(Failure::new(
@@ -164,22 +196,9 @@ impl Floor<'_> {
         let ledger = Ledger::of(&self.saved.plan, &self.state);
         let mut found = Vec::new();
         for name in named {
-            let of = |credential: &Credential| match name.split_once('/') {
-                // Whom a role admits is spoken of one by one: by whoever has seen him.
-                Some((kind @ ("user" | "role"), _)) => {
-                    let is_admission = matches!(credential, Credential::Admission { .. });
-                    !is_admission
-                        && credential.principal().is_some_and(|principal| {
-                            format!("{kind}/{}", principal.name()) == *name
-                                && (kind == "user") == principal.user().is_some()
-                        })
-                }
-                _ => credential.typed() == *name || credential.to_string() == *name,
-            };
             let before = found.len();
-            found.extend(
-                ledger.rows.iter().map(|row| &row.credential).filter(|one| of(one)).cloned(),
-            );
+            let all = ledger.rows.iter().map(|row| &row.credential);
+            found.extend(all.filter(|one| is_named(one, name)).cloned());
             if found.len() == before {
                 let mut known: Vec<String> =
                     ledger.rows.iter().map(|row| row.credential.typed()).collect();
@@ -198,6 +217,78 @@ impl Floor<'_> {
         found.dedup();
         Ok(found)
     }
+}
+
+/// Whether `name` is what a person types for `credential`, or for all that somebody holds.
+fn is_named(credential: &Credential, name: &str) -> bool {
+    match name.split_once('/') {
+        // Whom a role admits is spoken of one by one: by whoever has seen him.
+        Some((kind @ ("user" | "role"), _)) => {
+            let is_admission = matches!(credential, Credential::Admission { .. });
+            !is_admission
+                && credential.principal().is_some_and(|principal| {
+                    format!("{kind}/{}", principal.name()) == *name
+                        && (kind == "user") == principal.user().is_some()
+                })
+        }
+        _ => credential.typed() == name || credential.to_string() == name,
+    }
+}
+
+/// Whether a ledger has anything of that name.
+fn knows(ledger: &Ledger, names: &[String]) -> bool {
+    ledger.rows.iter().any(|row| names.iter().any(|name| is_named(&row.credential, name)))
+}
+
+fn all_quoted(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// Refuses a word about a case of several accounts: it is said of one of them. Which those are that it could be about is
+/// told, with what to type.
+fn refuse_whole(
+    dir: &Path,
+    word: &args::Word,
+    command: &str,
+    concerned: impl Fn(&Ledger, &Plan) -> bool,
+    said: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let accounts = case::accounts::of(dir);
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    refuse_lost_journals(&accounts)?;
+    let mut of = Vec::new();
+    for account in &accounts {
+        let (saved, _, state) = read(account)?;
+        if concerned(&Ledger::of(&saved.plan, &state), &saved.plan) {
+            of.push(account);
+        }
+    }
+    let (said, there) = (format!("{}{}", said(), also(word)), word.access.there());
+    let typed = of.iter().map(|of| format!("portcullis {command} {} {said}{there}", typed(of)));
+    let typed: Vec<String> = typed.collect();
+    Err(Failure::new(
+        Exit::Refused,
+        format!("case {} is of several accounts, and a word is said of one of them", dir.display()),
+        if typed.is_empty() {
+            format!(
+                "none of them knows of it: portcullis status {} tells what there is",
+                super::by_hand::typed(dir)
+            )
+        } else {
+            typed.join("; or ")
+        },
+    ))
+}
+
+/// What else is typed with a word.
+fn also(word: &args::Word) -> String {
+    let from_account = word.from_account.as_ref().map(ToString::to_string);
+    let all =
+        [("evidence", &word.evidence), ("from-account", &from_account), ("as", &word.as_whom)];
+    let given = all.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+    given.map(|(flag, value)| format!(" --{flag} {}", quoted(value))).collect()
 }
 
 /// Puts what somebody says on record.

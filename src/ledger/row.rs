@@ -12,6 +12,9 @@ use crate::journal::{
 use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
 use crate::playbook::Proof;
 
+/// What is done outside a case, nothing of it sees.
+const UNTIL_SAID: &str = "; what is done about it outside is not seen here: it counts once somebody answers for it, or it is cleared";
+
 pub(super) fn row(
     plan: &Plan,
     state: &State,
@@ -115,16 +118,19 @@ pub(super) fn row(
     if standing.is_empty() {
         let why = match &credential {
             Credential::Admission { .. } => {
-                "nobody whom the role admitted when the account was first surveyed, and \
-                                              no quarantine of the role keeps him out"
-                    .to_owned()
+                format!(
+                    "nobody whom the role admitted when the account was first surveyed, and no quarantine of the role \
+                     keeps him out{UNTIL_SAID}"
+                )
             }
             _ if is_unplanned(plan, state, &credential) => {
                 "it has come since the case was last planned: `resume` plans what cuts it, or asks about it"
                     .to_owned()
             }
             _ if plan.is_newcomer(&credential) => {
-                "it has come since the account was first surveyed, and no step cuts it".to_owned()
+                format!(
+                    "it has come since the account was first surveyed, and no step cuts it{UNTIL_SAID}"
+                )
             }
             Credential::RoleSessions { role } => {
                 format!("role {role} trusts somebody in scope, and no step cuts its sessions")

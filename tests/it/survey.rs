@@ -232,6 +232,7 @@ fn a_survey_is_saved_shown_and_compared() {
         "bedrock.amazonaws.com password ACCA",
         "MFA device GAHT12345000, since",
         "120 access keys, 60 of them active",
+        "app/0  arn:aws:secretsmanager:us-east-1:111122223333:secret:app/0-",
     ] {
         assert!(shown.out.contains(said), "{said:?} is not in:\n{}", shown.out);
     }

@@ -192,7 +192,9 @@ fn secrets(text: &mut String, saved: &SavedInventory) {
     let _ = writeln!(text, "\n{heading}{}", as_of(saved, &Want::Secrets));
     for secret in secrets {
         let deleted = secret.deleted_at.map_or("", |_| ", waits to be deleted");
-        let _ = writeln!(text, "  {}{deleted}", plain(&secret.name));
+        // By its ARN a secret is named to a playbook.
+        let _ =
+            writeln!(text, "  {}  {}{deleted}", plain(&secret.name), plain(secret.arn.as_str()));
     }
 }
 

@@ -29,12 +29,14 @@ fn one(wrapped: &mut String, line: &str, width: usize) {
     let mut column = 0;
     for word in words(line) {
         let wide = columns(word.trim_end());
-        if column > hang && column + wide > width {
+        // What fits a line of its own is whole there, further to the left if it must be: an id is copied.
+        let indent = if hang + wide > width && wide <= width { width - wide } else { hang };
+        if column > indent && column + wide > width {
             let kept = wrapped.trim_end_matches(' ').len();
             wrapped.truncate(kept);
             wrapped.push('\n');
-            wrapped.extend(std::iter::repeat_n(' ', hang));
-            column = hang;
+            wrapped.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
         }
         wrapped.push_str(word);
         column += columns(word);
@@ -119,6 +121,16 @@ mod tests {
             wrap("one two three four five six seven", 20),
             "one two three four\n  five six seven"
         );
+    }
+
+    #[test]
+    fn an_id_that_fits_a_line_is_whole_on_it() {
+        let id = "4447fc0f25ee9f9a821842a5aa1c7d6fb9dab33b";
+        let line = format!("  done       leak.1  version {id} of it");
+        let (left, hung) = (" ".repeat(20), " ".repeat(21));
+        let expected = format!("  done       leak.1  version\n{left}{id}\n{hung}of it");
+        assert_eq!(wrap(&line, 60), expected);
+        assert_eq!(wrap(&format!("  head       {id}"), 42), format!("  head\n  {id}"));
     }
 
     #[test]

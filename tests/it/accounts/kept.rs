@@ -91,6 +91,17 @@ fn what_is_gone_of_one_account_or_in_other_hands_is_said_with_what_to_type_and_b
     for words in ["sessions-off.1 (user ci-deploy)", "sessions-off.2 (user ci-deploy)"] {
         assert!(several.contains(words), "{several}");
     }
+    // A word about the whole is about one of them: which is said with the word as it was typed.
+    let (what, of) = ("AKIAEXAMPLEHUNGON002", other.to_str().unwrap());
+    let waived = ["waive", case, what, "--until", "14d", "--reason", "it is his", "--as", "anna"];
+    let typed =
+        format!("next: portcullis waive {of} {what} --until 14d --reason 'it is his' --as anna");
+    let refused = told(&waived, 5);
+    assert!(refused.contains(&typed), "{refused}");
+    let nobody = told(&["clear", case, "AKIAEXAMPLENOWHERE09", "--reason", "so it is"], 5);
+    assert!(nobody.contains("none of them knows of it"), "{nobody}");
+    let attest = told(&["attest", case, "control-off.1"], 5);
+    assert!(attest.contains(&format!("next: portcullis attest {of} control-off.1")), "{attest}");
     told(&["status", case], 0);
 }
 
