@@ -130,6 +130,9 @@ pub struct TakenUp {
     pub issued: BTreeSet<AccessKeyId>,
     /// Names of those that they have made to try cuts on, and when each was last spoken of.
     pub canaries: BTreeMap<String, Timestamp>,
+    /// Keys of users in no step of theirs that they have seen switched off.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub seen_off: BTreeSet<AccessKeyId>,
 }
 
 /// What the gate asks for before anything new is issued.

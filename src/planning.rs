@@ -24,7 +24,7 @@ mod untouched;
 
 pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
-pub use newcomers::{Came, admitted_to, came_since, first_seen_by, not_seen};
+pub use newcomers::{Came, admitted_to, came_since, first_seen_by, not_seen, switched_off};
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
 pub use undo::take_back;
@@ -359,6 +359,7 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
             begun: &round.begun,
             issued: &round.issued,
             canaries: &round.canaries,
+            seen_off: &round.seen_off,
             cuts_alone: round.cuts_alone,
         }),
         _ => return false,

@@ -54,6 +54,7 @@ pub(super) fn handed_on(root: &Path, account: &AccountId) -> Option<(FirstSeen, 
         let issued = ledger::issued(plan, state);
         up.issued.extend(issued.iter().filter_map(|issued| issued.key().cloned()));
         up.canaries.extend(state.canaries_until.clone());
+        up.seen_off.extend(state.seen_off.iter().cloned());
         if !other.is_open() {
             continue;
         }

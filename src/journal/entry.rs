@@ -81,6 +81,11 @@ pub enum Entry {
         /// What they hold. Sorted.
         credentials: Vec<Credential>,
     },
+    /// Keys of users in no step that a survey saw switched off, and none before it: one that works again is a way in.
+    SeenOff {
+        /// Which. Sorted.
+        keys: BTreeSet<AccessKeyId>,
+    },
     /// A change is about to be made. Its effect may exist from here on.
     Intended {
         /// Which.
@@ -295,6 +300,7 @@ impl Entry {
             | Self::NothingNew { .. }
             | Self::NotSeen { .. }
             | Self::Came { .. }
+            | Self::SeenOff { .. }
             | Self::CanaryMaking { .. }
             | Self::CanaryMade { .. }
             | Self::CanaryRemoved { .. }

@@ -71,6 +71,7 @@ impl ChangeState {
                 | Entry::NothingNew { .. }
                 | Entry::NotSeen { .. }
                 | Entry::Came { .. }
+                | Entry::SeenOff { .. }
                 | Entry::Reopened { .. }
                 | Entry::CanaryMaking { .. }
                 | Entry::CanaryMade { .. }
@@ -276,6 +277,8 @@ pub struct State {
     pub not_seen: BTreeSet<String>,
     /// What whoever has come in since holds, as far as a look showed it; the plan may know of it by now.
     pub came: Vec<Credential>,
+    /// Keys of users in no step that were seen switched off at any time.
+    pub seen_off: BTreeSet<AccessKeyId>,
     /// Credentials that were tried.
     pub tried: BTreeMap<AccessKeyId, TriedCredential>,
     /// The gate.
@@ -459,6 +462,7 @@ impl State {
             }
             Entry::NotSeen { operations } => self.not_seen.clone_from(operations),
             Entry::Came { credentials } => self.came.clone_from(credentials),
+            Entry::SeenOff { keys } => self.seen_off.extend(keys.iter().cloned()),
             Entry::CanaryMaking { canary } => {
                 self.canaries.insert(canary.clone(), CanaryState::There);
                 self.canaries_until.insert(canary.clone(), at);
@@ -601,6 +605,7 @@ impl ChangeRecord {
             | Entry::NothingNew { .. }
             | Entry::NotSeen { .. }
             | Entry::Came { .. }
+            | Entry::SeenOff { .. }
             | Entry::CanaryMaking { .. }
             | Entry::CanaryMade { .. }
             | Entry::CanaryRemoved { .. }

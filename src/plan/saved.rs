@@ -52,6 +52,9 @@ pub struct Round {
     /// and when it last knew of each: whoever has the name and is younger is somebody else.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub canaries: BTreeMap<String, Timestamp>,
+    /// Keys of users in no step that the case had seen switched off by then.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub seen_off: BTreeSet<AccessKeyId>,
     /// Whether it adds containment within the scope alone.
     pub cuts_alone: bool,
     /// The cuts that it takes back; where there are any it does nothing else.

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::round::{Earlier, is_our_own};
-use crate::ids::{Principal, RoleName, UserName};
-use crate::inventory::{Inventory, Unread, Want};
+use crate::ids::{AccessKeyId, Principal, RoleName, UserName};
+use crate::inventory::{Inventory, Status, Unread, Want};
 use crate::plan::{
     Credential, FirstSeen, Plan, SavedPlan, TakenUp, Untouched, credential_wants, credentials_of,
 };
@@ -182,6 +182,9 @@ pub(super) fn newcomers(
     inventory: &Inventory,
     principals: &BTreeSet<Principal>,
 ) -> Vec<Credential> {
+    let none = TakenUp::default();
+    let before = earlier.plan.takes_up.as_ref().unwrap_or(&none);
+    let seen_off = [earlier.seen_off, &before.seen_off];
     let mut found = Vec::new();
     for user in inventory.users().into_iter().flatten() {
         if principals.contains(&Principal::User(user.name.clone())) {
@@ -192,11 +195,14 @@ pub(super) fn newcomers(
             found.push(Credential::Sessions { user: user.name.clone() });
         } else {
             found.extend(newly_hung_on(&user.name, first, inventory));
+            let again = keys_of(&user.name, Status::Active, inventory);
+            let again = again.filter(|id| seen_off.iter().any(|off| off.contains(*id)));
+            let key = |id: &AccessKeyId| (user.name.clone(), id.clone());
+            let key = again.map(key).map(|(user, id)| Credential::AccessKey { user, id });
+            found.extend(key);
         }
     }
     found.extend(admitted_since(first, inventory));
-    let none = TakenUp::default();
-    let before = earlier.plan.takes_up.as_ref().unwrap_or(&none);
     found.retain(|credential| {
         let is_canary = |principal: Principal| {
             [earlier.canaries, &before.canaries]
@@ -228,6 +234,24 @@ fn is_canary(
     };
     let last = canaries.get(principal.name());
     made.zip(last).is_some_and(|(made, last)| made <= *last)
+}
+
+/// Keys of users in no step of `plan` that are switched off: one of them that works again is a way in.
+pub fn switched_off(plan: &Plan, inventory: &Inventory) -> BTreeSet<AccessKeyId> {
+    let users = inventory.users().into_iter().flatten();
+    let in_scope = |name| plan.principals.binary_search(&Principal::User(name)).is_ok();
+    let others = users.filter(|user| !in_scope(user.name.clone()));
+    let off = others.flat_map(|user| keys_of(&user.name, Status::Inactive, inventory));
+    off.cloned().collect()
+}
+
+fn keys_of<'i>(
+    user: &UserName,
+    status: Status,
+    inventory: &'i Inventory,
+) -> impl Iterator<Item = &'i AccessKeyId> {
+    let keys = inventory.access_keys(user).into_iter().flatten();
+    keys.filter(move |key| key.status == status).map(|key| &key.id)
 }
 
 /// Keys and a password that a user has got since.

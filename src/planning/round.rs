@@ -29,6 +29,8 @@ pub struct Earlier<'a> {
     pub issued: &'a BTreeSet<AccessKeyId>,
     /// Names of those that this case has made to try cuts on.
     pub canaries: &'a BTreeMap<String, Timestamp>,
+    /// Keys of users in no step that this case has seen switched off.
+    pub seen_off: &'a BTreeSet<AccessKeyId>,
     /// Whether only containment within its scope is added, and all else left as it was: that waits for nobody.
     pub cuts_alone: bool,
 }

@@ -33,6 +33,7 @@ pub fn take_back(
         begun,
         issued: BTreeSet::new(),
         canaries: BTreeMap::new(),
+        seen_off: BTreeSet::new(),
         cuts_alone: false,
         undoes,
     };

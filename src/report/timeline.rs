@@ -157,7 +157,8 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
             ),
             Heard::CannotTell { why } => format!("{log} does not tell of {credential}: {why}"),
         },
-        Entry::CanaryMaking { .. }
+        Entry::SeenOff { .. }
+        | Entry::CanaryMaking { .. }
         | Entry::Trying { .. }
         | Entry::Intended { .. }
         | Entry::Noted { .. }

@@ -231,6 +231,7 @@ impl Run<'_> {
         self.observer.event(&Event::SurveyingAgain { round });
         let begun = self.begun();
         let canaries = self.journal.state().canaries_until.clone();
+        let seen_off = self.journal.state().seen_off.clone();
         let mut caller = self.inventory.caller.clone();
         // Whoever goes on with a case need not know what was left standing when it was planned.
         if caller.break_glass.is_empty() {
@@ -252,6 +253,7 @@ impl Run<'_> {
                     begun: &begun,
                     issued: &issued,
                     canaries: &canaries,
+                    seen_off: &seen_off,
                     cuts_alone,
                 };
                 Ok(match planning::plan_again(playbook, inventory, &earlier)? {
@@ -268,6 +270,7 @@ impl Run<'_> {
             }
             if let Some(first) = plan.first_seen.as_ref().filter(|_| !cuts_alone) {
                 self.tell_not_seen(planning::not_seen(first, &inventory)).await?;
+                self.tell_switched_off(&inventory).await?;
             }
             let added = Added::of(self.plan, &plan, &inventory);
             if added.is_nothing() {
@@ -285,6 +288,7 @@ impl Run<'_> {
                     begun,
                     issued,
                     canaries,
+                    seen_off,
                     cuts_alone,
                     undoes: BTreeSet::new(),
                 }),
@@ -327,6 +331,16 @@ impl Run<'_> {
         }
         if self.journal.state().not_seen != operations {
             self.record(Entry::NotSeen { operations }).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts on record which keys of users in no step are switched off, where that was not known.
+    pub(super) async fn tell_switched_off(&self, inventory: &Inventory) -> Result<(), Halt> {
+        let mut keys = planning::switched_off(self.plan, inventory);
+        keys.retain(|key| !self.journal.state().seen_off.contains(key));
+        if !keys.is_empty() {
+            self.record(Entry::SeenOff { keys }).await?;
         }
         Ok(())
     }

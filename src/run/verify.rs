@@ -36,6 +36,7 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let canaries = self.journal.state().canaries_until.clone();
+        let seen_off = self.journal.state().seen_off.clone();
         let begun = BTreeSet::new();
         let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
         let cloud = self.cloud.read().at(Urgency::Rest);
@@ -48,6 +49,7 @@ impl Run<'_> {
                 begun: &begun,
                 issued: &issued,
                 canaries: &canaries,
+                seen_off: &seen_off,
                 cuts_alone: false,
             };
             let thought = planning::came_since(&earlier, inventory);
@@ -55,6 +57,7 @@ impl Run<'_> {
         });
         let Ok(came) = came.await?;
         self.tell_not_seen(came.not_seen).await?;
+        self.tell_switched_off(&inventory).await?;
         let mut outside: BTreeSet<Credential> = came.credentials.into_iter().collect();
         let before = self.journal.state();
         if !before.not_seen.is_empty() {

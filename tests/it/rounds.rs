@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_iam::types::StatusType;
 use jiff::SignedDuration;
 use portcullis::ids::ChangeId;
 use portcullis::journal::{self, Entry};
@@ -200,6 +201,12 @@ async fn sets_up(stage: &Stage, way: &str) -> &'static str {
             role.assume_role_policy_document(everybody).send().await.unwrap();
             "admission of anyone at all to role back, with the sessions it has given"
         }
+        "works again" => {
+            let key = other.update_access_key().user_name("admin");
+            let key = key.access_key_id("AKIAEXAMPLEADMIN0010").status(StatusType::Active);
+            key.send().await.unwrap();
+            "AKIAEXAMPLEADMIN0010 of admin"
+        }
         _ => {
             trusts(stage, everybody).await;
             "admission of anyone at all to role pipeline, with the sessions it has given"
@@ -291,12 +298,15 @@ fn what_was_said_of_whom_a_role_admits_is_said_of_nobody_whom_it_admits_later() 
 #[test]
 fn whoever_comes_in_days_after_is_an_alarm_of_a_look_until_somebody_answers_for_him() {
     play(async {
-        let stage = set(&with_somebody_else(WORLD), PLAYBOOK).await;
+        let key = "{ id: AKIAEXAMPLEADMIN0009 }";
+        let off = format!("{key}, {{ id: AKIAEXAMPLEADMIN0010, status: inactive }}");
+        let world = with_somebody_else(WORLD).replacen(key, &off, 1);
+        let stage = set(&world, PLAYBOOK).await;
         assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
         stage.clock.sleep(Duration::from_hours(3)).await;
         assert_eq!(stage.verify(&Log::None).await, Ending::NotProven, "nobody has come");
         let mut words = BTreeSet::new();
-        for way in ["user", "key", "password", "role", "trust"] {
+        for way in ["user", "key", "password", "role", "trust", "works again"] {
             words.insert(sets_up(&stage, way).await);
         }
         let Ending::Held(why) = stage.verify(&Log::None).await else { panic!("no alarm") };
@@ -308,7 +318,7 @@ fn whoever_comes_in_days_after_is_an_alarm_of_a_look_until_somebody_answers_for_
         let ledger = Ledger::of(&stage.plan(), &stage.state());
         assert_eq!(
             ledger.unaccounted().filter(|row| stage.state().came.contains(&row.credential)).count(),
-            6
+            7
         );
         // Looking again says it again, and writes it down once.
         assert!(matches!(stage.verify(&Log::None).await, Ending::Held(_)));
