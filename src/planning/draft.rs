@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::select::Taken;
 use super::trust::{Trust, Verdict};
-use crate::action::{Draft, PlanError};
+use crate::action::{About, Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic, Label, Place};
-use crate::ids::{ChangeId, StepId};
+use crate::ids::{ActionKind, ChangeId, StepId};
 use crate::inventory::Inventory;
-use crate::plan::{Batches, Change, Decided, Texts, Unknown, Untouched};
-use crate::playbook::{Playbook, Step};
+use crate::plan::{Batches, Change, Decided, Text, Texts, Unknown, Untouched};
+use crate::playbook::{Phase, Playbook, Step};
 
 /// What the actions have decided.
 #[derive(Default)]
@@ -110,36 +110,71 @@ fn change(
     texts: &mut Texts,
 ) -> Change {
     let Taken { step, action, reason, review_by, .. } = taken;
-    let about = action.about();
     let file = playbook.fragment_of(&step.place).map(|fragment| texts.share(&fragment.path));
-    Change {
+    let of = Whence {
         id: ChangeId::of(&step.id, n),
         step: step.id.clone(),
         file,
         line: step.place.line(),
         phase: step.phase,
         kind: step.uses.clone(),
-        target: texts.share(draft.target),
-        what: texts.share(draft.what),
-        before: texts.share(draft.before),
-        after: texts.share(draft.after),
-        already: draft.already,
-        effects: draft.effects,
-        undo: texts.share(about.undo),
-        irreversible: draft.irreversible.map(|text| texts.share(text)),
-        hazards: about.hazards.iter().map(|hazard| texts.share(hazard)).collect(),
-        permissions: Vec::new(),
-        unknowns: about.unknowns.iter().map(|one| unknown(one, texts)).collect(),
+    };
+    Change {
         reason: reason.as_ref().map(|reason| texts.share(reason)),
         review_by: *review_by,
-        needs: Vec::new(),
-        again_after: Vec::new(),
-        undoes: None,
-        decided,
+        ..of.drafted(&action.about(), draft, decided, texts)
     }
 }
 
-pub(super) fn unknown(unknown: &crate::action::Unknown, texts: &mut Texts) -> Unknown {
+/// Where a change comes from.
+pub(super) struct Whence {
+    pub(super) id: ChangeId,
+    pub(super) step: StepId,
+    pub(super) file: Option<Text>,
+    pub(super) line: usize,
+    pub(super) phase: Phase,
+    pub(super) kind: ActionKind,
+}
+
+impl Whence {
+    /// The change that an action has drafted, by itself: what it needs, and what that needs of permissions, is told later.
+    pub(super) fn drafted(
+        self,
+        about: &About,
+        draft: Draft,
+        decided: Decided,
+        texts: &mut Texts,
+    ) -> Change {
+        let Self { id, step, file, line, phase, kind } = self;
+        Change {
+            id,
+            step,
+            file,
+            line,
+            phase,
+            kind,
+            target: texts.share(draft.target),
+            what: texts.share(draft.what),
+            before: texts.share(draft.before),
+            after: texts.share(draft.after),
+            already: draft.already,
+            effects: draft.effects,
+            undo: texts.share(about.undo),
+            irreversible: draft.irreversible.map(|text| texts.share(text)),
+            hazards: about.hazards.iter().map(|hazard| texts.share(hazard)).collect(),
+            permissions: Vec::new(),
+            unknowns: about.unknowns.iter().map(|one| unknown(one, texts)).collect(),
+            reason: None,
+            review_by: None,
+            needs: Vec::new(),
+            again_after: Vec::new(),
+            undoes: None,
+            decided,
+        }
+    }
+}
+
+fn unknown(unknown: &crate::action::Unknown, texts: &mut Texts) -> Unknown {
     Unknown {
         what: texts.share(unknown.what),
         ty: texts.share(unknown.ty),

@@ -12,12 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::action::{Inverse, catalog};
 use crate::ids::{ChangeId, StepId};
 use crate::inventory::Inventory;
-use crate::plan::{
-    Change, Credential, Effect, Plan, Round, SavedPlan, Subject, Texts, Unknown, Untouched,
-};
+use crate::plan::{Change, Credential, Effect, Plan, Round, SavedPlan, Subject, Texts, Untouched};
 use crate::playbook::Phase;
 
-use super::draft::unknown;
+use super::draft::Whence;
 use super::{estimate, permissions};
 
 /// The plan that takes the cuts `undoes` back, as the next round of the case; `begun` are all changes that were.
@@ -81,32 +79,15 @@ pub(super) fn plan(
 fn change(cut: &Change, number: usize, inverse: Inverse, texts: &mut Texts) -> Change {
     let Inverse { kind, draft, decided } = inverse;
     let about = catalog::find(&kind).expect("an inverse is of the catalog").about();
-    let unknowns: Vec<Unknown> = about.unknowns.iter().map(|one| unknown(one, texts)).collect();
-    Change {
+    let of = Whence {
         id: ChangeId::of(&cut.step, number),
         step: cut.step.clone(),
         file: cut.file.clone(),
         line: cut.line,
         phase: Phase::Recover,
         kind,
-        target: texts.share(draft.target),
-        what: texts.share(draft.what),
-        before: texts.share(draft.before),
-        after: texts.share(draft.after),
-        already: draft.already,
-        effects: draft.effects,
-        undo: texts.share(about.undo),
-        irreversible: draft.irreversible.map(|text| texts.share(text)),
-        hazards: about.hazards.iter().map(|hazard| texts.share(hazard)).collect(),
-        permissions: Vec::new(),
-        unknowns,
-        reason: None,
-        review_by: None,
-        needs: Vec::new(),
-        again_after: Vec::new(),
-        undoes: Some(cut.id.clone()),
-        decided,
-    }
+    };
+    Change { undoes: Some(cut.id.clone()), ..of.drafted(&about, draft, decided, texts) }
 }
 
 /// What was done and is not taken back, and why not.
