@@ -32,6 +32,7 @@ use super::reach::{fits, remaining};
 use super::resume::may_go_on_elsewhere;
 use super::run::{confirm_all, not_begun};
 use super::there::There;
+use super::undo::waits_for_people;
 use super::view::Style;
 use super::{credential, diagnostics, earlier, plan, rehearse, round, verify, view};
 use crate::case::{self, Case};
@@ -322,12 +323,14 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
     refuse_lost_journals(dirs)?;
     let cases = open_all(dirs)?;
     let (mut plans, playbook) = plans_of(dir, dirs)?;
-    let mut undone: Vec<SavedPlan> = Vec::new();
+    let there = args.access.there();
+    let (mut undone, mut waits): (Vec<SavedPlan>, Vec<String>) = (Vec::new(), Vec::new());
     for saved in plans.iter_mut().filter(|saved| !saved.plan.is_undo()) {
         let at = dirs.iter().find(|dir| is_of(dir, saved)).expect("each was read from one");
         let state = state_of(&case::read_journal(at)?)?;
         let next = undo_of(saved, &state);
         if next.plan.is_undo() {
+            waits.push(waits_for_people(&next, &state, &typed(at), &there));
             undone.push(next.clone());
             *saved = next;
         }
@@ -336,7 +339,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         return Err(Failure::new(
             Exit::Refused,
             "this case is being taken back already",
-            format!("go on with it: portcullis resume {}{}", typed(dir), args.access.there()),
+            format!("go on with it: portcullis resume {}{there}", typed(dir)),
         ));
     }
     if args.dry_run || undone.is_empty() {
@@ -345,17 +348,23 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
             view::out(&diagnostics::printed(&json!({ "version": 1, "accounts": accounts })));
             return Ok(Exit::Done);
         }
-        for next in &undone {
+        for (next, waits) in undone.iter().zip(&waits) {
             view::out(&view::plan(next, view::out_detail()));
+            view::out(waits);
         }
-        if undone.is_empty() {
-            view::out("\nNothing that this case has cut can be taken back, or all of it was.\n");
-        }
+        view::out(&if undone.is_empty() {
+            "\nNothing that this case has cut can be taken back, or all of it was.\n".to_owned()
+        } else {
+            format!("\nNext: portcullis undo {}{there}\n", typed(dir))
+        });
         return Ok(Exit::Done);
     }
     reach(dir, &args.access, &plans.clone(), async |mut reached| {
-        for next in &undone {
+        for (next, waits) in undone.iter().zip(&waits) {
             round::show(args.yes, next);
+            if !args.yes {
+                view::err(waits);
+            }
         }
         if !args.yes {
             confirm_all(&undone.iter().collect::<Vec<_>>())?;

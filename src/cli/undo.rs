@@ -62,7 +62,12 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
 }
 
 /// What of an undo will be held until people have spoken, and what to type.
-fn waits_for_people(next: &SavedPlan, state: &State, case: &str, there: &There) -> String {
+pub(super) fn waits_for_people(
+    next: &SavedPlan,
+    state: &State,
+    case: &str,
+    there: &There,
+) -> String {
     let mut text = String::new();
     let lets_work_again = |change: &'_ Change| {
         change.effects.iter().find_map(|effect| match effect {

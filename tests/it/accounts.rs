@@ -375,6 +375,10 @@ fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
     let of = format!("{case}/accounts/444455556666");
     let dry = told(&["undo", case, "--dry-run"], 0);
     assert!(dry.contains("account 444455556666") && dry.contains(home), "{dry}");
+    let clear = format!("portcullis clear {of} AKIAEXAMPLEHUNGON004 --reason TEXT");
+    for words in [&*clear, &format!("Next: portcullis undo {case}\n")] {
+        assert!(dry.contains(words), "{dry}");
+    }
     for name in ["anna", "ben"] {
         let word = ["clear", &of, "AKIAEXAMPLEHUNGON004", "sessions/billing", "--as", name];
         told(
