@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::uncut::to_attest;
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
 use crate::action::{ApplyError, Notes};
@@ -349,9 +350,9 @@ impl Run<'_> {
                     return Ok(Attempt::Hold(why));
                 }
                 // It may have been done and attested by now: that is seen by looking.
-                let case = self.plan.case();
-                let then = format!("then: portcullis attest {case} {}", change.id);
-                Ok(Attempt::Refused(format!("{why}; {then}")))
+                let notes = self.journal.change(&change.id).notes;
+                let again = notes.iter().any(|note| matches!(note, Note::Attested { .. }));
+                Ok(Attempt::Refused(format!("{why}; {}", to_attest(self.plan, change, again))))
             }
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;

@@ -4,7 +4,7 @@
 //! name the case as [`Plan::case`] does.
 
 use crate::ids::Principal;
-use crate::plan::{Credential, Plan};
+use crate::plan::{Change, Credential, Effect, Plan, Subject};
 
 /// What speaks against the gate where nothing cuts `credential`, of somebody who has come since or not.
 pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> String {
@@ -16,6 +16,26 @@ pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> Str
          (`portcullis clear {case} {typed} --reason TEXT`). Then resume",
         by_itself(plan, credential)
     )
+}
+
+/// What is typed when a person has done what `change` asks; `again`, where somebody has said so before, and what is tried
+/// does not bear him out.
+pub(super) fn to_attest(plan: &Plan, change: &Change, again: bool) -> String {
+    let case = plan.case();
+    let attest = format!("then: portcullis attest {case} {}", change.id);
+    let way_in = change.effects.iter().find_map(|effect| match effect {
+        Effect::Cuts { subject: Subject::Credential { credential }, .. } => {
+            Some(credential.typed())
+        }
+        _ => None,
+    });
+    match way_in.filter(|_| again) {
+        Some(typed) => format!(
+            "{attest}; or, where it cannot be tried from here, answer for it: portcullis waive {case} {typed} --until \
+             WHEN --reason TEXT"
+        ),
+        None => attest,
+    }
 }
 
 /// How it is cut outside the case: no wider than it is, or with all that goes with it.

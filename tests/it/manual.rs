@@ -206,6 +206,9 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     assert_eq!(code, Some(13), "{screen}");
     assert!(stands().contains("Next: do what is asked above"), "{}", stands());
     assert!(screen.contains("what is tried does not agree"), "{screen}");
+    let waive =
+        format!("answer for it: portcullis waive {} manual/webmail", rehearsal.case.display());
+    assert!(screen.contains(&waive), "{screen}");
     attest();
     let (code, screen) = rehearsal.say(&["resume"]);
     // That one way in is closed. He has others here, which nothing cuts: a rehearsal knows.
