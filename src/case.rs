@@ -255,13 +255,16 @@ pub fn all(root: &Path) -> Vec<PathBuf> {
     all.into_iter().flat_map(each).collect()
 }
 
-/// Where the cases beside one are, as it was named where that can be told by its name.
-pub fn root_of(case: &Path) -> Option<PathBuf> {
-    match (case.file_name(), case.parent()) {
+/// Where the cases beside one are: as it was named, and where it really lies if that is elsewhere.
+pub fn roots_of(case: &Path) -> Vec<PathBuf> {
+    let real = case.canonicalize().ok().and_then(|case| Some(case.parent()?.to_owned()));
+    let named = match (case.file_name(), case.parent()) {
         (Some(_), Some(root)) if root.as_os_str().is_empty() => Some(PathBuf::from(".")),
         (Some(_), Some(root)) => Some(root.to_owned()),
-        _ => Some(case.canonicalize().ok()?.parent()?.to_owned()),
-    }
+        _ => None,
+    };
+    let is_the_same = named.as_ref().and_then(|named| named.canonicalize().ok()) == real;
+    named.into_iter().chain(real.filter(|_| !is_the_same)).collect()
 }
 
 /// Whether somebody works on a case at this moment.

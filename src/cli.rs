@@ -6,6 +6,7 @@
 mod accounts;
 mod actions;
 mod args;
+mod beside;
 mod by_hand;
 mod cases;
 mod check;
@@ -24,6 +25,7 @@ mod log;
 mod new;
 mod next;
 mod origin;
+mod overtaken;
 mod permitted;
 mod plan;
 mod reach;

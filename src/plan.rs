@@ -115,6 +115,21 @@ pub struct FirstSeen {
     /// Of every role, the digests of the parts of its trust policy: see `policy::admission`. `None` where they could
     /// not be listed.
     pub trusts: Option<BTreeMap<RoleName, BTreeSet<String>>>,
+    /// Whether that is of a later survey, because the first could not list them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusts_came_later: bool,
+}
+
+impl FirstSeen {
+    /// The earlier of two beginnings, with the roles of the earlier that has listed them.
+    #[must_use]
+    pub fn or_earlier(self, other: Self) -> Self {
+        let (earlier, later) = if self.at <= other.at { (self, other) } else { (other, self) };
+        if earlier.trusts.is_some() {
+            return earlier;
+        }
+        Self { trusts_came_later: later.trusts.is_some(), trusts: later.trusts, ..earlier }
+    }
 }
 
 /// What earlier cases of an account, which nobody has closed, hand on to a new one: it begins where the first of them
@@ -122,9 +137,9 @@ pub struct FirstSeen {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TakenUp {
-    /// Which, by the names of their directories. Sorted.
-    pub cases: Vec<String>,
-    /// What they found to have come, and nothing kept out when they ended.
+    /// Which: the names of their directories, each with the digest of the plan that it was begun with.
+    pub cases: BTreeMap<String, String>,
+    /// What they have found, and nothing kept out when they were last worked on.
     pub open: BTreeSet<Credential>,
     /// Keys that they have issued.
     pub issued: BTreeSet<AccessKeyId>,
@@ -314,6 +329,11 @@ impl Plan {
             && self.credentials.contains(credential)
             && credential.principal().is_some_and(|principal| !in_scope(principal))
             && self.found.iter().all(|found| found.whereabouts.credential() != Some(credential))
+    }
+
+    /// Whether an earlier case has left a credential open that no step of this one cuts.
+    pub fn was_left_open(&self, credential: &Credential) -> bool {
+        self.takes_up.as_ref().is_some_and(|up| up.open.contains(credential))
     }
 
     /// Where a key was found, and what the finder calls it.

@@ -10,7 +10,7 @@ mod several;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -23,14 +23,16 @@ use self::enter::{Reached, reach, roles_of};
 pub(super) use self::enter::{Way, enter, named};
 use self::several::Going;
 use super::args::{self, Format};
+use super::beside::Beside;
 use super::by_hand::typed;
 use super::conduct::case_name;
 use super::exit::{Exit, Failure};
 use super::found::{refuse_closed, state_of};
 use super::live::Live;
+use super::overtaken::Doing;
 use super::reach::{fits, remaining};
 use super::resume::may_go_on_elsewhere;
-use super::run::{confirm_all, not_begun};
+use super::run::{confirm_all, may_begin};
 use super::there::There;
 use super::undo::waits_for_people;
 use super::view::Style;
@@ -46,20 +48,20 @@ use crate::playbook::Playbook;
 use crate::run::{self as driver, undo_of};
 use crate::sim::Cloud;
 
-/// Surveys and plans each of them, and has it take up what is in `cases`.
+/// Surveys and plans each of them, and has it take up what lies beside.
 pub(super) async fn make(
     playbook: &Playbook,
     inputs: &BTreeMap<String, Value>,
     terms: &Terms,
     ways: &[Way],
     roles: &[Arn],
-    cases: Option<&Path>,
+    beside: Option<&Beside>,
 ) -> Result<SavedPlans, Failure> {
     let home = ways[0].begun.caller.account.clone();
     let together = Some(Together { home, others: roles.to_vec() });
     let terms = ways.iter().map(|way| {
-        let of_it = |root| earlier::handed_on(root, &way.begun.caller.account);
-        Terms { together: together.clone(), takes_up: cases.and_then(of_it), ..terms.clone() }
+        let takes_up = beside.and_then(|beside| earlier::handed_on(beside, way.account()));
+        Terms { together: together.clone(), takes_up, ..terms.clone() }
     });
     let terms: Vec<Terms> = terms.collect();
     let made = ways.iter().zip(&terms).map(|(way, terms)| {
@@ -142,16 +144,15 @@ pub(super) async fn run(
     for (saved, way) in away {
         fits(saved, &way.begun.caller, endpoint)?;
     }
-    not_begun(&args.cases.cases, plans.plans(), &args.access)?;
-    for saved in plans.plans() {
-        earlier::takes_up_all(&args.cases.cases, saved)?;
-    }
+    may_begin(&args.cases.cases, plans.plans(), &args.access)?;
     remaining(&live.connection, &plans.plans()[0], live.clock).await;
     if !args.yes {
         show(&plans, &ways, live.clock, saved_plan).await?;
     }
+    let of = plans.plans().iter().map(|saved| &saved.plan.account);
+    let beside = Beside::read(&args.cases.cases, of);
     for saved in plans.plans() {
-        view::err(&earlier::told(&args.cases.cases, saved, &args.access.there()));
+        view::err(&earlier::told(&beside, saved, &args.access.there()));
     }
     if let Some(exit) = plan::nothing_to_do(plans.plans(), args.format) {
         return Ok(exit);
@@ -160,7 +161,7 @@ pub(super) async fn run(
     let given = credential::given(args.credential_fd)?;
     let name = case_name(&plans.plans()[0], live.clock);
     let beginning = case::beginning(&args.cases.cases)?;
-    not_begun(&args.cases.cases, plans.plans(), &args.access)?;
+    may_begin(&args.cases.cases, plans.plans(), &args.access)?;
     let (dir, cases) = case::accounts::create(&args.cases.cases, &name, &plans, &[])?;
     drop(beginning);
     let there = args.access.there();
@@ -251,8 +252,13 @@ pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure>
             format!("portcullis resume {}{}", typed(dir), args.access.there()),
         ));
     }
+    if !rehearse::is_rehearsal(dir)? {
+        for root in case::roots_of(dir) {
+            plans.iter().try_for_each(|saved| earlier::takes_up_all(&root, saved))?;
+        }
+    }
     let given = credential::given(args.credential_fd)?;
-    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+    reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {
         let all = SavedPlans::new(plans.clone()).expect("they belong together");
         if !args.yes {
             show(&all, &reached.ways, reached.clock, true).await?;
@@ -283,7 +289,7 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         refuse_closed(dir, of_it, &state_of(&case::read_journal(dir)?)?, &args.access.there())?;
     }
     let given = credential::given(args.credential_fd)?;
-    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+    reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {
         let (cases, plans) = if let Some(opened) = opened {
             (opened, plans)
         } else {
@@ -309,7 +315,7 @@ pub(super) fn verify(args: &args::Verify, dirs: &[PathBuf]) -> Result<Exit, Fail
     let cases = open_all(dirs)?;
     let (plans, playbook) = plans_of(dir, dirs)?;
     let given = credential::given(args.credential_fd)?;
-    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+    reach(dir, &args.access, &plans.clone(), Doing::Look, async |mut reached| {
         let task = verify::task(args, reached.live.map_or(rehearse::REGION, Live::region))?;
         let accounts = reached.work_on(dir, cases, plans).await;
         let going = Going { resumed: true, given, task, ..Going::on(dir, &playbook, args.format) };
@@ -359,7 +365,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         });
         return Ok(Exit::Done);
     }
-    reach(dir, &args.access, &plans.clone(), async |mut reached| {
+    reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {
         for (next, waits) in undone.iter().zip(&waits) {
             round::show(args.yes, next);
             if !args.yes {

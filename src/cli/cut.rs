@@ -262,7 +262,7 @@ pub(super) fn left_open(args: &args::Cut, saved: &SavedPlan) -> String {
     for credential in plan.credentials.iter().filter(|credential| !cut_off(credential)) {
         let _ = writeln!(text, "  {}", view::plain(&credential.to_string()));
         if let Some(user) = credential.user() {
-            wider.insert(format!("--user {user}"));
+            wider.insert(format!("--user={user}"));
         }
     }
     let quarantined = |principal: &Principal| {
@@ -277,7 +277,7 @@ pub(super) fn left_open(args: &args::Cut, saved: &SavedPlan) -> String {
             text,
             "  new sessions of role {role}: whoever its trust admits gets one at once"
         );
-        wider.insert(format!("--role {role}"));
+        wider.insert(format!("--role={role}"));
     }
     let reached: BTreeSet<String> = plan
         .roles

@@ -293,8 +293,8 @@ pub(super) fn tried_break_glass(cases: &Path) -> Vec<Origin> {
 
 /// The same, beside the case in `dir`.
 pub(super) fn break_glass_beside(dir: &Path) -> Vec<Origin> {
-    let root = case::root_of(&case::accounts::whole_or_itself(dir));
-    root.map(|root| tried_break_glass(&root)).unwrap_or_default()
+    let roots = case::roots_of(&case::accounts::whole_or_itself(dir));
+    roots.first().map(|root| tried_break_glass(root)).unwrap_or_default()
 }
 
 fn remembered(cases: &Path) -> Option<Tried> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::args::{self, Format, PlanFormat};
+use super::beside::Beside;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::there::There;
@@ -56,16 +57,18 @@ pub(super) fn show(
     let playbook = sources::playbook(path)?;
     let inputs = sources::inputs(&playbook, given, &BTreeMap::new())?;
     let terms = sources::terms(given, access.endpoint_url.as_deref())?;
-    let made = view::runtime().block_on(async {
+    let (made, beside) = view::runtime().block_on(async {
         let live = Live::connect(access).await?;
         let inventory = live.begin_among(shown.cases).await?;
         let roles = accounts::named(&playbook, &inputs, &inventory)?;
         let read = live.connection.read();
         if roles.is_empty() {
-            let takes_up = earlier::handed_on(shown.cases, &inventory.caller.account);
+            let account = &inventory.caller.account;
+            let beside = Beside::read(shown.cases, [account]);
+            let takes_up = earlier::handed_on(&beside, account);
             let terms = Terms { takes_up, ..terms };
             let saved = make(&playbook, &inputs, &terms, read, inventory).await?;
-            return Ok::<_, Failure>(Made::One(Box::new(saved)));
+            return Ok::<_, Failure>((Made::One(Box::new(saved)), beside));
         }
         let ways = accounts::enter(
             &live.connection,
@@ -75,9 +78,10 @@ pub(super) fn show(
             &roles,
         )
         .await?;
-        let cases = Some(shown.cases);
-        let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles, cases).await?;
-        Ok(Made::Several(plans))
+        let beside = Beside::read(shown.cases, ways.iter().map(accounts::Way::account));
+        let plans =
+            accounts::make(&playbook, &inputs, &terms, &ways, &roles, Some(&beside)).await?;
+        Ok((Made::Several(plans), beside))
     })?;
     // What is read by machines, or kept, stands alone on standard output.
     let note: fn(&str) = match shown.format {
@@ -102,7 +106,7 @@ pub(super) fn show(
         }
     };
     for saved in made.plans() {
-        view::err(&earlier::told(shown.cases, saved, &access.there()));
+        view::err(&earlier::told(&beside, saved, &access.there()));
     }
     let there = access.there();
     if let Some(output) = shown.output {

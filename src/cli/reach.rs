@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::doctor::break_glass_beside;
-use super::earlier::not_overtaken;
 use super::exit::{Exit, Failure};
 use super::live::Live;
+use super::overtaken::{Doing, not_overtaken};
 use super::{args, view};
 use crate::clock::Clock;
 use crate::cloud::Connection;
@@ -18,8 +18,9 @@ pub(super) async fn reach(
     access: &args::Access,
     dir: &Path,
     saved: &SavedPlan,
+    doing: Doing,
 ) -> Result<(Live, Caller), Failure> {
-    not_overtaken(dir, saved, &access.there())?;
+    not_overtaken(dir, saved, doing, &access.there())?;
     let live = Live::connect(access).await?;
     live.work_on(dir).await;
     // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.

@@ -7,6 +7,7 @@ use super::by_hand::typed;
 use super::conduct::{Conduct, Task, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::found::{refuse_closed, state_of, typed_to_begin};
+use super::overtaken::Doing;
 use super::reach::{fits, reach};
 use super::rehearse::Going;
 use super::there::There;
@@ -47,7 +48,7 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
-        let (live, caller) = reach(&args.access, case.dir(), &saved).await?;
+        let (live, caller) = reach(&args.access, case.dir(), &saved, Doing::GoOn).await?;
         let begun = (&saved, &playbook);
         let conduct = Conduct::live(begun, &caller, &case, &live, true, &args.access, args.format);
         Conduct { given: &given, ..conduct }.conduct(&decoded, medium).await
@@ -78,7 +79,7 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
     }
     let given = credential::given(args.credential_fd)?;
     view::runtime().block_on(async {
-        let (live, caller) = reach(&args.access, dir, &saved).await?;
+        let (live, caller) = reach(&args.access, dir, &saved, Doing::GoOn).await?;
         let case = Case::take_over(dir)?;
         // Whoever had it may have gone on until now, to another round.
         let (saved, playbook) = sources::plan_of(dir)?;

@@ -11,6 +11,7 @@ use super::conduct::Conduct;
 use super::exit::{Exit, Failure};
 use super::found::refuse_closed;
 use super::live::Live;
+use super::overtaken::Doing;
 use super::reach::{goes_there, reach};
 use super::run::confirm;
 use super::{rehearse, sources, view};
@@ -132,7 +133,7 @@ pub(super) fn carry_out(
         return rehearse::next_round(case, next, playbook, format);
     }
     view::runtime().block_on(async {
-        let (live, caller) = reach(access, case.dir(), next).await?;
+        let (live, caller) = reach(access, case.dir(), next, Doing::GoOn).await?;
         ask(yes, next)?;
         begin(case, next, live.clock, &caller.arn).await?;
         let (decoded, medium) = case.journal()?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::args::{self, Format, PlanFormat};
+use super::beside::Beside;
 use super::by_hand::typed;
 use super::conduct::{Conduct, case_name};
 use super::exit::{Exit, Failure};
@@ -99,15 +100,17 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
                     let home = &live.connection;
                     let ids = &args.access.external_id_of;
                     let ways = accounts::enter(home, &inventory, live.clock, ids, &roles).await?;
-                    let cases = Some(&*args.cases.cases);
+                    let of = ways.iter().map(accounts::Way::account);
+                    let beside = Some(&Beside::read(&args.cases.cases, of));
                     let plans =
-                        accounts::make(&playbook, &inputs, &terms, &ways, &roles, cases).await?;
+                        accounts::make(&playbook, &inputs, &terms, &ways, &roles, beside).await?;
                     let wanted = accounts::Wanted::Made(plans, ways);
                     return accounts::run(args, &live, &inventory, &playbook, wanted).await;
                 }
                 let read = live.connection.read();
                 let account = &inventory.caller.account;
-                let takes_up = earlier::handed_on(&args.cases.cases, account);
+                let beside = Beside::read(&args.cases.cases, [account]);
+                let takes_up = earlier::handed_on(&beside, account);
                 let terms = Terms { takes_up, ..terms };
                 let saved = plan::make(&playbook, &inputs, &terms, read, inventory.clone()).await?;
                 (saved, *playbook)
@@ -115,8 +118,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         };
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         let cases = &args.cases.cases;
-        not_begun(cases, std::slice::from_ref(&saved), &args.access)?;
-        earlier::takes_up_all(cases, &saved)?;
+        may_begin(cases, std::slice::from_ref(&saved), &args.access)?;
         remaining(&live.connection, &saved, live.clock).await;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {
@@ -126,8 +128,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             if saved_plan {
                 view::err(&look_again(&saved, &live).await?);
             }
-            view::err(&earlier::told(&args.cases.cases, &saved, &args.access.there()));
         }
+        let beside = Beside::read(cases, [&saved.plan.account]);
+        view::err(&earlier::told(&beside, &saved, &args.access.there()));
         if let Some(exit) = plan::nothing_to_do(std::slice::from_ref(&saved), args.format) {
             return Ok(exit);
         }
@@ -136,7 +139,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         }
         let name = case_name(&saved, live.clock);
         let beginning = case::beginning(cases)?;
-        not_begun(cases, std::slice::from_ref(&saved), &args.access)?;
+        may_begin(cases, std::slice::from_ref(&saved), &args.access)?;
         let case = Case::create(cases, &name, &saved, &[])?;
         drop(beginning);
         live.work_on(case.dir()).await;
@@ -148,15 +151,17 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     })
 }
 
-/// A plan is carried out once: what it was made for is not there any more, and who did it a second time would cut what
+/// A plan is begun where it takes up what the cases beside it hand on. And it is carried out once: what it was made for is not there any more, and who did it a second time would cut what
 /// the first has handed out.
-pub(super) fn not_begun(
+pub(super) fn may_begin(
     cases: &Path,
     plans: &[SavedPlan],
     access: &args::Access,
 ) -> Result<(), Failure> {
     let begun = plans.iter().find_map(|saved| case::of_plan(cases, &saved.digest()));
-    let Some(case) = begun else { return Ok(()) };
+    let Some(case) = begun else {
+        return plans.iter().try_for_each(|saved| earlier::takes_up_all(cases, saved));
+    };
     let case = case::accounts::whole_or_itself(&case);
     Err(Failure::new(
         Exit::Refused,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::args;
 use super::conduct::{Conduct, Task};
 use super::exit::{Exit, Failure};
+use super::overtaken::Doing;
 use super::reach::reach;
 use super::rehearse::Going;
 use super::{accounts, credential, rehearse, sources, view};
@@ -37,7 +38,7 @@ pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
     }
     let (decoded, medium) = case.journal()?;
     view::runtime().block_on(async {
-        let (live, caller) = reach(&args.access, case.dir(), &saved).await?;
+        let (live, caller) = reach(&args.access, case.dir(), &saved, Doing::Look).await?;
         let task = &task(args, live.region())?;
         let begun = (&saved, &playbook);
         let conduct = Conduct::live(begun, &caller, &case, &live, true, &args.access, args.format);

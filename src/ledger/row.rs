@@ -127,6 +127,9 @@ pub(super) fn row(
                 "it has come since the case was last planned: `resume` plans what cuts it, or asks about it"
                     .to_owned()
             }
+            _ if plan.was_left_open(&credential) => {
+                "an earlier case of the account has left it open, and no step cuts it".to_owned()
+            }
             _ if plan.is_newcomer(&credential) => {
                 format!(
                     "it has come since the account was first surveyed, and no step cuts it{UNTIL_SAID}"

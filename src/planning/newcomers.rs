@@ -38,11 +38,14 @@ pub fn first_seen_by(saved: &SavedPlan) -> FirstSeen {
 /// The beginning of a case that takes up others, of which `first` was seen: where they have not listed the roles, whom those
 /// admit now is all that is known.
 pub(super) fn taken_up(first: &FirstSeen, inventory: &Inventory) -> FirstSeen {
-    let trusts = first.trusts.clone().or_else(|| trusts(inventory));
-    FirstSeen { trusts, ..first.clone() }
+    if first.trusts.is_some() {
+        return first.clone();
+    }
+    let trusts = trusts(inventory);
+    FirstSeen { trusts_came_later: trusts.is_some(), trusts, ..first.clone() }
 }
 
-/// Of what earlier cases have found to have come, what no step of this one cuts.
+/// Of what earlier cases have left open, what no step of this one cuts.
 pub(super) fn untouched<'a>(
     takes_up: Option<&'a (FirstSeen, TakenUp)>,
     principals: &'a BTreeSet<Principal>,
@@ -54,8 +57,8 @@ pub(super) fn untouched<'a>(
     });
     left.map(|credential| Untouched {
         what: credential.to_string(),
-        why: "it has come since an earlier case of the account began, and no step cuts it: the gate stays shut until it \
-              is cut and waived, or cleared"
+        why: "an earlier case of the account has left it open, and no step cuts it: the gate stays shut until it is cut and \
+              waived, or cleared"
             .to_owned(),
     })
 }
@@ -66,13 +69,13 @@ pub(super) fn tell_taken_up(plan: &mut Plan) {
     plan.warnings.push(format!(
         "it takes up where {} left off: its beginning is {}, and what has come into the account since then is looked for \
          before the gate",
-        up.cases.join(" and "),
+        up.cases.keys().cloned().collect::<Vec<_>>().join(" and "),
         first.at.strftime("%Y-%m-%d %H:%M:%S UTC")
     ));
 }
 
 fn first_of(plan: &Plan, inventory: &Inventory) -> FirstSeen {
-    FirstSeen { at: plan.surveyed_at, trusts: trusts(inventory) }
+    FirstSeen { at: plan.surveyed_at, trusts: trusts(inventory), trusts_came_later: false }
 }
 
 /// Of every role, what its trust policy is made of.
@@ -144,7 +147,7 @@ pub fn not_seen(first: &FirstSeen, inventory: &Inventory) -> BTreeSet<String> {
     };
     let gaps = inventory.gaps().filter(|(want, _)| tells(want));
     let mut refused: BTreeSet<String> = gaps.map(|(_, gap)| gap.operation.clone()).collect();
-    if first.trusts.is_none() {
+    if first.trusts.is_none() || first.trusts_came_later {
         refused.insert(Want::Roles.operation().to_owned());
     }
     refused

@@ -101,7 +101,8 @@ impl Parts {
         let on_no_condition = digest(what);
         let part = conditions
             .map_or_else(|| on_no_condition.clone(), |found| digest(&json!([what, found])));
-        let who: String = who.chars().take(LONGEST).collect();
+        // It is no command, whatever it says: what is to be typed stands between such marks.
+        let who = who.chars().take(LONGEST).map(|c| if c == '`' { '\'' } else { c }).collect();
         self.admits.insert(part, Admits { who, on_no_condition });
     }
 }

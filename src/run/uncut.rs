@@ -8,7 +8,13 @@ use crate::plan::{Change, Credential, Effect, Plan, Subject};
 
 /// What speaks against the gate where nothing cuts `credential`, of somebody who has come since or not.
 pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> String {
-    let since = if has_come { ", which has come since the account was first surveyed" } else { "" };
+    let since = if plan.was_left_open(credential) {
+        ", which an earlier case of the account has left open"
+    } else if has_come {
+        ", which has come since the account was first surveyed"
+    } else {
+        ""
+    };
     let (case, typed) = (plan.case(), credential.typed());
     format!(
         "nothing cuts the {credential}{since}. {}. What is done outside this case is not seen by it: it says so until \
@@ -50,34 +56,34 @@ fn by_itself(plan: &Plan, credential: &Credential) -> String {
         (Credential::AccessKey { id, user }, _) => format!(
             "Cut it with its sessions: {}; or all of {user}: {}",
             cut(&format!("--access-key {id} --narrow")),
-            cut(&format!("--user {user}"))
+            cut(&format!("--user={user}"))
         ),
         (Credential::Sessions { user }, _) => format!(
             "Deny those so far: {}; or cut all of {user}: {}",
             session(format!("user/{user}")),
-            cut(&format!("--user {user}"))
+            cut(&format!("--user={user}"))
         ),
         (Credential::RoleSessions { role }, _) => format!(
             "Deny those so far: {}; or cut all of role {role}: {}",
             session(format!("role/{role}")),
-            cut(&format!("--role {role}"))
+            cut(&format!("--role={role}"))
         ),
         (Credential::Admission { role, .. }, _) => format!(
             "Have the role's trust policy admit nobody who should not be, by hand, and deny the sessions so far: {}; \
              or cut all of role {role}: {}",
             session(format!("role/{role}")),
-            cut(&format!("--role {role}"))
+            cut(&format!("--role={role}"))
         ),
         (
             Credential::Unlisted { operation, .. } | Credential::NotUnderstood { operation, .. },
             Some(Principal::User(user)),
         ) => format!(
             "Have {operation} tell what there is; or cut all of {user}: {}",
-            cut(&format!("--user {user}"))
+            cut(&format!("--user={user}"))
         ),
         (_, Some(Principal::User(user))) => format!(
             "Take it away by hand (console: IAM > Users > {user} > Security credentials); or cut all of {user}: {}",
-            cut(&format!("--user {user}"))
+            cut(&format!("--user={user}"))
         ),
         _ => "See to it by hand".to_owned(),
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_iam::types::StatusType;
 use portcullis::clock::Clock;
 use portcullis::journal::{self, ChangeState, Entry, GateState, State};
 use portcullis::plan::SavedPlan;
@@ -235,6 +236,8 @@ fn a_new_case_takes_up_those_that_nobody_has_closed_and_overtakes_them() {
     let cases = cases_in(hosted.dir());
     let second = cases.iter().find(|case| !case.ends_with(first)).unwrap().to_str().unwrap();
     let state = state_of(Path::new(second));
+    let refused = ran(&mut hosted.here(&["resume", first])).ended_with(5);
+    assert!(refused.err.contains("has taken this case up, and stands on it"), "{}", refused.err);
     let GateState::Shut(why) = &state.gate else { panic!("{:?}", state.gate) };
     let mut words = why.iter().flat_map(|why| why.split(' '));
     let admission = words.find(|word| word.starts_with("admission/")).unwrap();
@@ -265,15 +268,50 @@ fn a_new_case_takes_up_those_that_nobody_has_closed_and_overtakes_them() {
 
 #[test]
 fn a_plan_that_would_miss_what_a_case_has_begun_before_it_is_refused() {
-    let hosted = Hosted::new(&quick_world());
+    let hosted = Hosted::new(&with_somebody_else(&quick_world()));
     let cut = ["cut", "--user", "backup", "--reason", "to be sure", "--margin", "1", "--yes"];
     ran(&mut hosted.here(&cut)).ended_with(11);
     // Made without looking at the cases.
     hosted.save_plan(1);
     let refused = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(5);
     assert!(refused.err.contains("is not taken up by it"), "{}", refused.err);
-    ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
-    ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(11);
+
+    // A copy is the same case, and what is no case keeps nobody from work.
+    let case = hosted.case();
+    let (copy, junk) = (hosted.dir().join("cases/copy"), hosted.dir().join("cases/junk"));
+    copied(&case, &copy);
+    std::fs::create_dir_all(junk.join("rounds")).unwrap();
+    std::fs::write(junk.join("journal.jsonl"), "not a line\nnor this\n").unwrap();
+    let case = case.to_str().unwrap();
+    ran(&mut hosted.here(&["verify", case, "--no-trail"])).ended_with(11);
+
+    // What was held to be taken back stays with it until it is; what somebody has taken off is open.
+    ran(&mut hosted.here(&["undo", case, "--yes"])).ended_with(13);
+    hosted.meanwhile(async |iam| {
+        let key = iam.update_access_key().user_name("backup");
+        let key = key.access_key_id("AKIAEXAMPLEBACKUP003").status(StatusType::Active);
+        key.send().await.unwrap();
+    });
+    ran(&mut hosted.here(&["verify", case, "--no-trail"])).ended_with(13);
+    let anew = ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
+    assert!(anew.err.contains("junk looks like a case and cannot be read"), "{}", anew.err);
+    assert_eq!(anew.err.matches("This plan takes up ").count(), 1, "{}", anew.err);
+    let held = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    let open = "AKIAEXAMPLEBACKUP003 of backup, which an earlier case of the account has left open";
+    assert!(held.out.contains(open), "{}", held.said());
+}
+
+/// Copies a case, as somebody would who keeps it safe.
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copied(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
 }
 
 #[test]

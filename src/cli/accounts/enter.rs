@@ -10,9 +10,9 @@ use super::belong::position;
 use super::several::Account;
 use crate::case::Case;
 use crate::cli::doctor::break_glass_beside;
-use crate::cli::earlier::not_overtaken;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::live::Live;
+use crate::cli::overtaken::{Doing, not_overtaken};
 use crate::cli::reach::{fits, remaining};
 use crate::cli::responder::session_name;
 use crate::cli::there::There;
@@ -128,6 +128,7 @@ pub(super) fn reach(
     dir: &Path,
     access: &args::Access,
     plans: &[SavedPlan],
+    doing: Doing,
     go_on: impl AsyncFnOnce(Reached<'_>) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     let roles = roles_of(&plans[0]);
@@ -148,7 +149,7 @@ pub(super) fn reach(
         let begun = live.begin().await?;
         let endpoint = access.endpoint_url.as_deref();
         for saved in plans {
-            not_overtaken(dir, saved, &access.there())?;
+            not_overtaken(dir, saved, doing, &access.there())?;
         }
         fits(&plans[0], &begun.caller, endpoint)?;
         let (home, clock) = (&live.connection, live.clock);
@@ -189,6 +190,11 @@ impl Reached<'_> {
 }
 
 impl Way {
+    /// The account it leads into.
+    pub(in crate::cli) fn account(&self) -> &AccountId {
+        &self.begun.caller.account
+    }
+
     /// From here on the sessions that are minted bear the name of the case.
     async fn work_on(&self, live: &Live, dir: &Path) {
         match &self.elsewhere {

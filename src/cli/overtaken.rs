@@ -1,0 +1,166 @@
+//! A case that another has overtaken is not gone on with: it would take the other's work for an intruder's, or lift what the
+//! other stands on. Whoever wants to go on goes on with the other, or plans anew.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::beside::{Beside, Other};
+use super::by_hand::typed;
+use super::exit::{Exit, Failure};
+use super::there::There;
+use super::view::plain;
+use crate::case;
+use crate::ids::Principal;
+use crate::journal::ChangeState;
+use crate::ledger;
+use crate::plan::{Barrier, Change, Effect, SavedPlan, Subject};
+
+/// What is to be done with a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// It is looked at.
+    Look,
+    /// It is carried on, or taken back.
+    GoOn,
+}
+
+/// How another case keeps this one from being worked on.
+enum Overtaken {
+    /// It has taken this one up.
+    TakenUp,
+    /// It has done what this one would take for an intruder's, a clause each.
+    Done(Vec<String>),
+    /// It stands on cuts that would be taken back.
+    Stands(Vec<String>),
+}
+
+/// Refuses to work on the case in `dir`, whose newest plan, or undo, is `saved`, where another has overtaken it.
+pub(super) fn not_overtaken(
+    dir: &Path,
+    saved: &SavedPlan,
+    doing: Doing,
+    there: &There,
+) -> Result<(), Failure> {
+    let whole = case::accounts::whole_or_itself(dir);
+    let account = &saved.plan.account;
+    for root in case::roots_of(&whole) {
+        let beside = Beside::read(&root, [account]);
+        let Some(own) = beside.of(account).find(|other| is_within(&other.dir, &whole)) else {
+            continue;
+        };
+        let others = beside.of(account).filter(|other| other.begun_with != own.begun_with);
+        for other in others {
+            if let Some(by) = overtaken(own, other, saved, doing) {
+                return Err(refused(&whole, other, &by, there));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_within(dir: &Path, whole: &Path) -> bool {
+    let (dir, whole) = (dir.canonicalize(), whole.canonicalize());
+    dir.ok().zip(whole.ok()).is_some_and(|(dir, whole)| dir.starts_with(whole))
+}
+
+fn overtaken(own: &Other, other: &Other, saved: &SavedPlan, doing: Doing) -> Option<Overtaken> {
+    if saved.plan.is_undo() {
+        let stands = if other.stands() { taken_from_under(other, saved) } else { Vec::new() };
+        return (!stands.is_empty()).then_some(Overtaken::Stands(stands));
+    }
+    let done = done_since(other, saved);
+    if !done.is_empty() {
+        return Some(Overtaken::Done(done));
+    }
+    let takes_up = other.saved.plan.takes_up.iter().flat_map(|up| up.cases.values());
+    let takes_it_up = takes_up.into_iter().any(|begun| *begun == own.begun_with);
+    (doing == Doing::GoOn && other.stands() && takes_it_up).then_some(Overtaken::TakenUp)
+}
+
+fn refused(whole: &Path, other: &Other, overtaken: &Overtaken, there: &There) -> Failure {
+    let by = typed(&case::accounts::whole_or_itself(&other.dir));
+    let this = typed(whole);
+    let first = |all: &[String]| match all {
+        [one] => plain(one),
+        all => format!("{}, and {} more such", plain(&all[0]), all.len() - 1),
+    };
+    let go_on = format!(
+        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK. Where this one is over: \
+         portcullis close {this} --reason TEXT{there}"
+    );
+    let (what, next) = match overtaken {
+        Overtaken::TakenUp => {
+            (format!("{by} has taken this case up, and stands on it; nothing was done"), go_on)
+        }
+        Overtaken::Done(done) => (
+            format!(
+                "{by} has {}, which this case would take for an intruder's; nothing was done",
+                first(done)
+            ),
+            go_on,
+        ),
+        Overtaken::Stands(cuts) => (
+            format!(
+                "{by} cuts {}, as this one did, and stands on it; nothing was taken back",
+                first(cuts)
+            ),
+            format!(
+                "take that one back first: portcullis undo {by}{there}; or, where it is over: portcullis close {by} --reason \
+                 TEXT{there}"
+            ),
+        ),
+    };
+    Failure::new(Exit::Refused, what, next)
+}
+
+/// Cuts on which `other` stands and which the undo `saved` would take off.
+fn taken_from_under(other: &Other, saved: &SavedPlan) -> Vec<String> {
+    let (theirs, state) = (&other.saved.plan, &other.state);
+    let stands = |cut: &&Change| {
+        state.record(&cut.id).state == ChangeState::Seen && !ledger::is_lifted(theirs, state, cut)
+    };
+    let stand: BTreeSet<_> = theirs.changes.iter().filter(stands).flat_map(cut_by).collect();
+    let taken_back = saved.plan.carried_out().flat_map(lifted_by);
+    let taken_back = taken_back.filter(|lifted| stand.contains(lifted));
+    taken_back.map(|(of, by)| format!("{of} ({by})")).collect()
+}
+
+/// What `other` has done that whoever carries out `saved`, or looks at what it has cut, does not know.
+fn done_since(other: &Other, saved: &SavedPlan) -> Vec<String> {
+    let (theirs, state) = (&other.saved.plan, &other.state);
+    let (plan, since) = (&saved.plan, saved.plan.surveyed_at);
+    let mut done = Vec::new();
+    for issued in ledger::issued(theirs, state) {
+        let is_known = match issued.at {
+            // A password has no id: which it is, its age tells.
+            Some(at) => at <= since,
+            None => plan.credentials.contains(&issued.credential),
+        };
+        if !is_known && plan.principals.contains(&Principal::User(issued.user)) {
+            done.push(format!("issued {}", issued.credential));
+        }
+    }
+    let ours: BTreeSet<_> = plan.changes.iter().flat_map(cut_by).collect();
+    for change in &theirs.changes {
+        let begun = ledger::lift_begun(change, state.record(&change.id));
+        if begun.is_some_and(|begun| begun.at > since) {
+            let lifted = lifted_by(change).filter(|lifted| ours.contains(lifted));
+            done.extend(lifted.map(|(of, by)| format!("taken the cut of {of} off again ({by})")));
+        }
+    }
+    done
+}
+
+fn cut_by(change: &Change) -> impl Iterator<Item = (&Subject, Barrier)> {
+    change.effects.iter().filter_map(|effect| match effect {
+        Effect::Cuts { subject, barrier } => Some((subject, *barrier)),
+        _ => None,
+    })
+}
+
+fn lifted_by(change: &Change) -> impl Iterator<Item = (&Subject, Barrier)> {
+    change.effects.iter().filter_map(|effect| match effect {
+        Effect::Lifts { subject, barrier } => Some((subject, *barrier)),
+        _ => None,
+    })
+}
