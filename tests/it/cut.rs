@@ -227,7 +227,7 @@ fn on_the_command_line_it_is_asked_once_and_opens_a_case_like_any_other() {
     world.refuses(5, &mut cut(&["--session", elsewhere]), &["of account 444455556666"]);
     world.refuses(5, &mut cut(&["--role", "incident-responder", "--yes"]), &["incident-responder"]);
     let shown = ran(&mut cut(&["--access-key", LEAKED, "--narrow", "--dry-run"])).ended_with(0);
-    for words in ["Stays open", HUNG, "portcullis cut --user ci-deploy"] {
+    for words in ["Stays open", HUNG, "portcullis cut --user=ci-deploy"] {
         assert!(shown.out.contains(words), "{words}: {}", shown.out);
     }
     assert!(cases_in(hosted.dir()).is_empty());

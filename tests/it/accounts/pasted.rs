@@ -74,7 +74,7 @@ fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_a
     assert_eq!(run.out.matches("nothing cuts the way in").count(), 0, "{}", run.out);
     assert!(run.out.contains(why) && status.out.contains("unaccounted"), "{}", run.out);
     let cuts = to_type(&run.out, "portcullis cut");
-    assert!(cuts.iter().any(|cut| cut.ends_with("--user backup")), "{cuts:?}");
+    assert!(cuts.iter().any(|cut| cut.ends_with("--user=backup")), "{cuts:?}");
     let narrow = cuts.iter().find(|cut| cut.contains("--narrow")).unwrap();
     let hung = narrow.split(' ').find(|word| word.starts_with("AKIA")).unwrap();
     let waive = to_type(&run.out, "portcullis waive");
