@@ -214,6 +214,7 @@ fn run_among(users: usize, bystanders: usize, most: u32, rate: Option<u32>, step
             place: None,
             journal: &journal,
             most,
+            beside: portcullis::run::MadeBeside::default(),
             keep: &Nobody,
             cloud: connection.write(),
             probes: connection.probes(),

@@ -372,6 +372,9 @@ impl Plan {
         let mut plan = self.clone();
         if self.is_undo() {
             plan.changes.retain(|change| change.undoes.is_some());
+            plan.batches.clear();
+            let phases: BTreeSet<Phase> = plan.changes.iter().map(|change| change.phase).collect();
+            plan.approvals.retain(|phase, _| phases.contains(phase));
         }
         plan
     }

@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 pub use event::{Event, Observer};
 pub use proof::Log;
-pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
+pub use rounds::{Again, Keep, MOST_ROUNDS, MadeBeside, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use together::{Ended, Together};
@@ -95,6 +95,8 @@ pub struct Run<'a> {
     pub outbox: &'a dyn Outbox,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
+    /// What other cases of the account have made.
+    pub beside: &'a MadeBeside,
     /// Runs of other accounts, with which its gate opens or not at all.
     pub among: Option<Among<'a>>,
     /// What the next round is planned from; without it there is none, and what is found later calls a person.
@@ -439,6 +441,18 @@ impl Run<'_> {
         // What was cut is seen to stay cut, whatever is left.
         self.settle(&self.standing_cuts(), "every cut so far").await?;
         Err(Halt::Held(stopped.into_iter().chain(self.troubles()).collect()))
+    }
+
+    /// Makes cuts anew that were opened again, and sees every cut stand as the gate asks; what still speaks against that
+    /// shuts it.
+    async fn cut_again(&self, cuts: &[ChangeId]) -> Result<(), Halt> {
+        let waiting = self.due(|change| cuts.contains(&change.id));
+        self.drive_and_prove(waiting, MINTERS).await?;
+        let standing = self.standing_cuts();
+        self.settle(&standing, "every cut").await?;
+        self.enforce(&standing, "every cut").await?;
+        let reasons = self.reasons_from_journal();
+        if reasons.is_empty() { Ok(()) } else { self.shut(reasons).await }
     }
 
     /// Drives what is ready; proves what others wait to be proven, told as `what`; and so on, until nothing is left

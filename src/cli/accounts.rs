@@ -29,7 +29,7 @@ use super::conduct::case_name;
 use super::exit::{Exit, Failure};
 use super::found::{refuse_closed, state_of};
 use super::live::Live;
-use super::overtaken::Doing;
+use super::overtaken::{Doing, not_overtaken};
 use super::reach::{fits, remaining};
 use super::resume::may_go_on_elsewhere;
 use super::run::{confirm_all, may_begin};
@@ -347,6 +347,11 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
             "this case is being taken back already",
             format!("go on with it: portcullis resume {}{there}", typed(dir)),
         ));
+    }
+    if !rehearse::is_rehearsal(dir)? {
+        for next in &undone {
+            not_overtaken(dir, next, Doing::GoOn, &args.access.there())?;
+        }
     }
     if args.dry_run || undone.is_empty() {
         if args.format == Format::Json {

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
+use jiff::Timestamp;
+
 use crate::case::{self, CaseError};
 use crate::ids::AccountId;
 use crate::journal::State;
@@ -20,6 +22,8 @@ pub(super) struct Other {
     /// What it has come to.
     pub(super) saved: SavedPlan,
     pub(super) state: State,
+    /// When it was begun.
+    pub(super) begun_at: Timestamp,
 }
 
 impl Other {
@@ -88,7 +92,9 @@ fn read(dir: &Path, accounts: &BTreeSet<&AccountId>) -> Result<Option<Other>, St
         let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
         format!("{error}{why}")
     };
-    let state = State::of(&case::read_journal(dir).map_err(told)?).map_err(|e| e.to_string())?;
+    let decoded = case::read_journal(dir).map_err(told)?;
+    let state = State::of(&decoded).map_err(|error| error.to_string())?;
+    let Some(begun_at) = decoded.lines.first().map(|line| line.at) else { return Ok(None) };
     let Some(opened) = &state.opened else { return Ok(None) };
     // The plan is the larger part by far: it is read where it matters.
     if opened.rehearsal || !accounts.contains(&opened.account) {
@@ -96,5 +102,5 @@ fn read(dir: &Path, accounts: &BTreeSet<&AccountId>) -> Result<Option<Other>, St
     }
     let saved = case::read_round(dir, state.round()).map_err(told)?;
     let begun_with = opened.plan.clone();
-    Ok(Some(Other { dir: dir.to_owned(), begun_with, saved, state }))
+    Ok(Some(Other { dir: dir.to_owned(), begun_with, saved, state, begun_at }))
 }

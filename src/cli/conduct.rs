@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::args::Format;
 use super::by_hand::typed;
+use super::earlier::made_beside;
 use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
@@ -23,7 +24,7 @@ use crate::journal::{Decoded, Entry, Journal, Medium, Place, Said, State, Worker
 use crate::ledger::Ledger;
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
-use crate::run::{Ending, Keep, Log, MOST_ROUNDS, Rounds, RunError};
+use crate::run::{Ending, Keep, Log, MOST_ROUNDS, MadeBeside, Rounds, RunError};
 use crate::sim::Cloud;
 
 /// How long a rehearsal waits before it tries what the intruder and the consumers hold.
@@ -190,6 +191,10 @@ impl Conduct<'_> {
             place: self.world.is_none().then_some(&to.place),
             journal,
             most: MOST_ROUNDS,
+            beside: match self.world {
+                None => made_beside(self.case.dir(), self.saved),
+                Some(_) => MadeBeside::default(),
+            },
             keep: &to.kept,
             cloud: self.connection.write(),
             probes: self.connection.probes(),

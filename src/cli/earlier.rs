@@ -13,10 +13,11 @@ use super::exit::{Exit, Failure};
 use super::there::There;
 use super::view::{Style, plain};
 use crate::case;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, Principal};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Credential, FirstSeen, SavedPlan, TakenUp};
 use crate::planning;
+use crate::run::MadeBeside;
 
 /// So many rows of one case are told one by one.
 const ROWS: usize = 5;
@@ -45,6 +46,25 @@ pub(super) fn handed_on(beside: &Beside, account: &AccountId) -> Option<(FirstSe
         });
     }
     Some((first?, up))
+}
+
+/// What the cases beside the one in `dir`, whose plan is `saved`, have made.
+pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
+    let mut made = MadeBeside::default();
+    let whole = case::accounts::whole_or_itself(dir);
+    for root in case::roots_of(&whole) {
+        let beside = Beside::read(&root, [&saved.plan.account]);
+        for other in beside.of(&saved.plan.account) {
+            let issued = ledger::issued(&other.saved.plan, &other.state).into_iter();
+            // What somebody in scope is issued by another is met as that.
+            let issued = issued.filter(|issued| {
+                !saved.plan.principals.contains(&Principal::User(issued.user.clone()))
+            });
+            made.issued.extend(issued.filter_map(|issued| issued.key().cloned()));
+            made.canaries.extend(other.state.canaries_until.clone());
+        }
+    }
+    made
 }
 
 /// What a case has found in somebody's hands, and nothing keeps out. What people close outside, what is known to be

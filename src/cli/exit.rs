@@ -36,6 +36,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What and what next, where it is no failure to say so.
+    pub(super) fn told_along(self) -> String {
+        format!("{}: {}", self.what, self.next)
+    }
+
     /// Something went wrong, and this is what to do about it: nobody is left with an error alone.
     pub fn new(exit: Exit, what: impl Into<String>, next: impl Into<String>) -> Self {
         Self { exit, what: what.into(), why: Vec::new(), next: next.into() }

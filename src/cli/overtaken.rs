@@ -51,7 +51,7 @@ pub(super) fn not_overtaken(
         let others = beside.of(account).filter(|other| other.begun_with != own.begun_with);
         for other in others {
             if let Some(by) = overtaken(own, other, saved, doing) {
-                return Err(refused(&whole, other, &by, there));
+                return Err(refused((&whole, own), other, &by, there));
             }
         }
     }
@@ -65,7 +65,10 @@ fn is_within(dir: &Path, whole: &Path) -> bool {
 
 fn overtaken(own: &Other, other: &Other, saved: &SavedPlan, doing: Doing) -> Option<Overtaken> {
     if saved.plan.is_undo() {
-        let stands = if other.stands() { taken_from_under(other, saved) } else { Vec::new() };
+        // What was begun before stands on what it has made itself, and is taken back last.
+        let is_later = other.begun_at > own.begun_at;
+        let stands =
+            if is_later && other.stands() { taken_from_under(other, saved) } else { Vec::new() };
         return (!stands.is_empty()).then_some(Overtaken::Stands(stands));
     }
     let done = done_since(other, saved);
@@ -77,16 +80,24 @@ fn overtaken(own: &Other, other: &Other, saved: &SavedPlan, doing: Doing) -> Opt
     (doing == Doing::GoOn && other.stands() && takes_it_up).then_some(Overtaken::TakenUp)
 }
 
-fn refused(whole: &Path, other: &Other, overtaken: &Overtaken, there: &There) -> Failure {
+fn refused(
+    (whole, own): (&Path, &Other),
+    other: &Other,
+    overtaken: &Overtaken,
+    there: &There,
+) -> Failure {
     let by = typed(&case::accounts::whole_or_itself(&other.dir));
     let this = typed(whole);
     let first = |all: &[String]| match all {
         [one] => plain(one),
-        all => format!("{}, and {} more such", plain(&all[0]), all.len() - 1),
+        all => format!("{}, {}, and so on ({} in all)", plain(&all[0]), plain(&all[1]), all.len()),
+    };
+    let close = match own.state.closed {
+        Some(_) => String::new(),
+        None => format!(". Where this one is over: portcullis close {this} --reason TEXT{there}"),
     };
     let go_on = format!(
-        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK. Where this one is over: \
-         portcullis close {this} --reason TEXT{there}"
+        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK{close}"
     );
     let (what, next) = match overtaken {
         Overtaken::TakenUp => {

@@ -275,7 +275,7 @@ pub(super) fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
 /// The same for several, by the account of whoever runs it, which is the first.
 pub(super) fn confirm_all(plans: &[&SavedPlan]) -> Result<(), Failure> {
     let account = &plans[0].plan.account;
-    let changes = plans.iter().map(|saved| saved.plan.pending().count()).sum();
+    let changes = plans.iter().map(|saved| saved.to_carry_out().pending().count()).sum();
     let changes = counted(changes, "change");
     let (others, its) = match plans.len() - 1 {
         0 => (String::new(), "its"),

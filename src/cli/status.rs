@@ -11,6 +11,7 @@ use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
 use super::found::{read, typed_to_begin};
 use super::next::{after_all, awaited};
+use super::overtaken::{Doing, not_overtaken};
 use super::rehearse::is_rehearsal;
 use super::there::{There, placed, placed_in};
 use super::{diagnostics, next, view};
@@ -73,6 +74,15 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What is next about a case that another has overtaken.
+fn overtaken(dir: &Path, saved: &SavedPlan, there: &There) -> Result<Option<String>, Failure> {
+    if is_rehearsal(dir)? {
+        return Ok(None);
+    }
+    let refused = not_overtaken(dir, saved, Doing::GoOn, there).err();
+    Ok(refused.map(Failure::told_along))
+}
+
 /// What is to be done about a case that somebody has closed.
 const CLOSED: &str = "nothing: this case is closed";
 
@@ -108,9 +118,11 @@ impl<'a> One<'a> {
         // It goes on with the others, where there are any.
         let whole = case::accounts::whole_or_itself(dir);
         let whole = typed(&whole);
+        let overtaken = overtaken(dir, &saved, &there)?;
         let next = match state.finished.and_then(Exit::of) {
             _ if case::is_worked_on(dir) => worked_on(&state),
             _ if is_over(&saved, &state) => CLOSED.to_owned(),
+            Some(_) if overtaken.is_some() => overtaken.unwrap_or_default(),
             // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
             None if state.opened.is_none() && !is_rehearsal(dir)? => typed_to_begin(dir, &there),
             Some(Exit::Done) => next::of_proven(&saved.plan, &state),

@@ -9,8 +9,9 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::found::state_of;
+use super::overtaken::{Doing, not_overtaken};
 use super::there::There;
-use super::{accounts, diagnostics, round, sources, view};
+use super::{accounts, diagnostics, rehearse, round, sources, view};
 use crate::case::{self, Case};
 use crate::journal::State;
 use crate::ledger;
@@ -38,6 +39,9 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     }
     let next = undo_of(&saved, &state);
     let nothing = !next.plan.is_undo();
+    if !nothing && !rehearse::is_rehearsal(case.dir())? {
+        not_overtaken(case.dir(), &next, Doing::GoOn, &there)?;
+    }
     if args.dry_run || nothing {
         if args.format == Format::Json {
             view::out(&diagnostics::printed(&view::plan_as_json(&next)));

@@ -32,7 +32,7 @@ use crate::diagnostic::counted;
 use crate::ids::ChangeId;
 use crate::inventory::Caller;
 use crate::journal::{Decoded, Entry, Evidence, GateState, Journal, Medium, Said, State, names};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ledger, Standing};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::planning;
 use crate::playbook::Phase;
@@ -470,7 +470,17 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
         }
         Entry::Waived { credential, until, .. } => {
             let until = until.strftime("%Y-%m-%d %H:%M UTC");
-            let what = format!("waived until {until}, and unaccounted for from then on");
+            let ledger = Ledger::of(plan, state);
+            let row = ledger.rows.iter().find(|row| row.credential == *credential);
+            let what = match row.map(|row| &row.standing) {
+                Some(Standing::Waived { .. }) | None => {
+                    format!("waived until {until}, and unaccounted for from then on")
+                }
+                Some(standing) => format!(
+                    "kept, and it changes nothing while this is {}: nobody needs to answer for that",
+                    standing.word()
+                ),
+            };
             (credential.to_string(), what)
         }
         Entry::Withdrawn { credential, .. } => {
@@ -507,7 +517,7 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
     let asked = plan.approvals.get(&phase).copied().unwrap_or_default();
     let by = state.approved_by(phase);
     let _ = writeln!(text, "  phase {phase} of plan {digest}: {} of {asked} names", by.len());
-    for change in plan.changes.iter().filter(|change| change.phase == phase) {
+    for change in plan.carried_out().filter(|change| change.phase == phase) {
         let (target, what) = (change.target.to_string(), change.what.to_string());
         let (target, what) = (view::plain(&target), view::plain(&what));
         let _ = writeln!(text, "    {}  {target}: {what}", change.id);

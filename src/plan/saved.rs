@@ -102,6 +102,17 @@ pub enum OpenError {
 }
 
 impl SavedPlan {
+    /// The plan with what is still to be carried out by it: of a further round, nothing that was begun before; of one that
+    /// takes back, the changes that do.
+    #[must_use]
+    pub fn to_carry_out(&self) -> Plan {
+        let mut plan = self.plan.to_carry_out();
+        if let Some(round) = self.round.as_ref().filter(|_| !plan.is_undo()) {
+            plan.changes.retain(|change| !round.begun.contains(&change.id));
+        }
+        plan
+    }
+
     /// The number of its round, from 1.
     pub fn number(&self) -> u32 {
         self.round.as_ref().map_or(1, |round| round.number)

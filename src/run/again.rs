@@ -30,7 +30,7 @@ pub(super) fn ended_since(change: &Change, state: &State) -> Option<String> {
 }
 
 /// The role over whose sessions `change` is a second pass.
-fn passes_over(change: &Change) -> Option<RoleName> {
+pub(super) fn passes_over(change: &Change) -> Option<RoleName> {
     change.effects.iter().find_map(|effect| match effect {
         Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } => {
             subject.principal()?.role().cloned()

@@ -34,6 +34,7 @@ impl Run<'_> {
             // Nothing waits behind it. What no step cuts is unaccounted for: the ledger says so.
             if self.reasons_from_journal().is_empty() {
                 self.is_ready();
+                self.passes_behind_the_others().await?;
             }
             return Ok(());
         }

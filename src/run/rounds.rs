@@ -8,9 +8,10 @@
 //! Writes no file: what is kept goes to a [`Keep`]. A crash between keeping a plan and recording its round leaves a
 //! plan that nobody carries out, and the survey is made again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::look::Looks;
@@ -35,6 +36,15 @@ pub const MOST_ROUNDS: u32 = 12;
 pub trait Keep: Sync {
     /// Keeps it, safe from a loss of power; says where.
     fn keep(&self, saved: &SavedPlan) -> std::io::Result<String>;
+}
+
+/// What other cases of the account have made, by when this one was taken up: it is nobody who has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MadeBeside {
+    /// Keys that they have issued to users who are not in the scope of this one.
+    pub issued: BTreeSet<AccessKeyId>,
+    /// Names of those that they have made to try cuts on, and when each was last spoken of.
+    pub canaries: BTreeMap<String, Timestamp>,
 }
 
 /// What the next round is planned from.
@@ -75,6 +85,8 @@ pub struct Rounds<'a> {
     /// How many further rounds are gone through unasked; with none the account is not surveyed again either, and
     /// a credential that has appeared calls a person.
     pub most: u32,
+    /// What other cases of the account have made.
+    pub beside: MadeBeside,
     /// Where the plans of further rounds are kept.
     pub keep: &'a dyn Keep,
     /// The cloud.
@@ -169,6 +181,7 @@ impl Rounds<'_> {
             observer: self.observer,
             outbox: self.outbox,
             stop: self.stop.clone(),
+            beside: &self.beside,
             among: None,
             again: None,
             looks: Looks::default(),
@@ -230,7 +243,7 @@ impl Run<'_> {
         self.sweep().await?;
         self.observer.event(&Event::SurveyingAgain { round });
         let begun = self.begun();
-        let canaries = self.journal.state().canaries_until.clone();
+        let canaries = self.canaries();
         let seen_off = self.journal.state().seen_off.clone();
         let mut caller = self.inventory.caller.clone();
         // Whoever goes on with a case need not know what was left standing when it was planned.
@@ -369,7 +382,7 @@ impl Run<'_> {
         begun.collect()
     }
 
-    /// Keys that this case has issued, or of which it cannot be told.
+    /// Keys that this case has issued, or of which it cannot be told; and those of cases beside it.
     pub(super) fn issued(&self, facts: &Inventory) -> BTreeSet<AccessKeyId> {
         let issued = ledger::issued(self.plan, &self.journal.state());
         let mut issued: BTreeSet<_> =
@@ -384,6 +397,14 @@ impl Run<'_> {
             let ours = keys.iter().filter(|key| self.may_have_issued(user, &key.id, facts));
             issued.extend(ours.map(|key| key.id.clone()));
         }
+        issued.extend(self.beside.issued.iter().cloned());
         issued
+    }
+
+    /// Those that were made to try cuts on, and when each was last spoken of.
+    pub(super) fn canaries(&self) -> BTreeMap<String, Timestamp> {
+        let mut canaries = self.beside.canaries.clone();
+        canaries.extend(self.journal.state().canaries_until.clone());
+        canaries
     }
 }

@@ -14,14 +14,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::again::passes_over;
 use super::rounds::InHand;
 use super::{Ending, Event, Halt, Rounds, Run, RunError};
 use crate::clock::Clock;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, ChangeId};
 use crate::inventory::Inventory;
-use crate::plan::SavedPlan;
+use crate::journal::{ChangeState, Entry};
+use crate::ledger;
+use crate::plan::{Change, Effect, SavedPlan};
 
 /// While others get ready one looks again so often, at oneself too: what is seen of an account is not seen by
 /// itself before it looks.
@@ -96,6 +100,13 @@ impl<'a> Together<'a> {
         join_all((0..self.members.len()).map(|me| self.execute_one(me))).await
     }
 
+    /// Second passes of an account that came before the others were cut.
+    fn outdated(&self, of: &Member<'_>) -> Vec<ChangeId> {
+        let others = self.members.iter().filter(|other| other.account != of.account);
+        let stopped = others.filter_map(Member::minting_stopped).max();
+        stopped.map(|stopped| of.passed_before(stopped)).unwrap_or_default()
+    }
+
     async fn execute_one(&self, me: usize) -> Ended {
         let member = &self.members[me];
         let in_hand = member.in_hand();
@@ -146,12 +157,45 @@ impl Member<'_> {
         self.stands.send_replace(stands);
     }
 
+    /// From when on nobody whom this account cuts off could mint a session any more; what is not seen cut is its own
+    /// to tell.
+    fn minting_stopped(&self) -> Option<Timestamp> {
+        let in_hand = self.in_hand();
+        let state = self.rounds.journal.state();
+        let margin = SignedDuration::try_from(in_hand.saved.plan.gate.margin()).ok()?;
+        let stops = |change: &&Change| {
+            let stops = |effect: &Effect| matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting());
+            change.effects.iter().any(stops)
+        };
+        let cuts = in_hand.saved.plan.changes.iter().filter(stops);
+        let seen = cuts.filter_map(|cut| state.record(&cut.id).seen).map(|seen| seen.at).max()?;
+        Some(seen.saturating_add(margin).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Second passes over sessions of roles that were made before `stopped`: whoever could still mint elsewhere may have
+    /// sessions that are younger.
+    fn passed_before(&self, stopped: Timestamp) -> Vec<ChangeId> {
+        let in_hand = self.in_hand();
+        let (plan, state) = (&in_hand.saved.plan, self.rounds.journal.state());
+        let early = |change: &&Change| {
+            let record = state.record(&change.id);
+            passes_over(change).is_some()
+                && record.state == ChangeState::Seen
+                && record.begun.or(record.seen).is_some_and(|done| done.at < stopped)
+                && !ledger::is_lifted(plan, &state, change)
+        };
+        plan.changes.iter().filter(early).map(|change| change.id.clone()).collect()
+    }
+
     /// What speaks against it, by a fresh look.
-    async fn speaks_against(&self) -> Result<Vec<String>, Halt> {
+    async fn speaks_against(&self, outdated: &[ChangeId]) -> Result<Vec<String>, Halt> {
         let in_hand = self.in_hand();
         let run = self.rounds.run_of(&in_hand);
         let facts = self.look(&run).await?;
         let mut reasons = run.reasons_from_journal();
+        reasons.extend(outdated.iter().map(|pass| {
+            format!("{pass} came before another account was cut, and is made once more: resume")
+        }));
         reasons.extend(run.newcomers(&facts));
         Ok(self.named(reasons))
     }
@@ -246,9 +290,10 @@ impl Among<'_> {
         if !at_work.is_empty() {
             return Ok(Others::Wait(at_work));
         }
-        let looks = self
-            .others()
-            .map(|member| async move { Ok::<_, Halt>((member, member.speaks_against().await?)) });
+        let looks = self.others().map(|member| async move {
+            let outdated = self.together.outdated(member);
+            Ok::<_, Halt>((member, member.speaks_against(&outdated).await?))
+        });
         for looked in join_all(looks).await {
             let (member, found) = looked?;
             // Whoever is still running sees it himself, and cuts it or calls a person.
@@ -324,6 +369,42 @@ impl Run<'_> {
         Ok(None)
     }
 
+    /// Denies sessions once more where another account was cut after they were, once no other is at work: one after the
+    /// other. Gives back whether there were any.
+    async fn passes_once_more(&self, among: Among<'_>) -> Result<bool, Halt> {
+        if among.others().any(|other| *other.stands.borrow() == Stands::AtWork) {
+            return Ok(false);
+        }
+        let outdated = among.together.outdated(among.member());
+        if outdated.is_empty() {
+            return Ok(false);
+        }
+        self.is_at_work();
+        for change in &outdated {
+            let why = "another account was cut since".to_owned();
+            self.record(Entry::Reopened { change: change.clone(), why }).await?;
+        }
+        self.cut_again(&outdated).await?;
+        Ok(true)
+    }
+
+    /// Waits until no other account is at work, where sessions of roles are denied in this one, and denies them once more if
+    /// they may have been minted from there.
+    pub(super) async fn passes_behind_the_others(&self) -> Result<(), Halt> {
+        let Some(among) = self.among else { return Ok(()) };
+        if !self.plan.changes.iter().any(|change| passes_over(change).is_some()) {
+            return Ok(());
+        }
+        let mut stop = self.stop.clone();
+        while among.others().any(|other| *other.stands.borrow() == Stands::AtWork) {
+            among.wait(self.clock, &mut stop).await?;
+        }
+        if self.passes_once_more(among).await? {
+            self.is_ready();
+        }
+        Ok(())
+    }
+
     /// Waits until every account is cut, this one still among them, and gives back the last look at this one.
     /// Leaves where that cannot be.
     pub(super) async fn stands_with_the_others(
@@ -340,6 +421,10 @@ impl Run<'_> {
         let mut stop = self.stop.clone();
         let mut told = Vec::new();
         loop {
+            if self.passes_once_more(among).await? {
+                self.is_ready();
+                facts = Some(self.look_at_oneself().await?);
+            }
             match among.look_at_the_others().await? {
                 Others::Stand => return Ok(facts),
                 // Whoever was asked to stop finds the others stopped as well.

@@ -35,7 +35,7 @@ impl Run<'_> {
         if self.plan.is_undo() {
             return Ok(Vec::new());
         }
-        let canaries = self.journal.state().canaries_until.clone();
+        let canaries = self.canaries();
         let seen_off = self.journal.state().seen_off.clone();
         let begun = BTreeSet::new();
         let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());

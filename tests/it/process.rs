@@ -243,7 +243,19 @@ fn a_new_case_takes_up_those_that_nobody_has_closed_and_overtakes_them() {
     let admission = words.find(|word| word.starts_with("admission/")).unwrap();
     let waived = ["waive", second, admission, "--until", "1d", "--reason", "ours"];
     ran(&mut hosted.here(&waived)).ended_with(0);
+    // One that is begun beside it knows what it issues.
+    let cut = ["cut", "--user", "backup", "--reason", "to be sure", "--margin", "1", "--yes"];
+    ran(&mut hosted.here(&cut)).ended_with(11);
+    let third = cases_in(hosted.dir()).into_iter().find(|case| !cases.contains(case)).unwrap();
     ran(&mut hosted.here(&["resume", second])).ended_with(11);
+    let third = third.to_str().unwrap();
+    ran(&mut hosted.here(&["verify", third, "--no-trail"])).ended_with(11);
+    let status = ran(&mut bare(hosted.dir(), &["status", first])).ended_with(0);
+    assert!(
+        status.out.contains("Next: cases/") || status.out.contains("has issued"),
+        "{}",
+        status.out
+    );
 
     let before = hosted.cloud.snapshot();
     for command in ["resume", "verify", "undo"] {

@@ -508,6 +508,7 @@ impl Stage {
             place: Some(&place),
             journal: &journal,
             most: self.most,
+            beside: portcullis::run::MadeBeside::default(),
             keep: &self.rounds,
             cloud: connection.write(),
             probes: connection.probes(),

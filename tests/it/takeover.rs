@@ -129,6 +129,7 @@ async fn work(
         place: Some(&place),
         journal: &journal,
         most: 0,
+        beside: portcullis::run::MadeBeside::default(),
         keep: &InCase(case),
         cloud: connection.write(),
         probes: connection.probes(),

@@ -49,13 +49,24 @@ pub(in crate::cli) fn as_json(saved: &SavedPlan) -> Value {
     })
 }
 
-/// The plan: of one that takes back, the changes that do. What was done before them is told by the case's status.
+/// The plan: of a further round, and of one that takes back, what it does. What was done before is told by the case's
+/// status.
 pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
     let digest = saved.digest();
-    if saved.plan.is_undo() {
-        return shown(&saved.plan.to_carry_out(), &digest, detail);
+    if saved.round.is_none() {
+        return shown(&saved.plan, &digest, detail);
     }
-    shown(&saved.plan, &digest, detail)
+    let plan = saved.to_carry_out();
+    let mut text = shown(&plan, &digest, detail);
+    let begun = saved.plan.carried_out().count() - plan.carried_out().count();
+    if begun > 0 {
+        let _ = writeln!(
+            text,
+            "{} of earlier rounds, which were begun by then, stay as they are and are not shown.",
+            counted(begun, "change")
+        );
+    }
+    text
 }
 
 fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {

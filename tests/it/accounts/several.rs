@@ -206,6 +206,7 @@ impl Several {
                 place: Some(&place),
                 journal,
                 most: 3,
+                beside: portcullis::run::MadeBeside::default(),
                 keep: &*one.rounds,
                 cloud: connection.write(),
                 probes: connection.probes(),
