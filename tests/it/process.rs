@@ -267,11 +267,11 @@ fn a_new_case_takes_up_those_that_nobody_has_closed_and_overtakes_them() {
     }
     assert_eq!(before.changes_to(&hosted.cloud.snapshot()), [""; 0]);
 
-    for case in [first, second] {
+    for case in [first, second, third] {
         ran(&mut hosted.here(&["close", case, "--reason", "over"])).ended_with(0);
     }
     let listed = ran(&mut bare(hosted.dir(), &["cases"])).ended_with(0);
-    assert_eq!(listed.out.matches("closed: ").count(), 2, "{}", listed.out);
+    assert_eq!(listed.out.matches("closed: ").count(), 3, "{}", listed.out);
     let refused = ran(&mut hosted.here(&["resume", second])).ended_with(5);
     assert!(refused.err.contains("has closed this case at "), "{}", refused.err);
     let anew = ran(&mut hosted.plan(&quick)).ended_with(0);
