@@ -97,8 +97,28 @@ fn policy(arn: &str, document: &str) -> Xml {
     )
 }
 
+/// One of whatever is listed, before it is told.
+enum Item<'a> {
+    User(&'a str, &'a User),
+    Group(&'a str, &'a Group),
+    Role(&'a str, &'a Role),
+    Policy(String, &'a str),
+}
+
+impl Item<'_> {
+    /// The list it is in, and how it stands there.
+    fn told(&self, id: &str) -> (&'static str, Xml) {
+        match self {
+            Self::User(name, found) => ("UserDetailList", user(id, name, found)),
+            Self::Group(name, found) => ("GroupDetailList", group(id, name, found)),
+            Self::Role(name, found) => ("RoleDetailList", role(id, name, found)),
+            Self::Policy(arn, document) => ("Policies", policy(arn, document)),
+        }
+    }
+}
+
 /// Those that somebody has.
-fn policies_of_aws(account: &Account) -> impl Iterator<Item = Xml> + '_ {
+fn policies_of_aws(account: &Account) -> impl Iterator<Item = Item<'_>> {
     managed::POLICIES.iter().filter_map(|(name, _, document)| {
         let arn = format!("arn:aws:iam::aws:policy/{name}");
         let users = account.users.values().map(|u| (&u.attached, u.boundary.as_ref()));
@@ -106,7 +126,7 @@ fn policies_of_aws(account: &Account) -> impl Iterator<Item = Xml> + '_ {
         let groups = account.groups.values().map(|g| (&g.attached, None));
         let mut all = users.chain(roles).chain(groups);
         all.any(|(attached, bound)| attached.contains(&arn) || bound == Some(&arn))
-            .then(|| policy(&arn, document))
+            .then(|| Item::Policy(arn, document))
     })
 }
 
@@ -116,26 +136,27 @@ pub(in crate::sim) fn account_authorization_details(call: &mut Call<'_>) -> Answ
     let filter = call.params.members("Filter", "");
     let wanted = |kind: &str| filter.is_empty() || filter.iter().any(|f| f == kind);
     // One listing over all four kinds, as its pages have it.
-    let mut all: Vec<(&'static str, Xml)> = Vec::new();
+    let mut all: Vec<Item<'_>> = Vec::new();
     if wanted("User") {
-        all.extend(account.users.iter().map(|(n, u)| ("UserDetailList", user(id, n, u))));
+        all.extend(account.users.iter().map(|(name, user)| Item::User(name, user)));
     }
     if wanted("Group") {
-        all.extend(account.groups.iter().map(|(n, g)| ("GroupDetailList", group(id, n, g))));
+        all.extend(account.groups.iter().map(|(name, group)| Item::Group(name, group)));
     }
     if wanted("Role") {
-        all.extend(account.roles.iter().map(|(n, r)| ("RoleDetailList", role(id, n, r))));
+        all.extend(account.roles.iter().map(|(name, role)| Item::Role(name, role)));
     }
     if wanted("AWSManagedPolicy") {
-        all.extend(policies_of_aws(account).map(|policy| ("Policies", policy)));
+        all.extend(policies_of_aws(account));
     }
     if wanted("LocalManagedPolicy") {
         let own = account.policies.iter();
-        all.extend(own.map(|(arn, found)| ("Policies", policy(arn, &found.document))));
+        all.extend(own.map(|(arn, found)| Item::Policy(arn.clone(), &found.document)));
     }
+    // What is on other pages is not told: it would be told as often as there are pages.
     let (page, rest) = call.page_of(all)?;
     let mut of_kind: BTreeMap<&'static str, Vec<Xml>> = BTreeMap::new();
-    for (list, item) in page {
+    for (list, item) in page.iter().map(|item| item.told(id)) {
         of_kind.entry(list).or_default().push(item);
     }
     let lists = ["UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"];

@@ -65,14 +65,12 @@ pub(in crate::sim) fn get(call: &mut Call<'_>) -> Answer {
 
 pub(in crate::sim) fn list(call: &mut Call<'_>) -> Answer {
     let prefix = call.params.get("PathPrefix").unwrap_or("/");
-    let users = call
-        .shown()
-        .users
-        .iter()
-        .filter(|(_, user)| user.path.starts_with(prefix))
-        .map(|(name, user)| tree("member", describe(call, name, user)))
-        .collect();
-    Ok(Reply::Xml(call.page("Users", users)?))
+    let users = call.shown().users.iter().filter(|(_, user)| user.path.starts_with(prefix));
+    let (page, rest) = call.page_of(users.collect())?;
+    let told = page.into_iter().map(|(name, user)| tree("member", describe(call, name, user)));
+    let mut answer = vec![tree("Users", told.collect())];
+    answer.extend(rest);
+    Ok(Reply::Xml(answer))
 }
 
 pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
