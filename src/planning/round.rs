@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::diagnostic::Diagnostic;
 use crate::ids::{AccessKeyId, ChangeId, StepId};
 use crate::inventory::Inventory;
-use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject};
+use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject, Text};
 
 /// What a case has come to when it is planned again.
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +38,13 @@ pub struct Earlier<'a> {
 impl Earlier<'_> {
     /// Whether a cut was begun that `lift` takes off: what stood there before it, only the plan knows any more.
     fn has_begun_what_it_lifts(&self, lift: &Change) -> bool {
-        let cuts = self.plan.changes.iter().filter(|cut| self.begun.contains(&cut.id));
-        let begun: Vec<&Effect> = cuts.flat_map(|cut| &cut.effects).collect();
-        lift.effects.iter().any(|effect| match effect {
-            Effect::Lifts { subject, barrier } => begun.iter().any(|cut| {
-                matches!(cut, Effect::Cuts { subject: of, barrier: by } if of == subject && by == barrier)
-            }),
-            _ => false,
+        lift.effects.iter().any(|effect| {
+            let Effect::Lifts { subject, barrier } = effect else { return false };
+            let cuts = |effect: &Effect| {
+                matches!(effect, Effect::Cuts { subject: of, barrier: by } if of == subject && by == barrier)
+            };
+            let mut about = self.plan.changes.about(subject);
+            about.any(|cut| self.begun.contains(&cut.id) && cut.effects.iter().any(cuts))
         })
     }
 }
@@ -148,17 +148,19 @@ pub(super) fn merge(
         .filter(|change| !cuts_our_own(change, earlier.issued))
         .map(Some)
         .collect();
-    let mut of_steps: BTreeMap<StepId, Vec<usize>> = BTreeMap::new();
+    // A step may be for everybody there is: what it does to one of them is found without going through the others.
+    let about = |change: &Change| (change.step.clone(), change.target.clone());
+    let mut done_to: BTreeMap<(StepId, Text), Vec<usize>> = BTreeMap::new();
     for (n, change) in left.iter().flatten().enumerate() {
-        of_steps.entry(change.step.clone()).or_default().push(n);
+        done_to.entry(about(change)).or_default().push(n);
     }
     let mut numbers: BTreeMap<StepId, usize> = BTreeMap::new();
     let mut merged = Vec::with_capacity(left.len());
     for was in &earlier.plan.changes {
         let last = numbers.entry(was.step.clone()).or_default();
         *last = (*last).max(was.id.number());
-        let again = of_steps
-            .get(&was.step)
+        let again = done_to
+            .get(&about(was))
             .into_iter()
             .flatten()
             .copied()

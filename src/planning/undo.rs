@@ -110,20 +110,21 @@ fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>)
             _ => false,
         })
     };
+    let destroyed_by = |credential: &Credential| {
+        earlier.changes.reaching(credential).find(|change| {
+            let destroys = |effect: &Effect| {
+                matches!(effect, Effect::Destroys { credential: gone } if gone == credential)
+            };
+            begun.contains(&change.id) && change.effects.iter().any(destroys)
+        })
+    };
     let deleted_by = |cut: &Change| {
-        let cuts = |gone: &Credential| {
-            cut.effects.iter().any(|effect| {
-                matches!(effect, Effect::Cuts { subject: Subject::Credential { credential }, .. }
-                    if credential == gone)
-            })
-        };
-        let destroys = |change: &&Change| {
-            begun.contains(&change.id)
-                && change.effects.iter().any(
-                    |effect| matches!(effect, Effect::Destroys { credential } if cuts(credential)),
-                )
-        };
-        earlier.changes.iter().find(destroys).map(|change| &change.id)
+        cut.effects.iter().find_map(|effect| match effect {
+            Effect::Cuts { subject: Subject::Credential { credential }, .. } => {
+                destroyed_by(credential).map(|change| &change.id)
+            }
+            _ => None,
+        })
     };
     let left = earlier.changes.iter().filter(|change| {
         begun.contains(&change.id) && !undoes.contains(&change.id) && !is_covered(change)

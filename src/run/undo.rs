@@ -18,13 +18,19 @@ use crate::playbook::{Phase, Proof};
 /// The cuts of a case that can be taken back: made by it, in whole or in part, and not lifted since.
 pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
     let lifts = |change: &Change, inverse: &Inverse| {
-        state.change(&change.id).state == ChangeState::Seen
+        state.record(&change.id).state == ChangeState::Seen
             && inverse.draft.effects.iter().all(|effect| change.effects.contains(effect))
+    };
+    let is_lifted = |inverse: &Inverse| {
+        inverse.draft.effects.iter().any(|effect| {
+            matches!(effect, Effect::Lifts { subject, .. }
+                if plan.changes.about(subject).any(|change| lifts(change, inverse)))
+        })
     };
     let cuts = plan
         .changes
         .iter()
-        .filter(|change| change.cuts() && !change.already && state.change(&change.id).attempts > 0);
+        .filter(|change| change.cuts() && !change.already && state.record(&change.id).attempts > 0);
     // What is deleted cannot work again; there is nothing of it to take the cut off.
     let dead: BTreeSet<Credential> = Ledger::of(plan, state)
         .rows
@@ -41,9 +47,7 @@ pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
         })
     };
     let standing = cuts.filter(|cut| !is_gone(cut)).filter(|cut| {
-        catalog::of(cut)
-            .inverse(&cut.decided)
-            .is_some_and(|inverse| !plan.changes.iter().any(|change| lifts(change, &inverse)))
+        catalog::of(cut).inverse(&cut.decided).is_some_and(|inverse| !is_lifted(&inverse))
     });
     standing.map(|cut| cut.id.clone()).collect()
 }
