@@ -126,7 +126,7 @@ fn policies_of_aws(account: &Account) -> impl Iterator<Item = Item<'_>> {
         let groups = account.groups.values().map(|g| (&g.attached, None));
         let mut all = users.chain(roles).chain(groups);
         all.any(|(attached, bound)| attached.contains(&arn) || bound == Some(&arn))
-            .then(|| Item::Policy(arn, document))
+            .then_some(Item::Policy(arn, document))
     })
 }
 
