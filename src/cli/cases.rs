@@ -35,13 +35,25 @@ pub(super) fn cases(args: &args::List) -> Exit {
             root.display()
         ));
     }
+    let mut told = None;
     for Case { dir, stands, playbook, account, rehearsal, .. } in &found {
+        let whole = case::accounts::whole(Path::new(dir));
+        if whole.is_some() && told != whole {
+            // What is resumed, looked at and taken back.
+            let whole = whole.as_deref().unwrap_or(Path::new("")).display().to_string();
+            view::out(&format!(
+                "{}  of several accounts, worked on together:\n",
+                view::plain(&whole)
+            ));
+        }
+        let indent = if whole.is_some() { "  " } else { "" };
+        told = whole;
         let what = match (playbook, account) {
             (Some(playbook), Some(account)) => format!("{playbook}, account {account}"),
             _ => "its plan cannot be read".to_owned(),
         };
         let rehearsal = if *rehearsal { " (a rehearsal)" } else { "" };
-        view::out(&format!("{}  {stands}: {what}{rehearsal}\n", view::plain(dir)));
+        view::out(&format!("{indent}{}  {stands}: {what}{rehearsal}\n", view::plain(dir)));
     }
     Exit::Done
 }

@@ -351,13 +351,18 @@ fn of_way_in(plan: &Plan, state: &State, way_in: &Credential) -> String {
             .iter()
             .any(|effect| matches!(effect, Effect::Cuts { subject, .. } if subject.covers(way_in)))
     };
-    let mut said = plan
-        .changes
-        .reaching(way_in)
-        .filter(closes)
-        .filter_map(|change| state.attested_since(&change.id));
-    match said.next() {
+    let closing = || plan.changes.reaching(way_in).filter(closes);
+    let said = closing().find_map(|change| state.attested_since(&change.id));
+    let is_held = |change: &Change| {
+        let record = state.record(&change.id);
+        record.state == ChangeState::Held
+            && record.notes.iter().any(|note| matches!(note, Note::Attested { .. }))
+    };
+    match said {
         Some(said) => format!("attested to be closed by {}, and not looked at since", said.by),
+        None if closing().any(is_held) => {
+            "attested to be closed, and what was tried since does not bear that out".to_owned()
+        }
         None => "nobody has attested that it is closed, or it is being opened again".to_owned(),
     }
 }
