@@ -443,10 +443,13 @@ impl Run<'_> {
         Err(Halt::Held(stopped.into_iter().chain(self.troubles()).collect()))
     }
 
-    /// Makes cuts anew that were opened again, and sees every cut stand as the gate asks; what still speaks against that
+    /// Makes cuts anew that were opened again, and whatever stood on them, and sees every cut stand as the gate asks; what still speaks against that
     /// shuts it.
-    async fn cut_again(&self, cuts: &[ChangeId]) -> Result<(), Halt> {
-        let waiting = self.due(|change| cuts.contains(&change.id));
+    async fn cut_again(&self) -> Result<(), Halt> {
+        self.reopen().await?;
+        let idle = self.idle();
+        let waiting =
+            self.due(|change| !change.phase.is_behind_the_gate() && !idle.contains(&change.id));
         self.drive_and_prove(waiting, MINTERS).await?;
         let standing = self.standing_cuts();
         self.settle(&standing, "every cut").await?;

@@ -34,7 +34,8 @@ impl Other {
 
     /// Whether there is anything left to be done about it.
     pub(super) fn is_open(&self) -> bool {
-        self.state.closed.is_none() && !self.has_ended_well()
+        // Whatever somebody answers for is open again one day.
+        self.state.closed.is_none() && !(self.has_ended_well() && self.state.waived.is_empty())
     }
 
     fn has_ended_well(&self) -> bool {

@@ -12,6 +12,7 @@ use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
 use super::next::{self, after_all, awaited};
+use super::overtaken::{Doing, not_overtaken};
 use super::stop::stop_when_asked;
 use super::there::{There, placed, placed_in};
 use super::verify::{is_calm, watched};
@@ -278,6 +279,12 @@ impl Conduct<'_> {
             Ending::Stopped(_) => format!("when that is mended: {resume}"),
             Ending::Interrupted => again,
         };
+        // A look at a case that was taken up is a look, and no more.
+        let overtaken = match self.world {
+            None => not_overtaken(self.case.dir(), &saved, Doing::GoOn, there).err(),
+            Some(_) => None,
+        };
+        let next = overtaken.map_or(next, Failure::told_along);
         let unaccounted = ledger.unaccounted().count();
         let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
         if self.format == Format::Json {

@@ -4,6 +4,7 @@
 //! so that nothing is lost because somebody plans otherwise. What they have handed out is told: in a breach every key of a
 //! user is cut, the one that was issued an hour ago among them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use super::there::There;
 use super::view::{Style, plain};
 use crate::case;
 use crate::ids::{AccountId, Principal};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Credential, FirstSeen, SavedPlan, TakenUp};
 use crate::planning;
 use crate::run::MadeBeside;
@@ -25,6 +26,10 @@ const ROWS: usize = 5;
 /// What the cases beside that are open hand on to a new one of their account; nothing where there is none.
 pub(super) fn handed_on(beside: &Beside, account: &AccountId) -> Option<(FirstSeen, TakenUp)> {
     let (mut up, mut first) = (TakenUp::default(), None::<FirstSeen>);
+    // What one has taken up and brought to its end is done with.
+    let ended = beside.of(account).filter(|other| other.state.closed.is_none() && !other.is_open());
+    let taken_up = ended.filter_map(|other| other.saved.plan.takes_up.as_ref());
+    let done_with: BTreeSet<&String> = taken_up.flat_map(|up| up.cases.values()).collect();
     for other in beside.of(account) {
         let (plan, state) = (&other.saved.plan, &other.state);
         let issued = ledger::issued(plan, state);
@@ -33,7 +38,7 @@ pub(super) fn handed_on(beside: &Beside, account: &AccountId) -> Option<(FirstSe
             let known = up.canaries.entry(canary.clone()).or_insert(*until);
             *known = (*known).max(*until);
         }
-        if !other.is_open() {
+        if !other.is_open() || done_with.contains(&other.begun_with) {
             continue;
         }
         up.seen_off.extend(state.seen_off.iter().cloned());
@@ -72,7 +77,13 @@ pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
 fn left_open(other: &Other) -> impl Iterator<Item = Credential> {
     let (plan, state) = (&other.saved.plan, &other.state);
     let rows = Ledger::of(plan, state);
-    let open: Vec<Credential> = rows.unaccounted().map(|row| row.credential.clone()).collect();
+    // A waiver was given by somebody who read the plan of that case, and runs out.
+    let is_open = |row: &&Row| {
+        use Standing::{OutOfReach, Unaccounted, Waived};
+        matches!(row.standing, Unaccounted { .. } | OutOfReach { .. } | Waived { .. })
+    };
+    let open = rows.rows.iter().filter(is_open).map(|row| row.credential.clone());
+    let open: Vec<Credential> = open.collect();
     open.into_iter().filter(move |one| {
         let is_held = plan.credentials.contains(one) || state.came.contains(one);
         let is_elsewhere = matches!(
@@ -115,7 +126,7 @@ pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan) -> Result<(), Failure
             let ours = planning::first_seen_by(saved);
             let same_beginning = ours.at == first.at
                 && (first.trusts.is_none() || ours.trusts == first.trusts)
-                && up.cases == now.cases;
+                && up.cases.values().eq(now.cases.values());
             let knows_enough = now.open.is_subset(&up.open) && now.seen_off.is_subset(&up.seen_off);
             let has_made = up.issued.is_subset(&now.issued)
                 && up.canaries.iter().all(|(name, at)| now.canaries.get(name) >= Some(at));
@@ -168,8 +179,9 @@ pub(super) fn told(beside: &Beside, saved: &SavedPlan, there: &There) -> String 
         if saved.plan.takes_up.as_ref().is_some_and(is_it) {
             let _ = writeln!(
                 text,
-                "This plan takes up {case}, which is not gone on with by itself once this one is begun. Where it is over, say \
-                 so, and plan again: portcullis close {whole} --reason TEXT{there}"
+                "This plan takes up {case}, which is not gone on with by itself once this one is begun. Whether what that has \
+                 cut beyond this plan still stands is not looked at by it: portcullis verify {whole}{there}. Where it is over, \
+                 say so, and plan again: portcullis close {whole} --reason TEXT{there}"
             );
         }
     }

@@ -69,15 +69,20 @@ fn overtaken(own: &Other, other: &Other, saved: &SavedPlan, doing: Doing) -> Opt
         let is_later = other.begun_at > own.begun_at;
         let stands =
             if is_later && other.stands() { taken_from_under(other, saved) } else { Vec::new() };
-        return (!stands.is_empty()).then_some(Overtaken::Stands(stands));
+        let takes_it_up = is_later && other.stands() && takes_up(other, own);
+        return (!stands.is_empty() || takes_it_up).then_some(Overtaken::Stands(stands));
     }
     let done = done_since(other, saved);
     if !done.is_empty() {
         return Some(Overtaken::Done(done));
     }
-    let takes_up = other.saved.plan.takes_up.iter().flat_map(|up| up.cases.values());
-    let takes_it_up = takes_up.into_iter().any(|begun| *begun == own.begun_with);
-    (doing == Doing::GoOn && other.stands() && takes_it_up).then_some(Overtaken::TakenUp)
+    let is_taken_up = doing == Doing::GoOn && other.stands() && takes_up(other, own);
+    is_taken_up.then_some(Overtaken::TakenUp)
+}
+
+fn takes_up(other: &Other, own: &Other) -> bool {
+    let cases = other.saved.plan.takes_up.iter().flat_map(|up| up.cases.values());
+    cases.into_iter().any(|begun| *begun == own.begun_with)
 }
 
 fn refused(
@@ -111,10 +116,14 @@ fn refused(
             go_on,
         ),
         Overtaken::Stands(cuts) => (
-            format!(
-                "{by} cuts {}, as this one did, and stands on it; nothing was taken back",
-                first(cuts)
-            ),
+            if cuts.is_empty() {
+                format!("{by} has taken this case up, and stands on it; nothing was taken back")
+            } else {
+                format!(
+                    "{by} cuts {}, as this one did, and stands on it; nothing was taken back",
+                    first(cuts)
+                )
+            },
             format!(
                 "take that one back first: portcullis undo {by}{there}; or, where it is over: portcullis close {by} --reason \
                  TEXT{there}"

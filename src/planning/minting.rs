@@ -281,6 +281,21 @@ fn listed<'i>(role: &RoleName, inventory: &'i Inventory) -> Option<&'i ListedRol
     inventory.roles().ok()?.iter().find(|listed| listed.name == *role)
 }
 
+/// Whether `role`, by the trust that `inventory` has of it, may admit `from`, of whom `there` tells. What cannot be read may
+/// admit anybody.
+pub fn may_assume(
+    role: &RoleName,
+    inventory: &Inventory,
+    from: &Principal,
+    there: &Inventory,
+) -> bool {
+    let (trust, arn) = (trust_of(role, inventory), arn_of(from, there));
+    let known = trust.zip(arn);
+    known.is_none_or(|(trust, arn)| {
+        admits(&trust, &arn, there.caller.account.as_str()) != Admission::No
+    })
+}
+
 fn trust_of(role: &RoleName, inventory: &Inventory) -> Option<Document> {
     Document::parse(&listed(role, inventory)?.trust).ok()
 }

@@ -8,6 +8,7 @@
 use super::{Halt, Run};
 use crate::ids::RoleName;
 use crate::journal::{ChangeState, Entry, State};
+use crate::ledger;
 use crate::plan::{Barrier, Change, Credential, Effect};
 
 /// What has ended after `change` was last begun, and by which more of what it cuts could be had until then, in a clause.
@@ -49,6 +50,9 @@ impl Run<'_> {
                 continue;
             }
             let Some(ended) = ended_since(change, &state) else { continue };
+            if ledger::is_lifted(self.plan, &state, change) {
+                continue;
+            }
             let why = format!("{ended} since");
             self.record(Entry::Reopened { change: change.id.clone(), why }).await?;
             any = true;

@@ -10,6 +10,7 @@
 //!
 //! Nothing of this is kept over a crash: whoever resumes finds out anew where each account stands.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +22,12 @@ use super::again::passes_over;
 use super::rounds::InHand;
 use super::{Ending, Event, Halt, Rounds, Run, RunError};
 use crate::clock::Clock;
-use crate::ids::{AccountId, ChangeId};
+use crate::ids::{AccountId, ChangeId, Principal, RoleName};
 use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry};
 use crate::ledger;
-use crate::plan::{Change, Effect, SavedPlan};
+use crate::plan::{Barrier, Change, Effect, SavedPlan};
+use crate::planning;
 
 /// While others get ready one looks again so often, at oneself too: what is seen of an account is not seen by
 /// itself before it looks.
@@ -47,6 +49,10 @@ struct Member<'a> {
     stands: watch::Sender<Stands>,
     /// Whether the others are taken back, and this one has nothing to be taken back.
     stays: bool,
+    /// Held while passes are made once more: several changes of one account may wait for the others at once.
+    passing: tokio::sync::Mutex<()>,
+    /// How often they were.
+    passed: AtomicUsize,
 }
 
 /// Where an account stands, as far as the others must know.
@@ -91,6 +97,8 @@ impl<'a> Together<'a> {
             in_hand: Mutex::new(rounds.take_in_hand(saved)),
             rounds,
             stands: watch::Sender::new(Stands::AtWork),
+            passing: tokio::sync::Mutex::default(),
+            passed: AtomicUsize::new(0),
         };
         Self { members: runs.into_iter().map(member).collect() }
     }
@@ -100,11 +108,14 @@ impl<'a> Together<'a> {
         join_all((0..self.members.len()).map(|me| self.execute_one(me))).await
     }
 
-    /// Second passes of an account that came before the others were cut.
+    /// Second passes of an account that came before the others were cut. Where roles of two accounts may assume each other,
+    /// each pass outdates the other: so often as there are accounts it is followed, there and back.
     fn outdated(&self, of: &Member<'_>) -> Vec<ChangeId> {
-        let others = self.members.iter().filter(|other| other.account != of.account);
-        let stopped = others.filter_map(Member::minting_stopped).max();
-        stopped.map(|stopped| of.passed_before(stopped)).unwrap_or_default()
+        let by_sessions = of.passed.load(Ordering::Relaxed) < 2 * self.members.len();
+        of.passed_before(|role, there| {
+            let others = self.members.iter().filter(|other| other.account != of.account);
+            others.filter_map(|other| other.minting_stopped(role, there, by_sessions)).max()
+        })
     }
 
     async fn execute_one(&self, me: usize) -> Ended {
@@ -157,32 +168,57 @@ impl Member<'_> {
         self.stands.send_replace(stands);
     }
 
-    /// From when on nobody whom this account cuts off could mint a session any more; what is not seen cut is its own
-    /// to tell.
-    fn minting_stopped(&self) -> Option<Timestamp> {
+    /// From when on nobody whom this account cuts off could mint a session of `role` in another, whose inventory is
+    /// `there`, any more. What is not seen cut is this account's own to tell.
+    fn minting_stopped(
+        &self,
+        role: &RoleName,
+        there: &Inventory,
+        by_sessions: bool,
+    ) -> Option<Timestamp> {
         let in_hand = self.in_hand();
-        let state = self.rounds.journal.state();
-        let margin = SignedDuration::try_from(in_hand.saved.plan.gate.margin()).ok()?;
-        let stops = |change: &&Change| {
-            let stops = |effect: &Effect| matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting());
-            change.effects.iter().any(stops)
+        let (plan, state) = (&in_hand.saved.plan, self.rounds.journal.state());
+        let margin = SignedDuration::try_from(plan.gate.margin()).ok()?;
+        let cut_by = |barrier: Barrier, principal: &Principal| {
+            let is_it = |effect: &Effect| {
+                matches!(effect, Effect::Cuts { subject, barrier: by }
+                    if *by == barrier && subject.principal().as_ref() == Some(principal))
+            };
+            plan.changes.iter().flat_map(|change| &change.effects).any(is_it)
         };
-        let cuts = in_hand.saved.plan.changes.iter().filter(stops);
+        let stops = |effect: &Effect| match effect {
+            Effect::Cuts { barrier, .. } if barrier.stops_minting() => true,
+            // Sessions of whoever is not quarantined mint until they are denied.
+            Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } if by_sessions => {
+                subject.principal().is_some_and(|from| {
+                    !cut_by(Barrier::Quarantine, &from)
+                        && planning::may_assume(role, there, &from, &in_hand.saved.inventory)
+                })
+            }
+            _ => false,
+        };
+        let cuts = plan.changes.iter().filter(|change| change.effects.iter().any(stops));
         let seen = cuts.filter_map(|cut| state.record(&cut.id).seen).map(|seen| seen.at).max()?;
         Some(seen.saturating_add(margin).unwrap_or(Timestamp::MAX))
     }
 
-    /// Second passes over sessions of roles that were made before `stopped`: whoever could still mint elsewhere may have
-    /// sessions that are younger.
-    fn passed_before(&self, stopped: Timestamp) -> Vec<ChangeId> {
+    /// Second passes over sessions of roles that were made before `stopped` says of the role: whoever could still mint
+    /// elsewhere may have sessions that are younger.
+    fn passed_before(
+        &self,
+        stopped: impl Fn(&RoleName, &Inventory) -> Option<Timestamp>,
+    ) -> Vec<ChangeId> {
         let in_hand = self.in_hand();
         let (plan, state) = (&in_hand.saved.plan, self.rounds.journal.state());
         let early = |change: &&Change| {
+            let Some(role) = passes_over(change) else { return false };
             let record = state.record(&change.id);
-            passes_over(change).is_some()
-                && record.state == ChangeState::Seen
-                && record.begun.or(record.seen).is_some_and(|done| done.at < stopped)
+            record.state == ChangeState::Seen
                 && !ledger::is_lifted(plan, &state, change)
+                && record.begun.or(record.seen).is_some_and(|done| {
+                    stopped(&role, &in_hand.saved.inventory)
+                        .is_some_and(|stopped| done.at < stopped)
+                })
         };
         plan.changes.iter().filter(early).map(|change| change.id.clone()).collect()
     }
@@ -372,6 +408,7 @@ impl Run<'_> {
     /// Denies sessions once more where another account was cut after they were, once no other is at work: one after the
     /// other. Gives back whether there were any.
     async fn passes_once_more(&self, among: Among<'_>) -> Result<bool, Halt> {
+        let passing = among.member().passing.lock().await;
         if among.others().any(|other| *other.stands.borrow() == Stands::AtWork) {
             return Ok(false);
         }
@@ -384,7 +421,9 @@ impl Run<'_> {
             let why = "another account was cut since".to_owned();
             self.record(Entry::Reopened { change: change.clone(), why }).await?;
         }
-        self.cut_again(&outdated).await?;
+        among.member().passed.fetch_add(1, Ordering::Relaxed);
+        self.cut_again().await?;
+        drop(passing);
         Ok(true)
     }
 
@@ -417,7 +456,15 @@ impl Run<'_> {
                 None => Ok(facts),
             };
         };
-        self.is_ready();
+        {
+            // Another change of this account may have it cut once more at this moment.
+            let _passing = among.member().passing.lock().await;
+            let reasons = self.reasons_from_journal();
+            if !reasons.is_empty() {
+                return self.shut(reasons).await;
+            }
+            self.is_ready();
+        }
         let mut stop = self.stop.clone();
         let mut told = Vec::new();
         loop {

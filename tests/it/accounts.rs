@@ -169,6 +169,54 @@ fn sessions_of_a_role_that_were_had_from_an_account_which_was_cut_late_do_not_ou
     }
 }
 
+/// So does a session of a role there, and nothing of its user's is left by then.
+#[test]
+fn sessions_of_a_role_that_were_had_by_those_of_another_elsewhere_do_not_outlive_these() {
+    let admin = "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let deny = "        inline:\n          no: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: \"iam:PutRolePolicy\", Resource: \"*\" }] }\n";
+    let hop = "      hop:\n        trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\" }, Action: \"sts:AssumeRole\" }] }\n        inline:\n          hops: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }] }\n";
+    let roles = "    roles:\n";
+    let world = WORLD.replacen(admin, &format!("{admin}{deny}"), 1);
+    let world = world.replacen(roles, &format!("{roles}{hop}"), 1);
+    let user = "    users:\n";
+    let other = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let world = world.replacen(user, &format!("{user}{other}"), 1);
+    let trusts = "Principal: { AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\" }, Action: \"sts:AssumeRole\" }] }\n        inline:\n          controls";
+    assert!(world.contains(trusts));
+    let both = trusts.replacen(
+        "\"arn:aws:iam::111122223333:user/ci/ci-deploy\"",
+        "[\"arn:aws:iam::111122223333:user/ci/ci-deploy\", \"arn:aws:iam::111122223333:role/hop\"]",
+        1,
+    );
+    let world = world.replacen(trusts, &both, 1);
+    let step = "  - { id: control-off,";
+    let ends = "  - { id: hop-off, phase: contain, uses: iam.role.revoke-sessions, with: { role: hop } }\n";
+    let playbook = PLAYBOOK.replacen(step, &format!("{ends}{step}"), 1);
+    play(async {
+        let two = Several::set(&world, &playbook).await;
+        let with = |key: &str| somebody_with(key, &two.cloud, two.clock);
+        let assume = async |config: &aws_types::SdkConfig, role: &str| {
+            let call = aws_sdk_sts::Client::new(config).assume_role();
+            let minted = call.role_session_name("late").role_arn(role).send().await.unwrap();
+            minted.credentials.unwrap().access_key_id
+        };
+        let hopped =
+            assume(&with("AKIAEXAMPLELEAKED001"), "arn:aws:iam::111122223333:role/hop").await;
+        let endings = two.run(None).await.unwrap();
+        assert!(matches!(&endings[HOME], Ending::Held(_)), "{endings:?}\n{}", two.told());
+        let late = assume(&with(&hopped), "arn:aws:iam::444455556666:role/control").await;
+        let iam = aws_sdk_iam::Client::new(&with("AKIAEXAMPLEADMIN0009"));
+        let mend = iam.delete_role_policy().role_name("incident-responder").policy_name("no");
+        mend.send().await.unwrap();
+        two.clock.sleep(std::time::Duration::from_mins(1)).await;
+        let endings = two.resumed_to_the_end().await;
+        assert_eq!(endings, [Ending::Proven, Ending::Proven], "{}", two.told());
+        two.the_intruder_is_out_of_all().await;
+        let his = aws_sdk_iam::Client::new(&with(&late));
+        assert!(his.list_users().send().await.is_err(), "he is still inside");
+    });
+}
+
 #[test]
 fn a_crash_at_any_line_or_request_opens_no_gate_before_both_are_cut() {
     let (stage, lines, requests) = play(async {
