@@ -1,7 +1,7 @@
 //! The playbook language: YAML in, a checked [`Playbook`] out, or every problem in it at once.
 //!
-//! Reading goes `node` (YAML with places) -> `second_reader` (would others read the same?) -> `lower`
-//! (typed, checked). Expressions stay unevaluated, with their places, until there are inputs and an
+//! Reading goes `yaml` (`node`, a tree with places; `second_reader`, would others read the same?) ->
+//! `lower` (typed, checked). Expressions stay unevaluated, with their places, until there are inputs and an
 //! inventory. The first of the gate's three places is here: no playbook is read in which something
 //! new is handed out before the gate. The language knows the shapes of actions, given as a
 //! [`Vocabulary`], and never what they do; it reads no file and asks no cloud.
@@ -19,6 +19,7 @@ mod schema;
 mod second_reader;
 mod template;
 mod vocabulary;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -260,14 +261,13 @@ fn read_here(
     folder: &dyn Folder,
     vocabulary: &dyn Vocabulary,
 ) -> (Option<Playbook>, Vec<Diagnostic>) {
-    let tree = match node::read(source) {
-        Ok(tree) => tree,
-        Err(problem) => return (None, vec![problem]),
-    };
-    if let Err(problem) = second_reader::agree(source, &tree) {
-        return (None, vec![problem]);
+    let (tree, problems) = yaml::read(source);
+    match tree {
+        Some(tree) => {
+            lower::lower(include::gather(source, &tree, problems, folder), tree, vocabulary)
+        }
+        None => (None, problems),
     }
-    lower::lower(include::gather(source, &tree, folder), tree, vocabulary)
 }
 
 /// What came of working out the targets.

@@ -211,7 +211,8 @@ fn summary(problems: &Diagnostics) -> Option<String> {
     if problems.more() > 0 {
         parts.push(format!("and {} more", problems.more()));
     }
-    let code = problems.shown()[0].code;
+    let first = problems.shown().iter().find(|problem| problem.severity == Severity::Error);
+    let code = first.unwrap_or(&problems.shown()[0]).code;
     Some(format!("{}; `portcullis explain {code}` says more", parts.join(", ")))
 }
 

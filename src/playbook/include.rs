@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::node::{self, Key, Kind, Node};
-use super::second_reader;
+use super::node::{Key, Kind, Node};
+use super::yaml;
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
 /// How many fragments a playbook may have.
@@ -70,6 +70,11 @@ impl Parts {
         &self.0[0].1
     }
 
+    /// Whether a text stands in any of them.
+    pub(super) fn contain(&self, text: &str) -> bool {
+        self.0.iter().any(|(_, source)| source.text().contains(text))
+    }
+
     /// Where a range stands in its own source.
     pub(super) fn place(&self, range: &Range<usize>) -> Place {
         let behind = self.0.partition_point(|(offset, _)| *offset <= range.start);
@@ -85,16 +90,24 @@ pub(super) struct Gathered {
     pub(super) fragments: Vec<Fragment>,
     /// Their trees, with places among the parts.
     pub(super) trees: Vec<Node>,
+    /// Those that could not be read: what they declare only looks unknown.
+    pub(super) unread: Vec<String>,
     pub(super) problems: Vec<Diagnostic>,
 }
 
-/// Reads every fragment that `tree` includes.
-pub(super) fn gather(source: &Source, tree: &Node, folder: &dyn Folder) -> Gathered {
+/// Reads every fragment that `tree` includes. There are problems with the text of the tree already.
+pub(super) fn gather(
+    source: &Source,
+    tree: &Node,
+    problems: Vec<Diagnostic>,
+    folder: &dyn Folder,
+) -> Gathered {
     let mut gathered = Gathered {
         parts: Parts(vec![(0, source.clone())]),
         fragments: Vec::new(),
         trees: Vec::new(),
-        problems: Vec::new(),
+        unread: Vec::new(),
+        problems,
     };
     let mut taken = BTreeSet::new();
     gathered.includes_of(tree, folder, &mut Vec::new(), &mut taken);
@@ -131,11 +144,13 @@ impl Gathered {
             if taken.len() > MAX_FRAGMENTS {
                 let why = format!("a playbook includes at most {MAX_FRAGMENTS} files");
                 self.problems.push(refused(why, "put some of them together"));
+                self.unread.push(name);
                 return;
             }
             if let Some(why) = objection(&name) {
                 let help = "name a .yaml file inside the playbook's folder: shared/contain.yaml";
                 self.problems.push(refused(why.to_owned(), help));
+                self.unread.push(name);
                 continue;
             }
             let bytes = match folder.fragment(&name) {
@@ -143,21 +158,24 @@ impl Gathered {
                 Err(why) => {
                     let help = "the path is relative to the folder that the playbook is in";
                     self.problems.push(refused(why, help));
+                    self.unread.push(name);
                     continue;
                 }
             };
-            let read = Source::from_bytes(folder.shown(&name), bytes).map_err(|problem| *problem);
-            let read = read.and_then(|source| {
-                let tree = node::read(&source)?;
-                second_reader::agree(&source, &tree)?;
-                Ok((source, tree))
-            });
-            let (source, mut tree) = match read {
-                Ok(read) => read,
-                Err(problem) => {
-                    self.problems.push(problem);
-                    continue;
+            let read = match Source::from_bytes(folder.shown(&name), bytes) {
+                Ok(source) => {
+                    let (tree, problems) = yaml::read(&source);
+                    self.problems.extend(problems);
+                    tree.map(|tree| (source, tree))
                 }
+                Err(problem) => {
+                    self.problems.push(*problem);
+                    None
+                }
+            };
+            let Some((source, mut tree)) = read else {
+                self.unread.push(name);
+                continue;
             };
             let offset = self.parts.push(&source);
             shift(&mut tree, offset);

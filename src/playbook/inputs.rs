@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::field::{FieldType, Mismatch, shorten};
-use super::node::{self, Kind, Node};
-use super::{Input, Playbook, second_reader};
+use super::node::{Kind, Node};
+use super::{Input, Playbook, yaml};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place, Source, grouped};
 
@@ -27,15 +27,15 @@ pub enum Given {
 
 /// The inputs in a file of them: one mapping, read as playbooks are. Its values are plain.
 pub fn read_inputs(source: &Source) -> Result<BTreeMap<String, Given>, Vec<Diagnostic>> {
-    let tree = node::read(source).map_err(|problem| vec![problem])?;
-    second_reader::agree(source, &tree).map_err(|problem| vec![problem])?;
+    let (tree, said) = yaml::read(source);
+    let Some(tree) = tree else { return Err(said) };
     let example = "write it like `user: ci-deploy`, a line for each input";
     let Kind::Map(entries) = tree.kind else {
         let message = format!("a file of inputs is a mapping, and this is {}", tree.describe());
         let problem = Diagnostic::error(Code::BadInput, message)
             .at(Place::new(source, 0..0), "")
             .help(example);
-        return Err(vec![problem]);
+        return Err(yaml::all(vec![problem], said));
     };
     let mut given = BTreeMap::new();
     let mut problems = Vec::new();
@@ -51,6 +51,7 @@ pub fn read_inputs(source: &Source) -> Result<BTreeMap<String, Given>, Vec<Diagn
             ),
         }
     }
+    let problems = yaml::all(problems, said);
     if problems.is_empty() { Ok(given) } else { Err(problems) }
 }
 

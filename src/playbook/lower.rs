@@ -25,6 +25,7 @@ use super::field::{Field, FieldType, Mismatch, shorten};
 use super::include::{Gathered, Parts};
 use super::node::{Key, Kind, Node};
 use super::vocabulary::{Mode, Vocabulary};
+use super::yaml;
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::ids::StepId;
@@ -43,27 +44,20 @@ pub(super) fn lower(
     tree: Node,
     vocabulary: &dyn Vocabulary,
 ) -> (Option<Playbook>, Vec<Diagnostic>) {
-    // With a file missing, what it declares only looks unknown.
-    let incomplete = !gathered.problems.is_empty();
     let tree = gathered.joined(tree);
     let mut lowering = Lowering {
         parts: &gathered.parts,
         vocabulary,
         problems: Vec::new(),
         expressions: 0,
-        names: Names::default(),
+        names: Names { unread: gathered.unread.clone(), ..Names::default() },
         beside_with: &[],
     };
     for fragment in &gathered.trees {
         lowering.fragment(fragment);
     }
     let mut playbook = lowering.playbook(&tree);
-    let mut problems = lowering.problems;
-    if incomplete {
-        let follows = [Code::UnknownReference, Code::UnusedTarget, Code::IssuesWithoutCut];
-        problems.retain(|problem| !follows.contains(&problem.code));
-    }
-    problems.append(&mut gathered.problems);
+    let problems = yaml::all(lowering.problems, gathered.problems);
     if let Some(playbook) = &mut playbook {
         playbook.fragments = gathered.fragments;
     }

@@ -3,17 +3,25 @@
 //! Reads only the plain core of YAML: one document of mappings, lists and scalars. Whatever gives
 //! the same text a second meaning (anchors, aliases, tags, merge keys, directives, keys that are not
 //! text) is refused, as is input too large to be a playbook, before it costs memory or stack.
-//! `second_reader` then holds the tree against what another reader saw. Knows nothing of playbooks.
-//! Stops at the first problem: after it, nothing that follows can be trusted.
+//! Knows nothing of playbooks, nor of the second reader.
+//!
+//! Collects every problem: what is refused is blanked in a copy of the text, and reading goes on as if
+//! it had been mended. Only what is no YAML at all, or too large, ends it: after that, nothing that
+//! follows can be trusted.
+
+mod blank;
+mod refusal;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::options::MergeKeyPolicy;
-use serde_saphyr::{Error, Location, Spanned, Tagged};
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Location, Spanned, Tagged};
 
+use self::blank::Blank;
+use self::refusal::Refusal;
 use super::field::shorten;
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
@@ -77,13 +85,67 @@ pub fn too_long(source: &Source) -> Diagnostic {
         .help("is this the right file?")
 }
 
+/// What came of reading a text.
+pub(crate) struct Reading {
+    /// The tree, unless the text is no YAML or too large. A key that stands twice is in it twice.
+    pub(crate) tree: Option<Node>,
+    /// The text without what was refused, as long as it was, for the second reader.
+    pub(crate) plain: String,
+    pub(crate) problems: Vec<Diagnostic>,
+}
+
+/// How often reading begins again behind what was refused. A file with more of that has problems enough.
+const MAX_READINGS: usize = 16;
+
 /// Reads the text into a tree.
-pub(crate) fn read(source: &Source) -> Result<Node, Diagnostic> {
-    let text = source.text();
-    if text.len() > MAX_BYTES {
-        return Err(too_long(source));
+pub(crate) fn read(source: &Source) -> Reading {
+    let mut reading = Reading { tree: None, plain: String::new(), problems: Vec::new() };
+    if source.text().len() > MAX_BYTES {
+        reading.problems.push(too_long(source));
+        return reading;
     }
-    refuse_directives(source)?;
+    reading.plain = source.text().to_owned();
+    blank::directives(source, &mut reading);
+    // Whether a word before a key was blanked: the key may stand in another column now.
+    let mut moved = false;
+    for _ in 0..MAX_READINGS {
+        match parse(&reading.plain) {
+            Ok(raw) => {
+                // Tags that the library knows: it has read their values as they say.
+                let mut tags = Vec::new();
+                raw.tags(&reading.plain, &mut tags);
+                let again = !tags.is_empty();
+                for tag in tags {
+                    reading.problems.push(refusal::tag(Place::new(source, tag.clone())));
+                    if tag.is_empty() {
+                        return reading;
+                    }
+                    moved |= Blank::Property(tag).over(&mut reading.plain);
+                }
+                if again {
+                    continue;
+                }
+                match convert(source, raw, &mut reading.problems) {
+                    Ok(tree) => reading.tree = Some(tree),
+                    Err(too_large) => reading.problems.push(too_large),
+                }
+                return reading;
+            }
+            Err(error) => {
+                let Refusal { problem, blank } =
+                    refusal::explain(source, &reading.plain, error.without_snippet());
+                if !(moved && problem.code == Code::NotYaml) {
+                    reading.problems.push(problem);
+                }
+                let Some(blank) = blank else { return reading };
+                moved |= blank.over(&mut reading.plain);
+            }
+        }
+    }
+    reading
+}
+
+fn parse(text: &str) -> Result<Raw, serde_saphyr::Error> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         reject_unsupported_tags: true,
@@ -91,7 +153,10 @@ pub(crate) fn read(source: &Source) -> Result<Node, Diagnostic> {
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
-        merge_keys: MergeKeyPolicy::Error,
+        // These three are complained about where the tree is made, all of them at once.
+        merge_keys: MergeKeyPolicy::AsOrdinary,
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_documents: 1,
             max_depth: MAX_DEPTH,
@@ -99,148 +164,156 @@ pub(crate) fn read(source: &Source) -> Result<Node, Diagnostic> {
             max_nodes: MAX_NODES,
             max_anchors: 0,
             max_aliases: 0,
-            max_merge_keys: 0,
         },
     };
-    let raw: Raw = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| explain(source, error.without_snippet()))?;
-    convert(source, raw)
-}
-
-/// `%YAML` and `%TAG` lines change what follows; nothing a reader of a playbook should have to know.
-fn refuse_directives(source: &Source) -> Result<(), Diagnostic> {
-    let mut start = 0;
-    for line in source.text().split_inclusive('\n') {
-        let content = line.trim_start_matches('\u{feff}').trim();
-        if line.trim_start_matches('\u{feff}').starts_with('%') {
-            let place = Place::new(source, start..start + line.trim_end().len());
-            return Err(Diagnostic::error(Code::UnsupportedYaml, "YAML directives are not read")
-                .at(place, "a directive")
-                .help("take this line out"));
-        }
-        if !content.is_empty() && !content.starts_with('#') {
-            break;
-        }
-        start += line.len();
-    }
-    Ok(())
+    serde_saphyr::from_str_with_options(text, options)
 }
 
 /// What serde gives: the tree as the library sees it.
-type Raw = Tagged<Spanned<RawKind>>;
+struct Raw(Tagged<Spanned<Plain<Raw>>>);
 
-enum RawKind {
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Tagged::deserialize(deserializer).map(Self)
+    }
+}
+
+impl Raw {
+    /// Where tags stand.
+    fn tags(&self, text: &str, found: &mut Vec<Range<usize>>) {
+        let Self(Tagged(spanned, tag)) = self;
+        if tag.is_some() {
+            let range = range_of(text, spanned.referenced);
+            found.push(blank::property(text, range.start, '!').unwrap_or(range));
+        }
+        match &spanned.value {
+            Plain::List(items) => items.iter().for_each(|item| item.tags(text, found)),
+            Plain::Map(entries) => {
+                for (key, value) in entries {
+                    key.tags(text, found);
+                    value.tags(text, found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A value with what lies in it as `T`, as any reader gives it.
+pub(crate) enum Plain<T> {
     Null,
     Bool(bool),
     Int(i128),
     Float(f64),
     Text(String),
-    List(Vec<Raw>),
-    Map(Vec<(Raw, Raw)>),
+    List(Vec<T>),
+    Map(Vec<(T, T)>),
 }
 
-impl<'de> Deserialize<'de> for RawKind {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Plain<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
+        struct Any<T>(PhantomData<T>);
 
-        impl<'de> Visitor<'de> for Any {
-            type Value = RawKind;
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Any<T> {
+            type Value = Plain<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a YAML value")
             }
 
-            fn visit_unit<E>(self) -> Result<RawKind, E> {
-                Ok(RawKind::Null)
+            fn visit_unit<E>(self) -> Result<Plain<T>, E> {
+                Ok(Plain::Null)
             }
 
-            fn visit_none<E>(self) -> Result<RawKind, E> {
-                Ok(RawKind::Null)
+            fn visit_none<E>(self) -> Result<Plain<T>, E> {
+                Ok(Plain::Null)
             }
 
-            fn visit_bool<E>(self, value: bool) -> Result<RawKind, E> {
-                Ok(RawKind::Bool(value))
+            fn visit_bool<E>(self, value: bool) -> Result<Plain<T>, E> {
+                Ok(Plain::Bool(value))
             }
 
-            fn visit_i64<E>(self, value: i64) -> Result<RawKind, E> {
-                Ok(RawKind::Int(value.into()))
+            fn visit_i64<E>(self, value: i64) -> Result<Plain<T>, E> {
+                Ok(Plain::Int(value.into()))
             }
 
-            fn visit_u64<E>(self, value: u64) -> Result<RawKind, E> {
-                Ok(RawKind::Int(value.into()))
+            fn visit_u64<E>(self, value: u64) -> Result<Plain<T>, E> {
+                Ok(Plain::Int(value.into()))
             }
 
-            fn visit_i128<E>(self, value: i128) -> Result<RawKind, E> {
-                Ok(RawKind::Int(value))
+            fn visit_i128<E>(self, value: i128) -> Result<Plain<T>, E> {
+                Ok(Plain::Int(value))
             }
 
-            fn visit_f64<E>(self, value: f64) -> Result<RawKind, E> {
-                Ok(RawKind::Float(value))
+            fn visit_f64<E>(self, value: f64) -> Result<Plain<T>, E> {
+                Ok(Plain::Float(value))
             }
 
-            fn visit_str<E>(self, value: &str) -> Result<RawKind, E> {
-                Ok(RawKind::Text(value.to_owned()))
+            fn visit_str<E>(self, value: &str) -> Result<Plain<T>, E> {
+                Ok(Plain::Text(value.to_owned()))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawKind, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Plain<T>, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = seq.next_element()? {
                     items.push(item);
                 }
-                Ok(RawKind::List(items))
+                Ok(Plain::List(items))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawKind, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Plain<T>, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
-                Ok(RawKind::Map(entries))
+                Ok(Plain::Map(entries))
             }
         }
 
-        deserializer.deserialize_any(Any)
+        deserializer.deserialize_any(Any(PhantomData))
     }
 }
 
-fn convert(source: &Source, Tagged(spanned, tag): Raw) -> Result<Node, Diagnostic> {
-    let range = range_of(source, spanned.referenced);
-    if tag.is_some() {
-        return Err(Diagnostic::error(Code::UnsupportedYaml, "YAML tags (`!name`) are not read")
-            .at(Place::new(source, with_properties(source, range)), "tagged")
-            .help(BANG));
-    }
-    let too_many = |what: &str, count: usize| {
-        (count > MAX_ENTRIES).then(|| {
-            Diagnostic::error(
-                Code::TooLarge,
-                format!("{what} with {count} entries; at most {MAX_ENTRIES} are read"),
-            )
-            .at(Place::new(source, range.clone()), "begins here")
-            .help("split the playbook")
-        })
+/// The tree with places. What is wrong with a value is pushed, and the value stands there all the same; only
+/// what is too large is an error.
+fn convert(
+    source: &Source,
+    Raw(Tagged(spanned, _)): Raw,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Node, Diagnostic> {
+    let range = range_of(source.text(), spanned.referenced);
+    let place = || Place::new(source, range.clone());
+    let few_enough = |what: &str, count: usize| {
+        if count <= MAX_ENTRIES {
+            return Ok(());
+        }
+        let message = format!("{what} with {count} entries; at most {MAX_ENTRIES} are read");
+        Err(Diagnostic::error(Code::TooLarge, message)
+            .at(place(), "begins here")
+            .help("split the playbook"))
     };
     let kind = match spanned.value {
-        RawKind::Null => Kind::Null,
-        RawKind::Bool(b) => Kind::Bool(b),
-        RawKind::Int(n) => Kind::Int(n),
-        RawKind::Float(n) => Kind::Float(n),
-        RawKind::Text(text) => Kind::Text(text),
-        RawKind::List(items) => {
-            if let Some(problem) = too_many("a list", items.len()) {
-                return Err(problem);
+        Plain::Null => Kind::Null,
+        Plain::Bool(b) => Kind::Bool(b),
+        Plain::Int(n) => Kind::Int(n),
+        Plain::Float(n) => {
+            if !n.is_finite() {
+                problems.push(refusal::not_finite(place()));
             }
-            Kind::List(
-                items.into_iter().map(|item| convert(source, item)).collect::<Result<_, _>>()?,
-            )
+            Kind::Float(n)
         }
-        RawKind::Map(entries) => {
-            if let Some(problem) = too_many("a mapping", entries.len()) {
-                return Err(problem);
-            }
+        Plain::Text(text) => Kind::Text(text),
+        Plain::List(items) => {
+            few_enough("a list", items.len())?;
+            let items = items.into_iter().map(|item| convert(source, item, problems));
+            Kind::List(items.collect::<Result<_, _>>()?)
+        }
+        Plain::Map(entries) => {
+            few_enough("a mapping", entries.len())?;
             let mut converted = Vec::with_capacity(entries.len());
             for (key, value) in entries {
-                converted.push((convert_key(source, key)?, convert(source, value)?));
+                let key = convert_key(source, key, problems)?;
+                converted.push((key, convert(source, value, problems)?));
             }
             Kind::Map(converted)
         }
@@ -248,29 +321,38 @@ fn convert(source: &Source, Tagged(spanned, tag): Raw) -> Result<Node, Diagnosti
     Ok(Node { kind, range })
 }
 
-fn convert_key(source: &Source, key: Raw) -> Result<Key, Diagnostic> {
-    let node = convert(source, key)?;
-    match node.kind {
-        Kind::Text(text) => Ok(Key { text, range: node.range }),
-        _ => Err(Diagnostic::error(
-            Code::UnsupportedYaml,
-            format!("a key must be text, not {}", node.describe()),
-        )
-        .at(Place::new(source, node.range), "this key")
-        .help("write the key in quotes")),
-    }
+fn convert_key(
+    source: &Source,
+    key: Raw,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Key, Diagnostic> {
+    let node = convert(source, key, problems)?;
+    let place = Place::new(source, node.range.clone());
+    let text = match node.kind {
+        Kind::Text(text) => {
+            if text == "<<" && place.text() == "<<" {
+                problems.push(refusal::merge_key(place));
+            }
+            text
+        }
+        _ => {
+            problems.push(refusal::key(place.clone(), &node));
+            place.text().to_owned()
+        }
+    };
+    Ok(Key { text, range: node.range })
 }
 
-fn range_of(source: &Source, location: Location) -> Range<usize> {
+fn range_of(text: &str, location: Location) -> Range<usize> {
     let span = location.span();
     let Some(start) = span.byte_offset() else {
-        let at = byte_of(source.text(), location.line(), location.column());
+        let at = byte_of(text, location.line(), location.column());
         return at..at;
     };
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     let length = usize::try_from(span.byte_len().unwrap_or(0)).unwrap_or(0);
-    let end = start.saturating_add(length).min(source.text().len());
-    trim(source.text(), start.min(end)..end)
+    let end = start.saturating_add(length).min(text.len());
+    trim(text, start.min(end)..end)
 }
 
 /// The range without the white space at its end, which block scalars have.
@@ -289,178 +371,6 @@ fn byte_of(text: &str, line: u64, column: u64) -> usize {
     let rest = &text[start..];
     let rest = &rest[..rest.find('\n').unwrap_or(rest.len())];
     start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i)
-}
-
-/// Where the key at `again` stood first: between the two there are only lines further to the right,
-/// so it is the nearest line above with the same key in the same column. In a mapping on one line
-/// it is not looked for.
-fn first_of(text: &str, again: &Range<usize>) -> Option<Range<usize>> {
-    let key = text.get(again.clone())?;
-    let line_start = text[..again.start].rfind('\n')? + 1;
-    let column = again.start - line_start;
-    let mut end = line_start;
-    while end > 0 {
-        let start = text[..end - 1].rfind('\n').map_or(0, |i| i + 1);
-        let line = &text[start..end];
-        if let (Some(before), Some(here)) = (line.get(..column), line.get(column..))
-            && before.bytes().all(|b| b == b' ' || b == b'-')
-            && here.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'))
-        {
-            return Some(start + column..start + column + key.len());
-        }
-        end = start;
-    }
-    None
-}
-
-/// The range, begun at the tag or anchor that stands before it on its line.
-fn with_properties(source: &Source, range: Range<usize>) -> Range<usize> {
-    let mut start = range.start;
-    loop {
-        let before = source.text()[..start].trim_end_matches(' ');
-        let word = before.rfind([' ', '\n', '[', '{', ',']).map_or(0, |i| i + 1);
-        if !before[word..].starts_with(['!', '&']) {
-            return start..range.end;
-        }
-        start = word;
-    }
-}
-
-/// The library's refusal, in our words and with our codes.
-fn explain(source: &Source, error: &Error) -> Diagnostic {
-    let range = error.location().map_or(0..0, |location| range_of(source, location));
-    let at = |code, message: &str, label: &str, help: Option<&str>| {
-        let range = match code {
-            Code::UnsupportedYaml => with_properties(source, range.clone()),
-            _ => range.clone(),
-        };
-        Diagnostic::error(code, message)
-            .at(Place::new(source, range), label)
-            .help_if(help.map(str::to_owned))
-    };
-    match error {
-        Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().map(shorten).unwrap_or_default();
-            let message = format!("the key `{key}` stands twice in one mapping");
-            let problem =
-                at(Code::DuplicateKey, &message, "again here", Some("keep one of the two"));
-            match first_of(source.text(), &range) {
-                Some(first) => problem.and(Place::new(source, first), "first here"),
-                None => problem,
-            }
-        }
-        Error::Budget { breach, .. } => match breach {
-            BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. } => refused_alias(&at),
-            BudgetBreach::Documents { .. } => at(
-                Code::UnsupportedYaml,
-                "a playbook is one document, and here a second one begins",
-                "second document",
-                Some("take the `---` and what follows out"),
-            ),
-            BudgetBreach::Depth { .. } => too_deep(&at),
-            _ => at(
-                Code::TooLarge,
-                "more values than a playbook has",
-                "reading stopped here",
-                Some("is this the right file?"),
-            ),
-        },
-        Error::UnknownAnchor { .. } | Error::AliasError { .. } => refused_alias(&at),
-        Error::MergeKeyNotAllowed { .. } => at(
-            Code::UnsupportedYaml,
-            "YAML merge keys (`<<`) are not read",
-            "merge key",
-            Some("write the keys out where they belong"),
-        ),
-        Error::UnsupportedTag { .. } | Error::TaggedStructFieldName { .. } => {
-            at(Code::UnsupportedYaml, "YAML tags (`!name`) are not read", "tagged", Some(BANG))
-        }
-        Error::NonFiniteFloat { .. } => at(
-            Code::UnsupportedYaml,
-            "a number that is not finite",
-            "this",
-            Some("if it is text, write it in quotes"),
-        ),
-        error => {
-            let full = error.to_string();
-            // The place follows in the library's sentence; ours has it already.
-            let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(front, _)| front);
-            if message.contains("recursion limit") || message.contains("nesting") {
-                return too_deep(&at);
-            }
-            let help = help_for(source.text(), range.start, message);
-            at(Code::NotYaml, &format!("not YAML: {}", shorten_sentence(message)), "here", help)
-        }
-    }
-}
-
-/// What to do about a text that is no YAML, by where the library stopped and why.
-fn help_for(text: &str, at: usize, message: &str) -> Option<&'static str> {
-    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
-    let line = text[start..].lines().next().unwrap_or_default();
-    let before = &text[start..at];
-    let indent = line.len() - line.trim_start_matches([' ', '-']).len();
-    // `key: ...`, with nothing before the key.
-    let key = line[indent..].split_once(':').map(|(key, _)| key);
-    let is_key = key.is_some_and(|key| {
-        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-    });
-    let at_its_colon = is_key && before.len() == indent + key.map_or(0, str::len);
-    let at_its_begin = is_key && before.len() <= indent;
-    if message.contains("tab") {
-        return Some("indent with spaces: there is a tab here, or where the next line begins");
-    }
-    if message.contains("unclosed quote") {
-        return Some("the quote that begins here has no end: close it");
-    }
-    // In quotes it would not have been the expression.
-    let bare = line.match_indices("${{").any(|(i, _)| !line[..i].contains(['"', '\'']));
-    if message.contains("mapping values are not allowed") && (at_its_colon || !bare) {
-        return Some(if at_its_colon {
-            "this key begins further to the right than the one above it: let both begin in the same column"
-        } else {
-            "put a text that has a colon and a space in it in quotes"
-        });
-    }
-    if message.contains("did not find expected") && at_its_begin {
-        return Some(
-            "this key begins further to the left than those it belongs with: let it begin in their column",
-        );
-    }
-    bare.then_some("put the whole expression in quotes: \"${{ ... }}\"")
-}
-
-/// What to do where `!` begins a value.
-const BANG: &str =
-    "write the value without its tag; a text or an expression that begins with `!` goes in quotes";
-
-type At<'a> = dyn Fn(Code, &str, &str, Option<&str>) -> Diagnostic + 'a;
-
-fn refused_alias(at: &At<'_>) -> Diagnostic {
-    at(
-        Code::UnsupportedYaml,
-        "YAML anchors and aliases (`&name`, `*name`) are not read",
-        "here",
-        Some("write the value out; text that begins with `&` or `*` goes in quotes"),
-    )
-}
-
-fn too_deep(at: &At<'_>) -> Diagnostic {
-    at(
-        Code::TooLarge,
-        &format!("lists and mappings lie deeper in each other than {MAX_DEPTH} levels"),
-        "too deep",
-        Some("is this the right file?"),
-    )
-}
-
-fn shorten_sentence(text: &str) -> String {
-    text.chars()
-        .take(200)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect::<String>()
-        .trim()
-        .to_owned()
 }
 
 #[cfg(test)]
@@ -489,7 +399,7 @@ mod tests {
                     n: -7\r\ndeep: {b: {c: true}}\r\nnothing:\r\n";
         let source = Source::new("p", text);
         let mut found = Vec::new();
-        flatten(&source, &read(&source).unwrap(), &mut found);
+        flatten(&source, &read(&source).tree.unwrap(), &mut found);
         let found: Vec<(&str, &str)> =
             found.iter().map(|(value, raw)| (value.as_str(), raw.as_str())).collect();
         assert_eq!(

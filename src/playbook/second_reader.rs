@@ -1,84 +1,118 @@
 //! The second reading: the same text through another YAML reader, and through YAML 1.1's rules.
 //!
 //! What a person reads must be what the machine reads. A playbook that two readers, or two versions
-//! of the language, take for different things is refused with the first place where they part. Many
+//! of the language, take for different things is refused at every place where they part. Many
 //! tools still read YAML 1.1, in which `no` is false and `0755` is 493: such words are refused
 //! unless they are quoted. Instants are the exception: unquoted they mean the same to everyone.
 
 use std::ops::Range;
 
-use serde_yaml::Value;
+use serde::{Deserialize, Deserializer};
 
 use super::field::shorten;
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Plain};
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
-/// Refuses a text whose tree another reader would not have built.
-pub(crate) fn agree(source: &Source, tree: &Node) -> Result<(), Diagnostic> {
+/// What another reader would have taken for something else, all of it. `plain` is the text without what the
+/// first reader refused.
+pub(crate) fn agree(source: &Source, plain: &str, tree: &Node) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
     // A mark of the byte order says nothing in UTF-8; the first reader passes over it too.
-    let text = source.text().strip_prefix('\u{feff}').unwrap_or(source.text());
-    let other: Value = serde_yaml::from_str(text).map_err(|error| {
-        let at = error.location().map_or(0, |location| location.index());
-        ambiguous(source, at..at, "a second YAML reader does not read this file", "it stops here")
-            .help("write it more plainly: quote text, indent with spaces")
-    })?;
-    compare(source, tree, &other)
+    let other = serde_yaml::from_str(plain.strip_prefix('\u{feff}').unwrap_or(plain));
+    let other: Option<Other> = match other {
+        Ok(other) => Some(other),
+        Err(error) => {
+            let at = error.location().map_or(0, |location| location.index());
+            let message = "a second YAML reader does not read this file";
+            problems.push(
+                ambiguous(source, at..at, message, "it stops here")
+                    .help("write it more plainly: quote text, indent with spaces"),
+            );
+            None
+        }
+    };
+    compare(source, tree, other.as_ref(), &mut problems);
+    problems
 }
 
-fn compare(source: &Source, node: &Node, other: &Value) -> Result<(), Diagnostic> {
-    let same = match (&node.kind, other) {
-        (Kind::Null, Value::Null) => true,
-        (Kind::Bool(ours), Value::Bool(theirs)) => ours == theirs,
-        (Kind::Int(ours), Value::Number(theirs)) => {
-            theirs.as_i64().map(i128::from).or(theirs.as_u64().map(i128::from)) == Some(*ours)
-                && is_plain_decimal(source, &node.range)
-        }
-        (Kind::Float(ours), Value::Number(theirs)) => {
-            theirs.is_f64() && theirs.as_f64().map(f64::to_bits) == Some(ours.to_bits())
-        }
-        (Kind::Text(ours), Value::String(theirs)) => {
-            ours == theirs && yaml11(source, &node.range, ours).is_none()
-        }
-        (Kind::List(ours), Value::Sequence(theirs)) if ours.len() == theirs.len() => {
-            for (ours, theirs) in ours.iter().zip(theirs) {
-                compare(source, ours, theirs)?;
+/// The tree as the second reader sees it.
+struct Other(Plain<Other>);
+
+impl<'de> Deserialize<'de> for Other {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Plain::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Without the other reader's value what YAML 1.1 makes of ours is looked at all the same.
+fn compare(source: &Source, node: &Node, other: Option<&Other>, problems: &mut Vec<Diagnostic>) {
+    let other = other.map(|Other(other)| other);
+    match (&node.kind, other) {
+        (Kind::List(ours), _) => {
+            let theirs = match other {
+                Some(Plain::List(theirs)) if theirs.len() == ours.len() => Some(theirs),
+                None => None,
+                Some(other) => return problems.push(differ(source, node.range.clone(), other)),
+            };
+            for (at, ours) in ours.iter().enumerate() {
+                compare(source, ours, theirs.map(|theirs| &theirs[at]), problems);
             }
-            true
         }
-        (Kind::Map(ours), Value::Mapping(theirs)) if ours.len() == theirs.len() => {
-            for ((key, value), (their_key, their_value)) in ours.iter().zip(theirs) {
-                if their_key.as_str() != Some(&key.text) {
-                    return Err(differ(source, key.range.clone(), their_key));
-                }
-                if let Some(meaning) = yaml11(source, &key.range, &key.text) {
-                    return Err(in_yaml11(source, key.range.clone(), &key.text, meaning));
-                }
-                compare(source, value, their_value)?;
+        (Kind::Map(ours), _) => {
+            let theirs = match other {
+                Some(Plain::Map(theirs)) if theirs.len() == ours.len() => Some(theirs),
+                None => None,
+                Some(other) => return problems.push(differ(source, node.range.clone(), other)),
+            };
+            for (at, (key, value)) in ours.iter().enumerate() {
+                let theirs = theirs.map(|theirs| &theirs[at]);
+                let text = Kind::Text(key.text.clone());
+                problems.extend(objection(
+                    source,
+                    &text,
+                    &key.range,
+                    theirs.map(|(key, _)| &key.0),
+                ));
+                compare(source, value, theirs.map(|(_, value)| value), problems);
             }
-            true
         }
+        (scalar, _) => problems.extend(objection(source, scalar, &node.range, other)),
+    }
+}
+
+/// What is to be said against a scalar or a key, if anything.
+fn objection(
+    source: &Source,
+    ours: &Kind,
+    range: &Range<usize>,
+    other: Option<&Plain<Other>>,
+) -> Option<Diagnostic> {
+    let raw = source.text().get(range.clone()).unwrap_or_default();
+    match ours {
+        Kind::Text(text) => {
+            if let Some(meaning) = yaml11(source, range, text) {
+                return Some(in_yaml11(source, range.clone(), text, meaning));
+            }
+        }
+        Kind::Int(_) if !is_plain_decimal(raw) => {
+            let meaning = "a number in a notation of its own";
+            return Some(in_yaml11(source, range.clone(), raw, meaning));
+        }
+        _ => {}
+    }
+    let other = other?;
+    let same = match (ours, other) {
+        (Kind::Null, Plain::Null) => true,
+        (Kind::Bool(ours), Plain::Bool(theirs)) => ours == theirs,
+        // Larger ones are whole numbers to some readers and fractions to others.
+        (Kind::Int(ours), Plain::Int(theirs)) => {
+            ours == theirs && (i64::try_from(*ours).is_ok() || u64::try_from(*ours).is_ok())
+        }
+        (Kind::Float(ours), Plain::Float(theirs)) => ours.to_bits() == theirs.to_bits(),
+        (Kind::Text(ours), Plain::Text(theirs)) => ours == theirs,
         _ => false,
     };
-    if same {
-        return Ok(());
-    }
-    let raw = source.text().get(node.range.clone()).unwrap_or_default();
-    if let Kind::Text(text) = &node.kind
-        && let Some(meaning) = yaml11(source, &node.range, text)
-    {
-        return Err(in_yaml11(source, node.range.clone(), text, meaning));
-    }
-    if let Kind::Int(_) = &node.kind
-        && !is_plain_decimal(source, &node.range)
-    {
-        return Err(in_yaml11(
-            source,
-            node.range.clone(),
-            raw,
-            "a number in a notation of its own",
-        ));
-    }
-    Err(differ(source, node.range.clone(), other))
+    (!same).then(|| differ(source, range.clone(), other))
 }
 
 /// What YAML 1.1 takes an unquoted text for, where that is not text.
@@ -133,8 +167,7 @@ fn is_base_60(text: &str) -> bool {
 }
 
 /// Whether a number is written as everybody writes it.
-fn is_plain_decimal(source: &Source, range: &Range<usize>) -> bool {
-    let raw = source.text().get(range.clone()).unwrap_or_default();
+fn is_plain_decimal(raw: &str) -> bool {
     let digits = raw.strip_prefix('-').unwrap_or(raw);
     digits == "0"
         || (!digits.starts_with('0')
@@ -158,15 +191,15 @@ fn in_yaml11(source: &Source, range: Range<usize>, text: &str, meaning: &str) ->
     })
 }
 
-fn differ(source: &Source, range: Range<usize>, other: &Value) -> Diagnostic {
+fn differ(source: &Source, range: Range<usize>, other: &Plain<Other>) -> Diagnostic {
     let theirs = match other {
-        Value::Null => "nothing".to_owned(),
-        Value::Bool(b) => format!("the truth value {b}"),
-        Value::Number(n) => format!("the number {n}"),
-        Value::String(text) => format!("the text `{}`", shorten(text)),
-        Value::Sequence(_) => "another list".to_owned(),
-        Value::Mapping(_) => "another mapping".to_owned(),
-        Value::Tagged(_) => "a tagged value".to_owned(),
+        Plain::Null => "nothing".to_owned(),
+        Plain::Bool(b) => format!("the truth value {b}"),
+        Plain::Int(n) => format!("the number {n}"),
+        Plain::Float(n) => format!("the number {n}"),
+        Plain::Text(text) => format!("the text `{}`", shorten(text)),
+        Plain::List(_) => "another list".to_owned(),
+        Plain::Map(_) => "another mapping".to_owned(),
     };
     ambiguous(
         source,
@@ -188,8 +221,10 @@ mod tests {
 
     fn verdict(text: &str) -> Option<String> {
         let source = Source::new("p", text);
-        let verdict = node::read(&source).and_then(|tree| agree(&source, &tree));
-        verdict.err().map(|problem| problem.to_string())
+        let reading = node::read(&source);
+        assert_eq!(reading.problems, [], "{text}");
+        let problems = agree(&source, &reading.plain, &reading.tree.unwrap());
+        problems.first().map(Diagnostic::to_string)
     }
 
     #[test]

@@ -26,6 +26,20 @@ pub(crate) struct Names {
     pub(crate) targets: BTreeMap<String, Shape>,
     /// What the items of the step's `for_each` are, where it has one.
     pub(crate) each: Option<Shape>,
+    /// Fragments that could not be read: a name that is not known may be declared there.
+    pub(crate) unread: Vec<String>,
+}
+
+impl Names {
+    /// What to do about a name that is not known, or something that is nowhere.
+    pub(crate) fn unless_unread(&self, help: String) -> String {
+        if self.unread.is_empty() {
+            return help;
+        }
+        let files = self.unread.iter().map(|path| format!("`{}`", shorten(path)));
+        let files = files.collect::<Vec<_>>().join(" or ");
+        format!("{help}; or it stands in {files}, which could not be read")
+    }
 }
 
 /// The item of a step's `for_each`.
@@ -217,6 +231,7 @@ impl Checker<'_> {
                 known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
             ),
         };
+        let help = self.names.unless_unread(help);
         let message = format!("there is no {kind} `{}`", shorten(name));
         self.problem(Code::UnknownReference, expr, message, Some(help))
     }

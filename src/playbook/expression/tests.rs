@@ -33,7 +33,7 @@ fn names() -> Names {
         .map(|(name, shape)| (name.to_owned(), shape))
         .into(),
         targets: BTreeMap::from([("owner".to_owned(), Shape::Of(FieldType::UserName))]),
-        each: None,
+        ..Names::default()
     }
 }
 

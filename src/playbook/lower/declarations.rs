@@ -89,7 +89,8 @@ impl Lowering<'_> {
                 .help("take one of the two out");
                 self.push(problem);
             }
-            let required = required.unwrap_or(false);
+            // With another word there, nobody knows: then nothing is made of it.
+            let required = required.unwrap_or(given.contains_key("required"));
             // An input with a problem of its own is still there for those who use it.
             let shape = match &ty {
                 None => Shape::Unknown,

@@ -54,6 +54,7 @@ fn needs(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>], index: &BTreeMap<
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "name the id of another step".to_owned(),
                 };
+                let help = lowering.names.unless_unread(help);
                 let problem = Diagnostic::error(
                     Code::UnknownReference,
                     format!("there is no step `{}`", shorten(need.as_str())),
@@ -168,12 +169,14 @@ fn cuts_before_issuing(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
         step.action.filter(|(action, _)| action.effects.contains(&EffectKind::Issues))
     });
     if let (false, Some((action, range))) = (cuts, issues) {
+        let help = "add a step of phase `contain` that cuts; or, if nothing is compromised, `mode: planned`";
+        let help = lowering.names.unless_unread(help.to_owned());
         let problem = Diagnostic::error(
             Code::IssuesWithoutCut,
             format!("`{}` makes a new credential, and nothing is cut before", action.kind),
         )
         .at(lowering.place(range), "the intruder could read it")
-        .help("add a step of phase `contain` that cuts; or, if nothing is compromised, `mode: planned`");
+        .help(help);
         lowering.push(problem);
     }
 }

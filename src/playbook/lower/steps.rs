@@ -257,8 +257,12 @@ impl<'a> Lowering<'a> {
         trusted: &[Trusted],
         steps: &[Draft<'_, '_>],
     ) {
-        // With a step left out because of a problem, its targets only look unused.
-        if steps.iter().any(|draft| draft.step.is_none()) || !self.problems.is_empty() {
+        // With an expression that says something else than was meant, or a fragment left out, it may only look so.
+        let in_expressions = |problem: &Diagnostic| {
+            use Code::{BadExpression, ExpressionCost, UnknownReference};
+            matches!(problem.code, BadExpression | ExpressionCost | UnknownReference)
+        };
+        if !self.names.unread.is_empty() || self.problems.iter().any(in_expressions) {
             return;
         }
         let mut used: BTreeSet<&str> = BTreeSet::new();
@@ -273,7 +277,14 @@ impl<'a> Lowering<'a> {
                 used.extend(expression.targets().iter().map(String::as_str));
             }
         }
-        for target in targets.iter().filter(|target| !used.contains(target.name.as_str())) {
+        // What is written nowhere is not used by what was left out because of a problem either.
+        let all_read = self.problems.is_empty() && steps.iter().all(|draft| draft.step.is_some());
+        let is_unused = |target: &&Target| {
+            let name = target.name.as_str();
+            !used.contains(name) && (all_read || !self.parts.contain(&format!("targets.{name}")))
+        };
+        let unused: Vec<&Target> = targets.iter().filter(is_unused).collect();
+        for target in unused {
             let problem = Diagnostic::warning(
                 Code::UnusedTarget,
                 format!("nothing uses target `{}`", target.name),

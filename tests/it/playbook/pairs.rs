@@ -1,8 +1,8 @@
 //! Two mistakes at once: each is reported as if it were alone.
 //!
 //! Every mistake is a change to one playbook that is right. All pairs of them are read, and what either says
-//! alone must be said of both together. What stops the reading of a file (no YAML, two meanings, too large) is
-//! not among them: after it nothing that follows could be trusted.
+//! alone must be said of both together. What stops the reading of a file (no YAML, too large) is not among
+//! them: after it nothing that follows could be trusted.
 
 use std::collections::BTreeSet;
 
@@ -89,16 +89,44 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("user: ada", "user: 7", "wrong-type"),
     ("reason: They", "reason: ${{ targets.nobody }} They", "unknown-reference"),
+    ("targets:\n", "targets:\n  spare: ${{ inputs.key }}\n", "unused-target"),
+    // Of the text itself: what is refused is blanked, and the rest is read as if it were mended.
+    ("default: [ada]", "default: &who [ada]", "unsupported-yaml"),
+    ("for_each: ${{ inputs.users }}", "for_each: *who", "unsupported-yaml"),
+    ("trusted: [", "trusted: !list [", "unsupported-yaml"),
+    ("percent: 50", "percent: !!int 50", "unsupported-yaml"),
+    ("margin: 60s", "margin: 60s, <<: { within: 60s }", "unsupported-yaml"),
+    ("- id: last", "- 7: seven\n    id: last", "unsupported-yaml"),
+    ("changes: 20", "changes: .inf", "unsupported-yaml"),
+    ("portcullis: 1", "%YAML 1.2\n---\nportcullis: 1", "unsupported-yaml"),
+    ("any more\n", "any more\n---\nanother: document\n", "unsupported-yaml"),
+    ("title: A pair", "title: A pair\ntitle: Again", "duplicate-key"),
+    ("phase: rotate", "phase: rotate\n    phase: rotate", "duplicate-key"),
+    ("steps:\n", "steps:\n  - { id: 7 }\nsteps:\n", "duplicate-key"),
+    (
+        "key: { type: access-key-id, required: true",
+        "key: { type: access-key-id, required: yes",
+        "ambiguous-yaml",
+    ),
+    ("percent: 50", "percent: 0x32", "ambiguous-yaml"),
+    ("counters:", "on: 1\ncounters:", "ambiguous-yaml"),
+    ("trusted:", "include: [nowhere.yaml]\ntrusted:", "bad-include"),
 ];
 
 /// Pairs of which one rightly says nothing beside the other, by the index of each, with the reason.
 fn says_nothing_beside(quiet: usize, other: usize) -> bool {
+    // What an expression that is wrong, or a file that is not there, uses is not known.
+    let of_expressions = ["bad-expression", "bad-include", "expression-cost", "unknown-reference"];
+    if MISTAKES[quiet].2 == "unused-target" && of_expressions.contains(&MISTAKES[other].2) {
+        return true;
+    }
     let (quiet, other) = (MISTAKES[quiet].1, MISTAKES[other].1);
     let pairs = [
         ("kyes", "id: cut", "the step is called by its other name"),
         ("[last]", "someday", "when the other runs is not known"),
         ("secret-id }", "", "nothing flows into a field that is not there"),
         ("if: each", "inputs.users.map", "what the items are is not known"),
+        ("if: each", "for_each: *who", "what the items are is not known"),
     ];
     pairs
         .iter()
@@ -134,7 +162,8 @@ fn no_mistake_hides_another() {
         let one = RIGHT.replacen(from, to, 1);
         for (b, (from, to, _)) in MISTAKES.iter().enumerate() {
             // Both in one place are one mistake.
-            if a == b || !one.contains(from) || MISTAKES[a].0 == *from {
+            let (other, _, _) = MISTAKES[a];
+            if !one.contains(from) || other.contains(from) || from.contains(other) {
                 continue;
             }
             pairs += 1;

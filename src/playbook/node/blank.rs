@@ -1,0 +1,96 @@
+//! Reading on behind what is refused: it is blanked in a copy of the text, as if it had been taken out.
+//!
+//! The copy keeps its length, so that every place stays where it is. Knows YAML's words, not why they are refused.
+
+use std::ops::Range;
+
+use super::{Reading, refusal};
+use crate::diagnostic::{Place, Source};
+
+/// What is blanked.
+#[derive(Debug)]
+pub(super) enum Blank {
+    /// A tag or an anchor: what it stands before stays.
+    Property(Range<usize>),
+    /// An alias: a text of the same length takes its place, which no field is likely to take.
+    Alias(Range<usize>),
+    /// A second document.
+    From(usize),
+}
+
+impl Blank {
+    /// Blanks it. `true` where a key on the same line may belong to those below it no more, since its column
+    /// is another now.
+    pub(super) fn over(self, text: &mut String) -> bool {
+        match self {
+            Self::Property(word) => {
+                let line = text[..word.start].rfind('\n').map_or(0, |i| i + 1);
+                let first = text[line..word.start].bytes().all(|b| b" -?".contains(&b));
+                let behind = text[word.end..].lines().next().unwrap_or_default();
+                let key = first && behind.contains(':');
+                text.replace_range(word.clone(), &" ".repeat(word.len()));
+                key
+            }
+            Self::Alias(word) => {
+                text.replace_range(word.clone(), &"x".repeat(word.len()));
+                false
+            }
+            Self::From(start) => {
+                text.replace_range(start.., &" ".repeat(text.len() - start));
+                false
+            }
+        }
+    }
+}
+
+/// `%YAML` and `%TAG` lines change what follows; nothing a reader of a playbook should have to know.
+pub(super) fn directives(source: &Source, reading: &mut Reading) {
+    let mut start = 0;
+    for line in source.text().split_inclusive('\n') {
+        let content = line.trim_start_matches('\u{feff}').trim();
+        if line.trim_start_matches('\u{feff}').starts_with('%') {
+            let line = start..start + line.trim_end().len();
+            reading.problems.push(refusal::directive(Place::new(source, line.clone())));
+            Blank::Property(line).over(&mut reading.plain);
+        } else if !content.is_empty() && !content.starts_with('#') {
+            break;
+        }
+        start += line.len();
+    }
+}
+
+/// The tag (`!`), anchor (`&`) or alias (`*`) that begins at a place, or stands before it with nothing but white
+/// space and words of that kind between.
+pub(super) fn property(text: &str, at: usize, mark: char) -> Option<Range<usize>> {
+    let ends = |c: char| c.is_whitespace() || ",[]{}".contains(c);
+    let mut start = at;
+    while !text[start..].starts_with(mark) {
+        let before = text[..start].trim_end();
+        let word = before.char_indices().rev().find(|(_, c)| ends(*c));
+        let word = word.map_or(0, |(i, c)| i + c.len_utf8());
+        if !before[word..].starts_with(['!', '&']) {
+            return None;
+        }
+        start = word;
+    }
+    let rest = &text[start..];
+    Some(start..start + rest.find(ends).unwrap_or(rest.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_where_it_begins_and_before_what_it_belongs_to() {
+        let word = |text: &'static str, at: &str, mark| {
+            property(text, text.find(at).unwrap(), mark).map(|range| &text[range])
+        };
+        assert_eq!(word("a: &one [x]", "[x", '&'), Some("&one"));
+        assert_eq!(word("a: &one\n  b: 1", "b", '&'), Some("&one"));
+        assert_eq!(word("a: &one !two\n  b: 1", "b", '&'), Some("&one"));
+        assert_eq!(word("[*one, b]", "*one", '*'), Some("*one"));
+        assert_eq!(word("é: !x é", "é:", '!'), None);
+        assert_eq!(word("a: b", "b", '!'), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! What is refused, in our words and with our codes, and what to type instead.
+
+use std::ops::Range;
+
+use serde_saphyr::Error;
+use serde_saphyr::budget::BudgetBreach;
+
+use super::blank::{Blank, property};
+use super::{MAX_DEPTH, Node, range_of};
+use crate::diagnostic::{Code, Diagnostic, Place, Source};
+
+/// A refusal of the library.
+pub(super) struct Refusal {
+    pub(super) problem: Diagnostic,
+    /// What to blank, so that reading can go on; `None` where nothing that follows can be trusted.
+    pub(super) blank: Option<Blank>,
+}
+
+/// The library's refusal of a text, which is as long as the source.
+pub(super) fn explain(source: &Source, text: &str, error: &Error) -> Refusal {
+    let range = error.location().map_or(0..0, |location| range_of(text, location));
+    let word = |mark| property(text, range.start, mark);
+    let place = |range: &Option<Range<usize>>, or: &Range<usize>| {
+        Place::new(source, range.clone().unwrap_or_else(|| or.clone()))
+    };
+    let end = |problem| Refusal { problem, blank: None };
+    match error {
+        Error::Budget { breach: BudgetBreach::Anchors { .. }, .. } => {
+            let word = word('&');
+            let problem = alias(place(&word, &range));
+            Refusal { problem, blank: word.map(Blank::Property) }
+        }
+        Error::Budget { breach: BudgetBreach::Aliases { .. }, .. }
+        | Error::UnknownAnchor { .. }
+        | Error::AliasError { .. } => {
+            let word = word('*');
+            let problem = alias(place(&word, &range));
+            Refusal { problem, blank: word.map(Blank::Alias) }
+        }
+        Error::UnsupportedTag { .. } | Error::TaggedStructFieldName { .. } => {
+            let word = word('!');
+            let problem = tag(place(&word, &range));
+            Refusal { problem, blank: word.map(Blank::Property) }
+        }
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
+            let message = "a playbook is one document, and here a second one begins";
+            let problem = Diagnostic::error(Code::UnsupportedYaml, message)
+                .at(Place::new(source, range.clone()), "second document")
+                .help("take the `---` and what follows out");
+            Refusal { problem, blank: Some(Blank::From(range.start)) }
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => end(too_deep(source, range)),
+        Error::Budget { .. } => {
+            end(Diagnostic::error(Code::TooLarge, "more values than a playbook has")
+                .at(Place::new(source, range), "reading stopped here")
+                .help("is this the right file?"))
+        }
+        error => {
+            let full = error.to_string();
+            // The place follows in the library's sentence; ours has it already.
+            let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(front, _)| front);
+            if message.contains("recursion limit") || message.contains("nesting") {
+                return end(too_deep(source, range));
+            }
+            let help = help_for(text, range.start, message).map(str::to_owned);
+            let message = format!("not YAML: {}", shorten_sentence(message));
+            end(Diagnostic::error(Code::NotYaml, message)
+                .at(Place::new(source, range), "here")
+                .help_if(help))
+        }
+    }
+}
+
+pub(super) fn directive(place: Place) -> Diagnostic {
+    Diagnostic::error(Code::UnsupportedYaml, "YAML directives are not read")
+        .at(place, "a directive")
+        .help("take this line out")
+}
+
+pub(super) fn tag(place: Place) -> Diagnostic {
+    Diagnostic::error(Code::UnsupportedYaml, "YAML tags (`!name`) are not read")
+        .at(place, "a tag")
+        .help("write the value without its tag; a text or an expression that begins with `!` goes in quotes")
+}
+
+fn alias(place: Place) -> Diagnostic {
+    let message = "YAML anchors and aliases (`&name`, `*name`) are not read";
+    Diagnostic::error(Code::UnsupportedYaml, message)
+        .at(place, "here")
+        .help("write the value out; text that begins with `&` or `*` goes in quotes")
+}
+
+pub(super) fn merge_key(place: Place) -> Diagnostic {
+    Diagnostic::error(Code::UnsupportedYaml, "YAML merge keys (`<<`) are not read")
+        .at(place, "merge key")
+        .help("write the keys out where they belong")
+}
+
+pub(super) fn not_finite(place: Place) -> Diagnostic {
+    Diagnostic::error(Code::UnsupportedYaml, "a number that is not finite")
+        .at(place, "this")
+        .help("if it is text, write it in quotes")
+}
+
+pub(super) fn key(place: Place, node: &Node) -> Diagnostic {
+    let message = format!("a key must be text, not {}", node.describe());
+    Diagnostic::error(Code::UnsupportedYaml, message)
+        .at(place, "this key")
+        .help("write the key in quotes")
+}
+
+fn too_deep(source: &Source, range: Range<usize>) -> Diagnostic {
+    let message = format!("lists and mappings lie deeper in each other than {MAX_DEPTH} levels");
+    Diagnostic::error(Code::TooLarge, message)
+        .at(Place::new(source, range), "too deep")
+        .help("is this the right file?")
+}
+
+/// What to do about a text that is no YAML, by where the library stopped and why.
+fn help_for(text: &str, at: usize, message: &str) -> Option<&'static str> {
+    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let before = &text[start..at];
+    let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+    // `key: ...`, with nothing before the key.
+    let key = line[indent..].split_once(':').map(|(key, _)| key);
+    let is_key = key.is_some_and(|key| {
+        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+    });
+    let at_its_colon = is_key && before.len() == indent + key.map_or(0, str::len);
+    let at_its_begin = is_key && before.len() <= indent;
+    if message.contains("tab") {
+        return Some("indent with spaces: there is a tab here, or where the next line begins");
+    }
+    if message.contains("unclosed quote") {
+        return Some("the quote that begins here has no end: close it");
+    }
+    // In quotes it would not have been the expression.
+    let bare = line.match_indices("${{").any(|(i, _)| !line[..i].contains(['"', '\'']));
+    if message.contains("mapping values are not allowed") && (at_its_colon || !bare) {
+        return Some(if at_its_colon {
+            "this key begins further to the right than the one above it: let both begin in the same column"
+        } else {
+            "put a text that has a colon and a space in it in quotes"
+        });
+    }
+    if message.contains("did not find expected") && at_its_begin {
+        return Some(
+            "this key begins further to the left than those it belongs with: let it begin in their column",
+        );
+    }
+    bare.then_some("put the whole expression in quotes: \"${{ ... }}\"")
+}
+
+fn shorten_sentence(text: &str) -> String {
+    text.chars()
+        .take(200)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
