@@ -104,7 +104,7 @@ pub(crate) fn read(source: &Source) -> Reading {
         reading.problems.push(too_long(source));
         return reading;
     }
-    reading.plain = source.text().to_owned();
+    reading.plain.push_str(source.text());
     blank::directives(source, &mut reading);
     // Whether a word before a key was blanked: the key may stand in another column now.
     let mut moved = false;
@@ -328,17 +328,14 @@ fn convert_key(
 ) -> Result<Key, Diagnostic> {
     let node = convert(source, key, problems)?;
     let place = Place::new(source, node.range.clone());
-    let text = match node.kind {
-        Kind::Text(text) => {
-            if text == "<<" && place.text() == "<<" {
-                problems.push(refusal::merge_key(place));
-            }
-            text
+    let text = if let Kind::Text(text) = node.kind {
+        if text == "<<" && place.text() == "<<" {
+            problems.push(refusal::merge_key(place));
         }
-        _ => {
-            problems.push(refusal::key(place.clone(), &node));
-            place.text().to_owned()
-        }
+        text
+    } else {
+        problems.push(refusal::key(place.clone(), &node));
+        place.text().to_owned()
     };
     Ok(Key { text, range: node.range })
 }

@@ -217,14 +217,11 @@ fn ambiguous(source: &Source, range: Range<usize>, message: &str, label: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::playbook::node;
+    use crate::playbook::yaml;
 
     fn verdict(text: &str) -> Option<String> {
         let source = Source::new("p", text);
-        let reading = node::read(&source);
-        assert_eq!(reading.problems, [], "{text}");
-        let problems = agree(&source, &reading.plain, &reading.tree.unwrap());
-        problems.first().map(Diagnostic::to_string)
+        yaml::read(&source).1.first().map(Diagnostic::to_string)
     }
 
     #[test]
