@@ -3,6 +3,7 @@
 mod asked;
 mod kept;
 mod killed;
+mod passes;
 mod pasted;
 mod several;
 
@@ -24,7 +25,7 @@ use self::several::{Crash, Several, entered};
 use crate::check::portcullis;
 use crate::hosted::{Hosted, bare, ran, start};
 use crate::side_by_side;
-use crate::stage::{Drawer, Kept, Stage, Torn, Witness, play, read, somebody_else, somebody_with};
+use crate::stage::{ADMIN, Drawer, Kept, Stage, Torn, Witness, play, read, somebody_else};
 
 const PLAYBOOK: &str = include_str!("../data/accounts/playbook.yaml");
 const WORLD: &str = include_str!("../data/accounts/world.yaml");
@@ -123,97 +124,6 @@ fn where_one_account_cannot_be_proven_nothing_is_handed_out_in_any() {
         }
         let home = two.state(HOME).gate;
         assert!(matches!(home, journal::GateState::Shut(_)), "{home:?}");
-    });
-}
-
-/// Whoever is cut late in one account mints sessions of a role in another until then, after these were denied there.
-#[test]
-fn sessions_of_a_role_that_were_had_from_an_account_which_was_cut_late_do_not_outlive_it() {
-    let admin = "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
-    let deny = "        inline:\n          no: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: [\"iam:AttachUserPolicy\", \"iam:UpdateAccessKey\", \"iam:PutUserPolicy\", \"iam:PutUserPermissionsBoundary\"], Resource: \"*\" }] }\n";
-    let world = WORLD.replacen(admin, &format!("{admin}{deny}"), 1);
-    let user = "    users:\n";
-    let other = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
-    let world = world.replacen(user, &format!("{user}{other}"), 1);
-    let without = |text: &str, id: &str| {
-        let (before, rest) = text.split_once(&format!("  - id: {id}\n")).unwrap();
-        let rest = rest.split_once("  - ").map_or(String::new(), |(_, rest)| format!("  - {rest}"));
-        format!("{before}{rest}")
-    };
-    let quarantine = "  - { id: control-off, in: others, phase: contain, uses: iam.role.quarantine, with: { role: \"${{ inputs.control }}\" } }\n";
-    assert!(PLAYBOOK.contains(quarantine));
-    let nothing_behind = without(&PLAYBOOK.replace(quarantine, ""), "control-on");
-    for playbook in [PLAYBOOK, &*nothing_behind] {
-        play(async {
-            let two = Several::set(&world, playbook).await;
-            let endings = two.run(None).await.unwrap();
-            assert!(matches!(&endings[HOME], Ending::Held(_)), "{endings:?}\n{}", two.told());
-            let with = |key: &str| somebody_with(key, &two.cloud, two.clock);
-            let assume = async |config: &aws_types::SdkConfig, role: &str| {
-                let call = aws_sdk_sts::Client::new(config).assume_role();
-                call.role_session_name("late").role_arn(role).send().await
-            };
-            let control = "arn:aws:iam::444455556666:role/control";
-            let late = assume(&with("AKIAEXAMPLELEAKED001"), control).await.unwrap();
-            let late = late.credentials.unwrap().access_key_id;
-            let iam = aws_sdk_iam::Client::new(&with("AKIAEXAMPLEADMIN0009"));
-            let mend = iam.delete_role_policy().role_name("incident-responder").policy_name("no");
-            mend.send().await.unwrap();
-            two.clock.sleep(std::time::Duration::from_mins(1)).await;
-            let endings = two.resumed_to_the_end().await;
-            assert_eq!(endings, [Ending::Proven, Ending::Proven], "{}", two.told());
-            two.the_intruder_is_out_of_all().await;
-            let his = aws_sdk_iam::Client::new(&with(&late));
-            assert!(his.list_users().send().await.is_err(), "he is still inside");
-        });
-    }
-}
-
-/// So does a session of a role there, and nothing of its user's is left by then.
-#[test]
-fn sessions_of_a_role_that_were_had_by_those_of_another_elsewhere_do_not_outlive_these() {
-    let admin = "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
-    let deny = "        inline:\n          no: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: \"iam:PutRolePolicy\", Resource: \"*\" }] }\n";
-    let hop = "      hop:\n        trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\" }, Action: \"sts:AssumeRole\" }] }\n        inline:\n          hops: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }] }\n";
-    let roles = "    roles:\n";
-    let world = WORLD.replacen(admin, &format!("{admin}{deny}"), 1);
-    let world = world.replacen(roles, &format!("{roles}{hop}"), 1);
-    let user = "    users:\n";
-    let other = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
-    let world = world.replacen(user, &format!("{user}{other}"), 1);
-    let trusts = "Principal: { AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\" }, Action: \"sts:AssumeRole\" }] }\n        inline:\n          controls";
-    assert!(world.contains(trusts));
-    let both = trusts.replacen(
-        "\"arn:aws:iam::111122223333:user/ci/ci-deploy\"",
-        "[\"arn:aws:iam::111122223333:user/ci/ci-deploy\", \"arn:aws:iam::111122223333:role/hop\"]",
-        1,
-    );
-    let world = world.replacen(trusts, &both, 1);
-    let step = "  - { id: control-off,";
-    let ends = "  - { id: hop-off, phase: contain, uses: iam.role.revoke-sessions, with: { role: hop } }\n";
-    let playbook = PLAYBOOK.replacen(step, &format!("{ends}{step}"), 1);
-    play(async {
-        let two = Several::set(&world, &playbook).await;
-        let with = |key: &str| somebody_with(key, &two.cloud, two.clock);
-        let assume = async |config: &aws_types::SdkConfig, role: &str| {
-            let call = aws_sdk_sts::Client::new(config).assume_role();
-            let minted = call.role_session_name("late").role_arn(role).send().await.unwrap();
-            minted.credentials.unwrap().access_key_id
-        };
-        let hopped =
-            assume(&with("AKIAEXAMPLELEAKED001"), "arn:aws:iam::111122223333:role/hop").await;
-        let endings = two.run(None).await.unwrap();
-        assert!(matches!(&endings[HOME], Ending::Held(_)), "{endings:?}\n{}", two.told());
-        let late = assume(&with(&hopped), "arn:aws:iam::444455556666:role/control").await;
-        let iam = aws_sdk_iam::Client::new(&with("AKIAEXAMPLEADMIN0009"));
-        let mend = iam.delete_role_policy().role_name("incident-responder").policy_name("no");
-        mend.send().await.unwrap();
-        two.clock.sleep(std::time::Duration::from_mins(1)).await;
-        let endings = two.resumed_to_the_end().await;
-        assert_eq!(endings, [Ending::Proven, Ending::Proven], "{}", two.told());
-        two.the_intruder_is_out_of_all().await;
-        let his = aws_sdk_iam::Client::new(&with(&late));
-        assert!(his.list_users().send().await.is_err(), "he is still inside");
     });
 }
 
@@ -341,9 +251,8 @@ fn with_a_third() -> String {
 /// A world with an administrator in the other account besides, who is neither the responder nor the intruder.
 fn with_an_admin_there(world: &str) -> String {
     let backup = "      backup:\n";
-    let admin = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
     assert_eq!(world.matches(backup).count(), 1, "in the other account");
-    world.replace(backup, &format!("{admin}{backup}"))
+    world.replace(backup, &format!("{ADMIN}{backup}"))
 }
 
 /// The order of the roles is the author's; that of directories is the file system's.

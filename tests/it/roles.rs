@@ -10,7 +10,7 @@ use portcullis::plan::{Barrier, Credential};
 use portcullis::playbook::Proof;
 use portcullis::run::Ending;
 
-use crate::stage::{Left, Stage, Torn, play, somebody_with, terms};
+use crate::stage::{self, ADMIN, Left, Stage, Torn, play, somebody_with, terms};
 use crate::verdict::{
     no_effect_came_without_its_intent, no_secret_was_written, the_intruder_is_out,
 };
@@ -233,7 +233,7 @@ fn sessions_that_were_had_until_a_person_closed_the_trust_are_denied_behind_it()
     let keys = "    users:\n";
     let may = "{ Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }] }";
     let user = format!(
-        "{keys}      helper:\n        keys: [{{ id: AKIAEXAMPLEHELPER004 }}]\n        inline: {{ assume: {may} }}\n      admin:\n        keys: [{{ id: AKIAEXAMPLEADMIN0009 }}]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n"
+        "{keys}      helper:\n        keys: [{{ id: AKIAEXAMPLEHELPER004 }}]\n        inline: {{ assume: {may} }}\n{ADMIN}"
     );
     assert!(WORLD.contains(admits));
     let world = WORLD.replacen(admits, helper, 1).replacen(keys, &user, 1);
@@ -249,11 +249,9 @@ fn sessions_that_were_had_until_a_person_closed_the_trust_are_denied_behind_it()
 
         let with = |stage: &Stage, key: &str| somebody_with(key, &stage.cloud, stage.clock);
         let assume = async |config: &aws_types::SdkConfig, role: &str| {
-            let call = aws_sdk_sts::Client::new(config).assume_role().role_session_name("session");
-            call.role_arn(format!("arn:aws:iam::111122223333:role/{role}")).send().await
+            stage::assume(config, &format!("arn:aws:iam::111122223333:role/{role}")).await
         };
-        let minted = assume(&with(&stage, "AKIAEXAMPLEHELPER004"), "ci/deploy").await.unwrap();
-        let his = minted.credentials.unwrap().access_key_id;
+        let his = assume(&with(&stage, "AKIAEXAMPLEHELPER004"), "ci/deploy").await.unwrap();
         assume(&with(&stage, &his), "worker").await.unwrap();
         let admin = aws_sdk_iam::Client::new(&with(&stage, "AKIAEXAMPLEADMIN0009"));
         let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
@@ -303,7 +301,7 @@ fn sessions_that_were_had_until_a_person_closed_the_trust_are_denied_behind_it()
 fn sessions_of_whom_a_role_came_to_admit_are_denied_behind_whoever_answers_for_him() {
     let keys = "    users:\n";
     let user = format!(
-        "{keys}      helper:\n        keys: [{{ id: AKIAEXAMPLEHELPER004 }}]\n        inline: {{ assume: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }}] }} }}\n      admin:\n        keys: [{{ id: AKIAEXAMPLEADMIN0009 }}]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n"
+        "{keys}      helper:\n        keys: [{{ id: AKIAEXAMPLEHELPER004 }}]\n        inline: {{ assume: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }}] }} }}\n{ADMIN}"
     );
     let world = WORLD.replacen(keys, &user, 1);
     let lift = ("lift", "recover", "iam.user.lift-quarantine", "user: ci-deploy");
@@ -312,8 +310,7 @@ fn sessions_of_whom_a_role_came_to_admit_are_denied_behind_whoever_answers_for_h
         stage.most = portcullis::run::MOST_ROUNDS;
         let with = |key: &str| somebody_with(key, &stage.cloud, stage.clock);
         let assume = async |config: &aws_types::SdkConfig, role: &str| {
-            let call = aws_sdk_sts::Client::new(config).assume_role().role_session_name("session");
-            call.role_arn(format!("arn:aws:iam::111122223333:role/{role}")).send().await
+            stage::assume(config, &format!("arn:aws:iam::111122223333:role/{role}")).await
         };
         let admin = aws_sdk_iam::Client::new(&with("AKIAEXAMPLEADMIN0009"));
         let trusts = async |who: &str| {
@@ -327,8 +324,7 @@ fn sessions_of_whom_a_role_came_to_admit_are_denied_behind_whoever_answers_for_h
         let left = stage.run(None).await;
         let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
         assert!(why.join("\n").contains("user/helper to role deploy"), "{why:#?}");
-        let minted = assume(&with("AKIAEXAMPLEHELPER004"), "ci/deploy").await.unwrap();
-        let his = minted.credentials.unwrap().access_key_id;
+        let his = assume(&with("AKIAEXAMPLEHELPER004"), "ci/deploy").await.unwrap();
         assume(&with(&his), "worker").await.unwrap();
         trusts(r#""Service":"lambda.amazonaws.com""#).await;
         stage.let_it_settle().await;

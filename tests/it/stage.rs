@@ -271,12 +271,24 @@ pub(crate) fn connect_through(
     (connection, AccessKeyId::parse(responder.access_key_id.as_str()).ok())
 }
 
+/// An administrator, among the users of a world.
+pub(crate) const ADMIN: &str = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+
 /// The shipped world with an administrator besides, who is neither the responder nor the intruder.
 pub(crate) fn with_somebody_else(world: &str) -> String {
     let bystander = "      backup:\n        path: /ops/\n";
     assert!(world.contains(bystander));
-    let admin = "      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
-    world.replace(bystander, &format!("{admin}{bystander}"))
+    world.replace(bystander, &format!("{ADMIN}{bystander}"))
+}
+
+/// Assumes a role; gives back the access key of the session.
+pub(crate) async fn assume(
+    config: &aws_types::SdkConfig,
+    role: &str,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let call = aws_sdk_sts::Client::new(config).assume_role().role_session_name("session");
+    let minted = call.role_arn(role).send().await?;
+    Ok(minted.credentials.ok_or("no credentials")?.access_key_id)
 }
 
 /// The world's time, as the SDK wants it.
