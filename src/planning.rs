@@ -24,7 +24,7 @@ mod untouched;
 
 pub use lint::lint_together;
 pub use lockout::refuse_lock_out;
-pub use minting::may_assume;
+pub use minting::MayAssume;
 pub use newcomers::{Came, admitted_to, came_since, first_seen_by, not_seen, switched_off};
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};

@@ -18,6 +18,7 @@ mod rounds;
 mod settle;
 mod stale;
 mod step;
+mod stopped;
 mod together;
 mod uncut;
 mod undo;

@@ -281,19 +281,22 @@ fn listed<'i>(role: &RoleName, inventory: &'i Inventory) -> Option<&'i ListedRol
     inventory.roles().ok()?.iter().find(|listed| listed.name == *role)
 }
 
-/// Whether `role`, by the trust that `inventory` has of it, may admit `from`, of whom `there` tells. What cannot be read may
-/// admit anybody.
-pub fn may_assume(
-    role: &RoleName,
-    inventory: &Inventory,
-    from: &Principal,
-    there: &Inventory,
-) -> bool {
-    let (trust, arn) = (trust_of(role, inventory), arn_of(from, there));
-    let known = trust.zip(arn);
-    known.is_none_or(|(trust, arn)| {
-        admits(&trust, &arn, there.caller.account.as_str()) != Admission::No
-    })
+/// Whom a role may admit, by the trust that its account's inventory has of it: read once, and asked of many.
+pub struct MayAssume(Option<Document>);
+
+impl MayAssume {
+    /// Of `role`, by what `inventory` has of it.
+    pub fn of(role: &RoleName, inventory: &Inventory) -> Self {
+        Self(trust_of(role, inventory))
+    }
+
+    /// Whether it may admit `from`, of whom `there` tells. What cannot be read may admit anybody.
+    pub fn admits(&self, from: &Principal, there: &Inventory) -> bool {
+        let known = self.0.as_ref().zip(arn_of(from, there));
+        known.is_none_or(|(trust, arn)| {
+            admits(trust, &arn, there.caller.account.as_str()) != Admission::No
+        })
+    }
 }
 
 fn trust_of(role: &RoleName, inventory: &Inventory) -> Option<Document> {

@@ -15,19 +15,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::again::passes_over;
 use super::rounds::InHand;
+use super::stopped::{Stopped, passes_made};
 use super::{Ending, Event, Halt, Rounds, Run, RunError};
 use crate::clock::Clock;
-use crate::ids::{AccountId, ChangeId, Principal, RoleName};
+use crate::ids::{AccountId, ChangeId};
 use crate::inventory::Inventory;
-use crate::journal::{ChangeState, Entry};
-use crate::ledger;
-use crate::plan::{Barrier, Change, Effect, SavedPlan};
-use crate::planning;
+use crate::journal::Entry;
+use crate::plan::SavedPlan;
 
 /// While others get ready one looks again so often, at oneself too: what is seen of an account is not seen by
 /// itself before it looks.
@@ -111,11 +109,22 @@ impl<'a> Together<'a> {
     /// Second passes of an account that came before the others were cut. Where roles of two accounts may assume each other,
     /// each pass outdates the other: so often as there are accounts it is followed, there and back.
     fn outdated(&self, of: &Member<'_>) -> Vec<ChangeId> {
+        let in_hand = of.in_hand();
+        let mut passes = passes_made(&in_hand.saved.plan, &of.rounds.journal.state());
+        if passes.is_empty() {
+            return Vec::new();
+        }
         let by_sessions = of.passed.load(Ordering::Relaxed) < 2 * self.members.len();
-        of.passed_before(|role, there| {
-            let others = self.members.iter().filter(|other| other.account != of.account);
-            others.filter_map(|other| other.minting_stopped(role, there, by_sessions)).max()
-        })
+        let there = &in_hand.saved.inventory;
+        let others = self.members.iter().filter(|other| other.account != of.account);
+        let others: Vec<_> =
+            others.map(|other| (other.in_hand(), other.rounds.journal.state())).collect();
+        let stopped = others.iter().map(|(in_hand, state)| {
+            Stopped::of(&in_hand.saved.plan, state, &in_hand.saved.inventory)
+        });
+        let stopped: Vec<Stopped<'_>> = stopped.collect();
+        passes.retain(|pass| stopped.iter().any(|one| one.is_after(pass, there, by_sessions)));
+        passes.into_iter().map(|pass| pass.change).collect()
     }
 
     async fn execute_one(&self, me: usize) -> Ended {
@@ -166,61 +175,6 @@ impl Member<'_> {
             },
         };
         self.stands.send_replace(stands);
-    }
-
-    /// From when on nobody whom this account cuts off could mint a session of `role` in another, whose inventory is
-    /// `there`, any more. What is not seen cut is this account's own to tell.
-    fn minting_stopped(
-        &self,
-        role: &RoleName,
-        there: &Inventory,
-        by_sessions: bool,
-    ) -> Option<Timestamp> {
-        let in_hand = self.in_hand();
-        let (plan, state) = (&in_hand.saved.plan, self.rounds.journal.state());
-        let margin = SignedDuration::try_from(plan.gate.margin()).ok()?;
-        let cut_by = |barrier: Barrier, principal: &Principal| {
-            let is_it = |effect: &Effect| {
-                matches!(effect, Effect::Cuts { subject, barrier: by }
-                    if *by == barrier && subject.principal().as_ref() == Some(principal))
-            };
-            plan.changes.iter().flat_map(|change| &change.effects).any(is_it)
-        };
-        let stops = |effect: &Effect| match effect {
-            Effect::Cuts { barrier, .. } if barrier.stops_minting() => true,
-            // Sessions of whoever is not quarantined mint until they are denied.
-            Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } if by_sessions => {
-                subject.principal().is_some_and(|from| {
-                    !cut_by(Barrier::Quarantine, &from)
-                        && planning::may_assume(role, there, &from, &in_hand.saved.inventory)
-                })
-            }
-            _ => false,
-        };
-        let cuts = plan.changes.iter().filter(|change| change.effects.iter().any(stops));
-        let seen = cuts.filter_map(|cut| state.record(&cut.id).seen).map(|seen| seen.at).max()?;
-        Some(seen.saturating_add(margin).unwrap_or(Timestamp::MAX))
-    }
-
-    /// Second passes over sessions of roles that were made before `stopped` says of the role: whoever could still mint
-    /// elsewhere may have sessions that are younger.
-    fn passed_before(
-        &self,
-        stopped: impl Fn(&RoleName, &Inventory) -> Option<Timestamp>,
-    ) -> Vec<ChangeId> {
-        let in_hand = self.in_hand();
-        let (plan, state) = (&in_hand.saved.plan, self.rounds.journal.state());
-        let early = |change: &&Change| {
-            let Some(role) = passes_over(change) else { return false };
-            let record = state.record(&change.id);
-            record.state == ChangeState::Seen
-                && !ledger::is_lifted(plan, &state, change)
-                && record.begun.or(record.seen).is_some_and(|done| {
-                    stopped(&role, &in_hand.saved.inventory)
-                        .is_some_and(|stopped| done.at < stopped)
-                })
-        };
-        plan.changes.iter().filter(early).map(|change| change.id.clone()).collect()
     }
 
     /// What speaks against it, by a fresh look.
