@@ -19,14 +19,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use entry::{
-    Delivered, Entry, Heard, Note, Outcome, Place, Position, Receipt, Refusal, Witness,
+    CutOff, Delivered, Entry, Heard, Note, Outcome, Place, Position, Receipt, Refusal, Witness,
 };
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
 pub use said::{Evidence, Said, Spoken, Waiver, names};
 pub use state::{
-    Asking, CanaryState, ChangeRecord, ChangeState, GateState, Illegal, Listened, Moment, Opened,
-    Proven, State, TakeOver, TriedCredential, Worker,
+    Asking, CanaryState, ChangeRecord, ChangeState, CutsBefore, GateState, Illegal, Listened,
+    Moment, Opened, Proven, State, TakeOver, TriedCredential, Worker,
 };
 
 use crate::clock::Clock;

@@ -7,6 +7,7 @@
 mod barrier;
 mod row;
 mod standing;
+mod uncut;
 mod word;
 
 use std::collections::BTreeMap;
@@ -18,10 +19,11 @@ pub use self::barrier::{barriers, is_lifted, lift_begun, quarantined, reached};
 pub use self::row::{issued, rotation};
 use self::row::{row, undelivered, unseen};
 pub use self::standing::{Standing, Successor};
+pub use self::uncut::{off_before, to_answer_for, uncut};
 use self::word::{has_passed, remarks, word};
 pub use self::word::{is_cleared, is_idle, is_let_off, is_spared, names_to_clear};
 use crate::ids::{AccessKeyId, Arn, UserName};
-use crate::journal::{Delivered, Outcome, State, Witness};
+use crate::journal::{CutOff, Delivered, Outcome, State, Witness};
 use crate::plan::{Credential, Plan};
 use crate::playbook::Proof;
 
@@ -34,9 +36,23 @@ pub struct Ledger {
     pub issued: Vec<Issued>,
     /// Credentials that were given to be tried.
     pub tried: Vec<Tried>,
+    /// What earlier cases have cut beyond the plan, as it was last looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     /// What somebody answers for, in force or not any more: on top of every account.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waived>,
+}
+
+/// What earlier cases have cut beyond the plan that has taken them up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Before {
+    /// How many of those cuts stand.
+    pub standing: usize,
+    /// When they were last looked at, as far as it was written down.
+    pub at: Timestamp,
+    /// Those that stand no more.
+    pub off: Vec<CutOff>,
 }
 
 /// A credential that somebody answers for, for a time.
@@ -157,8 +173,16 @@ impl Ledger {
             }
         }
         let roles = plan.roles.iter().map(|reach| &reach.sessions);
-        let mut credentials: Vec<Credential> =
-            plan.credentials.iter().chain(roles).chain(&state.came).cloned().collect();
+        let off = state.before.iter().filter(|_| !plan.is_undo()).flat_map(|before| &before.off);
+        let let_in = off.flat_map(|cut| &cut.credentials);
+        let mut credentials: Vec<Credential> = plan
+            .credentials
+            .iter()
+            .chain(roles)
+            .chain(&state.came)
+            .chain(let_in)
+            .cloned()
+            .collect();
         credentials.sort();
         credentials.dedup();
         let rows =
@@ -186,7 +210,12 @@ impl Ledger {
             let (credential, of, last_used) = (id.clone(), tried.of.clone(), tried.last_used);
             Some(Tried { credential, of, last_used, at: at.at, outcome })
         });
-        Self { rows, issued, tried: tried.collect(), waivers: waivers.collect() }
+        let before = state.before.as_ref().map(|before| Before {
+            standing: before.standing,
+            at: before.at.at,
+            off: before.off.clone(),
+        });
+        Self { rows, issued, tried: tried.collect(), before, waivers: waivers.collect() }
     }
 
     /// Rows of which nothing is known to stand in the way, or nothing is known at all.

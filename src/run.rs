@@ -10,6 +10,7 @@
 
 mod again;
 mod batch;
+mod beside;
 mod event;
 mod gate;
 mod look;
@@ -32,9 +33,10 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
+pub use beside::{CutBefore, MadeBeside};
 pub use event::{Event, Observer};
 pub use proof::Log;
-pub use rounds::{Again, Keep, MOST_ROUNDS, MadeBeside, Rounds, begin_round};
+pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use together::{Ended, Together};
@@ -96,7 +98,7 @@ pub struct Run<'a> {
     pub outbox: &'a dyn Outbox,
     /// Turns `true` when somebody asks to stop at the next safe point.
     pub stop: watch::Receiver<bool>,
-    /// What other cases of the account have made.
+    /// What other cases of the account have made and cut.
     pub beside: &'a MadeBeside,
     /// Runs of other accounts, with which its gate opens or not at all.
     pub among: Option<Among<'a>>,
@@ -314,7 +316,9 @@ impl Run<'_> {
         // One of several accounts may have nothing in it to be cut.
         let concerned =
             !ledger.rows.is_empty() || self.among.is_some() && self.plan.changes.is_empty();
-        let accounted = ledger.unaccounted().next().is_none() && concerned;
+        let accounted = ledger.unaccounted().next().is_none()
+            && concerned
+            && self.reasons_from_before().is_empty();
         let green = accounted && ledger.unproven().next().is_none();
         if green { Ending::Proven } else { Ending::NotProven }
     }
@@ -432,8 +436,13 @@ impl Run<'_> {
             self.observer.event(&Event::PhaseBegan { phase: Phase::Contain, changes });
         }
         self.drive_and_prove(waiting, MINTERS).await?;
-        while self.reopen_outdated_passes().await? {
+        // Whoever an earlier case has cut is none of these, and is looked at when they are cut.
+        self.see_passes_before().await?;
+        loop {
             self.drive_and_prove(self.due(before_gate), MINTERS).await?;
+            if !self.reopen_outdated_passes().await? {
+                break;
+            }
         }
         let stopped = self.open_batches().stopped();
         if stopped.is_empty() {

@@ -4,7 +4,7 @@
 //! so that nothing is lost because somebody plans otherwise. What they have handed out is told: in a breach every key of a
 //! user is cut, the one that was issued an hour ago among them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -14,11 +14,12 @@ use super::exit::{Exit, Failure};
 use super::there::There;
 use super::view::{Style, plain};
 use crate::case;
-use crate::ids::{AccountId, Principal};
+use crate::ids::AccountId;
+use crate::journal::ChangeState;
 use crate::ledger::{self, Ledger, Row, Standing};
-use crate::plan::{Credential, FirstSeen, SavedPlan, TakenUp};
+use crate::plan::{Change, Credential, FirstSeen, SavedPlan, TakenUp};
 use crate::planning;
-use crate::run::MadeBeside;
+use crate::run::{CutBefore, MadeBeside};
 
 /// So many rows of one case are told one by one.
 const ROWS: usize = 5;
@@ -26,22 +27,17 @@ const ROWS: usize = 5;
 /// What the cases beside that are open hand on to a new one of their account; nothing where there is none.
 pub(super) fn handed_on(beside: &Beside, account: &AccountId) -> Option<(FirstSeen, TakenUp)> {
     let (mut up, mut first) = (TakenUp::default(), None::<FirstSeen>);
+    let mut made = MadeBeside::default();
     // What one has taken up and brought to its end is done with.
     let ended = beside.of(account).filter(|other| other.state.closed.is_none() && !other.is_open());
     let taken_up = ended.filter_map(|other| other.saved.plan.takes_up.as_ref());
     let done_with: BTreeSet<&String> = taken_up.flat_map(|up| up.cases.values()).collect();
     for other in beside.of(account) {
-        let (plan, state) = (&other.saved.plan, &other.state);
-        let issued = ledger::issued(plan, state);
-        up.issued.extend(issued.iter().filter_map(|issued| issued.key().cloned()));
-        for (canary, until) in &state.canaries_until {
-            let known = up.canaries.entry(canary.clone()).or_insert(*until);
-            *known = (*known).max(*until);
-        }
+        tell_made(other, &mut made);
         if !other.is_open() || done_with.contains(&other.begun_with) {
             continue;
         }
-        up.seen_off.extend(state.seen_off.iter().cloned());
+        up.seen_off.extend(other.state.seen_off.iter().cloned());
         up.cases.insert(beside.name(other), other.begun_with.clone());
         up.open.extend(left_open(other));
         let seen = planning::first_seen_by(&other.saved);
@@ -50,25 +46,60 @@ pub(super) fn handed_on(beside: &Beside, account: &AccountId) -> Option<(FirstSe
             Some(known) => known.or_earlier(seen),
         });
     }
+    up.issued = made.issued.into_keys().collect();
+    up.canaries = made.canaries;
     Some((first?, up))
 }
 
-/// What the cases beside the one in `dir`, whose plan is `saved`, have made.
+/// Adds to `made` what a case has issued, and those that it has made to try cuts on.
+fn tell_made(other: &Other, made: &mut MadeBeside) {
+    for issued in ledger::issued(&other.saved.plan, &other.state) {
+        let key = issued.key().cloned();
+        made.issued.extend(key.map(|key| (key, issued.user)));
+    }
+    for (canary, until) in &other.state.canaries_until {
+        let known = made.canaries.entry(canary.clone()).or_insert(*until);
+        *known = (*known).max(*until);
+    }
+}
+
+/// What stands of what an earlier case has cut, by its journal. What was taken off again by then is open, which is told
+/// of what it kept out; and whatever keeps an innocent out may come off.
+fn cut_before(other: &Other, name: &str) -> impl Iterator<Item = CutBefore> {
+    let (plan, state) = (&other.saved.plan, &other.state);
+    let stands = |change: &&Change| {
+        change.cuts()
+            && state.record(&change.id).state == ChangeState::Seen
+            && !ledger::is_lifted(plan, state, change)
+            && !ledger::is_idle(plan, state, change)
+    };
+    let cuts = plan.changes.iter().filter(stands);
+    cuts.map(move |change| CutBefore {
+        case: name.to_owned(),
+        change: change.clone(),
+        notes: state.record(&change.id).notes.clone(),
+        credentials: ledger::reached(plan, change).cloned().collect(),
+    })
+}
+
+/// What the cases beside the one in `dir`, whose plan is `saved`, have made; and what those have cut that it takes up.
 pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
     let mut made = MadeBeside::default();
+    let mut lost: BTreeMap<&String, &String> = BTreeMap::new();
+    let cases = saved.plan.takes_up.iter().flat_map(|up| &up.cases);
+    lost.extend(cases.map(|(name, begun_with)| (begun_with, name)));
     let whole = case::accounts::whole_or_itself(dir);
     for root in case::roots_of(&whole) {
         let beside = Beside::read(&root, [&saved.plan.account]);
         for other in beside.of(&saved.plan.account) {
-            let issued = ledger::issued(&other.saved.plan, &other.state).into_iter();
-            // What somebody in scope is issued by another is met as that.
-            let issued = issued.filter(|issued| {
-                !saved.plan.principals.contains(&Principal::User(issued.user.clone()))
-            });
-            made.issued.extend(issued.filter_map(|issued| issued.key().cloned()));
-            made.canaries.extend(other.state.canaries_until.clone());
+            tell_made(other, &mut made);
+            // A case that is over keeps nobody out by what it has cut.
+            if lost.remove(&other.begun_with).is_some() && other.state.closed.is_none() {
+                made.cuts.extend(cut_before(other, &beside.name(other)));
+            }
         }
     }
+    made.lost = lost.into_values().cloned().collect();
     made
 }
 
@@ -103,8 +134,11 @@ pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan) -> Result<(), Failure
         Err(Failure::new(
             Exit::Refused,
             what,
-            "plan again, with the same inputs: portcullis plan PLAYBOOK ... -o plan.json; where the cases lie elsewhere: \
-             --cases DIR",
+            format!(
+                "plan again, with the same inputs: portcullis plan PLAYBOOK ... -o plan.json{}; where the cases lie \
+                 elsewhere: --cases DIR",
+                super::plan::there(saved)
+            ),
         ))
     };
     let cases = |up: &TakenUp| up.cases.keys().cloned().collect::<Vec<_>>().join(" and ");
@@ -179,9 +213,10 @@ pub(super) fn told(beside: &Beside, saved: &SavedPlan, there: &There) -> String 
         if saved.plan.takes_up.as_ref().is_some_and(is_it) {
             let _ = writeln!(
                 text,
-                "This plan takes up {case}, which is not gone on with by itself once this one is begun. Whether what that has \
-                 cut beyond this plan still stands is not looked at by it: portcullis verify {whole}{there}. Where it is over, \
-                 say so, and plan again: portcullis close {whole} --reason TEXT{there}"
+                "This plan takes up {case}, which is not gone on with by itself once this one is begun. What that has cut \
+                 beyond this plan is looked at before anything is handed out, and nothing is while one of those cuts stands \
+                 no more; leave that case where it is. Where it is over, say so, and plan again: portcullis close {whole} \
+                 --reason TEXT{there}"
             );
         }
     }

@@ -86,6 +86,13 @@ pub enum Entry {
         /// Which. Sorted.
         keys: BTreeSet<AccessKeyId>,
     },
+    /// What earlier cases have cut, and the plan that takes those up does not cut itself, was looked at.
+    CutsBefore {
+        /// How many of those cuts stand.
+        standing: usize,
+        /// Those that stand no more.
+        off: Vec<CutOff>,
+    },
     /// A change is about to be made. Its effect may exist from here on.
     Intended {
         /// Which.
@@ -301,6 +308,7 @@ impl Entry {
             | Self::NotSeen { .. }
             | Self::Came { .. }
             | Self::SeenOff { .. }
+            | Self::CutsBefore { .. }
             | Self::CanaryMaking { .. }
             | Self::CanaryMade { .. }
             | Self::CanaryRemoved { .. }
@@ -317,6 +325,31 @@ impl Entry {
             | Self::Closed { .. }
             | Self::Approved { .. } => None,
         }
+    }
+}
+
+/// A cut that an earlier case has made, and that stands no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutOff {
+    /// The directory of that case, by its name.
+    pub case: String,
+    /// Which change of it.
+    pub change: ChangeId,
+    /// What it was done to.
+    pub target: String,
+    /// What was done.
+    pub what: String,
+    /// What is there instead, or why it cannot be seen.
+    pub why: String,
+    /// What it kept out.
+    pub credentials: Vec<Credential>,
+}
+
+impl CutOff {
+    /// Whether both are of the same cut.
+    pub fn is_of(&self, other: &Self) -> bool {
+        (&self.case, &self.change) == (&other.case, &other.change)
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Spoken {
 pub struct Waiver {
     /// Until when.
     pub until: Timestamp,
+    /// Since when somebody answers for it: before this one others may have, each until the next.
+    pub since: Moment,
     /// Whose word it is.
     pub spoken: Spoken,
 }

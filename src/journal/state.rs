@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Entry, Heard, Note, Outcome, Place, Position, Receipt, Said, Spoken, Waiver, Witness};
+use super::{
+    CutOff, Entry, Heard, Note, Outcome, Place, Position, Receipt, Said, Spoken, Waiver, Witness,
+};
 use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId};
 use crate::plan::Credential;
 use crate::playbook::{Phase, Proof};
@@ -72,6 +74,7 @@ impl ChangeState {
                 | Entry::NotSeen { .. }
                 | Entry::Came { .. }
                 | Entry::SeenOff { .. }
+                | Entry::CutsBefore { .. }
                 | Entry::Reopened { .. }
                 | Entry::CanaryMaking { .. }
                 | Entry::CanaryMade { .. }
@@ -180,6 +183,19 @@ pub struct Listened {
     pub heard: Heard,
 }
 
+/// How what earlier cases have cut stood when it was last looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutsBefore {
+    /// When that was.
+    pub at: Moment,
+    /// How many of those cuts stood.
+    pub standing: usize,
+    /// Those that did not.
+    pub off: Vec<CutOff>,
+    /// When one that had stood no more was last seen to stand again.
+    pub back: Option<Moment>,
+}
+
 /// The gate, as the journal has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GateState {
@@ -279,6 +295,8 @@ pub struct State {
     pub came: Vec<Credential>,
     /// Keys of users in no step that were seen switched off at any time.
     pub seen_off: BTreeSet<AccessKeyId>,
+    /// How what earlier cases have cut stood when it was last looked at, if it was.
+    pub before: Option<CutsBefore>,
     /// Credentials that were tried.
     pub tried: BTreeMap<AccessKeyId, TriedCredential>,
     /// The gate.
@@ -463,6 +481,15 @@ impl State {
             Entry::NotSeen { operations } => self.not_seen.clone_from(operations),
             Entry::Came { credentials } => self.came.clone_from(credentials),
             Entry::SeenOff { keys } => self.seen_off.extend(keys.iter().cloned()),
+            Entry::CutsBefore { standing, off } => {
+                let before = self.before.take();
+                let is_back = before.as_ref().is_some_and(|before| {
+                    before.off.iter().any(|was| !off.iter().any(|is| is.is_of(was)))
+                });
+                let back = if is_back { Some(now) } else { before.and_then(|before| before.back) };
+                let (standing, off) = (*standing, off.clone());
+                self.before = Some(CutsBefore { at: now, standing, off, back });
+            }
             Entry::CanaryMaking { canary } => {
                 self.canaries.insert(canary.clone(), CanaryState::There);
                 self.canaries_until.insert(canary.clone(), at);
@@ -510,8 +537,10 @@ impl State {
                 self.cleared.entry(credential.clone()).or_default().push(spoken);
             }
             Entry::Waived { credential, until, said } => {
-                let waiver =
-                    Waiver { until: *until, spoken: Spoken { at: now, said: said.clone() } };
+                let spoken = Spoken { at: now, said: said.clone() };
+                let before = self.waived.get(credential).filter(|before| at < before.until);
+                let since = before.map_or(now, |before| before.since);
+                let waiver = Waiver { until: *until, since, spoken };
                 self.withdrawn.remove(credential);
                 self.waived.insert(credential.clone(), waiver);
             }
@@ -606,6 +635,7 @@ impl ChangeRecord {
             | Entry::NotSeen { .. }
             | Entry::Came { .. }
             | Entry::SeenOff { .. }
+            | Entry::CutsBefore { .. }
             | Entry::CanaryMaking { .. }
             | Entry::CanaryMade { .. }
             | Entry::CanaryRemoved { .. }

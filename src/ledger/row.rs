@@ -7,7 +7,8 @@ use super::word::is_cleared;
 use super::{Issued, Row, RowProof, Silent, Standing, Successor};
 use crate::ids::{AccessKeyId, SecretId, VersionId};
 use crate::journal::{
-    ChangeRecord, ChangeState, Delivered, Heard, Note, Outcome, Proven, Refusal, State, Witness,
+    ChangeRecord, ChangeState, CutOff, Delivered, Heard, Note, Outcome, Proven, Refusal, State,
+    Witness,
 };
 use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
 use crate::playbook::Proof;
@@ -114,6 +115,15 @@ pub(super) fn row(
     if let Credential::SecretValue { secret } = &credential {
         let standing = of_value(plan, state, secret, standing.keys().copied().collect());
         return row(credential, standing, proof);
+    }
+    if standing.is_empty()
+        && let Some(cut) = let_in_again(state, &credential)
+    {
+        let why = format!(
+            "{} had cut it ({}, {}), and that stands no more: {}",
+            cut.case, cut.target, cut.what, cut.why
+        );
+        return row(credential, Standing::Unaccounted { why }, None);
     }
     if standing.is_empty() {
         let why = match &credential {
@@ -277,6 +287,12 @@ pub(super) fn unseen(state: &State) -> impl Iterator<Item = Row> {
 /// Whether a look showed a credential that no plan has been made for.
 fn is_unplanned(plan: &Plan, state: &State, credential: &Credential) -> bool {
     state.came.contains(credential) && !plan.credentials.contains(credential)
+}
+
+/// The cut of an earlier case that kept a credential out and stands no more, if there is one.
+fn let_in_again<'s>(state: &'s State, credential: &Credential) -> Option<&'s CutOff> {
+    let mut off = state.before.iter().flat_map(|before| &before.off);
+    off.find(|cut| cut.credentials.contains(credential))
 }
 
 fn shown(proven: Proven) -> RowProof {

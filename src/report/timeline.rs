@@ -101,6 +101,21 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
             let came: Vec<String> = credentials.iter().map(ToString::to_string).collect();
             format!("found to have come since: {}", came.join(", "))
         }
+        Entry::CutsBefore { standing, off } if off.is_empty() => {
+            format!(
+                "all that earlier cases have cut beyond this plan was seen to stand ({standing} in all)"
+            )
+        }
+        Entry::CutsBefore { off, .. } => {
+            let off = off.iter().map(|cut| {
+                format!(
+                    "{} ({}, {}) of {}: {}",
+                    cut.change, cut.target, cut.what, cut.case, cut.why
+                )
+            });
+            let off: Vec<String> = off.collect();
+            format!("what earlier cases have cut STANDS NO MORE: {}", off.join("; "))
+        }
         Entry::Reopened { change, why } => format!("{} is to be done again: {why}", of(change)),
         Entry::Observed { change, position: Position::Elsewhere { why } } => {
             format!("{} was found otherwise: {why}", of(change))

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::cloud::Throttled;
 use crate::ids::{AccessKeyId, AccountId, StepId};
-use crate::journal::{Heard, Outcome, Position, Worker};
+use crate::journal::{CutOff, Heard, Outcome, Position, Worker};
 use crate::plan::{Change, Plan};
 use crate::planning::Added;
 use crate::playbook::{Phase, Proof};
@@ -152,6 +152,11 @@ pub enum Event<'a> {
         change: &'a Change,
         /// What is there instead.
         position: &'a Position,
+    },
+    /// A cut that an earlier case has made stands no more. An alarm.
+    OffBefore {
+        /// Which, and what is there instead.
+        cut: &'a CutOff,
     },
     /// Every way in is proven cut.
     GateOpened {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::again::ended_since;
+use super::beside::wants;
 use super::step::not_accepted;
 use super::uncut::uncut;
 use super::{Event, Halt, Run};
@@ -43,7 +44,12 @@ impl Run<'_> {
             reasons.push("nothing was cut".to_owned());
         }
         if reasons.is_empty() {
-            let facts = self.look_at(&[], self.credentials_in_scope(), Urgency::Rest).await?;
+            // They were looked at behind the last of our own cuts, and are once more, a margin after it.
+            let before = self.cuts_before();
+            let wants = self.credentials_in_scope().chain(wants(&before));
+            let facts = self.look_at(&[], wants, Urgency::Rest).await?;
+            self.see_cuts_before(&before, &facts).await?;
+            reasons = self.reasons_from_journal();
             self.stop_for_newcomers(&facts).await?;
         }
         if reasons.is_empty() {
@@ -105,8 +111,10 @@ impl Run<'_> {
 
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
     pub(super) async fn look_around(&self) -> Result<Inventory, Halt> {
-        let cuts = self.standing_cuts();
-        let facts = self.look_at(&cuts, self.credentials_in_scope(), Urgency::Rest).await?;
+        let (cuts, before) = (self.standing_cuts(), self.cuts_before());
+        let wants = self.credentials_in_scope().chain(wants(&before));
+        let facts = self.look_at(&cuts, wants, Urgency::Rest).await?;
+        self.see_cuts_before(&before, &facts).await?;
         // What we have begun to lift while we looked was taken off by nobody else.
         let standing: BTreeSet<&ChangeId> =
             self.standing_cuts().into_iter().map(|change| &change.id).collect();
@@ -140,7 +148,6 @@ impl Run<'_> {
     pub(super) fn reasons_from_journal(&self) -> Vec<String> {
         let state = self.journal.state();
         let mut reasons = self.given_that_are_let_in();
-        let mut not_cut: BTreeSet<&ChangeId> = BTreeSet::new();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
             if ledger::is_lifted(self.plan, &state, change)
                 || ledger::is_spared(self.plan, &state, change)
@@ -163,54 +170,15 @@ impl Run<'_> {
                     label
                 };
                 reasons.push(format!("{label} is not cut: {why}"));
-                not_cut.insert(&change.id);
             }
         }
-        // What a look has found is held against it before any plan knows of it. An undo takes cuts back.
-        let is_unplanned = |one: &&Credential| !self.plan.credentials.contains(one);
-        let came = state.came.iter().filter(|one| !self.plan.is_undo() && is_unplanned(one));
-        for credential in self.plan.credentials.iter().chain(came) {
-            // A value that is known cannot be cut. Where a step seals its secret, the seal is among the cuts.
-            if matches!(credential, Credential::SecretValue { .. }) {
-                continue;
-            }
-            let barriers = ledger::barriers(self.plan, &state, credential);
-            let covered = barriers.keys().any(|barrier| barrier.blocks())
-                || self.is_gone_or_lifted(credential, &state)
-                || self.plan.trust_in(credential).is_some()
-                || ledger::is_let_off(self.plan, &state, credential);
-            // That what is to cut it does not yet is told already.
-            let is_told = || {
-                let mut reaching = self.plan.changes.reaching(credential);
-                reaching.any(|cut| not_cut.contains(&cut.id) && cut.keeps_out(credential))
-            };
-            if !covered && !is_told() {
-                let has_come = is_unplanned(&credential) || self.plan.is_newcomer(credential);
-                reasons.push(uncut(self.plan, credential, has_come));
-            }
-        }
+        reasons.extend(ledger::uncut(self.plan, &state).map(|credential| {
+            let has_come =
+                !self.plan.credentials.contains(credential) || self.plan.is_newcomer(credential);
+            uncut(self.plan, credential, has_come)
+        }));
+        reasons.extend(self.reasons_from_before());
         reasons
-    }
-
-    /// Whether a credential that no barrier covers any more was destroyed, or freed by a lift that was
-    /// itself allowed.
-    fn is_gone_or_lifted(&self, credential: &Credential, state: &crate::journal::State) -> bool {
-        self.plan.changes.reaching(credential).any(|change| {
-            let record = || state.record(&change.id);
-            change.effects.iter().any(|effect| match effect {
-                Effect::Destroys { credential: gone } => {
-                    gone == credential && record().attempts > 0
-                }
-                // Whom a role has come to admit since is let in by no lift that was allowed before.
-                Effect::Lifts { subject, .. } => {
-                    !matches!(credential, Credential::Admission { .. })
-                        && subject.covers(credential)
-                        && record().attempts > 0
-                        && ledger::lift_begun(change, record()).is_some()
-                }
-                _ => false,
-            })
-        })
     }
 
     /// How many of the cuts that stand are proven how surely.

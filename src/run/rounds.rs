@@ -14,6 +14,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::beside::MadeBeside;
 use super::look::Looks;
 use super::{Among, Ending, Event, Halt, Left, Log, Observer, Run, RunError};
 use crate::clock::Clock;
@@ -36,15 +37,6 @@ pub const MOST_ROUNDS: u32 = 12;
 pub trait Keep: Sync {
     /// Keeps it, safe from a loss of power; says where.
     fn keep(&self, saved: &SavedPlan) -> std::io::Result<String>;
-}
-
-/// What other cases of the account have made, by when this one was taken up: it is nobody who has come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MadeBeside {
-    /// Keys that they have issued to users who are not in the scope of this one.
-    pub issued: BTreeSet<AccessKeyId>,
-    /// Names of those that they have made to try cuts on, and when each was last spoken of.
-    pub canaries: BTreeMap<String, Timestamp>,
 }
 
 /// What the next round is planned from.
@@ -85,7 +77,7 @@ pub struct Rounds<'a> {
     /// How many further rounds are gone through unasked; with none the account is not surveyed again either, and
     /// a credential that has appeared calls a person.
     pub most: u32,
-    /// What other cases of the account have made.
+    /// What other cases of the account have made and cut.
     pub beside: MadeBeside,
     /// Where the plans of further rounds are kept.
     pub keep: &'a dyn Keep,
@@ -397,7 +389,7 @@ impl Run<'_> {
             let ours = keys.iter().filter(|key| self.may_have_issued(user, &key.id, facts));
             issued.extend(ours.map(|key| key.id.clone()));
         }
-        issued.extend(self.beside.issued.iter().cloned());
+        issued.extend(self.beside.issued_beyond(&self.plan.principals));
         issued
     }
 

@@ -290,14 +290,7 @@ impl Run<'_> {
         change: &Change,
         facts: &Inventory,
     ) -> Result<Result<Position, Unread>, Halt> {
-        let notes = self.journal.change(&change.id).notes;
-        match catalog::of(change).judge(&change.decided, &notes, facts) {
-            // The service failed: that is no reason for a person to come, only to try again later.
-            Err(unread) if unread.gap.as_ref().is_some_and(|gap| gap.passing) => {
-                Err(Halt::Stopped(vec![format!("{}: {unread}", change.id)]))
-            }
-            judged => Ok(judged),
-        }
+        judged(change, &self.journal.change(&change.id).notes, facts)
     }
 
     async fn record_position(
@@ -421,6 +414,21 @@ impl Run<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Where a change stands by what was read, and by what whoever has made it noted.
+pub(super) fn judged(
+    change: &Change,
+    notes: &[Note],
+    facts: &Inventory,
+) -> Result<Result<Position, Unread>, Halt> {
+    match catalog::of(change).judge(&change.decided, notes, facts) {
+        // The service failed: that is no reason for a person to come, only to try again later.
+        Err(unread) if unread.gap.as_ref().is_some_and(|gap| gap.passing) => {
+            Err(Halt::Stopped(vec![format!("{}: {unread}", change.id)]))
+        }
+        judged => Ok(judged),
     }
 }
 

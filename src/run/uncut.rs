@@ -4,6 +4,7 @@
 //! name the case as [`Plan::case`] does.
 
 use crate::ids::Principal;
+use crate::journal::CutOff;
 use crate::plan::{Change, Credential, Effect, Plan, Subject};
 
 /// What speaks against the gate where nothing cuts `credential`, of somebody who has come since or not.
@@ -21,6 +22,25 @@ pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> Str
          somebody answers for it (`portcullis waive {case} {typed} --until WHEN --reason TEXT`) or has it cleared \
          (`portcullis clear {case} {typed} --reason TEXT`). Then resume",
         by_itself(plan, credential)
+    )
+}
+
+/// What speaks against the gate where a cut of an earlier case stands no more.
+pub(super) fn off_before(plan: &Plan, cut: &CutOff) -> String {
+    let (id, case, target) = (&cut.change, plan.case(), &cut.target);
+    let again = cut.credentials.first().map(|credential| by_itself(plan, credential));
+    let again = again.map_or(String::new(), |again| format!(". {again}"));
+    let typed: Vec<String> = cut.credentials.iter().map(Credential::typed).collect();
+    let answer = match &*typed.join(" ") {
+        "" => String::new(),
+        typed => format!(
+            ", or once somebody answers for what it kept out (`portcullis waive {case} {typed} --until WHEN --reason TEXT`)"
+        ),
+    };
+    format!(
+        "{id} ({target}, {}) of the earlier case {} stands no more ({}): somebody who can take it off is still inside. Find \
+         out who (CloudTrail, changes to {target}), and cut him too{again}. Once it stands again{answer}: resume",
+        cut.what, cut.case, cut.why
     )
 }
 

@@ -78,6 +78,7 @@ impl Run<'_> {
     async fn verification(&self, log: &Log) -> Result<Ending, Halt> {
         let facts = self.look_around().await?;
         let mut alarms = self.troubles();
+        alarms.extend(self.reasons_from_before());
         alarms.extend(self.newcomers(&facts));
         alarms.extend(self.who_came(self.appeared(&facts)).await?);
         let cuts = self.standing_cuts();

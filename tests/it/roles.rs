@@ -340,6 +340,17 @@ fn sessions_of_whom_a_role_came_to_admit_are_denied_behind_whoever_answers_for_h
         stage.let_it_settle().await;
         assert!(assume(&with(&his), "worker").await.is_err(), "he is still inside");
         no_effect_came_without_its_intent(&stage);
+
+        // Whoever answers for him for longer has changed nothing.
+        let before = stage.cloud.snapshot();
+        let waived = stage.state().waived;
+        let waived = waived.into_iter().map(|(credential, waiver)| {
+            let until = waiver.until + jiff::SignedDuration::from_hours(9);
+            Entry::Waived { credential, until, said: stage.said_by("ben") }
+        });
+        stage.say(waived.collect::<Vec<_>>()).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert_eq!(before.changes_to(&stage.cloud.snapshot()), [""; 0]);
     });
 }
 

@@ -123,6 +123,7 @@ impl Observer for Witness {
             Event::Seen { change, found } => format!("seen {} {found}", change.id),
             Event::Trouble { change, why } => format!("trouble {} {why}", change.id),
             Event::WaitingForOthers { accounts } => format!("waiting for {accounts:?}"),
+            Event::OffBefore { cut } => format!("off before {} {}", cut.case, cut.change),
             Event::NotSeen { operations } => format!("not seen {operations:?}"),
             Event::Underway { change, why, until } => {
                 format!("underway {} {why} {until}", change.id)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Style, plain};
 use crate::cloud::Throttled;
+use crate::diagnostic::counted;
 use crate::journal::{ChangeState, GateState, Outcome, State};
 use crate::ledger::{Ledger, Row, Standing};
 use crate::plan::{Change, Plan};
@@ -86,6 +87,7 @@ impl Account<'_> {
         for row in &self.ledger.rows {
             one(&mut text, row);
         }
+        self.before(&mut text);
         if !self.ledger.issued.is_empty() {
             let _ = writeln!(text, "\n{}", Style::Strong.paint("Issued"));
         }
@@ -151,6 +153,28 @@ impl Account<'_> {
 }
 
 impl Account<'_> {
+    /// How what earlier cases have cut stands.
+    fn before(&self, text: &mut String) {
+        let Some(before) = &self.ledger.before else { return };
+        let heading = Style::Strong.paint("Cut by earlier cases, beyond this plan");
+        let (at, cuts) =
+            (before.at.strftime("%Y-%m-%d %H:%M:%S UTC"), counted(before.standing, "cut"));
+        let _ =
+            writeln!(text, "\n{heading}\n  {cuts} seen to stand at {at}, read back and not tried");
+        for cut in &before.off {
+            let _ = writeln!(
+                text,
+                "  {}  {} of {}, {}: {} ({})",
+                Style::Bad.paint("STANDS NO MORE"),
+                cut.change,
+                plain(&cut.case),
+                plain(&cut.target),
+                plain(&cut.what),
+                plain(&cut.why)
+            );
+        }
+    }
+
     /// What somebody answers for comes first, so that nobody reads past it.
     fn waivers(&self, text: &mut String) {
         if self.ledger.waivers.is_empty() {

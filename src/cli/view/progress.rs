@@ -243,6 +243,13 @@ impl Observer for Progress {
                     &format!("{}  {}: {position}", change.id, change.what),
                 );
             }
+            Event::OffBefore { cut } => {
+                let rest = format!(
+                    "{} of {}, {}, {}: it stands no more ({})",
+                    cut.change, cut.case, cut.target, cut.what, cut.why
+                );
+                self.line(Style::Bad, "CONTESTED", &rest);
+            }
             Event::GateOpened { cuts, .. } => {
                 let told = cuts.iter().rev().map(|(proof, of)| format!("{of} {proof}"));
                 let told = told.collect::<Vec<_>>().join(", ");

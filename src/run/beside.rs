@@ -1,0 +1,172 @@
+//! What other cases of the account have made, and what those that were taken up have cut.
+//!
+//! What they have made is nobody who has come. What they have cut beyond this plan is looked at as its own cuts are: while
+//! one of those stands no more the gate is shut. It is looked at and nothing else: who made a cut makes it again, or takes
+//! it back. Which cases there are is not known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::look::to_the_end;
+use super::step::judged;
+use super::uncut::off_before;
+use super::{Event, Halt, Run};
+use crate::action::catalog;
+use crate::cloud::Urgency;
+use crate::ids::{AccessKeyId, Principal, UserName};
+use crate::inventory::{Inventory, Unread, Want};
+use crate::journal::{CutOff, Entry, Note, Position};
+use crate::ledger;
+use crate::plan::{Change, Credential, Effect};
+use crate::survey;
+
+/// What other cases of the account have made and cut, by when this one was taken up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MadeBeside {
+    /// Keys that they have issued, and to whom.
+    pub issued: BTreeMap<AccessKeyId, UserName>,
+    /// Names of those that they have made to try cuts on, and when each was last spoken of.
+    pub canaries: BTreeMap<String, Timestamp>,
+    /// What stands by the journals of those that this one takes up, and nobody has closed.
+    pub cuts: Vec<CutBefore>,
+    /// Cases that this one takes up, and that are not to be found or read.
+    pub lost: Vec<String>,
+}
+
+/// A cut of an earlier case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutBefore {
+    /// The directory of that case, by its name.
+    pub case: String,
+    /// The cut, as its plan has it.
+    pub change: Change,
+    /// What that case has noted of it.
+    pub notes: Vec<Note>,
+    /// What it keeps out.
+    pub credentials: Vec<Credential>,
+}
+
+impl MadeBeside {
+    /// Keys that were issued to whoever is not among `principals`: what somebody in scope is issued by another case is
+    /// met like any other key of his.
+    pub(super) fn issued_beyond(&self, principals: &[Principal]) -> BTreeSet<AccessKeyId> {
+        let beyond =
+            |user: &UserName| principals.binary_search(&Principal::User(user.clone())).is_err();
+        self.issued.iter().filter(|(_, user)| beyond(user)).map(|(key, _)| key.clone()).collect()
+    }
+}
+
+impl CutBefore {
+    fn off(&self, why: String) -> CutOff {
+        CutOff {
+            case: self.case.clone(),
+            change: self.change.id.clone(),
+            target: self.change.target.to_string(),
+            what: self.change.what.to_string(),
+            why,
+            credentials: self.credentials.clone(),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Cuts of earlier cases that this one is to see stand: neither made by its own plan, nor lifted by it.
+    pub(super) fn cuts_before(&self) -> Vec<&CutBefore> {
+        if self.plan.is_undo() {
+            return Vec::new();
+        }
+        let state = self.journal.state();
+        let is_its_own = |effect: &Effect| {
+            let Effect::Cuts { subject, barrier } = effect else { return true };
+            self.plan.changes.about(subject).any(|change| {
+                change.effects.iter().any(|own| match own {
+                    Effect::Cuts { subject: of, barrier: by } => of == subject && by == barrier,
+                    Effect::Lifts { subject: of, barrier: by } => {
+                        let begun = ledger::lift_begun(change, state.record(&change.id));
+                        of == subject && by == barrier && begun.is_some()
+                    }
+                    Effect::Destroys { .. } => state.record(&change.id).begun.is_some(),
+                    _ => false,
+                })
+            })
+        };
+        let beyond = |cut: &&CutBefore| !cut.change.effects.iter().all(is_its_own);
+        self.beside.cuts.iter().filter(beyond).collect()
+    }
+
+    /// Looks at them once.
+    pub(super) async fn look_at_cuts_before(&self) -> Result<(), Halt> {
+        let cuts = self.cuts_before();
+        if cuts.is_empty() && self.journal.state().before.is_none() {
+            return Ok(());
+        }
+        let facts = self.look_at(&[], wants(&cuts), Urgency::Proof).await?;
+        self.see_cuts_before(&cuts, &facts).await
+    }
+
+    /// Judges by `facts`, in which is what they want to see, whether `cuts` stand, and puts it on record.
+    pub(super) async fn see_cuts_before(
+        &self,
+        cuts: &[&CutBefore],
+        facts: &Inventory,
+    ) -> Result<(), Halt> {
+        let cloud = self.cloud.read().at(Urgency::Rest);
+        let mut off = Vec::new();
+        for cut in cuts {
+            let action = catalog::of(&cut.change);
+            let judge = |facts: &Inventory| -> Result<Result<Position, Unread>, Halt> {
+                judged(&cut.change, &cut.notes, facts)
+            };
+            if matches!(judge(facts)?, Ok(Position::After)) {
+                continue;
+            }
+            // A listing of everybody may be a little late.
+            let wants = action.look(&cut.change.decided);
+            let mut again = survey::look(&cloud, self.inventory, wants, self.clock).await?;
+            match to_the_end(&mut again, &cloud, judge).await? {
+                Ok(Position::After) => {}
+                Ok(position) => off.push(cut.off(position.to_string())),
+                Err(unread) => off.push(cut.off(format!("it cannot be seen: {unread}"))),
+            }
+        }
+        let (standing, state) = (cuts.len() - off.len(), self.journal.state());
+        let known = state.before.as_ref();
+        for cut in &off {
+            if !known.is_some_and(|known| known.off.iter().any(|one| one.is_of(cut))) {
+                self.observer.event(&Event::OffBefore { cut });
+            }
+        }
+        // Once in every run also where nothing is new: when they were last seen to stand.
+        let is_known = known.is_some_and(|known| {
+            (known.standing, &known.off) == (standing, &off)
+                && state.started.is_none_or(|started| started < known.at)
+        });
+        let is_nothing = known.is_none() && cuts.is_empty();
+        if !is_known && !is_nothing {
+            self.record(Entry::CutsBefore { standing, off }).await?;
+        }
+        Ok(())
+    }
+
+    /// What speaks against the gate of what earlier cases have cut.
+    pub(super) fn reasons_from_before(&self) -> Vec<String> {
+        if self.plan.is_undo() {
+            return Vec::new();
+        }
+        let state = self.journal.state();
+        let off = ledger::off_before(self.plan, &state).map(|cut| off_before(self.plan, cut));
+        let lost = self.beside.lost.iter().map(|case| {
+            format!(
+                "case {case}, which this one takes up, is not to be found or read where this one lies: whether what it \
+                 has cut still stands cannot be looked at. Put it back, then resume"
+            )
+        });
+        off.chain(lost).collect()
+    }
+}
+
+/// What must be read to judge them.
+pub(super) fn wants(cuts: &[&CutBefore]) -> Vec<Want> {
+    cuts.iter().flat_map(|cut| catalog::of(&cut.change).look(&cut.change.decided)).collect()
+}

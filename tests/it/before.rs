@@ -1,0 +1,144 @@
+//! What an earlier case has cut beyond the plan that takes it up: nothing is handed out while it stands no more.
+
+use aws_sdk_iam::types::StatusType;
+use portcullis::clock::Clock;
+
+use crate::hosted::{Hosted, Ran, cases_in, in_real_time, quick_world, ran};
+use crate::stage::{self, PLAYBOOK, somebody_with, with_somebody_else};
+
+const BACKUP: &str = "AKIAEXAMPLEBACKUP003";
+const DENY: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
+
+/// A world in which a first case has cut `backup`; gives back the name of its directory too.
+fn with_a_first_cut(world: &str) -> (Hosted, String) {
+    let hosted = Hosted::new(&with_somebody_else(world));
+    let cut = ["cut", "--user", "backup", "--reason", "to be sure", "--margin", "1", "--yes"];
+    ran(&mut hosted.here(&cut)).ended_with(11);
+    let first = hosted.case().to_str().unwrap().to_owned();
+    (hosted, first)
+}
+
+/// Somebody switches the key of `backup` on or off.
+fn switched(hosted: &Hosted, status: &StatusType) {
+    hosted.meanwhile(async |iam| {
+        let key = iam.update_access_key().user_name("backup").access_key_id(BACKUP);
+        key.status(status.clone()).send().await.unwrap();
+    });
+}
+
+/// The keys of the owner of the leaked one.
+fn keys(hosted: &Hosted) -> Vec<String> {
+    let all = hosted.cloud.snapshot().0.into_keys();
+    all.filter(|key| key.contains("/users/ci-deploy/keys/")).collect()
+}
+
+#[test]
+fn nothing_is_handed_out_while_what_an_earlier_case_has_cut_stands_no_more() {
+    let (hosted, first) = with_a_first_cut(&quick_world());
+    let folder = hosted.dir().join("playbooks/leaked-access-key");
+    std::fs::create_dir_all(&folder).unwrap();
+    let approved = PLAYBOOK.replace("steps:\n", "approvals: { rotate: 1 }\nsteps:\n");
+    std::fs::write(folder.join("playbook.yaml"), approved).unwrap();
+    let planned = ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
+    let words = "beyond this plan is looked at before anything is handed out";
+    assert!(planned.err.contains(words), "{}", planned.said());
+
+    // Between the cases.
+    switched(&hosted, &StatusType::Active);
+    let had = keys(&hosted);
+    let held = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    let cases = cases_in(hosted.dir());
+    let second = cases.iter().find(|case| !case.ends_with(&first)).unwrap().to_str().unwrap();
+    let told = |said: &Ran| {
+        let name = first.rsplit('/').next().unwrap();
+        for words in [
+            &format!("of the earlier case {name} stands no more"),
+            &format!("unaccounted   access key {BACKUP} of backup"),
+            &format!("--endpoint-url {} {BACKUP} ", hosted.url),
+        ] {
+            assert!(said.said().contains(words), "{words}\n{}", said.said());
+        }
+        assert_eq!(keys(&hosted), had, "nothing is handed out");
+    };
+    told(&held);
+    told(&ran(&mut hosted.here(&["verify", second, "--no-trail"])).ended_with(13));
+
+    // That case is not where it was.
+    let (at, away) = (hosted.dir().join(&first), hosted.dir().join("away"));
+    std::fs::rename(&at, &away).unwrap();
+    let lost = ran(&mut hosted.here(&["resume", second])).ended_with(13);
+    assert!(lost.out.contains("is not to be found or read"), "{}", lost.said());
+    std::fs::rename(&away, &at).unwrap();
+
+    // It stands again; and another does not any more when somebody has said yes to what comes behind the gate.
+    switched(&hosted, &StatusType::Inactive);
+    ran(&mut hosted.here(&["resume", second])).ended_with(6);
+    hosted.meanwhile(async |iam| {
+        iam.detach_user_policy().user_name("backup").policy_arn(DENY).send().await.unwrap();
+    });
+    ran(&mut hosted.here(&["approve", second, "rotate", "--reason", "go on"])).ended_with(0);
+    told(&ran(&mut hosted.here(&["resume", second])).ended_with(13));
+
+    hosted.meanwhile(async |iam| {
+        iam.attach_user_policy().user_name("backup").policy_arn(DENY).send().await.unwrap();
+    });
+    let ended = ran(&mut hosted.here(&["resume", second])).ended_with(11);
+    assert!(ended.out.contains("Cut by earlier cases, beyond this plan"), "{}", ended.said());
+    assert_ne!(keys(&hosted), had);
+
+    // It is not this one's to take back.
+    ran(&mut hosted.here(&["undo", second, "--yes"])).ended_with(13);
+    let backup = hosted.cloud.snapshot().0.into_iter();
+    let backup: Vec<_> = backup.filter(|(key, _)| key.contains("/users/backup/")).collect();
+    let stands =
+        |what: &str| backup.iter().any(|(key, value)| format!("{key} {value}").contains(what));
+    assert!(stands("AWSDenyAll") && stands("Inactive"), "{backup:?}");
+}
+
+/// Whoever was let in again meanwhile has minted sessions that are younger than their deny.
+#[test]
+fn sessions_that_were_had_while_a_cut_of_an_earlier_case_was_off_are_denied_behind_it() {
+    let roles = "    roles:\n";
+    let hop = "      hop:\n        trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { AWS: \"arn:aws:iam::111122223333:user/ops/backup\" }, Action: \"sts:AssumeRole\" }] }\n        attached: [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n";
+    let may = "        inline:\n          write-backups:\n";
+    let assumes = "        inline:\n          assumes: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"sts:AssumeRole\", Resource: \"*\" }] }\n          write-backups:\n";
+    let responder = "      incident-responder:\n        path: /ir/\n";
+    let admin = "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let world = quick_world().replacen(roles, &format!("{roles}{hop}"), 1);
+    assert!(world.contains(may) && world.contains(responder));
+    let world = world.replacen(responder, &format!("{responder}{admin}"), 1);
+    let (hosted, first) = with_a_first_cut(&world.replacen(may, assumes, 1));
+    let text = "portcullis: 1\nname: hop\ntitle: Sessions of a role are ended\nmode: breach\nsteps:\n  - { id: hop-off, phase: contain, uses: iam.role.revoke-sessions, with: { role: hop } }\n";
+    std::fs::write(hosted.dir().join("p.yaml"), text).unwrap();
+    let plan = ["plan", "p.yaml", "-o", "plan.json", "--gate", "settled", "--margin", "1"];
+    ran(&mut hosted.here(&plan)).ended_with(0);
+    ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(11);
+    let cases = cases_in(hosted.dir());
+    let second = cases.iter().find(|case| !case.ends_with(&first)).unwrap().to_str().unwrap();
+
+    switched(&hosted, &StatusType::Active);
+    hosted.meanwhile(async |iam| {
+        iam.detach_user_policy().user_name("backup").policy_arn(DENY).send().await.unwrap();
+    });
+    let with = |key: &str| somebody_with(key, &hosted.cloud, Clock::system());
+    let asks =
+        async |key: &str| aws_sdk_iam::Client::new(&with(key)).list_users().send().await.is_ok();
+    let his = in_real_time(async {
+        // As soon as it is enforced that he may.
+        loop {
+            let role = "arn:aws:iam::111122223333:role/hop";
+            if let Ok(session) = stage::assume(&with(BACKUP), role).await {
+                break session;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    ran(&mut hosted.here(&["verify", second, "--no-trail"])).ended_with(13);
+    switched(&hosted, &StatusType::Inactive);
+    hosted.meanwhile(async |iam| {
+        iam.attach_user_policy().user_name("backup").policy_arn(DENY).send().await.unwrap();
+    });
+    assert!(in_real_time(asks(&his)), "he has it still");
+    ran(&mut hosted.here(&["resume", second])).ended_with(11);
+    assert!(!in_real_time(asks(&his)), "he is still inside");
+}
