@@ -64,6 +64,13 @@ impl Failure {
         self
     }
 
+    /// With more to know of why.
+    #[must_use]
+    pub(super) fn because_text(mut self, why: String) -> Self {
+        self.why.push(why);
+        self
+    }
+
     /// With another exit code.
     #[must_use]
     pub(super) fn with_exit(mut self, exit: Exit) -> Self {

@@ -69,7 +69,7 @@ pub(super) fn refuse_closed(
             closed.said.reason
         ),
         format!(
-            "plan anew, where there is more to be done: portcullis plan PLAYBOOK. To take back what this case has cut: \
+            "plan anew, where there is more to be done: portcullis plan PLAYBOOK{there}. To take back what this case has cut: \
              portcullis undo {}{there}",
             typed(&accounts::whole_or_itself(dir))
         ),

@@ -6,9 +6,10 @@ use super::by_hand::{quoted, typed};
 use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
-use crate::journal::{ChangeState, GateState, Note, State};
-use crate::ledger::{self, Ledger, Row};
-use crate::plan::{Change, Credential, Plan, SavedPlan};
+use crate::diagnostic::counted;
+use crate::journal::{ChangeState, GateState, Note, State, names};
+use crate::ledger::{self, Ledger};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan};
 use crate::playbook::Phase;
 
 /// So many are named; whoever has seen to those is told of the others.
@@ -57,6 +58,52 @@ pub(super) fn awaited(
     ))
 }
 
+/// What is next once people have said something of a case that nobody works on.
+pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
+    let (case, whole) = (typed(dir), whole(dir));
+    if is_over(saved, state) {
+        return format!("nothing: this case is closed. The record: portcullis status {case}");
+    }
+    let asked = ledger::names_to_clear(&saved.plan);
+    let short = state.cleared.iter().filter(|(_, spoken)| names(*spoken).len() < asked);
+    let short: Vec<&Credential> = short.map(|(credential, _)| credential).collect();
+    // Before anything is approved: of whom is cleared nothing is to be replaced.
+    if !short.is_empty() {
+        return format!(
+            "somebody else says so too: portcullis clear {case} {} --reason TEXT{}; then portcullis resume \
+             {whole}{there}",
+            in_a_command(&short),
+            there.for_others()
+        );
+    }
+    let uncut = ledger::to_answer_for(&saved.plan, state);
+    if matches!(state.gate, GateState::Shut(_)) && !uncut.is_empty() {
+        let (these, uncut) = (counted(uncut.len(), "row"), uncut.iter().collect::<Vec<_>>());
+        return format!(
+            "{these} more that nothing cuts: cut each, or answer for it (`portcullis waive {case} {} --until WHEN \
+             --reason TEXT{there}`); then: portcullis resume {whole}{there}",
+            in_a_command(&uncut),
+        );
+    }
+    to_attest(&saved.plan, state, dir, there)
+        .or_else(|| awaited(saved, state, dir, there))
+        .unwrap_or_else(|| format!("portcullis resume {whole}{there}"))
+}
+
+/// Whether somebody has closed the case, and nobody takes it back since.
+pub(super) fn is_over(saved: &SavedPlan, state: &State) -> bool {
+    state.closed.is_some() && !saved.plan.is_undo()
+}
+
+/// What is next where a look at a case that somebody has closed shows what is to be seen to: nothing is done by it.
+pub(super) fn of_closed(dir: &Path, there: &There) -> String {
+    format!(
+        "see to what is said above by a new plan, since this case is closed: portcullis plan PLAYBOOK{there}. The record: \
+         portcullis status {}",
+        typed(dir)
+    )
+}
+
 /// What is left to a person when all was applied.
 pub(super) fn after_all(
     plan: &Plan,
@@ -90,15 +137,43 @@ pub(super) fn after_all(
     }
     if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
         left.push(
-            "plan what comes next with a playbook, which finds these cuts in place (`portcullis plan PLAYBOOK`)"
-                .to_owned(),
+            format!(
+                "plan what comes next with a playbook, which finds these cuts in place (`portcullis plan PLAYBOOK{there}`)"
+            ),
         );
     }
     if left.is_empty() {
         left.push("nothing by this plan".to_owned());
     }
-    let still = still_quarantined(plan, state).map_or(String::new(), |still| format!(". {still}"));
-    format!("{}{still}", left.join("; "))
+    format!("{}{}", left.join("; "), still(plan, state))
+}
+
+/// Whoever stays cut off, and what stays closed, a sentence each behind another.
+fn still(plan: &Plan, state: &State) -> String {
+    let still = [still_quarantined(plan, state), still_closed(plan, state)];
+    still.into_iter().flatten().map(|still| format!(". {still}")).collect()
+}
+
+/// What people have closed outside and a case that is taken back leaves so: this program opens nothing of theirs.
+pub(super) fn still_closed(plan: &Plan, state: &State) -> Option<String> {
+    if !plan.is_undo() {
+        return None;
+    }
+    let is_closing =
+        |effect: &Effect| matches!(effect, Effect::Cuts { barrier: Barrier::Attested, .. });
+    let closed = plan.changes.iter().filter(|change| {
+        state.record(&change.id).state == ChangeState::Seen
+            && change.effects.iter().any(is_closing)
+            && !ledger::is_lifted(plan, state, change)
+    });
+    let closed: Vec<String> =
+        closed.map(|change| format!("{} ({})", change.target, change.id)).collect();
+    (!closed.is_empty()).then(|| {
+        format!(
+            "Still closed, by people and outside of this: {}. Whoever has closed it opens it, where it is to be open",
+            named(closed.into_iter(), ", ")
+        )
+    })
 }
 
 /// Whoever stays cut off, in a sentence, if anybody does.
@@ -115,15 +190,6 @@ pub(super) fn in_a_command(credentials: &[&Credential]) -> String {
     }
     let typed: Vec<String> = credentials.iter().map(|one| quoted(&one.typed())).collect();
     typed.join(" ")
-}
-
-/// What keeps the gate shut because nothing cuts it, and nobody has answered for yet.
-pub(super) fn uncut(plan: &Plan, state: &State) -> Vec<Credential> {
-    let is_planned = |one: &Credential| plan.changes.reaching(one).any(|cut| cut.keeps_out(one));
-    let open = Ledger::of(plan, state).rows.into_iter().filter(Row::is_unaccounted);
-    let open = open.map(|row| row.credential).filter(|one| plan.credentials.contains(one));
-    let is_cut = |one: &Credential| !matches!(one, Credential::SecretValue { .. });
-    open.filter(|one| is_cut(one) && !is_planned(one)).collect()
 }
 
 /// The first of them, and how many more there are.
@@ -167,6 +233,9 @@ pub(super) fn to_attest(plan: &Plan, state: &State, dir: &Path, there: &There) -
 /// What is next where a run or a look ended with a person being called.
 pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
     let (plan, whole) = (&saved.plan, whole(dir));
+    if has_spoken(state) {
+        return of_words(saved, state, dir, there);
+    }
     let resume = format!("portcullis resume {whole}{there}");
     let waits: Vec<_> = by_hand(plan, state).map(|change| &change.id).collect();
     let is_new = |change: &Change| state.attested_since(&change.id).is_some();
@@ -189,10 +258,31 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
 
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
 pub(super) fn of_proven(plan: &Plan, state: &State) -> String {
-    match still_quarantined(plan, state) {
-        Some(still) => format!("nothing by this plan. {still}"),
-        None => "nothing".to_owned(),
+    match &*still(plan, state) {
+        "" => "nothing".to_owned(),
+        still => format!("nothing by this plan{still}"),
     }
+}
+
+/// The same of several accounts.
+pub(super) fn of_all_proven<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String {
+    let still = all.filter_map(|(plan, state)| {
+        let still = still(plan, state);
+        (!still.is_empty()).then(|| format!("; in account {}{still}", plan.account))
+    });
+    let still: String = still.collect();
+    if still.is_empty() { "nothing".to_owned() } else { format!("nothing by these plans{still}") }
+}
+
+/// Whether anybody has said anything of the case since anybody last worked on it.
+fn has_spoken(state: &State) -> bool {
+    let spoken = state.cleared.values().flatten().chain(state.withdrawn.values());
+    let spoken = spoken.chain(state.waived.values().map(|waiver| &waiver.spoken));
+    let mut spoken = spoken.chain(&state.attested).chain(state.approvals.values().flatten());
+    state.started.is_some_and(|started| {
+        spoken.any(|spoken| spoken.at > started)
+            || state.changes.keys().any(|id| state.attested_since(id).is_some())
+    })
 }
 
 fn whole(dir: &Path) -> String {

@@ -102,7 +102,7 @@ fn refused(
         None => format!(". Where this one is over: portcullis close {this} --reason TEXT{there}"),
     };
     let go_on = format!(
-        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK{close}"
+        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK{there}{close}"
     );
     let (what, next) = match overtaken {
         Overtaken::TakenUp => {

@@ -135,6 +135,11 @@ pub(super) fn is_rehearsal(case: &Path) -> Result<bool, Failure> {
     Ok(case::read_file(&home_of_world(case), STATE)?.is_some())
 }
 
+/// The same of the directory of a whole case, of which nothing is read.
+pub(super) fn is_played(home: &Path) -> bool {
+    home.join(STATE).exists()
+}
+
 /// Where the world of a case is: accounts of one case are in one world.
 fn home_of_world(case: &Path) -> PathBuf {
     case::accounts::whole_or_itself(case)

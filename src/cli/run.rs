@@ -14,6 +14,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::plan::Shown;
 use super::reach::{fits, remaining};
+use super::there::There;
 use super::{accounts, credential, diagnostics, earlier, plan, round, sources, view};
 use crate::case::{self, Case};
 use crate::diagnostic::counted;
@@ -27,7 +28,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         return accounts::begin(args, &several);
     }
     let saved_plan = looks_like_a_plan(&args.what);
-    let given = &args.given;
+    let (given, there) = (&args.given, args.access.there());
     let decided_already = !given.inputs.is_empty()
         || !given.inputs_from.is_empty()
         || !given.imports.is_empty()
@@ -40,7 +41,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         return Err(Failure::new(
             Exit::Usage,
             "a saved plan has its inputs and its gate already",
-            "plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json",
+            format!(
+                "plan again with the new values: portcullis plan PLAYBOOK ... -o plan.json{there}"
+            ),
         ));
     }
     if args.dry_run {
@@ -63,7 +66,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         return Err(Failure::new(
             Exit::Usage,
             "--yes is for a saved plan only, which somebody has read",
-            "portcullis plan PLAYBOOK ... -o plan.json, read it, portcullis run plan.json --yes",
+            format!(
+                "portcullis plan PLAYBOOK ... -o plan.json{there}, read it, portcullis run plan.json --yes{there}"
+            ),
         ));
     }
     if saved_plan && let Some(case) = round::case_of(&args.what) {
@@ -72,7 +77,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let given = credential::given(args.credential_fd)?;
     // What is wrong with the files is said before anybody is asked for credentials.
     let source = if saved_plan {
-        match open_plan(&args.what)? {
+        match open_plan(&args.what, &there)? {
             (Opened::One(saved), playbook) => Wanted::Saved(saved, Box::new(playbook)),
             (Opened::Several(plans), playbook) => {
                 return view::runtime().block_on(async {
@@ -176,7 +181,7 @@ pub(super) fn may_begin(
 
 /// Shows a saved plan, and what of it is not so any more.
 fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
-    let saved = match open_plan(&args.what)? {
+    let saved = match open_plan(&args.what, &args.access.there())? {
         (Opened::One(saved), _) => saved,
         (Opened::Several(plans), _) => {
             view::out(&match args.format {
@@ -230,12 +235,12 @@ enum Opened {
     Several(SavedPlans),
 }
 
-fn open_plan(path: &Path) -> Result<(Opened, Playbook), Failure> {
+fn open_plan(path: &Path, there: &There) -> Result<(Opened, Playbook), Failure> {
     let text = case::read_text(path, case::LONGEST).map_err(|error| {
         Failure::new(
             Exit::Refused,
             format!("cannot read plan {}", path.display()),
-            "name a file that was saved with: portcullis plan PLAYBOOK ... -o FILE",
+            format!("name a file that was saved with: portcullis plan PLAYBOOK ... -o FILE{there}"),
         )
         .because(&error)
     })?;
@@ -243,7 +248,7 @@ fn open_plan(path: &Path) -> Result<(Opened, Playbook), Failure> {
         Failure::new(
             Exit::Refused,
             format!("plan {} is refused", path.display()),
-            "make it anew with: portcullis plan PLAYBOOK ... -o FILE",
+            format!("make it anew with: portcullis plan PLAYBOOK ... -o FILE{there}"),
         )
     };
     let follows = |saved: &SavedPlan| {

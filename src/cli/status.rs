@@ -10,7 +10,7 @@ use super::by_hand::typed;
 use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
 use super::found::{read, typed_to_begin};
-use super::next::{after_all, awaited};
+use super::next::{after_all, awaited, is_over, of_all_proven};
 use super::overtaken::{Doing, not_overtaken};
 use super::rehearse::is_rehearsal;
 use super::there::{There, placed, placed_in};
@@ -43,7 +43,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         _ if never_begun && !is_rehearsal(&args.case)? => typed_to_begin(&accounts[0], &there),
         _ if accounts.iter().any(|dir| case::is_worked_on(dir)) => worked_on(&each[0].state),
         _ if each.iter().all(|one| is_over(&one.saved, &one.state)) => CLOSED.to_owned(),
-        Exit::Done => "nothing".to_owned(),
+        Exit::Done => of_all_proven(each.iter().map(|one| (&one.saved.plan, &one.state))),
         Exit::NotProven => "see to what is said of each account above".to_owned(),
         Exit::Held | Exit::Waiting => {
             format!("do what is asked above, then: portcullis resume {case}{there}")
@@ -85,11 +85,6 @@ fn overtaken(dir: &Path, saved: &SavedPlan, there: &There) -> Result<Option<Stri
 
 /// What is to be done about a case that somebody has closed.
 const CLOSED: &str = "nothing: this case is closed";
-
-/// Whether somebody has closed the case, and nobody takes it back since.
-fn is_over(saved: &SavedPlan, state: &State) -> bool {
-    state.closed.is_some() && !saved.plan.is_undo()
-}
 
 /// What is to be done while somebody works on a case: nothing.
 fn worked_on(state: &State) -> String {

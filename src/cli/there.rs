@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::by_hand::{quoted, typed};
+use super::rehearse;
 use crate::case::accounts;
 use crate::ids::Arn;
 
@@ -74,12 +75,25 @@ impl fmt::Display for There {
 
 /// What a run said of the case in `dir`, or of one that it is a part of, with what its commands lack.
 pub(super) fn placed(text: &str, dir: &Path, there: &There) -> String {
-    let whole = typed(&accounts::whole_or_itself(dir));
+    let home = accounts::whole_or_itself(dir);
+    // Of a rehearsal, the account that it would go to is a real one.
+    let is_played = rehearse::is_played(&home);
+    let whole = typed(&home);
     let (mut placed, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(COMMAND) {
         let (before, command) = rest.split_at(at + COMMAND.len());
         let word = command.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(command.len());
         let (word, behind) = command.split_at(word);
+        if word == "cut"
+            && is_played
+            && let Some(before) = before.strip_suffix(&format!("`{COMMAND}"))
+            && let Some((_, behind)) = behind.split_once('`')
+        {
+            placed.push_str(before);
+            placed.push_str("in a rehearsal by a step of its playbook alone");
+            rest = behind;
+            continue;
+        }
         placed.push_str(before);
         placed.push_str(word);
         rest = behind;
@@ -161,6 +175,13 @@ mod tests {
                 "portcullis cut {all} --user a; portcullis cut --profile ir --external-id ID --endpoint-url \
                  'http://[::1]:4599' --role-arn arn:aws:iam::444455556666:role/r --user b"
             ),
+        );
+        let played = tempfile::tempdir().unwrap();
+        std::fs::write(played.path().join("world.json"), "{}").unwrap();
+        assert_eq!(
+            placed("Cut it: `portcullis cut --user=a`; or else", played.path(), &there),
+            "Cut it: in a rehearsal by a step of its playbook alone; or else",
+            "there is a real account behind the command",
         );
         let mut told = serde_json::json!({"next": ["portcullis resume CASE"], "n": 1});
         placed_in(&mut told, Path::new("c"), &There::default());

@@ -9,6 +9,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::found::state_of;
+use super::next::still_closed;
 use super::overtaken::{Doing, not_overtaken};
 use super::there::There;
 use super::{accounts, diagnostics, rehearse, round, sources, view};
@@ -103,6 +104,9 @@ pub(super) fn waits_for_people(
         let names = ledger::names_to_clear(&next.plan);
         let people = if names == 1 { "person" } else { "different people" };
         let _ = writeln!(text, "  A credential is cleared by {names} {people}.");
+    }
+    if let Some(closed) = still_closed(&next.plan, state) {
+        let _ = writeln!(text, "\n{}", view::plain(&closed));
     }
     text
 }

@@ -5,7 +5,7 @@
 //! changes no cloud: it is written to the journal, and a resumption acts on it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -20,7 +20,7 @@ use super::by_hand::{quoted, typed};
 use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, read, typed_to_begin};
 use super::live::Live;
-use super::next::awaited;
+use super::next::of_words;
 use super::reach::goes_there;
 use super::rehearse::{self, Rehearsed};
 use super::there::There;
@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::diagnostic::counted;
 use crate::ids::ChangeId;
 use crate::inventory::Caller;
-use crate::journal::{Decoded, Entry, Evidence, GateState, Journal, Medium, Said, State, names};
+use crate::journal::{AppendError, Decoded, Entry, Evidence, Journal, Medium, Said, State, names};
 use crate::ledger::{self, Ledger, Standing};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::planning;
@@ -176,18 +176,15 @@ pub(super) fn approve(args: &args::Approve) -> Result<Exit, Failure> {
     })
 }
 
-/// Of several accounts, each is closed: what is said of one alone leaves the others to be gone on with.
+/// Of several accounts all are closed, or where anything speaks against it none is: what is said of one alone leaves the
+/// others to be gone on with.
 pub(super) fn close(args: &args::Close) -> Result<Exit, Failure> {
     let several = case::accounts::of(&args.case);
+    let whole = (!several.is_empty()).then_some(&*args.case);
     let dirs = if several.is_empty() { vec![args.case.clone()] } else { several };
-    let mut worst = Exit::Done;
-    for dir in dirs {
-        let said = speak(&dir, &args.word, &args.reason, |floor| {
-            Ok(vec![Entry::Closed { said: floor.said.clone() }])
-        });
-        worst = worst.and(said?);
-    }
-    Ok(worst)
+    speak_of(whole, &dirs, &args.word, &args.reason, |floor| {
+        Ok(vec![Entry::Closed { said: floor.said.clone() }])
+    })
 }
 
 impl Floor<'_> {
@@ -291,12 +288,44 @@ fn also(word: &args::Word) -> String {
     given.map(|(flag, value)| format!(" --{flag} {}", quoted(value))).collect()
 }
 
-/// Puts what somebody says on record.
+/// Puts what somebody says of one case on record.
 fn speak(
     dir: &Path,
     word: &args::Word,
     reason: &str,
-    entries: impl FnOnce(&Floor<'_>) -> Result<Vec<Entry>, Failure>,
+    entries: impl Fn(&Floor<'_>) -> Result<Vec<Entry>, Failure>,
+) -> Result<Exit, Failure> {
+    speak_of(None, &[dir.to_owned()], word, reason, entries)
+}
+
+/// A case of which something is said.
+struct About<'a> {
+    dir: &'a Path,
+    case: Case,
+    saved: SavedPlan,
+    /// The plans of the other accounts that it goes with.
+    beside: Vec<SavedPlan>,
+}
+
+impl<'a> About<'a> {
+    fn open(dir: &'a Path) -> Result<Self, Failure> {
+        if let Some(whole) = case::accounts::whole(dir) {
+            refuse_lost_journals(&case::accounts::of(&whole))?;
+        }
+        let case = Case::open(dir)?;
+        let (saved, _) = sources::plan_of(dir)?;
+        Ok(Self { dir, case, saved, beside: beside(dir)? })
+    }
+}
+
+/// Puts what somebody says of some cases on record; of several, those are the accounts of the one in `whole`. Whether it
+/// can be said of all of them is seen before it is said of any.
+fn speak_of(
+    whole: Option<&Path>,
+    dirs: &[PathBuf],
+    word: &args::Word,
+    reason: &str,
+    entries: impl Fn(&Floor<'_>) -> Result<Vec<Entry>, Failure>,
 ) -> Result<Exit, Failure> {
     if reason.trim().is_empty() {
         return Err(Failure::new(
@@ -305,67 +334,50 @@ fn speak(
             "say why, for whoever reads the case in a year: --reason TEXT",
         ));
     }
-    if let Some(whole) = case::accounts::whole(dir) {
-        refuse_lost_journals(&case::accounts::of(&whole))?;
-    }
-    let case = Case::open(dir)?;
-    let (saved, _) = sources::plan_of(dir)?;
-    let beside = beside(dir)?;
+    let all: Vec<About<'_>> = dirs.iter().map(|dir| About::open(dir)).collect::<Result<_, _>>()?;
     let evidence = word.evidence.as_deref().map(evidence).transpose()?;
-    let on_record = async |caller: &Caller,
-                           clock: Clock,
-                           decoded: &Decoded,
-                           medium: Box<dyn Medium>,
-                           world: Option<&Rehearsed>| {
-        may_speak(&saved, &beside, caller, word)?;
-        let said = Said {
-            by: caller.arn.clone(),
-            reason: reason.to_owned(),
-            evidence,
-            plan: saved.digest(),
-        };
-        let journal = open(&case, &saved, decoded, medium, clock)?;
-        let (state, now) = (journal.state(), clock.now());
-        let floor = Floor { case: &case, saved: &saved, state, now, said };
-        let entries = entries(&floor)?;
-        if let Some(world) = world {
-            Rehearsed::do_what_is_attested(world, &saved.plan, &entries);
+    let on_record = async |caller: &Caller, clock: Clock, world: Option<&Rehearsed>| {
+        let mut to_say = Vec::new();
+        for about in &all {
+            let About { case, saved, beside, .. } = about;
+            may_speak(saved, beside, caller, word)?;
+            let said = Said {
+                by: caller.arn.clone(),
+                reason: reason.to_owned(),
+                evidence: evidence.clone(),
+                plan: saved.digest(),
+            };
+            let (decoded, medium) = case.journal()?;
+            let medium = match world {
+                Some(world) => world.medium(case, medium),
+                None => medium,
+            };
+            let journal = open(case, saved, &decoded, medium, clock)?;
+            let (state, now) = (journal.state(), clock.now());
+            let entries = entries(&Floor { case, saved, state, now, said })?;
+            to_say.push((about, journal, entries));
         }
-        // Handed in together, they share one line and one sync: all of it is said, or nothing.
-        try_join_all(entries.iter().cloned().map(|entry| journal.append(entry))).await.map_err(
-            |error| {
-                Failure::of_run(RunError::from(error), "the same again").with_exit(Exit::Refused)
-            },
-        )?;
-        let state = journal.state();
-        let (head, lines) = journal.head().await;
-        let next = next(&saved, &state, dir, &word.access.there());
-        if word.format == Format::Json {
-            view::out(&diagnostics::printed(&json!({
-                "version": 1,
-                "case": dir.display().to_string(),
-                "entries": entries,
-                "ledger": Ledger::of(&saved.plan, &state),
-                "journal": {"lines": lines, "head": head},
-                "next": next,
-            })));
-        } else {
-            let mut text = format!("Said by {}, not signed:\n", view::plain(caller.arn.as_str()));
-            for entry in &entries {
-                told(&mut text, entry, &saved.plan, &state);
+        for (n, (about, journal, entries)) in to_say.iter().enumerate() {
+            if let Some(world) = world {
+                world.do_what_is_attested(&about.saved.plan, entries);
             }
-            view::out(&format!("{text}\nJournal: {lines} lines, head {head}\nNext: {next}\n"));
+            // Handed in together, they share one line and one sync: all of it is said of a case, or nothing.
+            let written = try_join_all(entries.iter().cloned().map(|entry| journal.append(entry)));
+            written.await.map_err(|error| not_said(error, &dirs[..n], about.dir))?;
         }
+        let mut told = Vec::new();
+        for (about, journal, entries) in &to_say {
+            told.push(Told::of(about, journal, entries, word).await);
+        }
+        tell(whole, caller, &told, word);
         Ok(Exit::Done)
     };
-    if rehearse::is_rehearsal(case.dir())? {
+    let first = &all[0];
+    if rehearse::is_rehearsal(first.dir)? {
         return view::virtual_runtime().block_on(async {
-            let rehearsed = Rehearsed::load(&case)?;
+            let rehearsed = Rehearsed::load(&first.case)?;
             let caller = rehearsed.caller_as(word.as_whom.as_deref()).await?;
-            let (decoded, medium) = case.journal()?;
-            let medium = rehearsed.medium(&case, medium);
-            let clock = rehearsed.clock;
-            on_record(&caller, clock, &decoded, medium, Some(&rehearsed)).await
+            on_record(&caller, rehearsed.clock, Some(&rehearsed)).await
         });
     }
     if let Some(name) = &word.as_whom {
@@ -375,13 +387,101 @@ fn speak(
             "leave --as out, and use the credentials of whoever speaks: --profile NAME",
         ));
     }
-    goes_there(&saved.plan, word.access.endpoint_url.as_deref())?;
+    goes_there(&first.saved.plan, word.access.endpoint_url.as_deref())?;
     view::runtime().block_on(async {
         let live = Live::connect(&word.access).await?;
         let caller = live.begin().await?.caller;
-        let (decoded, medium) = case.journal()?;
-        on_record(&caller, live.clock, &decoded, medium, None).await
+        on_record(&caller, live.clock, None).await
     })
+}
+
+/// A word that could not be written down in `dir`, and of which cases it was said before.
+fn not_said(error: AppendError, said: &[PathBuf], dir: &Path) -> Failure {
+    let failure = Failure::of_run(RunError::from(error), "the same again").with_exit(Exit::Refused);
+    if said.is_empty() {
+        return failure;
+    }
+    let of: Vec<String> = said.iter().map(|dir| dir.display().to_string()).collect();
+    failure.because_text(format!(
+        "it was said of {} by then, and not of {} and what comes after it",
+        of.join(" and "),
+        dir.display()
+    ))
+}
+
+/// What came of a word about one case.
+struct Told<'a> {
+    about: &'a About<'a>,
+    entries: &'a [Entry],
+    state: Arc<State>,
+    head: String,
+    lines: u64,
+    next: String,
+}
+
+impl<'a> Told<'a> {
+    async fn of(
+        about: &'a About<'a>,
+        journal: &Journal,
+        entries: &'a [Entry],
+        word: &args::Word,
+    ) -> Self {
+        let state = journal.state();
+        let (head, lines) = journal.head().await;
+        let next = of_words(&about.saved, &state, about.dir, &word.access.there());
+        Self { about, entries, state, head, lines, next }
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        json!({
+            "version": 1,
+            "case": self.about.dir.display().to_string(),
+            "entries": self.entries,
+            "ledger": Ledger::of(&self.about.saved.plan, &self.state),
+            "journal": {"lines": self.lines, "head": self.head},
+            "next": self.next,
+        })
+    }
+
+    fn render(&self) -> String {
+        let mut text = String::new();
+        for entry in self.entries {
+            told(&mut text, entry, &self.about.saved.plan, &self.state);
+        }
+        let Self { lines, head, next, .. } = self;
+        format!("{text}\nJournal: {lines} lines, head {head}\nNext: {next}\n")
+    }
+}
+
+/// Tells what came of a word: one document, of however many cases it was said.
+fn tell(whole: Option<&Path>, caller: &Caller, all: &[Told<'_>], word: &args::Word) {
+    let json = word.format == Format::Json;
+    match (whole, all) {
+        (None, [one]) if json => view::out(&diagnostics::printed(&one.as_json())),
+        (whole, all) if json => {
+            let case = whole.map(|whole| whole.display().to_string());
+            let accounts = all.iter().map(|one| {
+                let mut told = one.as_json();
+                told["account"] = json!(one.about.saved.plan.account);
+                told
+            });
+            view::out(&diagnostics::printed(&json!({
+                "version": 1,
+                "case": case,
+                "accounts": accounts.collect::<Vec<_>>(),
+            })));
+        }
+        (whole, all) => {
+            let mut text = format!("Said by {}, not signed:\n", view::plain(caller.arn.as_str()));
+            for one in all {
+                if whole.is_some() {
+                    let _ = writeln!(text, "\nAccount {}", one.about.saved.plan.account);
+                }
+                text += &one.render();
+            }
+            view::out(&text);
+        }
+    }
 }
 
 /// The journal of a case that was begun, to be written to.
@@ -533,39 +633,6 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
         let _ =
             writeln!(text, "  phases come one after the other, whenever they are approved: {each}");
     }
-}
-
-/// What to type next.
-fn next(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
-    let whole = case::accounts::whole_or_itself(dir);
-    let (case, whole) = (typed(dir), typed(&whole));
-    if state.closed.is_some() {
-        return format!("nothing: this case is closed. The record: portcullis status {case}");
-    }
-    let asked = ledger::names_to_clear(&saved.plan);
-    let short = state.cleared.iter().filter(|(_, spoken)| names(*spoken).len() < asked);
-    let short: Vec<&Credential> = short.map(|(credential, _)| credential).collect();
-    // Before anything is approved: of whom is cleared nothing is to be replaced.
-    if !short.is_empty() {
-        return format!(
-            "somebody else says so too: portcullis clear {case} {} --reason TEXT{}; then portcullis resume \
-             {whole}{there}",
-            super::next::in_a_command(&short),
-            there.for_others()
-        );
-    }
-    let uncut = super::next::uncut(&saved.plan, state);
-    if matches!(state.gate, GateState::Shut(_)) && !uncut.is_empty() {
-        let (these, uncut) = (counted(uncut.len(), "row"), uncut.iter().collect::<Vec<_>>());
-        return format!(
-            "{these} more that nothing cuts: cut each, or answer for it (`portcullis waive {case} {} --until WHEN \
-             --reason TEXT{there}`); then: portcullis resume {whole}{there}",
-            super::next::in_a_command(&uncut),
-        );
-    }
-    super::next::to_attest(&saved.plan, state, dir, there)
-        .or_else(|| awaited(saved, state, dir, there))
-        .unwrap_or_else(|| format!("portcullis resume {whole}{there}"))
 }
 
 /// What shows it: what is a file is kept by its bytes' hash.

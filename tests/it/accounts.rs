@@ -202,6 +202,24 @@ fn a_rehearsal_of_two_accounts_is_one_case_and_neither_is_gone_on_with_alone() {
     assert!(out(&all).contains("Next: nothing"), "{}", out(&all));
     let resumed = portcullis(&["resume", case]);
     assert_eq!(resumed.status.code(), Some(0), "{}", out(&resumed));
+
+    // It is closed in all accounts or in none; what is printed of it is one document.
+    let close = || portcullis(&["close", case, "--reason", "over", "--format", "json"]);
+    let (last, closed) = (format!("{case}/accounts/444455556666/journal.jsonl"), "\"closed\"");
+    let journal = std::fs::read_to_string(&last).unwrap();
+    std::fs::write(&last, journal.replacen("\"opened\"", "\"0pened\"", 1)).unwrap();
+    assert_eq!(close().status.code(), Some(5));
+    let home = || {
+        let journal = format!("{case}/accounts/111122223333/journal.jsonl");
+        std::fs::read_to_string(journal).unwrap().contains(closed)
+    };
+    assert!(!home(), "what cannot be said of the one is not said of the other");
+    std::fs::write(&last, journal).unwrap();
+    let said = close();
+    assert_eq!(said.status.code(), Some(0), "{}", out(&said));
+    let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(said["accounts"].as_array().unwrap().len(), 2);
+    assert!(home() && std::fs::read_to_string(&last).unwrap().contains(closed));
 }
 
 /// Somebody has put the case of one account elsewhere, where nothing shows that there are others.

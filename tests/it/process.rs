@@ -274,6 +274,16 @@ fn a_new_case_takes_up_those_that_nobody_has_closed_and_overtakes_them() {
     assert_eq!(listed.out.matches("closed: ").count(), 3, "{}", listed.out);
     let refused = ran(&mut hosted.here(&["resume", second])).ended_with(5);
     assert!(refused.err.contains("has closed this case at "), "{}", refused.err);
+    hosted.meanwhile(async |iam| {
+        let key = iam.update_access_key().user_name("backup");
+        let key = key.access_key_id("AKIAEXAMPLEBACKUP003").status(StatusType::Active);
+        key.send().await.unwrap();
+    });
+    let seen = ran(&mut hosted.here(&["verify", third, "--no-trail"])).ended_with(13);
+    let anew =
+        format!("this case is closed: portcullis plan PLAYBOOK --endpoint-url {}", hosted.url);
+    let next = seen.out.lines().last().unwrap();
+    assert!(next.contains(&anew) && !next.contains("resume"), "{}", seen.said());
     let anew = ran(&mut hosted.plan(&quick)).ended_with(0);
     assert!(!anew.out.contains("takes up") && !anew.out.contains(row), "{}", anew.said());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::cli::conduct::{
     BEFORE_THE_VERDICT, Conduct, STILL_INSIDE, Task, To, intruder_is_inside,
 };
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::next::{self, after_all, awaited};
+use crate::cli::next::{self, after_all, awaited, is_over};
 use crate::cli::stop::stop_when_asked;
 use crate::cli::there::{placed, placed_in};
 use crate::cli::verify::{is_calm, watched};
@@ -170,6 +171,7 @@ impl Several<'_> {
     ) -> Exit {
         let mut exit = Exit::Done;
         let (mut told, mut text, mut each) = (Vec::new(), String::new(), String::new());
+        let mut ends: Vec<(SavedPlan, Arc<State>)> = Vec::new();
         let runs = self.accounts.iter().zip(conducts).zip(journals);
         for (((account, conduct), journal), ended) in runs.zip(ended) {
             let (dir, there) = (account.case.dir(), &self.reached.there);
@@ -212,6 +214,7 @@ impl Several<'_> {
                 let ended = view::ending(&ending, unaccounted, &next);
                 text.push_str(&placed(&ended, dir, there));
             }
+            ends.push((saved, state));
         }
         let is_inside = self.reached.world.is_some_and(intruder_is_inside);
         let next = match exit {
@@ -219,7 +222,14 @@ impl Several<'_> {
                 exit = Exit::NotProven;
                 STILL_INSIDE.to_owned()
             }
-            Exit::Done => "nothing".to_owned(),
+            Exit::Done => {
+                next::of_all_proven(ends.iter().map(|(saved, state)| (&saved.plan, &**state)))
+            }
+            Exit::NotProven | Exit::Held
+                if ends.iter().any(|(saved, state)| is_over(saved, state)) =>
+            {
+                next::of_closed(self.going.dir, &self.reached.there)
+            }
             Exit::NotProven => "see to what is said of each account above".to_owned(),
             Exit::Held | Exit::Waiting => format!("do what is asked above, then: {resume}"),
             _ => resume.to_owned(),
@@ -259,6 +269,9 @@ impl Several<'_> {
         ending: &Ending,
     ) -> String {
         match ending {
+            Ending::NotProven | Ending::Held(_) if is_over(saved, state) => {
+                next::of_closed(account.case.dir(), &self.reached.there)
+            }
             Ending::Proven => next::of_proven(&saved.plan, state),
             Ending::NotProven => {
                 after_all(&saved.plan, state, ledger, account.case.dir(), &self.reached.there)
