@@ -8,12 +8,14 @@
 mod answers;
 mod authorization;
 mod difference;
+mod listing;
 mod probe;
 mod saved;
 
 pub use answers::Answers;
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
 pub use difference::{Altered, Difference, Extent, Fields, Thing, Unanswered, difference};
+pub use listing::Listing;
 pub use probe::{Probe, Tried};
 pub use saved::{OpenError, SavedInventory, Sitting};
 
@@ -238,7 +240,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// The managed policy that bounds it.
     pub boundary: Option<Arn>,
-    /// When somebody last signed in with its password, as far as AWS has recorded it.
+    /// When somebody last signed in with its password, as far as AWS has recorded it. Not there where a listing of
+    /// everybody told of the user, as it may for a plan: only looks ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_last_used_at: Option<Timestamp>,
 }

@@ -16,7 +16,9 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::cloud::{CallError, Cause, ReadCloud};
 use crate::ids::AccessKeyId;
-use crate::inventory::{Gap, Inventory, Want};
+use crate::inventory::{Gap, Inventory, Listing, Want};
+
+pub use self::wholesale::at_once;
 
 /// A survey that could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +59,8 @@ pub async fn until<T, E>(
             Ok(Thought::Needs(wants)) => {
                 let is_new = |want| !inventory.answers.contains_key(want);
                 assert!(wants.iter().any(is_new), "what was asked before has an answer");
+                // In a box: what awaits it is nested deeply already.
+                Box::pin(at_once(cloud, inventory, &wants)).await?;
                 fill(cloud, inventory, wants).await?;
             }
             Err(error) => return Ok(Err(error)),
@@ -125,7 +129,9 @@ pub async fn look(
     let mut fresh = Inventory::new(at.caller.clone(), clock.now());
     let wants: BTreeSet<Want> = wants.into_iter().collect();
     if is_wholesale(&wants) {
-        wholesale::read(cloud, &mut fresh, &wants).await?;
+        let told = |want: &&Want| wholesale::answers(want, &wants);
+        let told: Vec<Want> = wants.iter().filter(told).cloned().collect();
+        Box::pin(wholesale::read(cloud, &mut fresh, &told, Listing::of(at))).await?;
     }
     fill(cloud, &mut fresh, wants).await?;
     Ok(fresh)

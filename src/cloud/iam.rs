@@ -5,6 +5,7 @@
 //! the SDK's output here and travels on as a [`Secret`].
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_access_key_last_used::GetAccessKeyLastUsedOutput;
@@ -161,7 +162,7 @@ impl ReadIam {
     /// (`iam:GetAccountAuthorizationDetails`)
     pub async fn authorization(
         &self,
-        keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+        keep: impl FnMut(GetAccountAuthorizationDetailsOutput) -> ControlFlow<()>,
     ) -> Result<(), CallError> {
         self.authorization_of(None, keep).await
     }
@@ -169,7 +170,7 @@ impl ReadIam {
     /// Every user with its policies, page by page. (`iam:GetAccountAuthorizationDetails`)
     pub async fn users_with_policies(
         &self,
-        keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+        keep: impl FnMut(GetAccountAuthorizationDetailsOutput) -> ControlFlow<()>,
     ) -> Result<(), CallError> {
         self.authorization_of(Some(vec![EntityType::User]), keep).await
     }
@@ -177,7 +178,7 @@ impl ReadIam {
     async fn authorization_of(
         &self,
         kinds: Option<Vec<EntityType>>,
-        mut keep: impl FnMut(GetAccountAuthorizationDetailsOutput),
+        mut keep: impl FnMut(GetAccountAuthorizationDetailsOutput) -> ControlFlow<()>,
     ) -> Result<(), CallError> {
         let operation = "iam:GetAccountAuthorizationDetails";
         let page = |from| {
@@ -187,8 +188,10 @@ impl ReadIam {
         let read = to_the_last(&self.pace, operation, page, |mut page| {
             let marker = page.marker.take();
             let is_truncated = page.is_truncated;
-            keep(page);
-            next(is_truncated, marker)
+            match keep(page) {
+                ControlFlow::Continue(()) => next(is_truncated, marker),
+                ControlFlow::Break(()) => Next::End,
+            }
         });
         read.await
     }

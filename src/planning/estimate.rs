@@ -2,7 +2,7 @@
 
 use crate::action::catalog;
 use crate::ids::UserName;
-use crate::inventory::{Inventory, Want};
+use crate::inventory::{Inventory, Listing, Want};
 use crate::lookup::Lookup;
 use crate::plan::{Change, Effect, Estimate, Plan, credential_wants};
 use crate::playbook::Proof;
@@ -81,6 +81,8 @@ pub(super) fn estimate(plan: &Plan, surveyed: Option<&Inventory>) -> Estimate {
 fn survey(plan: &Plan, inventory: &Inventory) -> usize {
     let answers = &inventory.answers;
     let asked = answers.count(|want| !matches!(want, Want::Simulation(_)));
+    // What is known of everybody at once is asked of nobody.
+    let asked = asked - answers.count(Want::is_of_listing) + Listing::requests(inventory);
     let listings = [Want::Users, Want::Roles];
     let listings = listings.iter().filter(|listing| !answers.contains_key(listing)).count();
     let others = if let Ok(users) = inventory.users() {

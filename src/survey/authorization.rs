@@ -1,6 +1,7 @@
 //! What `iam:GetAccountAuthorizationDetails` tells, page by page, turned into one fact.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::types::{
@@ -24,24 +25,17 @@ pub(super) async fn read(iam: &ReadIam) -> Result<Authorization, CallError> {
         {
             whole = Err(error);
         }
+        ControlFlow::Continue(())
     })
     .await?;
     whole.map(Authorization::tidied)
 }
 
-/// Reads the users alone.
-pub(super) async fn users(iam: &ReadIam) -> Result<Vec<UserDetail>, CallError> {
-    let mut users = Ok(Vec::new());
-    iam.users_with_policies(|page| {
-        if let Ok(so_far) = &mut users {
-            match every(OPERATION, page.user_detail_list().iter(), user) {
-                Ok(more) => so_far.extend(more),
-                Err(error) => users = Err(error),
-            }
-        }
-    })
-    .await?;
-    users
+/// The users on a page of the listing of users alone.
+pub(super) fn users_on(
+    page: &GetAccountAuthorizationDetailsOutput,
+) -> Result<Vec<UserDetail>, CallError> {
+    every(OPERATION, page.user_detail_list().iter(), user)
 }
 
 fn add(

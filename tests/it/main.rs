@@ -44,6 +44,7 @@ mod side_by_side;
 mod stage;
 mod survey;
 mod takeover;
+mod thrift;
 mod tidy;
 mod told;
 mod undo;
