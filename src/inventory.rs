@@ -5,6 +5,7 @@
 //! for staleness, a recovery after a crash and a proof all look through one pair of eyes.
 //! Holds no secret and decides nothing; reading is `survey`'s business.
 
+mod accounts;
 mod answers;
 mod authorization;
 mod difference;
@@ -12,6 +13,7 @@ mod listing;
 mod probe;
 mod saved;
 
+pub use accounts::SavedInventories;
 pub use answers::Answers;
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
 pub use difference::{Altered, Difference, Extent, Fields, Thing, Unanswered, difference};

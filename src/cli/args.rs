@@ -249,12 +249,15 @@ pub(super) enum PlanFormat {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Survey {
-    /// Playbook whose questions are asked; without it, all that can be: every user with every kind of
+    /// Playbook whose questions are asked, in every account that it is for; without it, all that can be: every user with every kind of
     /// credential, groups, roles with whom they trust, policies, secrets without their values
     pub(super) playbook: Option<PathBuf>,
-    /// Give an input of the playbook its value
-    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    /// Give an input of the playbook its value, as to `plan`
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "playbook")]
     pub(super) inputs: Vec<(String, String)>,
+    /// Take inputs of the playbook from a YAML or JSON file of NAME: VALUE; what -i gives goes first
+    #[arg(long = "inputs", value_name = "FILE", requires = "playbook")]
+    pub(super) inputs_from: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) access: Access,
     /// Save what is read to a file that is not there yet; where the survey is stopped, --resume goes on from it
@@ -278,7 +281,11 @@ pub(super) struct Survey {
 impl Survey {
     /// What the playbook is given.
     pub(super) fn given(&self) -> Given {
-        Given { inputs: self.inputs.clone(), ..Given::default() }
+        Given {
+            inputs: self.inputs.clone(),
+            inputs_from: self.inputs_from.clone(),
+            ..Given::default()
+        }
     }
 }
 

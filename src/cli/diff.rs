@@ -22,35 +22,57 @@ struct Compared<'a> {
     found: Difference,
 }
 
+/// An account that but one of the two files has.
+struct Apart<'a> {
+    account: &'a AccountId,
+    is_in_first: bool,
+    /// Whether a plan asked nothing of it, and the other is a survey.
+    is_beyond: bool,
+}
+
 pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
     let (first, second) =
         (sources::any_inventory(&args.first)?, sources::any_inventory(&args.second)?);
-    they_pair(&first.inventories, &second.inventories)?;
     let extent = match (first.for_plans, second.for_plans) {
         (true, false) => Extent::First,
         (false, true) => Extent::Second,
         _ => Extent::Both,
     };
-    let pairs = first.inventories.values().zip(second.inventories.values());
-    let compared = pairs.map(|(first, second)| Compared {
+    let (first, second) = (&first.inventories, &second.inventories);
+    let of_both = first.iter().filter_map(|(id, first)| Some((first, second.get(id)?)));
+    let compared = of_both.map(|(first, second)| Compared {
         first,
         second,
         found: difference(first, second, extent),
     });
     let compared: Vec<Compared<'_>> = compared.collect();
+    if compared.is_empty() {
+        return Err(nothing_in_common(first, second));
+    }
+    let apart = apart(first, second, extent);
     if compared.iter().any(|of| of.second.taken_at < of.first.taken_at) {
-        view::err("The second was read before the first: what follows goes backwards in time.\n");
+        view::note("The second was read before the first: what follows goes backwards in time.\n");
     }
     view::out(&match (args.format, &compared[..]) {
-        (args::SurveyFormat::Json, [one]) => diagnostics::printed(&as_json(one)),
+        (args::SurveyFormat::Json, [one]) if first.len() == 1 && second.len() == 1 => {
+            diagnostics::printed(&as_json(one))
+        }
         (args::SurveyFormat::Json, several) => {
             let accounts: Vec<Value> = several.iter().map(as_json).collect();
-            diagnostics::printed(&json!({"version": 1, "accounts": accounts}))
+            let apart: Vec<Value> = apart.iter().map(Apart::as_json).collect();
+            diagnostics::printed(
+                &json!({"version": 1, "accounts": accounts, "accounts_not_compared": apart}),
+            )
         }
-        (args::SurveyFormat::Text, all) => all.iter().map(as_text).collect::<Vec<_>>().join("\n"),
+        (args::SurveyFormat::Text, all) => {
+            let mut parts: Vec<String> = all.iter().map(as_text).collect();
+            parts.extend((!apart.is_empty()).then(|| told_apart(&apart)));
+            parts.join("\n")
+        }
     });
     let is_none = compared.iter().all(|of| of.found.is_none());
-    let is_whole = compared.iter().all(|of| of.found.is_whole());
+    let is_whole = compared.iter().all(|of| of.found.is_whole())
+        && apart.iter().all(|account| account.is_beyond);
     Ok(match (is_none, is_whole) {
         (false, _) => Exit::Differs,
         (true, true) => Exit::Done,
@@ -59,22 +81,59 @@ pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
     })
 }
 
-/// Refuses what is of other accounts.
-fn they_pair(
+/// The accounts that but one of them has.
+fn apart<'a>(
+    first: &'a BTreeMap<AccountId, Inventory>,
+    second: &'a BTreeMap<AccountId, Inventory>,
+    extent: Extent,
+) -> Vec<Apart<'a>> {
+    let in_first = first.keys().filter(|id| !second.contains_key(*id)).map(|account| Apart {
+        account,
+        is_in_first: true,
+        is_beyond: extent == Extent::Second,
+    });
+    let in_second = second.keys().filter(|id| !first.contains_key(*id)).map(|account| Apart {
+        account,
+        is_in_first: false,
+        is_beyond: extent == Extent::First,
+    });
+    in_first.chain(in_second).collect()
+}
+
+impl Apart<'_> {
+    fn as_json(&self) -> Value {
+        let alone = if self.is_in_first { "first" } else { "second" };
+        json!({"account": self.account, "in": alone, "beyond": self.is_beyond})
+    }
+}
+
+fn told_apart(apart: &[Apart<'_>]) -> String {
+    let mut text = format!("{}\n", Style::Bad.paint("Accounts that are not compared"));
+    for Apart { account, is_in_first, is_beyond } in apart {
+        let alone = if *is_in_first { "first" } else { "second" };
+        let beyond = if *is_beyond { ", and beyond what the plan asked" } else { "" };
+        let _ = writeln!(text, "  {account}: in the {alone} alone{beyond}");
+    }
+    if apart.iter().any(|account| !account.is_beyond) {
+        text += "  Whatever is different there is not told. Survey them too: portcullis survey PLAYBOOK reads every account that the \
+                 playbook is for.\n";
+    }
+    text
+}
+
+/// There is nothing to compare.
+fn nothing_in_common(
     first: &BTreeMap<AccountId, Inventory>,
     second: &BTreeMap<AccountId, Inventory>,
-) -> Result<(), Failure> {
-    if first.keys().eq(second.keys()) {
-        return Ok(());
-    }
+) -> Failure {
     let named = |all: &BTreeMap<AccountId, Inventory>| {
         all.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
-    Err(Failure::new(
+    Failure::new(
         Exit::Refused,
         format!("they are of different accounts: {} and {}", named(first), named(second)),
-        "compare two files of one account, or the plans of several accounts with later plans of the same accounts",
-    ))
+        "compare two files that have an account in common",
+    )
 }
 
 /// What an operation tells of.

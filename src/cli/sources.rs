@@ -14,7 +14,7 @@ use crate::case;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::findings::Findings;
 use crate::ids::AccountId;
-use crate::inventory::{Inventory, SavedInventory};
+use crate::inventory::{Inventory, SavedInventories};
 use crate::plan::{Import, OpenError, SavedPlan, SavedPlans};
 use crate::planning::{self, Terms};
 use crate::playbook::{self, Folder, Given, Playbook};
@@ -236,9 +236,9 @@ pub(super) fn plan_of(case: &Path) -> Result<(SavedPlan, Playbook), Failure> {
     Ok((newest, playbook))
 }
 
-/// An inventory that `survey -o` wrote.
-pub(super) fn inventory(path: &Path) -> Result<SavedInventory, Failure> {
-    SavedInventory::from_text(&text_of(path)?).map_err(|error| {
+/// What `survey -o` wrote: of one account, or of several.
+pub(super) fn inventories(path: &Path) -> Result<SavedInventories, Failure> {
+    SavedInventories::from_text(&text_of(path)?).map_err(|error| {
         not_taken(path, "name a file that was written with: portcullis survey -o FILE")
             .because(&error)
     })
@@ -265,8 +265,10 @@ pub(super) fn any_inventory(path: &Path) -> Result<Read, Failure> {
         let plans = plans.map_err(|error| not_taken(path, next).because(&error))?;
         return Ok(of(plans.into_plans().into_iter().map(|saved| saved.inventory).collect(), true));
     }
-    match SavedInventory::from_text(&text) {
-        Ok(saved) => Ok(of(vec![saved.inventory], false)),
+    match SavedInventories::from_text(&text) {
+        Ok(saved) => {
+            Ok(of(saved.into_each().into_iter().map(|saved| saved.inventory).collect(), false))
+        }
         Err(error) => match SavedPlan::from_text(&text) {
             Ok(saved) => Ok(of(vec![saved.inventory], true)),
             Err(OpenError::NotAPlan(_)) => Err(not_taken(path, next).because(&error)),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{Caller, Inventory, Want, answers};
 
 /// The version of the file's shape that this program writes and reads.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// Who read, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +47,8 @@ pub enum OpenError {
         /// The file's version.
         found: u32,
     },
-    /// It was read in no sitting, or in several accounts.
-    #[error("the inventory is not of one account")]
+    /// It was read in no sitting, or in several accounts; or an account stands in it twice.
+    #[error("the inventory is not of one account, or of several that are each in it once")]
     NotOneAccount,
 }
 
@@ -93,9 +93,12 @@ impl SavedInventory {
 
     /// The file's text.
     pub fn to_text(&self) -> String {
+        serde_json::to_string(&self.file()).expect("plain data") + "\n"
+    }
+
+    pub(super) fn file(&self) -> FileRef<'_> {
         let sittings = (0..self.sittings.len()).map(|n| SittingRef { saved: self, n }).collect();
-        let file = FileRef { portcullis_inventory: VERSION, stopped: &self.stopped, sittings };
-        serde_json::to_string(&file).expect("plain data") + "\n"
+        FileRef { portcullis_inventory: VERSION, stopped: &self.stopped, sittings }
     }
 
     /// Reads a file's text.
@@ -134,7 +137,7 @@ struct File {
 
 /// An inventory may be of a hundred thousand credentials: it is written as it stands, and not copied.
 #[derive(Serialize)]
-struct FileRef<'a> {
+pub(super) struct FileRef<'a> {
     portcullis_inventory: u32,
     stopped: &'a Option<String>,
     sittings: Vec<SittingRef<'a>>,

@@ -12,8 +12,14 @@ use crate::inventory::{Inventory, ListedSecret, Want};
 ///
 /// Users are those of the listing and those of the authorization details, so that either may be refused.
 pub fn open(inventory: &Inventory, last_used: bool) -> BTreeSet<Want> {
-    let listings =
-        [Want::Users, Want::Roles, Want::Authorization, Want::AccountSummary, Want::Secrets];
+    let listings = [
+        Want::Users,
+        Want::Roles,
+        Want::Authorization,
+        Want::AccountSummary,
+        Want::PasswordPolicy,
+        Want::Secrets,
+    ];
     let users = users(inventory);
     let mut wants: BTreeSet<Want> = listings.into();
     for user in &users {

@@ -87,6 +87,7 @@ fn everything_is_read_to_the_last_page_and_nothing_twice() {
         let least = BTreeMap::from([
             ("GetCallerIdentity", 1),
             ("GetAccountSummary", 1),
+            ("GetAccountPasswordPolicy", 1),
             ("GetAccountAuthorizationDetails", details.div_ceil(PAGE)),
             ("ListUsers", USERS.div_ceil(PAGE)),
             ("ListRoles", ROLES.div_ceil(PAGE)),
@@ -232,6 +233,8 @@ fn a_survey_is_saved_shown_and_compared() {
         "bedrock.amazonaws.com password ACCA",
         "MFA device GAHT12345000, since",
         "120 access keys, 60 of them active",
+        "60 signing certificates, 60 of them active",
+        "console passwords: ",
         "app/0  arn:aws:secretsmanager:us-east-1:111122223333:secret:app/0-",
     ] {
         assert!(shown.out.contains(said), "{said:?} is not in:\n{}", shown.out);
@@ -336,7 +339,7 @@ fn a_listing_that_is_refused_is_shown_and_the_rest_is_read() {
     let hosted = Hosted::new(&crate::hosted::quick_world());
     let shown = ran(&mut hosted.here(&["survey", "-o", "a.json"])).ended_with(10);
     assert!(shown.out.contains("Not read"), "{}", shown.out);
-    let refused = "iam:GetAccountAuthorizationDetails answered AccessDenied, 1 times";
+    let refused = "iam:GetAccountAuthorizationDetails answered AccessDenied, 1 time";
     assert!(shown.out.contains(refused), "{}", shown.out);
     assert!(shown.out.contains("access key AKIAEXAMPLEHUNGON002"), "{}", shown.out);
     assert!(shown.err.contains("portcullis survey --resume a.json"), "{}", shown.err);
@@ -360,7 +363,7 @@ fn what_a_playbook_asks_can_be_surveyed_alone_and_compared_with_its_plan() {
 }
 
 /// The shipped world, whose responder may read everything.
-fn with_all_in_sight() -> String {
+pub(crate) fn with_all_in_sight() -> String {
     let world = crate::hosted::quick_world();
     let all = world.replace(
         "        inline:\n          rotate:",
@@ -415,6 +418,38 @@ fn a_plan_is_compared_with_the_survey_of_a_whole_account_so_far_as_the_plan_goes
         ),
         "{text}"
     );
+}
+
+/// New passwords are made as the account asks for: the plan reads that, and so does the survey of everything.
+#[test]
+fn a_plan_that_sets_passwords_is_compared_with_the_survey_of_a_whole_account() {
+    let hosted = Hosted::new(&crowded());
+    let playbook = "portcullis: 1
+name: reset
+title: Reset
+mode: breach
+inputs:
+  user: { type: user-name, required: true, help: Whose password }
+steps:
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: \"${{ inputs.user }}\" } }
+  - id: reset
+    phase: rotate
+    uses: iam.login-profile.force-reset
+    with: { user: \"${{ inputs.user }}\", deliver_to: app/0 }
+";
+    std::fs::write(hosted.dir().join("reset.yaml"), playbook).unwrap();
+    std::fs::write(hosted.dir().join("inputs.yaml"), "user: user-000\n").unwrap();
+    let asked = ["reset.yaml", "--inputs", "inputs.yaml"];
+    ran(hosted.here(&["plan", "-o", "plan.json"]).args(asked)).ended_with(0);
+    ran(&mut hosted.here(&["survey", "-o", "all.json"])).ended_with(0);
+    // The same inputs say what a survey for the playbook reads.
+    ran(hosted.here(&["survey", "-o", "some.json"]).args(asked)).ended_with(0);
+    for survey in ["all.json", "some.json"] {
+        let diff = ["diff", "plan.json", survey, "--format", "json"];
+        let found = ran(&mut bare(hosted.dir(), &diff)).ended_with(0).out;
+        let found: Value = serde_json::from_str(&found).unwrap();
+        assert_eq!(found["compared"]["iam:GetAccountPasswordPolicy"], 1, "{found:#}");
+    }
 }
 
 #[test]

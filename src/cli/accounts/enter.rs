@@ -195,6 +195,11 @@ impl Way {
         &self.begun.caller.account
     }
 
+    /// The way itself, and what an inventory of its account begins with.
+    pub(in crate::cli) fn into_parts(self) -> (Connection, Inventory) {
+        (self.connection, self.begun)
+    }
+
     /// From here on the sessions that are minted bear the name of the case.
     async fn work_on(&self, live: &Live, dir: &Path) {
         match &self.elsewhere {

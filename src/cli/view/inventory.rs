@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::{Style, plain};
+use crate::diagnostic::{counted, grouped};
 use crate::ids::UserName;
-use crate::inventory::{Inventory, SavedInventory, Status, Want};
+use crate::inventory::{Inventory, PasswordPolicy, SavedInventory, Status, Want};
 
 /// As text.
 pub(in crate::cli) fn inventory(saved: &SavedInventory) -> String {
@@ -19,7 +20,8 @@ pub(in crate::cli) fn inventory(saved: &SavedInventory) -> String {
     for (sitting, count) in saved.sittings.iter().zip(counts) {
         let _ = writeln!(
             text,
-            "  {count} answers read since {} by {}",
+            "  {} read since {} by {}",
+            counted(count, "answer"),
             when(sitting.taken_at),
             plain(sitting.caller.arn.as_str())
         );
@@ -48,10 +50,13 @@ fn as_of(saved: &SavedInventory, want: &Want) -> String {
 
 /// How many there are of each kind, and how many of them can be used.
 #[derive(Default)]
-struct Tally(BTreeMap<&'static str, (usize, usize)>);
+struct Tally(BTreeMap<Kind, (usize, usize)>);
+
+/// What one of it is called, and what several are.
+type Kind = (&'static str, &'static str);
 
 impl Tally {
-    fn count(&mut self, kind: &'static str, is_active: bool) {
+    fn count(&mut self, kind: Kind, is_active: bool) {
         let (all, active) = self.0.entry(kind).or_default();
         *all += 1;
         *active += usize::from(is_active);
@@ -96,20 +101,37 @@ fn users(saved: &SavedInventory) -> (String, String) {
     }
     let mut totals = String::new();
     let _ = writeln!(totals, "\n{}", Style::Strong.paint("In all"));
-    let _ = writeln!(totals, "  {} users", of_users.len());
-    for (kind, (all, active)) in &tally.0 {
-        let _ = writeln!(totals, "  {all} {kind}, {active} of them active");
+    let _ = writeln!(totals, "  {}", counted(of_users.len(), "user"));
+    for ((one, several), (all, active)) in &tally.0 {
+        let kind = if *all == 1 { one } else { several };
+        let _ = writeln!(totals, "  {} {kind}, {} of them active", grouped(*all), grouped(*active));
+    }
+    if let Ok(policy) = inventory.password_policy() {
+        let _ = writeln!(totals, "  console passwords: {}", passwords(policy.as_ref()));
     }
     if let Ok(summary) = inventory.account_summary() {
         let of = |name: &str| summary.get(name).copied().unwrap_or_default();
         let _ = writeln!(
             totals,
-            "  the root user: {} access keys, MFA {}",
-            of("AccountAccessKeysPresent"),
+            "  the root user: {}, MFA {}",
+            counted(usize::try_from(of("AccountAccessKeysPresent")).unwrap_or(0), "access key"),
             if of("AccountMFAEnabled") > 0 { "enabled" } else { "NOT enabled" }
         );
     }
     (text, totals)
+}
+
+/// What console passwords must be like.
+fn passwords(policy: Option<&PasswordPolicy>) -> String {
+    let Some(policy) = policy else { return "no policy of the account's own".to_owned() };
+    let own = if policy.users_may_change { "everybody" } else { "whoever is allowed to" };
+    let kept = policy
+        .reuse_prevention
+        .map_or(String::new(), |last| format!(", none of the last {last} again"));
+    format!(
+        "at least {}{kept}; {own} may change his own",
+        counted(policy.minimum_length, "character")
+    )
 }
 
 /// What the answer to one question says that the user holds, a line each.
@@ -126,13 +148,13 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
                 };
                 let (state, since) = (state(key.status), when(key.created_at));
                 lines.push(format!("access key {}, {state}, since {since}{used}", key.id));
-                tally.count("access keys", key.status == Status::Active);
+                tally.count(("access key", "access keys"), key.status == Status::Active);
             }
         }
         Want::LoginProfile(user) => {
             for profile in inventory.login_profile(user).into_iter().flatten() {
                 lines.push(format!("console password, since {}", when(profile.created_at)));
-                tally.count("console passwords", true);
+                tally.count(("console password", "console passwords"), true);
             }
         }
         Want::ServiceSpecificCredentials(user) => {
@@ -144,7 +166,10 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
                     "{} password {}, {state}, since {since}{ends}",
                     one.service, one.id
                 ));
-                tally.count("passwords of single services", one.status == Status::Active);
+                tally.count(
+                    ("password of a single service", "passwords of single services"),
+                    one.status == Status::Active,
+                );
             }
         }
         Want::SshPublicKeys(user) => {
@@ -152,7 +177,7 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
                 let since =
                     one.uploaded_at.map_or(String::new(), |at| format!(", since {}", when(at)));
                 lines.push(format!("SSH key {}, {}{since}", one.id, state(one.status)));
-                tally.count("SSH keys", one.status == Status::Active);
+                tally.count(("SSH key", "SSH keys"), one.status == Status::Active);
             }
         }
         Want::SigningCertificates(user) => {
@@ -160,7 +185,10 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
                 let since =
                     one.uploaded_at.map_or(String::new(), |at| format!(", since {}", when(at)));
                 lines.push(format!("signing certificate {}, {}{since}", one.id, state(one.status)));
-                tally.count("signing certificates", one.status == Status::Active);
+                tally.count(
+                    ("signing certificate", "signing certificates"),
+                    one.status == Status::Active,
+                );
             }
         }
         Want::MfaDevices(user) => {
@@ -170,7 +198,7 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
                     one.serial,
                     when(one.enabled_at)
                 ));
-                tally.count("MFA devices", true);
+                tally.count(("MFA device", "MFA devices"), true);
             }
         }
         _ => {}
@@ -214,6 +242,7 @@ fn gaps(text: &mut String, saved: &SavedInventory) {
     for ((operation, code), (message, times)) in gaps {
         let message = plain(message);
         let (operation, code) = (plain(operation), plain(code));
-        let _ = writeln!(text, "  {operation} answered {code}, {times} times: {message}");
+        let times = counted(times, "time");
+        let _ = writeln!(text, "  {operation} answered {code}, {times}: {message}");
     }
 }
