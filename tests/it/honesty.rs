@@ -1,18 +1,27 @@
 //! A plan is honest: in random worlds, under random playbooks, what a run then did to the world is what the plan said,
-//! change by change, and nothing else.
+//! change by change, and nothing else. Planned again it is the same to the byte, in whichever order the cloud answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use portcullis::clock::Clock;
+use portcullis::diagnostic::Diagnostic;
 use portcullis::journal::{ChangeState, GateState};
 use portcullis::ledger::Ledger;
 use portcullis::plan::{Barrier, Change, Credential, Destination, Effect, Plan, Subject};
 use portcullis::run::Ending;
-use portcullis::sim::Snapshot;
+use portcullis::sim::{Cloud, Snapshot, World};
 
 use crate::side_by_side::each;
-use crate::stage::{Stage, play, read, terms};
+use crate::stage::{Stage, connect_through, plan_through, play, read, terms};
 use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
 
 const WORLDS: u64 = 120;
@@ -297,17 +306,23 @@ fn every_credential_is_a_row(stage: &Stage, worlds: &[Snapshot], seed: u64) -> u
 #[test]
 fn what_a_run_did_is_what_the_plan_said() {
     let seeds: Vec<u64> = (1..=WORLDS).collect();
-    let credentials = AtomicUsize::new(0);
-    let ends = std::sync::Mutex::new(BTreeMap::<&str, usize>::new());
+    let (credentials, mixed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let ends = Mutex::new(BTreeMap::<&str, usize>::new());
     let cases = each(&seeds, |seed| {
         play(async {
             let (world, playbook) = scene(*seed);
-            read(&playbook);
+            let again = planned_with_late_answers(&world, &playbook, *seed).await;
+            mixed.fetch_add(usize::from(again.is_mixed), Ordering::Relaxed);
             let stage = match Stage::set_on(&world, &playbook, &terms()).await {
-                Ok(stage) => stage,
+                Ok(stage) => {
+                    let same = again.saved.is_ok_and(|again| again == stage.saved.to_text());
+                    assert!(same, "seed {seed}: planned again, it is another plan");
+                    stage
+                }
                 // Two keys that nothing cuts leave no room for a third: said before anything is done.
                 Err(problems) => {
                     assert!(problems.iter().all(|problem| !problem.message.is_empty()));
+                    assert_eq!(again.saved, Err(told(problems)), "seed {seed}");
                     *ends.lock().unwrap().entry("refused").or_default() += 1;
                     return;
                 }
@@ -340,10 +355,87 @@ fn what_a_run_did_is_what_the_plan_said() {
         });
     });
     let ends = ends.into_inner().unwrap();
-    let credentials = credentials.into_inner();
+    let (credentials, mixed) = (credentials.into_inner(), mixed.into_inner());
     println!(
-        "counted: {cases} cases, random worlds and playbooks, {ends:?}, {credentials} credentials, each of them a row"
+        "counted: {cases} cases, random worlds and playbooks, {ends:?}, {credentials} credentials, each of them a row; \
+         planned twice, {mixed} times with answers in another order"
     );
+    assert!(mixed * 10 > cases * 9, "answers were to come in another order: {mixed}");
     assert!(credentials > 300);
     assert!(ends.len() == 3 && ends.values().all(|n| *n >= 5), "the dice are loaded: {ends:?}");
+}
+
+/// Between us and the cloud: every answer is late, by a time that its request and a seed decide, so that answers come in
+/// another order than they were asked for.
+#[derive(Clone, Debug)]
+struct Late {
+    prompt: SharedHttpClient,
+    seed: u64,
+    clock: Clock,
+    /// Requests by their numbers, as they were sent, and as their answers came.
+    order: Arc<Mutex<(Vec<usize>, Vec<usize>)>>,
+}
+
+#[derive(Debug)]
+struct LateConnector(SharedHttpConnector, Late);
+
+impl HttpClient for Late {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let prompt = self.prompt.http_connector(settings, components);
+        SharedHttpConnector::new(LateConnector(prompt, self.clone()))
+    }
+}
+
+impl HttpConnector for LateConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = request.body().bytes().unwrap_or_default().iter();
+        let mut dice = Dice(
+            body.fold(self.1.seed | 1, |so_far, byte| {
+                so_far.wrapping_mul(0x0000_0100_0000_01B3) ^ u64::from(*byte)
+            }) | 1,
+        );
+        let late = std::time::Duration::from_millis(dice.throw(1 << 20) % 400);
+        let (answer, clock, order) = (self.0.call(request), self.1.clock, self.1.order.clone());
+        HttpConnectorFuture::new(async move {
+            let number = {
+                let mut order = order.lock().unwrap();
+                let number = order.0.len();
+                order.0.push(number);
+                number
+            };
+            let answer = answer.await;
+            clock.sleep(late).await;
+            order.lock().unwrap().1.push(number);
+            answer
+        })
+    }
+}
+
+/// What came of planning.
+struct Made {
+    /// The plan as it is saved; or what speaks against it.
+    saved: Result<String, String>,
+    /// Whether answers came in another order than they were asked for.
+    is_mixed: bool,
+}
+
+/// Plans in a world of its own, in which every answer is late.
+async fn planned_with_late_answers(world: &str, playbook: &str, seed: u64) -> Made {
+    let world = World::parse(world).unwrap();
+    let clock = Clock::starting_at(world.now());
+    let cloud = Cloud::new(&world, clock);
+    let late = Late { prompt: cloud.http_client(), seed, clock, order: Arc::default() };
+    let order = Arc::clone(&late.order);
+    let connection = connect_through(SharedHttpClient::new(late), &cloud, clock);
+    let made = plan_through(connection, clock, &read(playbook), &BTreeMap::new(), &terms()).await;
+    let order = order.lock().unwrap();
+    Made { saved: made.map(|saved| saved.to_text()).map_err(told), is_mixed: order.0 != order.1 }
+}
+
+fn told(problems: Vec<Diagnostic>) -> String {
+    portcullis::cli::diagnostics::text(&problems.into(), false)
 }

@@ -343,9 +343,19 @@ pub(crate) async fn plan_of(
     inputs: &BTreeMap<String, serde_json::Value>,
     terms: &Terms,
 ) -> Result<SavedPlan, Vec<Diagnostic>> {
+    Box::pin(plan_through(connect(cloud, clock), clock, playbook, inputs, terms)).await
+}
+
+/// The same on a connection of one's own.
+pub(crate) async fn plan_through(
+    (connection, key): (Connection, Option<AccessKeyId>),
+    clock: Clock,
+    playbook: &Playbook,
+    inputs: &BTreeMap<String, serde_json::Value>,
+    terms: &Terms,
+) -> Result<SavedPlan, Vec<Diagnostic>> {
     let given = inputs.iter().map(|(name, value)| (name.clone(), Given::Value(value.clone())));
     let inputs = playbook.bind_inputs(&given.collect())?;
-    let (connection, key) = connect(cloud, clock);
     let mut inventory = survey::begin(connection.read(), clock, key).await.unwrap();
     let think = |inventory: &Inventory| -> Result<_, Vec<Diagnostic>> {
         Ok(match planning::plan(playbook, &inputs, inventory, terms)? {
