@@ -363,11 +363,11 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
             view::out(&view::plan(next, view::out_detail()));
             view::out(waits);
         }
-        view::out(&if undone.is_empty() {
-            "\nNothing that this case has cut can be taken back, or all of it was.\n".to_owned()
+        if undone.is_empty() {
+            view::out("\nNothing that this case has cut can be taken back, or all of it was.\n");
         } else {
-            format!("\nNext: portcullis undo {}{there}\n", typed(dir))
-        });
+            view::hint(&format!("\nNext: portcullis undo {}{there}\n", typed(dir)));
+        }
         return Ok(Exit::Done);
     }
     reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {

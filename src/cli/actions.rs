@@ -54,6 +54,9 @@ pub(super) fn actions(args: &args::Actions) -> Result<Exit, Failure> {
         }
         ActionsFormat::Text => list(&chosen),
     });
+    if args.format == ActionsFormat::Text && args.kind.is_none() {
+        view::hint("\nNext: portcullis actions KIND says all about one of them\n");
+    }
     Ok(Exit::Done)
 }
 
@@ -69,7 +72,6 @@ fn list(all: &[(ActionShape, About)]) -> String {
         let _ =
             writeln!(text, "{kind}  {}  {}", shape.title, Style::Faint.paint(&words(shape.phases)));
     }
-    text.push_str("\nNext: portcullis actions KIND says all about one of them\n");
     text
 }
 

@@ -14,7 +14,7 @@ use crate::playbook::{Phase, Proof};
 #[command(name = "portcullis", version, about, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Start with:  portcullis rehearse playbooks/leaked-access-key")]
 pub struct Args {
-    /// Say only what was asked for, and what goes wrong
+    /// Say only what was asked for, on standard output, and what goes wrong, on standard error
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
     /// No colours, as with NO_COLOR

@@ -4,13 +4,16 @@
 //! Every word is quoted, whoever chose it. What stands behind the gate is not in it: nobody should hand out
 //! anything new from a script that cannot see whether the cuts stand.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::view::plain;
 use crate::action::catalog;
 use crate::action::{ByHand, Word};
-use crate::plan::{Change, SavedPlan};
+use crate::diagnostic::counted;
+use crate::ids::StepId;
+use crate::plan::{Change, Plan, SavedPlan};
 use crate::playbook::Proof;
 
 const NOW: &str = "\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"";
@@ -96,20 +99,61 @@ fn head(text: &mut String, saved: &SavedPlan) {
 fn cuts(text: &mut String, saved: &SavedPlan) {
     let plan = &saved.plan;
     let mut behind = 0;
+    let mut reached: BTreeMap<&StepId, usize> = BTreeMap::new();
     for change in &plan.changes {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         match action.by_hand(&change.decided) {
-            Some(by_hand) if change.only_cuts() => one(text, saved, change, &by_hand),
+            Some(by_hand) if change.only_cuts() => {
+                pause(text, plan, change, &mut reached);
+                one(text, saved, change, &by_hand);
+            }
             _ => behind += 1,
         }
     }
     if behind > 0 {
         let _ = writeln!(
             text,
-            "\n# Not in here: {behind} changes that wait until all of this is seen to be cut: what is issued, \
-             delivered\n# or lifted. Look in the console that every cut stands; then use the program, or decide \
-             by hand."
+            "\n# Not in here: {} that {} until all of this is seen to be cut: what is issued, delivered\n# or lifted. \
+             Look in the console that every cut stands; then use the program, or decide by hand.",
+            counted(behind, "change"),
+            if behind == 1 { "waits" } else { "wait" }
         );
+    }
+}
+
+/// Waits as the playbook does, where a step's changes are made a few at a time and `change` begins the next of its
+/// batches; `reached` is the batch that each step has come to.
+fn pause<'p>(
+    text: &mut String,
+    plan: &'p Plan,
+    change: &Change,
+    reached: &mut BTreeMap<&'p StepId, usize>,
+) {
+    let Some(batches) = plan.batches.iter().find(|batches| batches.step == change.step) else {
+        return;
+    };
+    let Some(batch) = batches.of.iter().position(|batch| batch.contains(&change.id)) else {
+        return;
+    };
+    let before = reached.entry(&batches.step).or_default();
+    if batch <= *before {
+        return;
+    }
+    *before = batch;
+    let (step, of) = (plain(batches.step.as_str()), batches.of.len());
+    let _ = writeln!(
+        text,
+        "\n# Batch {} of {of} of step {step}: the playbook pauses here. See that what was cut by now is well cut.",
+        batch + 1
+    );
+    if let Some(share) = batches.stop_at {
+        let _ = writeln!(
+            text,
+            "# Stop here where {share} % of the changes of the step so far could not be made."
+        );
+    }
+    if batches.pause_seconds > 0 {
+        let _ = writeln!(text, "sleep {}", batches.pause_seconds);
     }
 }
 

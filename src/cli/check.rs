@@ -70,7 +70,7 @@ pub(super) fn check(args: &args::Check) -> Exit {
                 text(checked, alone);
             }
             if !alone {
-                view::out(&format!("{right} of {} playbooks are right.\n", args.playbooks.len()));
+                view::hint(&format!("{right} of {} playbooks are right.\n", args.playbooks.len()));
             }
         }
     }
@@ -98,7 +98,7 @@ fn text(checked: Checked, alone: bool) {
     };
     view::diagnostics(problems);
     let Some(playbook) = playbook else { return sources::broken(&checked.path).print() };
-    view::out(&format!(
+    view::hint(&format!(
         "{} is right: {}.\n",
         playbook.source.name(),
         counted(playbook.steps.len(), "step")
@@ -107,7 +107,7 @@ fn text(checked: Checked, alone: bool) {
     let of = |kinds: &[&str]| playbook.steps.iter().any(|step| kinds.contains(&step.uses.as_str()));
     let cuts = of(&["iam.user.quarantine", "iam.access-key.deactivate", "iam.access-key.delete"]);
     if cuts && !of(&["iam.user.revoke-sessions"]) {
-        view::out(
+        view::hint(
             "It denies no sessions: what was minted with a key before is good for up to 36 hours, wherever no \
              quarantine stands. iam.user.revoke-sessions denies them.\n",
         );
@@ -126,6 +126,6 @@ fn text(checked: Checked, alone: bool) {
         } else {
             String::new()
         };
-        view::out(&format!("Next: {rehearse}portcullis plan {path}{}\n", inputs.concat()));
+        view::hint(&format!("Next: {rehearse}portcullis plan {path}{}\n", inputs.concat()));
     }
 }

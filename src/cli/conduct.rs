@@ -20,6 +20,7 @@ use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Suspect};
+use crate::diagnostic::counted;
 use crate::inventory::Caller;
 use crate::journal::{Decoded, Entry, Journal, Medium, Place, Said, State, Worker};
 use crate::ledger::Ledger;
@@ -113,9 +114,8 @@ impl Conduct<'_> {
         let resume = format!("portcullis resume {case}{there}");
         if decoded.torn > 0 {
             view::err(&format!(
-                "The last line of the journal was cut short ({} bytes): what it was about to announce had \
-                 not begun.\n",
-                decoded.torn
+                "The last line of the journal was cut short ({}): what it was about to announce had not begun.\n",
+                counted(decoded.torn, "byte")
             ));
         }
         let journal = open_journal(decoded, medium, self.clock)?;
@@ -304,7 +304,7 @@ impl Conduct<'_> {
             if let Some(world) = self.world {
                 view::out(&view::verdict(world));
             }
-            view::out(&format!("\nJournal: {lines} lines, head {head}\n"));
+            view::out(&format!("\n{}", view::journal(lines, &head)));
             let ended = view::ending(&ending, unaccounted, &next);
             view::out(&placed(&ended, self.case.dir(), there));
         }

@@ -84,7 +84,7 @@ pub(super) fn shown(args: &args::Cut, saved: &SavedPlan) -> Exit {
     } else {
         view::out(&view::plan(saved, view::out_detail()));
         view::out(&left_open(args, saved));
-        view::out("\nNothing was changed. Next: the same without --dry-run\n");
+        view::hint("\nNothing was changed. Next: the same without --dry-run\n");
     }
     Exit::Done
 }

@@ -50,7 +50,7 @@ pub(super) fn new(args: &args::New) -> Result<Exit, Failure> {
         cannot(&error)
     })?;
     let (typed, shown) = (quoted(&shown), view::plain(&shown));
-    view::out(&format!(
+    view::hint(&format!(
         "Made {shown}: playbook.yaml, world.yaml, README.md, and {SCHEMA} for your editor.\n\
          Next: portcullis rehearse {typed}\n"
     ));

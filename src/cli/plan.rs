@@ -91,7 +91,7 @@ pub(super) fn show(
                 Made::One(saved) => view::plan(saved, detail),
                 Made::Several(plans) => accounts::shown(plans, detail),
             });
-            view::out
+            view::hint
         }
         PlanFormat::Json => {
             view::out(&diagnostics::printed(&match &made {

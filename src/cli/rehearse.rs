@@ -125,7 +125,7 @@ async fn play(
 /// Where what leads up to the result goes: a JSON document stands alone on standard output.
 fn notes(format: Format) -> fn(&str) {
     match format {
-        Format::Text => view::out,
+        Format::Text => view::hint,
         Format::Json => view::note,
     }
 }

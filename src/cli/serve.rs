@@ -40,11 +40,11 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
                 None => String::new(),
             }
         ));
-        view::err(&format!(
+        view::note(&format!(
             "Serving world {} on http://{address}; its responder's credentials are above. Ctrl-C stops it.\n",
             args.world.display()
         ));
-        view::err(&view::not_modelled(sim::NOT_MODELLED));
+        view::note(&view::not_modelled(sim::NOT_MODELLED));
         let stop = async {
             let _ = tokio::signal::ctrl_c().await;
         };

@@ -27,6 +27,6 @@ pub(super) fn man(args: &args::Man) -> Result<Exit, Failure> {
         )
         .because(&error)
     })?;
-    view::out(&format!("Written. Next: man {shown}/portcullis.1\n"));
+    view::hint(&format!("Written. Next: man {shown}/portcullis.1\n"));
     Ok(Exit::Done)
 }

@@ -147,12 +147,11 @@ impl<'a> One<'a> {
 
     fn render(&self) -> String {
         let text = format!(
-            "Case {}\n{}{}\nJournal: {} lines, head {}\nNext: {}\n",
+            "Case {}\n{}{}\n{}Next: {}\n",
             self.dir.display(),
             view::progress_of(&self.saved.plan, &self.state),
             self.account().render(),
-            self.lines,
-            self.head,
+            view::journal(self.lines as u64, &self.head),
             self.next
         );
         placed(&text, self.dir, &self.there)

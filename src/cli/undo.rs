@@ -50,7 +50,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
             view::out(&view::plan(&next, view::out_detail()));
             if !nothing {
                 view::out(&waits_for_people(&next, &state, &shown, &there));
-                view::out(&format!("\nNext: portcullis undo {shown}{there}\n"));
+                view::hint(&format!("\nNext: portcullis undo {shown}{there}\n"));
             }
             if nothing {
                 view::out(

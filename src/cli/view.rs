@@ -23,7 +23,7 @@ pub(super) use plan::{Detail, as_json as plan_as_json, duration, plan, stale};
 pub(super) use progress::{Progress, progress_of};
 
 use super::diagnostics;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, counted};
 
 /// Writes to standard output. On a terminal, long lines are broken between words.
 pub(super) fn out(text: &str) {
@@ -92,6 +92,16 @@ pub(super) fn note(text: &str) {
     if !QUIET.load(Ordering::Relaxed) {
         err(text);
     }
+}
+
+/// Writes to standard output how to go on where all is well.
+pub(super) fn hint(text: &str) {
+    out(&hinted(text.to_owned()));
+}
+
+/// The same, to be told with something else.
+pub(super) fn hinted(text: String) -> String {
+    if QUIET.load(Ordering::Relaxed) { String::new() } else { text }
 }
 
 /// Whether somebody wants to hear only what he asked for, and what goes wrong.
@@ -167,6 +177,12 @@ impl Style {
         };
         format!("{style}{text}{style:#}")
     }
+}
+
+/// How long a journal is, and where it ends.
+pub(super) fn journal(lines: u64, head: &str) -> String {
+    let lines = counted(usize::try_from(lines).unwrap_or(usize::MAX), "line");
+    format!("Journal: {lines}, head {head}\n")
 }
 
 /// Text from outside, made harmless: control characters and marks that turn the direction of writing

@@ -449,7 +449,8 @@ impl<'a> Told<'a> {
             told(&mut text, entry, &self.about.saved.plan, &self.state);
         }
         let Self { lines, head, next, .. } = self;
-        format!("{text}\nJournal: {lines} lines, head {head}\nNext: {next}\n")
+        let next = view::hinted(format!("Next: {next}\n"));
+        format!("{text}\n{}{next}", view::journal(*lines, head))
     }
 }
 

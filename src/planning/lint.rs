@@ -69,8 +69,8 @@ fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut
                 return;
             }
             let message = format!(
-                "the plan cuts off {cut_off} of the account's {all} users, and the playbook allows {percent} \
-                 percent"
+                "the plan cuts off {cut_off} of the account's {}, and the playbook allows {percent} percent",
+                counted(all, "user")
             );
             Diagnostic::error(Code::OverLimit, message)
                 .help("see what selects them; raise `limits.percent` if all are meant")

@@ -94,8 +94,10 @@ impl Report {
                 .map(|(n, digest)| format!("plan of round {}: {digest}", n + 1)),
         );
         lines.push(format!(
-            "journal of {} lines, head {}; what people said is attested by their names and not signed",
-            self.record.lines, self.record.head
+            "journal of {} {}, head {}; what people said is attested by their names and not signed",
+            self.record.lines,
+            if self.record.lines == 1 { "line" } else { "lines" },
+            self.record.head
         ));
         if let Some(as_of) = self.record.as_of {
             lines.push(format!("as of {}: nothing after it is known", instant(as_of)));

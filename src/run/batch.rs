@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Event, Halt, Run};
+use crate::diagnostic::counted;
 use crate::ids::ChangeId;
 use crate::journal::ChangeState;
 use crate::plan::{Batches, Change};
@@ -95,12 +96,14 @@ impl Run<'_> {
                 && held * 100 >= stop_at * made
             {
                 let share = held * 100 / made.max(1);
+                let wait = if held == 1 { "waits" } else { "wait" };
                 let why = format!(
-                    "step {} stops after batch {} of {}: {held} of {made} changes wait for a person ({share} %, \
-                     and it may go on below {stop_at} %). See to these, then resume",
+                    "step {} stops after batch {} of {}: {held} of {} {wait} for a person ({share} %, and it may go on \
+                     below {stop_at} %). See to these, then resume",
                     batches.step,
                     n + 1,
-                    batches.of.len()
+                    batches.of.len(),
+                    counted(made, "change")
                 );
                 return (n + 1, Next::Stopped(why));
             }

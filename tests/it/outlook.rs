@@ -230,6 +230,47 @@ fn the_containment_by_hand_is_what_the_program_would_do() {
     assert!(script.out.contains("# console: IAM > Users > ci-deploy"), "{}", script.out);
 }
 
+/// By hand as by the program: a few at a time, with the pause that the playbook has between them.
+#[test]
+fn the_containment_by_hand_pauses_between_batches() {
+    let hosted = Hosted::new(&quick_world());
+    let playbook = "portcullis: 1
+name: few
+title: A few at a time
+mode: breach
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: [ci-deploy, backup]
+    batches: { size: 1, pause: 10m, stop_at: 50 }
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+";
+    std::fs::write(hosted.dir().join("few.yaml"), playbook).unwrap();
+    let script = ran(&mut hosted.here(&["plan", "few.yaml", "--format", "aws-cli"])).ended_with(0);
+    for said in [
+        "# Batch 2 of 2 of step quarantine: the playbook pauses here.",
+        "# Stop here where 50 % of the changes of the step so far could not be made.",
+    ] {
+        assert_eq!(script.out.matches(said).count(), 1, "{}", script.out);
+    }
+    let bin = hosted.dir().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let calls = "#!/bin/sh\ncase \"$*\" in *get-caller-identity*) echo 111122223333; exit;; esac\necho \"$(basename \"$0\") $*\" >>calls\n";
+    for name in ["aws", "sleep"] {
+        std::fs::write(bin.join(name), calls).unwrap();
+    }
+    std::fs::write(hosted.dir().join("cut.sh"), &script.out).unwrap();
+    let shell = "chmod +x bin/aws bin/sleep; PATH=\"$PWD/bin:$PATH\" sh cut.sh";
+    let mut sh = std::process::Command::new("sh");
+    assert!(sh.args(["-c", shell]).current_dir(hosted.dir()).status().unwrap().success());
+    let calls = std::fs::read_to_string(hosted.dir().join("calls")).unwrap();
+    let calls: Vec<&str> = calls.lines().collect();
+    let [first, "sleep 600", second] = calls[..] else { panic!("{calls:?}") };
+    assert!(first.contains("--user-name=ci-deploy"), "{first}");
+    assert!(second.contains("--user-name=backup"), "{second}");
+}
+
 /// Twenty users take no more lines than fourteen.
 #[test]
 fn a_long_plan_is_told_by_step_and_fits_a_page() {

@@ -210,7 +210,7 @@ impl Several<'_> {
                 let unaccounted = ledger.unaccounted().count();
                 let heading = Style::Strong.paint(&format!("Account {name}"));
                 let _ = write!(text, "\n{heading}\n{}", placed(&view.render(), dir, there));
-                let _ = writeln!(text, "\nJournal: {lines} lines, head {head}");
+                let _ = write!(text, "\n{}", view::journal(lines, &head));
                 let ended = view::ending(&ending, unaccounted, &next);
                 text.push_str(&placed(&ended, dir, there));
             }
