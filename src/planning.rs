@@ -38,14 +38,14 @@ use self::minting::Minting;
 use self::select::Selection;
 use self::trust::Trust;
 use crate::action::catalog;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::ids::{Arn, Principal, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Change, Credential, Effect, Estimate, FirstSeen, GateTerms, Import, Plan, RoleInReach,
     SavedPlan, TakenUp, Texts, Together, credential_wants,
 };
-use crate::playbook::{Mode, Playbook, Proof, Scope, Spent, Targets};
+use crate::playbook::{Playbook, Proof, Scope, Spent, Targets};
 
 /// What one run may set otherwise than the playbook has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,13 +135,6 @@ fn plan_on(
     terms: &Terms,
     earlier: Option<&Earlier<'_>>,
 ) -> Result<Planned, Vec<Diagnostic>> {
-    if playbook.mode == Mode::Planned {
-        let message = "`mode: planned` is not run by this version".to_owned();
-        return Err(vec![
-            Diagnostic::error(Code::ModePlanned, message)
-                .help("for a breach, write `mode: breach`; see `portcullis explain mode-planned`"),
-        ]);
-    }
     let account = &inventory.caller.account;
     let home = terms.together.as_ref().is_none_or(|together| together.home == *account);
     let playbook = &*playbook.in_account(home);

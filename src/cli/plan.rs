@@ -15,7 +15,7 @@ use super::view::Detail;
 use super::{accounts, by_hand, diagnostics, earlier, sources, view};
 use crate::case;
 use crate::cloud::ReadCloud;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::inventory::Inventory;
 use crate::journal::State;
 use crate::ledger::Ledger;
@@ -191,13 +191,10 @@ pub(super) async fn attempt(
     }))
 }
 
-/// A playbook that is right and cannot be planned here is refused; one that this version does not run is
-/// not valid.
+/// A playbook that is right and cannot be planned here.
 pub(super) fn refused(problems: Vec<Diagnostic>) -> Failure {
-    let invalid = problems.iter().all(|problem| problem.code == Code::ModePlanned);
     view::diagnostics(problems);
-    let exit = if invalid { Exit::Invalid } else { Exit::Refused };
-    Failure::told(exit, "nothing was changed. See to what is said above, then plan again")
+    Failure::told(Exit::Refused, "nothing was changed. See to what is said above, then plan again")
 }
 
 /// Tells that none of the plans has a change in it, if none has: then there is nobody to ask and no case to open. What

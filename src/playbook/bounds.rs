@@ -8,6 +8,7 @@ use serde_json::Value;
 use wildmatch::WildMatch;
 
 use super::field::{FieldType, describe, parse_duration};
+use crate::diagnostic::counted;
 
 /// The bounds of one input; nothing where it sets none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,9 +50,11 @@ impl Bounds {
     fn number_of_items(&self, found: usize) -> Option<String> {
         match (self.min_items, self.max_items) {
             (Some(least), _) if found < least => {
-                Some(format!("at least {least} items, not {found}"))
+                Some(format!("at least {}, not {found}", counted(least, "item")))
             }
-            (_, Some(most)) if found > most => Some(format!("at most {most} items, not {found}")),
+            (_, Some(most)) if found > most => {
+                Some(format!("at most {}, not {found}", counted(most, "item")))
+            }
             _ => None,
         }
     }
@@ -97,5 +100,18 @@ fn measure(ty: &FieldType, value: &Value) -> Option<i128> {
         }
         FieldType::Duration => parse_duration(value.as_str()?).map(|length| length.as_nanos()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_item_is_called_so() {
+        let bounds = Bounds { min_items: Some(1), max_items: Some(2), ..Bounds::default() };
+        assert_eq!(bounds.number_of_items(0).unwrap(), "at least 1 item, not 0");
+        assert_eq!(bounds.number_of_items(3).unwrap(), "at most 2 items, not 3");
+        assert_eq!(bounds.number_of_items(1), None);
     }
 }

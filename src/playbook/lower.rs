@@ -235,7 +235,7 @@ impl Lowering<'_> {
         self.includes(&fields);
         let name = self.kebab(&fields, "name");
         let title = self.scalar(&fields, PLAYBOOK, "title");
-        let mode = self.word(&fields, PLAYBOOK, "mode", Mode::find);
+        let mode = self.mode(&fields);
         let counters = self.counters(&fields);
         let inputs = self.inputs(&fields);
         let accounts = self.accounts(&fields);
@@ -245,7 +245,6 @@ impl Lowering<'_> {
         let trusted = self.trusted(&fields);
         let approvals = self.approvals(&fields);
         let steps = self.steps(&fields);
-        let mode = mode.unwrap_or(Mode::Breach);
         order::check(self, mode, &steps);
         self.steps_elsewhere(accounts.is_some(), &steps);
         self.unused_targets(&targets, &trusted, &steps);
@@ -266,6 +265,23 @@ impl Lowering<'_> {
             approvals,
             steps: steps.into_iter().filter_map(|draft| draft.step).collect(),
         })
+    }
+
+    /// What is checked is relied upon: a mode that is not run is refused here, and not only where it would be.
+    fn mode(&mut self, fields: &Fields<'_>) -> Mode {
+        let mode = self.word(fields, PLAYBOOK, "mode", Mode::find).unwrap_or(Mode::Breach);
+        if mode == Mode::Planned
+            && let Some((_, node)) = fields.get("mode")
+        {
+            let message = "`mode: planned` is not run by this version".to_owned();
+            let problem = Diagnostic::error(Code::ModePlanned, message)
+                .at(self.place(&node.range), "the new before the old")
+                .help(
+                    "write `mode: breach`, with steps that cut before anything new is handed out",
+                );
+            self.push(problem);
+        }
+        mode
     }
 
     /// What a fragment may hold. What it does hold is read with the playbook.

@@ -14,8 +14,8 @@ use portcullis::diagnostic::{Code, Diagnostic, Source};
 use portcullis::ids::{AccessKeyId, AccountId, Arn, UserName};
 use portcullis::inventory::{Caller, Fact, Gap, Inventory, KeyUse, Want};
 use portcullis::playbook::{
-    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Mode, Phase, Playbook,
-    Proof, Scope, Spent, Targets,
+    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Phase, Playbook, Proof,
+    Scope, Spent, Targets,
 };
 use serde_json::{Value, json};
 
@@ -339,7 +339,7 @@ fn every_code_is_unique_and_has_a_page_and_a_playbook_that_produces_it() {
         assert!(page.starts_with(&format!("# {text}\n\n")), "{text}: the page has another title");
         assert_eq!(page.matches("\n```").count(), 4, "{text}: a page has two examples");
         // What only an account can show is produced in `refusals`.
-        let needs_an_account = ["cannot-plan", "lock-out", "mode-planned", "over-limit"];
+        let needs_an_account = ["cannot-plan", "lock-out", "over-limit"];
         assert!(
             needs_an_account.contains(&text) || broken.contains_key(&format!("{text}.yaml")),
             "{text}: no playbook produces it"
@@ -465,7 +465,7 @@ fn the_actions_of_these_tests_are_a_vocabulary() {
 }
 
 #[test]
-fn a_planned_rotation_needs_no_cut_and_a_breach_is_the_default() {
+fn a_planned_rotation_is_refused_when_it_is_read_and_a_breach_is_the_default() {
     let new_key = "\
 portcullis: 1
 name: routine
@@ -477,9 +477,12 @@ steps:
     uses: iam.access-key.replace
     with: { user: alice, deliver_to: prod/key }
 ";
-    let (playbook, warnings) = read(&new_key.replace("MODE", "mode: planned")).unwrap();
-    assert_eq!(playbook.mode, Mode::Planned);
-    assert_eq!(warnings, []);
+    // It needs no cut, and is not run: said by whatever reads it, once.
+    let problems = read(&new_key.replace("MODE", "mode: planned")).unwrap_err();
+    assert_eq!(
+        problems.iter().map(|problem| problem.code).collect::<Vec<_>>(),
+        [Code::ModePlanned]
+    );
     for mode in ["mode: breach", ""] {
         let problems = read(&new_key.replace("MODE", mode)).unwrap_err();
         assert_eq!(problems[0].code, Code::IssuesWithoutCut, "{mode}");

@@ -57,14 +57,6 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
             "break-glass",
         ),
         (
-            "planned mode",
-            WORLD.to_owned(),
-            PLAYBOOK.replace("mode: breach", "mode: planned"),
-            Code::ModePlanned,
-            "not run by this version",
-            "mode: breach",
-        ),
-        (
             "too much at once",
             WORLD.to_owned(),
             PLAYBOOK.replace("changes: 200", "changes: 3"),

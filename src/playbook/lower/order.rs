@@ -169,7 +169,7 @@ fn cuts_before_issuing(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
         step.action.filter(|(action, _)| action.effects.contains(&EffectKind::Issues))
     });
     if let (false, Some((action, range))) = (cuts, issues) {
-        let help = "add a step of phase `contain` that cuts; or, if nothing is compromised, `mode: planned`";
+        let help = "add a step of phase `contain` that cuts, as `iam.access-key.deactivate` does";
         let help = lowering.names.unless_unread(help.to_owned());
         let problem = Diagnostic::error(
             Code::IssuesWithoutCut,

@@ -9,7 +9,11 @@ pub const PLAYBOOK: &[Field] = &[
     Field::required("portcullis", FieldType::Integer, "version of the language"),
     Field::required("name", FieldType::Text, "lower-case words joined by hyphens"),
     Field::required("title", FieldType::Text, "what it is for, in one line"),
-    Field::optional("mode", MODE, "breach unless it says planned"),
+    Field::optional(
+        "mode",
+        MODE,
+        "breach unless it says planned, which is not run by this version",
+    ),
     Field::optional("counters", FieldType::List(&FieldType::Text), "ATT&CK techniques it answers"),
     INCLUDE,
     Field::optional("inputs", FieldType::MapOf(INPUT), "what the operator must say"),
