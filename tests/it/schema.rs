@@ -124,6 +124,7 @@ const BEYOND_IT: &[(&str, &str)] = &[
     ("wrong-type--other-identifier.yaml", "what an expression gives"),
     ("wrong-type--object.yaml", "what an expression gives"),
     ("wrong-type--operands.yaml", "what an expression gives"),
+    ("unsupported-yaml--tag.yaml", "what a tag makes of a value"),
 ];
 
 #[test]
