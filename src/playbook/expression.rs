@@ -6,6 +6,7 @@
 //! because its stack use grows with them. Knows nothing of steps and fields.
 
 pub(crate) mod check;
+mod copies;
 pub(crate) mod evaluate;
 pub(crate) mod functions;
 mod indexed;
@@ -46,6 +47,8 @@ pub struct Expression {
     targets: BTreeSet<String>,
     /// Whether it asks in which account it is.
     account: bool,
+    /// How often it puts the same things together.
+    copies: u64,
 }
 
 /// One call of an inventory function.
@@ -108,6 +111,11 @@ impl Expression {
             }
         }
         present
+    }
+
+    /// How often it puts the same things together, at most.
+    pub(crate) fn copies(&self) -> u64 {
+        self.copies
     }
 
     /// What it gives, as far as that can be known without evaluating.

@@ -9,6 +9,7 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators,
 };
 
+use super::copies::{AT_MOST, copies};
 use super::functions::{self, FUNCTIONS, Function};
 use super::rewrite::rewrite;
 use super::shape::{Shape, attribute_names, explain_misfit};
@@ -24,6 +25,8 @@ pub(crate) struct Names {
     pub(crate) inputs: BTreeMap<String, Shape>,
     /// Targets and what they hold, as far as they are known yet.
     pub(crate) targets: BTreeMap<String, Shape>,
+    /// How often each target puts the same things together, where it is more than once.
+    pub(crate) copies: BTreeMap<String, u64>,
     /// What the items of the step's `for_each` are, where it has one.
     pub(crate) each: Option<Shape>,
     /// Fragments that could not be read: a name that is not known may be declared there.
@@ -67,6 +70,18 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
         instants: BTreeSet::new(),
     };
     let shape = checker.shape(&parsed.ast);
+    let copies = copies(&parsed.ast, &|target| names.copies.get(target).copied().unwrap_or(1));
+    if copies > AT_MOST && checker.problems.is_empty() {
+        checker.problem(
+            Code::ExpressionCost,
+            &parsed.ast,
+            "the same is put together more than a thousand times".to_owned(),
+            Some(
+                "a target that adds another to itself doubles it: take what is repeated out"
+                    .to_owned(),
+            ),
+        );
+    }
     let Checker { problems, inputs, targets, account, instants, .. } = checker;
     let parsed = Parsed { instants, ..parsed };
     if !problems.is_empty() {
@@ -75,7 +90,7 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
     let mut calls = Vec::new();
     let ast = rewrite(parsed.ast.clone(), &parsed, &mut calls);
     let Parsed { text, place, .. } = parsed;
-    Ok(Expression { text, place, ast, calls, shape, inputs, targets, account })
+    Ok(Expression { text, place, ast, calls, shape, inputs, targets, account, copies })
 }
 
 struct Checker<'p> {

@@ -16,8 +16,8 @@ use super::indexed::{Lookup, plain};
 
 /// Some seconds of comparing, and as many comparisons as `in` makes over all users that an account may have.
 const LOOKED_AT_MOST: u64 = 50_000_000;
-/// Some hundred megabytes.
-const MADE_AT_MOST: u64 = 8_000_000;
+/// Some hundred megabytes: in the evaluator and kept beside it, a value takes about a hundred bytes.
+const MADE_AT_MOST: u64 = 4_000_000;
 /// As many bytes of text are compared as quickly as one item.
 const BYTES_LOOKED_AT: u64 = 64;
 /// As many bytes of text take the room of one item.

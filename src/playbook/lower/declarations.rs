@@ -274,6 +274,7 @@ impl Lowering<'_> {
             match check(parsed, &self.names) {
                 Ok(expression) => {
                     self.names.targets.insert(key.text.clone(), expression.shape().clone());
+                    self.names.copies.insert(key.text.clone(), expression.copies());
                     targets.push(Target {
                         name: key.text.clone(),
                         expression,
