@@ -14,6 +14,7 @@ mod beside;
 mod event;
 mod gate;
 mod look;
+mod overview;
 mod proof;
 mod rounds;
 mod settle;
@@ -55,6 +56,7 @@ use crate::plan::{Change, Effect, Need, Plan};
 use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
 use look::Looks;
+use overview::Overview;
 use step::{Driven, not_accepted};
 pub use together::Among;
 
@@ -106,6 +108,8 @@ pub struct Run<'a> {
     pub again: Option<Again<'a>>,
     /// Looks at the world that several changes wait for; begins empty.
     pub(crate) looks: Looks,
+    /// The last look at everything; begins without one.
+    pub(crate) overview: Overview,
 }
 
 /// How a run ended.

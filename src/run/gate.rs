@@ -1,7 +1,7 @@
 //! The gate, as the executor keeps it: the last of the three places it is checked.
 //!
 //! Judged from the plan and the journal before every single attempt behind it, so that no path through
-//! the driver can forget it, and by a fresh look: every cut must still stand, and every credential that
+//! the driver can forget it, and by a fresh look (how fresh: `overview`): every cut must still stand, and every credential that
 //! the principals in scope hold *now* must be one the plan knows. What speaks against it stops the run.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,8 +78,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Looks at every cut and every credential in scope; shuts the gate where anything speaks against it. What
-    /// is issued cannot be taken back, so this is done before every single attempt behind the gate.
+    /// Looks at every cut and every credential in scope; shuts the gate where anything speaks against it.
     ///
     /// Where other accounts are cut beside this one, the same is asked of each of them.
     pub(super) async fn look_anew(&self) -> Result<Inventory, Halt> {
@@ -90,12 +89,17 @@ impl Run<'_> {
     /// The same of this account alone.
     pub(super) async fn look_at_oneself(&self) -> Result<Inventory, Halt> {
         let facts = self.look_around().await?;
+        self.nothing_speaks_against(&facts).await?;
+        Ok(facts)
+    }
+
+    /// Shuts the gate where anything speaks against it, by the journal or by what was seen.
+    pub(super) async fn nothing_speaks_against(&self, facts: &Inventory) -> Result<(), Halt> {
         let reasons = self.reasons_from_journal();
         if !reasons.is_empty() {
             return self.shut(reasons).await;
         }
-        self.stop_for_newcomers(&facts).await?;
-        Ok(facts)
+        self.stop_for_newcomers(facts).await
     }
 
     /// Shuts the gate where somebody in scope holds what the plan does not know.
@@ -111,17 +115,28 @@ impl Run<'_> {
 
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
     pub(super) async fn look_around(&self) -> Result<Inventory, Halt> {
+        self.overview.begins(self.clock.now());
         let (cuts, before) = (self.standing_cuts(), self.cuts_before());
         let wants = self.credentials_in_scope().chain(wants(&before));
         let facts = self.look_at(&cuts, wants, Urgency::Rest).await?;
         self.see_cuts_before(&before, &facts).await?;
+        self.stand_as_they_should(cuts, &facts).await?;
+        Ok(facts)
+    }
+
+    /// Records and announces of which cuts it is seen that they were taken off.
+    pub(super) async fn stand_as_they_should(
+        &self,
+        cuts: Vec<&Change>,
+        facts: &Inventory,
+    ) -> Result<(), Halt> {
         // What we have begun to lift while we looked was taken off by nobody else.
         let standing: BTreeSet<&ChangeId> =
             self.standing_cuts().into_iter().map(|change| &change.id).collect();
         for change in cuts.into_iter().filter(|change| standing.contains(&change.id)) {
-            self.still_stands(change, &facts).await?;
+            self.still_stands(change, facts).await?;
         }
-        Ok(facts)
+        Ok(())
     }
 
     fn credentials_in_scope(&self) -> impl Iterator<Item = Want> {

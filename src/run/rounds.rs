@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::beside::MadeBeside;
 use super::look::Looks;
+use super::overview::Overview;
 use super::{Among, Ending, Event, Halt, Left, Log, Observer, Run, RunError};
 use crate::clock::Clock;
 use crate::cloud::{Probes, Suspect, WriteCloud};
@@ -177,6 +178,7 @@ impl Rounds<'_> {
             among: None,
             again: None,
             looks: Looks::default(),
+            overview: Overview::default(),
         }
     }
 

@@ -376,19 +376,9 @@ impl Run<'_> {
 
     /// Why a change behind the gate must not start now, if it must not.
     async fn may_start(&self, change: &Change) -> Result<Option<String>, Halt> {
-        let facts = if change.undoes.is_some() {
-            // What takes back hands nothing out: whether this one may come off is all that is asked, and that every
-            // cut which is to do without it still stands, here and in the other accounts.
-            let facts = self.look_around().await?;
-            if let Some(why) = self.keeps_from_taking_back().await? {
-                return Ok(Some(why));
-            }
-            facts
-        } else {
-            if let Some(reason) = self.gate_reasons().first() {
-                return Ok(Some(format!("the gate is shut: {reason}")));
-            }
-            self.look_anew().await?
+        let facts = match self.overview_for(change).await? {
+            Ok(facts) => facts,
+            Err(why) => return Ok(Some(why)),
         };
         for effect in &change.effects {
             let until = match effect {

@@ -2,8 +2,8 @@
 //!
 //! Each account has a run of its own, with a plan and a journal of its own, that decides as any run does. Of the others
 //! it knows this much: whether their cuts are proven as their gates ask. Its own gate opens when that is so of all, and
-//! before every single attempt behind it all of them are looked at anew. Where one account does not get there, nothing
-//! is handed out in any, and each journal says because of which.
+//! behind it all of them are looked at anew, as often as this one is (`overview`). Where one account does not get there,
+//! nothing is handed out in any, and each journal says because of which.
 //!
 //! Where they are taken back there is no gate; but nothing is taken back in one while somebody is seen to come in, or
 //! to take cuts off, in another. Accounts in which there is nothing to be taken back are looked at, and left as they are.
@@ -345,6 +345,16 @@ impl Run<'_> {
              whole, and resume that",
             others.join(", ")
         ))
+    }
+
+    /// Whether every other account is still at the end of its cuts, as far as is known without a look at it.
+    pub(super) fn others_are_where_they_were(&self) -> bool {
+        self.among.is_none_or(|among| {
+            let ready = |member: &Member<'_>| {
+                matches!(*member.stands.borrow(), Stands::Ready | Stands::Over)
+            };
+            among.others().all(ready) && among.together.outdated(among.member()).is_empty()
+        })
     }
 
     /// What keeps everything here from being taken back, by a look at every other account.

@@ -27,9 +27,31 @@ steps:
     with: { user: "${{ each }}" }
 "#;
 
+/// Everybody is cut, and let work again.
+const REOPENED: &str = r#"  - id: keys-off
+    phase: contain
+    for_each: ${{ targets.everybody }}
+    uses: iam.access-key.deactivate
+    with: { user: "${{ each }}", keys: all }
+  - id: sessions-off
+    phase: contain
+    for_each: ${{ targets.everybody }}
+    uses: iam.user.revoke-sessions
+    with: { user: "${{ each }}" }
+  - id: reopened
+    phase: recover
+    for_each: ${{ targets.everybody }}
+    uses: iam.user.lift-quarantine
+    with: { user: "${{ each }}" }
+"#;
+
 /// A world in which the responder may do everything but what `denied` says.
 fn world(denied: &str) -> String {
-    let users: String = (0..USERS)
+    world_of(USERS, denied)
+}
+
+fn world_of(users: usize, denied: &str) -> String {
+    let users: String = (0..users)
         .map(|n| {
             format!(
                 "      u{n:03}: {{ path: /staff/, keys: [{{ id: AKIAEXAMPLE000{n:03}AA }}] }}\n"
@@ -92,6 +114,31 @@ fn a_crowd_is_cut_at_the_pace_that_is_admitted_and_it_is_said() {
             assert!(told.contains("throttled IAM"), "{told}");
         });
     }
+}
+
+/// How many calls are made to let so many users work again, each behind a look at all of them.
+fn calls_to_reopen(users: usize) -> usize {
+    play(async {
+        let playbook = format!("{PLAYBOOK}{REOPENED}");
+        let stage = Stage::set(&world_of(users, "iam:DeleteUser"), &playbook).await;
+        let Left::Ended(ending) = stage.run(None).await else { panic!("nothing crashes it") };
+        assert_eq!(ending, Ending::NotProven);
+        assert_eq!(cut(&stage), 0, "all of them are let work again");
+        let audit = stage.cloud.audit();
+        let is_lift = |one: &AuditEvent| one.operation == "DetachUserPolicy" && one.error.is_none();
+        let first = audit.iter().position(is_lift).unwrap();
+        let last = audit.iter().rposition(is_lift).unwrap();
+
+        last - first
+    })
+}
+
+/// What is seen of a crowd takes long to be seen; it is not seen anew for every single one of them.
+#[test]
+fn letting_twice_as_many_work_again_takes_about_twice_as_many_calls() {
+    let (some, more) = (calls_to_reopen(30), calls_to_reopen(60));
+    println!("{some} calls to reopen 30 users, {more} to reopen 60");
+    assert!(more < some * 3, "{some} and {more}");
 }
 
 /// Whoever asks for a cut is let through before whoever surveys.

@@ -1,0 +1,115 @@
+//! What was seen of everything the gate stands on, for whatever is begun behind it.
+//!
+//! What is handed out cannot be taken back, so everything is looked at before it is. Of a thousand users such a look
+//! takes minutes, and what it saw first is as old as that when it ends. So it serves whoever begins within as long
+//! again: nobody goes by anything older than twice what a look takes, and looking takes no more than half of the
+//! time, however many are handed something. Whom a change is about is looked at for each anew.
+//! See `docs/design/0022-how-old-a-look-may-be.md`. Decides nothing by itself.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::{Halt, Run};
+use crate::cloud::Urgency;
+use crate::ids::{Principal, UserName};
+use crate::inventory::Inventory;
+use crate::plan::{Change, Effect, credential_wants};
+
+/// The last look at everything; begins without one.
+#[derive(Debug, Default)]
+pub(crate) struct Overview {
+    last: tokio::sync::Mutex<Option<Seen>>,
+    /// When the last look at this account began.
+    began: Mutex<Option<Timestamp>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    facts: Arc<Inventory>,
+    good_until: Timestamp,
+}
+
+impl Overview {
+    pub(super) fn begins(&self, at: Timestamp) {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    fn began(&self) -> Option<Timestamp> {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run<'_> {
+    /// What a change behind the gate may go by; or why it must not start.
+    pub(super) async fn overview_for(
+        &self,
+        change: &Change,
+    ) -> Result<Result<Arc<Inventory>, String>, Halt> {
+        // Whoever comes while somebody looks waits for what he sees.
+        let mut last = self.overview.last.lock().await;
+        let takes_back = change.undoes.is_some();
+        if !takes_back && let Some(reason) = self.gate_reasons().first() {
+            return Ok(Err(format!("the gate is shut: {reason}")));
+        }
+        if let Some(seen) = &*last
+            && self.clock.now() < seen.good_until
+            && self.others_are_where_they_were()
+        {
+            let facts = Arc::clone(&seen.facts);
+            drop(last);
+            return self.looked_at_whom(change, &facts).await.map(Ok);
+        }
+        *last = None;
+        let facts = if takes_back {
+            // What takes back hands nothing out: whether this one may come off is all that is asked, and that every
+            // cut which is to do without it still stands, here and in the other accounts.
+            let facts = self.look_around().await?;
+            if let Some(why) = self.keeps_from_taking_back().await? {
+                return Ok(Err(why));
+            }
+            facts
+        } else {
+            self.look_anew().await?
+        };
+        let facts = Arc::new(facts);
+        let now = self.clock.now();
+        let began = self.overview.began().unwrap_or(now);
+        let good_until = now.saturating_add(now.duration_since(began)).unwrap_or(now);
+        *last = Some(Seen { facts: Arc::clone(&facts), good_until });
+        Ok(Ok(facts))
+    }
+
+    /// What was seen of everything, with whom `change` is about as it is now.
+    async fn looked_at_whom(
+        &self,
+        change: &Change,
+        seen: &Inventory,
+    ) -> Result<Arc<Inventory>, Halt> {
+        let whom = principals(change);
+        let users: Vec<&UserName> = whom.iter().filter_map(Principal::user).collect();
+        let concerns = |cut: &&Change| !whom.is_disjoint(&principals(cut));
+        let cuts: Vec<&Change> = self.standing_cuts().into_iter().filter(concerns).collect();
+        let wants = users.into_iter().flat_map(credential_wants);
+        let now = self.look_at(&cuts, wants, Urgency::Rest).await?;
+        let mut facts = seen.clone();
+        facts.answers.extend(now.answers.into_order());
+        self.stand_as_they_should(cuts, &facts).await?;
+        if change.undoes.is_none() {
+            self.nothing_speaks_against(&facts).await?;
+        }
+        Ok(Arc::new(facts))
+    }
+}
+
+/// Whom a change is about.
+fn principals(change: &Change) -> BTreeSet<Principal> {
+    let of = |effect: &Effect| match effect {
+        Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => subject.principal(),
+        Effect::Issues { user, .. } => Some(Principal::User(user.clone())),
+        Effect::Destroys { credential } => credential.principal(),
+        Effect::Delivers { .. } | Effect::Spares { .. } | Effect::Rotates { .. } => None,
+    };
+    change.effects.iter().filter_map(of).collect()
+}
