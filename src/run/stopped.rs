@@ -123,3 +123,29 @@ impl Clocks {
         moment.at.saturating_add(told.duration_since(begun.at)).unwrap_or(Timestamp::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-03-24T{text}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn a_moment_is_told_by_what_aws_had_at_the_pass_that_is_nearest_to_it() {
+        let moment = |entry, text| Moment { entry, at: at(text) };
+        // Whoever wrote the first of them had a clock that was ten minutes behind.
+        let passes = vec![
+            (moment(10, "07:00:00"), at("07:10:00")),
+            (moment(50, "07:30:00"), at("07:30:00")),
+        ];
+        let clocks = Clocks(passes);
+        assert_eq!(clocks.by_aws(moment(4, "06:59:00")), at("07:09:00"));
+        assert_eq!(clocks.by_aws(moment(12, "07:01:00")), at("07:11:00"));
+        assert_eq!(clocks.by_aws(moment(45, "07:29:00")), at("07:29:00"));
+        assert_eq!(clocks.by_aws(moment(60, "07:40:00")), at("07:40:00"));
+        let none = Clocks(Vec::new());
+        assert_eq!(none.by_aws(moment(4, "06:59:00")), at("06:59:00"));
+    }
+}

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::again::passes_over;
 use super::rounds::InHand;
-use super::stopped::{Stopped, passes_made};
+use super::stopped::{Pass, Stopped, passes_made};
 use super::{Ending, Event, Halt, Rounds, Run, RunError};
 use crate::clock::Clock;
 use crate::ids::{AccountId, ChangeId};
@@ -106,25 +106,36 @@ impl<'a> Together<'a> {
         join_all((0..self.members.len()).map(|me| self.execute_one(me))).await
     }
 
-    /// Second passes of an account that came before the others were cut. Where roles of two accounts may assume each other,
-    /// each pass outdates the other: so often as there are accounts it is followed, there and back.
-    fn outdated(&self, of: &Member<'_>) -> Vec<ChangeId> {
-        let in_hand = of.in_hand();
-        let mut passes = passes_made(&in_hand.saved.plan, &of.rounds.journal.state());
-        if passes.is_empty() {
-            return Vec::new();
-        }
-        let by_sessions = of.passed.load(Ordering::Relaxed) < 2 * self.members.len();
-        let there = &in_hand.saved.inventory;
-        let others = self.members.iter().filter(|other| other.account != of.account);
-        let others: Vec<_> =
-            others.map(|other| (other.in_hand(), other.rounds.journal.state())).collect();
-        let stopped = others.iter().map(|(in_hand, state)| {
-            Stopped::of(&in_hand.saved.plan, state, &in_hand.saved.inventory)
+    /// Second passes of each of `of` that came before other accounts were cut; what is to be known of an account is gone
+    /// through once for all of them. Where roles of two accounts may assume each other, each pass outdates the other: so
+    /// often as there are accounts it is followed, there and back.
+    fn outdated(&self, of: &[&Member<'_>]) -> Vec<Vec<ChangeId>> {
+        let made = of.iter().map(|member| {
+            let in_hand = member.in_hand();
+            let passes = passes_made(&in_hand.saved.plan, &member.rounds.journal.state());
+            (member, in_hand, passes)
         });
-        let stopped: Vec<Stopped<'_>> = stopped.collect();
-        passes.retain(|pass| stopped.iter().any(|one| one.is_after(pass, there, by_sessions)));
-        passes.into_iter().map(|pass| pass.change).collect()
+        let made: Vec<_> = made.collect();
+        if made.iter().all(|(.., passes)| passes.is_empty()) {
+            return vec![Vec::new(); of.len()];
+        }
+        let all = self.members.iter();
+        let all: Vec<_> = all.map(|one| (one.in_hand(), one.rounds.journal.state())).collect();
+        let stopped = all.iter().map(|(in_hand, state)| {
+            let SavedPlan { plan, inventory, .. } = &in_hand.saved;
+            (&plan.account, Stopped::of(plan, state, inventory))
+        });
+        let stopped: Vec<_> = stopped.collect();
+        let outdated = made.iter().map(|(member, in_hand, passes)| {
+            let by_sessions = member.passed.load(Ordering::Relaxed) < 2 * self.members.len();
+            let there = &in_hand.saved.inventory;
+            let is_outdated = |pass: &&Pass| {
+                let mut others = stopped.iter().filter(|(account, _)| **account != member.account);
+                others.any(|(_, stopped)| stopped.is_after(pass, there, by_sessions))
+            };
+            passes.iter().filter(is_outdated).map(|pass| pass.change.clone()).collect()
+        });
+        outdated.collect()
     }
 
     async fn execute_one(&self, me: usize) -> Ended {
@@ -280,9 +291,10 @@ impl Among<'_> {
         if !at_work.is_empty() {
             return Ok(Others::Wait(at_work));
         }
-        let looks = self.others().map(|member| async move {
-            let outdated = self.together.outdated(member);
-            Ok::<_, Halt>((member, member.speaks_against(&outdated).await?))
+        let others: Vec<&Member<'_>> = self.others().collect();
+        let outdated = self.together.outdated(&others);
+        let looks = others.into_iter().zip(&outdated).map(|(member, outdated)| async move {
+            Ok::<_, Halt>((member, member.speaks_against(outdated).await?))
         });
         for looked in join_all(looks).await {
             let (member, found) = looked?;
@@ -376,7 +388,7 @@ impl Run<'_> {
         if among.others().any(|other| *other.stands.borrow() == Stands::AtWork) {
             return Ok(false);
         }
-        let outdated = among.together.outdated(among.member());
+        let outdated = among.together.outdated(&[among.member()]).concat();
         if outdated.is_empty() {
             return Ok(false);
         }

@@ -18,7 +18,7 @@ use portcullis::ledger::Ledger;
 use portcullis::plan::SavedPlans;
 use portcullis::planning;
 use portcullis::playbook::Given;
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MadeBeside};
 use portcullis::sim::{Cloud, Fault, World};
 
 use self::several::{Crash, Several, entered};
@@ -237,6 +237,7 @@ fn one_account_away_from_the_others_is_cut_and_opens_no_gate() {
             most: 0,
             drawer: Drawer::default(),
             given: Vec::new(),
+            beside: MadeBeside::default(),
         };
         let Ending::Held(why) = home.resume_to_the_end(1).await else { panic!("not held") };
         assert!(why.join("\n").contains("goes with account 444455556666"), "{why:?}");

@@ -1,10 +1,15 @@
-//! What an earlier case has cut beyond the plan that takes it up: nothing is handed out while it stands no more.
+//! What an earlier case has cut beyond the plan that takes it up: nothing is handed out while it stands no more. And what a
+//! case beside has issued.
 
 use aws_sdk_iam::types::StatusType;
 use portcullis::clock::Clock;
+use portcullis::run::{Ending, MOST_ROUNDS};
 
 use crate::hosted::{Hosted, Ran, cases_in, in_real_time, quick_world, ran};
-use crate::stage::{self, PLAYBOOK, somebody_with, with_somebody_else};
+use crate::stage::{
+    self, PLAYBOOK, Stage, WORLD, play, somebody_else, somebody_with, with_somebody_else,
+};
+use crate::words::whoever_has_a_new_key;
 
 const BACKUP: &str = "AKIAEXAMPLEBACKUP003";
 const DENY: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
@@ -141,4 +146,32 @@ fn sessions_that_were_had_while_a_cut_of_an_earlier_case_was_off_are_denied_behi
     assert!(in_real_time(asks(&his)), "he has it still");
     ran(&mut hosted.here(&["resume", second])).ended_with(11);
     assert!(!in_real_time(asks(&his)), "he is still inside");
+}
+
+/// A key that a case beside has issued is nobody who has come, until its user is cut: then it is cut like any other of his.
+#[test]
+fn a_user_whom_a_later_round_cuts_is_not_held_for_a_key_that_another_case_has_issued_to_him() {
+    play(async {
+        let mut stage = Stage::set(&with_somebody_else(WORLD), &whoever_has_a_new_key()).await;
+        stage.most = MOST_ROUNDS;
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let old = other.delete_access_key().user_name("backup").access_key_id(BACKUP);
+        old.send().await.unwrap();
+        let made = async || {
+            let made = other.create_access_key().user_name("backup").send().await.unwrap();
+            made.access_key.unwrap().access_key_id
+        };
+        let issued = made().await;
+        stage.beside.issued.insert(issued.parse().unwrap(), "backup".parse().unwrap());
+        made().await;
+        let mut ending = stage.resume_to_the_end(1).await;
+        while let Ending::Asking { .. } = ending {
+            stage.says_yes_to(&stage.newest(stage.state().round() + 1)).await;
+            ending = stage.resume_to_the_end(1).await;
+        }
+        assert_eq!(ending, Ending::NotProven);
+        let keys = stage.cloud.snapshot().0;
+        let mut keys = keys.iter().filter(|(key, _)| key.contains("users/backup/keys/"));
+        assert!(keys.all(|(_, status)| status == "Inactive"));
+    });
 }

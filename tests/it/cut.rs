@@ -8,7 +8,7 @@ use portcullis::journal::Entry;
 use portcullis::ledger::{Ledger, Row};
 use portcullis::planning::Terms;
 use portcullis::playbook::FirstCut;
-use portcullis::run::{Ending, undo_of};
+use portcullis::run::{Ending, MadeBeside, undo_of};
 
 use crate::cli::{Untouched, refused};
 use crate::hosted::{Hosted, bare, cases_in, quick_world, ran, ran_typing};
@@ -94,6 +94,7 @@ async fn with_the_playbook(stage: &Stage) -> Stage {
         tape: Arc::new(Mutex::new(Tape::default())),
         witness: Witness::default(),
         given: Vec::new(),
+        beside: MadeBeside::default(),
         rounds: Kept::default(),
         most: 0,
         drawer: Drawer::default(),

@@ -11,7 +11,7 @@ use aws_sdk_iam::types::StatusType;
 use portcullis::clock::Clock;
 use portcullis::journal::{self, ChangeState, Entry, GateState, State};
 use portcullis::plan::SavedPlan;
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MadeBeside};
 use portcullis::sim::{Cloud, Fault, Snapshot};
 
 use crate::hosted::{Hosted, Ran, Running, bare, cases_in, in_real_time, quick_world, ran, start};
@@ -51,6 +51,7 @@ pub(crate) fn judge(hosted: &Hosted, before: &Snapshot, said: String) {
             most: 0,
             drawer: Drawer::default(),
             given: Vec::new(),
+            beside: MadeBeside::default(),
         };
         verdict::all_but_the_intents(&stage, before, &Ending::NotProven);
     });

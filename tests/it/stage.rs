@@ -24,7 +24,9 @@ use portcullis::outbox::{Outbox, Sealed};
 use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::playbook::{self, Given, Playbook, Proof};
-use portcullis::run::{Ending, Event, Keep, Log, Observer, Rounds, RunError, begin_round};
+use portcullis::run::{
+    Ending, Event, Keep, Log, MadeBeside, Observer, Rounds, RunError, begin_round,
+};
 use portcullis::sim::{Cloud, Fault, World};
 use portcullis::survey::{self, Thought};
 use tokio::sync::{Notify, watch};
@@ -218,6 +220,8 @@ pub(crate) struct Stage {
     pub(crate) drawer: Drawer,
     /// Credentials that the responder was given, to be tried themselves.
     pub(crate) given: Vec<Suspect>,
+    /// What other cases of the account have made and cut.
+    pub(crate) beside: MadeBeside,
 }
 
 pub(crate) fn read(text: &str) -> Playbook {
@@ -395,6 +399,7 @@ impl Backdrop {
             most: self.most,
             drawer: Drawer(Mutex::new(self.files.clone())),
             given: Vec::new(),
+            beside: MadeBeside::default(),
         }
     }
 }
@@ -451,7 +456,8 @@ impl Stage {
         let saved = plan(&cloud, clock, playbook, &inputs, terms).await?;
         let (tape, witness, rounds) = (Arc::default(), Witness::default(), Kept::default());
         let (given, drawer) = (Vec::new(), Drawer::default());
-        Ok(Self { cloud, clock, saved, tape, witness, given, rounds, most: 0, drawer })
+        let beside = MadeBeside::default();
+        Ok(Self { cloud, clock, saved, tape, witness, given, beside, rounds, most: 0, drawer })
     }
 
     /// The stage as it stands.
@@ -531,7 +537,7 @@ impl Stage {
             place: Some(&place),
             journal: &journal,
             most: self.most,
-            beside: portcullis::run::MadeBeside::default(),
+            beside: self.beside.clone(),
             keep: &self.rounds,
             cloud: connection.write(),
             probes: connection.probes(),

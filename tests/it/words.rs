@@ -168,10 +168,8 @@ fn an_approval_is_of_one_plan() {
     });
 }
 
-/// Approvals may take days: who has come in since the gate was opened is asked about before anything is handed out, and
-/// for as long as nobody has said yes to that, whatever else was approved.
-#[test]
-fn what_came_in_while_an_approval_was_waited_for_is_asked_about_before_anything_is_handed_out() {
+/// A playbook that cuts the owner of the leaked key, and whoever has got a key since.
+pub(crate) fn whoever_has_a_new_key() -> String {
     let everybody = "
 targets:
   everybody: ${{ inventory.users().map(user, user.name) }}
@@ -198,9 +196,16 @@ steps:
 ";
     let inputs =
         PLAYBOOK.split_once("\ninputs:\n").unwrap().1.split_once("  leak_path:").unwrap().0;
-    let text = format!(
-        "portcullis: 1\nname: everybody\ntitle: Whoever has a new key is cut\nmode: breach\napprovals: {{ rotate: 1 }}\ninputs:\n{inputs}{everybody}"
-    );
+    format!(
+        "portcullis: 1\nname: everybody\ntitle: Whoever has a new key is cut\nmode: breach\ninputs:\n{inputs}{everybody}"
+    )
+}
+
+/// Approvals may take days: who has come in since the gate was opened is asked about before anything is handed out, and
+/// for as long as nobody has said yes to that, whatever else was approved.
+#[test]
+fn what_came_in_while_an_approval_was_waited_for_is_asked_about_before_anything_is_handed_out() {
+    let text = whoever_has_a_new_key().replace("inputs:\n", "approvals: { rotate: 1 }\ninputs:\n");
     play(async {
         let mut stage = Stage::set(&with_somebody_else(WORLD), &text).await;
         stage.most = MOST_ROUNDS;
