@@ -1,6 +1,6 @@
 //! How a run over two accounts grows with their users.
 //!
-//! `cargo bench --bench together` prints a ratio of one run; nothing is asserted. In `docs/benches.md` stands what it is to
+//! `cargo bench --bench together` prints a ratio of one run, `-- USERS` one with other numbers; nothing is asserted. In `docs/benches.md` stands what it is to
 //! stay under, and what it was. Everybody is cut in both accounts, with his sessions denied twice, since the role that
 //! controls the other account may have been had by any of them; a few are let in again behind the one gate.
 
@@ -214,9 +214,11 @@ fn run(users: usize) -> Duration {
 }
 
 fn main() {
-    let (small, large) = (run(500), run(2_000));
+    let users = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(250);
+    let (small, large) = (run(users), run(4 * users));
     println!(
-        "a whole run of two accounts with 500 users each: {small:.1?}; with 2,000: {large:.1?}; ratio {:.1} (to stay under 6)",
+        "a whole run of two accounts with {users} users each: {small:.1?}; with {}: {large:.1?}; ratio {:.1} (to stay under 6)",
+        4 * users,
         large.as_secs_f64() / small.as_secs_f64()
     );
 }

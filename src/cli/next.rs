@@ -145,13 +145,13 @@ pub(super) fn after_all(
     if left.is_empty() {
         left.push("nothing by this plan".to_owned());
     }
-    format!("{}{}", left.join("; "), still(plan, state))
+    let still = still(plan, state).into_iter().map(|still| format!(". {still}"));
+    format!("{}{}", left.join("; "), still.collect::<String>())
 }
 
-/// Whoever stays cut off, and what stays closed, a sentence each behind another.
-fn still(plan: &Plan, state: &State) -> String {
-    let still = [still_quarantined(plan, state), still_closed(plan, state)];
-    still.into_iter().flatten().map(|still| format!(". {still}")).collect()
+/// Whoever stays cut off, and what stays closed, a sentence each.
+fn still(plan: &Plan, state: &State) -> Vec<String> {
+    [still_quarantined(plan, state), still_closed(plan, state)].into_iter().flatten().collect()
 }
 
 /// What people have closed outside and a case that is taken back leaves so: this program opens nothing of theirs.
@@ -258,17 +258,17 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
 
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
 pub(super) fn of_proven(plan: &Plan, state: &State) -> String {
-    match &*still(plan, state) {
-        "" => "nothing".to_owned(),
-        still => format!("nothing by this plan{still}"),
+    match still(plan, state).join(". ") {
+        still if still.is_empty() => "nothing".to_owned(),
+        still => format!("nothing by this plan. {still}"),
     }
 }
 
 /// The same of several accounts.
 pub(super) fn of_all_proven<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String {
     let still = all.filter_map(|(plan, state)| {
-        let still = still(plan, state);
-        (!still.is_empty()).then(|| format!("; in account {}{still}", plan.account))
+        let still = still(plan, state).join(". ");
+        (!still.is_empty()).then(|| format!(". In account {}: {still}", plan.account))
     });
     let still: String = still.collect();
     if still.is_empty() { "nothing".to_owned() } else { format!("nothing by these plans{still}") }
