@@ -365,7 +365,8 @@ impl Run<'_> {
             let ready = |member: &Member<'_>| {
                 matches!(*member.stands.borrow(), Stands::Ready | Stands::Over)
             };
-            among.others().all(ready) && among.together.outdated(among.member()).is_empty()
+            among.others().all(ready)
+                && among.together.outdated(&[among.member()]).concat().is_empty()
         })
     }
 
