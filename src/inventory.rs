@@ -17,7 +17,7 @@ pub use accounts::SavedInventories;
 pub use answers::Answers;
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
 pub use difference::{Altered, Difference, Extent, Fields, Thing, Unanswered, difference};
-pub use listing::Listing;
+pub use listing::{Everybody, Listing};
 pub use probe::{Probe, Tried};
 pub use saved::{OpenError, SavedInventory, Sitting};
 

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::cloud::{CallError, Cause, ReadCloud};
 use crate::ids::AccessKeyId;
-use crate::inventory::{Gap, Inventory, Listing, Want};
+use crate::inventory::{Everybody, Gap, Inventory, Listing, Want};
 
 pub use self::wholesale::at_once;
 
@@ -131,7 +131,8 @@ pub async fn look(
     if is_wholesale(&wants) {
         let told = |want: &&Want| wholesale::answers(want, &wants);
         let told: Vec<Want> = wants.iter().filter(told).cloned().collect();
-        Box::pin(wholesale::read(cloud, &mut fresh, &told, Listing::of(at))).await?;
+        Box::pin(wholesale::read(cloud, &mut fresh, &told, Listing::new(Everybody::Users, at)))
+            .await?;
     }
     fill(cloud, &mut fresh, wants).await?;
     Ok(fresh)

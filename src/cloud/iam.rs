@@ -22,7 +22,7 @@ use super::attempt::{CallError, Certainty, attempt};
 use super::pace::Pace;
 use super::pages::{IAM_ITEMS, Next, to_the_last};
 use crate::ids::{AccessKeyId, Arn, PolicyName, Principal, RoleName, UserName};
-use crate::inventory::Status;
+use crate::inventory::{Everybody, Status};
 use crate::secret::Secret;
 
 /// Reads from IAM.
@@ -167,12 +167,17 @@ impl ReadIam {
         self.authorization_of(None, keep).await
     }
 
-    /// Every user with its policies, page by page. (`iam:GetAccountAuthorizationDetails`)
-    pub async fn users_with_policies(
+    /// Every user, or every role, with its policies, page by page. (`iam:GetAccountAuthorizationDetails`)
+    pub async fn everybody(
         &self,
+        of: Everybody,
         keep: impl FnMut(GetAccountAuthorizationDetailsOutput) -> ControlFlow<()>,
     ) -> Result<(), CallError> {
-        self.authorization_of(Some(vec![EntityType::User]), keep).await
+        let kind = match of {
+            Everybody::Users => EntityType::User,
+            Everybody::Roles => EntityType::Role,
+        };
+        self.authorization_of(Some(vec![kind]), keep).await
     }
 
     async fn authorization_of(

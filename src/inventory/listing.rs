@@ -1,66 +1,91 @@
-//! Whether reading the listing of all users takes fewer requests than asking about some of them.
+//! Whether reading the listing of all users, or of all roles, takes fewer requests than asking about some of them.
 //!
 //! Reckoned alike by whoever reads and by whoever says in advance how many requests it will take. Pure.
 
 use std::collections::BTreeSet;
 
 use super::{Inventory, Want};
-use crate::ids::UserName;
+use crate::ids::Principal;
 
-/// Users on a page of the listing, at most. AWS may give fewer.
+/// Principals on a page of a listing, at most. AWS may give fewer.
 const PAGE: usize = 1000;
 
-/// So few users are asked about by themselves, however small the account is: the listing is a permission of its own,
-/// and tells of everybody what was asked of one or two.
+/// So few are asked about by themselves, however small the account is: the listing is a permission of its own, and
+/// tells of everybody what was asked of one or two.
 const FEW: usize = 2;
 
-/// The listing of all users with their policies, as far as it was read.
+/// Whom a listing tells of, with their policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Everybody {
+    /// All users.
+    Users,
+    /// All roles.
+    Roles,
+}
+
+/// A listing, as far as it was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing {
-    /// How many users there are, where that is known.
-    users: Option<usize>,
+    /// Of whom it tells.
+    pub of: Everybody,
+    /// How many there are, where that is known.
+    all: Option<usize>,
     seen: usize,
     pages: usize,
-    /// Users on a page, as far as is known.
+    /// How many are on a page, as far as is known.
     page: usize,
 }
 
 impl Want {
-    /// Whether the listing of all users with their policies tells it of one, but for when a password was last used.
-    pub fn is_of_listing(&self) -> bool {
+    /// The listing that tells it as well, but for when a password was last used.
+    pub fn listing(&self) -> Option<Everybody> {
         match self {
-            Self::User(_) => true,
-            Self::AttachedPolicies(of) | Self::InlinePolicy(of, _) => of.user().is_some(),
-            _ => false,
+            Self::User(_) => Some(Everybody::Users),
+            Self::Role(_) => Some(Everybody::Roles),
+            Self::AttachedPolicies(of) | Self::InlinePolicy(of, _) => Some(match of {
+                Principal::User(_) => Everybody::Users,
+                Principal::Role(_) => Everybody::Roles,
+            }),
+            _ => None,
         }
+    }
+
+    /// The user or role it asks about, where it is one.
+    pub fn principal(&self) -> Option<Principal> {
+        let user = || self.user().cloned().map(Principal::User);
+        user().or_else(|| self.role().cloned().map(Principal::Role))
     }
 }
 
 impl Listing {
-    /// Whether so many are asked about that the listing is thought of.
-    pub fn may_pay<'w>(users: impl Iterator<Item = &'w UserName>) -> bool {
-        users.collect::<BTreeSet<_>>().len() > FEW
+    /// Whether `questions` are about so many that the listing is thought of.
+    pub fn may_pay(questions: &[Want]) -> bool {
+        questions.iter().filter_map(Want::principal).collect::<BTreeSet<_>>().len() > FEW
     }
 
     /// Of the account that `inventory` is of; nothing of it was read yet.
-    pub fn of(inventory: &Inventory) -> Self {
-        let users = inventory.account_summary().ok().and_then(|counts| counts.get("Users"));
-        let users = users.and_then(|users| usize::try_from(*users).ok());
-        Self { users, seen: 0, pages: 0, page: PAGE }
+    pub fn new(of: Everybody, inventory: &Inventory) -> Self {
+        let counted = match of {
+            Everybody::Users => "Users",
+            Everybody::Roles => "Roles",
+        };
+        let all = inventory.account_summary().ok().and_then(|counts| counts.get(counted));
+        let all = all.and_then(|all| usize::try_from(*all).ok());
+        Self { of, all, seen: 0, pages: 0, page: PAGE }
     }
 
-    /// A page of so many users was read. The first shows how large pages are.
-    pub fn page(&mut self, users: usize) {
+    /// A page with so many on it was read. The first shows how large pages are.
+    pub fn page(&mut self, count: usize) {
         if self.pages == 0 {
-            self.page = users.clamp(1, PAGE);
+            self.page = count.clamp(1, PAGE);
         }
         self.pages += 1;
-        self.seen += users;
+        self.seen += count;
     }
 
     /// Requests that what is left of it takes, unless it ends here. Where nobody knows, as many as were made.
     fn left(&self) -> usize {
-        let left = self.users.map(|users| users.saturating_sub(self.seen).div_ceil(self.page));
+        let left = self.all.map(|all| all.saturating_sub(self.seen).div_ceil(self.page));
         left.unwrap_or(self.pages).max(1)
     }
 
@@ -69,18 +94,21 @@ impl Listing {
         self.left() < questions
     }
 
-    /// Requests that the questions take which have an answer in `inventory`, and which the listing answers as well.
+    /// Requests that it takes to ask what has an answer in `inventory`, and what listings answer as well.
     pub fn requests(inventory: &Inventory) -> usize {
-        let questions = inventory.answers.count(Want::is_of_listing);
-        let users = inventory.answers.count(|want| matches!(want, Want::User(_)));
-        let listing = Self::of(inventory);
         if inventory.authorization().is_ok() {
-            0
-        } else if users > FEW && listing.pays(questions) {
-            listing.left()
-        } else {
-            questions
+            return 0;
         }
+        let of_each = [Everybody::Users, Everybody::Roles].map(|of| {
+            let questions = inventory.answers.count(|want| want.listing() == Some(of));
+            let asked_about = inventory.answers.count(|want| match of {
+                Everybody::Users => matches!(want, Want::User(_)),
+                Everybody::Roles => matches!(want, Want::Role(_)),
+            });
+            let listing = Self::new(of, inventory);
+            if asked_about > FEW && listing.pays(questions) { listing.left() } else { questions }
+        });
+        of_each.iter().sum()
     }
 }
 
@@ -88,8 +116,8 @@ impl Listing {
 mod tests {
     use super::*;
 
-    fn listing(users: Option<usize>) -> Listing {
-        Listing { users, seen: 0, pages: 0, page: PAGE }
+    fn listing(all: Option<usize>) -> Listing {
+        Listing { of: Everybody::Users, all, seen: 0, pages: 0, page: PAGE }
     }
 
     #[test]

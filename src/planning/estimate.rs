@@ -82,7 +82,8 @@ fn survey(plan: &Plan, inventory: &Inventory) -> usize {
     let answers = &inventory.answers;
     let asked = answers.count(|want| !matches!(want, Want::Simulation(_)));
     // What is known of everybody at once is asked of nobody.
-    let asked = asked - answers.count(Want::is_of_listing) + Listing::requests(inventory);
+    let listed = answers.count(|want| want.listing().is_some());
+    let asked = asked - listed + Listing::requests(inventory);
     let listings = [Want::Users, Want::Roles];
     let listings = listings.iter().filter(|listing| !answers.contains_key(listing)).count();
     let others = if let Ok(users) = inventory.users() {

@@ -31,11 +31,11 @@ pub(super) async fn read(iam: &ReadIam) -> Result<Authorization, CallError> {
     whole.map(Authorization::tidied)
 }
 
-/// The users on a page of the listing of users alone.
-pub(super) fn users_on(
-    page: &GetAccountAuthorizationDetailsOutput,
-) -> Result<Vec<UserDetail>, CallError> {
-    every(OPERATION, page.user_detail_list().iter(), user)
+/// Those on one page.
+pub(super) fn on(page: &GetAccountAuthorizationDetailsOutput) -> Result<Authorization, CallError> {
+    let mut found = Authorization::default();
+    add(&mut found, page)?;
+    Ok(found.tidied())
 }
 
 fn add(

@@ -1,7 +1,7 @@
-//! What is wanted of many users at once, from listings that tell of everybody.
+//! What is wanted of many users or roles at once, from listings that tell of everybody.
 //!
 //! `iam:GetAccountAuthorizationDetails` tells of every user what `iam:GetUser`, `iam:ListAttachedUserPolicies` and
-//! `iam:GetUserPolicy` tell of one, except when his password was last used. It is read as long as what is left of it takes
+//! `iam:GetUserPolicy` tell of one, except when his password was last used; and so of roles. It is read as long as what is left of it takes
 //! fewer requests than asking about whom it has not told of yet; `inventory` has the reckoning. Where it is not permitted,
 //! or not understood, nothing is answered, and whoever asks has his questions asked one by one.
 
@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 
 use super::{SurveyError, authorization, fill, is_gap};
 use crate::cloud::{CallError, ReadCloud};
-use crate::ids::{AccountId, UserName};
-use crate::inventory::{Authorization, Fact, Inventory, Listing, UserDetail, Want};
+use crate::ids::{AccountId, Principal};
+use crate::inventory::{Authorization, Everybody, Fact, Inventory, Listing, Want};
 
 /// Reads what is told of everybody at once, of what whoever plans wants to know: with the questions that are left,
 /// [`fill`] goes on. When a password was last used is nothing that a plan asks.
@@ -31,18 +31,22 @@ pub async fn at_once(
         told_already(inventory, wants);
         return Ok(());
     }
-    let open = |want: &&Want| want.is_of_listing() && !inventory.answers.contains_key(want);
-    let open: Vec<Want> = wants.iter().filter(open).cloned().collect();
-    if !Listing::may_pay(open.iter().filter_map(Want::user)) {
-        return Ok(());
+    for of in [Everybody::Users, Everybody::Roles] {
+        let is_open =
+            |want: &&Want| want.listing() == Some(of) && !inventory.answers.contains_key(want);
+        let open: Vec<Want> = wants.iter().filter(is_open).cloned().collect();
+        if !Listing::may_pay(&open) {
+            continue;
+        }
+        fill(cloud, inventory, [Want::AccountSummary]).await?;
+        let listing = Listing::new(of, inventory);
+        if !wants.contains(&Want::AccountSummary) && inventory.account_summary().is_err() {
+            // It was asked for nothing but this, and is missed by nobody.
+            inventory.answers.remove(&Want::AccountSummary);
+        }
+        read(cloud, inventory, &open, listing).await?;
     }
-    fill(cloud, inventory, [Want::AccountSummary]).await?;
-    let listing = Listing::of(inventory);
-    if !wants.contains(&Want::AccountSummary) && inventory.account_summary().is_err() {
-        // It was asked for nothing but this, and is missed by nobody.
-        inventory.answers.remove(&Want::AccountSummary);
-    }
-    read(cloud, inventory, &open, listing).await
+    Ok(())
 }
 
 /// Answers what the details of everybody, which were read, tell.
@@ -69,7 +73,7 @@ fn is_all_of(all: &Authorization, account: &AccountId) -> bool {
 pub(super) fn answers(want: &Want, wants: &BTreeSet<Want>) -> bool {
     match want {
         Want::User(user) => !wants.contains(&Want::LoginProfile(user.clone())),
-        _ => want.is_of_listing(),
+        _ => want.listing() == Some(Everybody::Users),
     }
 }
 
@@ -84,9 +88,9 @@ pub(super) async fn read(
     if !reading.goes_on() {
         return Ok(());
     }
-    let read = cloud.iam().users_with_policies(|page| {
-        match authorization::users_on(&page) {
-            Ok(users) => reading.page(users, !page.is_truncated),
+    let read = cloud.iam().everybody(listing.of, |page| {
+        match authorization::on(&page) {
+            Ok(found) => reading.page(&found, !page.is_truncated),
             Err(error) => reading.failed = Some(error),
         }
         if reading.goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -95,15 +99,13 @@ pub(super) async fn read(
     match read.err().or(reading.failed.take()) {
         None => {}
         Some(error) if is_gap(&error) => {
-            tracing::debug!(%error, "asking about each user instead");
+            tracing::debug!(%error, "asking about each instead");
             return Ok(());
         }
         Some(error) => return Err(SurveyError(error)),
     }
     if reading.is_foreign {
-        tracing::debug!(
-            "an answer about another account is no answer; asking about each user instead"
-        );
+        tracing::debug!("an answer about another account is no answer; asking about each instead");
         return Ok(());
     }
     inventory.answers.extend(reading.told().map(|(want, fact)| (want, Ok(fact))));
@@ -115,7 +117,7 @@ struct Reading {
     account: AccountId,
     listing: Listing,
     /// Of whom something is wanted, and who was not on a page yet.
-    left: BTreeMap<UserName, Vec<Want>>,
+    left: BTreeMap<Principal, Vec<Want>>,
     questions_left: usize,
     told: Vec<(Want, Fact)>,
     /// Whether it was read to its end.
@@ -127,10 +129,10 @@ struct Reading {
 
 impl Reading {
     fn of(wants: &[Want], account: AccountId, listing: Listing) -> Self {
-        let mut left: BTreeMap<UserName, Vec<Want>> = BTreeMap::new();
+        let mut left: BTreeMap<Principal, Vec<Want>> = BTreeMap::new();
         for want in wants {
-            if let Some(user) = want.user() {
-                left.entry(user.clone()).or_default().push(want.clone());
+            if let Some(principal) = want.principal() {
+                left.entry(principal).or_default().push(want.clone());
             }
         }
         let questions_left = left.values().map(Vec::len).sum();
@@ -146,14 +148,16 @@ impl Reading {
         }
     }
 
-    fn page(&mut self, users: Vec<UserDetail>, is_last: bool) {
+    fn page(&mut self, found: &Authorization, is_last: bool) {
         self.is_whole = is_last;
-        self.listing.page(users.len());
-        self.is_foreign |= users.iter().any(|user| user.arn.account() != self.account.as_str());
-        for user in users {
-            let wants = self.left.remove(&user.name).unwrap_or_default();
+        self.listing.page(found.users.len() + found.roles.len());
+        self.is_foreign |= !is_all_of(found, &self.account);
+        let users = found.users.iter().map(|user| Principal::User(user.name.clone()));
+        let roles = found.roles.iter().map(|role| Principal::Role(role.name.clone()));
+        for principal in users.chain(roles) {
+            let wants = self.left.remove(&principal).unwrap_or_default();
             self.questions_left -= wants.len();
-            let told = |want: Want| UserDetail::answer(Some(&user), &want).map(|fact| (want, fact));
+            let told = |want: Want| found.answer(&want).map(|fact| (want, fact));
             self.told.extend(wants.into_iter().filter_map(told));
         }
     }
@@ -166,9 +170,8 @@ impl Reading {
     /// What it tells: also that somebody is not there, where it was read to its end.
     fn told(self) -> impl Iterator<Item = (Want, Fact)> {
         let gone = if self.is_whole { self.left } else { BTreeMap::new() };
-        let nobody = gone.into_values().flatten();
-        let nobody =
-            nobody.filter_map(|want| Some((want.clone(), UserDetail::answer(None, &want)?)));
-        self.told.into_iter().chain(nobody)
+        let nobody = Authorization::default();
+        let told = move |want: Want| nobody.answer(&want).map(|fact| (want, fact));
+        self.told.into_iter().chain(gone.into_values().flatten().filter_map(told))
     }
 }

@@ -204,6 +204,40 @@ fn a_plan_is_the_same_whichever_way_it_was_read() {
     });
 }
 
+/// Roles hold nothing of their own: of sixty of them, hardly anything is asked but the listing.
+#[test]
+fn a_plan_of_many_roles_reads_them_from_one_listing() {
+    let trust = "trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: \"sts:AssumeRole\" }] }";
+    let roles: String = (0..80)
+        .map(|n| format!("      role-{n:02}: {{ {trust}, attached: [\"arn:aws:iam::aws:policy/IAMReadOnlyAccess\"] }}\n"))
+        .collect();
+    let account = Account { users: 1, page: 20 };
+    let playbook = "portcullis: 1\nname: roles\ntitle: Many roles\nmode: breach\ngate: { proof: settled }\nsteps:\n  - id: quarantine\n    phase: contain\n    for_each: LIST\n    uses: iam.role.quarantine\n    with: { role: \"${{ each }}\" }\n";
+    let names: Vec<String> = (0..60).map(|n| format!("role-{n:02}")).collect();
+    let playbook = playbook.replace("LIST", &format!("[{}]", names.join(", ")));
+    play(async {
+        let mut told = Vec::new();
+        for denied in ["s3:GetObject", "iam:GetAccountAuthorizationDetails"] {
+            let world =
+                world(account, denied).replace("    roles:\n", &format!("    roles:\n{roles}"));
+            let stage = Stage::set_on(&world, &playbook, &Terms::default()).await.unwrap();
+            let all = asked(&stage);
+            let plan = &stage.saved.plan;
+            assert_eq!(plan.principals.len(), names.len());
+            told.push(serde_json::to_string(&(&plan.changes, &plan.warnings)).unwrap());
+            println!("{denied} denied: {all:?}");
+            if denied.starts_with("iam:") {
+                assert_eq!(all["GetRole"], names.len());
+                continue;
+            }
+            assert_eq!(all.get("GetRole"), None, "{all:?}");
+            // Those of the listing are on its first three pages, and the responder's own role before them.
+            assert_eq!(all["GetAccountAuthorizationDetails"], 4);
+        }
+        assert_eq!(told[0], told[1]);
+    });
+}
+
 /// What the plan says in advance of the requests that its run takes is about what it takes, whichever way it reads.
 #[test]
 fn the_estimate_of_a_plan_of_many_users_is_about_what_its_run_takes() {
