@@ -19,7 +19,7 @@ use super::{diagnostics, plan, rehearse, view};
 use crate::action::catalog::Actions;
 use crate::case::Case;
 use crate::cloud::ReadCloud;
-use crate::diagnostic::Source;
+use crate::diagnostic::{Source, counted};
 use crate::ids::{AccessKeyId, Arn, Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::plan::{Credential, Effect, SavedPlan, Subject};
@@ -289,7 +289,8 @@ pub(super) fn left_open(args: &args::Cut, saved: &SavedPlan) -> String {
         let _ = writeln!(text, "  {}", view::plain(reached));
     }
     if let more @ 1.. = reached.len().saturating_sub(REACHED) {
-        let _ = writeln!(text, "  and sessions of {more} more roles, listed above as not touched");
+        let more = counted(more, "more role");
+        let _ = writeln!(text, "  and sessions of {more}, listed above as not touched");
     }
     if text.is_empty() {
         return text;

@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::{AccessKeyId, Arn, Principal, UserName};
 use crate::inventory::{Caller, Inventory, ListedRole, Origin};
 use crate::plan::{Change, Credential, Effect, Plan, Subject};
@@ -281,7 +281,7 @@ fn lost(
         if let (Whose::Caller, Some(first)) = (whose, perhaps.first()) {
             let more = match perhaps.len() {
                 1 => String::new(),
-                n => format!(", or {} others", n - 1),
+                n => format!(", or {}", counted(n - 1, "other")),
             };
             warnings.push(format!(
                 "{} may have been assumed by {first}{more}, whom this plan cuts off: if that is you, the session \

@@ -12,7 +12,7 @@ use super::field::{FieldType, Mismatch, shorten};
 use super::node::{Kind, Node};
 use super::{Input, Playbook, yaml};
 use crate::diagnostic::nearest;
-use crate::diagnostic::{Code, Diagnostic, Place, Source, grouped};
+use crate::diagnostic::{Code, Diagnostic, Place, Source, counted, grouped};
 
 /// What was given for one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,7 +152,7 @@ fn in_short(text: &str) -> String {
     let (length, begins) = (text.chars().count(), text.chars().take(4).collect::<String>());
     match length {
         0 => "nothing".to_owned(),
-        1..=8 => format!("{length} characters"),
+        1..=8 => counted(length, "character"),
         _ => format!("{} characters that begin with `{begins}`", grouped(length)),
     }
 }

@@ -520,6 +520,26 @@ fn surveyed_account_by_account(hosted: &Hosted, inputs: &[String]) {
     assert!(!diff("both.json", "half.json", 0).contains("Not comparable"));
 }
 
+/// What is not read of one account is said of that one; what is read of the others is whole.
+#[test]
+fn what_a_survey_of_several_accounts_may_not_read_is_said_of_the_account() {
+    let (before, there) = WORLD.split_once("  \"444455556666\":").unwrap();
+    let admin = "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let deny = "        inline:\n          no: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: \"iam:ListSigningCertificates\", Resource: \"*\" }] }\n";
+    let there = there.replacen(admin, &format!("{admin}{deny}"), 1);
+    let hosted = Hosted::new(&format!("{before}  \"444455556666\":{there}"));
+    std::fs::write(hosted.dir().join("p.yaml"), PLAYBOOK).unwrap();
+    let mut survey = hosted.here(&["survey", "p.yaml", "-o", "both.json"]);
+    let read = ran(survey.args(hosted.typed_inputs())).ended_with(10);
+    let (home, other) = read.out.split_once("Inventory of account 444455556666").unwrap();
+    assert!(!home.contains("Not read"), "{home}");
+    assert!(other.contains("iam:ListSigningCertificates answered AccessDenied, "), "{other}");
+    let said = "Not everything could be read in 444455556666.";
+    assert!(read.err.contains(said), "{}", read.err);
+    let again = read.err.split("then portcullis survey p.yaml ").nth(1).unwrap();
+    assert!(again.contains("--resume both.json"), "{}", read.err);
+}
+
 /// The whole of it at an endpoint, as it is typed: planned, run, killed in the middle, gone on with, taken over, looked at
 /// again and taken back. The other account asks for an external id, and the key hung on there is tried itself.
 #[test]

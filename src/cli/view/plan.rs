@@ -534,7 +534,7 @@ fn step(text: &mut String, group: &[Change]) {
         let _ = writeln!(text, "{INDENT}{}: {} -> {}", grouped(n), plain(before), plain(after));
     }
     if more > 0 {
-        let _ = writeln!(text, "{INDENT}and in {} other ways", grouped(more));
+        let _ = writeln!(text, "{INDENT}and in {}", counted(more, "other way"));
     }
     let named: Vec<String> = group
         .iter()
