@@ -58,6 +58,10 @@ impl MadeBeside {
 }
 
 impl CutBefore {
+    fn is(&self, off: &CutOff) -> bool {
+        (&self.case, &self.change.id) == (&off.case, &off.change)
+    }
+
     fn off(&self, why: String) -> CutOff {
         CutOff {
             case: self.case.clone(),
@@ -105,12 +109,17 @@ impl Run<'_> {
         self.see_cuts_before(&cuts, &facts).await
     }
 
-    /// Judges by `facts`, in which is what they want to see, whether `cuts` stand, and puts it on record.
+    /// Judges by `facts`, in which is what they want to see, whether `cuts` stand, and puts it on record. Of the others
+    /// what was known stays.
     pub(super) async fn see_cuts_before(
         &self,
         cuts: &[&CutBefore],
         facts: &Inventory,
     ) -> Result<(), Halt> {
+        let all = self.cuts_before();
+        if cuts.is_empty() && !all.is_empty() {
+            return Ok(());
+        }
         let cloud = self.cloud.read().at(Urgency::Rest);
         let mut off = Vec::new();
         for cut in cuts {
@@ -130,8 +139,13 @@ impl Run<'_> {
                 Err(unread) => off.push(cut.off(format!("it cannot be seen: {unread}"))),
             }
         }
-        let (standing, state) = (cuts.len() - off.len(), self.journal.state());
+        let state = self.journal.state();
         let known = state.before.as_ref();
+        let is_other = |one: &&CutOff| {
+            all.iter().any(|cut| cut.is(one)) && !cuts.iter().any(|cut| cut.is(one))
+        };
+        off.extend(known.iter().flat_map(|known| &known.off).filter(is_other).cloned());
+        let standing = all.len() - off.len();
         for cut in &off {
             if !known.is_some_and(|known| known.off.iter().any(|one| one.is_of(cut))) {
                 self.observer.event(&Event::OffBefore { cut });
@@ -142,7 +156,7 @@ impl Run<'_> {
             (known.standing, &known.off) == (standing, &off)
                 && state.started.is_none_or(|started| started < known.at)
         });
-        let is_nothing = known.is_none() && cuts.is_empty();
+        let is_nothing = known.is_none() && all.is_empty();
         if !is_known && !is_nothing {
             self.record(Entry::CutsBefore { standing, off }).await?;
         }
@@ -159,7 +173,7 @@ impl Run<'_> {
         let lost = self.beside.lost.iter().map(|case| {
             format!(
                 "case {case}, which this one takes up, is not to be found or read where this one lies: whether what it \
-                 has cut still stands cannot be looked at. Put it back, then resume"
+                 has cut still stands cannot be looked at. Put it back, then resume; where it is gone for good, plan anew"
             )
         });
         off.chain(lost).collect()

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::beside::wants;
 use super::{Halt, Run};
 use crate::cloud::Urgency;
 use crate::ids::{Principal, UserName};
@@ -91,10 +92,14 @@ impl Run<'_> {
         let users: Vec<&UserName> = whom.iter().filter_map(Principal::user).collect();
         let concerns = |cut: &&Change| !whom.is_disjoint(&principals(cut));
         let cuts: Vec<&Change> = self.standing_cuts().into_iter().filter(concerns).collect();
-        let wants = users.into_iter().flat_map(credential_wants);
+        let before = self.cuts_before().into_iter();
+        let before = before.filter(|cut| !whom.is_disjoint(&principals(&cut.change)));
+        let before: Vec<_> = before.collect();
+        let wants = users.into_iter().flat_map(credential_wants).chain(wants(&before));
         let now = self.look_at(&cuts, wants, Urgency::Rest).await?;
         let mut facts = seen.clone();
         facts.answers.extend(now.answers.into_order());
+        self.see_cuts_before(&before, &facts).await?;
         self.stand_as_they_should(cuts, &facts).await?;
         if change.undoes.is_none() {
             self.nothing_speaks_against(&facts).await?;
