@@ -55,7 +55,9 @@ pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
     }
     view::out(&match (args.format, &compared[..]) {
         (args::SurveyFormat::Json, [one]) if first.len() == 1 && second.len() == 1 => {
-            diagnostics::printed(&as_json(one))
+            let mut told = as_json(one);
+            told["accounts_not_compared"] = json!([]);
+            diagnostics::printed(&told)
         }
         (args::SurveyFormat::Json, several) => {
             let accounts: Vec<Value> = several.iter().map(as_json).collect();

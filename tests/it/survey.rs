@@ -261,6 +261,7 @@ fn a_survey_is_saved_shown_and_compared() {
     assert_eq!(found["appeared"], json!([]));
     assert_eq!(found["changed"][0]["name"], "AKIAEXAMPLE100000007");
     assert_eq!(found["not_compared"], json!([]));
+    assert_eq!(found["accounts_not_compared"], json!([]));
     let file = json_of(&hosted, "b.json");
     assert_eq!((&file["portcullis_inventory"], &file["stopped"]), (&json!(1), &Value::Null));
 }
