@@ -38,6 +38,7 @@ pub use self::first_cut::FirstCut;
 pub use self::include::{Folder, Fragment, NoFolder};
 pub use self::inputs::{Given, read_inputs};
 pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
+use self::node::Node;
 pub use self::node::{MAX_BYTES, too_long};
 pub use self::schema::schema;
 pub use self::template::Template;
@@ -261,13 +262,19 @@ fn read_here(
     folder: &dyn Folder,
     vocabulary: &dyn Vocabulary,
 ) -> (Option<Playbook>, Vec<Diagnostic>) {
-    let (tree, problems) = yaml::read(source);
-    match tree {
-        Some(tree) => {
-            lower::lower(include::gather(source, &tree, problems, folder), tree, vocabulary)
+    let yaml::Text { tree, other, problems } = yaml::read(source);
+    let Some(tree) = tree else { return (None, problems) };
+    let of = |tree: Node, problems| {
+        lower::lower(include::gather(source, &tree, problems, folder), tree, vocabulary)
+    };
+    let (playbook, mut found) = of(tree, problems.clone());
+    // Refused by now: with the other of what stands there twice, more may be wrong.
+    for problem in other.into_iter().flat_map(|other| of(other, problems.clone()).1) {
+        if !found.contains(&problem) {
+            found.push(problem);
         }
-        None => (None, problems),
     }
+    (playbook, found)
 }
 
 /// What came of working out the targets.

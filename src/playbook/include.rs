@@ -133,6 +133,13 @@ impl Gathered {
                 self.problems.push(problem);
                 continue;
             }
+            if folder.shown(&name) == self.parts.first().name() {
+                let problem = Diagnostic::error(Code::Cycle, "the playbook includes itself")
+                    .at(place, "this is where it stands")
+                    .help("take it out");
+                self.problems.push(problem);
+                continue;
+            }
             if !taken.insert(name.clone()) {
                 continue;
             }
@@ -164,7 +171,7 @@ impl Gathered {
             };
             let read = match Source::from_bytes(folder.shown(&name), bytes) {
                 Ok(source) => {
-                    let (tree, problems) = yaml::read(&source);
+                    let yaml::Text { tree, problems, .. } = yaml::read(&source);
                     self.problems.extend(problems);
                     tree.map(|tree| (source, tree))
                 }

@@ -27,7 +27,7 @@ pub enum Given {
 
 /// The inputs in a file of them: one mapping, read as playbooks are. Its values are plain.
 pub fn read_inputs(source: &Source) -> Result<BTreeMap<String, Given>, Vec<Diagnostic>> {
-    let (tree, said) = yaml::read(source);
+    let yaml::Text { tree, problems: said, .. } = yaml::read(source);
     let Some(tree) = tree else { return Err(said) };
     let example = "write it like `user: ci-deploy`, a line for each input";
     let Kind::Map(entries) = tree.kind else {

@@ -116,12 +116,19 @@ impl Lowering<'_> {
                 self.unknown_key(key, value, what, table);
             }
         }
-        for field in table.iter().filter(|field| field.required) {
+        // What a merge key would have brought along is not known.
+        let merged = entries.iter().any(|(key, _)| self.is_merge_key(key));
+        for field in table.iter().filter(|field| field.required && !merged) {
             if !fields.contains_key(field.name) {
                 self.missing_key(field, what, whole);
             }
         }
         fields
+    }
+
+    /// `<<` without quotes, of which it was said that it is not read.
+    fn is_merge_key(&self, key: &Key) -> bool {
+        key.text == "<<" && self.place(&key.range).text() == "<<"
     }
 
     fn unknown_key(&mut self, key: &Key, value: &Node, what: &str, table: &'static [Field]) {
@@ -208,6 +215,12 @@ impl Lowering<'_> {
                 Some(format!("an expression is written \"${{{{ {} }}}}\"", text.trim()))
             }
             _ if looks_like_expression => Some("expressions are written ${{ ... }}".to_owned()),
+            // As it stands there: what a number is taken for may be another text.
+            Kind::Int(_) | Kind::Float(_) if ty.takes_text() && *ty != FieldType::Duration => {
+                let raw = self.place(&node.range).text().to_owned();
+                let fits = ty.accept(&Value::from(raw.as_str())).is_ok();
+                Some(if fits { format!("write it in quotes: \"{raw}\"") } else { ty.written(name) })
+            }
             _ => Some(mismatch.help.unwrap_or_else(|| ty.written(name))),
         };
         let problem = Diagnostic::error(

@@ -221,7 +221,7 @@ mod tests {
 
     fn verdict(text: &str) -> Option<String> {
         let source = Source::new("p", text);
-        yaml::read(&source).1.first().map(Diagnostic::to_string)
+        yaml::read(&source).problems.first().map(Diagnostic::to_string)
     }
 
     #[test]

@@ -9,14 +9,17 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::beside::wants;
 use super::{Halt, Run};
 use crate::cloud::Urgency;
-use crate::ids::{Principal, UserName};
+use crate::ids::{Principal, SecretId, UserName};
 use crate::inventory::Inventory;
-use crate::plan::{Change, Effect, credential_wants};
+use crate::plan::{Change, Credential, Destination, Effect, Subject, credential_wants};
+
+/// However long a look takes, it serves no longer than this: whoever keeps IAM busy makes it long.
+const AT_MOST: SignedDuration = SignedDuration::from_mins(5);
 
 /// The last look at everything; begins without one.
 #[derive(Debug, Default)]
@@ -77,7 +80,8 @@ impl Run<'_> {
         let facts = Arc::new(facts);
         let now = self.clock.now();
         let began = self.overview.began().unwrap_or(now);
-        let good_until = now.saturating_add(now.duration_since(began)).unwrap_or(now);
+        let as_long_again = now.duration_since(began).min(AT_MOST);
+        let good_until = now.saturating_add(as_long_again).unwrap_or(now);
         *last = Some(Seen { facts: Arc::clone(&facts), good_until });
         Ok(Ok(facts))
     }
@@ -88,12 +92,12 @@ impl Run<'_> {
         change: &Change,
         seen: &Inventory,
     ) -> Result<Arc<Inventory>, Halt> {
-        let whom = principals(change);
-        let users: Vec<&UserName> = whom.iter().filter_map(Principal::user).collect();
-        let concerns = |cut: &&Change| !whom.is_disjoint(&principals(cut));
+        let whom = about(change);
+        let users: Vec<&UserName> = whom.iter().filter_map(Of::user).collect();
+        let concerns = |cut: &&Change| !whom.is_disjoint(&about(cut));
         let cuts: Vec<&Change> = self.standing_cuts().into_iter().filter(concerns).collect();
         let before = self.cuts_before().into_iter();
-        let before = before.filter(|cut| !whom.is_disjoint(&principals(&cut.change)));
+        let before = before.filter(|cut| !whom.is_disjoint(&about(&cut.change)));
         let before: Vec<_> = before.collect();
         let wants = users.into_iter().flat_map(credential_wants).chain(wants(&before));
         let now = self.look_at(&cuts, wants, Urgency::Rest).await?;
@@ -108,13 +112,42 @@ impl Run<'_> {
     }
 }
 
-/// Whom a change is about.
-fn principals(change: &Change) -> BTreeSet<Principal> {
+/// One whom, or one thing that, a change is about.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    Principal(Principal),
+    /// Whoever may read it reads what is put there.
+    Secret(SecretId),
+}
+
+impl Of {
+    fn user(&self) -> Option<&UserName> {
+        match self {
+            Self::Principal(principal) => principal.user(),
+            Self::Secret(_) => None,
+        }
+    }
+
+    fn credential(credential: &Credential) -> Option<Self> {
+        match credential {
+            Credential::SecretValue { secret, .. } => Some(Self::Secret(secret.clone())),
+            other => other.principal().map(Self::Principal),
+        }
+    }
+}
+
+/// Whom or what a change is about.
+fn about(change: &Change) -> BTreeSet<Of> {
     let of = |effect: &Effect| match effect {
-        Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => subject.principal(),
-        Effect::Issues { user, .. } => Some(Principal::User(user.clone())),
-        Effect::Destroys { credential } => credential.principal(),
-        Effect::Delivers { .. } | Effect::Spares { .. } | Effect::Rotates { .. } => None,
+        Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => match subject {
+            Subject::Principal { principal } => Some(Of::Principal(principal.clone())),
+            Subject::Credential { credential } => Of::credential(credential),
+        },
+        Effect::Issues { user, .. } => Some(Of::Principal(Principal::User(user.clone()))),
+        Effect::Destroys { credential } => Of::credential(credential),
+        Effect::Rotates { secret, .. } => Some(Of::Secret(secret.clone())),
+        Effect::Delivers { to: Destination::Secret { secret } } => Some(Of::Secret(secret.clone())),
+        Effect::Delivers { .. } | Effect::Spares { .. } => None,
     };
     change.effects.iter().filter_map(of).collect()
 }

@@ -141,6 +141,54 @@ fn letting_twice_as_many_work_again_takes_about_twice_as_many_calls() {
     assert!(more < some * 3, "{some} and {more}");
 }
 
+/// While one look serves many, what a change is about is looked at for each: a secret that somebody has opened again
+/// is given no new value.
+#[test]
+fn a_secret_that_was_opened_since_everything_was_looked_at_gets_no_new_value() {
+    const SEALED: &str = r#"  - { id: seal, phase: contain, for_each: "${{ inventory.secrets().map(s, s.arn) }}", uses: secretsmanager.secret.seal, with: { secret: "${{ each }}", readers: [] } }
+  - id: new-values
+    phase: rotate
+    for_each: ${{ inventory.secrets().map(s, s.arn) }}
+    uses: secretsmanager.secret.rotate
+    with: { secret: "${{ each }}", by: generated, verifiers_read_secret: true }
+"#;
+    // He is told to slow down as everybody is, and goes on.
+    let opens = "        - { operation: DeleteResourcePolicy, params: { SecretId: s/11 }, with: AKIAEXAMPLEOTHER0001 }\n".repeat(20);
+    let secrets: String = (0..12).map(|n| format!("      s/{n:02}: {{ value: old }}\n")).collect();
+    let world = format!(
+        r#"{}      other:
+        keys: [{{ id: AKIAEXAMPLEOTHER0001 }}]
+        inline:
+          all: {{ Version: "2012-10-17", Statement: [{{ Effect: Allow, Action: "secretsmanager:*", Resource: "*" }}] }}
+    secrets:
+{secrets}intruder:
+  holds: [AKIAEXAMPLEOTHER0001]
+  reacts:
+    - name: opens a seal
+      when: {{ operation: PutSecretValue, target: s/00 }}
+      react_in: 200ms
+      times: 1
+      deeds:
+{opens}"#,
+        world_of(40, "iam:DeleteUser")
+    );
+    play(async {
+        let stage = Stage::set(&world, &format!("{PLAYBOOK}{SEALED}")).await;
+        let Left::Ended(ending) = stage.run(None).await else { panic!("nothing crashes it") };
+        assert!(matches!(ending, Ending::Held(_)), "{ending:?}");
+        let audit = stage.cloud.audit();
+        let done = |operation: &str, secret: &str| {
+            audit.iter().rposition(|one| {
+                one.operation == operation && one.error.is_none() && one.resource.contains(secret)
+            })
+        };
+        assert!(done("PutSecretValue", "s/00").is_some(), "it had begun by then");
+        let opened = done("DeleteResourcePolicy", "s/11").unwrap();
+        let put = done("PutSecretValue", "s/11");
+        assert!(put.is_none_or(|put| put < opened), "{put:?} behind {opened}");
+    });
+}
+
 /// Whoever asks for a cut is let through before whoever surveys.
 #[test]
 fn a_cut_goes_before_a_survey_that_waits() {

@@ -25,6 +25,31 @@ const MIN_MARGIN: SignedDuration = SignedDuration::from_secs(1);
 /// The longest that either waits: longer than that nobody stays awake, and the command line takes no more.
 const MAX_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
+/// Words that mean something of their own in an expression.
+const RESERVED: &[&str] = &[
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+];
+
 impl Lowering<'_> {
     pub(super) fn counters(&mut self, fields: &Fields<'_>) -> Vec<String> {
         let mut counters = Vec::new();
@@ -51,6 +76,9 @@ impl Lowering<'_> {
         let mut inputs = Vec::new();
         let example = "`inputs: { user: { type: user-name, required: true } }`";
         for (key, node) in self.map(fields, "inputs", example) {
+            if self.is_merge_key(key) {
+                continue;
+            }
             self.identifier(key, "an input");
             let given =
                 self.fields(node, INPUT, &format!("input `{}`", shorten(&key.text)), &key.range);
@@ -179,45 +207,30 @@ impl Lowering<'_> {
     /// Names of inputs and targets stand in expressions, so they must be words there.
     fn identifier(&mut self, key: &Key, what: &str) -> bool {
         let text = key.text.as_str();
-        let is_word = text.len() <= 64
-            && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-            && ![
-                "true",
-                "false",
-                "null",
-                "in",
-                "as",
-                "break",
-                "const",
-                "continue",
-                "else",
-                "for",
-                "function",
-                "if",
-                "import",
-                "let",
-                "loop",
-                "package",
-                "namespace",
-                "return",
-                "var",
-                "void",
-                "while",
-            ]
-            .contains(&text);
+        let has_letters = |text: &str| {
+            text.len() <= 64
+                && text.starts_with(|c: char| c.is_ascii_lowercase())
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let is_word = has_letters(text) && !RESERVED.contains(&text);
         if !is_word {
-            let better = kebab(text).replace('-', "_");
-            let problem = Diagnostic::error(
-                Code::BadValue,
-                format!("the name of {what} is lower-case letters, digits and `_`, beginning with a letter"),
-            )
-            .at(self.place(&key.range), "not one")
-            .help(if better.is_empty() || better == text {
-                "choose another name".to_owned()
+            let message = if RESERVED.contains(&text) {
+                format!("`{text}` is a word of the expression language, and no name of {what}")
             } else {
-                format!("write `{better}`")
-            });
+                format!(
+                    "the name of {what} is lower-case letters, digits and `_`, beginning with a letter"
+                )
+            };
+            let better = kebab(text).replace('-', "_");
+            let fits =
+                better != text && has_letters(&better) && !RESERVED.contains(&better.as_str());
+            let problem = Diagnostic::error(Code::BadValue, message)
+                .at(self.place(&key.range), "not one")
+                .help(if fits {
+                    format!("write `{better}`")
+                } else {
+                    "choose another name".to_owned()
+                });
             self.push(problem);
         }
         is_word
@@ -227,6 +240,9 @@ impl Lowering<'_> {
         let example = "`targets: { owner: \"${{ inventory.access_key(inputs.id).user }}\" }`";
         let mut drafts: Vec<(&Key, Parsed)> = Vec::new();
         for (key, node) in self.map(fields, "targets", example) {
+            if self.is_merge_key(key) {
+                continue;
+            }
             self.identifier(key, "a target");
             // Known from now on, whatever is wrong with it.
             self.names.targets.insert(key.text.clone(), Shape::Unknown);

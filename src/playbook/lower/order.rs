@@ -1,12 +1,15 @@
 //! How the steps stand to each other: ids, needs, phases, and the first of the gate's three places.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::Lowering;
 use super::steps::Draft;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::ids::StepId;
-use crate::playbook::field::shorten;
+use crate::playbook::field::{FieldType, shorten};
+use crate::playbook::template::Content;
 use crate::playbook::vocabulary::{EffectKind, Mode, Phase};
 
 /// Judges the steps.
@@ -18,7 +21,59 @@ pub(super) fn check(lowering: &mut Lowering<'_>, mode: Mode, steps: &[Draft<'_, 
     }
     if mode == Mode::Breach {
         cuts_before_issuing(lowering, steps);
+        cuts_whom_it_hands_to(lowering, steps);
     }
+}
+
+/// Whoever is handed something or let in again is cut off first, as far as the file alone tells: who is named by an
+/// expression is known when the plan is made.
+fn cuts_whom_it_hands_to(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
+    if !lowering.names.unread.is_empty() {
+        return;
+    }
+    let mut cut_off = BTreeSet::new();
+    for draft in steps {
+        let (Some((phase, _)), Some((action, _))) = (draft.phase, draft.action) else { return };
+        if phase.is_behind_the_gate() || !action.effects.contains(&EffectKind::Cuts) {
+            continue;
+        }
+        match named(draft) {
+            Some((kind, name, _)) => cut_off.insert((kind, name.to_owned())),
+            // It may be anybody.
+            None => return,
+        };
+    }
+    for draft in steps {
+        let is_gated = draft.action.is_some_and(|(action, _)| {
+            action.effects.iter().any(|kind| matches!(kind, EffectKind::Issues | EffectKind::Lifts))
+        });
+        let Some((kind, name, place)) = named(draft).filter(|_| is_gated) else { continue };
+        // Without any cut at all another problem says so.
+        if cut_off.is_empty() || cut_off.contains(&(kind, name.to_owned())) {
+            continue;
+        }
+        let name = shorten(name);
+        let problem = Diagnostic::error(
+            Code::GateOrder,
+            format!("this concerns {kind} {name}, whom no step cuts off first"),
+        )
+        .at(place, "still inside")
+        .help(format!("add `iam.{kind}.quarantine` for {name} in phase `contain`"));
+        lowering.push(problem);
+    }
+}
+
+/// The one user or role that a step is about, where the file names one.
+fn named<'d>(draft: &'d Draft<'_, '_>) -> Option<(&'static str, &'d str, Place)> {
+    let step = draft.step.as_ref().filter(|step| step.for_each.is_none())?;
+    let mut of = step.with.iter().filter_map(|(_, template)| match template.ty() {
+        FieldType::UserName => Some(("user", template)),
+        FieldType::RoleName => Some(("role", template)),
+        _ => None,
+    });
+    let ((kind, template), None) = (of.next()?, of.next()) else { return None };
+    let Content::Literal(Value::String(name)) = &template.content else { return None };
+    Some((kind, name, template.place().clone()))
 }
 
 fn ids(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) -> BTreeMap<StepId, usize> {

@@ -18,6 +18,13 @@ use crate::playbook::vocabulary::ActionShape;
 impl Lowering<'_> {
     /// A value without expressions.
     pub(super) fn literal(&mut self, node: &Node, name: &str, ty: &FieldType) -> Option<Value> {
+        if let (Kind::List(items), Some(item_type)) = (&node.kind, item_type(ty)) {
+            // Each for itself, so that one that is wrong hides no other.
+            let wrong = items.iter().filter(|item| self.literal(item, name, item_type).is_none());
+            if wrong.count() > 0 {
+                return None;
+            }
+        }
         let value = self.plain(node)?;
         if let Kind::Text(text) = &node.kind
             && template::has_expression(text)
@@ -182,6 +189,11 @@ impl Lowering<'_> {
                 }
                 None => self.unknown_key(key, node, &format!("`{}`", action.kind), action.fields),
             }
+        }
+        // Of what is no mapping it was said that it is none, or that it is not read.
+        let unread = fields.get("with").is_some_and(|(_, node)| !matches!(node.kind, Kind::Map(_)));
+        if unread || entries.iter().any(|(key, _)| self.is_merge_key(key)) {
+            return values;
         }
         let whole = fields.get("with").map_or(whole, |(key, _)| &key.range);
         for field in action.fields.iter().filter(|field| field.is_required(chosen)) {

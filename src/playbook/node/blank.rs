@@ -28,7 +28,9 @@ impl Blank {
                 let first = text[line..word.start].bytes().all(|b| b" -?".contains(&b));
                 let behind = text[word.end..].lines().next().unwrap_or_default();
                 let key = first && behind.contains(':');
-                text.replace_range(word.clone(), &" ".repeat(word.len()));
+                // With nothing to stand before, it stands for a value itself, as an alias does.
+                let filling = if has_value(text, &word) { " " } else { "x" };
+                text.replace_range(word.clone(), &filling.repeat(word.len()));
                 key
             }
             Self::Alias(word) => {
@@ -36,6 +38,15 @@ impl Blank {
                 false
             }
             Self::From(start) => {
+                // Directives before it are its own.
+                let mut start = start;
+                while let Some(line) = text[..start].strip_suffix('\n') {
+                    let before = line.rfind('\n').map_or(0, |i| i + 1);
+                    if !line[before..].starts_with('%') {
+                        break;
+                    }
+                    start = before;
+                }
                 text.replace_range(start.., &" ".repeat(text.len() - start));
                 false
             }
@@ -51,7 +62,7 @@ pub(super) fn directives(source: &Source, reading: &mut Reading) {
         if line.trim_start_matches('\u{feff}').starts_with('%') {
             let line = start..start + line.trim_end().len();
             reading.problems.push(refusal::directive(Place::new(source, line.clone())));
-            Blank::Property(line).over(&mut reading.plain);
+            reading.plain.replace_range(line.clone(), &" ".repeat(line.len()));
         } else if !content.is_empty() && !content.starts_with('#') {
             break;
         }
@@ -74,7 +85,28 @@ pub(super) fn property(text: &str, at: usize, mark: char) -> Option<Range<usize>
         start = word;
     }
     let rest = &text[start..];
-    Some(start..start + rest.find(ends).unwrap_or(rest.len()))
+    let end = match rest.strip_prefix("!<").and_then(|verbatim| verbatim.find('>')) {
+        Some(end) => end + "!<>".len(),
+        None => rest.find(ends).unwrap_or(rest.len()),
+    };
+    Some(start..start + end)
+}
+
+/// Whether anything follows a word that it can stand before: on its line, or further in on the next.
+fn has_value(text: &str, word: &Range<usize>) -> bool {
+    let mut lines = text[word.end..].lines();
+    let behind = lines.next().unwrap_or_default().trim_start();
+    if !behind.is_empty() && !behind.starts_with('#') {
+        return !behind.starts_with([',', ']', '}']);
+    }
+    let begin = text[..word.start].rfind('\n').map_or(0, |i| i + 1);
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let own = indent(&text[begin..]);
+    let next = lines.find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    next.is_some_and(|line| {
+        let further = indent(line);
+        further > own || further == own && line.trim_start().starts_with("- ")
+    })
 }
 
 #[cfg(test)]
@@ -92,5 +124,6 @@ mod tests {
         assert_eq!(word("[*one, b]", "*one", '*'), Some("*one"));
         assert_eq!(word("é: !x é", "é:", '!'), None);
         assert_eq!(word("a: b", "b", '!'), None);
+        assert_eq!(word("a: !<tag:x,1:y> b", "b", '!'), Some("!<tag:x,1:y>"));
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn key(place: Place, node: &Node) -> Diagnostic {
     let message = format!("a key must be text, not {}", node.describe());
     Diagnostic::error(Code::UnsupportedYaml, message)
         .at(place, "this key")
-        .help("write the key in quotes")
+        .help("give it a name that is text")
 }
 
 fn too_deep(source: &Source, range: Range<usize>) -> Diagnostic {
