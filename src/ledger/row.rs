@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::barrier::{barriers, is_lifted, is_seen, seen};
-use super::word::is_cleared;
+use super::word::{is_cleared, is_let_off};
 use super::{Issued, Row, RowProof, Silent, Standing, Successor};
 use crate::ids::{AccessKeyId, SecretId, VersionId};
 use crate::journal::{
@@ -157,6 +157,12 @@ pub(super) fn row(
         };
         return row(credential, Standing::Unaccounted { why }, None);
     }
+    if let Some(minter) = mints_anew(plan, state, &credential, &standing) {
+        let why = format!(
+            "older ones are denied; whoever holds the {minter}, which nothing keeps out now, mints new ones"
+        );
+        return row(credential, Standing::Unaccounted { why }, None);
+    }
     let by = all;
     let issued_before = standing
         .values()
@@ -182,6 +188,32 @@ pub(super) fn row(
         },
     };
     row(credential, standing, proof)
+}
+
+/// What mints sessions that a deny of older ones does not reach, where nothing else keeps them out.
+fn mints_anew<'a>(
+    plan: &'a Plan,
+    state: &'a State,
+    sessions: &Credential,
+    standing: &BTreeMap<Barrier, &Change>,
+) -> Option<&'a Credential> {
+    let Credential::Sessions { user } = sessions else { return None };
+    if !standing.keys().all(|barrier| barrier.is_of_sessions()) {
+        return None;
+    }
+    let mints = |one: &&Credential| {
+        matches!(one, Credential::AccessKey { .. } | Credential::Password { .. })
+            && one.user() == Some(user)
+    };
+    let is_let_in = |one: &&Credential| {
+        !barriers(plan, state, one).keys().any(|barrier| barrier.blocks())
+            && plan.changes.reaching(one).any(|cut| {
+                state.record(&cut.id).contested && cut.cuts() && !is_lifted(plan, state, cut)
+            })
+            && !is_let_off(plan, state, one)
+            && plan.trust_in(one).is_none()
+    };
+    plan.credentials.iter().filter(mints).find(is_let_in)
 }
 
 /// The lift that took the deny of these sessions off, if one has: it is begun only when the last of them has ended

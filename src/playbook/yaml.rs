@@ -93,7 +93,9 @@ enum Keeps {
 fn once(source: &Source, node: &mut Node, keeps: Keeps, problems: &mut Vec<Diagnostic>) {
     match &mut node.kind {
         Kind::List(items) => {
-            items.iter_mut().for_each(|item| once(source, item, keeps, problems));
+            for item in items {
+                once(source, item, keeps, problems);
+            }
         }
         Kind::Map(entries) => {
             let mut kept: Vec<(Key, Node)> = Vec::with_capacity(entries.len());

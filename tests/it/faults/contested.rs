@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::journal::Entry;
+use portcullis::ledger::Ledger;
 use portcullis::run::Ending;
 use portcullis::sim::Fault;
 
@@ -90,6 +91,30 @@ fn a_cut_that_somebody_takes_off_while_it_settles_is_an_alarm_and_the_gate_stays
 }
 
 /// The alarm is on record together with what was seen, so that no crash makes it a silent repetition.
+/// A deny of older sessions says nothing of those that whoever is let in again mints.
+#[test]
+fn sessions_are_not_told_blocked_while_what_mints_them_is_let_in() {
+    play(async {
+        let stage = set().await;
+        let later = async {
+            stage.clock.sleep(Duration::from_secs(90)).await;
+            does(&stage, Deed::TakesTheQuarantineOff).await;
+            does(&stage, Deed::ActivatesAKey).await;
+        };
+        let (left, ()) = tokio::join!(stage.run(None), later);
+        held(left);
+        let open = || {
+            let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+            let rows = ledger.unaccounted().map(|row| row.credential.to_string());
+            rows.collect::<Vec<_>>().join("; ")
+        };
+        let sessions = format!("sessions of {VICTIM}");
+        assert!(open().contains(&sessions), "{}", open());
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert!(!open().contains(&sessions), "{}", open());
+    });
+}
+
 #[test]
 fn an_alarm_survives_a_crash_at_any_call_and_line_after_the_deed() {
     let backdrop = play(async {
