@@ -78,7 +78,11 @@ pub(super) fn property(text: &str, at: usize, mark: char) -> Option<Range<usize>
     while !text[start..].starts_with(mark) {
         let before = text[..start].trim_end();
         let word = before.char_indices().rev().find(|(_, c)| ends(*c));
-        let word = word.map_or(0, |(i, c)| i + c.len_utf8());
+        let mut word = word.map_or(0, |(i, c)| i + c.len_utf8());
+        if before.ends_with('>') {
+            // A tag that is written out may have commas in it.
+            word = before.rfind("!<").unwrap_or(word);
+        }
         if !before[word..].starts_with(['!', '&']) {
             return None;
         }
