@@ -19,7 +19,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use entry::{
-    CutOff, Delivered, Entry, Heard, Note, Outcome, Place, Position, Receipt, Refusal, Witness,
+    CutOff, Delivered, Entry, Heard, LetGo, NoMore, Note, Outcome, Place, Position, Receipt,
+    Refusal, Witness,
 };
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;

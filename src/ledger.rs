@@ -210,7 +210,7 @@ impl Ledger {
             let (credential, of, last_used) = (id.clone(), tried.of.clone(), tried.last_used);
             Some(Tried { credential, of, last_used, at: at.at, outcome })
         });
-        let before = state.before.as_ref().map(|before| Before {
+        let before = state.before.as_ref().filter(|_| !plan.is_undo()).map(|before| Before {
             standing: before.standing,
             at: before.at.at,
             off: before.off.clone(),

@@ -144,6 +144,12 @@ fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> 
         |(id, record): (&ChangeId, _)| format!("{id}: {}", record.trouble.unwrap_or_default()),
     ));
     left.extend(state.held.iter().cloned());
+    left.extend(ledger::off_before(&saved.plan, state).map(|cut| {
+        format!(
+            "{} ({}, {}) of the earlier case {}: stands no more ({})",
+            cut.change, cut.target, cut.what, cut.case, cut.why
+        )
+    }));
     for waived in &ledger.waivers {
         let until = waived.until.strftime("%Y-%m-%d %H:%M UTC");
         let ran_out = if waived.expired { "ran out" } else { "runs out" };

@@ -34,7 +34,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
-pub use beside::{CutBefore, MadeBeside};
+pub use beside::{CutBefore, Lost, MadeBeside};
 pub use event::{Event, Observer};
 pub use proof::Log;
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};

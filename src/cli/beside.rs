@@ -1,7 +1,9 @@
 //! The cases that lie beside one, or where a new one is to lie: read once, as far as they can be.
 //!
-//! Only real ones that were begun: a rehearsal is nothing to anybody else. A copy of a case is that case. Reads the cases
-//! under one directory; what lies elsewhere does not exist. One that cannot be read is told, and keeps nobody from work.
+//! Only real ones that were begun: a rehearsal is nothing to anybody else. A copy of a case is that case, and of copies the
+//! one that came furthest speaks. Where copies went on differently, or one of them cannot be read, nobody knows which is the
+//! case: it counts as one that cannot be read. Reads the cases under one directory; what lies elsewhere does not exist. One
+//! that cannot be read is told, and keeps nobody from work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -45,32 +47,86 @@ impl Other {
 
 /// The cases under one directory, and what of it could not be read.
 pub(super) struct Beside {
-    root: PathBuf,
+    roots: Vec<PathBuf>,
     of: BTreeMap<AccountId, Vec<Other>>,
+    /// Copies of cases of which nobody knows which is the case.
+    disputed: Vec<Other>,
     /// What looks like a case and is not to be read, and why.
     pub(super) unreadable: Vec<(PathBuf, String)>,
+}
+
+/// Which of two copies came further.
+enum Further {
+    First,
+    Second,
+    /// Each has what the other has not.
+    Neither,
 }
 
 impl Beside {
     /// Reads those of `accounts` under `root`.
     pub(super) fn read<'a>(root: &Path, accounts: impl IntoIterator<Item = &'a AccountId>) -> Self {
-        let accounts: BTreeSet<&AccountId> = accounts.into_iter().collect();
+        Self::read_all(vec![root.to_owned()], &accounts.into_iter().collect())
+    }
+
+    /// Reads those of `account` that lie where `case` does.
+    pub(super) fn around(case: &Path, account: &AccountId) -> Self {
+        Self::read_all(case::roots_of(case), &[account].into())
+    }
+
+    fn read_all(roots: Vec<PathBuf>, accounts: &BTreeSet<&AccountId>) -> Self {
         let mut beside =
-            Self { root: root.to_owned(), of: BTreeMap::new(), unreadable: Vec::new() };
-        let mut known = BTreeSet::new();
-        for dir in case::all(root) {
-            match read(&dir, &accounts) {
+            Self { roots, of: BTreeMap::new(), disputed: Vec::new(), unreadable: Vec::new() };
+        let mut bad: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for dir in beside.roots.clone().iter().flat_map(|root| case::all(root)) {
+            match read(&dir, accounts) {
                 Ok(None) => {}
-                Ok(Some(other)) => {
-                    let account = other.saved.plan.account.clone();
-                    if known.insert((account.clone(), other.begun_with.clone())) {
-                        beside.of.entry(account).or_default().push(other);
+                Ok(Some(other)) => beside.add(other),
+                Err(why) => {
+                    // It may be the copy of a case that can be read, and have come further.
+                    if let Ok(first) = case::read_round(&dir, 1) {
+                        bad.insert(first.digest(), dir.clone());
                     }
+                    beside.unreadable.push((dir, why));
                 }
-                Err(why) => beside.unreadable.push((dir, why)),
             }
         }
+        beside.set_disputed_apart(&bad);
         beside
+    }
+
+    fn add(&mut self, other: Other) {
+        let of = self.of.entry(other.saved.plan.account.clone()).or_default();
+        match of.iter_mut().find(|known| known.begun_with == other.begun_with) {
+            None => of.push(other),
+            Some(known) => match further(known, &other) {
+                Further::First => {}
+                Further::Second => *known = other,
+                Further::Neither => self.disputed.push(other),
+            },
+        }
+    }
+
+    /// What went on differently, or is a copy of one of the `bad`, is none of those that are known.
+    fn set_disputed_apart(&mut self, bad: &BTreeMap<String, PathBuf>) {
+        let mut apart = Vec::new();
+        for of in self.of.values_mut() {
+            let is_disputed = |one: &mut Other| {
+                let known = self.disputed.iter().find(|other| other.begun_with == one.begun_with);
+                let other = known.map(|other| &other.dir).or_else(|| bad.get(&one.begun_with));
+                let Some(other) = other else { return false };
+                let why = if known.is_some() {
+                    "is a copy of the same case, and went on differently"
+                } else {
+                    "is a copy of the same case, and cannot be read"
+                };
+                let why = format!("{} {why}: leave the one that is the case", other.display());
+                self.unreadable.push((one.dir.clone(), why));
+                true
+            };
+            apart.extend(of.extract_if(.., is_disputed));
+        }
+        self.disputed.extend(apart);
     }
 
     /// Those of an account.
@@ -78,9 +134,48 @@ impl Beside {
         self.of.get(account).into_iter().flatten()
     }
 
+    /// Those of an account, with every copy of which nobody knows whether it is the case.
+    pub(super) fn any_of(&self, account: &AccountId) -> impl Iterator<Item = &Other> {
+        let disputed = self.disputed.iter();
+        self.of(account).chain(disputed.filter(|other| other.saved.plan.account == *account))
+    }
+
+    /// Why the case that was begun with this plan is not among them, where that is known.
+    pub(super) fn why_not(&self, begun_with: &str) -> Option<String> {
+        let copies = self.disputed.iter().filter(|other| other.begun_with == begun_with);
+        let told = copies.filter_map(|copy| {
+            let (_, why) = self.unreadable.iter().find(|(dir, _)| *dir == copy.dir)?;
+            Some(format!("beside {}, {why}", copy.dir.display()))
+        });
+        told.into_iter().next()
+    }
+
     /// What one is called where they lie.
     pub(super) fn name(&self, other: &Other) -> String {
-        other.dir.strip_prefix(&self.root).unwrap_or(&other.dir).display().to_string()
+        let within = self.roots.iter().find_map(|root| other.dir.strip_prefix(root).ok());
+        within.unwrap_or(&other.dir).display().to_string()
+    }
+}
+
+/// The case of `account` in `dir`, or in its part of a case of several, wherever that lies.
+pub(super) fn itself(dir: &Path, account: &AccountId) -> Result<Option<Other>, String> {
+    let of = case::accounts::of(dir).into_iter().find(|of| of.ends_with(account.as_str()));
+    read(of.as_deref().unwrap_or(dir), &[account].into())
+}
+
+/// Which of two copies of a case has all that the other has.
+fn further(one: &Other, other: &Other) -> Further {
+    let (Ok(first), Ok(second)) = (case::read_journal(&one.dir), case::read_journal(&other.dir))
+    else {
+        return Further::Neither;
+    };
+    let (first, second) = (first.lines, second.lines);
+    if first.starts_with(&second) {
+        Further::First
+    } else if second.starts_with(&first) {
+        Further::Second
+    } else {
+        Further::Neither
     }
 }
 

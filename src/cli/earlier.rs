@@ -15,11 +15,11 @@ use super::there::There;
 use super::view::{Style, plain};
 use crate::case;
 use crate::ids::AccountId;
-use crate::journal::ChangeState;
+use crate::journal::{ChangeState, NoMore};
 use crate::ledger::{self, Ledger, Row, Standing};
-use crate::plan::{Change, Credential, FirstSeen, SavedPlan, TakenUp};
+use crate::plan::{Credential, FirstSeen, SavedPlan, TakenUp};
 use crate::planning;
-use crate::run::{CutBefore, MadeBeside};
+use crate::run::{CutBefore, Lost, MadeBeside};
 
 /// So many rows of one case are told one by one.
 const ROWS: usize = 5;
@@ -63,23 +63,35 @@ fn tell_made(other: &Other, made: &mut MadeBeside) {
     }
 }
 
-/// What stands of what an earlier case has cut, by its journal. What was taken off again by then is open, which is told
-/// of what it kept out; and whatever keeps an innocent out may come off.
-fn cut_before(other: &Other, name: &str) -> impl Iterator<Item = CutBefore> {
+/// Adds to `made` what an earlier case has cut, or may have: whether that stands is for whoever looks to say, and not for
+/// that case's journal, which may have it that somebody took it off. What the case has lifted is let go; and whatever keeps
+/// an innocent out may come off.
+fn tell_cuts(other: &Other, name: &str, made: &mut MadeBeside) {
     let (plan, state) = (&other.saved.plan, &other.state);
-    let stands = |change: &&Change| {
-        change.cuts()
-            && state.record(&change.id).state == ChangeState::Seen
-            && !ledger::is_lifted(plan, state, change)
-            && !ledger::is_idle(plan, state, change)
-    };
-    let cuts = plan.changes.iter().filter(stands);
-    cuts.map(move |change| CutBefore {
-        case: name.to_owned(),
-        change: change.clone(),
-        notes: state.record(&change.id).notes.clone(),
-        credentials: ledger::reached(plan, change).cloned().collect(),
-    })
+    if !other.stands() {
+        let why = if state.closed.is_some() { NoMore::Closed } else { NoMore::TakenBack };
+        made.let_go.insert((name.to_owned(), None), why);
+    }
+    // A case that is over keeps nobody out by what it has cut.
+    if state.closed.is_some() {
+        return;
+    }
+    for change in plan.changes.iter().filter(|change| change.cuts()) {
+        let of = || (name.to_owned(), Some(change.id.clone()));
+        let record = state.record(&change.id);
+        if ledger::is_lifted(plan, state, change) {
+            made.let_go.insert(of(), NoMore::TakenBack);
+        } else if ledger::is_idle(plan, state, change) {
+            made.let_go.insert(of(), NoMore::Cleared);
+        } else if record.state == ChangeState::Seen || record.contested || record.attempts > 0 {
+            made.cuts.push(CutBefore {
+                case: name.to_owned(),
+                change: change.clone(),
+                notes: record.notes.clone(),
+                credentials: ledger::reached(plan, change).cloned().collect(),
+            });
+        }
+    }
 }
 
 /// What the cases beside the one in `dir`, whose plan is `saved`, have made; and what those have cut that it takes up.
@@ -88,18 +100,19 @@ pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
     let mut lost: BTreeMap<&String, &String> = BTreeMap::new();
     let cases = saved.plan.takes_up.iter().flat_map(|up| &up.cases);
     lost.extend(cases.map(|(name, begun_with)| (begun_with, name)));
-    let whole = case::accounts::whole_or_itself(dir);
-    for root in case::roots_of(&whole) {
-        let beside = Beside::read(&root, [&saved.plan.account]);
-        for other in beside.of(&saved.plan.account) {
-            tell_made(other, &mut made);
-            // A case that is over keeps nobody out by what it has cut.
-            if lost.remove(&other.begun_with).is_some() && other.state.closed.is_none() {
-                made.cuts.extend(cut_before(other, &beside.name(other)));
-            }
+    let account = &saved.plan.account;
+    let beside = Beside::around(&case::accounts::whole_or_itself(dir), account);
+    for other in beside.of(account) {
+        tell_made(other, &mut made);
+        // By the name that it was taken up by: what is on record of it is found again wherever it lies by now.
+        if let Some(name) = lost.remove(&other.begun_with) {
+            tell_cuts(other, name, &mut made);
         }
     }
-    made.lost = lost.into_values().cloned().collect();
+    let lost = lost
+        .into_iter()
+        .map(|(begun_with, case)| Lost { case: case.clone(), why: beside.why_not(begun_with) });
+    made.lost = lost.collect();
     made
 }
 

@@ -1,10 +1,11 @@
 //! A case that another has overtaken is not gone on with: it would take the other's work for an intruder's, or lift what the
-//! other stands on. Whoever wants to go on goes on with the other, or plans anew.
+//! other stands on. Whoever wants to go on goes on with the other, or plans anew. A copy of it is no way around that: what is
+//! asked about is the case at hand, wherever it lies, and where that cannot be read nothing is done.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::beside::{Beside, Other};
+use super::beside::{Beside, Other, itself};
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::there::There;
@@ -43,24 +44,29 @@ pub(super) fn not_overtaken(
 ) -> Result<(), Failure> {
     let whole = case::accounts::whole_or_itself(dir);
     let account = &saved.plan.account;
-    for root in case::roots_of(&whole) {
-        let beside = Beside::read(&root, [account]);
-        let Some(own) = beside.of(account).find(|other| is_within(&other.dir, &whole)) else {
-            continue;
-        };
-        let others = beside.of(account).filter(|other| other.begun_with != own.begun_with);
-        for other in others {
-            if let Some(by) = overtaken(own, other, saved, doing) {
-                return Err(refused((&whole, own), other, &by, there));
-            }
-        }
-    }
-    Ok(())
+    // The list has one of several copies, which need not be this one.
+    let own = match itself(dir, account) {
+        Ok(Some(own)) => own,
+        // A rehearsal, or not begun.
+        Ok(None) => return Ok(()),
+        Err(why) => return Err(unread(&whole, &why, there)),
+    };
+    let beside = Beside::around(&whole, account);
+    let mut others = beside.any_of(account).filter(|other| other.begun_with != own.begun_with);
+    let by = others.find_map(|other| Some((other, overtaken(&own, other, saved, doing)?)));
+    by.map_or(Ok(()), |(other, by)| Err(refused((&whole, &own), other, &by, there)))
 }
 
-fn is_within(dir: &Path, whole: &Path) -> bool {
-    let (dir, whole) = (dir.canonicalize(), whole.canonicalize());
-    dir.ok().zip(whole.ok()).is_some_and(|(dir, whole)| dir.starts_with(whole))
+fn unread(whole: &Path, why: &str, there: &There) -> Failure {
+    let case = typed(whole);
+    Failure::new(
+        Exit::Refused,
+        format!(
+            "whether another case has overtaken {case} cannot be told, since it cannot be read ({}); nothing was done",
+            plain(why)
+        ),
+        format!("restore it from a copy of its own, whole; then: portcullis status {case}{there}"),
+    )
 }
 
 fn overtaken(own: &Other, other: &Other, saved: &SavedPlan, doing: Doing) -> Option<Overtaken> {

@@ -92,6 +92,9 @@ pub enum Entry {
         standing: usize,
         /// Those that stand no more.
         off: Vec<CutOff>,
+        /// Those that stood no more, and are not looked at any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        let_go: Vec<LetGo>,
     },
     /// A change is about to be made. Its effect may exist from here on.
     Intended {
@@ -350,6 +353,58 @@ impl CutOff {
     /// Whether both are of the same cut.
     pub fn is_of(&self, other: &Self) -> bool {
         (&self.case, &self.change) == (&other.case, &other.change)
+    }
+
+    /// The same, where it is not looked at any more.
+    pub fn let_go(&self, why: NoMore) -> LetGo {
+        LetGo {
+            case: self.case.clone(),
+            change: self.change.clone(),
+            target: self.target.clone(),
+            what: self.what.clone(),
+            why,
+        }
+    }
+}
+
+/// A cut of an earlier case that is not looked at any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LetGo {
+    /// The directory of that case, by its name.
+    pub case: String,
+    /// Which change of it.
+    pub change: ChangeId,
+    /// What it was done to.
+    pub target: String,
+    /// What was done.
+    pub what: String,
+    /// Why.
+    pub why: NoMore,
+}
+
+/// Why a cut of an earlier case is not looked at any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoMore {
+    /// Somebody has said that the case is over.
+    Closed,
+    /// The case has taken it off again itself, or was taken back.
+    TakenBack,
+    /// Whoever it kept out was found innocent there.
+    Cleared,
+    /// The plan in hand cuts that itself by now, or has let it in.
+    Own,
+}
+
+impl std::fmt::Display for NoMore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "that case was closed",
+            Self::TakenBack => "that case has taken it back",
+            Self::Cleared => "that case had whom it kept out cleared",
+            Self::Own => "this case sees to it by now",
+        })
     }
 }
 

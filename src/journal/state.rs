@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    CutOff, Entry, Heard, Note, Outcome, Place, Position, Receipt, Said, Spoken, Waiver, Witness,
+    CutOff, Entry, Heard, NoMore, Note, Outcome, Place, Position, Receipt, Said, Spoken, Waiver,
+    Witness,
 };
 use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId};
 use crate::plan::Credential;
@@ -481,10 +482,15 @@ impl State {
             Entry::NotSeen { operations } => self.not_seen.clone_from(operations),
             Entry::Came { credentials } => self.came.clone_from(credentials),
             Entry::SeenOff { keys } => self.seen_off.extend(keys.iter().cloned()),
-            Entry::CutsBefore { standing, off } => {
+            Entry::CutsBefore { standing, off, let_go } => {
                 let before = self.before.take();
+                // What the plan cuts itself by now was off until then.
+                let is_let_go = |was: &CutOff| {
+                    let_go.iter().any(|one| *one == was.let_go(one.why) && one.why != NoMore::Own)
+                };
                 let is_back = before.as_ref().is_some_and(|before| {
-                    before.off.iter().any(|was| !off.iter().any(|is| is.is_of(was)))
+                    let mut gone = before.off.iter().filter(|was| !is_let_go(was));
+                    gone.any(|was| !off.iter().any(|is| is.is_of(was)))
                 });
                 let back = if is_back { Some(now) } else { before.and_then(|before| before.back) };
                 let (standing, off) = (*standing, off.clone());

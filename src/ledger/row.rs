@@ -117,7 +117,7 @@ pub(super) fn row(
         return row(credential, standing, proof);
     }
     if standing.is_empty()
-        && let Some(cut) = let_in_again(state, &credential)
+        && let Some(cut) = let_in_again(plan, state, &credential)
     {
         let why = format!(
             "{} had cut it ({}, {}), and that stands no more: {}",
@@ -322,8 +322,9 @@ fn is_unplanned(plan: &Plan, state: &State, credential: &Credential) -> bool {
 }
 
 /// The cut of an earlier case that kept a credential out and stands no more, if there is one.
-fn let_in_again<'s>(state: &'s State, credential: &Credential) -> Option<&'s CutOff> {
-    let mut off = state.before.iter().flat_map(|before| &before.off);
+fn let_in_again<'s>(plan: &Plan, state: &'s State, credential: &Credential) -> Option<&'s CutOff> {
+    let before = state.before.iter().filter(|_| !plan.is_undo());
+    let mut off = before.flat_map(|before| &before.off);
     off.find(|cut| cut.credentials.contains(credential))
 }
 

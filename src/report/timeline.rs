@@ -101,12 +101,7 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
             let came: Vec<String> = credentials.iter().map(ToString::to_string).collect();
             format!("found to have come since: {}", came.join(", "))
         }
-        Entry::CutsBefore { standing, off } if off.is_empty() => {
-            format!(
-                "all that earlier cases have cut beyond this plan was seen to stand ({standing} in all)"
-            )
-        }
-        Entry::CutsBefore { off, .. } => {
+        Entry::CutsBefore { standing, off, let_go } => {
             let off = off.iter().map(|cut| {
                 format!(
                     "{} ({}, {}) of {}: {}",
@@ -114,7 +109,25 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
                 )
             });
             let off: Vec<String> = off.collect();
-            format!("what earlier cases have cut STANDS NO MORE: {}", off.join("; "))
+            let seen = match (standing, &off[..]) {
+                (0, []) => {
+                    "nothing that earlier cases have cut beyond this plan is left to be looked at"
+                        .to_owned()
+                }
+                (standing, []) => format!(
+                    "all that earlier cases have cut beyond this plan was seen to stand ({standing} in all)"
+                ),
+                (_, off) => {
+                    format!("what earlier cases have cut STANDS NO MORE: {}", off.join("; "))
+                }
+            };
+            let let_go = let_go.iter().map(|cut| {
+                format!(
+                    "; not looked at any more is {} ({}, {}) of {}: {}",
+                    cut.change, cut.target, cut.what, cut.case, cut.why
+                )
+            });
+            seen + &let_go.collect::<String>()
         }
         Entry::Reopened { change, why } => format!("{} is to be done again: {why}", of(change)),
         Entry::Observed { change, position: Position::Elsewhere { why } } => {

@@ -14,9 +14,9 @@ use super::uncut::off_before;
 use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::cloud::Urgency;
-use crate::ids::{AccessKeyId, Principal, UserName};
+use crate::ids::{AccessKeyId, ChangeId, Principal, UserName};
 use crate::inventory::{Inventory, Unread, Want};
-use crate::journal::{CutOff, Entry, Note, Position};
+use crate::journal::{CutOff, Entry, NoMore, Note, Position};
 use crate::ledger;
 use crate::plan::{Change, Credential, Effect};
 use crate::survey;
@@ -28,16 +28,27 @@ pub struct MadeBeside {
     pub issued: BTreeMap<AccessKeyId, UserName>,
     /// Names of those that they have made to try cuts on, and when each was last spoken of.
     pub canaries: BTreeMap<String, Timestamp>,
-    /// What stands by the journals of those that this one takes up, and nobody has closed.
+    /// What those that this one takes up, and nobody has closed, have cut or may have, and not lifted.
     pub cuts: Vec<CutBefore>,
+    /// Cases that are over, and cuts of others that are not to stand any more.
+    pub let_go: BTreeMap<(String, Option<ChangeId>), NoMore>,
     /// Cases that this one takes up, and that are not to be found or read.
-    pub lost: Vec<String>,
+    pub lost: Vec<Lost>,
+}
+
+/// A case that was taken up, and is not to be found or read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Its directory, by the name that it was taken up by.
+    pub case: String,
+    /// Why, where that is known.
+    pub why: Option<String>,
 }
 
 /// A cut of an earlier case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutBefore {
-    /// The directory of that case, by its name.
+    /// The directory of that case, by the name that it was taken up by.
     pub case: String,
     /// The cut, as its plan has it.
     pub change: Change,
@@ -110,14 +121,15 @@ impl Run<'_> {
     }
 
     /// Judges by `facts`, in which is what they want to see, whether `cuts` stand, and puts it on record. Of the others
-    /// what was known stays.
+    /// what was known stays, whoever hands them over or does not: what stood no more is off until it is seen to stand, or
+    /// whose it is lets it go.
     pub(super) async fn see_cuts_before(
         &self,
         cuts: &[&CutBefore],
         facts: &Inventory,
     ) -> Result<(), Halt> {
         let all = self.cuts_before();
-        if cuts.is_empty() && !all.is_empty() {
+        if self.plan.is_undo() || cuts.is_empty() && !all.is_empty() {
             return Ok(());
         }
         let cloud = self.cloud.read().at(Urgency::Rest);
@@ -141,11 +153,16 @@ impl Run<'_> {
         }
         let state = self.journal.state();
         let known = state.before.as_ref();
-        let is_other = |one: &&CutOff| {
-            all.iter().any(|cut| cut.is(one)) && !cuts.iter().any(|cut| cut.is(one))
-        };
-        off.extend(known.iter().flat_map(|known| &known.off).filter(is_other).cloned());
-        let standing = all.len() - off.len();
+        let was_off = known.iter().flat_map(|known| &known.off);
+        let mut let_go = Vec::new();
+        for was in was_off.filter(|was| !cuts.iter().any(|cut| cut.is(was))) {
+            match self.no_more(was) {
+                Some(why) => let_go.push(was.let_go(why)),
+                None => off.push(was.clone()),
+            }
+        }
+        off.sort_by(|a, b| (&a.case, &a.change).cmp(&(&b.case, &b.change)));
+        let standing = all.iter().filter(|cut| !off.iter().any(|off| cut.is(off))).count();
         for cut in &off {
             if !known.is_some_and(|known| known.off.iter().any(|one| one.is_of(cut))) {
                 self.observer.event(&Event::OffBefore { cut });
@@ -158,9 +175,19 @@ impl Run<'_> {
         });
         let is_nothing = known.is_none() && all.is_empty();
         if !is_known && !is_nothing {
-            self.record(Entry::CutsBefore { standing, off }).await?;
+            self.record(Entry::CutsBefore { standing, off, let_go }).await?;
         }
         Ok(())
+    }
+
+    /// Why a cut that stood no more is not looked at any more, if it is not to be.
+    fn no_more(&self, was: &CutOff) -> Option<NoMore> {
+        if self.beside.cuts.iter().any(|cut| cut.is(was)) {
+            let is_looked_at = self.cuts_before().into_iter().any(|cut| cut.is(was));
+            return (!is_looked_at).then_some(NoMore::Own);
+        }
+        let let_go = |change: Option<ChangeId>| self.beside.let_go.get(&(was.case.clone(), change));
+        let_go(Some(was.change.clone())).or_else(|| let_go(None)).copied()
     }
 
     /// What speaks against the gate of what earlier cases have cut.
@@ -170,9 +197,10 @@ impl Run<'_> {
         }
         let state = self.journal.state();
         let off = ledger::off_before(self.plan, &state).map(|cut| off_before(self.plan, cut));
-        let lost = self.beside.lost.iter().map(|case| {
+        let lost = self.beside.lost.iter().map(|Lost { case, why }| {
+            let why = why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
             format!(
-                "case {case}, which this one takes up, is not to be found or read where this one lies: whether what it \
+                "case {case}, which this one takes up, is not to be found or read where this one lies{why}: whether what it \
                  has cut still stands cannot be looked at. Put it back, then resume; where it is gone for good, plan anew"
             )
         });

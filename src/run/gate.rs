@@ -461,14 +461,16 @@ impl Run<'_> {
         }))
     }
 
-    /// The last look: everything that should stand stands, and nobody new has come.
+    /// The last look: everything that should stand stands, what earlier cases have cut too, and nobody new has come.
     pub(super) async fn check_once_more(&self) -> Result<(), Halt> {
         let newcomers = self.newcomers(&self.look_around().await?);
-        if newcomers.is_empty() {
+        let before = self.reasons_from_before();
+        if newcomers.is_empty() && before.is_empty() {
             return Ok(());
         }
-        let until = newcomers.join("; ");
+        let until = [&newcomers[..], &before].concat().join("; ");
         self.record(Entry::Held { change: None, until }).await?;
-        Err(Halt::Newcomers(newcomers))
+        // Whoever has come is cut first: the look behind that finds the rest again.
+        Err(if newcomers.is_empty() { Halt::Held(before) } else { Halt::Newcomers(newcomers) })
     }
 }

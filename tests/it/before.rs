@@ -1,11 +1,14 @@
 //! What an earlier case has cut beyond the plan that takes it up: nothing is handed out while it stands no more. And what a
 //! case beside has issued.
 
+use std::path::{Path, PathBuf};
+
 use aws_sdk_iam::types::StatusType;
 use portcullis::clock::Clock;
 use portcullis::run::{Ending, MOST_ROUNDS};
 
-use crate::hosted::{Hosted, Ran, cases_in, in_real_time, quick_world, ran};
+use crate::hosted::{Hosted, Ran, bare, cases_in, in_real_time, quick_world, ran};
+use crate::process::{copied, state_of};
 use crate::stage::{
     self, PLAYBOOK, Stage, WORLD, play, somebody_else, somebody_with, with_somebody_else,
 };
@@ -100,6 +103,82 @@ fn nothing_is_handed_out_while_what_an_earlier_case_has_cut_stands_no_more() {
     assert!(stands("AWSDenyAll") && stands("Inactive"), "{backup:?}");
 }
 
+/// Somebody takes the quarantine of `backup` off.
+fn let_in(hosted: &Hosted) {
+    hosted.meanwhile(async |iam| {
+        iam.detach_user_policy().user_name("backup").policy_arn(DENY).send().await.unwrap();
+    });
+}
+
+/// The case that was begun behind `first`.
+fn behind(hosted: &Hosted, first: &str) -> PathBuf {
+    let cases = cases_in(hosted.dir());
+    let is_it = |case: &&PathBuf| !case.ends_with(first) && !case.ends_with("0-copy");
+    cases.iter().find(is_it).unwrap().clone()
+}
+
+/// Neither because whose cut it is has seen that too, nor because an old copy of that case lies beside it.
+#[test]
+fn a_cut_that_stands_no_more_is_off_until_it_is_seen_to_stand_or_its_case_is_closed() {
+    let (hosted, first) = with_a_first_cut(&quick_world());
+    ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
+    let old = hosted.dir().join("cases/0-copy");
+    copied(Path::new(&first), &old);
+    let journal = std::fs::read_to_string(old.join("journal.jsonl")).unwrap();
+    let begun: String = journal.split_inclusive('\n').take(2).collect();
+    std::fs::write(old.join("journal.jsonl"), begun).unwrap();
+    let_in(&hosted);
+    let had = keys(&hosted);
+    ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    assert_eq!(keys(&hosted), had, "the old copy is not what the case has come to");
+    std::fs::remove_dir_all(&old).unwrap();
+
+    ran(&mut hosted.here(&["verify", &first, "--no-trail"])).ended_with(13);
+    let second = behind(&hosted, &first);
+    let case = second.to_str().unwrap();
+    ran(&mut hosted.here(&["resume", case])).ended_with(13);
+    assert_eq!(keys(&hosted), had, "nothing is handed out");
+
+    ran(&mut hosted.here(&["close", &first, "--reason", "backup is rightly let in"])).ended_with(0);
+    ran(&mut hosted.here(&["resume", case])).ended_with(11);
+    assert_ne!(keys(&hosted), had);
+    assert_eq!(state_of(&second).before.unwrap().back, None, "nobody saw it stand again");
+    let told = ran(&mut bare(hosted.dir(), &["report", case])).ended_with(0);
+    assert!(told.out.contains(": that case was closed"), "{}", told.said());
+    assert!(!told.out.contains("seen to stand"), "{}", told.said());
+}
+
+#[test]
+fn a_copy_of_a_case_is_no_way_around_whoever_stands_on_it() {
+    let (hosted, first) = with_a_first_cut(&quick_world());
+    let copy = hosted.dir().join("cases/0-copy");
+    copied(Path::new(&first), &copy);
+    let copy = copy.to_str().unwrap();
+    ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
+    ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(11);
+    let before = hosted.cloud.snapshot();
+    for case in [&*first, copy] {
+        ran(&mut hosted.here(&["undo", case, "--yes"])).ended_with(5);
+        ran(&mut hosted.here(&["resume", case])).ended_with(5);
+    }
+    assert_eq!(before.changes_to(&hosted.cloud.snapshot()), [""; 0]);
+
+    // Which of two that went on differently is the case, nobody knows.
+    for case in [&*first, copy] {
+        ran(&mut hosted.here(&["verify", case, "--no-trail"])).ended_with(11);
+    }
+    let second = behind(&hosted, &first);
+    let lost = ran(&mut hosted.here(&["resume", second.to_str().unwrap()])).ended_with(13);
+    assert!(lost.out.contains("and went on differently"), "{}", lost.said());
+    for case in [&*first, copy] {
+        ran(&mut hosted.here(&["undo", case, "--yes"])).ended_with(5);
+    }
+    let journal = Path::new(&first).join("journal.jsonl");
+    std::fs::write(journal, "not a line\nnor this\n").unwrap();
+    ran(&mut hosted.here(&["resume", second.to_str().unwrap()])).ended_with(13);
+    assert_eq!(before.changes_to(&hosted.cloud.snapshot()), [""; 0]);
+}
+
 /// Whoever was let in again meanwhile has minted sessions that are younger than their deny.
 #[test]
 fn sessions_that_were_had_while_a_cut_of_an_earlier_case_was_off_are_denied_behind_it() {
@@ -139,6 +218,11 @@ fn sessions_that_were_had_while_a_cut_of_an_earlier_case_was_off_are_denied_behi
         }
     });
     ran(&mut hosted.here(&["verify", second, "--no-trail"])).ended_with(13);
+    // Where nothing waits behind the gate, it is the last look that says so.
+    ran(&mut hosted.here(&["resume", second])).ended_with(13);
+    let told = ran(&mut bare(hosted.dir(), &["report", second])).ended_with(0);
+    let left = told.out.split("Deadlines").next().unwrap();
+    assert!(left.contains("of the earlier case "), "{}", told.said());
     switched(&hosted, &StatusType::Inactive);
     hosted.meanwhile(async |iam| {
         iam.attach_user_policy().user_name("backup").policy_arn(DENY).send().await.unwrap();

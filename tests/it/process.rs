@@ -325,7 +325,7 @@ fn a_plan_that_would_miss_what_a_case_has_begun_before_it_is_refused() {
 }
 
 /// Copies a case, as somebody would who keeps it safe.
-fn copied(from: &Path, to: &Path) {
+pub(crate) fn copied(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));

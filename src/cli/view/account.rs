@@ -159,8 +159,13 @@ impl Account<'_> {
         let heading = Style::Strong.paint("Cut by earlier cases, beyond this plan");
         let (at, cuts) =
             (before.at.strftime("%Y-%m-%d %H:%M:%S UTC"), counted(before.standing, "cut"));
-        let _ =
-            writeln!(text, "\n{heading}\n  {cuts} seen to stand at {at}, read back and not tried");
+        let _ = match (before.standing, &before.off[..]) {
+            (0, []) => writeln!(text, "\n{heading}\n  none is left to be looked at, as of {at}"),
+            _ => writeln!(
+                text,
+                "\n{heading}\n  {cuts} seen to stand at {at}, read back and not tried"
+            ),
+        };
         for cut in &before.off {
             let _ = writeln!(
                 text,
