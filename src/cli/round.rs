@@ -94,7 +94,10 @@ fn say_yes(case: &Case, next: &SavedPlan, whole: &Path, args: &args::Run) -> Res
         })?;
     }
     let (whole, there) = (typed(whole), args.access.there());
-    view::out(&format!("The round is begun. Next: portcullis resume {whole}{there}\n"));
+    view::out(&format!(
+        "Yes was said, and nothing of the round is cut yet: all accounts go on with it together.\nNext: portcullis \
+         resume {whole}{there}\n"
+    ));
     Ok(Exit::Waiting)
 }
 
