@@ -307,6 +307,58 @@ steps:
     assert!(screen.contains("1 change; 0 already so"), "{screen}");
 }
 
+/// Of many, each with a reason of its own, none is given as the reason of all; and what many users have in common does
+/// not push what matters off the end.
+#[test]
+fn many_are_told_in_few_lines_of_which_each_is_so() {
+    const USERS: usize = 14;
+    let dir = tempfile::tempdir().unwrap();
+    let trust = |whom: &str| {
+        format!(
+            "trust: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Principal: {{ AWS: \"arn:aws:iam::{whom}:root\" }}, Action: \"sts:AssumeRole\" }}] }}"
+        )
+    };
+    let mut world = "world: 1\nnow: 2026-03-24T07:10:00Z\nseed: 3\nresponder: { account: \"111122223333\", role: admin }\naccounts:\n  \"111122223333\":\n    users:\n".to_owned();
+    for n in 0..USERS {
+        writeln!(world, "      u{n:02}: {{ path: /ci/, keys: [{{ id: AKIAEXAMPLE{n:09} }}] }}")
+            .unwrap();
+    }
+    let (ours, theirs) = (trust("111122223333"), trust("444455556666"));
+    writeln!(world, "    roles:\n      admin: {{ {theirs}, attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"] }}\n      auditor: {{ {ours} }}").unwrap();
+    std::fs::write(dir.path().join("world.yaml"), world).unwrap();
+    let text = playbook(
+        "\
+steps:
+  - id: keys-off
+    phase: contain
+    for_each: ${{ inventory.users_in_path('/ci/') }}
+    uses: iam.access-key.deactivate
+    with: { user: \"${{ each.name }}\", keys: all }
+    reason: Because the pipeline leaked ${{ each.name }}
+  - id: nobody
+    phase: contain
+    for_each: []
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+",
+    );
+    std::fs::write(dir.path().join("playbook.yaml"), text).unwrap();
+    let (folder, cases) = (dir.path().to_str().unwrap(), dir.path().join("cases"));
+    let played = portcullis(&["rehearse", folder, "--cases", cases.to_str().unwrap()]);
+    let screen = said(&played);
+    let plan = screen.split("\nCase ").next().unwrap();
+    let why = "why: 14 reasons; of keys-off.1: Because the pipeline leaked u00\n";
+    assert!(plan.contains(why), "{plan}");
+    let left = plan.split("Not touched").nth(1).unwrap();
+    let users = "sessions of role auditor: its trust policy admits u00 (as anyone of the account whose own policies allow \
+                 it), and no step cuts them; and 13 alike: u01, u02, u03 and 10 more\n";
+    assert!(left.contains(users), "{left}");
+    for last in ["step `nobody`", "roles of accounts", "everything else in account"] {
+        assert!(left.contains(last), "{left}");
+    }
+    assert!(!left.contains("--all"), "{left}");
+}
+
 #[test]
 fn where_every_step_is_skipped_nothing_is_asked_and_no_case_is_opened() {
     let dir = tempfile::tempdir().unwrap();

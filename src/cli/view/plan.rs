@@ -2,6 +2,9 @@
 //! may be refused. On a terminal ten changes fit a screen, with what must be read before saying yes last, where
 //! the eye is when the question comes; a thousand are told by step, and fit a page. Into a file goes all of it.
 
+mod alike;
+mod screen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -9,9 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
-use crate::plan::{
-    Batches, Change, Have, Import, Permission, Plan, SavedPlan, Untouched, Whereabouts,
-};
+use crate::plan::{Batches, Change, Have, Import, Permission, Plan, SavedPlan, Whereabouts};
 use crate::playbook::Phase;
 use crate::run::Stale;
 
@@ -21,9 +22,6 @@ const ONE_BY_ONE: usize = 12;
 const NAMED: usize = 3;
 /// How many lines of warnings, or of what is left alone, are shown; the rest is counted.
 const LINES: usize = 12;
-
-/// How many warnings fit a screen, beside all else that must.
-const WARNINGS: usize = 4;
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +69,7 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
 
 fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
     if let Detail::Screen(width) = detail {
-        return on_screen(plan, digest, width);
+        return screen::shown(plan, digest, width);
     }
     let every_change = detail == Detail::Everything;
     let Plan { caller, endpoint, playbook, title, surveyed_at, .. } = plan;
@@ -95,13 +93,7 @@ fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
     per_action(&mut text, plan);
     permissions(&mut text, plan);
     canary(&mut text, plan);
-    if !plan.untouched.is_empty() {
-        let lines = ways_in_first(plan);
-        let lines: Vec<String> =
-            lines.map(|left| format!("{}: {}", plain(&left.what), plain(&left.why))).collect();
-        let _ = writeln!(text, "\n{}", Style::Strong.paint(left_alone(plan)));
-        listed(&mut text, "  ", &lines, if every_change { usize::MAX } else { LINES });
-    }
+    left_alone(&mut text, plan, if every_change { usize::MAX } else { LINES });
     found(&mut text, plan, if every_change { usize::MAX } else { LINES });
     warnings(&mut text, plan, if every_change { usize::MAX } else { LINES });
     let _ = writeln!(text, "\n{}", in_all(plan));
@@ -115,25 +107,18 @@ fn heading(plan: &Plan) -> String {
     format!("Plan for account {}", plan.account)
 }
 
-fn left_alone(plan: &Plan) -> &'static str {
-    if plan.is_undo() { "Not taken back" } else { "Not touched" }
-}
-
-/// What is left alone, with ways in before what nobody looked at, and that before steps that do nothing.
-fn ways_in_first(plan: &Plan) -> impl Iterator<Item = &Untouched> {
-    let rank = |left: &&Untouched| match left.what.as_str() {
-        what if what.starts_with("step `") => 2,
-        what if ["everything else", "other readers", "roles of accounts", "MFA device"]
-            .iter()
-            .any(|start| what.starts_with(start)) =>
-        {
-            1
-        }
-        _ => 0,
-    };
-    let mut left: Vec<&Untouched> = plan.untouched.iter().collect();
-    left.sort_by_key(rank);
-    left.into_iter()
+/// What is left alone, and why: ways in before all else, and neither so many that the other falls off the end.
+fn left_alone(text: &mut String, plan: &Plan, shown: usize) {
+    if plan.untouched.is_empty() {
+        return;
+    }
+    let heading = if plan.is_undo() { "Not taken back" } else { "Not touched" };
+    let _ = writeln!(text, "\n{}", Style::Strong.paint(heading));
+    let (ways_in, other) = alike::left_alone(plan, shown);
+    for lines in [ways_in, other] {
+        let lines: Vec<String> = lines.iter().map(alike::Alike::whole).collect();
+        listed(text, "  ", &lines, shown);
+    }
 }
 
 /// `access_key_id = AKIA...`, as they were given.
@@ -171,137 +156,6 @@ fn in_all(plan: &Plan) -> String {
         grouped(estimate.writes),
         duration(estimate.seconds),
     )
-}
-
-/// What must be seen of a plan, a line for each thing.
-fn on_screen(plan: &Plan, digest: &str, width: usize) -> String {
-    let Plan { caller, endpoint, playbook, surveyed_at, .. } = plan;
-    let mut text = String::new();
-    let at = surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
-    let heading = if plan.is_undo() {
-        format!("{}, of {playbook}", heading(plan))
-    } else {
-        format!("{}: {playbook}, surveyed {at}", heading(plan))
-    };
-    let _ = writeln!(text, "\n{}", Style::Strong.paint(&heading));
-    let _ = writeln!(text, "  as      {caller}");
-    if let Some(endpoint) = endpoint {
-        let _ = writeln!(text, "  at      {}", Style::Careful.paint(&plain(endpoint)));
-    }
-    let given: Vec<String> = inputs(plan).collect();
-    if !given.is_empty() && !plan.is_undo() {
-        let _ = writeln!(text, "{}", cut(&format!("  with    {}", given.join(", ")), width));
-    }
-    let _ = writeln!(text, "  digest  {digest}");
-    brief_changes(&mut text, plan, width);
-    batches(&mut text, plan);
-    let mut seen = BTreeSet::new();
-    for change in plan.changes.iter().filter(|change| seen.insert(change.kind.as_str())) {
-        let Some(hazard) = change.hazards.first() else { continue };
-        let line = format!("  may break   {}: {hazard}", change.kind);
-        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
-    }
-    let mut seen = BTreeSet::new();
-    let unknowns = plan.changes.iter().flat_map(|change| &change.unknowns);
-    let unknowns: Vec<String> = unknowns
-        .filter(|unknown| seen.insert(unknown.what.as_str()))
-        .map(|unknown| format!("{}, {}", unknown.what, unknown.known))
-        .collect();
-    if !unknowns.is_empty() {
-        let line = format!("  not known   {}", unknowns.join("; "));
-        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
-    }
-    brief_permissions(&mut text, plan, width);
-    if !plan.untouched.is_empty() {
-        let what: Vec<String> = ways_in_first(plan).map(|left| plain(&left.what)).collect();
-        let label = if plan.is_undo() { "stays" } else { "untouched" };
-        let line = format!("  {label:<9}   {}: {}", grouped(what.len()), what.join("; "));
-        // Two lines of it, broken between words.
-        let line = cut(&line, (2 * width).saturating_sub(INDENT.len() + NAMED));
-        let _ = writeln!(text, "{}", Style::Faint.paint(&line));
-    }
-    if !plan.imports.is_empty() {
-        let line = cut(&format!("  found       {}", brief_found(plan)), width);
-        let _ = writeln!(text, "{line}");
-    }
-    let whole = "  the whole of it: portcullis plan ... --all, or into a file or a pager";
-    let _ = writeln!(text, "{}", Style::Faint.paint(&cut(whole, width)));
-    warnings(&mut text, plan, WARNINGS);
-    let _ = writeln!(text, "{}", in_all(plan));
-    text
-}
-
-fn brief_changes(text: &mut String, plan: &Plan, width: usize) {
-    let one_by_one = plan.changes.len() <= ONE_BY_ONE;
-    let mut phase = None;
-    let mut gate_shown = false;
-    let mut rest = plan.changes.as_slice();
-    while let Some(change) = rest.first() {
-        if change.phase.is_behind_the_gate() && !gate_shown && change.undoes.is_none() {
-            gate_shown = true;
-            let terms = format!(
-                "==== the gate: every cut above proven {}, {} s after the last ====",
-                plan.gate.proof, plan.gate.margin_seconds
-            );
-            let _ =
-                writeln!(text, "  {}", Style::Strong.paint(&cut(&terms, width.saturating_sub(2))));
-        }
-        if phase != Some(change.phase) {
-            phase = Some(change.phase);
-            let _ = writeln!(text, "{}", Style::Strong.paint(heading_of(change.phase)));
-        }
-        if one_by_one {
-            brief(text, change, width);
-            rest = &rest[1..];
-            continue;
-        }
-        let of_step =
-            rest.iter().take_while(|next| next.step == change.step && next.phase == change.phase);
-        let (group, others) = rest.split_at(of_step.count());
-        step(text, group);
-        rest = others;
-    }
-}
-
-/// One change on one line, and on a second what of it cannot be taken back.
-fn brief(text: &mut String, change: &Change, width: usize) {
-    let Change { id, target, what, before, after, line, .. } = change;
-    let mark = if change.already { " (already so)" } else { "" };
-    let id = format!("{:<14}", id.as_str());
-    let said = format!(
-        "(line {line}) {}: {}{mark}  {} -> {}",
-        plain(target),
-        plain(what),
-        plain(before),
-        plain(after)
-    );
-    let said = cut(&said, width.saturating_sub(4 + id.chars().count()));
-    let _ = writeln!(text, "  {}  {said}", Style::Strong.paint(&id));
-    if let Some(irreversible) = &change.irreversible {
-        // Whole, whatever room it takes: nobody should say yes to half of it.
-        let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
-        let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
-    }
-}
-
-/// What would be refused, and what nobody could tell; the rest is counted.
-fn brief_permissions(text: &mut String, plan: &Plan, width: usize) {
-    let mut of: BTreeMap<Have, BTreeSet<&str>> = BTreeMap::new();
-    for change in plan.pending() {
-        for permission in change.permissions.iter().filter(|one| one.only_if.is_none()) {
-            of.entry(permission.have).or_default().insert(&permission.action);
-        }
-    }
-    for (have, actions) in of {
-        let actions: Vec<&str> = actions.into_iter().collect();
-        let (style, word) = match have {
-            Have::Can => (Style::Faint, "may"),
-            Have::Cannot => (Style::Bad, "MAY NOT"),
-            Have::Unknown => (Style::Careful, "may it?"),
-        };
-        let line = cut(&format!("  {word:<10}  {}", actions.join(", ")), width);
-        let _ = writeln!(text, "{}", style.paint(&line));
-    }
 }
 
 /// What others found, beside what the account has.
@@ -351,30 +205,6 @@ fn found(text: &mut String, plan: &Plan, shown: usize) {
         let more = if others.len() > NAMED { ", ..." } else { "" };
         let _ = writeln!(text, "  {} that {word}: {named}{more}", grouped(others.len()));
     }
-}
-
-/// The same in a line.
-fn brief_found(plan: &Plan) -> String {
-    let of =
-        |is: fn(&Whereabouts) -> bool| plan.found.iter().filter(|one| is(&one.whereabouts)).count();
-    let in_scope = of(|one| matches!(one, Whereabouts::InScope { .. }));
-    let not_covered = of(|one| matches!(one, Whereabouts::NotCovered { .. }));
-    let not_here = of(|one| matches!(one, Whereabouts::NotHere));
-    let not_told = of(|one| matches!(one, Whereabouts::NotTold { .. }));
-    format!(
-        "{}: {in_scope} in scope, {not_covered} NOT COVERED, {not_here} not of this account, {not_told} not told",
-        counted(plan.found.len(), "access key")
-    )
-}
-
-/// The text, or as much of it as there is room for.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let mut cut: String = text.chars().take(width.saturating_sub(3)).collect();
-    cut.truncate(cut.trim_end().len());
-    cut + "..."
 }
 
 /// What is not as a saved plan has it, change by change; and how far anybody looked.
@@ -467,7 +297,7 @@ fn one(text: &mut String, change: &Change, first_of_kind: bool) {
         Style::Faint.paint(&does(change)),
     );
     let _ = writeln!(text, "{INDENT}{} -> {}", plain(before), plain(after));
-    further(text, change);
+    further(text, std::slice::from_ref(change));
     if first_of_kind {
         unknowns(text, change);
     }
@@ -477,14 +307,36 @@ fn one(text: &mut String, change: &Change, first_of_kind: bool) {
     }
 }
 
-/// What the step says of it.
-fn further(text: &mut String, change: &Change) {
-    if let Some(reason) = &change.reason {
-        let _ = writeln!(text, "{INDENT}why: {}", plain(reason));
+/// What the step says of them. Of what it says for each in other words, one is an example and no more.
+fn further(text: &mut String, changes: &[Change]) {
+    let said = |change: &&Change| change.reason.is_some();
+    let reasons: Vec<&str> = changes.iter().filter_map(|one| one.reason.as_deref()).collect();
+    if let (Some(example), Some(first)) = (changes.iter().find(said), reasons.first()) {
+        let first = plain(first);
+        let different = reasons.iter().collect::<BTreeSet<_>>().len();
+        let why = match different {
+            1 if reasons.len() == changes.len() => format!("why: {first}"),
+            1 => format!("why, of {}: {first}", grouped(reasons.len())),
+            n => format!("why: {}; of {}: {first}", counted(n, "reason"), example.id),
+        };
+        let _ = writeln!(text, "{INDENT}{why}");
     }
-    if let Some(review_by) = &change.review_by {
-        let day = review_by.strftime("%Y-%m-%d %H:%M UTC");
-        let _ = writeln!(text, "{INDENT}to be looked at again by {day}");
+    let days = changes.iter().filter_map(|one| one.review_by);
+    let days: Vec<String> = days
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(|day| day.strftime("%Y-%m-%d %H:%M UTC").to_string())
+        .collect();
+    match days.as_slice() {
+        [] => {}
+        [day] => {
+            let _ = writeln!(text, "{INDENT}to be looked at again by {day}");
+        }
+        [first, .., last] => {
+            let times = counted(days.len(), "time");
+            let _ =
+                writeln!(text, "{INDENT}to be looked at again by {times}, from {first} to {last}");
+        }
     }
 }
 
@@ -545,7 +397,7 @@ fn step(text: &mut String, group: &[Change]) {
     let more = if more > 0 { format!("; and {} more", grouped(more)) } else { String::new() };
     let _ =
         writeln!(text, "{INDENT}{}", Style::Faint.paint(&format!("{}{more}", named.join("; "))));
-    further(text, first);
+    further(text, group);
     unknowns(text, first);
     let lost: Vec<&str> =
         group.iter().filter_map(|change| change.irreversible.as_deref()).collect();

@@ -278,6 +278,14 @@ fn a_plan_fits_a_screen_of_forty_lines() {
         let (untouched, warned) =
             (plan.find("untouched").unwrap(), plan.find("Before you say yes"));
         assert!(warned.is_none_or(|warned| warned > untouched), "{plan}");
+        // How it is taken back; and where a step says why and until when, that too.
+        assert!(changes > A_DOZEN || plan.contains("\n  back        quarantine: iam."), "{plan}");
+        if playbook.ends_with("pipeline-sweep") {
+            assert!(plan.contains("\n  why         quarantine.1: build works in"), "{plan}");
+            assert!(plan.contains("\n  look again  quarantine: 2026-03-31 08:00 UTC"), "{plan}");
+        }
+        let else_ = "everything else in account 111122223333: not selected by the playbook";
+        assert!(plan[untouched..].contains(else_), "{plan}");
         shown += 1;
     }
     assert!(shown > 3);

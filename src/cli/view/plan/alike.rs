@@ -1,0 +1,144 @@
+//! What is left alone, with what is alike told once: a thousand users whom one role's trust admits are one line,
+//! with the first of them and how many more. What is told apart is told by its words; where they are names of this plan,
+//! or have a digit in them, they are what may differ. Pure: returns text, and cannot fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::plain;
+use super::few;
+use crate::diagnostic::grouped;
+use crate::plan::{Effect, Plan, Untouched};
+
+/// Things left alone that differ in names alone.
+pub(super) struct Alike<'a> {
+    all: Vec<&'a Untouched>,
+    /// What the others have in place of what the first has, place by place.
+    others: Vec<Vec<String>>,
+}
+
+impl Alike<'_> {
+    /// The first of them with why, and which others there are.
+    pub(super) fn whole(&self) -> String {
+        let mut line = self.first();
+        if self.all.len() > 1 {
+            let others = self.others.iter().map(|these| {
+                let these: Vec<&str> = these.iter().map(String::as_str).collect();
+                few(&these)
+            });
+            let others: Vec<String> = others.collect();
+            line += &format!("; and {} alike: {}", grouped(self.all.len() - 1), others.join("; "));
+        }
+        line
+    }
+
+    /// The same in few words, with how many there are where it is not cut off.
+    pub(super) fn brief(&self) -> String {
+        match self.all.len() {
+            1 => self.first(),
+            n => {
+                let Untouched { what, why } = self.all[0];
+                format!("{} ({} alike): {}", plain(what), grouped(n), plain(why))
+            }
+        }
+    }
+
+    fn first(&self) -> String {
+        let first = self.all[0];
+        format!("{}: {}", plain(&first.what), plain(&first.why))
+    }
+}
+
+/// What is left alone: ways in, and then what steps leave and what nobody looked at. Ways in of one name stand
+/// together; of several names only where there would be more than `most` lines of them otherwise.
+pub(super) fn left_alone(plan: &Plan, most: usize) -> (Vec<Alike<'_>>, Vec<Alike<'_>>) {
+    let names = names(plan);
+    let (ways_in, other): (Vec<&Untouched>, Vec<&Untouched>) =
+        plan.untouched.iter().partition(|left| rank(left) == 0);
+    if most == usize::MAX {
+        let each = |all| gathered(all, |left| (left.what.clone(), left.why.clone()));
+        return (each(&ways_in), by_rank(each(&other)));
+    }
+    let shape = |text: &str| shape(text, &names);
+    let mut of_ways_in = gathered(&ways_in, |left| (left.what.clone(), shape(&left.why)));
+    if of_ways_in.len() > most {
+        of_ways_in = gathered(&ways_in, |left| (shape(&left.what), shape(&left.why)));
+    }
+    let of_other = gathered(&other, |left| {
+        // Steps that do nothing for the same reason are named, whatever they are called.
+        let what = if rank(left) == 1 { String::new() } else { shape(&left.what) };
+        (what, shape(&left.why))
+    });
+    (of_ways_in, by_rank(of_other))
+}
+
+fn by_rank(mut all: Vec<Alike<'_>>) -> Vec<Alike<'_>> {
+    all.sort_by_key(|alike| rank(alike.all[0]));
+    all
+}
+
+/// Ways in, then steps that do nothing, then what nobody looked at.
+fn rank(left: &Untouched) -> u8 {
+    const NOT_LOOKED_AT: [&str; 4] =
+        ["everything else", "other readers", "roles of accounts", "MFA device"];
+    if left.what.starts_with("step `") {
+        return 1;
+    }
+    if NOT_LOOKED_AT.iter().any(|start| left.what.starts_with(start)) { 2 } else { 0 }
+}
+
+fn gathered<'a>(
+    all: &[&'a Untouched],
+    key: impl Fn(&Untouched) -> (String, String),
+) -> Vec<Alike<'a>> {
+    let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut groups: Vec<Vec<&'a Untouched>> = Vec::new();
+    for &left in all {
+        let at = *places.entry(key(left)).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[at].push(left);
+    }
+    groups.into_iter().map(|all| Alike { others: others(&all), all }).collect()
+}
+
+/// What differs, place by place: in what they are, or else in why.
+fn others(all: &[&Untouched]) -> Vec<Vec<String>> {
+    let differing = |of: fn(&Untouched) -> &str| -> Vec<Vec<String>> {
+        let words: Vec<Vec<&str>> =
+            all.iter().map(|&left| of(left).split_whitespace().collect()).collect();
+        let columns = (0..words[0].len()).map(|column| {
+            let mut seen = BTreeSet::from([words[0][column]]);
+            let of_each = words.iter().filter_map(|words| words.get(column).copied());
+            let new = of_each.filter(|word| seen.insert(word));
+            new.map(|word| plain(bare(word))).collect::<Vec<_>>()
+        });
+        columns.filter(|others| !others.is_empty()).collect()
+    };
+    let what = differing(|left| &left.what);
+    if what.is_empty() { differing(|left| &left.why) } else { what }
+}
+
+/// The text with a mark for each word that may differ.
+fn shape(text: &str, names: &BTreeSet<String>) -> String {
+    let words = text.split_whitespace().map(|word| {
+        let may_differ = word.contains(|c: char| c.is_ascii_digit()) || names.contains(bare(word));
+        if may_differ { "*" } else { word }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The word without what stands around it in a sentence.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c| "(),;:`".contains(c))
+}
+
+/// Names that the plan's lines have in them.
+fn names(plan: &Plan) -> BTreeSet<String> {
+    let roles = plan.roles.iter().filter_map(|reach| reach.sessions.principal());
+    let users = plan.roles.iter().map(|reach| reach.user.to_string());
+    let principals = plan.principals.iter().cloned().chain(roles);
+    let effects = plan.changes.iter().flat_map(|change| &change.effects);
+    let secrets = effects.filter_map(Effect::secret).map(ToString::to_string);
+    principals.map(|one| one.name().to_owned()).chain(users).chain(secrets).collect()
+}
