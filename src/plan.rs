@@ -302,6 +302,12 @@ impl Change {
         self.effects.iter().any(|effect| matches!(effect, Effect::Cuts { .. }))
     }
 
+    /// Whether it will be held because something it needs is known not to be allowed.
+    pub fn is_refused(&self) -> bool {
+        let refused = |one: &Permission| one.have == Have::Cannot && one.only_if.is_none();
+        !self.already && self.permissions.iter().any(refused)
+    }
+
     /// Whether it puts something in the way of `credential` that blocks it.
     pub fn keeps_out(&self, credential: &Credential) -> bool {
         self.effects.iter().any(|effect| {

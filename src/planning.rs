@@ -160,7 +160,7 @@ fn plan_on(
         return Ok(Planned::Needs(wants));
     }
     let (mut warnings, mut texts) = (Vec::new(), Texts::default());
-    let draft::Drafted { mut changes, mut batches, left_out: not_drafted, mut problems } =
+    let draft::Drafted { mut changes, mut batches, left_out: not_drafted, mut problems, undecided } =
         draft::draft(playbook, taken, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
     if let Some(earlier) = earlier {
@@ -171,9 +171,9 @@ fn plan_on(
             return Err(forgiven);
         }
     }
-    if !problems.is_empty() {
-        return Err(draft::told_once(problems));
-    }
+    // Told with all that is wrong beside it: whoever mends one thing and asks again loses a round each time.
+    let problems = draft::told_once(problems);
+    let with_those = |more: Vec<Diagnostic>| [problems.clone(), more].concat();
     let principals: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
@@ -263,7 +263,7 @@ fn plan_on(
         roles.extend(known);
     }
     let minting = Minting::of(&changes, &principals, inventory);
-    order::too_many_needs(playbook, &changes)?;
+    order::too_many_needs(playbook, &changes).map_err(&with_those)?;
     order::postpone(&mut changes, &minting);
     order::connect(playbook, &mut changes, &minting, |change| {
         if enforced && canary::can_be_tried(change, inventory) {
@@ -276,7 +276,8 @@ fn plan_on(
     let mut beside = terms.together.as_ref().map(Together::accounts).unwrap_or_default();
     beside.retain(|account| *account != inventory.caller.account);
     warnings.extend(minting.warnings(&changes, inventory, &beside));
-    order::sort(&mut changes).map_err(|waiting| vec![order::cycle(playbook, &waiting)])?;
+    order::sort(&mut changes)
+        .map_err(|waiting| with_those(vec![order::cycle(playbook, &waiting)]))?;
     let canary = if enforced { canary::plan(&changes, inventory) } else { None };
     let mut plan = Plan {
         playbook: playbook.name.clone(),
@@ -318,7 +319,11 @@ fn plan_on(
     trust.tell(&mut plan);
     found::warn(&mut plan, inventory);
     plan.estimate = estimate::estimate(&plan, Some(inventory));
-    lint::lint(playbook, &mut plan, inventory, earlier.map(|earlier| earlier.plan))?;
+    let earlier = earlier.map(|earlier| earlier.plan);
+    lint::lint(playbook, &mut plan, inventory, earlier, &undecided).map_err(&with_those)?;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok(Planned::Plan(Box::new(plan)))
 }
 

@@ -4,34 +4,56 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::select::Taken;
 use super::trust::{Trust, Verdict};
 use crate::action::{About, Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic, Label, Place};
-use crate::ids::{ActionKind, ChangeId, StepId};
+use crate::ids::{ActionKind, ChangeId, Principal, RoleName, StepId, UserName};
 use crate::inventory::Inventory;
 use crate::plan::{Batches, Change, Decided, Text, Texts, Unknown, Untouched};
-use crate::playbook::{Phase, Playbook, Step};
+use crate::playbook::{EffectKind, Phase, Playbook, Step};
 
 /// What the actions have decided.
 #[derive(Default)]
-pub(super) struct Drafted {
+pub(super) struct Drafted<'p> {
     pub(super) changes: Vec<Change>,
     pub(super) batches: Vec<Batches>,
     /// What would have been cut, and is trusted; and where a step finds nothing to change.
     pub(super) left_out: Vec<Untouched>,
     /// Steps that cannot be planned.
     pub(super) problems: Vec<(StepId, Diagnostic)>,
+    pub(super) undecided: Vec<Undecided<'p>>,
+}
+
+/// What cannot be planned, for one item of a step: nobody knows what it would come to.
+pub(super) struct Undecided<'p> {
+    pub(super) step: &'p Step,
+    /// Whom it would hand something to or let in again, as far as the playbook names him.
+    pub(super) lets_in: Option<Principal>,
+}
+
+impl<'p> Undecided<'p> {
+    fn new(taken: &Taken<'p>) -> Self {
+        let lets_in = [EffectKind::Issues, EffectKind::Lifts];
+        let of = taken.action.shape().effects.iter().any(|effect| lets_in.contains(effect));
+        let named = |field: &str| taken.with.get(field).and_then(Value::as_str);
+        let user = named("user").and_then(|user| UserName::parse(user).ok()).map(Principal::User);
+        let role =
+            || named("role").and_then(|role| RoleName::parse(role).ok()).map(Principal::Role);
+        Self { step: taken.step, lets_in: user.or_else(role).filter(|_| of) }
+    }
 }
 
 /// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
-pub(super) fn draft(
+pub(super) fn draft<'p>(
     playbook: &Playbook,
-    all: Vec<Taken<'_>>,
+    all: Vec<Taken<'p>>,
     inventory: &Inventory,
     trust: &Trust,
     texts: &mut Texts,
-) -> Drafted {
+) -> Drafted<'p> {
     let mut drafted = Drafted::default();
     let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
     // Of each step, the changes of each of its items.
@@ -44,6 +66,7 @@ pub(super) fn draft(
             Err(error) => {
                 let problem = cannot_plan(step, item.as_deref(), &error);
                 drafted.problems.push((step.id.clone(), problem));
+                drafted.undecided.push(Undecided::new(&taken));
                 continue;
             }
         };
@@ -61,6 +84,7 @@ pub(super) fn draft(
                 }
                 Verdict::Refuse(problem) => {
                     drafted.problems.push((step.id.clone(), problem));
+                    drafted.undecided.push(Undecided { step: taken.step, lets_in: None });
                     continue;
                 }
             }

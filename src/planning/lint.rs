@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::draft::Undecided;
 use super::lockout::{cuts_off_break_glass, refuse_lock_out};
 use crate::action::CANARY_PATH;
 use crate::diagnostic::{Code, Diagnostic, counted, nearest};
@@ -20,11 +21,13 @@ const LEAST_SENSIBLE_MARGIN: u64 = 10;
 
 /// Refuses an unsafe plan, and adds the warnings that an operator should read before saying yes. What a later round,
 /// after `earlier`, cuts of break-glass is asked about instead: refused, it would keep every other cut from being made.
+/// Of `undecided` steps nobody knows what they come to: what is wrong whatever that is, is told, and no more.
 pub(super) fn lint(
     playbook: &Playbook,
     plan: &mut Plan,
     inventory: &Inventory,
     earlier: Option<&Plan>,
+    undecided: &[Undecided<'_>],
 ) -> Result<(), Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut caller = inventory.caller.clone();
@@ -36,17 +39,17 @@ pub(super) fn lint(
         Ok(warnings) => plan.warnings.extend(warnings),
         Err(problem) => problems.push(problem),
     }
-    behind_the_gate(playbook, plan, &mut problems);
+    behind_the_gate(playbook, plan, undecided, &mut problems);
     one_at_a_time(playbook, plan, &mut problems);
     problems.extend(limits(playbook, "plan", plan.pending().count(), plan.principals.len()));
     share(playbook, plan, inventory, &mut problems);
     // Of several accounts one may have the gap: then it is judged of all.
-    if plan.together.is_none() {
+    if plan.together.is_none() && undecided.is_empty() {
         accepted_gaps([&*plan].into_iter(), &mut problems);
     }
     vanished_keys(plan, inventory);
     lifts(plan);
-    seals(playbook, plan, &mut problems);
+    seals(playbook, plan, undecided, &mut problems);
     kept_out(plan, inventory);
     refusals(plan);
     approvals(plan);
@@ -116,9 +119,25 @@ fn unapproved(plan: &mut Plan) {
 
 /// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed
 /// is cut first.
-fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnostic>) {
+fn behind_the_gate(
+    playbook: &Playbook,
+    plan: &Plan,
+    undecided: &[Undecided<'_>],
+    problems: &mut Vec<Diagnostic>,
+) {
+    let perhaps_cut = |of: &str| may_cut(undecided, of);
+    let perhaps_rotated =
+        undecided.iter().any(|one| one.step.uses.as_str() == "secretsmanager.secret.rotate");
     let cut = cut_by_itself(plan);
     let principals: BTreeSet<_> = plan.principals.iter().collect();
+    for Undecided { step, lets_in } in undecided {
+        let Some(principal) = lets_in else { continue };
+        if !principals.contains(principal) && !perhaps_cut("iam.") {
+            let (message, help) = not_cut_off(&format!("step `{}`", step.id), principal);
+            let problem = Diagnostic::error(Code::GateOrder, message).help(help);
+            problems.push(problem.at(step.place.clone(), "this step"));
+        }
+    }
     for change in plan.changes.iter().filter(|change| change.is_gated()) {
         let mut complain = |message: String, help: &str| {
             let mut problem = Diagnostic::error(Code::GateOrder, message).help(help);
@@ -140,21 +159,11 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                 _ => None,
             };
             match (effect, concerned) {
-                (_, Some(principal)) if !principals.contains(&principal) => {
-                    let kind = match &principal {
-                        Principal::User(_) => "user",
-                        Principal::Role(_) => "role",
-                    };
-                    complain(
-                        format!(
-                            "{} concerns {}, whom no step cuts off first",
-                            change.id,
-                            principal.name()
-                        ),
-                        &format!(
-                            "add `iam.{kind}.quarantine` for the same {kind} in phase contain"
-                        ),
-                    );
+                (_, Some(principal))
+                    if !principals.contains(&principal) && !perhaps_cut("iam.") =>
+                {
+                    let (message, help) = not_cut_off(change.id.as_str(), &principal);
+                    complain(message, &help);
                 }
                 (
                     Effect::Lifts {
@@ -163,7 +172,7 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                         ..
                     },
                     None,
-                ) if !cut.contains(credential) => {
+                ) if !cut.contains(credential) && !perhaps_cut("manual.") => {
                     complain(
                         format!(
                             "{} would open the {credential}, which no step closes first",
@@ -173,7 +182,7 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                     );
                 }
                 (Effect::Destroys { credential: Credential::SecretValue { secret } }, _)
-                    if !rotates(plan, secret) =>
+                    if !rotates(plan, secret) && !perhaps_rotated =>
                 {
                     complain(
                         format!(
@@ -186,7 +195,9 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
                 // What is replaced is not cut first: nothing but its replacement ends it.
                 (Effect::Destroys { credential: Credential::SecretValue { .. } }, _) => {}
                 (Effect::Destroys { credential }, _)
-                    if !cut.contains(credential) && !stays_quarantined(plan, credential) =>
+                    if !cut.contains(credential)
+                        && !stays_quarantined(plan, credential)
+                        && !perhaps_cut("iam.") =>
                 {
                     complain(
                         format!(
@@ -202,9 +213,33 @@ fn behind_the_gate(playbook: &Playbook, plan: &Plan, problems: &mut Vec<Diagnost
     }
 }
 
+/// Somebody is handed something, or let in again, who was never cut off.
+fn not_cut_off(by: &str, principal: &Principal) -> (String, String) {
+    let kind = match principal {
+        Principal::User(_) => "user",
+        Principal::Role(_) => "role",
+    };
+    (
+        format!("{by} concerns {}, whom no step cuts off first", principal.name()),
+        format!("add `iam.{kind}.quarantine` for the same {kind} in phase contain"),
+    )
+}
+
+/// Whether a step of which nobody knows what it comes to is one that may cut such things before the gate.
+fn may_cut(undecided: &[Undecided<'_>], of: &str) -> bool {
+    undecided.iter().any(|Undecided { step, .. }| {
+        !step.phase.is_behind_the_gate() && step.uses.as_str().starts_with(of)
+    })
+}
+
 /// A seal leaves nobody in whom the plan cuts off, and comes off only what is sealed; and what will be held is said
 /// in advance.
-fn seals(playbook: &Playbook, plan: &mut Plan, problems: &mut Vec<Diagnostic>) {
+fn seals(
+    playbook: &Playbook,
+    plan: &mut Plan,
+    undecided: &[Undecided<'_>],
+    problems: &mut Vec<Diagnostic>,
+) {
     let cut = cut_by_itself(plan);
     let mut warnings = Vec::new();
     for change in &plan.changes {
@@ -238,6 +273,9 @@ fn seals(playbook: &Playbook, plan: &mut Plan, problems: &mut Vec<Diagnostic>) {
                     ..
                 } => {
                     if !cut.contains(value) {
+                        if may_cut(undecided, "secretsmanager.secret.") {
+                            continue;
+                        }
                         complain(
                             format!(
                                 "{} would unseal secret {secret}, which no step seals",
@@ -584,6 +622,12 @@ fn refusals(plan: &mut Plan) {
     plan.warnings.extend(warnings);
 }
 
+/// As much as is known of it: a cut that is not allowed is held.
+fn what_will_be_cut(plan: &Plan) -> &'static str {
+    let held = |change: &Change| change.cuts() && change.is_refused();
+    if plan.changes.iter().any(held) { "What is allowed" } else { "Everything" }
+}
+
 fn gate(plan: &mut Plan) {
     if !plan.changes.iter().any(crate::plan::Change::is_gated) {
         return;
@@ -595,18 +639,20 @@ fn gate(plan: &mut Plan) {
                 if !refused.is_empty() {
                     let warning = format!(
                         "no cut can be shown enforced: {} is not allowed to {} on users under \
-                         {CANARY_PATH}. Everything will be cut, the gate will stay shut, and nothing will be \
+                         {CANARY_PATH}. {} will be cut, the gate will stay shut, and nothing will be \
                          issued. Allow it before you run; `--gate settled` lowers the gate for one run",
                         refused.join(", "),
-                        plan.caller
+                        plan.caller,
+                        what_will_be_cut(plan)
                     );
                     plan.warnings.push(warning);
                 }
             }
             None => plan.warnings.push(format!(
-                "the gate asks for {} proof, and no cut of this plan can be tried: everything will be cut, the \
+                "the gate asks for {} proof, and no cut of this plan can be tried. {} will be cut, the \
                  gate will stay shut, and nothing will be issued. `--gate settled` lowers it for one run",
-                plan.gate.proof
+                plan.gate.proof,
+                what_will_be_cut(plan)
             )),
         }
     } else {

@@ -23,6 +23,24 @@ fn without(permission: &str) -> String {
     world
 }
 
+/// What is not allowed to be cut is not among what will be cut, whatever else is wrong.
+#[test]
+fn a_plan_does_not_promise_cuts_that_it_says_are_not_allowed() {
+    let canaries = "[\"iam:CreateUser\", \"iam:DeleteUser\", \"iam:TagUser\"]";
+    let untried = |world: &str| {
+        let without = world.replace(canaries, "[\"iam:DeleteUser\", \"iam:TagUser\"]");
+        assert_ne!(without, world);
+        let terms = portcullis::planning::Terms::default();
+        let stage = play(async { Stage::set_on(&without, PLAYBOOK, &terms).await.unwrap() });
+        let mut warnings = stage.saved.plan.warnings.into_iter();
+        warnings.find(|said| said.contains("no cut can be shown enforced")).unwrap()
+    };
+    let whole = untried(WORLD);
+    assert!(whole.contains("Everything will be cut"), "{whole}");
+    let part = untried(&without("iam:UpdateAccessKey"));
+    assert!(part.contains("What is allowed will be cut, the gate will stay shut"), "{part}");
+}
+
 #[test]
 fn what_is_permitted_is_done_and_what_is_not_is_held_as_the_plan_says() {
     for (world, refused) in [

@@ -83,6 +83,33 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
     }
 }
 
+/// Whoever mends one thing and asks again has lost a round.
+#[test]
+fn what_cannot_be_planned_hides_nothing_else_that_is_wrong() {
+    let other_key = "  - id: new-key\n";
+    let of_backup = "  - id: other-key\n    phase: rotate\n    uses: iam.access-key.replace\n    with: { user: backup, deliver_to: nowhere }\n\n  - id: other-lift\n    phase: recover\n    uses: iam.user.lift-quarantine\n    with: { user: backup }\n\n";
+    let both = PLAYBOOK.replacen(other_key, &format!("{of_backup}{other_key}"), 1);
+    let told = |playbook: &str| {
+        let problems = refused("a secret that cannot be read", WORLD, playbook);
+        problems.into_iter().map(|one| (one.code, one.message)).collect::<Vec<_>>()
+    };
+    let all = told(&both);
+    let says =
+        |code: Code, what: &str| all.iter().any(|(of, said)| *of == code && said.contains(what));
+    assert_eq!(all.len(), 3, "{all:#?}");
+    assert!(says(Code::CannotPlan, "step `other-key` cannot be planned"), "{all:#?}");
+    assert!(
+        says(Code::GateOrder, "`other-key` concerns backup, whom no step cuts off"),
+        "{all:#?}"
+    );
+    assert!(says(Code::GateOrder, "other-lift.1 concerns backup, whom no step cuts"), "{all:#?}");
+    // Where the step that cannot be planned may be the one that cuts, nothing is said that may not be so.
+    let cut = "  - id: cut\n    phase: contain\n    uses: iam.access-key.deactivate\n    with: { user: backup, keys: [AKIAEXAMPLENOBODY099] }\n\n";
+    let all =
+        told(&both.replacen("  - id: quarantine\n", &format!("{cut}  - id: quarantine\n"), 1));
+    assert!(all.iter().all(|(code, _)| *code == Code::CannotPlan), "{all:#?}");
+}
+
 /// Everything that was cut is cut, and everything behind the gate that could not be is told.
 fn ends_held(world: &str, playbook: &str, terms: &Terms, says: &str) -> Stage {
     play(async {
