@@ -81,11 +81,15 @@ pub fn run() -> ExitCode {
     if args.no_color {
         view::without_colour();
     }
+    let for_a_program = args.command.is_for_a_program();
     let ended = log::start().and_then(|()| caught(|| carry_out(args)));
     match ended {
         Ok(exit) if !view::all_was_told() => untold(exit).into(),
         Ok(exit) => exit.into(),
         Err(failure) => {
+            if let Some(document) = failure.as_json().filter(|_| for_a_program) {
+                view::out(&diagnostics::printed(&document));
+            }
             failure.print();
             failure.exit.into()
         }

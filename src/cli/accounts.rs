@@ -67,14 +67,18 @@ pub(super) async fn make(
     let made = ways.iter().zip(&terms).map(|(way, terms)| {
         plan::attempt(playbook, inputs, terms, way.connection.read(), way.begun.clone())
     });
-    let (mut plans, mut refused) = (Vec::new(), None);
+    let (mut plans, mut refused) = (Vec::new(), None::<Failure>);
     for (way, made) in ways.iter().zip(join_all(made).await) {
         let heading = format!("\nIn account {}:\n", way.begun.caller.account);
         match made {
             Ok(Ok(saved)) => plans.push(saved),
             Ok(Err(problems)) => {
                 view::err(&heading);
-                refused.get_or_insert(plan::refused(problems));
+                let here = plan::refused(problems);
+                refused = Some(match refused {
+                    Some(known) => known.and(here),
+                    None => here,
+                });
             }
             Err(failure) => {
                 view::err(&heading);

@@ -82,6 +82,20 @@ pub(super) enum Command {
     Man(Man),
 }
 
+impl Command {
+    /// Whether what plans is asked for one JSON document.
+    pub(super) fn is_for_a_program(&self) -> bool {
+        match self {
+            Self::Plan(plan) => plan.format == PlanFormat::Json,
+            Self::Survey(survey) => survey.format == SurveyFormat::Json,
+            Self::Run(Run { format, .. })
+            | Self::Rehearse(Rehearse { format, .. })
+            | Self::Cut(Cut { format, .. }) => *format == Format::Json,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum CloudCommand {
     /// Serve a rehearsal world on loopback, for anybody's AWS client

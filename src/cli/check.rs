@@ -12,7 +12,7 @@ use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::sources::{self, Reading};
 use super::{diagnostics, sarif, view};
-use crate::diagnostic::{Diagnostic, Diagnostics, counted};
+use crate::diagnostic::{Diagnostics, counted};
 use crate::playbook::Playbook;
 
 /// One playbook, checked.
@@ -91,13 +91,12 @@ fn as_json(checked: &[Checked]) -> String {
 }
 
 fn text(checked: Checked, alone: bool) {
-    let (playbook, problems): (_, Vec<Diagnostic>) = match checked.reading {
-        Ok(Ok((playbook, warnings))) => (Some(playbook), warnings),
-        Ok(Err(problems)) => (None, problems),
+    let (playbook, warnings) = match checked.reading {
+        Ok(Ok(right)) => right,
+        Ok(Err(problems)) => return sources::broken(&checked.path, problems).print(),
         Err(failure) => return failure.print(),
     };
-    view::diagnostics(problems);
-    let Some(playbook) = playbook else { return sources::broken(&checked.path).print() };
+    view::diagnostics(warnings);
     view::hint(&format!(
         "{} is right: {}.\n",
         playbook.source.name(),

@@ -100,8 +100,7 @@ pub(super) async fn planned(
     let source = Source::new("the playbook of this cut".to_owned(), cut.text());
     let read = playbook::read_in(&source, &BTreeMap::new(), &Actions::new());
     let (playbook, _) = read.map_err(|problems| {
-        view::diagnostics(problems);
-        Failure::told(Exit::Internal, "please report what is said above")
+        Failure::of(Exit::Internal, problems, "please report what is said above")
     })?;
     let terms = Terms {
         endpoint: endpoint.map(str::to_owned),

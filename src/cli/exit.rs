@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 use super::by_hand::typed;
 use super::conduct::worked_on_by;
-use super::plan;
 use super::there::There;
 use super::view::{self, Style};
+use super::{diagnostics, plan};
 use crate::case::{self, CaseError};
 use crate::cloud::NO_CREDENTIALS;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 pub use crate::exit::Exit;
 use crate::journal::State;
 use crate::run::RunError;
@@ -33,6 +36,8 @@ pub struct Failure {
     why: Vec<String>,
     /// What to type next.
     next: String,
+    /// What is wrong in a playbook, or in what it comes to: shown by then, and kept for whoever reads JSON.
+    problems: Vec<Diagnostic>,
 }
 
 impl Failure {
@@ -43,7 +48,8 @@ impl Failure {
 
     /// Something went wrong, and this is what to do about it: nobody is left with an error alone.
     pub fn new(exit: Exit, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), why: Vec::new(), next: next.into() }
+        let (what, next) = (what.into(), next.into());
+        Self { exit, what, why: Vec::new(), next, problems: Vec::new() }
     }
 
     /// Because of `error` and its causes.
@@ -99,6 +105,39 @@ impl Failure {
     /// What is wrong was told already; what to do about it was not.
     pub(super) fn told(exit: Exit, next: impl Into<String>) -> Self {
         Self::new(exit, "", next)
+    }
+
+    /// Shows what is wrong in a playbook or in what it comes to; `next` is what to do about it.
+    pub(super) fn of(exit: Exit, problems: Vec<Diagnostic>, next: impl Into<String>) -> Self {
+        view::diagnostics(problems.clone());
+        Self { problems, ..Self::told(exit, next) }
+    }
+
+    /// With what is wrong elsewhere, which was shown, too.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.problems.extend(other.problems);
+        self
+    }
+
+    /// The problems for whoever reads standard output, where there are any: a refusal is a document, too.
+    pub(super) fn as_json(&self) -> Option<Value> {
+        let unreadable = (self.exit == Exit::Invalid).then(|| self.line());
+        let unreadable = unreadable.filter(|line| !line.is_empty());
+        if self.problems.is_empty() && unreadable.is_none() {
+            return None;
+        }
+        let problems = Diagnostics::all(self.problems.clone());
+        Some(json!({
+            "version": 1,
+            "ending": {
+                "ended": "refused",
+                "exit": self.exit.code(),
+                "reasons": unreadable.into_iter().collect::<Vec<_>>(),
+                "next": self.next,
+            },
+            "diagnostics": problems.shown().iter().map(diagnostics::as_json).collect::<Vec<_>>(),
+        }))
     }
 
     /// A run that could not go on; `resume` is what to type once it can.

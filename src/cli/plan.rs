@@ -193,8 +193,8 @@ pub(super) async fn attempt(
 
 /// A playbook that is right and cannot be planned here.
 pub(super) fn refused(problems: Vec<Diagnostic>) -> Failure {
-    view::diagnostics(problems);
-    Failure::told(Exit::Refused, "nothing was changed. See to what is said above, then plan again")
+    let next = "nothing was changed. See to what is said above, then plan again";
+    Failure::of(Exit::Refused, problems, next)
 }
 
 /// Tells that none of the plans has a change in it, if none has: then there is nobody to ask and no case to open. What

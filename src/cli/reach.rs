@@ -72,8 +72,8 @@ pub(super) fn fits(
     goes_there(plan, endpoint)?;
     let warnings =
         crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
-            view::diagnostics(vec![problem]);
-            Failure::told(Exit::Refused, "nothing was changed. Run it as somebody else")
+            let next = "nothing was changed. Run it as somebody else";
+            Failure::of(Exit::Refused, vec![problem], next)
         })?;
     for warning in warnings.iter().filter(|warning| !plan.warnings.contains(warning)) {
         view::err(&format!("{}\n", view::plain(warning)));

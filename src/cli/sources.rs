@@ -76,19 +76,16 @@ impl Folder for Beside {
 
 /// Reads a playbook and shows its problems, all of them.
 pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
-    let (playbook, warnings) = read(path)?.map_err(|problems| {
-        view::diagnostics(problems);
-        broken(path)
-    })?;
+    let (playbook, warnings) = read(path)?.map_err(|problems| broken(path, problems))?;
     view::diagnostics(warnings);
     Ok(playbook)
 }
 
-/// A playbook whose problems were shown.
-pub(super) fn broken(path: &Path) -> Failure {
+/// A playbook that is broken, whose problems are shown.
+pub(super) fn broken(path: &Path, problems: Vec<Diagnostic>) -> Failure {
     let typed = super::by_hand::typed(path);
     let next = format!("mend what is marked, then: portcullis check {typed}");
-    Failure::told(Exit::Invalid, next)
+    Failure::of(Exit::Invalid, problems, next)
 }
 
 /// Checks the inputs of the command line, with those of a world file behind them.
@@ -106,8 +103,7 @@ pub(super) fn inputs(
         all.insert(name.clone(), named(name, value)?);
     }
     playbook.bind_inputs(&all).map_err(|problems| {
-        view::diagnostics(problems);
-        Failure::told(Exit::Usage, "the same again with the inputs as above")
+        Failure::of(Exit::Usage, problems, "the same again with the inputs as above")
     })
 }
 
@@ -124,8 +120,8 @@ fn inputs_in(file: &Path) -> Result<BTreeMap<String, Given>, Failure> {
     })?;
     let read = Source::from_bytes(shown, bytes).map_err(|problem| vec![*problem]);
     read.and_then(|source| playbook::read_inputs(&source)).map_err(|problems| {
-        view::diagnostics(problems);
-        Failure::told(Exit::Usage, "mend the file of inputs as above, then the same again")
+        let next = "mend the file of inputs as above, then the same again";
+        Failure::of(Exit::Usage, problems, next)
     })
 }
 

@@ -85,6 +85,8 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
     })?;
     let saved = kept(all);
     match args.format {
+        // Where it is refused, what is wrong is the document.
+        args::SurveyFormat::Json if matches!(end, End::Problems(_)) => {}
         args::SurveyFormat::Json => view::out(&diagnostics::harmless(&saved.to_text())),
         args::SurveyFormat::Text => {
             let each: Vec<String> = saved.each().iter().map(view::inventory).collect();
@@ -271,14 +273,14 @@ fn ended(
             Err(Failure::new(Exit::Interrupted, "interrupted; nothing was changed", again))
         }
         End::Problems(problems) => {
-            for (account, problems) in problems {
+            let next = "nothing was changed. See to what is said above, then survey again";
+            let of_each = problems.into_iter().map(|(account, problems)| {
                 if saved.each().len() > 1 {
                     view::err(&format!("\nIn account {account}:\n"));
                 }
-                view::diagnostics(problems);
-            }
-            let next = "nothing was changed. See to what is said above, then survey again";
-            Err(Failure::told(Exit::Refused, next))
+                Failure::of(Exit::Refused, problems, next)
+            });
+            Err(of_each.reduce(Failure::and).expect("there are problems of some account"))
         }
         End::Whole => {
             let has_gaps = |one: &&SavedInventory| one.inventory.gaps().next().is_some();

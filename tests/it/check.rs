@@ -132,6 +132,35 @@ fn json_says_of_every_playbook_whether_it_is_right() {
     assert!(unreadable.starts_with("cannot read playbook absent.yaml: "), "{unreadable}");
 }
 
+/// A program that asked for a document is told why there is no plan by a document.
+#[test]
+fn what_is_refused_is_a_document_too() {
+    let broken = "tests/data/broken/unknown-key.yaml";
+    let nowhere = ["rehearse", SHIPPED, "-i", "deliver_to=nowhere", "--format", "json"];
+    for (args, exit, code) in [
+        (&["plan", broken, "--format", "json"][..], 3, "unknown-key"),
+        (&["survey", broken, "--format", "json"], 3, "unknown-key"),
+        (&["run", broken, "--format", "json"], 3, "unknown-key"),
+        (&["plan", SHIPPED, "--format", "json"], 2, "bad-input"),
+        (&nowhere, 5, "cannot-plan"),
+    ] {
+        let output = portcullis(args);
+        assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", complained(&output));
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["version"], 1);
+        assert_eq!(told["ending"]["ended"], "refused");
+        assert_eq!(told["ending"]["exit"], exit);
+        assert_eq!(told["diagnostics"][0]["code"], code, "{told:#}");
+        let message = told["diagnostics"][0]["message"].as_str().unwrap();
+        assert!(complained(&output).contains(message), "people are told as well");
+    }
+    let absent = portcullis(&["plan", "absent.yaml", "--format", "json"]);
+    let told: Value = serde_json::from_slice(&absent.stdout).unwrap();
+    let reason = told["ending"]["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("cannot read playbook absent.yaml"), "{told:#}");
+    assert_eq!(said(&portcullis(&["plan", broken])), "");
+}
+
 #[test]
 fn what_is_right_is_right_in_every_format_and_a_warning_breaks_nothing() {
     for format in ["text", "json", "sarif"] {

@@ -42,8 +42,8 @@ pub(in crate::cli) fn named(
     home: &Inventory,
 ) -> Result<Vec<Arn>, Failure> {
     let roles = playbook.other_accounts(inputs, home).map_err(|problem| {
-        view::diagnostics(vec![problem]);
-        Failure::told(Exit::Refused, "nothing was changed. Name the accounts as above")
+        let next = "nothing was changed. Name the accounts as above";
+        Failure::of(Exit::Refused, vec![problem], next)
     })?;
     let own = &home.caller.account;
     match roles.iter().find(|role| role.account() == own.as_str()) {
