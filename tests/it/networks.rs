@@ -191,6 +191,6 @@ fn a_network_that_is_none_is_told_where_it_stands() {
     );
     let problems = read.err().unwrap();
     let text = portcullis::cli::diagnostics::text(&problems.into(), false);
-    assert!(text.contains("playbook.yaml:11:49"), "{text}");
+    assert!(text.contains("playbook.yaml:11:50"), "{text}");
     assert!(text.contains("did you mean `203.0.113.0/24`?"), "{text}");
 }
