@@ -162,6 +162,12 @@ impl Issued {
     }
 }
 
+/// Whether `credential` is gone for good, or has ended by itself.
+pub fn is_dead(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    let row = row(plan, state, &BTreeMap::new(), credential.clone());
+    matches!(row.standing, Standing::Dead { .. })
+}
+
 impl Ledger {
     /// The ledger of `plan`, as far as the journal says it has come.
     pub fn of(plan: &Plan, state: &State) -> Self {

@@ -297,6 +297,14 @@ impl Change {
         self.effects.iter().any(Effect::is_gated)
     }
 
+    /// Whether it is a person who closes something, or opens it, and attests it.
+    pub fn is_by_hand(&self) -> bool {
+        self.effects.iter().any(|effect| {
+            matches!(effect, Effect::Cuts { barrier, .. } | Effect::Lifts { barrier, .. }
+                if *barrier == Barrier::Attested)
+        })
+    }
+
     /// Whether it cuts something.
     pub fn cuts(&self) -> bool {
         self.effects.iter().any(|effect| matches!(effect, Effect::Cuts { .. }))

@@ -13,6 +13,7 @@ mod batch;
 mod beside;
 mod event;
 mod gate;
+mod lifting;
 mod look;
 mod overview;
 mod proof;
@@ -36,12 +37,13 @@ use tokio::sync::watch;
 
 pub use beside::{CutBefore, Lost, MadeBeside};
 pub use event::{Event, Observer};
+pub use lifting::{Because, Kept, spoken_of};
 pub use proof::Log;
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use together::{Ended, Together};
-pub use undo::{to_take_back, undo_of};
+pub use undo::{Fate, foresee, sessions_live_until, to_take_back, undo_of};
 
 use crate::clock::Clock;
 use crate::cloud::{Probes, Suspect, WriteCloud};

@@ -171,6 +171,12 @@ impl Cloud {
         )
     }
 
+    /// Signs the responder in anew, where the session has ended: between two commands a person does.
+    pub fn sign_in_anew(&self) {
+        let now = self.now();
+        self.engine().sign_in_anew(now);
+    }
+
     /// Signs somebody of the responder's account in: a user by his own active key, or, where the responder is a
     /// role, whoever else comes, by a session of that role under his name.
     pub fn sign_in_as(&self, name: &str) -> Option<Credentials> {

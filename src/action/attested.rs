@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByHand, Draft, PlanError};
+use super::manual_open::Open;
+use super::{ByHand, Draft, Inverse, PlanError};
 use crate::inventory::{Inventory, Probe, Tried, Unread, Want};
 use crate::journal::{Note, Position, Said};
 use crate::plan::{Barrier, Credential, Effect, Subject};
@@ -174,6 +175,51 @@ pub(super) fn asks(change: &Change) -> String {
         text += &format!("; it is for {owner} to do");
     }
     text
+}
+
+/// How a person opens again what a person has closed. What was tried is tried the other way around, where it was seen to
+/// be open before it was closed: what was not cannot be told from what is shut.
+pub(super) fn opened_again(closed: &Change) -> Inverse {
+    let before = closed.probe.as_ref().and_then(|expected| Some((expected, expected.before?)));
+    let was_shut = before.filter(|(expected, answer)| agrees(expected, Way::Close, *answer));
+    let probe = before.and_then(|(expected, answer)| {
+        let status = match (expected.status, answer) {
+            (None, Tried::Open) => None,
+            (Some(closed), Tried::Status(open)) if open != closed => Some(open),
+            _ => return None,
+        };
+        Some(Expected { probe: expected.probe.clone(), status, before: None })
+    });
+    let what = match was_shut {
+        None => format!("Open it again, by taking back: {}", closed.what),
+        Some((expected, answer)) => format!(
+            "Leave it as it was before it was closed ({} {answer} then), by taking back: {}",
+            expected.probe, closed.what
+        ),
+    };
+    let tried = match &probe {
+        Some(expected) => format!(", and {}", wanted(expected, Way::Open)),
+        None => String::new(),
+    };
+    let subject =
+        Subject::Credential { credential: Credential::Manual { name: closed.covers.clone() } };
+    let draft = Draft {
+        target: format!("way in {}", closed.covers),
+        what: what.clone(),
+        before: "closed, as attested".to_owned(),
+        after: format!("open again, as somebody attests{tried}"),
+        already: false,
+        effects: vec![Effect::Lifts { subject, barrier: Barrier::Attested }],
+        irreversible: None,
+    };
+    let opened = Change {
+        covers: closed.covers.clone(),
+        what,
+        instructions: None,
+        owner: closed.owner.clone(),
+        probe,
+    };
+    Inverse::by::<Open>(draft, &opened)
 }
 
 /// The same without this program.

@@ -3,7 +3,7 @@
 //! A cut like any other: a row of the ledger, and the gate waits for it. How it is known is in [`super::attested`].
 
 use super::attested::{self, Change, FIELDS, Inputs, Way};
-use super::{About, Action, ApplyError, ByHand, Draft, Notes, PlanError};
+use super::{About, Action, ApplyError, ByHand, Draft, Inverse, Notes, PlanError};
 use crate::cloud::WriteCloud;
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position};
@@ -21,7 +21,7 @@ impl Action for Close {
     };
     const ABOUT: About = About {
         permissions: &[],
-        undo: "open it again with `manual.open`, behind the gate",
+        undo: "an undo has a person open it again and attest it; in a playbook, `manual.open` behind the gate",
         hazards: &["whoever comes in that way with a right to is shut out too"],
         unknowns: &[],
         d3fend: &["D3-NI"],
@@ -54,6 +54,10 @@ impl Action for Close {
 
     fn by_hand(change: &Change) -> Option<ByHand> {
         Some(attested::by_hand(change))
+    }
+
+    fn inverse(change: &Change) -> Option<Inverse> {
+        Some(attested::opened_again(change))
     }
 
     fn shows(change: &Change, notes: &[Note], facts: &Inventory) -> Option<(Proof, String)> {

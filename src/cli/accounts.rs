@@ -27,6 +27,7 @@ use super::beside::Beside;
 use super::by_hand::typed;
 use super::conduct::case_name;
 use super::exit::{Exit, Failure};
+use super::foretold::{self, Foretold};
 use super::found::{refuse_closed, state_of};
 use super::live::Live;
 use super::overtaken::{Doing, not_overtaken};
@@ -34,7 +35,6 @@ use super::reach::{fits, remaining};
 use super::resume::may_go_on_elsewhere;
 use super::run::{confirm_all, may_begin};
 use super::there::There;
-use super::undo::waits_for_people;
 use super::view::Style;
 use super::{credential, diagnostics, earlier, plan, rehearse, round, verify, view};
 use crate::case::{self, Case};
@@ -334,13 +334,16 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
     let cases = open_all(dirs)?;
     let (mut plans, playbook) = plans_of(dir, dirs)?;
     let there = args.access.there();
-    let (mut undone, mut waits): (Vec<SavedPlan>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut undone: Vec<SavedPlan> = Vec::new();
+    let (mut waits, mut foretold): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
     for saved in plans.iter_mut().filter(|saved| !saved.plan.is_undo()) {
         let at = dirs.iter().find(|dir| is_of(dir, saved)).expect("each was read from one");
         let state = state_of(&case::read_journal(at)?)?;
         let next = undo_of(saved, &state);
         if next.plan.is_undo() {
-            waits.push(waits_for_people(&next, &state, &typed(at), &there));
+            let told = Foretold::of(&next, &state, foretold::now(dir, &state)?);
+            waits.push(told.render(&typed(at), &there));
+            foretold.push(told.as_json());
             undone.push(next.clone());
             *saved = next;
         }
@@ -359,8 +362,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
     }
     if args.dry_run || undone.is_empty() {
         if args.format == Format::Json {
-            let accounts: Vec<Value> = undone.iter().map(view::plan_as_json).collect();
-            view::out(&diagnostics::printed(&json!({ "version": 1, "accounts": accounts })));
+            view::out(&diagnostics::printed(&json!({ "version": 1, "accounts": foretold })));
             return Ok(Exit::Done);
         }
         for (next, waits) in undone.iter().zip(&waits) {

@@ -538,7 +538,8 @@ pub(super) struct Word {
 pub(super) struct Clear {
     /// The case's directory
     pub(super) case: PathBuf,
-    /// Credentials, as `status` names them: AKIA..., password/USER; user/NAME and role/NAME are all of theirs
+    /// Credentials, as `status` names them: AKIA..., password/USER; user/NAME and role/NAME are all of theirs, `everybody`
+    /// all that was there when the case was begun
     #[arg(required = true, value_name = "CREDENTIAL")]
     pub(super) credentials: Vec<String>,
     /// Why, in your words; it is kept and shown
@@ -555,7 +556,8 @@ pub(super) struct Clear {
 pub(super) struct Waive {
     /// The case's directory
     pub(super) case: PathBuf,
-    /// Credentials, as `status` names them: AKIA..., password/USER; user/NAME and role/NAME are all of theirs
+    /// Credentials, as `status` names them: AKIA..., password/USER; user/NAME and role/NAME are all of theirs, `everybody`
+    /// all that was there when the case was begun
     #[arg(required = true, value_name = "CREDENTIAL")]
     pub(super) credentials: Vec<String>,
     /// Until when: 2026-04-01, 2026-04-01T18:00:00Z, or from now on: 36h, 14d

@@ -265,7 +265,7 @@ impl Conduct<'_> {
                 format!("{STILL_INSIDE}. The record: portcullis status {case}")
             }
             Ending::Proven => {
-                let nothing = next::of_proven(&saved.plan, &state);
+                let nothing = next::of_proven(&saved.plan, &state, self.case.dir(), there);
                 format!("{nothing}. The record: portcullis status {case}")
             }
             Ending::NotProven if is_over(&saved, &state) => next::of_closed(self.case.dir(), there),

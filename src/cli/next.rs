@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::by_hand::{quoted, typed};
+use super::everybody::{self, EVERYBODY};
+use super::foretold::next_of_held;
 use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::diagnostic::counted;
-use crate::journal::{ChangeState, GateState, Note, State, names};
+use crate::journal::{ChangeState, GateState, Note, Spoken, State, names};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan};
 use crate::playbook::Phase;
+use crate::run::sessions_live_until;
 
 /// So many are named; whoever has seen to those is told of the others.
 const NAMED: usize = 3;
@@ -62,6 +67,13 @@ pub(super) fn awaited(
 pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
     let (case, whole) = (typed(dir), whole(dir));
     if is_over(saved, state) {
+        let kept = denies_kept(&saved.plan, state);
+        if let Some(until) = kept.iter().map(|(_, until)| *until).max() {
+            return format!(
+                "nothing until {}: this case is closed. Then, to lift the last denies: portcullis resume {whole}{there}",
+                until.strftime("%Y-%m-%d %H:%M UTC")
+            );
+        }
         return format!("nothing: this case is closed. The record: portcullis status {case}");
     }
     let asked = ledger::names_to_clear(&saved.plan);
@@ -72,17 +84,19 @@ pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &The
         return format!(
             "somebody else says so too: portcullis clear {case} {} --reason TEXT{}; then portcullis resume \
              {whole}{there}",
-            in_a_command(&short),
+            short_of_a_name(&saved.plan, state, &short),
             there.for_others()
         );
     }
     let uncut = ledger::to_answer_for(&saved.plan, state);
-    if matches!(state.gate, GateState::Shut(_)) && !uncut.is_empty() {
+    // An undo opens no gate.
+    let shut = matches!(state.gate, GateState::Shut(_)) && !saved.plan.is_undo();
+    if shut && !uncut.is_empty() {
         let (these, uncut) = (counted(uncut.len(), "row"), uncut.iter().collect::<Vec<_>>());
         return format!(
             "{these} more that nothing cuts: cut each, or answer for it (`portcullis waive {case} {} --until WHEN \
              --reason TEXT{there}`); then: portcullis resume {whole}{there}",
-            in_a_command(&uncut),
+            typed_all(&uncut),
         );
     }
     to_attest(&saved.plan, state, dir, there)
@@ -92,7 +106,13 @@ pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &The
 
 /// Whether somebody has closed the case, and nobody takes it back since.
 pub(super) fn is_over(saved: &SavedPlan, state: &State) -> bool {
-    state.closed.is_some() && !saved.plan.is_undo()
+    is_closed(&saved.plan, state).is_some()
+}
+
+/// Who has closed the case, if anybody has: of one that is taken back, since that was begun.
+pub(super) fn is_closed<'s>(plan: &Plan, state: &'s State) -> Option<&'s Spoken> {
+    let closed = state.closed.as_ref();
+    closed.filter(|closed| !plan.is_undo() || state.round_began.is_some_and(|at| at < closed.at))
 }
 
 /// What is next where a look at a case that somebody has closed shows what is to be seen to: nothing is done by it.
@@ -120,7 +140,7 @@ pub(super) fn after_all(
         left.push(format!(
             "see to what is unaccounted for above, or answer for it for a time (`portcullis waive {case} {} --until \
              WHEN --reason TEXT{there}`; then `portcullis resume {whole}{there}`)",
-            in_a_command(&open)
+            typed_all(&open)
         ));
     }
     if !unproven.is_empty() {
@@ -154,16 +174,20 @@ fn still(plan: &Plan, state: &State) -> Vec<String> {
     [still_quarantined(plan, state), still_closed(plan, state)].into_iter().flatten().collect()
 }
 
-/// What people have closed outside and a case that is taken back leaves so: this program opens nothing of theirs.
+/// What people have closed outside and a case that is taken back leaves so. What it has them open again is asked of them.
 pub(super) fn still_closed(plan: &Plan, state: &State) -> Option<String> {
     if !plan.is_undo() {
         return None;
     }
     let is_closing =
         |effect: &Effect| matches!(effect, Effect::Cuts { barrier: Barrier::Attested, .. });
+    let is_opened = |closing: &Change| {
+        plan.carried_out().any(|change| change.undoes.as_ref() == Some(&closing.id))
+    };
     let closed = plan.changes.iter().filter(|change| {
         state.record(&change.id).state == ChangeState::Seen
             && change.effects.iter().any(is_closing)
+            && !is_opened(change)
             && !ledger::is_lifted(plan, state, change)
     });
     let closed: Vec<String> =
@@ -184,11 +208,29 @@ fn still_quarantined(plan: &Plan, state: &State) -> Option<String> {
 }
 
 /// Credentials as a command takes them, all at once; so many that nobody would type them are told above.
-pub(super) fn in_a_command(credentials: &[&Credential]) -> String {
+pub(super) fn typed_all(credentials: &[&Credential]) -> String {
     if credentials.len() > TYPED {
         return "CREDENTIAL...".to_owned();
     }
     let typed: Vec<String> = credentials.iter().map(|one| quoted(&one.typed())).collect();
+    typed.join(" ")
+}
+
+/// What one more person is to clear: everybody, where somebody has cleared everybody.
+fn short_of_a_name(plan: &Plan, state: &State, short: &[&Credential]) -> String {
+    let is_spoken = |one: &Credential| short.contains(&one) || ledger::is_cleared(plan, state, one);
+    let all = short.len() > TYPED
+        && short.iter().all(|one| everybody::is_among(plan, state, one))
+        && everybody::of(plan, state).iter().all(is_spoken);
+    if all { EVERYBODY.to_owned() } else { typed_all(short) }
+}
+
+/// Whom or what a word is said of, by name; of more than anybody would type, of everybody.
+pub(super) fn in_a_command(named: &[String]) -> String {
+    if named.len() > TYPED {
+        return EVERYBODY.to_owned();
+    }
+    let typed: Vec<String> = named.iter().map(|one| quoted(one)).collect();
     typed.join(" ")
 }
 
@@ -236,6 +278,9 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
     if has_spoken(state) {
         return of_words(saved, state, dir, there);
     }
+    if plan.is_undo() {
+        return next_of_held(saved, state, dir, there);
+    }
     let resume = format!("portcullis resume {whole}{there}");
     let waits: Vec<_> = by_hand(plan, state).map(|change| &change.id).collect();
     let is_new = |change: &Change| state.attested_since(&change.id).is_some();
@@ -256,8 +301,35 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
         .unwrap_or(resume)
 }
 
+/// Until when a case that is taken back waits, where it waits for nothing else.
+pub(super) fn waits_for_time(plan: &Plan, state: &State) -> Option<Timestamp> {
+    let kept = denies_kept(plan, state);
+    let is_left = |change: &&Change| state.record(&change.id).state != ChangeState::Seen;
+    let left = plan.carried_out().filter(is_left).count();
+    kept.iter().map(|(_, until)| *until).max().filter(|_| plan.is_undo() && left == kept.len())
+}
+
+/// Denies of older sessions that are to be lifted and stay for as long as one of those may live: nobody has anything to do
+/// about them until then.
+fn denies_kept<'a>(plan: &'a Plan, state: &State) -> Vec<(&'a Change, Timestamp)> {
+    let Some(now) = state.last else { return Vec::new() };
+    let held = plan
+        .carried_out()
+        .filter(|change| state.record(&change.id).state == ChangeState::Held)
+        .filter_map(|change| Some((change, sessions_live_until(plan, state, change)?)));
+    held.filter(|(_, until)| now < *until).collect()
+}
+
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
-pub(super) fn of_proven(plan: &Plan, state: &State) -> String {
+pub(super) fn of_proven(plan: &Plan, state: &State, dir: &Path, there: &There) -> String {
+    if plan.is_undo() && is_closed(plan, state).is_none() {
+        let still = still(plan, state).into_iter().map(|still| format!(". {still}"));
+        return format!(
+            "nothing is left of it; say that the case is over: portcullis close {} --reason TEXT{there}{}",
+            whole(dir),
+            still.collect::<String>()
+        );
+    }
     match still(plan, state).join(". ") {
         still if still.is_empty() => "nothing".to_owned(),
         still => format!("nothing by this plan. {still}"),

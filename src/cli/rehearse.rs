@@ -17,6 +17,8 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::conduct::{Conduct, Task, case_name};
 use super::exit::{Exit, Failure};
+use super::found;
+use super::next::waits_for_time;
 use super::there::There;
 use super::{accounts, cut, plan, round, sources, view};
 use crate::case::{self, Case, CaseError, Custody};
@@ -249,6 +251,15 @@ pub(super) fn resume(
             "Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n",
         );
         let (cloud, clock) = world_of(case.dir())?;
+        let state = found::state_of(&case::read_journal(case.dir())?)?;
+        let until = waits_for_time(&saved.plan, &state);
+        if let Some(until) = until.filter(|_| matches!(going.task, Task::Run)) {
+            // It is to be gone on with then, and nobody waits for a day to rehearse that.
+            let at = until.strftime("%Y-%m-%d %H:%M UTC");
+            notes(going.format)(&format!("In its world it is {at} now: nothing is done before.\n"));
+            clock.sleep_until(until).await;
+            cloud.sign_in_anew();
+        }
         let (connection, key) = connect(&cloud, clock);
         let caller = survey::begin(connection.read(), clock, key).await?.caller;
         go(case, (saved, playbook), &cloud, &connection, &caller, clock, going).await
@@ -294,6 +305,7 @@ pub(super) fn world_of(case: &Path) -> Result<(Cloud, Clock), Failure> {
     let state = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
     let clock = Clock::starting_at(sim::saved_at(&state).map_err(|error| damaged(&error))?);
     let cloud = Cloud::load(&state, clock).map_err(|error| damaged(&error))?;
+    cloud.sign_in_anew();
     Ok((cloud, clock))
 }
 

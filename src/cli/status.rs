@@ -120,7 +120,7 @@ impl<'a> One<'a> {
             Some(_) if overtaken.is_some() => overtaken.unwrap_or_default(),
             // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
             None if state.opened.is_none() && !is_rehearsal(dir)? => typed_to_begin(dir, &there),
-            Some(Exit::Done) => next::of_proven(&saved.plan, &state),
+            Some(Exit::Done) => next::of_proven(&saved.plan, &state, dir, &there),
             Some(Exit::Waiting) => awaited(&saved, &state, dir, &there)
                 .unwrap_or_else(|| format!("portcullis resume {whole}{there}")),
             Some(Exit::NotProven) => after_all(&saved.plan, &state, &ledger, dir, &there),

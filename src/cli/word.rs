@@ -17,6 +17,7 @@ use super::accounts::refuse_lost_journals;
 use super::args::{self, Format};
 use super::by_hand::{quoted, typed};
 
+use super::everybody::{self, EVERYBODY};
 use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, read, typed_to_begin};
 use super::live::Live;
@@ -195,7 +196,13 @@ impl Floor<'_> {
         for name in named {
             let before = found.len();
             let all = ledger.rows.iter().map(|row| &row.credential);
-            found.extend(all.filter(|one| is_named(one, name)).cloned());
+            let is_meant = |one: &&Credential| {
+                if name == EVERYBODY {
+                    return everybody::is_among(&self.saved.plan, &self.state, one);
+                }
+                is_named(one, name)
+            };
+            found.extend(all.filter(is_meant).cloned());
             if found.len() == before {
                 let mut known: Vec<String> =
                     ledger.rows.iter().map(|row| row.credential.typed()).collect();
@@ -234,7 +241,10 @@ fn is_named(credential: &Credential, name: &str) -> bool {
 
 /// Whether a ledger has anything of that name.
 fn knows(ledger: &Ledger, names: &[String]) -> bool {
-    ledger.rows.iter().any(|row| names.iter().any(|name| is_named(&row.credential, name)))
+    let is_meant = |credential: &Credential, name: &String| {
+        is_named(credential, name) || name == EVERYBODY && credential.principal().is_some()
+    };
+    ledger.rows.iter().any(|row| names.iter().any(|name| is_meant(&row.credential, name)))
 }
 
 fn all_quoted(words: &[String]) -> String {
@@ -577,6 +587,9 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
                 Some(Standing::Waived { .. }) | None => {
                     format!("waived until {until}, and unaccounted for from then on")
                 }
+                Some(Standing::Blocked { .. }) => format!(
+                    "waived until {until}: it is blocked, nobody needs to answer for that, and what would let it in again may"
+                ),
                 Some(standing) => format!(
                     "kept, and it changes nothing while this is {}: nobody needs to answer for that",
                     standing.word()

@@ -272,6 +272,8 @@ pub struct State {
     pub taken_over: Vec<TakeOver>,
     /// Digests of the plans of the rounds after the first.
     pub rounds: Vec<String>,
+    /// When the last of those was begun.
+    pub round_began: Option<Moment>,
     /// The round that waits for somebody's yes, if one does.
     pub asking: Option<Asking>,
     /// Digests of the plans that an approval may be of: the plan that is carried out, and those before it to which
@@ -462,6 +464,7 @@ impl State {
             }
             Entry::RoundBegan { plan, approved_by, .. } => {
                 self.rounds.push(plan.clone());
+                self.round_began = Some(now);
                 self.asking = None;
                 if approved_by.is_some() {
                     self.approvable.clear();

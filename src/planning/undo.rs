@@ -68,8 +68,8 @@ pub(super) fn plan(
     plan.estimate = estimate::estimate(&plan, None);
     plan.untouched = left(earlier, begun, undoes);
     plan.warnings = vec![
-        "whatever is opened again works for whoever has it: a cut comes off only where what it blocks is dead, \
-         replaced, blocked by something else, cleared or waived; for the rest a person is called"
+        "whatever is opened again works for whoever has it: a cut comes off only where all that it keeps out is cleared, \
+         waived, trusted, replaced or dead; for the rest a person is called"
             .to_owned(),
     ];
     plan.changes = earlier.changes.iter().cloned().chain(inverses).collect();
@@ -134,6 +134,9 @@ fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>)
         why: match (&change.irreversible, change.cuts()) {
             (Some(irreversible), _) => irreversible.to_string(),
             (None, true) if change.already => "it was so before the case".to_owned(),
+            (None, true) if change.is_by_hand() => {
+                "nobody has attested that it is closed, or it was opened again: there is nothing to take back".to_owned()
+            }
             (None, true) => match deleted_by(change) {
                 Some(by) => format!("{by} has deleted it: there is nothing left that could work"),
                 None if catalog::of(change).inverse(&change.decided).is_some() => {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::ids::AccountId;
 use crate::journal::{GateState, State, Witness};
 use crate::ledger::{Ledger, Row, Standing};
-use crate::plan::{Credential, Plan};
+use crate::plan::{Credential, Effect, Plan};
 use crate::playbook::Proof;
 
 /// The figures of one account, or of all of a case.
@@ -21,6 +21,14 @@ pub(super) struct Figures {
     users: usize,
     roles: usize,
     cut: usize,
+    /// Of those that had been cut, how many work again; and how many were found innocent and are kept out all the same.
+    opened_again: usize,
+    still_kept_out: usize,
+    /// When the last of these was found innocent by as many as it takes, and when the last was opened.
+    found_innocent: Option<Timestamp>,
+    last_opened: Option<Timestamp>,
+    /// Whether the case was taken back.
+    taken_back: bool,
     /// Of those that were cut, how many were tried themselves, and how many in the way that a canary was.
     tried: usize,
     inferred: usize,
@@ -51,6 +59,26 @@ impl Figures {
         let users = plan.users().count();
         let cut: Vec<&Row> = ledger.rows.iter().filter(|row| is_cut(&row.standing)).collect();
         let of = |way: Way| cut.iter().filter(|row| way_of(row, state) == way).count();
+        let was_cut = |row: &&Row| {
+            !is_cut(&row.standing)
+                && plan
+                    .changes
+                    .reaching(&row.credential)
+                    .any(|change| change.cuts() && state.record(&change.id).seen.is_some())
+        };
+        let were_cut: Vec<&Row> = ledger.rows.iter().filter(was_cut).collect();
+        let keeps_out = |row: &&&Row| {
+            matches!(&row.standing, Standing::Cleared { barriers, .. }
+                if barriers.iter().any(|barrier| barrier.blocks()))
+        };
+        let still_kept_out = were_cut.iter().filter(keeps_out).count();
+        let named = |row: &&Row| {
+            let spoken = state.cleared.get(&row.credential)?;
+            Some(spoken.last()?.at.at).filter(|_| matches!(row.standing, Standing::Cleared { .. }))
+        };
+        let opened = plan.changes.iter().filter(|change| {
+            change.effects.iter().any(|effect| matches!(effect, Effect::Lifts { .. }))
+        });
         let probed = of(Way::ByHand { probed: true });
         Self {
             title: plan.title.clone(),
@@ -61,6 +89,11 @@ impl Figures {
             users,
             roles: plan.principals.len() - users,
             cut: cut.len(),
+            opened_again: were_cut.len() - still_kept_out,
+            still_kept_out,
+            found_innocent: were_cut.iter().filter_map(named).max(),
+            last_opened: opened.filter_map(|change| Some(state.record(&change.id).seen?.at)).max(),
+            taken_back: plan.is_undo(),
             tried: of(Way::Itself),
             inferred: of(Way::Canary),
             let_in: of(Way::LetIn),
@@ -87,6 +120,11 @@ impl Figures {
         self.users += other.users;
         self.roles += other.roles;
         self.cut += other.cut;
+        self.opened_again += other.opened_again;
+        self.still_kept_out += other.still_kept_out;
+        self.found_innocent = self.found_innocent.max(other.found_innocent);
+        self.last_opened = self.last_opened.max(other.last_opened);
+        self.taken_back |= other.taken_back;
         self.tried += other.tried;
         self.inferred += other.inferred;
         self.let_in += other.let_in;
@@ -105,8 +143,10 @@ impl Figures {
 
     /// How the cuts were shown to work, each counted once, by what was tried of its own.
     fn how_sure(&self) -> String {
-        if self.cut == 0 {
-            return "Nothing was cut.".to_owned();
+        match (self.cut, self.opened()) {
+            (0, None) => return "Nothing was cut.".to_owned(),
+            (0, Some(opened)) => return opened,
+            _ => {}
         }
         let are =
             |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
@@ -136,7 +176,37 @@ impl Figures {
                 "of the other {other} nothing was tried, and what is known of each stands in its row"
             ));
         }
-        format!("Of the {} that were cut, {}.", self.cut, told.join("; "))
+        let opened = self.opened().map_or(String::new(), |opened| format!("{opened} "));
+        let are = if opened.is_empty() { "were" } else { "are" };
+        format!("{opened}Of the {} that {are} cut, {}.", self.cut, told.join("; "))
+    }
+
+    /// What had been cut and works again, in a sentence.
+    fn opened(&self) -> Option<String> {
+        let were = self.opened_again + self.still_kept_out;
+        if were == 0 {
+            return None;
+        }
+        let on = |what: &str, at: Option<Timestamp>| {
+            at.map_or(String::new(), |at| {
+                format!(", {what} on {}", at.strftime("%-d %B %Y, %H:%M UTC"))
+            })
+        };
+        let opened = match (self.opened_again, were) {
+            (0, _) => "none was opened again yet".to_owned(),
+            (1, _) => format!("1 was opened again{}", on("the last", self.last_opened)),
+            (n, _) if n == were => {
+                format!("all were opened again{}", on("the last", self.last_opened))
+            }
+            (n, _) => format!("{n} were opened again{}", on("the last", self.last_opened)),
+        };
+        let kept = match self.still_kept_out {
+            0 => String::new(),
+            n => format!("; {n} found innocent still kept out"),
+        };
+        let had = format!("{were} had been cut");
+        let found = on("found innocent", self.found_innocent);
+        Some(format!("{had}{found}: {opened}{kept}."))
     }
 
     /// What it was, how far it reaches, how sure that is, what was handed out, what is left.
@@ -180,6 +250,9 @@ impl Figures {
                 (None, issued) => format!("{} handed out.", were(issued, "new credential")),
             },
             match self.open {
+                0 if self.over && self.taken_back => {
+                    "It was taken back, and nothing of it is left in place.".to_owned()
+                }
                 0 if self.over => "Nothing is left open.".to_owned(),
                 0 => "No credential is unaccounted for; what is still to do is listed below."
                     .to_owned(),

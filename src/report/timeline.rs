@@ -75,7 +75,9 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         Entry::Started { caller, .. } => format!("begun or resumed by {caller}"),
         Entry::TakenOver { said: word, .. } => format!("taken over by {}", said(word)),
         Entry::RoundBegan { round, approved_by: Some(by), .. } => {
-            format!("round {round} was begun; {by} said yes to it")
+            let takes_back = saved.plan.is_undo() && saved.number() == *round;
+            let what = if takes_back { ", which takes back what was cut," } else { "" };
+            format!("round {round}{what} was begun; {by} said yes to it")
         }
         Entry::RoundBegan { round, .. } => {
             format!("round {round} was begun unasked: what was new is cut too")

@@ -10,19 +10,14 @@ use jiff::Timestamp;
 
 use super::again::ended_since;
 use super::beside::wants;
-use super::step::not_accepted;
 use super::uncut::uncut;
 use super::{Event, Halt, Run};
-use crate::action::catalog;
 use crate::cloud::Urgency;
 use crate::ids::{AccessKeyId, ChangeId, Principal, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
 use crate::ledger;
-use crate::plan::{
-    Barrier, Change, Credential, Effect, Subject, credential_wants, credentials_of, longest_session,
-};
-use crate::planning;
+use crate::plan::{Change, Credential, Effect, Subject, credential_wants, credentials_of};
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -272,132 +267,6 @@ impl Run<'_> {
             let record = self.journal.change(&change.id);
             record.state != ChangeState::Seen && Ours::of(&record.notes).may_include(id, created_at)
         })
-    }
-
-    /// Why taking `barrier` off would let somebody in: a credential that nothing else blocks and nobody has
-    /// cleared or answers for, or one that cannot be read.
-    pub(super) fn lifting_would_open(
-        &self,
-        subject: &Subject,
-        barrier: Barrier,
-        facts: &Inventory,
-    ) -> Option<String> {
-        let state = self.journal.state();
-        let issued = ledger::issued(self.plan, &state);
-        let held = match subject {
-            Subject::Credential { credential } => vec![credential.clone()],
-            Subject::Principal { principal: Principal::User(user) } => {
-                let mut held = credentials_of(user, facts);
-                held.push(Credential::Sessions { user: user.clone() });
-                held
-            }
-            Subject::Principal { principal: Principal::Role(role) } => {
-                let is_of = |one: &&Credential| matches!(one, Credential::Admission { role: of, .. } if of == role);
-                let admissions = self.plan.credentials.iter().filter(is_of).cloned();
-                let now = match planning::admitted_to(role, self.plan, self.inventory, facts) {
-                    Ok(now) => now,
-                    Err(unread) => {
-                        return Some(format!(
-                            "whom role {role} admits by now is not known ({unread}). Allow it to be read, then resume"
-                        ));
-                    }
-                };
-                let mut held = vec![Credential::RoleSessions { role: role.clone() }];
-                held.extend(admissions.chain(now));
-                held
-            }
-        };
-        for credential in held {
-            // A waiver lets be; it lets nothing that somebody else has work again.
-            if barrier == Barrier::Inactive && !ledger::is_cleared(self.plan, &state, &credential) {
-                return Some(format!(
-                    "the {credential} counts as compromised, and what does never works again. Where it does not, \
-                     have it cleared (portcullis clear), then resume"
-                ));
-            }
-            if ledger::is_let_off(self.plan, &state, &credential) {
-                continue;
-            }
-            // Whatever could be used there is cut by itself: that is what the gate saw to.
-            if matches!(credential, Credential::Manual { .. }) {
-                continue;
-            }
-            if let Credential::SecretValue { secret } = &credential {
-                if ledger::rotation(self.plan, &state, secret).is_some() {
-                    continue;
-                }
-                return Some(format!(
-                    "the {credential} is the one that may be known: rotate it, by a step of its own, before it \
-                     is unsealed"
-                ));
-            }
-            if let Credential::Unlisted { operation, .. } = &credential {
-                if self.plan.accepted_gaps.contains(operation) {
-                    continue;
-                }
-                return Some(format!(
-                    "lifting might open {credential}: allow {operation} and resume, or plan again with \
-                     --accept-gap {operation}"
-                ));
-            }
-            let ours = issued.iter().any(|issued| issued.credential == credential);
-            let barriers = ledger::barriers(self.plan, &state, &credential);
-            // As surely as the gate asks; and behind a first pass over sessions younger ones may have been minted.
-            let is_proven = |cut: &Change| {
-                let record = state.change(&cut.id);
-                record.proof.is_some() && self.short_of_proof(cut, &record, &state).is_none()
-            };
-            let blocked = barriers.iter().any(|(other, cut)| {
-                *other != barrier
-                    && other.blocks()
-                    && *other != Barrier::SessionsFirstPass
-                    && is_proven(cut)
-            });
-            let trusted = self.plan.trust_in(&credential).is_some();
-            if !ours && !blocked && !trusted {
-                return Some(format!(
-                    "lifting would open the {credential} again: only the {barrier} blocks it. Cut it by \
-                     hand or by a step of its own, then resume"
-                ));
-            }
-        }
-        None
-    }
-
-    /// Why the deny of sessions that were issued before a moment must stand for longer: some of them may be alive,
-    /// by AWS's own clock.
-    pub(super) async fn sessions_may_live(&self, of: &Subject) -> Result<Option<String>, Halt> {
-        let state = self.journal.state();
-        let denies = |change: &&Change| {
-            change.effects.iter().any(|effect| {
-                matches!(effect, Effect::Cuts { subject, barrier }
-                    if barrier.is_of_sessions() && subject == of)
-            })
-        };
-        let denies = self.plan.changes.about(of).filter(denies);
-        // What was noted counts as much as what was answered: an undo may come before any answer.
-        let moment = |cut: &Change| {
-            let receipt = catalog::of(cut).receipt(&cut.decided, &state.change(&cut.id).notes);
-            receipt.denied_before
-        };
-        let last = denies.filter_map(moment).max();
-        let (Some(last), Some(principal)) = (last, of.principal()) else {
-            return Ok(Some(
-                "from when on sessions are denied is not known: see by hand".to_owned(),
-            ));
-        };
-        let until = last.saturating_add(longest_session(&principal)).unwrap_or(Timestamp::MAX);
-        let now = self.cloud.read().sts().time().await.map_err(|error| {
-            let why = if error.is_credentials() { not_accepted(&error) } else { error.to_string() };
-            Halt::Stopped(vec![why])
-        })?;
-        Ok((now < until).then(|| {
-            format!(
-                "the deny of older sessions of {principal} is kept until {}: sessions that it denies may live so \
-                 long. Resume then",
-                until.strftime("%Y-%m-%d %H:%M:%S UTC")
-            )
-        }))
     }
 
     /// Why deleting `credential` would take it from somebody, or would not be the end of it: nothing blocks it, it

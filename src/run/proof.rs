@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use rule::Known;
 pub use silence::Log;
 
 use super::{Event, Halt, Run};

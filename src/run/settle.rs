@@ -4,11 +4,14 @@
 //! off before it bites. So the cuts are given the margin and then looked at again. What still stands is
 //! *settled*; what does not is *contested*: an alarm, not something to try again in silence.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::{try_join, try_join_all};
 
 use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::cloud::Urgency;
+use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry, Position, Witness};
 use crate::ledger;
@@ -123,10 +126,20 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// Cuts that were seen and that nothing has lifted since.
+    /// Cuts that were seen and that nothing has lifted since. What an undo has people open again may be open before they
+    /// have said so: that is nobody else's doing.
     pub(super) fn standing_cuts(&self) -> Vec<&Change> {
         let state = self.journal.state();
-        let lifted = |change: &Change| ledger::is_lifted(self.plan, &state, change);
+        let opens = |change: &Change| {
+            change.undoes.is_some() && catalog::of(change).asks(&change.decided).is_some()
+        };
+        let opened: BTreeSet<&ChangeId> = (self.plan.changes.iter())
+            .filter(|change| opens(change))
+            .filter_map(|change| change.undoes.as_ref())
+            .collect();
+        let lifted = |change: &Change| {
+            opened.contains(&change.id) || ledger::is_lifted(self.plan, &state, change)
+        };
         self.plan
             .changes
             .iter()

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::lifting::Lifting;
 use super::uncut::to_attest;
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
@@ -172,6 +173,8 @@ impl Run<'_> {
         if position == Position::After
             && self.journal.change(&change.id).attempts == 0
             && change.undoes.as_ref().is_some_and(|cut| self.journal.change(cut).receipt.is_some())
+            // What a person opens is open because that person says so.
+            && action.asks(&change.decided).is_none()
         {
             // It was cut, and is not any more: whoever saw to that was not kept from it by what keeps us.
             let why = "it is so already, and not by this case: somebody else has taken the cut off. Find out who; if it \
@@ -380,6 +383,11 @@ impl Run<'_> {
             Ok(facts) => facts,
             Err(why) => return Ok(Some(why)),
         };
+        let would_open = |subject: &Subject, barrier, facts: &Inventory| {
+            let state = self.journal.state();
+            let lifting = Lifting::of(self.known(), &state);
+            lifting.would_open(change, subject, barrier, facts).map(|kept| kept.why)
+        };
         for effect in &change.effects {
             let until = match effect {
                 Effect::Lifts { subject, barrier } if barrier.is_of_sessions() => {
@@ -391,11 +399,9 @@ impl Run<'_> {
                 } => {
                     // Whom a role admits may have been changed a moment ago.
                     let facts = self.look_at(&[], [Want::Roles], Urgency::Rest).await?;
-                    self.lifting_would_open(subject, *barrier, &facts)
+                    would_open(subject, *barrier, &facts)
                 }
-                Effect::Lifts { subject, barrier } => {
-                    self.lifting_would_open(subject, *barrier, &facts)
-                }
+                Effect::Lifts { subject, barrier } => would_open(subject, *barrier, &facts),
                 Effect::Destroys { credential } => self.destroying_would_lose(credential).await?,
                 _ => None,
             };

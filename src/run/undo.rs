@@ -6,10 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
+use super::lifting::{Because, Kept, Lifting, live_until};
+use super::proof::Known;
 use super::{Ending, Event, Halt, Run};
 use crate::action::{Inverse, catalog};
 use crate::ids::ChangeId;
-use crate::journal::{ChangeState, State};
+use crate::journal::{ChangeState, Note, State};
 use crate::ledger::{Ledger, Standing};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject};
 use crate::planning;
@@ -27,10 +31,14 @@ pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
                 if plan.changes.about(subject).any(|change| lifts(change, inverse)))
         })
     };
-    let cuts = plan
-        .changes
-        .iter()
-        .filter(|change| change.cuts() && !change.already && state.record(&change.id).attempts > 0);
+    // Of what a person was asked to close nothing is known before he has said that he did.
+    let is_made = |change: &&Change| {
+        let record = state.record(&change.id);
+        let is_said = || record.notes.iter().any(|note| matches!(note, Note::Attested { .. }));
+        record.attempts > 0 && (!change.is_by_hand() || is_said())
+    };
+    let cuts =
+        plan.changes.iter().filter(|change| change.cuts() && !change.already).filter(is_made);
     // What is deleted cannot work again; there is nothing of it to take the cut off.
     let dead: BTreeSet<Credential> = Ledger::of(plan, state)
         .rows
@@ -59,6 +67,58 @@ pub fn undo_of(saved: &SavedPlan, state: &State) -> SavedPlan {
         .filter(|(_, record)| record.attempts > 0 || record.state == ChangeState::Seen)
         .map(|(id, _)| id.clone());
     planning::take_back(saved, begun.collect(), to_take_back(&saved.plan, state))
+}
+
+/// Until when the deny of older sessions that `change` lifts is kept, where it lifts one.
+pub fn sessions_live_until(plan: &Plan, state: &State, change: &Change) -> Option<Timestamp> {
+    change.effects.iter().find_map(|effect| match effect {
+        Effect::Lifts { subject, barrier } if barrier.is_of_sessions() => {
+            live_until(plan, state, subject).ok()
+        }
+        _ => None,
+    })
+}
+
+/// What becomes of one change of an undo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is made.
+    Made,
+    /// A person makes it, and attests it.
+    ByHand(String),
+    /// It is not made.
+    Kept(Kept),
+}
+
+/// What becomes of every change of the undo `saved`, by what the case knows and what time it is: by the rule that the run
+/// then goes by, which looks at the world besides.
+pub fn foresee<'a>(saved: &'a SavedPlan, state: &State, now: Timestamp) -> Vec<(&'a Change, Fate)> {
+    let known = Known { plan: &saved.plan, inventory: &saved.inventory };
+    // A run begins by writing down what time it is: waivers run out by that.
+    let state = State { last: state.last.max(Some(now)), ..state.clone() };
+    let lifting = Lifting::of(known, &state);
+    let fate = |change: &Change| {
+        let cut = change.undoes.as_ref().map(|cut| state.record(cut));
+        if cut.is_some_and(|cut| cut.contested && cut.state != ChangeState::Seen) {
+            let why = "somebody else has taken the cut off: find out who, then resume".to_owned();
+            return Fate::Kept(Kept { because: Because::TakenOff, why });
+        }
+        let kept = change.effects.iter().find_map(|effect| match effect {
+            Effect::Lifts { subject, barrier } if barrier.is_of_sessions() => {
+                lifting.sessions_may_live(subject, now)
+            }
+            Effect::Lifts { subject, barrier } => {
+                lifting.would_open(change, subject, *barrier, &saved.inventory)
+            }
+            _ => None,
+        });
+        match (kept, catalog::of(change).asks(&change.decided)) {
+            (Some(kept), _) => Fate::Kept(kept),
+            (None, Some(asked)) => Fate::ByHand(asked),
+            (None, None) => Fate::Made,
+        }
+    };
+    saved.plan.carried_out().map(|change| (change, fate(change))).collect()
 }
 
 impl Run<'_> {

@@ -180,6 +180,16 @@ fn read_by_the_intruder(world: &World, engine: &mut Engine) {
 }
 
 impl Engine {
+    /// As [`super::Cloud::sign_in_anew`].
+    pub(super) fn sign_in_anew(&mut self, now: Timestamp) {
+        let session = self.responder.as_ref().and_then(|id| self.sessions.get(id));
+        let Some(ended) = session.filter(|session| session.expires_at <= now) else { return };
+        let name = ended.name.clone();
+        if let Some(id) = self.sign_in_as(&name, now) {
+            self.responder = Some(id);
+        }
+    }
+
     /// As [`super::Cloud::sign_in_as`].
     pub(super) fn sign_in_as(&mut self, name: &str, now: Timestamp) -> Option<String> {
         let responder = self.responder.clone()?;

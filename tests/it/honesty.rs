@@ -27,11 +27,15 @@ use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_w
 const WORLDS: u64 = 120;
 
 /// Numbers that follow from a seed.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
     /// One of `0..sides`. (The generator is Marsaglia's xorshift64.)
-    fn throw(&mut self, sides: u64) -> u64 {
+    pub(crate) fn throw(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -50,8 +54,8 @@ struct Person {
 }
 
 /// A world and a playbook, as their files.
-fn scene(seed: u64) -> (String, String) {
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+pub(crate) fn scene(seed: u64) -> (String, String) {
+    let mut dice = Dice::of(seed);
     for _ in 0..8 {
         dice.throw(2);
     }

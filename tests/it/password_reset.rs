@@ -5,17 +5,19 @@
 use std::collections::BTreeMap;
 
 use portcullis::ids::{ChangeId, DeliveryName};
-use portcullis::journal::{ChangeState, Entry};
+use portcullis::journal::{ChangeState, Entry, Said};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
 use portcullis::playbook::Phase;
-use portcullis::run::{Ending, MOST_ROUNDS};
+use portcullis::report::Report;
+use portcullis::run::{Ending, MOST_ROUNDS, undo_of};
 use portcullis::secret::Secret;
 use portcullis::sim::Snapshot;
 
 use crate::sealed::pairs;
 use crate::stage::{Stage, play};
 use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
+use crate::words::Rehearsal;
 
 const PLAYBOOK: &str =
     include_str!("../../playbooks/password-reset-and-remote-access/playbook.yaml");
@@ -220,4 +222,120 @@ fn a_false_alarm_replaces_no_password_and_everything_is_opened_again() {
         });
         assert_eq!(replaced.count(), 3);
     });
+}
+
+/// March 2011: it was no attack. Whoever has closed webmail opens it, before he says so or after, and nobody is accused of
+/// that; in the end nothing is left of it, and the report says what was cut and when it was opened again.
+#[test]
+fn a_false_alarm_that_is_taken_back_ends_with_nothing_left_of_it() {
+    play(async {
+        let (stage, before) = set(&crate::undo::with_a_lasting_responder(FALSE_ALARM)).await;
+        contained(&stage).await;
+        find_innocent(&stage, &["anna", "bert", "carla", "dirk"]).await;
+        let state = stage.state();
+        let next = undo_of(&stage.newest(state.round()), &state);
+        stage.keeps(&next);
+        stage.says_yes_to(&next).await;
+        let said = Said { plan: next.digest(), ..stage.said_by("paul") };
+        stage.say([Entry::Approved { phase: Phase::Recover, said }]).await;
+        let held = async || {
+            let ending = stage.resume_to_the_end(1).await;
+            let Ending::Held(why) = ending else { panic!("{ending:?}") };
+            why.join("\n")
+        };
+        let why = held().await;
+        for change in ["webmail-off.2", "vpn-off.2"] {
+            assert!(why.contains(&format!("portcullis attest CASE {change}")), "{why}");
+        }
+        stage.cloud.done_outside("webmail", true);
+        let why = held().await;
+        assert!(!why.contains("still inside"), "{why}");
+        // A word that the world does not bear out opens nothing.
+        let opens = |name: &str| Entry::Attested {
+            change: Some(ChangeId::parse(format!("{name}-off.2")).unwrap()),
+            said: stage.said_by("olga"),
+        };
+        stage.say([opens("webmail"), opens("vpn")]).await;
+        let why = held().await;
+        assert!(why.contains("see to it that tcp vpn.example.org:443 is open"), "{why}");
+        assert!(!why.contains("webmail"), "{why}");
+        stage.cloud.done_outside("vpn", true);
+        let why = held().await;
+        assert!(why.lines().all(|why| why.contains("is kept until")), "{why}");
+        stage.clock.sleep(std::time::Duration::from_hours(37)).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
+        let state = stage.state();
+        assert!(state.changes.values().all(|record| !record.contested));
+        let left = before.changes_to(&stage.cloud.snapshot());
+        assert!(left.is_empty(), "{left:#?}");
+        judge(&stage);
+        let decoded = portcullis::journal::decode(&stage.tape.lock().unwrap().bytes).unwrap();
+        let report = Report::of(&stage.newest(state.round()), &decoded, &state, None);
+        let told = report.summary.join(" ");
+        for part in [
+            "10 had been cut, found innocent on 23 March 2026",
+            "all were opened again, the last on 24 March 2026",
+            "It was taken back, and nothing of it is left in place.",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(report.left_to_do.is_empty(), "{:#?}", report.left_to_do);
+    });
+}
+
+/// The same on the command line, by whoever knows nothing but what is on the screen.
+#[test]
+fn whoever_takes_a_false_alarm_back_is_told_whom_it_lets_in_and_what_to_type() {
+    let case = Rehearsal::shipped("password-reset-and-remote-access", "false-alarm.yaml");
+    assert_eq!(case.code, Some(13));
+    let ok = |args: &[&str]| {
+        let (code, screen) = case.say(args);
+        assert_eq!(code, Some(0), "{args:?}: {screen}");
+        screen
+    };
+    ok(&["attest", "webmail-off.1"]);
+    let (_, screen) = case.say(&["undo", "--dry-run"]);
+    // Of what nobody has attested nothing is known.
+    assert!(screen.contains("webmail-off.2") && !screen.contains("vpn-off.2"), "{screen}");
+    assert!(
+        screen.contains("vpn-off.1, way in vpn") && screen.contains("nobody has attested"),
+        "{screen}"
+    );
+    ok(&["attest", "vpn-off.1"]);
+    let screen = ok(&["undo", "--dry-run"]);
+    for part in [
+        "Opened again by people, who attest it",
+        "Stays: 4 whom nobody has cleared stay shut out",
+        "user/anna user/bert user/carla user/dirk --reason TEXT",
+        "Stays until the last session that it denies has ended",
+    ] {
+        assert!(screen.contains(part), "{part}: {screen}");
+    }
+    for who in ["olga", "paul"] {
+        ok(&["clear", "everybody", "--reason", "it was telephones", "--as", who]);
+    }
+    let screen = ok(&["undo", "--dry-run"]);
+    assert!(screen.contains("Comes off") && !screen.contains("shut out"), "{screen}");
+    let (code, screen) = case.say(&["undo", "--yes"]);
+    assert_eq!(code, Some(6), "{screen}");
+    ok(&["approve", "recover", "--reason", "it was telephones", "--as", "paul"]);
+    let (code, screen) = case.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
+    let next = screen.lines().rfind(|line| line.starts_with("Next: ")).unwrap();
+    for part in ["attest", "webmail-off.2", "vpn-off.2", "; and from 2026-03-24 20:4"] {
+        assert!(next.contains(part), "{part}: {next}");
+    }
+    ok(&["attest", "webmail-off.2"]);
+    ok(&["attest", "vpn-off.2"]);
+    let (code, screen) = case.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
+    let next = screen.lines().rfind(|line| line.starts_with("Next: ")).unwrap();
+    assert!(next.starts_with("Next: from 2026-03-24 20:4"), "{next}");
+    // In a rehearsal it is then at once.
+    let screen = ok(&["resume"]);
+    assert!(screen.contains("Next: nothing is left of it; say that the case is over"), "{screen}");
+    let screen = ok(&["close", "--reason", "nothing to it"]);
+    assert!(screen.contains("Next: nothing: this case is closed."), "{screen}");
+    let report = ok(&["report"]);
+    assert!(report.contains("It was taken back, and nothing of it is left in place."), "{report}");
 }

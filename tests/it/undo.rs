@@ -1,18 +1,21 @@
 //! Taking back: whatever a case has cut is as it was before, to the letter, where it was found innocent; and is left cut
 //! where it was not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use portcullis::journal::{self, Entry};
-use portcullis::ledger::Ledger;
+use jiff::SignedDuration;
+use portcullis::journal::{self, ChangeState, Entry};
+use portcullis::ledger::{Ledger, Row};
 use portcullis::plan::SavedPlan;
 use portcullis::planning;
-use portcullis::run::{Ending, to_take_back, undo_of};
+use portcullis::run::{Because, Ending, Fate, foresee, to_take_back, undo_of};
 use portcullis::sim::{Fault, Snapshot};
 
+use crate::honesty::{Dice, scene};
 use crate::side_by_side::each;
-use crate::stage::{Left, Stage, Torn, play, read, somebody_else};
+use crate::stage::{Left, Stage, Torn, play, read, somebody_else, terms};
 use crate::verdict::{
     ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written, requests_of,
 };
@@ -417,7 +420,7 @@ fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
     assert!(!screen.contains(": activate AKIAEXAMPLEHUNGON002"), "{screen}");
     assert!(screen.contains("new-key.1 has deleted it"), "{screen}");
     assert!(screen.contains("activate AKIAEXAMPLELEAKED001"), "{screen}");
-    let clear = "where it is innocent: portcullis clear";
+    let clear = "What is innocent is cleared, by 2 different people, each with credentials of his own: portcullis clear";
     assert!(screen.contains("Held, as it stands") && screen.contains(clear), "{screen}");
     assert!(screen.contains("Next: portcullis undo "), "{screen}");
     assert!(screen.contains("new-key.1"), "what stays is said: {screen}");
@@ -451,23 +454,132 @@ fn is_quarantined(stage: &Stage) -> bool {
         .any(|key| key.contains("users/ci-deploy/attached/arn:aws:iam::aws:policy/AWSDenyAll"))
 }
 
+/// In a run, a key that is off does without the quarantine. An undo lets nobody in on the strength of that: what blocks
+/// him beside is taken off by the same hand, or by the next.
 #[test]
-fn a_quarantine_stays_where_the_cut_that_was_to_do_without_it_was_taken_off() {
-    for activated in [false, true] {
+fn an_undo_leaves_shut_out_whomever_nobody_has_spoken_for_and_lets_in_whoever_is_answered_for() {
+    for answered in [false, true] {
         play(async {
-            let world = crate::stage::with_somebody_else(crate::stage::WORLD);
-            let stage = Stage::set(&world, CONTAINED).await;
+            let stage = Stage::set(crate::stage::WORLD, CONTAINED).await;
             stage.resume_to_the_end(1).await;
-            if activated {
-                let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
-                let on = aws_sdk_iam::types::StatusType::Active;
-                let call = iam.update_access_key().user_name("ci-deploy").status(on);
-                call.access_key_id("AKIAEXAMPLELEAKED001").send().await.unwrap();
+            if answered {
+                let (until, said) =
+                    (stage.clock.now() + SignedDuration::from_hours(9), stage.said_by("anna"));
+                let of_him = |row: &Row| {
+                    row.credential.user().is_some_and(|user| user.as_str() == "ci-deploy")
+                };
+                let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+                let waived = rows.into_iter().filter(of_him).map(|row| Entry::Waived {
+                    credential: row.credential,
+                    until,
+                    said: said.clone(),
+                });
+                stage.say(waived.collect::<Vec<_>>()).await;
             }
             begin_undo(&stage).await;
-            stage.resume_to_the_end(1).await;
-            assert_eq!(is_quarantined(&stage), activated);
+            let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+            assert_eq!(is_quarantined(&stage), !answered, "{why:#?}");
+            let not_cleared =
+                why.iter().any(|why| why.contains("nobody has cleared user ci-deploy"));
+            assert_eq!(not_cleared, !answered, "{why:#?}");
+            // One person's word lets him be, and lets no key work again.
+            let now = state_of(&stage).0;
+            assert_eq!(
+                now[&format!("{ACCOUNT}/users/ci-deploy/keys/AKIAEXAMPLELEAKED001")],
+                "Inactive"
+            );
         });
+    }
+}
+
+/// The same world, whose responder has credentials that outlive the sessions that are denied.
+pub(crate) fn with_a_lasting_responder(world: &str) -> String {
+    let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
+    let user = format!(
+        "    users:\n      ops:\n        path: /ops/\n        keys: [{{ id: AKIAEXAMPLEADMIN0009 }}]\n        attached: [\"{admin}\"]\n"
+    );
+    let line = world.lines().find(|line| line.starts_with("responder:")).unwrap();
+    let responder = format!("responder: {{ account: \"{ACCOUNT}\", key: AKIAEXAMPLEADMIN0009 }}");
+    world.replace(line, &responder).replacen("    users:\n", &user, 1)
+}
+
+/// Random worlds and playbooks, and random words about what is in them.
+#[test]
+fn what_an_undo_does_is_what_its_dry_run_said() {
+    const WORLDS: u64 = 24;
+    let fates = Mutex::new(BTreeMap::<&str, usize>::new());
+    let seeds: Vec<u64> = (1..=WORLDS).collect();
+    let cases = each(&seeds, |seed| {
+        play(async {
+            let (world, playbook) = scene(*seed);
+            let world = with_a_lasting_responder(&world);
+            let Ok(stage) = Stage::set_on(&world, &playbook, &terms()).await else { return };
+            stage.resume_to_the_end(1).await;
+            let mut dice = Dice::of(*seed);
+            for row in Ledger::of(&stage.plan(), &stage.state()).rows {
+                let (credential, until) =
+                    (row.credential, stage.clock.now() + SignedDuration::from_hours(9));
+                let cleared = |name: &str| Entry::Cleared {
+                    credential: credential.clone(),
+                    said: stage.said_by(name),
+                };
+                match dice.throw(4) {
+                    0 => stage.say([cleared("anna"), cleared("ben")]).await,
+                    1 => {
+                        let (credential, said) = (credential.clone(), stage.said_by("anna"));
+                        stage.say([Entry::Waived { credential, until, said }]).await;
+                    }
+                    2 => stage.say([cleared("anna")]).await,
+                    _ => {}
+                }
+            }
+            let next = planned(&stage);
+            if !next.plan.is_undo() {
+                return;
+            }
+            if dice.throw(3) == 0 {
+                stage.clock.sleep(Duration::from_hours(37)).await;
+            }
+            let foretold = foresee(&next, &stage.state(), stage.clock.now());
+            begin_undo(&stage).await;
+            stage.resume_to_the_end(1).await;
+            for (change, fate) in foretold {
+                let record = stage.state().change(&change.id);
+                let told = match &fate {
+                    Fate::Made => {
+                        assert_eq!(
+                            record.state,
+                            ChangeState::Seen,
+                            "{seed} {}: {record:?}",
+                            change.id
+                        );
+                        "made"
+                    }
+                    Fate::Kept(kept) => {
+                        assert_eq!(
+                            record.trouble.as_ref(),
+                            Some(&kept.why),
+                            "{seed} {}",
+                            change.id
+                        );
+                        assert_eq!(record.state, ChangeState::Held, "{seed} {}", change.id);
+                        match kept.because {
+                            Because::Sessions(_) => "sessions",
+                            Because::NobodySpoke(_) => "nobody spoke",
+                            Because::Compromised(_) => "compromised",
+                            Because::TakenOff | Because::Other => "other",
+                        }
+                    }
+                    Fate::ByHand(_) => panic!("{seed}: nobody is asked here"),
+                };
+                *fates.lock().unwrap().entry(told).or_default() += 1;
+            }
+        });
+    });
+    let fates = fates.into_inner().unwrap();
+    println!("counted: {cases} cases, undoes in random worlds, of what they foretold: {fates:?}");
+    for fate in ["made", "sessions", "nobody spoke", "compromised"] {
+        assert!(fates.get(fate).is_some_and(|n| *n >= 5), "the dice are loaded: {fates:?}");
     }
 }
 

@@ -312,6 +312,17 @@ impl Rehearsal {
         Self { _dir: dir, case, code: played.status.code() }
     }
 
+    /// A shipped playbook, in one of its worlds, as it is shipped.
+    pub(crate) fn shipped(playbook: &str, world: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = format!("{}/playbooks/{playbook}", env!("CARGO_MANIFEST_DIR"));
+        let (cases, world) = (dir.path().join("cases"), format!("{folder}/{world}"));
+        let played =
+            portcullis(&["rehearse", &folder, "--world", &world, "--cases", text_of(&cases)]);
+        let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
+        Self { _dir: dir, case, code: played.status.code() }
+    }
+
     /// Says something; gives back the exit code and what is on the screen.
     pub(crate) fn say(&self, args: &[&str]) -> (Option<i32>, String) {
         let case = text_of(&self.case);

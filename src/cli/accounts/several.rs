@@ -272,7 +272,9 @@ impl Several<'_> {
             Ending::NotProven | Ending::Held(_) if is_over(saved, state) => {
                 next::of_closed(account.case.dir(), &self.reached.there)
             }
-            Ending::Proven => next::of_proven(&saved.plan, state),
+            Ending::Proven => {
+                next::of_proven(&saved.plan, state, account.case.dir(), &self.reached.there)
+            }
             Ending::NotProven => {
                 after_all(&saved.plan, state, ledger, account.case.dir(), &self.reached.there)
             }

@@ -7,13 +7,42 @@
 //! gate, and the ledger says what it is worth.
 
 use crate::action::{Canary, catalog};
+use crate::inventory::Inventory;
 use crate::journal::{ChangeRecord, State};
 use crate::ledger;
-use crate::plan::{Barrier, Change, Effect};
+use crate::plan::{Barrier, Change, Effect, Plan};
 use crate::playbook::Proof;
 use crate::run::Run;
 
-impl Run<'_> {
+/// A plan, and what it was made from: enough to judge what the journal says.
+#[derive(Clone, Copy)]
+pub(in crate::run) struct Known<'a> {
+    pub(in crate::run) plan: &'a Plan,
+    pub(in crate::run) inventory: &'a Inventory,
+}
+
+impl<'a> Run<'a> {
+    pub(in crate::run) fn known(&self) -> Known<'a> {
+        Known { plan: self.plan, inventory: self.inventory }
+    }
+
+    /// Whether `change` can be tried on a canary.
+    pub(in crate::run) fn can_be_tried(&self, change: &Change) -> bool {
+        self.known().can_be_tried(change)
+    }
+
+    /// What is missing before a cut that is seen is proven as the gate asks.
+    pub(in crate::run) fn short_of_proof(
+        &self,
+        change: &Change,
+        record: &ChangeRecord,
+        state: &State,
+    ) -> Option<String> {
+        self.known().short_of_proof(change, record, state)
+    }
+}
+
+impl Known<'_> {
     /// Whether `change` can be tried on a canary.
     pub(in crate::run) fn can_be_tried(&self, change: &Change) -> bool {
         let example = Canary::example();

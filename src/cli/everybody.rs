@@ -1,0 +1,25 @@
+//! Everybody at once, in a word about a case: where the alarm was false, two thousand names are nothing to type.
+//!
+//! It means whoever was there when the case was begun. Whoever has come since, and whom a role admits, is spoken of by name,
+//! by somebody who has seen him.
+
+use crate::journal::State;
+use crate::ledger::Ledger;
+use crate::plan::{Credential, Plan};
+
+/// How everybody is named.
+pub(super) const EVERYBODY: &str = "everybody";
+
+/// Whether a word about everybody is about `credential`.
+pub(super) fn is_among(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    credential.principal().is_some()
+        && !matches!(credential, Credential::Admission { .. })
+        && !plan.is_newcomer(credential)
+        && !state.came.contains(credential)
+}
+
+/// All that a word about everybody is about.
+pub(super) fn of(plan: &Plan, state: &State) -> Vec<Credential> {
+    let rows = Ledger::of(plan, state).rows.into_iter().map(|row| row.credential);
+    rows.filter(|credential| is_among(plan, state, credential)).collect()
+}

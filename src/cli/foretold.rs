@@ -1,0 +1,298 @@
+//! What an undo will do, change by change, told before anybody says yes to it: what comes off, what people open, what stays,
+//! for how long and why, and what is typed about it. By what the case knows; the run looks at the world besides.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::by_hand::typed;
+use super::exit::Failure;
+use super::next::{awaited, in_a_command, still_closed, to_attest, typed_all};
+use super::there::There;
+use super::view::{Style, plain, plan_as_json};
+use super::{rehearse, view};
+use crate::case::accounts;
+use crate::clock::Clock;
+use crate::diagnostic::counted;
+use crate::ids::StepId;
+use crate::journal::{ChangeState, State};
+use crate::ledger;
+use crate::plan::{Change, Credential, Plan, SavedPlan};
+use crate::run::{Because, Fate, Kept, foresee, spoken_of};
+
+/// With more changes of one kind than these, they are told by step.
+const ONE_BY_ONE: usize = 12;
+/// So many of a step are named then.
+const NAMED: usize = 3;
+
+/// What becomes of the changes of an undo.
+pub(super) struct Foretold<'a> {
+    next: &'a SavedPlan,
+    state: &'a State,
+    changes: Vec<(&'a Change, Fate)>,
+}
+
+/// Which heading a change is told under, in the order of the headings.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Made,
+    ByHand,
+    Sessions,
+    NobodySpoke,
+    Compromised,
+    Other,
+}
+
+impl Kind {
+    fn of(fate: &Fate) -> Self {
+        match fate {
+            Fate::Made => Self::Made,
+            Fate::ByHand(_) => Self::ByHand,
+            Fate::Kept(kept) => match kept.because {
+                Because::Sessions(_) => Self::Sessions,
+                Because::NobodySpoke(_) => Self::NobodySpoke,
+                Because::Compromised(_) => Self::Compromised,
+                Because::TakenOff | Because::Other => Self::Other,
+            },
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Made => "comes-off",
+            Self::ByHand => "by-hand",
+            Self::Sessions => "until-sessions-have-ended",
+            Self::NobodySpoke => "not-cleared",
+            Self::Compromised => "compromised",
+            Self::Other => "held",
+        }
+    }
+
+    fn heading(self, people: usize) -> String {
+        let people = match people {
+            1 => "1 whom nobody has cleared stays".to_owned(),
+            n => format!("{n} whom nobody has cleared stay"),
+        };
+        match self {
+            Self::Made => "Comes off".to_owned(),
+            Self::ByHand => "Opened again by people, who attest it".to_owned(),
+            Self::Sessions => "Stays until the last session that it denies has ended".to_owned(),
+            Self::NobodySpoke => format!("Stays: {people} shut out"),
+            Self::Compromised => {
+                "Held, as it stands: what counts as compromised never works again".to_owned()
+            }
+            Self::Other => "Held, as it stands".to_owned(),
+        }
+    }
+}
+
+/// What time it is for the case in `dir`: in a rehearsal, its world's.
+pub(super) fn now(dir: &Path, state: &State) -> Result<Timestamp, Failure> {
+    if rehearse::is_rehearsal(dir)? {
+        return Ok(state.last.unwrap_or(Timestamp::MIN));
+    }
+    Ok(view::runtime().block_on(async { Clock::system().now() }))
+}
+
+impl<'a> Foretold<'a> {
+    pub(super) fn of(next: &'a SavedPlan, state: &'a State, now: Timestamp) -> Self {
+        Self { next, state, changes: foresee(next, state, now) }
+    }
+
+    /// The plan of the undo, with what becomes of each of its changes.
+    pub(super) fn as_json(&self) -> Value {
+        let one = |(change, fate): &(&Change, Fate)| {
+            let (why, until) = match fate {
+                Fate::Made => (None, None),
+                Fate::ByHand(asked) => (Some(asked), None),
+                Fate::Kept(kept) => (
+                    Some(&kept.why),
+                    match kept.because {
+                        Because::Sessions(until) => Some(until),
+                        _ => None,
+                    },
+                ),
+            };
+            json!({ "change": change.id, "fate": Kind::of(fate).word(), "why": why, "until": until })
+        };
+        let mut told = plan_as_json(self.next);
+        told["foretold"] = self.changes.iter().map(one).collect();
+        told
+    }
+
+    /// As text; what is typed names the case as `case`.
+    pub(super) fn render(&self, case: &str, there: &There) -> String {
+        let mut kinds: BTreeMap<Kind, Vec<&(&Change, Fate)>> = BTreeMap::new();
+        for one in &self.changes {
+            kinds.entry(Kind::of(&one.1)).or_default().push(one);
+        }
+        let mut text = format!(
+            "\n{}\n  by what the case knows; each is looked at before it is touched, and what somebody has changed since is held\n",
+            Style::Strong.paint("What comes of it")
+        );
+        for (kind, changes) in kinds {
+            let people = spoken_of(&self.unspoken(&changes)).len();
+            let style = if kind == Kind::Made { Style::Strong } else { Style::Careful };
+            let _ = writeln!(text, "\n{}", style.paint(&kind.heading(people)));
+            list(&mut text, &changes, kind, case, there);
+            let typed = self.typed(kind, &changes, case, there);
+            text.push_str(&typed);
+        }
+        if let Some(closed) = still_closed(&self.next.plan, self.state) {
+            let _ = writeln!(text, "\n{}", plain(&closed));
+        }
+        text
+    }
+
+    /// Of all that is kept because nobody has spoken for it: what that is.
+    fn unspoken(&self, changes: &[&(&Change, Fate)]) -> Vec<Credential> {
+        let of = |(_, fate): &&(&Change, Fate)| match fate {
+            Fate::Kept(kept) => match &kept.because {
+                Because::NobodySpoke(credentials) => credentials.clone(),
+                Because::Compromised(credential) => vec![credential.clone()],
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        changes.iter().flat_map(of).collect()
+    }
+
+    /// What is typed about all of one kind.
+    fn typed(&self, kind: Kind, changes: &[&(&Change, Fate)], case: &str, there: &There) -> String {
+        let unspoken = self.unspoken(changes);
+        let names = by(&self.next.plan);
+        let others = there.for_others();
+        match kind {
+            Kind::NobodySpoke => {
+                let named = in_a_command(&spoken_of(&unspoken));
+                format!(
+                    "  Where the alarm was false, {names}: portcullis clear {case} {named} --reason TEXT{others}\n  \
+                     Or for a time, on one person's word, and keys stay off: portcullis waive {case} {named} --until 7d \
+                     --reason TEXT{there}\n"
+                )
+            }
+            Kind::Compromised => {
+                let named = typed_all(&unspoken.iter().collect::<Vec<_>>());
+                format!(
+                    "  What is innocent is cleared, {names}: portcullis clear {case} {named} --reason TEXT{others}\n"
+                )
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// What is next where an undo was held: what people say and open, and when the rest may come off.
+pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
+    let now = state.last.unwrap_or(Timestamp::MAX);
+    let mut foretold = Foretold::of(saved, state, now);
+    let is_held = |change: &Change| state.record(&change.id).state == ChangeState::Held;
+    foretold.changes.retain(|(change, _)| is_held(change));
+    let mut kinds: BTreeMap<Kind, Vec<&(&Change, Fate)>> = BTreeMap::new();
+    for one in &foretold.changes {
+        kinds.entry(Kind::of(&one.1)).or_default().push(one);
+    }
+    let (case, whole) = (typed(dir), typed(&accounts::whole_or_itself(dir)));
+    let resume = format!("portcullis resume {whole}{there}");
+    let mut parts = Vec::new();
+    // What would come off, and is held, is held by what somebody has done or refused.
+    if kinds.contains_key(&Kind::Made) || kinds.contains_key(&Kind::Other) || state.held.is_some() {
+        parts.push("do what is asked above".to_owned());
+    }
+    for (kind, why) in [
+        (Kind::NobodySpoke, "where the alarm was false"),
+        (Kind::Compromised, "where it is innocent"),
+    ] {
+        let Some(changes) = kinds.get(&kind) else { continue };
+        let unspoken = foretold.unspoken(changes);
+        let named = match kind {
+            Kind::NobodySpoke => in_a_command(&spoken_of(&unspoken)),
+            _ => typed_all(&unspoken.iter().collect::<Vec<_>>()),
+        };
+        let (names, others) = (by(&saved.plan), there.for_others());
+        parts
+            .push(format!("{why}, {names}: portcullis clear {case} {named} --reason TEXT{others}"));
+    }
+    let attest = to_attest(&saved.plan, state, dir, there);
+    let later = kinds.get(&Kind::Sessions).into_iter().flatten();
+    let until = later.filter_map(|(_, fate)| match fate {
+        Fate::Kept(Kept { because: Because::Sessions(until), .. }) => Some(*until),
+        _ => None,
+    });
+    let later = until.max().map(|until| {
+        let until = until.strftime("%Y-%m-%d %H:%M UTC");
+        format!("from {until} on, when the last session that was denied has ended: {resume}")
+    });
+    let now = match (&parts[..], attest) {
+        ([], attest) => attest,
+        (some, Some(attest)) => Some(format!("{}; {attest}", some.join("; "))),
+        (some, None) => Some(format!("{}; then: {resume}", some.join("; "))),
+    };
+    match (now, later) {
+        (Some(now), Some(later)) => format!("{now}; and {later}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => awaited(saved, state, dir, there).unwrap_or(resume),
+    }
+}
+
+/// How many different people must say so.
+fn by(plan: &Plan) -> String {
+    match ledger::names_to_clear(plan) {
+        1 => "by 1 person".to_owned(),
+        names => format!("by {names} different people, each with credentials of his own"),
+    }
+}
+
+fn list(text: &mut String, changes: &[&(&Change, Fate)], kind: Kind, case: &str, there: &There) {
+    if changes.len() > ONE_BY_ONE {
+        let mut steps: Vec<(&StepId, Vec<&Change>)> = Vec::new();
+        for (change, _) in changes {
+            match steps.iter_mut().find(|(step, _)| *step == &change.step) {
+                Some((_, of)) => of.push(change),
+                None => steps.push((&change.step, vec![change])),
+            }
+        }
+        for (step, of) in steps {
+            let mut named: Vec<&str> = of.iter().take(NAMED).map(|one| &*one.target).collect();
+            let more = format!("{} more", of.len().saturating_sub(NAMED));
+            if of.len() > NAMED {
+                named.push(&more);
+            }
+            let _ = writeln!(
+                text,
+                "  {step}  {}: {}",
+                counted(of.len(), "change"),
+                plain(&named.join(", "))
+            );
+        }
+        return;
+    }
+    for (change, fate) in changes {
+        let (id, target) = (&change.id, plain(&change.target));
+        let told = match fate {
+            Fate::Made => plain(&change.what),
+            Fate::ByHand(asked) => {
+                format!("{}; then: portcullis attest {case} {id}{there}", plain(asked))
+            }
+            Fate::Kept(kept) => match (&kept.because, kind) {
+                (Because::Sessions(until), _) => {
+                    format!("until {}", until.strftime("%Y-%m-%d %H:%M UTC"))
+                }
+                (Because::NobodySpoke(holds), _) => {
+                    let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
+                    format!(
+                        "{}: nobody has cleared {}",
+                        plain(&change.what),
+                        plain(&holds.join(", "))
+                    )
+                }
+                (Because::Compromised(credential), _) => plain(&credential.to_string()),
+                _ => plain(&kept.why),
+            },
+        };
+        let _ = writeln!(text, "  {id}  {target}: {told}");
+    }
+}
