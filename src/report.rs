@@ -146,8 +146,13 @@ fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> 
     left.extend(state.held.iter().cloned());
     left.extend(ledger::off_before(&saved.plan, state).map(|cut| {
         format!(
-            "{} ({}, {}) of the earlier case {}: stands no more ({})",
-            cut.change, cut.target, cut.what, cut.case, cut.why
+            "{} ({}, {}) of the earlier case {}: {} ({})",
+            cut.change,
+            cut.target,
+            cut.what,
+            cut.case,
+            cut.told(),
+            cut.why
         )
     }));
     for waived in &ledger.waivers {

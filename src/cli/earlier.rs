@@ -89,6 +89,7 @@ fn tell_cuts(other: &Other, name: &str, made: &mut MadeBeside) {
                 change: change.clone(),
                 notes: record.notes.clone(),
                 credentials: ledger::reached(plan, change).cloned().collect(),
+                never_seen: !record.was_seen,
             });
         }
     }

@@ -1,6 +1,6 @@
 //! Everybody at once, in a word about a case: where the alarm was false, two thousand names are nothing to type.
 //!
-//! It means whoever was there when the case was begun. Whoever has come since, and whom a role admits, is spoken of by name,
+//! It means whoever was there when the case was begun, and the ways in that people have closed. Whoever has come since, and whom a role admits, is spoken of by name,
 //! by somebody who has seen him.
 
 use crate::journal::State;
@@ -12,7 +12,8 @@ pub(super) const EVERYBODY: &str = "everybody";
 
 /// Whether a word about everybody is about `credential`.
 pub(super) fn is_among(plan: &Plan, state: &State, credential: &Credential) -> bool {
-    credential.principal().is_some()
+    let is_way_in = matches!(credential, Credential::Manual { .. });
+    (credential.principal().is_some() || is_way_in)
         && !matches!(credential, Credential::Admission { .. })
         && !plan.is_newcomer(credential)
         && !state.came.contains(credential)

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::by_hand::typed;
 use super::exit::Failure;
-use super::next::{awaited, in_a_command, still_closed, to_attest, typed_all};
+use super::next::{awaited, in_a_command, to_attest, typed_all};
 use super::there::There;
 use super::view::{Style, plain, plan_as_json};
 use super::{rehearse, view};
@@ -31,7 +31,6 @@ const NAMED: usize = 3;
 /// What becomes of the changes of an undo.
 pub(super) struct Foretold<'a> {
     next: &'a SavedPlan,
-    state: &'a State,
     changes: Vec<(&'a Change, Fate)>,
 }
 
@@ -71,16 +70,12 @@ impl Kind {
         }
     }
 
-    fn heading(self, people: usize) -> String {
-        let people = match people {
-            1 => "1 whom nobody has cleared stays".to_owned(),
-            n => format!("{n} whom nobody has cleared stay"),
-        };
+    fn heading(self, uncleared: usize) -> String {
         match self {
             Self::Made => "Comes off".to_owned(),
             Self::ByHand => "Opened again by people, who attest it".to_owned(),
             Self::Sessions => "Stays until the last session that it denies has ended".to_owned(),
-            Self::NobodySpoke => format!("Stays: {people} shut out"),
+            Self::NobodySpoke => format!("Stays shut: {uncleared} that nobody has cleared"),
             Self::Compromised => {
                 "Held, as it stands: what counts as compromised never works again".to_owned()
             }
@@ -98,8 +93,8 @@ pub(super) fn now(dir: &Path, state: &State) -> Result<Timestamp, Failure> {
 }
 
 impl<'a> Foretold<'a> {
-    pub(super) fn of(next: &'a SavedPlan, state: &'a State, now: Timestamp) -> Self {
-        Self { next, state, changes: foresee(next, state, now) }
+    pub(super) fn of(next: &'a SavedPlan, state: &State, now: Timestamp) -> Self {
+        Self { next, changes: foresee(next, state, now) }
     }
 
     /// The plan of the undo, with what becomes of each of its changes.
@@ -134,35 +129,19 @@ impl<'a> Foretold<'a> {
             Style::Strong.paint("What comes of it")
         );
         for (kind, changes) in kinds {
-            let people = spoken_of(&self.unspoken(&changes)).len();
+            let uncleared = spoken_of(&unspoken(&changes)).len();
             let style = if kind == Kind::Made { Style::Strong } else { Style::Careful };
-            let _ = writeln!(text, "\n{}", style.paint(&kind.heading(people)));
+            let _ = writeln!(text, "\n{}", style.paint(&kind.heading(uncleared)));
             list(&mut text, &changes, kind, case, there);
             let typed = self.typed(kind, &changes, case, there);
             text.push_str(&typed);
         }
-        if let Some(closed) = still_closed(&self.next.plan, self.state) {
-            let _ = writeln!(text, "\n{}", plain(&closed));
-        }
         text
-    }
-
-    /// Of all that is kept because nobody has spoken for it: what that is.
-    fn unspoken(&self, changes: &[&(&Change, Fate)]) -> Vec<Credential> {
-        let of = |(_, fate): &&(&Change, Fate)| match fate {
-            Fate::Kept(kept) => match &kept.because {
-                Because::NobodySpoke(credentials) => credentials.clone(),
-                Because::Compromised(credential) => vec![credential.clone()],
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        };
-        changes.iter().flat_map(of).collect()
     }
 
     /// What is typed about all of one kind.
     fn typed(&self, kind: Kind, changes: &[&(&Change, Fate)], case: &str, there: &There) -> String {
-        let unspoken = self.unspoken(changes);
+        let unspoken = unspoken(changes);
         let names = by(&self.next.plan);
         let others = there.for_others();
         match kind {
@@ -207,7 +186,7 @@ pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: 
         (Kind::Compromised, "where it is innocent"),
     ] {
         let Some(changes) = kinds.get(&kind) else { continue };
-        let unspoken = foretold.unspoken(changes);
+        let unspoken = unspoken(changes);
         let named = match kind {
             Kind::NobodySpoke => in_a_command(&spoken_of(&unspoken)),
             _ => typed_all(&unspoken.iter().collect::<Vec<_>>()),
@@ -236,6 +215,19 @@ pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: 
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => awaited(saved, state, dir, there).unwrap_or(resume),
     }
+}
+
+/// Of all that is kept because nobody has spoken for it: what that is.
+fn unspoken(changes: &[&(&Change, Fate)]) -> Vec<Credential> {
+    let of = |(_, fate): &&(&Change, Fate)| match fate {
+        Fate::Kept(kept) => match &kept.because {
+            Because::NobodySpoke(credentials) => credentials.clone(),
+            Because::Compromised(credential) => vec![credential.clone()],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    changes.iter().flat_map(of).collect()
 }
 
 /// How many different people must say so.

@@ -13,7 +13,7 @@ use crate::case::accounts;
 use crate::diagnostic::counted;
 use crate::journal::{ChangeState, GateState, Note, Spoken, State, names};
 use crate::ledger::{self, Ledger};
-use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan};
+use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::Phase;
 use crate::run::sessions_live_until;
 
@@ -165,39 +165,8 @@ pub(super) fn after_all(
     if left.is_empty() {
         left.push("nothing by this plan".to_owned());
     }
-    let still = still(plan, state).into_iter().map(|still| format!(". {still}"));
-    format!("{}{}", left.join("; "), still.collect::<String>())
-}
-
-/// Whoever stays cut off, and what stays closed, a sentence each.
-fn still(plan: &Plan, state: &State) -> Vec<String> {
-    [still_quarantined(plan, state), still_closed(plan, state)].into_iter().flatten().collect()
-}
-
-/// What people have closed outside and a case that is taken back leaves so. What it has them open again is asked of them.
-pub(super) fn still_closed(plan: &Plan, state: &State) -> Option<String> {
-    if !plan.is_undo() {
-        return None;
-    }
-    let is_closing =
-        |effect: &Effect| matches!(effect, Effect::Cuts { barrier: Barrier::Attested, .. });
-    let is_opened = |closing: &Change| {
-        plan.carried_out().any(|change| change.undoes.as_ref() == Some(&closing.id))
-    };
-    let closed = plan.changes.iter().filter(|change| {
-        state.record(&change.id).state == ChangeState::Seen
-            && change.effects.iter().any(is_closing)
-            && !is_opened(change)
-            && !ledger::is_lifted(plan, state, change)
-    });
-    let closed: Vec<String> =
-        closed.map(|change| format!("{} ({})", change.target, change.id)).collect();
-    (!closed.is_empty()).then(|| {
-        format!(
-            "Still closed, by people and outside of this: {}. Whoever has closed it opens it, where it is to be open",
-            named(closed.into_iter(), ", ")
-        )
-    })
+    let still = still_quarantined(plan, state).map_or(String::new(), |still| format!(". {still}"));
+    format!("{}{still}", left.join("; "))
 }
 
 /// Whoever stays cut off, in a sentence, if anybody does.
@@ -323,24 +292,22 @@ fn denies_kept<'a>(plan: &'a Plan, state: &State) -> Vec<(&'a Change, Timestamp)
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
 pub(super) fn of_proven(plan: &Plan, state: &State, dir: &Path, there: &There) -> String {
     if plan.is_undo() && is_closed(plan, state).is_none() {
-        let still = still(plan, state).into_iter().map(|still| format!(". {still}"));
         return format!(
-            "nothing is left of it; say that the case is over: portcullis close {} --reason TEXT{there}{}",
-            whole(dir),
-            still.collect::<String>()
+            "nothing is left of it; say that the case is over: portcullis close {} --reason TEXT{there}",
+            whole(dir)
         );
     }
-    match still(plan, state).join(". ") {
-        still if still.is_empty() => "nothing".to_owned(),
-        still => format!("nothing by this plan. {still}"),
+    match still_quarantined(plan, state) {
+        None => "nothing".to_owned(),
+        Some(still) => format!("nothing by this plan. {still}"),
     }
 }
 
 /// The same of several accounts.
 pub(super) fn of_all_proven<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String {
     let still = all.filter_map(|(plan, state)| {
-        let still = still(plan, state).join(". ");
-        (!still.is_empty()).then(|| format!(". In account {}: {still}", plan.account))
+        let still = still_quarantined(plan, state)?;
+        Some(format!(". In account {}: {still}", plan.account))
     });
     let still: String = still.collect();
     if still.is_empty() { "nothing".to_owned() } else { format!("nothing by these plans{still}") }

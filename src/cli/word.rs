@@ -242,7 +242,10 @@ fn is_named(credential: &Credential, name: &str) -> bool {
 /// Whether a ledger has anything of that name.
 fn knows(ledger: &Ledger, names: &[String]) -> bool {
     let is_meant = |credential: &Credential, name: &String| {
-        is_named(credential, name) || name == EVERYBODY && credential.principal().is_some()
+        is_named(credential, name)
+            || name == EVERYBODY
+                && (credential.principal().is_some()
+                    || matches!(credential, Credential::Manual { .. }))
     };
     ledger.rows.iter().any(|row| names.iter().any(|name| is_meant(&row.credential, name)))
 }

@@ -331,7 +331,7 @@ impl Entry {
     }
 }
 
-/// A cut that an earlier case has made, and that stands no more.
+/// A cut that an earlier case has made, or has begun, and that does not stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CutOff {
@@ -347,9 +347,21 @@ pub struct CutOff {
     pub why: String,
     /// What it kept out.
     pub credentials: Vec<Credential>,
+    /// Whether nobody has ever seen it stand: it was begun, and nobody is known to have taken it off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_seen: bool,
 }
 
 impl CutOff {
+    /// That it does not stand, in a clause.
+    pub fn told(&self) -> &'static str {
+        if self.never_seen {
+            "was begun there, and was never seen to stand"
+        } else {
+            "stands no more"
+        }
+    }
+
     /// Whether both are of the same cut.
     pub fn is_of(&self, other: &Self) -> bool {
         (&self.case, &self.change) == (&other.case, &other.change)

@@ -132,6 +132,8 @@ pub struct ChangeRecord {
     pub trouble: Option<String>,
     /// Somebody took it off again after it had been seen.
     pub contested: bool,
+    /// Whether it was seen done at any time.
+    pub was_seen: bool,
 }
 
 /// How a cut was proven.
@@ -366,6 +368,7 @@ impl State {
             unproven: None,
             trouble: None,
             contested: false,
+            was_seen: false,
         };
         self.changes.get(id).unwrap_or(&UNTOUCHED)
     }
@@ -607,6 +610,7 @@ impl ChangeRecord {
             Entry::Applied { receipt, .. } => self.receipt = Some(receipt.clone()),
             Entry::Observed { position: Position::After, .. } => {
                 self.seen.get_or_insert(now);
+                self.was_seen = true;
                 self.trouble = None;
             }
             Entry::Observed { position, .. } => {

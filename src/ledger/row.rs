@@ -119,8 +119,13 @@ pub(super) fn row(
     if standing.is_empty()
         && let Some(cut) = let_in_again(plan, state, &credential)
     {
+        let (had, stands) = if cut.never_seen {
+            ("had begun to cut", "was never seen to stand")
+        } else {
+            ("had cut", "stands no more")
+        };
         let why = format!(
-            "{} had cut it ({}, {}), and that stands no more: {}",
+            "{} {had} it ({}, {}), and that {stands}: {}",
             cut.case, cut.target, cut.what, cut.why
         );
         return row(credential, Standing::Unaccounted { why }, None);

@@ -104,14 +104,30 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
             format!("found to have come since: {}", came.join(", "))
         }
         Entry::CutsBefore { standing, off, let_go } => {
-            let off = off.iter().map(|cut| {
-                format!(
-                    "{} ({}, {}) of {}: {}",
-                    cut.change, cut.target, cut.what, cut.case, cut.why
-                )
-            });
-            let off: Vec<String> = off.collect();
-            let seen = match (standing, &off[..]) {
+            let told = |never_seen: bool| -> Vec<String> {
+                let off = off.iter().filter(|cut| cut.never_seen == never_seen).map(|cut| {
+                    format!(
+                        "{} ({}, {}) of {}: {}",
+                        cut.change, cut.target, cut.what, cut.case, cut.why
+                    )
+                });
+                off.collect()
+            };
+            let mut seen: Vec<String> = Vec::new();
+            let (off, begun) = (told(false), told(true));
+            if !off.is_empty() {
+                seen.push(format!(
+                    "what earlier cases have cut STANDS NO MORE: {}",
+                    off.join("; ")
+                ));
+            }
+            if !begun.is_empty() {
+                seen.push(format!(
+                    "what earlier cases had begun to cut WAS NEVER SEEN TO STAND: {}",
+                    begun.join("; ")
+                ));
+            }
+            let seen = match (standing, &seen[..]) {
                 (0, []) => {
                     "nothing that earlier cases have cut beyond this plan is left to be looked at"
                         .to_owned()
@@ -119,9 +135,7 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
                 (standing, []) => format!(
                     "all that earlier cases have cut beyond this plan was seen to stand ({standing} in all)"
                 ),
-                (_, off) => {
-                    format!("what earlier cases have cut STANDS NO MORE: {}", off.join("; "))
-                }
+                (_, seen) => seen.join("; "),
             };
             let let_go = let_go.iter().map(|cut| {
                 format!(

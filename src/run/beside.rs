@@ -56,6 +56,8 @@ pub struct CutBefore {
     pub notes: Vec<Note>,
     /// What it keeps out.
     pub credentials: Vec<Credential>,
+    /// Whether that case has begun it and never seen it stand: it was refused, or nobody went on with it.
+    pub never_seen: bool,
 }
 
 impl MadeBeside {
@@ -81,6 +83,7 @@ impl CutBefore {
             what: self.change.what.to_string(),
             why,
             credentials: self.credentials.clone(),
+            never_seen: self.never_seen,
         }
     }
 }
@@ -159,6 +162,13 @@ impl Run<'_> {
             match self.no_more(was) {
                 Some(why) => let_go.push(was.let_go(why)),
                 None => off.push(was.clone()),
+            }
+        }
+        if let Some(known) = known {
+            // What this case has looked at, and did not find off, it has seen to stand.
+            for cut in &mut off {
+                let was = known.off.iter().find(|was| was.is_of(cut));
+                cut.never_seen &= was.is_some_and(|was| was.never_seen);
             }
         }
         off.sort_by(|a, b| (&a.case, &a.change).cmp(&(&b.case, &b.change)));

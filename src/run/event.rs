@@ -153,7 +153,7 @@ pub enum Event<'a> {
         /// What is there instead.
         position: &'a Position,
     },
-    /// A cut that an earlier case has made stands no more. An alarm.
+    /// A cut that an earlier case has made stands no more: an alarm. Or one that it had begun was never seen to stand.
     OffBefore {
         /// Which, and what is there instead.
         cut: &'a CutOff,

@@ -193,13 +193,15 @@ impl<'a> Lifting<'a> {
         if unspoken.is_empty() {
             return None;
         }
-        let (case, whom) = (self.plan().case(), subject.to_string());
-        let named = spoken_of(&unspoken).join(" ");
+        let (case, named) = (self.plan().case(), spoken_of(&unspoken).join(" "));
         let holds: Vec<String> = unspoken.iter().map(ToString::to_string).collect();
+        let whom = match subject {
+            Subject::Principal { principal } => format!("{principal} ({})", holds.join(", ")),
+            Subject::Credential { credential } => format!("the {credential}"),
+        };
         let why = format!(
-            "nobody has cleared {whom} ({}), and an undo lets in nobody for whom nobody has spoken: portcullis clear \
-             {case} {named} --reason TEXT; then resume",
-            holds.join(", ")
+            "nobody has cleared {whom}, and an undo opens nothing to anybody for whom nobody has spoken: portcullis clear \
+             {case} {named} --reason TEXT; then resume"
         );
         Some(Kept { because: Because::NobodySpoke(unspoken), why })
     }
@@ -208,9 +210,7 @@ impl<'a> Lifting<'a> {
     /// strange hands works with it.
     fn is_spoken_for(&self, credential: &Credential) -> bool {
         let (plan, state) = (self.plan(), self.state);
-        // Whoever closed it opens it, and says so.
-        matches!(credential, Credential::Manual { .. })
-            || ledger::is_let_off(plan, state, credential)
+        ledger::is_let_off(plan, state, credential)
             || plan.trust_in(credential).is_some()
             || self.is_ours(credential)
             || ledger::is_dead(plan, state, credential)

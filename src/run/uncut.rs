@@ -37,6 +37,17 @@ pub(super) fn off_before(plan: &Plan, cut: &CutOff) -> String {
             ", or once somebody answers for what it kept out (`portcullis waive {case} {typed} --until WHEN --reason TEXT`)"
         ),
     };
+    if cut.never_seen {
+        // Nobody is accused of what may never have been made.
+        return format!(
+            "{id} ({target}, {}) of the earlier case {} {} ({}): what it was to keep out is let in, and no step of this \
+             plan cuts it{again}. Once it stands{answer}: resume",
+            cut.what,
+            cut.case,
+            cut.told(),
+            cut.why
+        );
+    }
     format!(
         "{id} ({target}, {}) of the earlier case {} stands no more ({}): somebody who can take it off is still inside. Find \
          out who (CloudTrail, changes to {target}), and cut him too{again}. Once it stands again{answer}: resume",

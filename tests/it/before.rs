@@ -103,6 +103,41 @@ fn nothing_is_handed_out_while_what_an_earlier_case_has_cut_stands_no_more() {
     assert!(stands("AWSDenyAll") && stands("Inactive"), "{backup:?}");
 }
 
+/// It was refused, or whoever made it never came to see it: nobody took it off, and nobody is accused of that.
+#[test]
+fn what_an_earlier_case_has_begun_to_cut_and_never_seen_is_told_as_that() {
+    let may = "        inline:\n          rotate:";
+    let not = "        inline:\n          no: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: \"iam:UpdateAccessKey\", Resource: \"arn:aws:iam::111122223333:user/*backup\" }] }\n          rotate:";
+    let world = quick_world();
+    assert!(world.contains(may));
+    let world = world.replacen(may, not, 1);
+    let hosted = Hosted::new(&with_somebody_else(&world));
+    let cut = ["cut", "--user", "backup", "--reason", "to be sure", "--margin", "1", "--yes"];
+    ran(&mut hosted.here(&cut)).ended_with(13);
+    let first = hosted.case().to_str().unwrap().to_owned();
+    ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
+    let had = keys(&hosted);
+    let held = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    assert_eq!(keys(&hosted), had, "nothing is handed out");
+    let second = behind(&hosted, &first);
+    let report = ran(&mut bare(hosted.dir(), &["report", second.to_str().unwrap()])).ended_with(0);
+    for said in [&held.out, &report.out] {
+        assert!(said.contains("never seen to stand"), "{said}");
+        assert!(!said.to_lowercase().contains("stands no more"), "{said}");
+        assert!(!said.contains("still inside"), "{said}");
+    }
+    let again = format!("--endpoint-url {} {BACKUP} ", hosted.url);
+    assert!(held.said().contains(&again), "{}", held.said());
+
+    // Once it was seen to stand, whoever takes it off is inside.
+    switched(&hosted, &StatusType::Inactive);
+    ran(&mut hosted.here(&["resume", second.to_str().unwrap()])).ended_with(11);
+    switched(&hosted, &StatusType::Active);
+    let held = ran(&mut hosted.here(&["resume", second.to_str().unwrap()])).ended_with(13);
+    assert!(held.out.contains("stands no more"), "{}", held.said());
+    assert!(held.out.contains("still inside"), "{}", held.said());
+}
+
 /// Somebody takes the quarantine of `backup` off.
 fn let_in(hosted: &Hosted) {
     hosted.meanwhile(async |iam| {

@@ -170,7 +170,11 @@ impl Account<'_> {
             let _ = writeln!(
                 text,
                 "  {}  {} of {}, {}: {} ({})",
-                Style::Bad.paint("STANDS NO MORE"),
+                Style::Bad.paint(if cut.never_seen {
+                    "NEVER SEEN TO STAND"
+                } else {
+                    "STANDS NO MORE"
+                }),
                 cut.change,
                 plain(&cut.case),
                 plain(&cut.target),

@@ -245,10 +245,16 @@ impl Observer for Progress {
             }
             Event::OffBefore { cut } => {
                 let rest = format!(
-                    "{} of {}, {}, {}: it stands no more ({})",
-                    cut.change, cut.case, cut.target, cut.what, cut.why
+                    "{} of {}, {}, {}: it {} ({})",
+                    cut.change,
+                    cut.case,
+                    cut.target,
+                    cut.what,
+                    cut.told(),
+                    cut.why
                 );
-                self.line(Style::Bad, "CONTESTED", &rest);
+                let word = if cut.never_seen { "NOT CUT" } else { "CONTESTED" };
+                self.line(Style::Bad, word, &rest);
             }
             Event::GateOpened { cuts, .. } => {
                 let told = cuts.iter().rev().map(|(proof, of)| format!("{of} {proof}"));
