@@ -169,6 +169,17 @@ fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> 
             ));
         }
     }
+    // An innocent whose key is off does not work, and no step need be there to let him.
+    for row in &ledger.rows {
+        if let Standing::Cleared { barriers, .. } = &row.standing
+            && barriers.iter().any(|barrier| barrier.blocks() && !barrier.is_of_sessions())
+        {
+            left.push(format!(
+                "{}: found innocent and still cut: where no step lets it work again, `portcullis undo` does",
+                row.credential
+            ));
+        }
+    }
     left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
         format!("{who}: quarantined; whatever works as it does stands still until it is let in")
     }));

@@ -245,6 +245,10 @@ impl Conduct<'_> {
             () = progress.count_down(), if on_a_screen => unreachable!("it never ends"),
         };
         let (saved, mut ending) = executed.map_err(|error| self.cannot_go_on(error, &resume))?;
+        // However it noticed: it is not for this one to resume.
+        if let Some(taken) = self.taken_from_us() {
+            return Err(taken);
+        }
         if self.world.is_some() {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
@@ -268,12 +272,17 @@ impl Conduct<'_> {
                 let nothing = next::of_proven(&saved.plan, &state, self.case.dir(), there);
                 format!("{nothing}. The record: portcullis status {case}")
             }
-            Ending::NotProven if is_over(&saved, &state) => next::of_closed(self.case.dir(), there),
+            Ending::NotProven if is_over(&saved, &state) => {
+                let open = ledger.unaccounted().next().is_some();
+                next::of_closed(self.case.dir(), there, open)
+            }
             Ending::NotProven => {
                 let left = after_all(&saved.plan, &state, &ledger, self.case.dir(), there);
                 format!("{left}. The record: portcullis status {case}")
             }
-            Ending::Held(_) if is_over(&saved, &state) => next::of_closed(self.case.dir(), there),
+            Ending::Held(_) if is_over(&saved, &state) => {
+                next::of_closed(self.case.dir(), there, true)
+            }
             Ending::Held(_) => next::of_held(&saved, &state, self.case.dir(), there),
             Ending::Waiting(_) | Ending::Asking { .. } => {
                 awaited(&saved, &state, self.case.dir(), there).unwrap_or_else(|| resume.clone())
@@ -313,8 +322,13 @@ impl Conduct<'_> {
 
     /// Why the run stopped: where the case is in other hands, in whose.
     pub(super) fn cannot_go_on(&self, error: RunError, resume: &str) -> Failure {
+        self.taken_from_us().unwrap_or_else(|| Failure::of_run(error, resume))
+    }
+
+    /// What is said where the case is in other hands by now.
+    pub(super) fn taken_from_us(&self) -> Option<Failure> {
         if self.case.custody().check().is_ok() {
-            return Failure::of_run(error, resume);
+            return None;
         }
         let dir = self.case.dir();
         let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());
@@ -333,7 +347,7 @@ impl Conduct<'_> {
              Where it stands: portcullis status {}",
             typed(dir)
         );
-        Failure::new(Exit::Stopped, what, next)
+        Some(Failure::new(Exit::Stopped, what, next))
     }
 }
 

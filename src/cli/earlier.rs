@@ -89,7 +89,8 @@ fn tell_cuts(other: &Other, name: &str, made: &mut MadeBeside) {
                 change: change.clone(),
                 notes: record.notes.clone(),
                 credentials: ledger::reached(plan, change).cloned().collect(),
-                never_seen: !record.was_seen,
+                // A pass that was to be made once more counts as begun alone.
+                never_seen: !record.was_seen || record.state == ChangeState::Pending,
             });
         }
     }

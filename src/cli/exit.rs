@@ -205,8 +205,9 @@ impl From<CaseError> for Failure {
 /// Somebody else works on it: who, and how it is taken over from somebody who hangs.
 fn locked(dir: &Path, error: &CaseError) -> Failure {
     let next = format!(
-        "wait until it ends, or stop it with Ctrl-C; then try again. Where it hangs and nobody can stop it, take the \
-         case over, on record: portcullis resume {} --take-over REASON{}",
+        "what a run prints to be typed is for when it has ended, and it still goes on: wait, or stop it with Ctrl-C; then \
+         try again. Only where it hangs and nobody can stop it is the case taken over, on record: portcullis resume {} \
+         --take-over REASON{}",
         typed(&case::accounts::whole_or_itself(dir)),
         case::read_plan(dir).map_or_else(|_| There::default(), |saved| plan::there(&saved))
     );

@@ -11,6 +11,7 @@ use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::diagnostic::counted;
+use crate::ids::AccountId;
 use crate::journal::{ChangeState, GateState, Note, Spoken, State, names};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
@@ -94,7 +95,7 @@ pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &The
     if shut && !uncut.is_empty() {
         let (these, uncut) = (counted(uncut.len(), "row"), uncut.iter().collect::<Vec<_>>());
         return format!(
-            "{these} more that nothing cuts: cut each, or answer for it (`portcullis waive {case} {} --until WHEN \
+            "{these} more that nothing cuts: cut each, or answer for it (`portcullis waive {case} {} --until 7d \
              --reason TEXT{there}`); then: portcullis resume {whole}{there}",
             typed_all(&uncut),
         );
@@ -116,7 +117,14 @@ pub(super) fn is_closed<'s>(plan: &Plan, state: &'s State) -> Option<&'s Spoken>
 }
 
 /// What is next where a look at a case that somebody has closed shows what is to be seen to: nothing is done by it.
-pub(super) fn of_closed(dir: &Path, there: &There) -> String {
+/// Where nothing is `open`, there is nothing to see to.
+pub(super) fn of_closed(dir: &Path, there: &There, open: bool) -> String {
+    if !open {
+        return format!(
+            "nothing: this case is closed. The record: portcullis status {}",
+            typed(dir)
+        );
+    }
     format!(
         "see to what is said above by a new plan, since this case is closed: portcullis plan PLAYBOOK{there}. The record: \
          portcullis status {}",
@@ -139,7 +147,7 @@ pub(super) fn after_all(
         let (case, whole) = (typed(dir), whole(dir));
         left.push(format!(
             "see to what is unaccounted for above, or answer for it for a time (`portcullis waive {case} {} --until \
-             WHEN --reason TEXT{there}`; then `portcullis resume {whole}{there}`)",
+             7d --reason TEXT{there}`; then `portcullis resume {whole}{there}`)",
             typed_all(&open)
         ));
     }
@@ -311,6 +319,48 @@ pub(super) fn of_all_proven<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>
     });
     let still: String = still.collect();
     if still.is_empty() { "nothing".to_owned() } else { format!("nothing by these plans{still}") }
+}
+
+/// What is next about several accounts that ended alike: what is next of each, and of all that they go on together.
+pub(super) fn of_several<'a>(
+    each: impl Iterator<Item = (&'a AccountId, &'a str)>,
+    resume: &str,
+) -> String {
+    let then = format!("then: {resume}");
+    let mut parts: Vec<(Vec<&AccountId>, String)> = Vec::new();
+    for (account, next) in each {
+        // What each goes on with is said once, of all.
+        let own = next.replace(&format!("; then {resume}"), "").replace(&format!("; {then}"), "");
+        let own = own.replace(&format!(", {then}"), "").replace(&format!("; then `{resume}`"), "");
+        let own = own.strip_prefix("nothing by this plan").unwrap_or(&own);
+        if own == resume || own.is_empty() {
+            continue;
+        }
+        match parts.iter_mut().find(|(_, known)| known == own) {
+            Some((of, _)) => of.push(account),
+            None => parts.push((vec![account], own.to_owned())),
+        }
+    }
+    let more = parts.len().saturating_sub(NAMED);
+    let mut told: Vec<String> = Vec::new();
+    for (of, own) in parts.into_iter().take(NAMED) {
+        let of: Vec<&str> = of.into_iter().map(AccountId::as_str).collect();
+        told.push(format!("in account {}: {own}", of.join(" and ")));
+    }
+    if more > 0 {
+        told.push(format!("and {more} more, as above"));
+    }
+    let asks = |part: &String| part.contains("portcullis ") || part.contains("is asked above");
+    if told.is_empty() {
+        return resume.to_owned();
+    }
+    // Where nobody is asked for anything, there is nothing to go on with.
+    if !told.iter().any(asks) {
+        let status = resume.replacen(" resume ", " status ", 1);
+        return format!("{}. The record: {status}", told.join("; "));
+    }
+    told.push(then);
+    told.join("; ")
 }
 
 /// Whether anybody has said anything of the case since anybody last worked on it.

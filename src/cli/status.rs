@@ -44,9 +44,10 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         _ if accounts.iter().any(|dir| case::is_worked_on(dir)) => worked_on(&each[0].state),
         _ if each.iter().all(|one| is_over(&one.saved, &one.state)) => CLOSED.to_owned(),
         Exit::Done => of_all_proven(each.iter().map(|one| (&one.saved.plan, &one.state))),
-        Exit::NotProven => "see to what is said of each account above".to_owned(),
-        Exit::Held | Exit::Waiting => {
-            format!("do what is asked above, then: portcullis resume {case}{there}")
+        Exit::NotProven | Exit::Held | Exit::Waiting => {
+            let of_it = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(worst));
+            let nexts = of_it.map(|(one, _)| (&one.saved.plan.account, &*one.next));
+            next::of_several(nexts, &format!("portcullis resume {case}{there}"))
         }
         _ => format!("portcullis resume {case}{there}"),
     };

@@ -76,7 +76,7 @@ pub(super) fn clear(args: &args::Clear) -> Result<Exit, Failure> {
                 Exit::Usage,
                 format!("nobody can find innocent whom nobody sees: {unseen}"),
                 format!(
-                    "look by hand, and answer for it for a time: portcullis waive {} {} --until WHEN --reason TEXT{}",
+                    "look by hand, and answer for it for a time: portcullis waive {} {} --until 7d --reason TEXT{}",
                     typed(floor.case.dir()),
                     unseen.typed(),
                     args.word.access.there()

@@ -2,6 +2,8 @@
 //!
 //! Knows no plan: what a standing is worked out from is `row`'s.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -171,7 +173,14 @@ impl Row {
                 let still = if still.is_empty() {
                     String::new()
                 } else {
-                    format!("; {} is still in its way", still.join(", "))
+                    let who: BTreeSet<&str> =
+                        barriers.iter().map(|one| one.removable_by(&self.credential)).collect();
+                    let who: Vec<&str> = who.into_iter().collect();
+                    format!(
+                        "; still in its way: {}, until a step or an undo takes it off, or {}",
+                        still.join(", "),
+                        who.join("; and ")
+                    )
                 };
                 format!("found innocent by {}: {reason}{still}", by.join(" and "))
             }
@@ -179,7 +188,7 @@ impl Row {
                 format!("opened again by {by}; whatever can be used there has a row of its own")
             }
             Standing::Waived { by, reason, until } => format!(
-                "not cut; {by} answers for it until {}: {reason}",
+                "not cut by this case; {by} answers for it until {}: {reason}",
                 until.strftime("%Y-%m-%d %H:%M UTC")
             ),
             Standing::Trusted { reason } => format!("not cut; the playbook trusts it: {reason}"),

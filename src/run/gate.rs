@@ -221,7 +221,7 @@ impl Run<'_> {
             ),
             _ => format!(
                 "{credential} has appeared since the plan was made: somebody is still inside. \
-                 Plan again, so that it is cut too"
+                 `resume` plans the round that cuts it too"
             ),
         };
         self.appeared(facts).into_iter().map(told).collect()

@@ -194,7 +194,7 @@ impl Run<'_> {
                 self.observer.event(&Event::Seen { change, found });
                 Verdict::Done
             }
-            Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
+            Position::Elsewhere { why } => Verdict::Hold(to_be_settled(&why)),
             Position::Before
             | Position::Between { .. }
             | Position::Underway { .. }
@@ -224,7 +224,7 @@ impl Run<'_> {
             if look == LOOKS || matches!(position, Position::Underway { .. }) {
                 self.record_position(change, &position).await?;
                 return Ok(match position {
-                    Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
+                    Position::Elsewhere { why } => Verdict::Hold(to_be_settled(&why)),
                     _ => Verdict::Apply,
                 });
             }
@@ -252,7 +252,7 @@ impl Run<'_> {
         }
         // Whoever changed it is the reason to call a person, more than the refusal that came of it.
         Ok(match position {
-            Position::Elsewhere { why } => Verdict::Hold(format!("{why}: plan again")),
+            Position::Elsewhere { why } => Verdict::Hold(to_be_settled(&why)),
             _ => Verdict::Apply,
         })
     }
@@ -472,6 +472,13 @@ pub(super) enum Attempt {
     MayPass(String),
     TakesMinutes(String),
     Hold(String),
+}
+
+/// What is said where somebody else has made something else of what a change is about.
+fn to_be_settled(why: &str) -> String {
+    format!(
+        "{why}: it was made otherwise by somebody, and is not overwritten. See to it by hand, then resume"
+    )
 }
 
 fn cannot_see(unread: &Unread) -> String {

@@ -19,7 +19,7 @@ pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> Str
     let (case, typed) = (plan.case(), credential.typed());
     format!(
         "nothing cuts the {credential}{since}. {}. What is done outside this case is not seen by it: it says so until \
-         somebody answers for it (`portcullis waive {case} {typed} --until WHEN --reason TEXT`) or has it cleared \
+         somebody answers for it (`portcullis waive {case} {typed} --until 7d --reason TEXT`) or has it cleared \
          (`portcullis clear {case} {typed} --reason TEXT`). Then resume",
         by_itself(plan, credential)
     )
@@ -34,7 +34,7 @@ pub(super) fn off_before(plan: &Plan, cut: &CutOff) -> String {
     let answer = match &*typed.join(" ") {
         "" => String::new(),
         typed => format!(
-            ", or once somebody answers for what it kept out (`portcullis waive {case} {typed} --until WHEN --reason TEXT`)"
+            ", or once somebody answers for what it kept out (`portcullis waive {case} {typed} --until 7d --reason TEXT`)"
         ),
     };
     if cut.never_seen {
@@ -69,7 +69,7 @@ pub(super) fn to_attest(plan: &Plan, change: &Change, again: bool) -> String {
     match way_in.filter(|_| again) {
         Some(typed) => format!(
             "{attest}; or, where it cannot be tried from here, answer for it: portcullis waive {case} {typed} --until \
-             WHEN --reason TEXT"
+             7d --reason TEXT"
         ),
         None => attest,
     }

@@ -357,6 +357,10 @@ fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
     // A person's word, and a value that only those who check it know: applied, and not proven by a try.
     let resumed = told(&["resume", case], 11);
     let opened = resumed.find("GATE OPEN").unwrap();
+    // The last line says it of each account, and has what to type.
+    let next = resumed.lines().rfind(|line| line.starts_with("Next: ")).unwrap();
+    let seen = "in account 444455556666: know that nobody has seen this refused";
+    assert!(next.contains(seen) && next.ends_with(&format!("portcullis status {case}")), "{next}");
     for last in
         ["read-back  leak-closed.1", "settled    seal.1", "settled    hung-on-sessions-off.2"]
     {

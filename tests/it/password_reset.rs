@@ -8,9 +8,10 @@ use portcullis::ids::{ChangeId, DeliveryName};
 use portcullis::journal::{ChangeState, Entry, Said};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
-use portcullis::playbook::Phase;
+use portcullis::planning::Terms;
+use portcullis::playbook::{Phase, Proof};
 use portcullis::report::Report;
-use portcullis::run::{Ending, MOST_ROUNDS, undo_of};
+use portcullis::run::{Ending, Log, MOST_ROUNDS, undo_of};
 use portcullis::secret::Secret;
 use portcullis::sim::Snapshot;
 
@@ -221,6 +222,30 @@ fn a_false_alarm_replaces_no_password_and_everything_is_opened_again() {
                 && matches!(row.standing, Standing::Replaced { .. })
         });
         assert_eq!(replaced.count(), 3);
+    });
+}
+
+/// Whoever looks again tries every mechanism. What two of them are tried with is one key of a canary, and once it is cut
+/// it is not waited for.
+#[test]
+fn a_look_at_cuts_that_are_tried_with_the_same_key_waits_for_none_in_vain() {
+    play(async {
+        let enforced = Terms { gate: Some(Proof::Enforced), ..Terms::default() };
+        let stage = Stage::set_on(CALM, PLAYBOOK, &enforced).await.unwrap();
+        contained(&stage).await;
+        let begun = stage.clock.now();
+        let ending = stage.verify(&Log::None).await;
+        assert!(matches!(ending, Ending::Waiting(_)), "{ending:?}");
+        let took = stage.clock.now().duration_since(begun);
+        assert!(took < jiff::SignedDuration::from_mins(2), "{took}");
+        let state = stage.state();
+        let proven = |step: &str| {
+            let id = ChangeId::parse(format!("{step}.1")).unwrap();
+            state.change(&id).proof.map(|proven| proven.proof)
+        };
+        for step in ["office-only", "quarantine"] {
+            assert_eq!(proven(step), Some(Proof::Enforced), "{step}");
+        }
     });
 }
 

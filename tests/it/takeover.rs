@@ -372,7 +372,13 @@ fn a_process_that_hangs_is_taken_over_on_record_and_stops_when_it_wakes_up() {
     let case = hosted.case();
     let case = case.to_str().unwrap();
     let second = ran(&mut hosted.here(&["resume", case])).ended_with(5);
-    for words in ["in the hands of arn:", "process ", " on ", "--take-over REASON"] {
+    for words in [
+        "in the hands of arn:",
+        "process ",
+        " on ",
+        "what a run prints to be typed is for when it has ended",
+        "--take-over REASON",
+    ] {
         assert!(second.err.contains(words), "{words}: {}", second.err);
     }
     ran(&mut hosted.here(&["resume", case, "--take-over", " "])).ended_with(2);
@@ -391,6 +397,7 @@ fn a_process_that_hangs_is_taken_over_on_record_and_stops_when_it_wakes_up() {
     let stopped = running.ended().ended_with(10);
     assert!(stopped.err.contains("user/admin has taken this case over since"), "{}", stopped.err);
     assert!(stopped.err.contains(REASON), "{}", stopped.err);
+    assert!(!stopped.said().contains("portcullis resume"), "{}", stopped.said());
     assert_eq!(journal_of(Path::new(case)), journal, "he writes nothing any more");
     judge(&hosted, &before, stopped.said() + &ended.said());
     status_agrees(&hosted);

@@ -207,6 +207,7 @@ fn what_somebody_has_changed_since_is_his_to_settle() {
         let of = |what: &str| why.iter().any(|why| why.contains(what));
         assert!(of("access key AKIAEXAMPLEALICE0001 of alice is gone"), "{why:#?}");
         assert!(of("its boundary was changed since"), "{why:#?}");
+        assert!(of("See to it by hand, then resume") && !of("lan again"), "{why:#?}");
         let now = state_of(&stage).0;
         assert!(
             now.keys()

@@ -172,14 +172,16 @@ impl Several<'_> {
         let mut exit = Exit::Done;
         let (mut told, mut text, mut each) = (Vec::new(), String::new(), String::new());
         let mut ends: Vec<(SavedPlan, Arc<State>)> = Vec::new();
+        let mut nexts: Vec<(Exit, AccountId, String)> = Vec::new();
         let runs = self.accounts.iter().zip(conducts).zip(journals);
         for (((account, conduct), journal), ended) in runs.zip(ended) {
             let (dir, there) = (account.case.dir(), &self.reached.there);
             let name = &account.saved.plan.account;
+            let ended = ended.map_err(|error| conduct.cannot_go_on(error, resume));
+            let ended = conduct.taken_from_us().map_or(ended, Err);
             let (saved, ending) = match ended {
                 Ok(ended) => ended,
-                Err(error) => {
-                    let failure = conduct.cannot_go_on(error, resume);
+                Err(failure) => {
                     view::err(&format!("\nAccount {name}:\n"));
                     failure.print();
                     let _ = writeln!(each, "  {name}  {}", failure.exit.in_words());
@@ -194,6 +196,7 @@ impl Several<'_> {
             let state = journal.state();
             let ledger = Ledger::of(&saved.plan, &state);
             let next = self.next(account, &saved, &state, &ledger, &ending);
+            nexts.push((ending.exit(), name.clone(), next.clone()));
             exit = exit.and(ending.exit());
             let _ = writeln!(each, "  {name}  {}", ending.exit().in_words());
             let view = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
@@ -228,10 +231,12 @@ impl Several<'_> {
             Exit::NotProven | Exit::Held
                 if ends.iter().any(|(saved, state)| is_over(saved, state)) =>
             {
-                next::of_closed(self.going.dir, &self.reached.there)
+                next::of_closed(self.going.dir, &self.reached.there, true)
             }
-            Exit::NotProven => "see to what is said of each account above".to_owned(),
-            Exit::Held | Exit::Waiting => format!("do what is asked above, then: {resume}"),
+            Exit::NotProven | Exit::Held | Exit::Waiting => {
+                let of_it = nexts.iter().filter(|(of, ..)| *of == exit);
+                next::of_several(of_it.map(|(_, account, next)| (account, &**next)), resume)
+            }
             _ => resume.to_owned(),
         };
         if self.going.format == Format::Json {
@@ -269,9 +274,11 @@ impl Several<'_> {
         ending: &Ending,
     ) -> String {
         match ending {
-            Ending::NotProven | Ending::Held(_) if is_over(saved, state) => {
-                next::of_closed(account.case.dir(), &self.reached.there)
-            }
+            Ending::NotProven | Ending::Held(_) if is_over(saved, state) => next::of_closed(
+                account.case.dir(),
+                &self.reached.there,
+                ledger.unaccounted().next().is_some() || matches!(ending, Ending::Held(_)),
+            ),
             Ending::Proven => {
                 next::of_proven(&saved.plan, state, account.case.dir(), &self.reached.there)
             }

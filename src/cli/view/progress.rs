@@ -147,8 +147,11 @@ impl Observer for Progress {
                 self.line(Style::Faint, "waiting", &rest);
             }
             Event::Held { change, until } => {
-                let until = placed(until, &self.case, &self.there);
-                self.line(Style::Bad, "held", &format!("{}  {until}", change.id));
+                let placed = placed(until, &self.case, &self.there);
+                // Until then the case is in our hands, and whatever is typed of it is refused.
+                let when =
+                    if until.contains("portcullis ") { " (once this run has ended)" } else { "" };
+                self.line(Style::Bad, "held", &format!("{}  {placed}{when}", change.id));
             }
             Event::Settling { what, cuts, until } => {
                 let rest = format!(

@@ -4,6 +4,7 @@
 //! attempt, or by whoever comes after a crash. Its secrets are in memory only. It is told from a stranger under
 //! the same name by its path and the tag with the case.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -120,7 +121,14 @@ impl Run<'_> {
             }
         };
         let mut tales = Vec::new();
+        let mut cut: BTreeSet<Tried> = BTreeSet::new();
         for mechanism in mechanisms {
+            // What it is tried with is cut by then for good: waiting for it to be let in would be in vain.
+            if !cut.insert(mechanism.with) && !mechanism.with.must_be_older() {
+                let why = "another cut was tried on the same canary, and stands";
+                tales.push(Tale::Again(why.to_owned()));
+                continue;
+            }
             tales.push(match self.try_one(&made, mechanism, facts).await {
                 Ok(tale) => tale,
                 Err(Left::Halt(halt)) => return Err(halt),

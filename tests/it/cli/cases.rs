@@ -316,7 +316,7 @@ fn to_type(said: &str) -> Vec<String> {
     let commands = next.split("portcullis ").skip(1).map(|rest| {
         let end = ["; then", ", or ", "`"].iter().filter_map(|stop| rest.find(stop)).min();
         let command = rest[..end.unwrap_or(rest.len())].replace("TEXT", "'so it is'");
-        format!("portcullis {}", command.replace("WHEN", "36h"))
+        format!("portcullis {command}")
     });
     commands.collect()
 }
