@@ -36,7 +36,7 @@ pub(crate) use self::field::shorten;
 pub use self::field::{Choices, Field, FieldType, Mismatch};
 pub use self::first_cut::FirstCut;
 pub use self::include::{Folder, Fragment, NoFolder};
-pub use self::inputs::{Given, read_inputs};
+pub use self::inputs::{Given, GivenInputs, Written};
 pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use self::node::Node;
 pub use self::node::{MAX_BYTES, too_long};

@@ -55,8 +55,8 @@ pub(super) fn show(
     shown: &Shown<'_>,
 ) -> Result<Exit, Failure> {
     let playbook = sources::playbook(path)?;
-    let inputs = sources::inputs(&playbook, given, &BTreeMap::new())?;
-    let terms = sources::terms(given, access.endpoint_url.as_deref())?;
+    let endpoint = access.endpoint_url.as_deref();
+    let (inputs, terms) = sources::asked(&playbook, given, &BTreeMap::new(), endpoint)?;
     let (made, beside) = view::runtime().block_on(async {
         let live = Live::connect(access).await?;
         let inventory = live.begin_among(shown.cases).await?;

@@ -43,8 +43,7 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
     let beside = sources::playbook_file(&args.playbook).with_file_name(WORLD);
     let world_file = args.world.clone().unwrap_or(beside);
     let world = world(&world_file)?;
-    let inputs = sources::inputs(&playbook, &args.given, world.rehearsal_inputs())?;
-    let terms = sources::terms(&args.given, None)?;
+    let (inputs, terms) = sources::asked(&playbook, &args.given, world.rehearsal_inputs(), None)?;
     view::virtual_runtime().block_on(async {
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);

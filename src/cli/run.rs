@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::args::{self, Format, PlanFormat};
 use super::beside::Beside;
 use super::by_hand::typed;
@@ -90,16 +88,17 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         }
     } else {
         let playbook = sources::playbook(&args.what)?;
-        let inputs = sources::inputs(&playbook, &args.given, &BTreeMap::new())?;
-        Wanted::Playbook(Box::new(playbook), inputs)
+        let endpoint = args.access.endpoint_url.as_deref();
+        let asked = sources::asked(&playbook, &args.given, &BTreeMap::new(), endpoint)?;
+        Wanted::Playbook(Box::new(playbook), Box::new(asked))
     };
     view::runtime().block_on(async {
         let live = Live::connect(&args.access).await?;
         let inventory = live.begin_among(&args.cases.cases).await?;
         let (saved, playbook) = match source {
             Wanted::Saved(saved, playbook) => (*saved, *playbook),
-            Wanted::Playbook(playbook, inputs) => {
-                let terms = sources::terms(&args.given, args.access.endpoint_url.as_deref())?;
+            Wanted::Playbook(playbook, asked) => {
+                let (inputs, terms) = *asked;
                 let roles = accounts::named(&playbook, &inputs, &inventory)?;
                 if !roles.is_empty() {
                     let home = &live.connection;
@@ -222,7 +221,7 @@ async fn look_again(saved: &SavedPlan, live: &Live) -> Result<String, Failure> {
 /// What is to be run.
 enum Wanted {
     Saved(Box<SavedPlan>, Box<Playbook>),
-    Playbook(Box<Playbook>, BTreeMap<String, Value>),
+    Playbook(Box<Playbook>, Box<sources::Asked>),
 }
 
 fn looks_like_a_plan(path: &Path) -> bool {

@@ -11,13 +11,13 @@ use super::exit::{Exit, Failure};
 use super::view;
 use crate::action::catalog::Actions;
 use crate::case;
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Code, Diagnostic, Source};
 use crate::findings::Findings;
 use crate::ids::AccountId;
 use crate::inventory::{Inventory, SavedInventories};
 use crate::plan::{Import, OpenError, SavedPlan, SavedPlans};
 use crate::planning::{self, Terms};
-use crate::playbook::{self, Folder, Given, Playbook};
+use crate::playbook::{self, Folder, Given, GivenInputs, Playbook};
 use crate::secret::Secret;
 
 /// The playbook's file: the path itself, or `playbook.yaml` in the folder.
@@ -88,72 +88,103 @@ pub(super) fn broken(path: &Path, problems: Vec<Diagnostic>) -> Failure {
     Failure::of(Exit::Invalid, problems, next)
 }
 
-/// Checks the inputs of the command line, with those of a world file behind them.
-pub(super) fn inputs(
+/// The inputs of a playbook, and what this run sets otherwise than it.
+pub(super) type Asked = (BTreeMap<String, Value>, Terms);
+
+/// Checks everything the command line gives beside a playbook, with the inputs of a world file behind it. All that is
+/// wrong is said at once, whether it was typed or stands in a file.
+pub(super) fn asked(
     playbook: &Playbook,
     given: &args::Given,
     behind: &BTreeMap<String, Value>,
-) -> Result<BTreeMap<String, Value>, Failure> {
-    let mut all: BTreeMap<String, Given> =
-        behind.iter().map(|(name, value)| (name.clone(), Given::Value(value.clone()))).collect();
+    endpoint: Option<&str>,
+) -> Result<Asked, Failure> {
+    let value = |(name, value): (&String, &Value)| (name.clone(), Given::Value(value.clone()));
+    let mut all: GivenInputs = behind.iter().map(value).collect();
     for file in &given.inputs_from {
-        all.extend(inputs_in(file)?);
+        match inputs_in(file) {
+            Ok(source) => all.give_file(&source),
+            Err(problem) => all.lacks_file(problem),
+        }
     }
     for (name, value) in &given.inputs {
-        all.insert(name.clone(), named(name, value)?);
+        match named(name, value) {
+            Ok(value) => all.give(name, value),
+            Err(problem) => all.lacks(name, problem),
+        }
     }
-    playbook.bind_inputs(&all).map_err(|problems| {
-        Failure::of(Exit::Usage, problems, "the same again with the inputs as above")
-    })
+    let mut problems = Vec::new();
+    let inputs = playbook.bind_inputs(&all).map_err(|found| problems.extend(found));
+    let files: Vec<String> =
+        given.inputs_from.iter().map(|file| file.display().to_string()).collect();
+    // What stands in a file is mended there; what was typed is typed otherwise.
+    let mut in_a_file = problems.iter().any(|problem| {
+        problem
+            .primary
+            .as_ref()
+            .is_some_and(|label| files.iter().any(|file| file == label.place.source().name()))
+    });
+    let mut imports = Vec::new();
+    for path in &given.imports {
+        match import(path) {
+            Ok(import) => imports.push(import),
+            Err(NotTaken { problem, was_read }) => {
+                problems.push(*problem);
+                in_a_file |= was_read;
+            }
+        }
+    }
+    if let (Ok(inputs), true) = (inputs, problems.is_empty()) {
+        return Ok((inputs, terms(given, imports, endpoint)));
+    }
+    let (exit, next) = if in_a_file {
+        (Exit::Invalid, "mend what is marked above, then the same again")
+    } else {
+        (Exit::Usage, "the same again with the inputs as above")
+    };
+    Err(Failure::of(exit, problems, next))
 }
 
-/// The inputs of a file.
-fn inputs_in(file: &Path) -> Result<BTreeMap<String, Given>, Failure> {
-    let shown = file.display().to_string();
-    let bytes = case::read_regular(file, playbook::MAX_BYTES as u64).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("cannot read inputs {shown}"),
-            "give --inputs a YAML or JSON file with a line `name: value` for each input",
-        )
-        .because(&error)
-    })?;
-    let read = Source::from_bytes(shown, bytes).map_err(|problem| vec![*problem]);
-    read.and_then(|source| playbook::read_inputs(&source)).map_err(|problems| {
-        let next = "mend the file of inputs as above, then the same again";
-        Failure::of(Exit::Usage, problems, next)
-    })
+/// A file of inputs.
+fn inputs_in(file: &Path) -> Result<Source, Diagnostic> {
+    let name = file.display().to_string();
+    match case::read_regular(file, playbook::MAX_BYTES as u64) {
+        Ok(bytes) => Source::from_bytes(name, bytes).map_err(|problem| *problem),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            Err(playbook::too_long(&Source::new(name, "")))
+        }
+        Err(error) => Err(unreadable(&format!("inputs {name} cannot be read"), &error)
+            .help("give --inputs a YAML or JSON file with a line `name: value` for each input")),
+    }
 }
 
 /// What was typed behind `-i NAME=`: the value, or where it is.
-fn named(name: &str, value: &str) -> Result<Given, Failure> {
-    let refused = |what: String, next: &str, why: &dyn std::error::Error| {
-        Failure::new(Exit::Usage, what, next).because(why)
-    };
+fn named(name: &str, value: &str) -> Result<Given, Diagnostic> {
     if let Some(file) = value.strip_prefix('@') {
         let text = case::read_text(Path::new(file), playbook::MAX_BYTES as u64);
         return text.map(Given::Text).map_err(|error| {
-            let next =
-                "name a file that can be read; for a value that begins with @: -i NAME=text:@...";
-            refused(format!("input `{name}` cannot be read from {file}"), next, &error)
+            unreadable(&format!("input `{name}` cannot be read from {file}"), &error).help(
+                "name a file that can be read; for a value that begins with @: -i NAME=text:@...",
+            )
         });
     }
     if let Some(variable) = value.strip_prefix("env:") {
         return std::env::var(variable).map(Given::Text).map_err(|error| {
-            let next = "set the variable; for a value that begins with env: -i NAME=text:env:...";
-            refused(
-                format!("input `{name}` cannot be taken from variable {variable}"),
-                next,
-                &error,
-            )
+            let what = format!("input `{name}` cannot be taken from variable {variable}");
+            unreadable(&what, &error)
+                .help("set the variable; for a value that begins with env: -i NAME=text:env:...")
         });
     }
     Ok(Given::Typed(value.strip_prefix("text:").unwrap_or(value).to_owned()))
 }
 
+fn unreadable(what: &str, why: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic::error(Code::BadInput, format!("{what}: {why}"))
+}
+
 /// What this run sets otherwise than the playbook.
-pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Result<Terms, Failure> {
-    Ok(Terms {
+fn terms(given: &args::Given, imports: Vec<Import>, endpoint: Option<&str>) -> Terms {
+    Terms {
         gate: given.gate.map(Into::into),
         margin_seconds: given.margin,
         within_seconds: given.within,
@@ -162,23 +193,35 @@ pub(super) fn terms(given: &args::Given, endpoint: Option<&str>) -> Result<Terms
         accepted_lockouts: given.accept_lockout.clone(),
         together: None,
         takes_up: None,
-        imports: given.imports.iter().map(|path| import(path)).collect::<Result<_, _>>()?,
-    })
+        imports,
+    }
 }
 
-/// What others found, from a file of theirs. Its text may hold secrets, and is wiped once it was read.
-pub(super) fn import(path: &Path) -> Result<Import, Failure> {
+/// Why what others found is not taken in.
+struct NotTaken {
+    problem: Box<Diagnostic>,
+    /// Whether the file was read, and is not one of those that are taken.
+    was_read: bool,
+}
+
+/// What others found, from a file of theirs. Its text may hold secrets, and is wiped once it was read; none of it is told.
+fn import(path: &Path) -> Result<Import, NotTaken> {
     let shown = path.display();
-    let next = "give --import a file of findings (TruffleHog's JSON lines, Gitleaks' JSON), a credential report, or a \
-                CSV with access key ids";
+    let not_taken = |was_read, what: String, why: &dyn std::error::Error| {
+        let problem = unreadable(&what, why).help(
+            "give --import a file of findings (TruffleHog's JSON lines, Gitleaks' JSON), a credential report, or a \
+             CSV with access key ids",
+        );
+        NotTaken { problem: Box::new(problem), was_read }
+    };
     let text = case::read_text(path, case::LONGEST).map(Secret::new).map_err(|error| {
-        Failure::new(Exit::Usage, format!("cannot read {shown}"), next).because(&error)
+        let was_read = matches!(error.kind(), ErrorKind::FileTooLarge | ErrorKind::InvalidData);
+        not_taken(was_read, format!("findings {shown} cannot be read"), &error)
     })?;
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (sha256, findings) = Findings::of(&file, &text);
-    let findings = findings.map_err(|error| {
-        Failure::new(Exit::Usage, format!("{shown} is not taken"), next).because(&error)
-    })?;
+    let findings = findings
+        .map_err(|error| not_taken(true, format!("findings {shown} are not taken"), &error))?;
     Ok(Import { file, sha256, findings })
 }
 

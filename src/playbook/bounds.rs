@@ -26,14 +26,16 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Why `value`, which is canonical and of type `ty`, is out of bounds: "at least 3, not the number 2".
-    pub fn objection(&self, ty: &FieldType, value: &Value) -> Option<String> {
-        if let (FieldType::List(item), Value::Array(items)) = (ty, value) {
-            return self
-                .number_of_items(items.len())
-                .or_else(|| items.iter().find_map(|value| self.of_one(item, value)));
-        }
-        self.of_one(ty, value)
+    /// Why `value`, which is canonical and of type `ty`, is out of bounds: "at least 3, not the number 2". All that is to
+    /// be said against it; of a list with the index of the item, where it is about one.
+    pub fn objections(&self, ty: &FieldType, value: &Value) -> Vec<(Option<usize>, String)> {
+        let (FieldType::List(item), Value::Array(items)) = (ty, value) else {
+            return self.of_one(ty, value).map(|why| (None, why)).into_iter().collect();
+        };
+        let number = self.number_of_items(items.len()).map(|why| (None, why));
+        let each = items.iter().enumerate();
+        let each = each.filter_map(|(at, value)| Some((Some(at), self.of_one(item, value)?)));
+        number.into_iter().chain(each).collect()
     }
 
     /// Whether no value at all is within them.

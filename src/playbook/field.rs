@@ -176,6 +176,20 @@ pub struct Mismatch {
     pub help: Option<String>,
 }
 
+impl Mismatch {
+    /// What to type instead: like `written`, if nothing nearer is known. `number` is a number as it stands in the file:
+    /// what it is taken for may be another text.
+    pub(super) fn instead(&self, ty: &FieldType, written: String, number: Option<&str>) -> String {
+        match number.filter(|_| ty.takes_text() && *ty != FieldType::Duration) {
+            Some(raw) if ty.accept(&Value::from(raw)).is_ok() => {
+                format!("write it in quotes: \"{raw}\"")
+            }
+            Some(_) => written,
+            None => self.help.clone().unwrap_or(written),
+        }
+    }
+}
+
 impl FieldType {
     /// The type of that name, as inputs name it: `user-name`, `list of user-name`.
     pub fn find(name: &str) -> Option<Self> {

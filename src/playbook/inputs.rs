@@ -1,18 +1,20 @@
 //! Values that the operator gives for a playbook's inputs: from `-i name=value`, from files, from the
 //! environment. They are printed, kept in the plan and in the case: no input is a secret.
 //!
-//! Every problem is found at once, and each says what to type. Values come back canonical, with
-//! defaults filled in; an input that is neither given nor has a default is `null`.
+//! Every problem is found at once, wherever a value is from, and each says what to type. Values come back
+//! canonical, with defaults filled in; an input that is neither given nor has a default is `null`.
+
+mod file;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use self::file::Written;
 use super::field::{FieldType, Mismatch, shorten};
-use super::node::{Kind, Node};
 use super::{Input, Playbook, yaml};
 use crate::diagnostic::nearest;
-use crate::diagnostic::{Code, Diagnostic, Place, Source, counted, grouped};
+use crate::diagnostic::{Code, Diagnostic, Source, counted, grouped};
 
 /// What was given for one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,62 +23,57 @@ pub enum Given {
     Typed(String),
     /// The text of a file or of a variable of the environment: lists have an item on every line.
     Text(String),
-    /// From a file of inputs, with a type of its own.
+    /// A value that was understood before, with a type of its own.
     Value(Value),
+    /// As it stands in a file of inputs.
+    Written(Written),
 }
 
-/// The inputs in a file of them: one mapping, read as playbooks are. Its values are plain.
-pub fn read_inputs(source: &Source) -> Result<BTreeMap<String, Given>, Vec<Diagnostic>> {
-    let yaml::Text { tree, problems: said, .. } = yaml::read(source);
-    let Some(tree) = tree else { return Err(said) };
-    let example = "write it like `user: ci-deploy`, a line for each input";
-    let Kind::Map(entries) = tree.kind else {
-        let message = format!("a file of inputs is a mapping, and this is {}", tree.describe());
-        let problem = Diagnostic::error(Code::BadInput, message)
-            .at(Place::new(source, 0..0), "")
-            .help(example);
-        return Err(yaml::all(vec![problem], said));
-    };
-    let mut given = BTreeMap::new();
-    let mut problems = Vec::new();
-    for (key, node) in entries {
-        match plain(&node) {
-            Some(value) => {
-                given.insert(key.text, Given::Value(value));
-            }
-            None => problems.push(
-                Diagnostic::error(Code::BadInput, format!("no input takes {}", node.describe()))
-                    .at(Place::new(source, node.range), "not a value")
-                    .help("an input is text, a number, true, false, or a list of one of these"),
-            ),
-        }
+/// Everything that was given, and what is wrong with where it is from.
+#[derive(Clone, Debug, Default)]
+pub struct GivenInputs {
+    /// By name. More than one where a key stands twice: what is wrong with either is said. None where what is wrong
+    /// was said.
+    values: BTreeMap<String, Vec<Given>>,
+    said: Vec<Diagnostic>,
+    /// Whether something that could not be read may give any of them.
+    unread: bool,
+}
+
+impl GivenInputs {
+    /// Gives an input its value, in place of what it was given before.
+    pub fn give(&mut self, name: impl Into<String>, value: Given) {
+        self.values.insert(name.into(), vec![value]);
     }
-    let problems = yaml::all(problems, said);
-    if problems.is_empty() { Ok(given) } else { Err(problems) }
+
+    /// Gives inputs the values that a file has for them, in place of what they were given before.
+    pub fn give_file(&mut self, source: &Source) {
+        let read = file::read(source);
+        self.values.extend(read.values);
+        self.said.extend(read.problems);
+        self.unread |= read.unread;
+    }
+
+    /// An input was to be given its value, and this is why it could not.
+    pub fn lacks(&mut self, name: impl Into<String>, why: Diagnostic) {
+        self.values.insert(name.into(), Vec::new());
+        self.said.push(why);
+    }
+
+    /// A file of inputs could not be read, and this is why.
+    pub fn lacks_file(&mut self, why: Diagnostic) {
+        self.said.push(why);
+        self.unread = true;
+    }
 }
 
-fn plain(node: &Node) -> Option<Value> {
-    Some(match &node.kind {
-        Kind::Null => Value::Null,
-        Kind::Bool(b) => Value::Bool(*b),
-        Kind::Int(n) => Value::from(i64::try_from(*n).ok()?),
-        Kind::Text(text) => Value::String(text.clone()),
-        Kind::List(items) => items.iter().map(plain).collect::<Option<_>>()?,
-        Kind::Float(_) | Kind::Map(_) => return None,
-    })
-}
-
-/// Text is taken as typed, without the white space around it. The items of a list stand on a line each;
-/// empty lines and those that begin with `#` say nothing.
-fn accept_text(ty: &FieldType, text: &str) -> Result<Value, Mismatch> {
-    match ty {
-        FieldType::List(item) => text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| item.accept_typed(line))
-            .collect(),
-        ty => ty.accept_typed(text.trim()),
+impl FromIterator<(String, Given)> for GivenInputs {
+    fn from_iter<I: IntoIterator<Item = (String, Given)>>(all: I) -> Self {
+        let mut given = Self::default();
+        for (name, value) in all {
+            given.give(name, value);
+        }
+        given
     }
 }
 
@@ -84,68 +81,168 @@ impl Playbook {
     /// Checks what was given and gives every input its value.
     pub fn bind_inputs(
         &self,
-        given: &BTreeMap<String, Given>,
+        given: &GivenInputs,
     ) -> Result<BTreeMap<String, Value>, Vec<Diagnostic>> {
         let mut problems = Vec::new();
-        for name in given.keys() {
+        for (name, values) in &given.values {
             if !self.inputs.iter().any(|input| input.name == *name) {
-                let names = self.inputs.iter().map(|input| input.name.as_str());
-                let help = match nearest(name, names.clone()) {
-                    Some(near) => format!("did you mean -i {near}=...?"),
-                    None if self.inputs.is_empty() => "it takes none".to_owned(),
-                    None => format!("it takes {}", names.collect::<Vec<_>>().join(", ")),
-                };
-                problems.push(
-                    Diagnostic::error(
-                        Code::BadInput,
-                        format!("playbook `{}` has no input `{}`", self.name, shorten(name)),
-                    )
-                    .help(help),
-                );
+                problems.push(self.unknown(name, values));
             }
         }
         let mut bound = BTreeMap::new();
         for input in &self.inputs {
-            let value = match given.get(&input.name) {
-                Some(Given::Typed(text)) => input.ty.accept_typed(text),
-                Some(Given::Text(text)) => accept_text(&input.ty, text),
-                Some(Given::Value(value)) if !value.is_null() => input.ty.accept(value),
-                _ => match &input.default {
-                    Some(default) => Ok(default.clone()),
-                    None if input.required => {
-                        problems.push(missing(input));
-                        continue;
-                    }
-                    None => Ok(Value::Null),
-                },
+            let values = given.values.get(&input.name).map_or(&[][..], Vec::as_slice);
+            let told = values.is_empty() && given.values.contains_key(&input.name);
+            let mut all = values.iter().filter_map(|value| taken(input, value, &mut problems));
+            let value = all.next();
+            // Of a key that stands twice both are looked at.
+            all.for_each(drop);
+            let nothing = values.iter().all(is_nothing) && !told;
+            let value = match (value, &input.default) {
+                (Some(value), _) => Some(value),
+                (None, Some(default)) if nothing => Some(default.clone()),
+                (None, None) if nothing && !input.required => Some(Value::Null),
+                (None, None) if nothing && !given.unread => {
+                    problems.push(missing(input, values.first()));
+                    None
+                }
+                (None, _) => None,
             };
-            match value {
-                Ok(value) => {
-                    if let Some(mut objection) = input.bounds.objection(&input.ty, &value) {
-                        if let Some(Given::Text(text)) = given.get(&input.name) {
-                            let wanted = objection.split(", not ").next().unwrap_or_default();
-                            objection = format!("{wanted}, not {}", in_short(text));
-                        }
-                        problems.push(out_of_bounds(input, &objection));
-                    }
-                    bound.insert(input.name.clone(), value);
-                }
-                Err(mismatch) => {
-                    let mismatch = match given.get(&input.name) {
-                        Some(Given::Text(text)) => not_shown(mismatch, text),
-                        _ => mismatch,
-                    };
-                    problems.push(wrong(input, &mismatch));
-                }
-            }
+            bound.extend(value.map(|value| (input.name.clone(), value)));
         }
+        let problems = yaml::all(problems, given.said.clone());
         if problems.is_empty() { Ok(bound) } else { Err(problems) }
+    }
+
+    fn unknown(&self, name: &str, values: &[Given]) -> Diagnostic {
+        let message = format!("playbook `{}` has no input `{}`", self.name, shorten(name));
+        let problem = Diagnostic::error(Code::BadInput, message);
+        let written = values.iter().find_map(|value| match value {
+            Given::Written(written) => Some(written),
+            _ => None,
+        });
+        let names = self.inputs.iter().map(|input| input.name.as_str());
+        let help = match (nearest(name, names.clone()), written) {
+            (Some(near), None) => format!("did you mean -i {near}=...?"),
+            (Some(near), Some(_)) => format!("did you mean `{near}`?"),
+            (None, _) if self.inputs.is_empty() => "it takes none".to_owned(),
+            (None, _) => format!("it takes {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        let problem = problem.help(help);
+        match written {
+            Some(written) => problem.at(written.name().clone(), "not known"),
+            None => problem,
+        }
     }
 }
 
-/// The wrong file, or the wrong variable, may hold a secret: of what was in it no more is told than tells which it was.
-fn not_shown(mismatch: Mismatch, text: &str) -> Mismatch {
-    Mismatch { found: in_short(text), help: None, ..mismatch }
+/// Whether nothing stands where a value would.
+fn is_nothing(given: &Given) -> bool {
+    match given {
+        Given::Typed(_) | Given::Text(_) => false,
+        Given::Value(value) => value.is_null(),
+        Given::Written(written) => written.value().is_null(),
+    }
+}
+
+/// One value that was given, or one item of a list of them.
+struct Piece<'g> {
+    value: Result<Value, Mismatch>,
+    from: From<'g>,
+}
+
+/// Where a piece is from, so far as it is told.
+#[derive(Clone, Copy)]
+enum From<'g> {
+    Said,
+    /// The wrong file, or the wrong variable, may hold a secret: no more of it is told than tells which it was. Of a list
+    /// the line, from 1.
+    Text {
+        line: Option<usize>,
+        text: &'g str,
+    },
+    Written(&'g Written),
+}
+
+/// What was given, piece by piece, so that an item that is wrong hides no other.
+fn pieces<'g>(ty: &FieldType, given: &'g Given) -> Vec<Piece<'g>> {
+    let one = |value, from| Piece { value, from };
+    match (given, ty) {
+        (Given::Typed(text), FieldType::List(item)) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            items.map(|text| one(item.accept_typed(text), From::Said)).collect()
+        }
+        (Given::Typed(text), ty) => vec![one(ty.accept_typed(text), From::Said)],
+        // Empty lines and those that begin with `#` say nothing.
+        (Given::Text(text), FieldType::List(item)) => {
+            let lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.trim()));
+            lines
+                .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+                .map(|(n, text)| (item.accept_typed(text), From::Text { line: Some(n), text }))
+                .map(|(value, from)| one(value, from))
+                .collect()
+        }
+        // As typed, without the white space around it.
+        (Given::Text(text), ty) => {
+            let text = text.trim();
+            vec![one(ty.accept_typed(text), From::Text { line: None, text })]
+        }
+        (Given::Value(Value::Array(items)), FieldType::List(item)) => {
+            items.iter().map(|value| one(item.accept(value), From::Said)).collect()
+        }
+        (Given::Value(value), ty) => vec![one(ty.accept(value), From::Said)],
+        (Given::Written(written), FieldType::List(item)) if written.items().is_some() => {
+            let items = written.items().unwrap_or_default();
+            items
+                .iter()
+                .map(|one| (item.accept(one.value()), From::Written(one)))
+                .map(|(value, from)| one(value, from))
+                .collect()
+        }
+        (Given::Written(written), ty) => {
+            vec![one(ty.accept(written.value()), From::Written(written))]
+        }
+    }
+}
+
+/// The value that was given, if it is one for the input. Nothing is none.
+fn taken(input: &Input, given: &Given, problems: &mut Vec<Diagnostic>) -> Option<Value> {
+    if is_nothing(given) {
+        return None;
+    }
+    let item = match (&input.ty, given) {
+        (
+            FieldType::List(item),
+            Given::Value(Value::Array(_)) | Given::Typed(_) | Given::Text(_),
+        ) => Some(*item),
+        (FieldType::List(item), Given::Written(written)) if written.items().is_some() => {
+            Some(*item)
+        }
+        _ => None,
+    };
+    let pieces = pieces(&input.ty, given);
+    let before = problems.len();
+    for Piece { value, from } in &pieces {
+        if let Err(mismatch) = value {
+            problems.push(wrong(input, item.unwrap_or(&input.ty), mismatch, *from));
+        }
+    }
+    if problems.len() > before {
+        return None;
+    }
+    let from: Vec<From<'_>> = pieces.iter().map(|piece| piece.from).collect();
+    let whole = match given {
+        Given::Written(written) => From::Written(written),
+        Given::Text(text) => From::Text { line: None, text },
+        Given::Typed(_) | Given::Value(_) => From::Said,
+    };
+    let mut values: Vec<Value> = pieces.into_iter().filter_map(|piece| piece.value.ok()).collect();
+    let value = if item.is_some() { Value::Array(values) } else { values.pop()? };
+    for (at, objection) in input.bounds.objections(&input.ty, &value) {
+        let from = at.and_then(|at| from.get(at)).copied().unwrap_or(whole);
+        problems.push(out_of_bounds(input, at.is_none(), &objection, from));
+    }
+    Some(value)
 }
 
 fn in_short(text: &str) -> String {
@@ -157,29 +254,78 @@ fn in_short(text: &str) -> String {
     }
 }
 
-fn missing(input: &Input) -> Diagnostic {
+/// What wants something else: the input, or a line of what it was given.
+fn of(input: &Input, from: From<'_>) -> String {
+    match from {
+        From::Text { line: Some(line), .. } => format!("line {line} of input `{}`", input.name),
+        _ => format!("input `{}`", input.name),
+    }
+}
+
+fn missing(input: &Input, given: Option<&Given>) -> Diagnostic {
     let what = input.help.as_deref().map(|help| format!(": {}", shorten(help)));
-    Diagnostic::error(
-        Code::BadInput,
-        format!("input `{}` is missing{}", input.name, what.unwrap_or_default()),
-    )
-    .help(format!("give it with -i {}={}", input.name, input.ty.example()))
+    let message = format!("input `{}` is missing{}", input.name, what.unwrap_or_default());
+    let problem = Diagnostic::error(Code::BadInput, message).help(format!(
+        "give it with -i {}={}",
+        input.name,
+        input.ty.example()
+    ));
+    match given {
+        Some(Given::Written(written)) => problem
+            .at(written.name().clone(), "nothing stands behind it")
+            .help(input.ty.written(&input.name)),
+        _ => problem,
+    }
 }
 
-fn out_of_bounds(input: &Input, objection: &str) -> Diagnostic {
-    let message = format!("input `{}` wants {objection}", input.name);
-    Diagnostic::error(Code::BadInput, message)
-        .at(input.place.clone(), "its bounds are declared here")
-        .help(format!("give another value with -i {}=...", input.name))
+fn out_of_bounds(input: &Input, whole: bool, objection: &str, from: From<'_>) -> Diagnostic {
+    let mut objection = objection.to_owned();
+    // How many there are is no secret.
+    if let (From::Text { text, .. }, false) =
+        (from, whole && matches!(input.ty, FieldType::List(_)))
+    {
+        let wanted = objection.split(", not ").next().unwrap_or_default();
+        objection = format!("{wanted}, not {}", in_short(text));
+    }
+    let message = format!("{} wants {objection}", of(input, from));
+    let problem = Diagnostic::error(Code::BadInput, message);
+    let bounds = "its bounds are declared here";
+    match from {
+        From::Written(written) => problem
+            .at(written.place().clone(), "out of bounds")
+            .and(input.place.clone(), bounds)
+            .help("write another value"),
+        _ => problem
+            .at(input.place.clone(), bounds)
+            .help(format!("give another value with -i {}=...", input.name)),
+    }
 }
 
-fn wrong(input: &Input, mismatch: &Mismatch) -> Diagnostic {
+fn wrong(input: &Input, ty: &FieldType, mismatch: &Mismatch, from: From<'_>) -> Diagnostic {
+    let found = match from {
+        From::Text { text, .. } => in_short(text),
+        _ => mismatch.found.clone(),
+    };
+    let message = format!("{} wants {}, not {found}", of(input, from), mismatch.expected);
+    let problem = Diagnostic::error(Code::BadInput, message);
     let hint = mismatch.help.as_deref().map(|help| format!("{help}; ")).unwrap_or_default();
-    Diagnostic::error(
-        Code::BadInput,
-        format!("input `{}` wants {}, not {}", input.name, mismatch.expected, mismatch.found),
-    )
-    .help(format!("{hint}give it like -i {}={}", input.name, input.ty.example()))
+    match from {
+        From::Written(written) => {
+            let label = if mismatch.right_kind { "not one" } else { "of another type" };
+            problem.at(written.place().clone(), label).help(mismatch.instead(
+                ty,
+                input.ty.written(&input.name),
+                written.number(),
+            ))
+        }
+        From::Text { line: Some(_), .. } => problem.help(format!("write it like {}", ty.example())),
+        From::Text { line: None, .. } => {
+            problem.help(format!("give it like -i {}={}", input.name, input.ty.example()))
+        }
+        From::Said => {
+            problem.help(format!("{hint}give it like -i {}={}", input.name, input.ty.example()))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Lowering<'_> {
             || self.names.each.is_some() && (text == "each" || of("each").is_some())
     }
 
-    fn mismatch(&mut self, name: &str, ty: &FieldType, node: &Node, mismatch: Mismatch) {
+    fn mismatch(&mut self, name: &str, ty: &FieldType, node: &Node, mismatch: &Mismatch) {
         let (code, label) = if mismatch.right_kind {
             (Code::BadValue, "not one")
         } else {
@@ -215,13 +215,11 @@ impl Lowering<'_> {
                 Some(format!("an expression is written \"${{{{ {} }}}}\"", text.trim()))
             }
             _ if looks_like_expression => Some("expressions are written ${{ ... }}".to_owned()),
-            // As it stands there: what a number is taken for may be another text.
-            Kind::Int(_) | Kind::Float(_) if ty.takes_text() && *ty != FieldType::Duration => {
-                let raw = self.place(&node.range).text().to_owned();
-                let fits = ty.accept(&Value::from(raw.as_str())).is_ok();
-                Some(if fits { format!("write it in quotes: \"{raw}\"") } else { ty.written(name) })
+            _ => {
+                let number = matches!(node.kind, Kind::Int(_) | Kind::Float(_));
+                let place = number.then(|| self.place(&node.range));
+                Some(mismatch.instead(ty, ty.written(name), place.as_ref().map(Place::text)))
             }
-            _ => Some(mismatch.help.unwrap_or_else(|| ty.written(name))),
         };
         let problem = Diagnostic::error(
             code,

@@ -78,8 +78,7 @@ impl Node {
 
 /// What is said of a file that is too long to be a playbook; whoever reads files need not read it to its end.
 pub fn too_long(source: &Source) -> Diagnostic {
-    let message =
-        format!("the file is longer than a playbook, which has at most {MAX_BYTES} bytes");
+    let message = format!("the file is longer than {MAX_BYTES} bytes, and no more of one is read");
     Diagnostic::error(Code::TooLarge, message)
         .at(Place::new(source, 0..0), "")
         .help("is this the right file?")

@@ -212,3 +212,46 @@ fn the_documented_job_types_what_the_program_takes() {
         assert_eq!(output.status.code(), Some(0), "{command}: {}", complained(&output));
     }
 }
+
+/// What stands in a file is mended there (3), what was typed is typed otherwise (2); neither hides the other.
+#[test]
+fn all_that_is_wrong_with_what_a_playbook_is_given_is_told_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let inputs = file("inputs.yaml", b"access_key_id: AKIA\nleaked_at: *then\ndeliver: prod/key\n");
+    let more = file("more.yaml", b"secrets_read: [\xff]\n");
+    let found = file("found.json", b"[{\"RuleID\": \"x\"}]");
+    let typed = ["plan", SHIPPED, "-i", "deliver_to=env:NO_SUCH_VARIABLE", "-i", "nobody=x"];
+    let output = portcullis(&[&typed[..], &["--inputs", "absent.yaml"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", complained(&output));
+
+    let files = ["--inputs", &inputs, "--inputs", &more, "--import", &found];
+    let output = portcullis(&[&typed[..], &files].concat());
+    let told = complained(&output);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    for what in [
+        "input `deliver_to` cannot be taken from variable NO_SUCH_VARIABLE",
+        "has no input `nobody`",
+        "input `access_key_id` wants",
+        "inputs.yaml:1:16",
+        "error[unsupported-yaml]",
+        "inputs.yaml:2:12",
+        "has no input `deliver`",
+        "did you mean `deliver_to`?",
+        "more.yaml:1:16",
+        "an entry has no RuleID or no File",
+        "next: mend what is marked above, then the same again",
+    ] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    assert!(!told.contains("is missing"), "{told}");
+
+    let output = portcullis(&["rehearse", SHIPPED, "--import", &found]);
+    assert_eq!(output.status.code(), Some(3), "{}", complained(&output));
+    let output = portcullis(&["rehearse", SHIPPED, "--import", "absent.json"]);
+    assert_eq!(output.status.code(), Some(2), "{}", complained(&output));
+}

@@ -140,8 +140,8 @@ fn a_file_that_is_not_understood_is_refused_and_not_quoted() {
     ] {
         std::fs::write(&file, text).unwrap();
         let import = format!("--import={}", file.display());
-        let refused = ran(&mut bare(dir.path(), &["rehearse", &playbook, &import])).ended_with(2);
-        assert!(refused.err.contains("is not taken"), "{}", refused.err);
+        let refused = ran(&mut bare(dir.path(), &["rehearse", &playbook, &import])).ended_with(3);
+        assert!(refused.err.contains("are not taken"), "{}", refused.err);
         said.push(refused);
     }
     none_is_found(&said, dir.path());

@@ -1,6 +1,7 @@
 //! Playbooks as authors write them: what is read, what is refused, and what they are shown.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
+mod given;
 mod hostile;
 mod pairs;
 
@@ -14,8 +15,8 @@ use portcullis::diagnostic::{Code, Diagnostic, Source};
 use portcullis::ids::{AccessKeyId, AccountId, Arn, UserName};
 use portcullis::inventory::{Caller, Fact, Gap, Inventory, KeyUse, Want};
 use portcullis::playbook::{
-    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, Phase, Playbook, Proof,
-    Scope, Spent, Targets,
+    self, ActionShape, EffectKind, Evaluated, Field, FieldType, Given, GivenInputs, Phase,
+    Playbook, Proof, Scope, Spent, Targets,
 };
 use serde_json::{Value, json};
 
@@ -122,7 +123,7 @@ fn bound(playbook: &Playbook) -> BTreeMap<String, Value> {
         ("deliver_to", "prod/ci/deploy-key"),
     ];
     let given = given.map(|(name, text)| (name.to_owned(), Given::Typed(text.to_owned())));
-    playbook.bind_inputs(&given.into()).unwrap()
+    playbook.bind_inputs(&given.into_iter().collect()).unwrap()
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
     if given.is_empty() {
         return warnings;
     }
-    let given: BTreeMap<String, Given> = given
+    let given: GivenInputs = given
         .iter()
         .map(|given| {
             let (name, value) = given.split_once('=').unwrap();

@@ -91,18 +91,23 @@ impl Lowering<'_> {
             };
             let bounds = ty.as_ref().map(|ty| self.bounds(&given, ty)).unwrap_or_default();
             if let (Some(ty), Some(value), Some((_, node))) = (&ty, &default, given.get("default"))
-                && let Some(objection) = bounds.objection(ty, value)
             {
-                let problem = Diagnostic::error(
-                    Code::BadValue,
-                    format!(
-                        "the default of input `{}` is out of its own bounds",
-                        shorten(&key.text)
-                    ),
-                )
-                .at(self.place(&node.range), format!("wants {objection}"))
-                .help("change the default, or the bounds");
-                self.push(problem);
+                for (at, objection) in bounds.objections(ty, value) {
+                    let item = match (&node.kind, at) {
+                        (Kind::List(items), Some(at)) => items.get(at),
+                        _ => None,
+                    };
+                    let problem = Diagnostic::error(
+                        Code::BadValue,
+                        format!(
+                            "the default of input `{}` is out of its own bounds",
+                            shorten(&key.text)
+                        ),
+                    )
+                    .at(self.place(&item.unwrap_or(node).range), format!("wants {objection}"))
+                    .help("change the default, or the bounds");
+                    self.push(problem);
+                }
             }
             if required == Some(true)
                 && let (Some((required, _)), Some((default, _))) =

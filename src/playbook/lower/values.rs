@@ -41,7 +41,7 @@ impl Lowering<'_> {
         match ty.accept(&value) {
             Ok(value) => Some(value),
             Err(mismatch) => {
-                self.mismatch(name, ty, node, mismatch);
+                self.mismatch(name, ty, node, &mismatch);
                 None
             }
         }

@@ -6,6 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use portcullis::diagnostic::{Code, Diagnostic, Source};
+use portcullis::playbook::{Given, GivenInputs};
+
+use super::given::asks_for_much;
 use super::read;
 
 const RIGHT: &str = "\
@@ -50,7 +54,7 @@ steps:
 ";
 
 /// What stands in the right one, what is written instead, and the code of that.
-const MISTAKES: &[(&str, &str, &str)] = &[
+const MISTAKES: &[Mistake] = &[
     ("portcullis: 1", "portcullis: 2", "unsupported-version"),
     ("name: pair", "name: Pair Of", "bad-value"),
     ("title: A pair\n", "", "missing-key"),
@@ -144,25 +148,33 @@ fn said(text: &str) -> BTreeSet<String> {
     .collect()
 }
 
-#[test]
-fn no_mistake_hides_another() {
-    assert_eq!(said(RIGHT), BTreeSet::new());
-    let alone: Vec<BTreeSet<String>> = MISTAKES
+/// What is changed in something that is right, what it becomes, and the code of that.
+type Mistake = (&'static str, &'static str, &'static str);
+
+/// Makes every mistake alone and beside every other, and gives how many pairs there were, and what was hidden by what.
+fn hidden(
+    right: &str,
+    mistakes: &[Mistake],
+    said: fn(&str) -> BTreeSet<String>,
+    says_nothing_beside: fn(usize, usize) -> bool,
+) -> (usize, Vec<String>) {
+    assert_eq!(said(right), BTreeSet::new());
+    let alone: Vec<BTreeSet<String>> = mistakes
         .iter()
         .map(|(from, to, code)| {
-            assert!(RIGHT.contains(from), "{from}");
-            let said = said(&RIGHT.replacen(from, to, 1));
+            assert!(right.contains(from), "{from}");
+            let said = said(&right.replacen(from, to, 1));
             let own = format!("{code}: ");
             assert!(said.iter().any(|said| said.starts_with(&own)), "{to}: {said:?}");
             said
         })
         .collect();
     let (mut pairs, mut hidden) = (0, Vec::new());
-    for (a, (from, to, _)) in MISTAKES.iter().enumerate() {
-        let one = RIGHT.replacen(from, to, 1);
-        for (b, (from, to, _)) in MISTAKES.iter().enumerate() {
+    for (a, (from, to, _)) in mistakes.iter().enumerate() {
+        let one = right.replacen(from, to, 1);
+        for (b, (from, to, _)) in mistakes.iter().enumerate() {
             // Both in one place are one mistake.
-            let (other, _, _) = MISTAKES[a];
+            let (other, _, _) = mistakes[a];
             if !one.contains(from) || other.contains(from) || from.contains(other) {
                 continue;
             }
@@ -171,14 +183,90 @@ fn no_mistake_hides_another() {
             for (which, other) in [(a, b), (b, a)] {
                 if !alone[which].is_subset(&both) && !says_nothing_beside(which, other) {
                     let missing: Vec<_> = alone[which].difference(&both).collect();
-                    hidden.push(format!("{missing:?} is hidden by {:?}", MISTAKES[other].1));
+                    hidden.push(format!("{missing:?} is hidden by {:?}", mistakes[other].1));
                 }
             }
         }
     }
     hidden.sort();
     hidden.dedup();
+    (pairs, hidden)
+}
+
+#[test]
+fn no_mistake_hides_another() {
+    let (pairs, hidden) = hidden(RIGHT, MISTAKES, said, says_nothing_beside);
     println!("{pairs} pairs of mistakes, each said in full");
     assert!(pairs > 700, "{pairs}");
+    assert!(hidden.is_empty(), "{}", hidden.join("\n"));
+}
+
+/// A file of inputs; behind `> ` what is typed beside it, `!` where that cannot be had.
+const INPUTS: &str = "\
+key: AKIAIOSFODNN7EXAMPLE
+at: 2026-03-19T00:00:00Z
+users: [alice, dana]
+count: 3
+account: \"012345678901\"
+ticket: \"0815\"
+note: seen twice
+> where=prod/ci/key
+> who=ada
+> days=3
+";
+
+const OF_INPUTS: &[Mistake] = &[
+    ("AKIAIOSFODNN7EXAMPLE", "AKIA", "bad-input"),
+    ("key: AKIAIOSFODNN7EXAMPLE\n", "", "bad-input"),
+    ("key: AKIAIOSFODNN7EXAMPLE\n", "kye: AKIAIOSFODNN7EXAMPLE\n", "bad-input"),
+    ("key: AKIAIOSFODNN7EXAMPLE\n", "key:\n", "bad-input"),
+    ("2026-03-19T00:00:00Z", "yesterday", "bad-input"),
+    ("2026-03-19T00:00:00Z", "2020-03-19T00:00:00Z", "bad-input"),
+    ("[alice, dana]", "[alice, \"b b\", \"c c\"]", "bad-input"),
+    ("[alice, dana]", "[alice, eve, rob]", "bad-input"),
+    ("[alice, dana]", "{ alice: dana }", "bad-input"),
+    ("[alice, dana]", "alice", "bad-input"),
+    ("count: 3", "count: three", "bad-input"),
+    ("count: 3", "count: 300", "bad-input"),
+    ("count: 3", "count: 3.5", "bad-input"),
+    ("\"012345678901\"", "012345678901", "ambiguous-yaml"),
+    ("\"012345678901\"", "123456789012", "bad-input"),
+    ("\"0815\"", "0815", "ambiguous-yaml"),
+    ("note: seen", "note: !note seen", "unsupported-yaml"),
+    ("note: seen twice", "note: &note seen", "unsupported-yaml"),
+    ("note: seen", "note: first\nnote: seen", "duplicate-key"),
+    ("at: 20", "at: someday\nat: 20", "bad-input"),
+    ("note: seen twice", "note: on", "ambiguous-yaml"),
+    ("key: AKIA", "%YAML 1.2\n---\nkey: AKIA", "unsupported-yaml"),
+    ("seen twice\n", "seen twice\n---\nmore: inputs\n", "unsupported-yaml"),
+    ("where=prod/ci/key", "where=prod ci key", "bad-input"),
+    ("> where=prod/ci/key\n", "", "bad-input"),
+    ("who=ada", "who=!", "bad-input"),
+    ("who=ada", "how=ada", "bad-input"),
+    ("days=3", "days=1000", "bad-input"),
+];
+
+fn said_of_inputs(text: &str) -> BTreeSet<String> {
+    let (typed, file): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("> "));
+    let mut given = GivenInputs::default();
+    given.give_file(&Source::new("inputs.yaml", file.join("\n") + "\n"));
+    for (name, value) in typed.iter().filter_map(|line| line[2..].split_once('=')) {
+        match value {
+            "!" => {
+                given.lacks(name, Diagnostic::error(Code::BadInput, "there is no such variable"));
+            }
+            value => given.give(name, Given::Typed(value.to_owned())),
+        }
+    }
+    let problems = asks_for_much().bind_inputs(&given).err().unwrap_or_default();
+    problems.iter().map(|problem| format!("{}: {}", problem.code, problem.message)).collect()
+}
+
+#[test]
+fn no_input_that_is_wrong_hides_another_whether_it_is_typed_or_in_a_file() {
+    let (pairs, hidden) = hidden(INPUTS, OF_INPUTS, said_of_inputs, |_, _| false);
+    println!("{pairs} pairs of wrong inputs, each said in full");
+    assert!(pairs > 500, "{pairs}");
     assert!(hidden.is_empty(), "{}", hidden.join("\n"));
 }
