@@ -262,10 +262,11 @@ fn read_here(
     folder: &dyn Folder,
     vocabulary: &dyn Vocabulary,
 ) -> (Option<Playbook>, Vec<Diagnostic>) {
-    let yaml::Text { tree, other, problems } = yaml::read(source);
+    let yaml::Text { tree, cut_short, other, problems } = yaml::read(source);
     let Some(tree) = tree else { return (None, problems) };
     let of = |tree: Node, problems| {
-        lower::lower(include::gather(source, &tree, problems, folder), tree, vocabulary)
+        let gathered = include::gather(source, &tree, cut_short, problems, folder);
+        lower::lower(gathered, tree, vocabulary)
     };
     let (playbook, mut found) = of(tree, problems.clone());
     // Refused by now: with the other of what stands there twice, more may be wrong.

@@ -90,8 +90,10 @@ pub(super) struct Gathered {
     pub(super) fragments: Vec<Fragment>,
     /// Their trees, with places among the parts.
     pub(super) trees: Vec<Node>,
-    /// Those that could not be read: what they declare only looks unknown.
+    /// Those that could not be read, or not to their end: what they declare only looks unknown.
     pub(super) unread: Vec<String>,
+    /// Whether the playbook itself is one of them.
+    pub(super) cut_short: bool,
     pub(super) problems: Vec<Diagnostic>,
 }
 
@@ -99,6 +101,7 @@ pub(super) struct Gathered {
 pub(super) fn gather(
     source: &Source,
     tree: &Node,
+    cut_short: bool,
     problems: Vec<Diagnostic>,
     folder: &dyn Folder,
 ) -> Gathered {
@@ -106,7 +109,8 @@ pub(super) fn gather(
         parts: Parts(vec![(0, source.clone())]),
         fragments: Vec::new(),
         trees: Vec::new(),
-        unread: Vec::new(),
+        unread: cut_short.then(|| source.name().to_owned()).into_iter().collect(),
+        cut_short,
         problems,
     };
     let mut taken = BTreeSet::new();
@@ -171,8 +175,11 @@ impl Gathered {
             };
             let read = match Source::from_bytes(folder.shown(&name), bytes) {
                 Ok(source) => {
-                    let yaml::Text { tree, problems, .. } = yaml::read(&source);
+                    let yaml::Text { tree, cut_short, problems, .. } = yaml::read(&source);
                     self.problems.extend(problems);
+                    if cut_short && tree.is_some() {
+                        self.unread.push(name.clone());
+                    }
                     tree.map(|tree| (source, tree))
                 }
                 Err(problem) => {

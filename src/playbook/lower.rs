@@ -52,11 +52,17 @@ pub(super) fn lower(
         expressions: 0,
         names: Names { unread: gathered.unread.clone(), ..Names::default() },
         beside_with: &[],
+        cut_short: gathered.cut_short,
     };
     for fragment in &gathered.trees {
         lowering.fragment(fragment);
     }
     let mut playbook = lowering.playbook(&tree);
+    if gathered.cut_short {
+        use Code::{IssuesWithoutCut, UnknownReference};
+        let may_follow = |code| matches!(code, IssuesWithoutCut | UnknownReference);
+        lowering.problems.retain(|problem| !may_follow(problem.code));
+    }
     let problems = yaml::all(lowering.problems, gathered.problems);
     if let Some(playbook) = &mut playbook {
         playbook.fragments = gathered.fragments;
@@ -72,6 +78,8 @@ struct Lowering<'a> {
     names: Names,
     /// What the action of a step takes whose `with` is empty: such a key beside it has slipped out of it.
     beside_with: &'static [Field],
+    /// Whether there is more of the playbook, which is no YAML: nothing is missing in what there is.
+    cut_short: bool,
 }
 
 /// The values of a mapping by the names in its table.
@@ -231,7 +239,7 @@ impl Lowering<'_> {
     }
 
     fn playbook(&mut self, tree: &Node) -> Option<Playbook> {
-        if let Kind::Null = tree.kind {
+        if let (Kind::Null, false) = (&tree.kind, self.cut_short) {
             self.push(
                 Diagnostic::error(Code::MissingKey, "the playbook is empty")
                     .at(self.place(&(0..0)), "nothing in here")
@@ -241,7 +249,13 @@ impl Lowering<'_> {
         }
         let text = self.parts.first().text();
         let start = 0..text.find('\n').unwrap_or(text.len());
+        let before = self.problems.len();
         let fields = self.fields(tree, PLAYBOOK, "the playbook", &start);
+        if self.cut_short {
+            let mut more = self.problems.split_off(before);
+            more.retain(|problem| problem.code != Code::MissingKey);
+            self.problems.append(&mut more);
+        }
         self.version(&fields);
         self.includes(&fields);
         let name = self.kebab(&fields, "name");

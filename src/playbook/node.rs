@@ -6,9 +6,10 @@
 //! Knows nothing of playbooks, nor of the second reader.
 //!
 //! Collects every problem: what is refused is blanked in a copy of the text, and reading goes on as if
-//! it had been mended. Only what is no YAML at all, or too large, ends it: after that, nothing that
-//! follows can be trusted.
+//! it had been mended. Only what is no YAML, or too large, ends it: nothing that follows can be trusted. What
+//! stands above that is read all the same.
 
+mod advice;
 mod blank;
 mod refusal;
 
@@ -86,8 +87,10 @@ pub fn too_long(source: &Source) -> Diagnostic {
 
 /// What came of reading a text.
 pub(crate) struct Reading {
-    /// The tree, unless the text is no YAML or too large. A key that stands twice is in it twice.
+    /// The tree, unless the text is no YAML from its beginning, or too large. A key that stands twice is in it twice.
     pub(crate) tree: Option<Node>,
+    /// Whether the text is no YAML somewhere: then the tree is of what stands above that.
+    pub(crate) cut_short: bool,
     /// The text without what was refused, as long as it was, for the second reader.
     pub(crate) plain: String,
     pub(crate) problems: Vec<Diagnostic>,
@@ -98,12 +101,14 @@ const MAX_READINGS: usize = 16;
 
 /// Reads the text into a tree.
 pub(crate) fn read(source: &Source) -> Reading {
-    let mut reading = Reading { tree: None, plain: String::new(), problems: Vec::new() };
+    let mut reading =
+        Reading { tree: None, cut_short: false, plain: String::new(), problems: Vec::new() };
     if source.text().len() > MAX_BYTES {
         reading.problems.push(too_long(source));
         return reading;
     }
     reading.plain.push_str(source.text());
+    blank::unseen(source, &mut reading);
     blank::directives(source, &mut reading);
     // Whether a word before a key was blanked: the key may stand in another column now.
     let mut moved = false;
@@ -133,11 +138,23 @@ pub(crate) fn read(source: &Source) -> Reading {
             Err(error) => {
                 let Refusal { problem, blank } =
                     refusal::explain(source, &reading.plain, error.without_snippet());
-                if !(moved && problem.code == Code::NotYaml) {
+                let no_yaml = problem.code == Code::NotYaml;
+                let at = problem.primary.as_ref().map_or(0, |label| label.place.range().start);
+                // Of what was cut short, or moved, it only says what follows from that.
+                if !(no_yaml && (moved || reading.cut_short)) {
                     reading.problems.push(problem);
                 }
-                let Some(blank) = blank else { return reading };
-                moved |= blank.over(&mut reading.plain);
+                match blank {
+                    Some(blank) => moved |= blank.over(&mut reading.plain),
+                    None if no_yaml => {
+                        reading.cut_short = true;
+                        let Some(end) = blank::whole_above(&reading.plain, at) else {
+                            return reading;
+                        };
+                        reading.plain.truncate(end);
+                    }
+                    None => return reading,
+                }
             }
         }
     }

@@ -10,8 +10,12 @@ use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
 /// What came of reading a text.
 pub(super) struct Text {
-    /// Every key is in it once, the first time it stands there. There is none where the text is no YAML, or too large.
+    /// Every key is in it once, the first time it stands there. There is none where the text is no YAML from its
+    /// beginning, or too large.
     pub(super) tree: Option<Node>,
+    /// Whether the text is no YAML somewhere: then the tree is of what stands above that, and of what should stand
+    /// there nothing may be called missing.
+    pub(super) cut_short: bool,
     /// The same with the last, where a key stands twice: what is wrong with one of the two is said too.
     pub(super) other: Option<Node>,
     pub(super) problems: Vec<Diagnostic>,
@@ -19,9 +23,11 @@ pub(super) struct Text {
 
 /// Reads a text.
 pub(super) fn read(source: &Source) -> Text {
-    let node::Reading { tree, plain, mut problems } = node::read(source);
+    let node::Reading { tree, cut_short, plain, mut problems } = node::read(source);
     problems.extend(turned(source));
-    let Some(mut tree) = tree else { return Text { tree: None, other: None, problems } };
+    let Some(mut tree) = tree else {
+        return Text { tree: None, cut_short, other: None, problems };
+    };
     problems = all(second_reader::agree(source, &plain, &tree), problems);
     let mut twice = Vec::new();
     let mut other = tree.clone();
@@ -33,7 +39,7 @@ pub(super) fn read(source: &Source) -> Text {
         other
     });
     problems.extend(twice);
-    Text { tree: Some(tree), other, problems }
+    Text { tree: Some(tree), cut_short, other, problems }
 }
 
 /// Signs that make a line be shown in another order than it is read in.

@@ -186,3 +186,30 @@ fn a_playbook_without_fragments_is_saved_as_before() {
     let playbook = crate::stage::read(PLAYBOOK);
     assert!(playbook.fragments.is_empty() && playbook.fragment_texts().is_empty());
 }
+
+/// What is wrong in a fragment is said beside what is no YAML in the playbook that includes it, and the other way round.
+#[test]
+fn what_is_no_yaml_hides_nothing_in_the_other_files() {
+    let wrong = CONTAIN.replace("iam.user.quarantine", "iam.user.quarantin");
+    let open = INCLUDING.replace("phase: contain", "phase: \"contain");
+    let dir = folder(&open, &[("shared/contain.yaml", &wrong)]);
+    let told = here(dir.path(), &["check", "p"]).ended_with(3).err;
+    assert!(
+        told.contains("the quote that ends there begins here")
+            && told.contains("no action `iam.user.quarantin`"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("check p\n") && told.contains("2 errors"),
+        "nothing only looks so: {told}"
+    );
+
+    let wrong = INCLUDING.replace("iam.user.revoke-sessions", "iam.user.revoke-session");
+    let open = CONTAIN.replace("keys: all }", "keys: all");
+    let dir = folder(&wrong, &[("shared/contain.yaml", &open)]);
+    let told = here(dir.path(), &["check", "p"]).ended_with(3).err;
+    assert!(
+        told.contains("unclosed bracket") && told.contains("no action `iam.user.revoke-session`"),
+        "{told}"
+    );
+}

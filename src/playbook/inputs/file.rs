@@ -58,13 +58,13 @@ pub(super) struct Read {
 
 /// Reads the inputs in a file.
 pub(super) fn read(source: &Source) -> Read {
-    let yaml::Text { tree, other, problems: mut said } = yaml::read(source);
+    let yaml::Text { tree, cut_short, other, problems: mut said } = yaml::read(source);
     for problem in said.iter_mut().filter(|problem| problem.code == Code::TooLarge) {
         problem.help = Some(
             "put a long list in a file of its own, an item on every line: -i NAME=@FILE".to_owned(),
         );
     }
-    let mut read = Read { unread: tree.is_none(), ..Read::default() };
+    let mut read = Read { unread: cut_short || tree.is_none(), ..Read::default() };
     let mut found = Vec::new();
     for tree in tree.into_iter().chain(other) {
         read.take(source, tree, &mut found);

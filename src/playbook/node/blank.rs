@@ -54,6 +54,69 @@ impl Blank {
     }
 }
 
+/// Characters that nobody sees, and that YAML has no place for, or that end a line to some readers.
+pub(super) fn unseen(source: &Source, reading: &mut Reading) {
+    /// Nobody reads the next.
+    const AT_MOST: usize = 16;
+    let ends_a_line = |c: char| matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_unseen = |c: char| ends_a_line(c) || c.is_control() && !"\t\n\r".contains(c);
+    if !reading.plain.contains(is_unseen) {
+        return;
+    }
+    let plain = std::mem::take(&mut reading.plain);
+    let mut told = 0;
+    for (at, c) in plain.char_indices() {
+        if !is_unseen(c) {
+            reading.plain.push(c);
+            continue;
+        }
+        // As long, and one character too.
+        reading.plain.push(match c.len_utf8() {
+            1 => ' ',
+            2 => '\u{a0}',
+            _ => '\u{2003}',
+        });
+        told += 1;
+        if told <= AT_MOST {
+            let place = Place::new(source, at..at + c.len_utf8());
+            reading.problems.push(match ends_a_line(c) {
+                true => refusal::line_break(place, c),
+                false => refusal::control(place, c),
+            });
+        }
+    }
+}
+
+/// Where what stands whole above a place ends: the beginning of the entry, or of the item of a list, that the place is
+/// in. `None` where nothing stands above.
+pub(super) fn whole_above(text: &str, at: usize) -> Option<usize> {
+    let end = text[at..].find('\n').map_or(text.len(), |i| at + i + 1);
+    let starts = text[..end].match_indices('\n').map(|(i, _)| i + 1).filter(|start| *start < end);
+    let starts: Vec<usize> = std::iter::once(0).chain(starts).collect();
+    let begins_an_entry = |start: &usize| {
+        let line = &text[*start..];
+        !line.starts_with([' ', '#', '\n', '\r', '-', ']', '}', '\t']) && !line.is_empty()
+    };
+    let entry = starts.iter().rposition(begins_an_entry)?;
+    // Of a list as far as it goes: an item that begins as the first does, and is not the first.
+    let items = &starts[entry + 1..];
+    let indent = |start: usize| text[start..].len() - text[start..].trim_start_matches(' ').len();
+    let is_item = |start: &&usize| text[**start..].trim_start_matches(' ').starts_with("- ");
+    let says_something = |start: &&usize| {
+        let line = text[**start..].trim_start_matches(' ');
+        !line.starts_with(['#', '\n', '\r']) && !line.is_empty()
+    };
+    let first = items.iter().find(says_something).filter(is_item);
+    let last = first.and_then(|first| {
+        items
+            .iter()
+            .filter(is_item)
+            .rev()
+            .find(|one| indent(**one) == indent(*first) && *one > first)
+    });
+    Some(last.copied().unwrap_or(starts[entry])).filter(|end| *end > 0)
+}
+
 /// `%YAML` and `%TAG` lines change what follows; nothing a reader of a playbook should have to know.
 pub(super) fn directives(source: &Source, reading: &mut Reading) {
     let mut start = 0;

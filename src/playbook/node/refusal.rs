@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_saphyr::Error;
 use serde_saphyr::budget::BudgetBreach;
 
+use super::advice::advice;
 use super::blank::{Blank, property};
 use super::{MAX_DEPTH, Node, range_of};
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
@@ -62,11 +63,15 @@ pub(super) fn explain(source: &Source, text: &str, error: &Error) -> Refusal {
             if message.contains("recursion limit") || message.contains("nesting") {
                 return end(too_deep(source, range));
             }
-            let help = help_for(text, range.start, message).map(str::to_owned);
+            let advice = advice(text, range.start, message);
             let message = format!("not YAML: {}", shorten_sentence(message));
-            end(Diagnostic::error(Code::NotYaml, message)
+            let problem = Diagnostic::error(Code::NotYaml, message)
                 .at(Place::new(source, range), "here")
-                .help_if(help))
+                .help_if(advice.help);
+            end(match advice.because {
+                Some((range, why)) => problem.and(Place::new(source, range), why),
+                None => problem,
+            })
         }
     }
 }
@@ -109,47 +114,30 @@ pub(super) fn key(place: Place, node: &Node) -> Diagnostic {
         .help("give it a name that is text")
 }
 
+/// A character that YAML has no place for.
+pub(super) fn control(place: Place, c: char) -> Diagnostic {
+    let message = format!("not YAML: the control character U+{:04X}", u32::from(c));
+    Diagnostic::error(Code::NotYaml, message).at(place, "here, unseen").help(format!(
+        "take it out; in double quotes it could be written `\\x{:02x}`",
+        u32::from(c)
+    ))
+}
+
+/// A character that ends a line to some readers.
+pub(super) fn line_break(place: Place, c: char) -> Diagnostic {
+    let message =
+        format!("U+{:04X} ends a line to some YAML readers and not to others", u32::from(c));
+    Diagnostic::error(Code::AmbiguousYaml, message).at(place, "here, unseen").help(format!(
+        "take it out; in double quotes it could be written `\\u{:04x}`",
+        u32::from(c)
+    ))
+}
+
 fn too_deep(source: &Source, range: Range<usize>) -> Diagnostic {
     let message = format!("lists and mappings lie deeper in each other than {MAX_DEPTH} levels");
     Diagnostic::error(Code::TooLarge, message)
         .at(Place::new(source, range), "too deep")
         .help("is this the right file?")
-}
-
-/// What to do about a text that is no YAML, by where the library stopped and why.
-fn help_for(text: &str, at: usize, message: &str) -> Option<&'static str> {
-    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
-    let line = text[start..].lines().next().unwrap_or_default();
-    let before = &text[start..at];
-    let indent = line.len() - line.trim_start_matches([' ', '-']).len();
-    // `key: ...`, with nothing before the key.
-    let key = line[indent..].split_once(':').map(|(key, _)| key);
-    let is_key = key.is_some_and(|key| {
-        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-    });
-    let at_its_colon = is_key && before.len() == indent + key.map_or(0, str::len);
-    let at_its_begin = is_key && before.len() <= indent;
-    if message.contains("tab") {
-        return Some("indent with spaces: there is a tab here, or where the next line begins");
-    }
-    if message.contains("unclosed quote") {
-        return Some("the quote that begins here has no end: close it");
-    }
-    // In quotes it would not have been the expression.
-    let bare = line.match_indices("${{").any(|(i, _)| !line[..i].contains(['"', '\'']));
-    if message.contains("mapping values are not allowed") && (at_its_colon || !bare) {
-        return Some(if at_its_colon {
-            "this key begins further to the right than the one above it: let both begin in the same column"
-        } else {
-            "put a text that has a colon and a space in it in quotes"
-        });
-    }
-    if message.contains("did not find expected") && at_its_begin {
-        return Some(
-            "this key begins further to the left than those it belongs with: let it begin in their column",
-        );
-    }
-    bare.then_some("put the whole expression in quotes: \"${{ ... }}\"")
 }
 
 fn shorten_sentence(text: &str) -> String {
