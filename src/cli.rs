@@ -89,7 +89,9 @@ pub fn run() -> ExitCode {
         Ok(exit) if !view::all_was_told() => untold(exit).into(),
         Ok(exit) => exit.into(),
         Err(failure) => {
-            if let Some(document) = failure.as_json().filter(|_| for_a_program) {
+            // One document is enough: what was asked for may have been told before it failed.
+            let untold = for_a_program && !view::something_was_told();
+            if let Some(document) = failure.as_json().filter(|_| untold) {
                 view::out(&diagnostics::printed(&document));
             }
             failure.print();

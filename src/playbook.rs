@@ -18,6 +18,7 @@ mod node;
 mod schema;
 mod second_reader;
 mod template;
+mod version;
 mod vocabulary;
 mod yaml;
 
@@ -264,6 +265,9 @@ fn read_here(
 ) -> (Option<Playbook>, Vec<Diagnostic>) {
     let yaml::Text { tree, cut_short, other, problems } = yaml::read(source);
     let Some(tree) = tree else { return (None, problems) };
+    if let Some((version, range)) = version::another(&tree) {
+        return (None, vec![version::refused(version, Place::new(source, range))]);
+    }
     let of = |tree: Node, problems| {
         let gathered = include::gather(source, &tree, cut_short, problems, folder);
         lower::lower(gathered, tree, vocabulary)

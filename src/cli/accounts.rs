@@ -74,7 +74,7 @@ pub(super) async fn make(
             Ok(Ok(saved)) => plans.push(saved),
             Ok(Err(problems)) => {
                 view::err(&heading);
-                let here = plan::refused(problems);
+                let here = plan::refused(problems).in_account(way.account());
                 refused = Some(match refused {
                     Some(known) => known.and(here),
                     None => here,
@@ -82,7 +82,7 @@ pub(super) async fn make(
             }
             Err(failure) => {
                 view::err(&heading);
-                return Err(failure);
+                return Err(failure.in_account(way.account()));
             }
         }
     }

@@ -207,7 +207,7 @@ impl From<GateProof> for Proof {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Check {
-    /// Playbooks: their folders or their files
+    /// Playbooks: their folders or their files; a folder of such folders is all that are in it
     #[arg(required = true, value_name = "PLAYBOOK")]
     pub(super) playbooks: Vec<PathBuf>,
     /// How to say what was found

@@ -58,19 +58,23 @@ impl Checked {
 }
 
 pub(super) fn check(args: &args::Check) -> Exit {
-    let checked: Vec<Checked> = args.playbooks.iter().map(|path| Checked::new(path)).collect();
+    let named = args.playbooks.iter().flat_map(|path| match sources::playbooks_in(path) {
+        one if one.is_empty() => vec![path.clone()],
+        each => each,
+    });
+    let checked: Vec<Checked> = named.map(|path| Checked::new(&path)).collect();
     let right = checked.iter().filter(|checked| checked.playbook().is_some()).count();
     let exit = if right == checked.len() { Exit::Done } else { Exit::Invalid };
     match args.format {
         CheckFormat::Json => view::out(&as_json(&checked)),
         CheckFormat::Sarif => view::out(&sarif::sarif(&checked)),
         CheckFormat::Text => {
-            let alone = checked.len() == 1;
+            let (count, alone) = (checked.len(), checked.len() == 1);
             for checked in checked {
                 text(checked, alone);
             }
             if !alone {
-                view::hint(&format!("{right} of {} playbooks are right.\n", args.playbooks.len()));
+                view::hint(&format!("{right} of {count} playbooks are right.\n"));
             }
         }
     }

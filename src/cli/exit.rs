@@ -1,5 +1,6 @@
 //! How an error is told, and ends the process.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use crate::case::{self, CaseError};
 use crate::cloud::NO_CREDENTIALS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 pub use crate::exit::Exit;
+use crate::ids::AccountId;
 use crate::journal::State;
 use crate::run::RunError;
 use crate::survey::SurveyError;
@@ -36,8 +38,11 @@ pub struct Failure {
     why: Vec<String>,
     /// What to type next.
     next: String,
-    /// What is wrong in a playbook, or in what it comes to: shown by then, and kept for whoever reads JSON.
-    problems: Vec<Diagnostic>,
+    /// What is wrong in a playbook, or in what it comes to, and in which account where there are several: shown by then,
+    /// and kept for whoever reads JSON.
+    problems: Vec<(Option<AccountId>, Diagnostic)>,
+    /// The account that it is about, where there are several.
+    account: Option<AccountId>,
 }
 
 impl Failure {
@@ -49,7 +54,7 @@ impl Failure {
     /// Something went wrong, and this is what to do about it: nobody is left with an error alone.
     pub fn new(exit: Exit, what: impl Into<String>, next: impl Into<String>) -> Self {
         let (what, next) = (what.into(), next.into());
-        Self { exit, what, why: Vec::new(), next, problems: Vec::new() }
+        Self { exit, what, why: Vec::new(), next, problems: Vec::new(), account: None }
     }
 
     /// Because of `error` and its causes.
@@ -110,33 +115,55 @@ impl Failure {
     /// Shows what is wrong in a playbook or in what it comes to; `next` is what to do about it.
     pub(super) fn of(exit: Exit, problems: Vec<Diagnostic>, next: impl Into<String>) -> Self {
         view::diagnostics(problems.clone());
+        let problems = problems.into_iter().map(|problem| (None, problem)).collect();
         Self { problems, ..Self::told(exit, next) }
+    }
+
+    /// About one account of several.
+    #[must_use]
+    pub(super) fn in_account(mut self, account: &AccountId) -> Self {
+        for (of, _) in &mut self.problems {
+            of.get_or_insert_with(|| account.clone());
+        }
+        self.account.get_or_insert_with(|| account.clone());
+        self
     }
 
     /// With what is wrong elsewhere, which was shown, too.
     #[must_use]
     pub(super) fn and(mut self, other: Self) -> Self {
         self.problems.extend(other.problems);
+        self.account = self.account.filter(|account| other.account.as_ref() == Some(account));
         self
     }
 
-    /// The problems for whoever reads standard output, where there are any: a refusal is a document, too.
+    /// A refusal for whoever reads standard output: it is a document, too. `None` where something was begun.
     pub(super) fn as_json(&self) -> Option<Value> {
-        let unreadable = (self.exit == Exit::Invalid).then(|| self.line());
-        let unreadable = unreadable.filter(|line| !line.is_empty());
-        if self.problems.is_empty() && unreadable.is_none() {
+        if !matches!(self.exit, Exit::Usage | Exit::Invalid | Exit::Refused) {
             return None;
         }
-        let problems = Diagnostics::all(self.problems.clone());
+        let of: BTreeSet<&Option<AccountId>> = self.problems.iter().map(|(of, _)| of).collect();
+        let mut all = Vec::new();
+        for account in of {
+            let here = self.problems.iter().filter(|(of, _)| of == account);
+            let here = Diagnostics::all(here.map(|(_, problem)| problem.clone()).collect());
+            all.extend(here.shown().iter().map(|problem| {
+                let mut problem = diagnostics::as_json(problem);
+                problem["account"] = json!(account);
+                problem
+            }));
+        }
+        let line = self.line();
         Some(json!({
             "version": 1,
             "ending": {
                 "ended": "refused",
                 "exit": self.exit.code(),
-                "reasons": unreadable.into_iter().collect::<Vec<_>>(),
+                "account": self.account,
+                "reasons": if line.is_empty() { Vec::new() } else { vec![line] },
                 "next": self.next,
             },
-            "diagnostics": problems.shown().iter().map(diagnostics::as_json).collect::<Vec<_>>(),
+            "diagnostics": all,
         }))
     }
 

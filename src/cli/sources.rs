@@ -25,6 +25,19 @@ pub(super) fn playbook_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("playbook.yaml") } else { path.to_owned() }
 }
 
+/// The playbooks in a folder of them, which is none itself: each by its folder, in order.
+pub(super) fn playbooks_in(path: &Path) -> Vec<PathBuf> {
+    if !path.is_dir() || playbook_file(path).exists() {
+        return Vec::new();
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten();
+    let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found: Vec<PathBuf> =
+        folders.filter(|folder| folder.is_dir() && playbook_file(folder).is_file()).collect();
+    found.sort();
+    found
+}
+
 /// What a playbook's file holds: the playbook with warnings, or every problem in it. Fails where there is
 /// no file to read.
 pub(super) type Reading = Result<(Playbook, Vec<Diagnostic>), Vec<Diagnostic>>;
@@ -39,12 +52,15 @@ pub(super) fn read(path: &Path) -> Result<Reading, Failure> {
             return Ok(Err(vec![playbook::too_long(&Source::new(name, ""))]));
         }
         Err(error) => {
-            return Err(Failure::new(
-                Exit::Invalid,
-                format!("cannot read playbook {name}"),
-                "name a playbook's folder, or its file; `ls playbooks` shows those that come with it",
-            )
-            .because(&error));
+            let several: Vec<String> =
+                playbooks_in(path).iter().map(|path| super::by_hand::typed(path)).collect();
+            let next = if several.is_empty() {
+                "name a playbook's folder, or its file; `ls playbooks` shows those that come with it".to_owned()
+            } else {
+                format!("name one of those that are in there: {}", several.join(", "))
+            };
+            let what = format!("cannot read playbook {name}");
+            return Err(Failure::new(Exit::Invalid, what, next).because(&error));
         }
     };
     Ok(match Source::from_bytes(name, bytes) {
@@ -278,8 +294,11 @@ pub(super) fn plan_of(case: &Path) -> Result<(SavedPlan, Playbook), Failure> {
 /// What `survey -o` wrote: of one account, or of several.
 pub(super) fn inventories(path: &Path) -> Result<SavedInventories, Failure> {
     SavedInventories::from_text(&text_of(path)?).map_err(|error| {
-        not_taken(path, "name a file that was written with: portcullis survey -o FILE")
-            .because(&error)
+        not_taken(
+            path,
+            "name a file that was written with: portcullis survey -o FILE; or survey anew",
+        )
+        .because(&error)
     })
 }
 

@@ -278,7 +278,8 @@ fn ended(
                 if saved.each().len() > 1 {
                     view::err(&format!("\nIn account {account}:\n"));
                 }
-                Failure::of(Exit::Refused, problems, next)
+                let refused = Failure::of(Exit::Refused, problems, next);
+                if saved.each().len() > 1 { refused.in_account(&account) } else { refused }
             });
             Err(of_each.reduce(Failure::and).expect("there are problems of some account"))
         }

@@ -32,8 +32,16 @@ pub(super) fn out(text: &str) {
     told(anstream::stdout().write_all(fitted(text, width).as_bytes()));
 }
 
+/// Whether anything went to standard output.
+pub(super) fn something_was_told() -> bool {
+    TOLD.load(Ordering::Relaxed)
+}
+
+static TOLD: AtomicBool = AtomicBool::new(false);
+
 /// Remembers that something could not be told. A reader who has seen enough and left is no trouble.
 fn told(written: std::io::Result<()>) {
+    TOLD.store(true, Ordering::Relaxed);
     if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
         UNTOLD.store(true, Ordering::Relaxed);
     }

@@ -15,7 +15,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code there is.
+            /// Every code there is, in order.
             pub const ALL: &[Code] = &[$(Code::$variant),*];
 
             /// As it is written.
@@ -55,6 +55,8 @@ codes! {
     BadValue = "bad-value",
     /// The account, as it is, does not allow what a step asks for.
     CannotPlan = "cannot-plan",
+    /// An `if` that says the same whatever is given.
+    ConstantIf = "constant-if",
     /// The cloud did not answer a question that an expression asks.
     CouldNotRead = "could-not-read",
     /// Steps or targets that wait for each other.
@@ -63,6 +65,8 @@ codes! {
     DuplicateId = "duplicate-id",
     /// A key that stands twice in one mapping.
     DuplicateKey = "duplicate-key",
+    /// A list in which nothing is, where something is to be taken.
+    EmptyList = "empty-list",
     /// An expression that could take unbounded time.
     ExpressionCost = "expression-cost",
     /// An expression that was right in form and could not be computed.
@@ -77,10 +81,10 @@ codes! {
     LockOut = "lock-out",
     /// A key that must be there.
     MissingKey = "missing-key",
-    /// A step that waits for a later phase.
-    NeedsLaterPhase = "needs-later-phase",
     /// A mode that this version reads and does not run.
     ModePlanned = "mode-planned",
+    /// A step that waits for a later phase.
+    NeedsLaterPhase = "needs-later-phase",
     /// Not YAML at all.
     NotYaml = "not-yaml",
     /// What an expression looks for does not exist.
@@ -95,10 +99,14 @@ codes! {
     UnknownKey = "unknown-key",
     /// A name that nothing carries.
     UnknownReference = "unknown-reference",
-    /// YAML that playbooks do not use.
-    UnsupportedYaml = "unsupported-yaml",
     /// A playbook for another version of the language.
     UnsupportedVersion = "unsupported-version",
+    /// YAML that playbooks do not use.
+    UnsupportedYaml = "unsupported-yaml",
+    /// A step for each of many, in which nothing is different for any.
+    UnusedEach = "unused-each",
+    /// An input that nothing uses.
+    UnusedInput = "unused-input",
     /// A target that nothing uses.
     UnusedTarget = "unused-target",
     /// An action in a phase it does not belong to.

@@ -91,6 +91,20 @@ impl Expression {
         self.targets.is_empty() && self.calls.is_empty()
     }
 
+    /// Whether it reads the item of the step's `for_each`.
+    pub(crate) fn asks_each(&self) -> bool {
+        let mut asks = false;
+        walk(&self.ast, &mut |node| {
+            asks |= matches!(&node.expr, Expr::Ident(name) if name == check::EACH);
+        });
+        asks
+    }
+
+    /// Whether it gives the same whatever is given and whatever there is.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.asks_inputs_alone() && self.inputs.is_empty() && !self.asks_each()
+    }
+
     /// The inputs that are there wherever it is true: it asks for each of them, and for all that is asked
     /// beside. (`has(inputs.name)` is `inputs.name != null` by now.)
     pub(crate) fn present_inputs(&self) -> BTreeSet<String> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::node::{Key, Kind, Node};
-use super::yaml;
+use super::{version, yaml};
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
 /// How many fragments a playbook may have.
@@ -176,11 +176,17 @@ impl Gathered {
             let read = match Source::from_bytes(folder.shown(&name), bytes) {
                 Ok(source) => {
                     let yaml::Text { tree, cut_short, problems, .. } = yaml::read(&source);
-                    self.problems.extend(problems);
-                    if cut_short && tree.is_some() {
-                        self.unread.push(name.clone());
+                    if let Some((version, range)) = tree.as_ref().and_then(version::another) {
+                        let place = Place::new(&source, range);
+                        self.problems.push(version::refused(version, place));
+                        None
+                    } else {
+                        self.problems.extend(problems);
+                        if cut_short && tree.is_some() {
+                            self.unread.push(name.clone());
+                        }
+                        tree.map(|tree| (source, tree))
                     }
-                    tree.map(|tree| (source, tree))
                 }
                 Err(problem) => {
                     self.problems.push(*problem);

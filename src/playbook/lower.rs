@@ -10,6 +10,7 @@ mod order;
 mod steps;
 mod tables;
 mod values;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -53,6 +54,7 @@ pub(super) fn lower(
         names: Names { unread: gathered.unread.clone(), ..Names::default() },
         beside_with: &[],
         cut_short: gathered.cut_short,
+        refused: !gathered.problems.is_empty(),
     };
     for fragment in &gathered.trees {
         lowering.fragment(fragment);
@@ -80,6 +82,8 @@ struct Lowering<'a> {
     beside_with: &'static [Field],
     /// Whether there is more of the playbook, which is no YAML: nothing is missing in what there is.
     cut_short: bool,
+    /// Whether some of the text was refused.
+    refused: bool,
 }
 
 /// The values of a mapping by the names in its table.
@@ -272,7 +276,13 @@ impl Lowering<'_> {
         let steps = self.steps(&fields);
         order::check(self, mode, &steps);
         self.steps_elsewhere(accounts.is_some(), &steps);
-        self.unused_targets(&targets, &trusted, &steps);
+        let declared = warnings::Declared {
+            inputs: &inputs,
+            accounts: accounts.as_ref(),
+            targets: &targets,
+            trusted: &trusted,
+        };
+        warnings::check(self, &declared, &steps);
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
         Some(Playbook {
             source: self.parts.first().clone(),
@@ -332,16 +342,8 @@ impl Lowering<'_> {
     fn version(&mut self, fields: &Fields<'_>) {
         let Some((_, node)) = fields.get("portcullis") else { return };
         match node.kind {
-            Kind::Int(1) => {}
-            Kind::Int(n) => {
-                let problem = Diagnostic::error(
-                    Code::UnsupportedVersion,
-                    format!("the playbook is written in version {n} of the language"),
-                )
-                .at(self.place(&node.range), "this program reads version 1")
-                .help("write `portcullis: 1`, or use a newer program");
-                self.push(problem);
-            }
+            // Of another version nothing comes here.
+            Kind::Int(_) => {}
             _ => self.wrong_type(node, "the version is a whole number", "`portcullis: 1`"),
         }
     }

@@ -154,6 +154,28 @@ fn what_is_refused_is_a_document_too() {
         let message = told["diagnostics"][0]["message"].as_str().unwrap();
         assert!(complained(&output).contains(message), "people are told as well");
     }
+    // Of several accounts it says which.
+    let several = "playbooks/leaked-access-key/other-accounts.yaml";
+    let output = portcullis(&[&nowhere[..], &["--world", several]].concat());
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (of, account) = (&told["diagnostics"][0], "111122223333");
+    assert_eq!((&of["code"], &of["account"]), (&json!("cannot-plan"), &json!(account)), "{told:#}");
+    assert_eq!(told["ending"]["account"], account);
+    // Whoever has no credentials is told so.
+    let nobody = tempfile::tempdir().unwrap();
+    let output = crate::hosted::bare(
+        nobody.path(),
+        &["survey", "--region", "us-east-1", "--format", "json"],
+    )
+    .output()
+    .unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", complained(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["ending"]["exit"], 5);
+    assert_eq!(told["diagnostics"], json!([]));
+    for (said, word) in [("reasons", "no AWS credentials were found"), ("next", "--profile NAME")] {
+        assert!(told["ending"][said].to_string().contains(word), "{told:#}");
+    }
     let absent = portcullis(&["plan", "absent.yaml", "--format", "json"]);
     let told: Value = serde_json::from_slice(&absent.stdout).unwrap();
     let reason = told["ending"]["reasons"][0].as_str().unwrap();
@@ -191,6 +213,30 @@ fn several_playbooks_are_told_one_by_one_and_counted() {
     let complaints = complained(&output);
     assert!(complaints.contains("error: cannot read playbook absent.yaml"), "{complaints}");
     assert!(complaints.contains("error[cycle]"), "{complaints}");
+}
+
+/// Whoever names the folder that they are all in means all of them; where it can be but one, they are named.
+#[test]
+fn a_folder_of_playbooks_is_all_of_them() {
+    let output = portcullis(&["check", "playbooks"]);
+    assert_eq!(output.status.code(), Some(0), "{}", complained(&output));
+    assert_eq!(complained(&output), "", "none of them is warned of");
+    let told = said(&output);
+    let each = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks")).unwrap();
+    let each: Vec<String> =
+        each.map(|one| one.unwrap().file_name().into_string().unwrap()).collect();
+    for name in &each {
+        assert!(told.contains(&format!("playbooks/{name}/playbook.yaml is right: ")), "{told}");
+    }
+    assert!(told.ends_with(&format!("{0} of {0} playbooks are right.\n", each.len())), "{told}");
+
+    let output = portcullis(&["plan", "playbooks"]);
+    assert_eq!(output.status.code(), Some(3));
+    let told = complained(&output);
+    assert!(told.contains("next: name one of those that are in there: playbooks/"), "{told}");
+    assert!(each.iter().all(|name| told.contains(&format!("playbooks/{name}"))), "{told}");
+    // One that has none in it is one that cannot be read.
+    assert_eq!(portcullis(&["check", "docs"]).status.code(), Some(3));
 }
 
 /// The job that `docs/ci.md` shows calls the program as it is.

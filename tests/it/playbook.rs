@@ -334,7 +334,11 @@ fn every_code_is_unique_and_has_a_page_and_a_playbook_that_produces_it() {
     let mut seen = BTreeSet::new();
     for code in Code::ALL {
         let text = code.as_str();
-        assert!(seen.insert(text), "{text} stands twice");
+        assert!(
+            seen.last().is_none_or(|last| *last < text),
+            "{text} stands twice, or out of order"
+        );
+        seen.insert(text);
         assert_eq!(Code::find(text), Some(*code));
         let page = code.page();
         assert!(page.starts_with(&format!("# {text}\n\n")), "{text}: the page has another title");

@@ -122,6 +122,7 @@ const BEYOND_IT: &[(&str, &str)] = &[
     ("wrong-type--not-asked-for.yaml", "what an expression gives"),
     ("wrong-type--expression.yaml", "what an expression gives"),
     ("wrong-type--other-identifier.yaml", "what an expression gives"),
+    ("expression-failed--always.yaml", "what an expression gives"),
     ("wrong-type--object.yaml", "what an expression gives"),
     ("wrong-type--operands.yaml", "what an expression gives"),
     ("unsupported-yaml--tag.yaml", "what a tag makes of a value"),

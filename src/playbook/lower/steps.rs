@@ -1,6 +1,5 @@
 //! The steps of a playbook, each as far as it can be read.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -9,13 +8,13 @@ use super::tables::{EACH, STEP};
 use super::{Fields, Lowering};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{ActionKind, StepId};
+use crate::playbook::Step;
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{Field, FieldType, shorten};
 use crate::playbook::node::{Kind, Node};
 use crate::playbook::template::{self, Template};
 use crate::playbook::vocabulary::{Accounts, ActionShape, Phase};
-use crate::playbook::{Step, Target, Trusted};
 
 /// A step as far as it could be read, with what `order` judges by.
 pub(super) struct Draft<'a, 'n> {
@@ -249,49 +248,5 @@ impl<'a> Lowering<'a> {
             self.push(problem);
         }
         action
-    }
-
-    pub(super) fn unused_targets(
-        &mut self,
-        targets: &[Target],
-        trusted: &[Trusted],
-        steps: &[Draft<'_, '_>],
-    ) {
-        // With an expression that says something else than was meant, or a fragment left out, it may only look so.
-        let in_expressions = |problem: &Diagnostic| {
-            use Code::{BadExpression, ExpressionCost, UnknownReference};
-            matches!(problem.code, BadExpression | ExpressionCost | UnknownReference)
-        };
-        if !self.names.unread.is_empty() || self.problems.iter().any(in_expressions) {
-            return;
-        }
-        let mut used: BTreeSet<&str> = BTreeSet::new();
-        for target in targets {
-            used.extend(target.expression.targets().iter().map(String::as_str));
-        }
-        for expression in trusted.iter().flat_map(|trusted| trusted.access_key.expressions()) {
-            used.extend(expression.targets().iter().map(String::as_str));
-        }
-        for step in steps.iter().filter_map(|draft| draft.step.as_ref()) {
-            for expression in step.expressions() {
-                used.extend(expression.targets().iter().map(String::as_str));
-            }
-        }
-        // What is written nowhere is not used by what was left out because of a problem either.
-        let all_read = self.problems.is_empty() && steps.iter().all(|draft| draft.step.is_some());
-        let is_unused = |target: &&Target| {
-            let name = target.name.as_str();
-            !used.contains(name) && (all_read || !self.parts.contain(&format!("targets.{name}")))
-        };
-        let unused: Vec<&Target> = targets.iter().filter(is_unused).collect();
-        for target in unused {
-            let problem = Diagnostic::warning(
-                Code::UnusedTarget,
-                format!("nothing uses target `{}`", target.name),
-            )
-            .at(target.place.clone(), "declared here")
-            .help("take it out, or use it in a step");
-            self.push(problem);
-        }
     }
 }

@@ -79,9 +79,10 @@ pub(super) fn unseen(source: &Source, reading: &mut Reading) {
         told += 1;
         if told <= AT_MOST {
             let place = Place::new(source, at..at + c.len_utf8());
-            reading.problems.push(match ends_a_line(c) {
-                true => refusal::line_break(place, c),
-                false => refusal::control(place, c),
+            reading.problems.push(if ends_a_line(c) {
+                refusal::line_break(place, c)
+            } else {
+                refusal::control(place, c)
             });
         }
     }
