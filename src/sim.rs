@@ -37,6 +37,7 @@ mod spelling;
 mod state;
 mod sts;
 mod targets;
+mod text;
 mod trail;
 mod vault;
 mod wire;
@@ -62,6 +63,7 @@ pub use operations::{OPERATIONS, Operation};
 pub use people::{ConsumerState, Probe};
 pub use remote::Remote;
 pub use snapshot::Snapshot;
+pub use text::LONGEST as LONGEST_WORLD;
 pub use wire::Service;
 pub use world::{Need, World, WorldError};
 

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
@@ -341,11 +342,15 @@ async fn go(
 /// Reads a world.
 pub(super) fn world(path: &Path) -> Result<World, Failure> {
     let shown = path.display();
-    let text = case::read_text(path, case::LONGEST).map_err(|error| {
+    let text = case::read_text(path, sim::LONGEST_WORLD as u64).map_err(|error| {
         Failure::new(
             Exit::Invalid,
             format!("cannot read world {shown}"),
-            "a rehearsal needs a world: world.yaml beside the playbook, or --world FILE",
+            if error.kind() == ErrorKind::FileTooLarge {
+                "is this the right file? name another with --world FILE"
+            } else {
+                "a rehearsal needs a world: world.yaml beside the playbook, or --world FILE"
+            },
         )
         .because(&error)
     })?;

@@ -17,6 +17,7 @@ use super::remote::Remote;
 use super::rotation::Behaviour;
 use super::spelling::placed;
 use super::state::{PasswordPolicy, SessionKind};
+use super::text;
 use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VpcId};
 use crate::policy::Document;
 
@@ -85,26 +86,6 @@ pub struct World {
     /// How to rehearse here.
     #[serde(default)]
     pub rehearsal: Rehearsal,
-}
-
-/// No world is nested like this. The YAML reader takes long to find out.
-const DEEPEST: usize = 500;
-
-/// Whether brackets, or indentation, go deeper than any world does: told from the characters alone.
-fn lies_too_deep(yaml: &str) -> bool {
-    let mut depth = 0_usize;
-    for c in yaml.bytes() {
-        match c {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return true;
-        }
-    }
-    let begins = |line: &str| line.bytes().take_while(|c| b" -?".contains(c)).count();
-    yaml.lines().any(|line| begins(line) > 2 * DEEPEST)
 }
 
 /// Instants of a world lie within a few centuries, so that nothing added to them leaves the calendar.
@@ -472,10 +453,8 @@ pub struct Need {
 impl World {
     /// Reads a world file and checks that it fits together.
     pub fn parse(yaml: &str) -> Result<Self, WorldError> {
-        if lies_too_deep(yaml) {
-            return Err(WorldError::Unreadable(format!(
-                "lists and mappings lie deeper in each other than {DEEPEST} levels"
-            )));
+        if let Some(objection) = text::objection(yaml) {
+            return Err(WorldError::Unreadable(objection));
         }
         let world: World =
             serde_yaml::from_str(yaml).map_err(|e| WorldError::Unreadable(e.to_string()))?;

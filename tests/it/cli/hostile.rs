@@ -137,6 +137,31 @@ fn what_is_not_a_file_is_not_read() {
 }
 
 #[test]
+fn a_world_that_means_more_than_a_world_is_refused_soon() {
+    let dir = TempDir::new().unwrap();
+    let playbook = crate::hosted::playbook_in(dir.path());
+    let world = crate::stage::WORLD;
+    let bomb: String = (0..40)
+        .map(|n| format!("x{}: &x{} [*x{n}, *x{n}, *x{n}, *x{n}, *x{n}]\n", n + 1, n + 1))
+        .collect();
+    for (text, why) in [
+        (
+            format!("{world}x0: &x0 [lol]\n{bomb}"),
+            "anchors and aliases (`&name`, `*name`) are not read at line ",
+        ),
+        (world.replace("world: 1\n", "world: &one 1\n"), "are not read at line "),
+        (format!("{world}note: {}\n", "x".repeat(20 << 20)), "longer than 8388608 bytes"),
+        (format!("{world}note: [{}]\n", "1,".repeat(2 << 20)), "more than 500000 values"),
+    ] {
+        std::fs::write(dir.path().join("much.yaml"), text).unwrap();
+        let said = limited(dir.path(), &["rehearse", &playbook, "--world", "much.yaml"]);
+        let told = said.err.clone();
+        refused(said, 3, &["world much.yaml"]);
+        assert!(told.contains(why), "{why}: {told}");
+    }
+}
+
+#[test]
 fn a_world_that_is_nested_without_end_is_refused_soon() {
     let dir = TempDir::new().unwrap();
     let playbook = crate::hosted::playbook_in(dir.path());
