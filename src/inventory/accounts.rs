@@ -1,11 +1,12 @@
 //! The inventories of several accounts in one file: what a survey reads for a playbook of several accounts.
 //!
-//! Each is the inventory of one account, whole, as it stands in a file of its own.
+//! Each is the inventory of one account, whole, as it stands in a file of its own; the digest of all covers theirs.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::digest_of;
 use super::saved::{FileRef, OpenError, SavedInventory, VERSION};
 
 /// Inventories of different accounts: of one, or of several, home first.
@@ -15,6 +16,7 @@ pub struct SavedInventories(Vec<SavedInventory>);
 #[derive(Serialize)]
 struct FilesRef<'a> {
     portcullis_inventories: u32,
+    digest: String,
     accounts: Vec<FileRef<'a>>,
 }
 
@@ -23,6 +25,7 @@ struct FilesRef<'a> {
 struct Files {
     #[expect(dead_code, reason = "read before the rest")]
     portcullis_inventories: u32,
+    digest: String,
     accounts: Vec<serde_json::Value>,
 }
 
@@ -54,7 +57,8 @@ impl SavedInventories {
             return one.to_text();
         }
         let accounts = all.iter().map(|one| one.file()).collect();
-        let files = FilesRef { portcullis_inventories: VERSION, accounts };
+        let digest = digest_of_all(all.iter().copied());
+        let files = FilesRef { portcullis_inventories: VERSION, digest, accounts };
         serde_json::to_string(&files).expect("plain data") + "\n"
     }
 
@@ -72,6 +76,13 @@ impl SavedInventories {
         }
         let files: Files = serde_json::from_str(text).map_err(OpenError::NotAnInventory)?;
         let each = files.accounts.iter().map(|file| SavedInventory::from_text(&file.to_string()));
-        Self::new(each.collect::<Result<_, _>>()?).ok_or(OpenError::NotOneAccount)
+        let all = Self::new(each.collect::<Result<_, _>>()?).ok_or(OpenError::NotOneAccount)?;
+        let (said, actual) = (files.digest, digest_of_all(all.each()));
+        if actual == said { Ok(all) } else { Err(OpenError::Edited { said, actual }) }
     }
+}
+
+/// SHA-256 over the digests of all, as hexadecimal.
+fn digest_of_all<'a>(all: impl IntoIterator<Item = &'a SavedInventory>) -> String {
+    digest_of(&all.into_iter().map(SavedInventory::digest).collect::<Vec<_>>())
 }

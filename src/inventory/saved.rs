@@ -1,4 +1,4 @@
-//! An inventory in a file: versioned, without secrets, in as many sittings as it took to read it.
+//! An inventory in a file: versioned, under a digest, without secrets, in as many sittings as it took to read it.
 //!
 //! A survey that was stopped is resumed later, perhaps by somebody else. What each sitting read is kept with
 //! who read it and when, so that nobody takes an old answer for a fresh one. What was refused is asked again.
@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Caller, Inventory, Want, answers};
+use super::{Caller, Inventory, Want, answers, digest_of};
 
 /// The version of the file's shape that this program writes and reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Who read, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +42,23 @@ pub enum OpenError {
     #[error("this is not an inventory that `portcullis survey -o` wrote")]
     NotAnInventory(#[source] serde_json::Error),
     /// From another version of the program.
-    #[error("the inventory has format {found}; this program reads format {VERSION}")]
+    #[error(
+        "the inventory has format {found}, and this program reads format {VERSION}: it was written by {} version",
+        if *found > VERSION { "a newer" } else { "an older" }
+    )]
     Version {
         /// The file's version.
         found: u32,
+    },
+    /// Its content does not match its digest.
+    #[error(
+        "the inventory was changed after it was written: its content has digest {actual}, it says {said}"
+    )]
+    Edited {
+        /// The digest in the file.
+        said: String,
+        /// The digest of the content.
+        actual: String,
     },
     /// It was read in no sitting, or in several accounts; or an account stands in it twice.
     #[error("the inventory is not of one account, or of several that are each in it once")]
@@ -96,9 +109,18 @@ impl SavedInventory {
         serde_json::to_string(&self.file()).expect("plain data") + "\n"
     }
 
-    pub(super) fn file(&self) -> FileRef<'_> {
+    /// SHA-256 of the canonical content, as hexadecimal.
+    pub fn digest(&self) -> String {
+        digest_of(&self.content())
+    }
+
+    fn content(&self) -> ContentRef<'_> {
         let sittings = (0..self.sittings.len()).map(|n| SittingRef { saved: self, n }).collect();
-        FileRef { portcullis_inventory: VERSION, stopped: &self.stopped, sittings }
+        ContentRef { stopped: &self.stopped, sittings }
+    }
+
+    pub(super) fn file(&self) -> FileRef<'_> {
+        FileRef { portcullis_inventory: VERSION, digest: self.digest(), content: self.content() }
     }
 
     /// Reads a file's text.
@@ -112,7 +134,7 @@ impl SavedInventory {
         if found != VERSION {
             return Err(OpenError::Version { found });
         }
-        let File { sittings, stopped, .. } =
+        let File { digest: said, sittings, stopped, .. } =
             serde_json::from_str(text).map_err(OpenError::NotAnInventory)?;
         let mut sittings = sittings.into_iter();
         let mut saved = Self::new(sittings.next().ok_or(OpenError::NotOneAccount)?);
@@ -122,7 +144,8 @@ impl SavedInventory {
             saved.inventory.answers.extend(answers.into_order());
         }
         saved.stopped = stopped;
-        Ok(saved)
+        let actual = saved.digest();
+        if actual == said { Ok(saved) } else { Err(OpenError::Edited { said, actual }) }
     }
 }
 
@@ -131,6 +154,7 @@ impl SavedInventory {
 struct File {
     #[expect(dead_code, reason = "read before the rest")]
     portcullis_inventory: u32,
+    digest: String,
     stopped: Option<String>,
     sittings: Vec<Inventory>,
 }
@@ -139,6 +163,14 @@ struct File {
 #[derive(Serialize)]
 pub(super) struct FileRef<'a> {
     portcullis_inventory: u32,
+    digest: String,
+    #[serde(flatten)]
+    content: ContentRef<'a>,
+}
+
+/// What the digest covers.
+#[derive(Serialize)]
+struct ContentRef<'a> {
     stopped: &'a Option<String>,
     sittings: Vec<SittingRef<'a>>,
 }

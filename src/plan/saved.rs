@@ -9,11 +9,10 @@ use std::io;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::Plan;
 use crate::ids::{AccessKeyId, ChangeId};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, digest_of};
 
 /// The version of the file's shape that this program writes and reads.
 pub(super) const VERSION: u32 = 1;
@@ -167,28 +166,5 @@ impl SavedPlan {
             return Err(OpenError::Edited { said: file.digest, actual });
         }
         Ok(file.content)
-    }
-}
-
-/// Keys keep the order they are written in, so the compact text of a value is canonical.
-fn digest_of(content: &impl Serialize) -> String {
-    let mut hashed = io::BufWriter::new(Hashed(Sha256::new()));
-    serde_json::to_writer(&mut hashed, content).expect("plain data");
-    let Hashed(hash) = hashed.into_inner().expect("a hash takes what it is given");
-    hex::encode(hash.finalize())
-}
-
-/// Takes bytes and keeps their hash.
-#[derive(Debug)]
-struct Hashed(Sha256);
-
-impl io::Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

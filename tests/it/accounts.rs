@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use portcullis::clock::Clock;
 use portcullis::cloud::Connection;
 use portcullis::ids::AccessKeyId;
+use portcullis::inventory::SavedInventories;
 use portcullis::journal;
 use portcullis::ledger::Ledger;
 use portcullis::plan::SavedPlans;
@@ -515,13 +516,21 @@ fn surveyed_account_by_account(hosted: &Hosted, inputs: &[String]) {
 
     // A gap is told of the account that it is in.
     let text = std::fs::read_to_string(hosted.dir().join("both.json")).unwrap();
-    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
-    file["accounts"][1]["sittings"][0]["answers"] = serde_json::json!([]);
-    std::fs::write(hosted.dir().join("half.json"), file.to_string()).unwrap();
+    let mut each = SavedInventories::from_text(&text).unwrap().into_each();
+    each[1].inventory.answers.retain(|_, _| false);
+    let half = SavedInventories::new(each).unwrap().to_text();
+    std::fs::write(hosted.dir().join("half.json"), half).unwrap();
     let half = diff("both.json", "half.json", 11);
     assert!(half.contains("Not comparable"), "{half}");
     survey(&["--resume", "half.json"], 0);
     assert!(!diff("both.json", "half.json", 0).contains("Not comparable"));
+
+    // One that was taken out of the file leaves the others, and they are not all.
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    file["accounts"].as_array_mut().unwrap().pop();
+    std::fs::write(hosted.dir().join("less.json"), file.to_string()).unwrap();
+    let less = ran(&mut bare(hosted.dir(), &["diff", "both.json", "less.json"])).ended_with(5);
+    assert!(less.err.contains("was changed after it was written"), "{}", less.err);
 }
 
 /// What is not read of one account is said of that one; what is read of the others is whole.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use portcullis::clock::Clock;
 use portcullis::ids::UserName;
-use portcullis::inventory::{Inventory, SavedInventory};
+use portcullis::inventory::{Inventory, SavedInventory, Want};
 use portcullis::sim::{Cloud, World};
 use portcullis::survey::{self, everything};
 use serde_json::{Value, json};
@@ -263,7 +263,41 @@ fn a_survey_is_saved_shown_and_compared() {
     assert_eq!(found["not_compared"], json!([]));
     assert_eq!(found["accounts_not_compared"], json!([]));
     let file = json_of(&hosted, "b.json");
-    assert_eq!((&file["portcullis_inventory"], &file["stopped"]), (&json!(1), &Value::Null));
+    assert_eq!((&file["portcullis_inventory"], &file["stopped"]), (&json!(2), &Value::Null));
+}
+
+/// What was read is evidence: it is compared and gone on with as it was written, or not at all.
+#[test]
+fn an_inventory_that_was_edited_is_refused() {
+    let hosted = Hosted::new(&crowded());
+    ran(&mut hosted.here(&["survey", "-o", "a.json"])).ended_with(0);
+    let whole = std::fs::read_to_string(hosted.dir().join("a.json")).unwrap();
+    let file: Value = serde_json::from_str(&whole).unwrap();
+    let digest = file["digest"].as_str().unwrap();
+    assert_eq!(digest.len(), 64);
+    let write = |text: &str| std::fs::write(hosted.dir().join("b.json"), text).unwrap();
+    let diff = || ran(&mut bare(hosted.dir(), &["diff", "a.json", "b.json"]));
+    write(&serde_json::to_string_pretty(&file).unwrap());
+    diff().ended_with(0);
+    let older = whole
+        .replace("\"portcullis_inventory\":2", "\"portcullis_inventory\":1")
+        .replace(&format!("\"digest\":\"{digest}\","), "");
+    for (edited, why) in [
+        (whole.replace("user-007", "user-700"), "the inventory was changed after it was written"),
+        (
+            whole.replace("\"stopped\":null", "\"stopped\":\"by hand\""),
+            "was changed after it was written",
+        ),
+        (whole.replace(&digest[..8], "00000000"), "it says 00000000"),
+        (older, "it was written by an older version"),
+        (whole.replace(&format!("\"digest\":\"{digest}\","), ""), "missing field `digest`"),
+    ] {
+        assert_ne!(edited, whole);
+        write(&edited);
+        crate::cli::refused(diff(), 5, &["b.json is not taken", why]);
+        let resumed = ran(&mut hosted.here(&["survey", "--resume", "b.json"]));
+        crate::cli::refused(resumed, 5, &["b.json is not taken", why, "or survey anew"]);
+    }
 }
 
 /// An intruder in a world that is served: turns his inactive key on.
@@ -407,10 +441,10 @@ fn a_plan_is_compared_with_the_survey_of_a_whole_account_so_far_as_the_plan_goes
         "{text}"
     );
     // What is in the plan alone is not known to be the same.
-    let mut less = json_of(&hosted, "all.json");
-    let answers = less["sittings"][0]["answers"].as_array_mut().unwrap();
-    answers.retain(|answer| answer["want"] != "authorization");
-    std::fs::write(hosted.dir().join("less.json"), less.to_string()).unwrap();
+    let all = std::fs::read_to_string(hosted.dir().join("all.json")).unwrap();
+    let mut less = SavedInventory::from_text(&all).unwrap();
+    less.inventory.answers.retain(|want, _| *want != Want::Authorization);
+    std::fs::write(hosted.dir().join("less.json"), less.to_text()).unwrap();
     let (found, text) = compared("plan.json", "less.json", 11);
     assert_eq!(found["not_compared"]["iam:ListAttachedUserPolicies"], Value::Null);
     assert!(
@@ -459,10 +493,10 @@ fn what_is_no_inventory_is_refused() {
     let file = |name: &str, text: &str| {
         std::fs::write(dir.path().join(name), text).unwrap();
     };
-    file("newer.json", r#"{"portcullis_inventory": 2}"#);
+    file("newer.json", r#"{"portcullis_inventory": 3}"#);
     file("other.json", "[]");
     for (name, word) in [
-        ("newer.json", "the inventory has format 2; this program reads format 1"),
+        ("newer.json", "the inventory has format 3, and this program reads format 2"),
         ("other.json", "not an inventory"),
         ("none.json", "cannot read none.json"),
     ] {
