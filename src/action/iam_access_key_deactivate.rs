@@ -223,14 +223,14 @@ pub(super) fn where_a_key_went(
     facts: &Inventory,
 ) -> Result<Position, Unread> {
     Ok(match facts.access_key_last_used(key)? {
-        None => Position::After,
+        None => Position::Gone,
         Some(owner) if owner.user != *user => {
             Position::Elsewhere { why: format!("access key {key} belongs to {} now", owner.user) }
         }
         // The owner of a key that is gone may be told for a while longer.
         Some(_) => {
             let found = facts.user(user)?.as_ref();
-            not_the_user(user, user_id, found).unwrap_or(Position::After)
+            not_the_user(user, user_id, found).unwrap_or(Position::Gone)
         }
     })
 }

@@ -117,8 +117,11 @@ impl Action for Delete {
         if facts.access_keys(user)?.iter().any(|found| found.id == *key) {
             return Ok(Position::Before);
         }
-        // Gone, whoever deleted it; or taken along by whoever renamed its owner.
-        where_a_key_went(key, user, user_id, facts)
+        // Gone, whoever deleted it, and no more was wanted; or taken along by whoever renamed its owner.
+        Ok(match where_a_key_went(key, user, user_id, facts)? {
+            Position::Gone => Position::After,
+            position => position,
+        })
     }
 
     async fn apply(

@@ -679,6 +679,14 @@ pub(super) struct Serve {
     /// Write every request, and what came of it, to this file when it is stopped: a line of JSON each
     #[arg(long, value_name = "FILE")]
     pub(super) audit: Option<PathBuf>,
+    /// Write the responder's credentials to this file, which must not exist yet, as the profile `responder` of an AWS
+    /// credentials file
+    #[arg(long, value_name = "FILE")]
+    pub(super) profiles: Option<PathBuf>,
+    /// With a profile for somebody else, too: a user of the responder's account, or, where the responder is a role,
+    /// whatever name a session of it is to have. Can be repeated
+    #[arg(long = "as", value_name = "NAME", requires = "profiles")]
+    pub(super) as_whom: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -193,14 +193,7 @@ impl Rehearsed {
     pub(super) async fn caller_as(&self, name: Option<&str>) -> Result<Caller, Failure> {
         let credentials = match name {
             None => self.cloud.responder_credentials(),
-            Some(name) => self.cloud.sign_in_as(name).ok_or_else(|| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("nobody can speak as {name} in this world"),
-                    "name a user of the responder's account who has an active key; where the responder is a role, \
-                     any name of a session will do",
-                )
-            })?,
+            Some(name) => signed_in_as(&self.cloud, name)?,
         };
         let (connection, key) = connect_as(&self.cloud, self.clock, &credentials);
         Ok(survey::begin(connection.read(), self.clock, key).await?.caller)
@@ -366,6 +359,18 @@ pub(super) fn world(path: &Path) -> Result<World, Failure> {
         ));
     }
     Ok(world)
+}
+
+/// The credentials of somebody else than the responder, who speaks in the same account.
+pub(super) fn signed_in_as(cloud: &Cloud, name: &str) -> Result<sim::Credentials, Failure> {
+    cloud.sign_in_as(name).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            format!("nobody can speak as {name} in this world"),
+            "name a user of the responder's account who has an active key; where the responder is a role, any name of \
+             a session will do",
+        )
+    })
 }
 
 /// Handles on the rehearsal cloud, as its responder.

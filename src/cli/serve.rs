@@ -1,12 +1,23 @@
 //! `portcullis cloud serve`: a rehearsal world on loopback, for anybody's AWS client.
 
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::args;
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
+use super::rehearse::signed_in_as;
 use super::view;
 use crate::clock::Clock;
-use crate::sim::{self, Cloud};
+use crate::sim::{self, Cloud, Credentials};
+
+/// IAM has none, and the rehearsal cloud one.
+const REGION: &str = "us-east-1";
+/// The name of the responder's profile.
+const RESPONDER: &str = "responder";
 
 pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
     let world = super::rehearse::world(&args.world)?;
@@ -29,21 +40,28 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
         })?;
         let cloud = Cloud::new(&world, Clock::system());
         let responder = cloud.responder_credentials();
+        if let Some(path) = &args.profiles {
+            write_profiles(&cloud, &responder, &args.as_whom, path)?;
+        }
         // The region twice: some clients read the one name, some the other.
-        view::out_as_it_is(&format!(
-            "export AWS_ENDPOINT_URL=http://{address}\nexport AWS_REGION=us-east-1\nexport \
-             AWS_DEFAULT_REGION=us-east-1\nexport AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY={}\n{}",
-            responder.access_key_id,
-            responder.secret.expose(),
-            match &responder.session_token {
-                Some(token) => format!("export AWS_SESSION_TOKEN={}\n", token.expose()),
-                None => String::new(),
-            }
-        ));
+        let mut exports = format!(
+            "export AWS_ENDPOINT_URL=http://{address}\nexport AWS_REGION={REGION}\nexport AWS_DEFAULT_REGION={REGION}\n"
+        );
+        for (name, value) in settings(&responder) {
+            let _ = writeln!(exports, "export {}={value}", name.to_uppercase());
+        }
+        view::out_as_it_is(&exports);
         view::note(&format!(
             "Serving world {} on http://{address}; its responder's credentials are above. Ctrl-C stops it.\n",
             args.world.display()
         ));
+        if let Some(path) = &args.profiles {
+            view::note(&format!(
+                "To speak as one of {}: AWS_SHARED_CREDENTIALS_FILE={} and --profile NAME.\n",
+                profiles(&args.as_whom).join(", "),
+                typed(path)
+            ));
+        }
         view::note(&view::not_modelled(sim::NOT_MODELLED));
         let stop = async {
             let _ = tokio::signal::ctrl_c().await;
@@ -54,6 +72,55 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
         args.audit.as_deref().map_or(Ok(()), |path| write_audit(&cloud, path))
     })?;
     Ok(Exit::Done)
+}
+
+/// What a client must be given to work with `credentials`, by the names that a profile has for it.
+fn settings(credentials: &Credentials) -> Vec<(&'static str, &str)> {
+    let token = credentials.session_token.as_ref();
+    [
+        ("aws_access_key_id", credentials.access_key_id.as_str()),
+        ("aws_secret_access_key", credentials.secret.expose()),
+    ]
+    .into_iter()
+    .chain(token.map(|token| ("aws_session_token", token.expose())))
+    .collect()
+}
+
+fn profiles(others: &[String]) -> Vec<&str> {
+    let others = others.iter().map(String::as_str);
+    std::iter::once(RESPONDER).chain(others).collect()
+}
+
+/// A credentials file of its own: what a file has in it already is somebody's.
+fn write_profiles(
+    cloud: &Cloud,
+    responder: &Credentials,
+    others: &[String],
+    path: &Path,
+) -> Result<(), Failure> {
+    let mut all = vec![(RESPONDER, responder.clone())];
+    for name in others {
+        if all.iter().any(|(known, _)| known == name) {
+            let what = format!("there is one profile {name}");
+            return Err(Failure::new(Exit::Usage, what, "give each name of --as once"));
+        }
+        all.push((name, signed_in_as(cloud, name)?));
+    }
+    let text: String = all
+        .iter()
+        .map(|(name, credentials)| {
+            let settings = settings(credentials);
+            let lines = settings.iter().map(|(name, value)| format!("{name} = {value}\n"));
+            format!("[{name}]\nregion = {REGION}\n{}", lines.collect::<String>())
+        })
+        .collect();
+    let mut options = OpenOptions::new();
+    let written = options.write(true).create_new(true).mode(0o600).open(path);
+    written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
+        let what = format!("cannot write {}", path.display());
+        let next = "give --profiles a path where no file is yet";
+        Failure::new(Exit::Refused, what, next).because(&error)
+    })
 }
 
 /// What was asked of the cloud, a line for each request.

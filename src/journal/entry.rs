@@ -538,6 +538,8 @@ pub enum Position {
     Before,
     /// As the plan wants it.
     After,
+    /// More than the plan wants: what was to be made unusable is deleted, by somebody else, and nobody has it.
+    Gone,
     /// On the way: begun, not finished.
     Between {
         /// What is there and what is missing.
@@ -560,11 +562,19 @@ pub enum Position {
     },
 }
 
+impl Position {
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::After | Self::Gone)
+    }
+}
+
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Before => f.write_str("not done"),
             Self::After => f.write_str("done"),
+            Self::Gone => f.write_str("deleted"),
             Self::Between { why } => write!(f, "half done: {why}"),
             Self::Underway { why } => write!(f, "under way: {why}"),
             Self::Elsewhere { why } => write!(f, "changed by somebody else: {why}"),

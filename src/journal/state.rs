@@ -51,7 +51,7 @@ impl ChangeState {
             // A word moves nothing by itself: the action sees it, and judges.
             (state, Entry::Attested { .. }) => state.clone(),
             (Seen, Entry::Reopened { .. }) => Pending,
-            (_, Entry::Observed { position: Position::After, .. }) => Seen,
+            (_, Entry::Observed { position, .. }) if position.is_done() => Seen,
             (Pending | InDoubt | Held | Seen, Entry::Intended { .. }) => InDoubt,
             (InDoubt, Entry::Noted { .. } | Entry::Failed { .. }) => InDoubt,
             (InDoubt | Held, Entry::Applied { .. }) => Applied,
@@ -134,6 +134,8 @@ pub struct ChangeRecord {
     pub contested: bool,
     /// Whether it was seen done at any time.
     pub was_seen: bool,
+    /// When it was last seen done, what it was to make unusable was deleted, and not by it.
+    pub gone: bool,
 }
 
 /// How a cut was proven.
@@ -369,6 +371,7 @@ impl State {
             trouble: None,
             contested: false,
             was_seen: false,
+            gone: false,
         };
         self.changes.get(id).unwrap_or(&UNTOUCHED)
     }
@@ -608,12 +611,14 @@ impl ChangeRecord {
             }
             Entry::Failed { why, .. } => self.trouble = Some(why.clone()),
             Entry::Applied { receipt, .. } => self.receipt = Some(receipt.clone()),
-            Entry::Observed { position: Position::After, .. } => {
+            Entry::Observed { position, .. } if position.is_done() => {
                 self.seen.get_or_insert(now);
                 self.was_seen = true;
+                self.gone = *position == Position::Gone;
                 self.trouble = None;
             }
             Entry::Observed { position, .. } => {
+                self.gone = false;
                 if self.state == ChangeState::Seen {
                     self.contested = true;
                     self.trouble = Some(format!("taken off again: {position}"));

@@ -61,7 +61,7 @@ pub(super) fn row(
         return row(credential, Standing::Replaced { by, with }, proof);
     }
     if let Some(change) = standing.get(&Barrier::Deleted) {
-        let standing = Standing::Dead { by: change.id.clone() };
+        let standing = Standing::Dead { by: change.id.clone(), found_gone: false };
         return row(credential, standing, proof);
     }
     let destroyed = plan.changes.reaching(&credential).find(|change| {
@@ -73,14 +73,20 @@ pub(super) fn row(
                 if was_removed(state.record(&change.id), id))
     });
     if let Some(change) = destroyed {
-        let standing = Standing::Dead { by: change.id.clone() };
+        let found_gone = state.record(&change.id).attempts == 0;
+        let standing = Standing::Dead { by: change.id.clone(), found_gone };
+        return row(credential, standing, proof);
+    }
+    let gone = standing.values().find(|change| state.record(&change.id).gone);
+    if let Some(change) = gone {
+        let standing = Standing::Dead { by: change.id.clone(), found_gone: true };
         return row(credential, standing, proof);
     }
     // Nobody needs the proof of a cut of an innocent, nor of its end.
     if !is_cleared(plan, state, &credential)
         && let Some((change, proof)) = have_ended(plan, state, &credential)
     {
-        let standing = Standing::Dead { by: change.id.clone() };
+        let standing = Standing::Dead { by: change.id.clone(), found_gone: false };
         return row(credential, standing, proof.map(shown));
     }
     if let Credential::Unlisted { operation, .. } | Credential::UnlistedRoles { operation, .. } =

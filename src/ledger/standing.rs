@@ -20,6 +20,8 @@ pub enum Standing {
     Dead {
         /// By which change.
         by: ChangeId,
+        /// Not by that one, but before it or since, by somebody else: it found it gone.
+        found_gone: bool,
     },
     /// Something stands in its way.
     Blocked {
@@ -145,7 +147,10 @@ impl Row {
     /// How it stands, in a sentence.
     pub fn detail(&self) -> String {
         match &self.standing {
-            Standing::Dead { by } => match &self.credential {
+            Standing::Dead { by, found_gone: true } => {
+                format!("deleted, and not by this case: {by} found it gone")
+            }
+            Standing::Dead { by, .. } => match &self.credential {
                 Credential::Sessions { .. } | Credential::RoleSessions { .. } => {
                     format!("ended by themselves before {by} was begun")
                 }

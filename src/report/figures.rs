@@ -296,8 +296,8 @@ fn way_of(row: &Row, state: &State) -> Way {
         Some(Witness::Itself { .. }) => Way::Itself,
         // What was deleted is gone by its deletion, whatever was shown of another cut that reached it too.
         Some(Witness::Canary { .. }) => match &row.standing {
-            Standing::Dead { by } if !is_of_sessions(&row.credential) => {
-                let own = state.change(by).proof;
+            Standing::Dead { by, found_gone } if !is_of_sessions(&row.credential) => {
+                let own = state.change(by).proof.filter(|_| !found_gone);
                 let shown = own.is_some_and(|own| own.proof >= Proof::Enforced);
                 if shown { Way::Canary } else { Way::Nothing }
             }

@@ -40,7 +40,8 @@ pub(super) fn of(saved: &SavedPlan, decoded: &Decoded) -> Vec<Happened> {
     let mut row: Option<Row> = None;
     for line in &decoded.lines {
         for entry in &line.entries {
-            if let Entry::Observed { change, position: Position::After } = entry
+            if let Entry::Observed { change, position } = entry
+                && position.is_done()
                 && let Some(change) = saved.plan.change(change)
             {
                 match &mut row {

@@ -142,14 +142,14 @@ impl Run<'_> {
             let judge = |facts: &Inventory| -> Result<Result<Position, Unread>, Halt> {
                 judged(&cut.change, &cut.notes, facts)
             };
-            if matches!(judge(facts)?, Ok(Position::After)) {
+            if judge(facts)?.is_ok_and(|position| position.is_done()) {
                 continue;
             }
             // A listing of everybody may be a little late.
             let wants = action.look(&cut.change.decided);
             let mut again = survey::look(&cloud, self.inventory, wants, self.clock).await?;
             match to_the_end(&mut again, &cloud, judge).await? {
-                Ok(Position::After) => {}
+                Ok(position) if position.is_done() => {}
                 Ok(position) => off.push(cut.off(position.to_string())),
                 Err(unread) => off.push(cut.off(format!("it cannot be seen: {unread}"))),
             }

@@ -110,7 +110,6 @@ impl Run<'_> {
 
     /// One look at everything the gate stands on; a cut that was taken off is recorded and announced.
     pub(super) async fn look_around(&self) -> Result<Inventory, Halt> {
-        self.overview.begins(self.clock.now());
         let (cuts, before) = (self.standing_cuts(), self.cuts_before());
         let wants = self.credentials_in_scope().chain(wants(&before));
         let facts = self.look_at(&cuts, wants, Urgency::Rest).await?;

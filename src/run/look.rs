@@ -98,7 +98,7 @@ impl Run<'_> {
         let wants = catalog::of(change).look(&change.decided);
         let facts = self.look_with_others(wants, Urgency::Proof).await?;
         match self.judge(change, &facts)? {
-            Ok(Position::After) => Ok(Ok(Position::After)),
+            Ok(position) if position.is_done() => Ok(Ok(position)),
             _ => self.look(change, Urgency::Proof).await,
         }
     }
@@ -155,7 +155,7 @@ impl Run<'_> {
         let wholesale = survey::is_wholesale(&wants);
         let mut facts = survey::look(&cloud, self.inventory, wants, self.clock).await?;
         for change in changes {
-            if matches!(self.judge(change, &facts)?, Ok(Position::After)) {
+            if self.judge(change, &facts)?.is_ok_and(|position| position.is_done()) {
                 continue;
             }
             if wholesale {

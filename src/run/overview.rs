@@ -7,7 +7,7 @@
 //! See `docs/design/0022-how-old-a-look-may-be.md`. Decides nothing by itself.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,24 +25,12 @@ const AT_MOST: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Default)]
 pub(crate) struct Overview {
     last: tokio::sync::Mutex<Option<Seen>>,
-    /// When the last look at this account began.
-    began: Mutex<Option<Timestamp>>,
 }
 
 #[derive(Debug)]
 struct Seen {
     facts: Arc<Inventory>,
     good_until: Timestamp,
-}
-
-impl Overview {
-    pub(super) fn begins(&self, at: Timestamp) {
-        *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
-    }
-
-    fn began(&self) -> Option<Timestamp> {
-        *self.began.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Run<'_> {
@@ -79,8 +67,7 @@ impl Run<'_> {
         };
         let facts = Arc::new(facts);
         let now = self.clock.now();
-        let began = self.overview.began().unwrap_or(now);
-        let as_long_again = now.duration_since(began).min(AT_MOST);
+        let as_long_again = now.duration_since(facts.taken_at).min(AT_MOST);
         let good_until = now.saturating_add(as_long_again).unwrap_or(now);
         *last = Some(Seen { facts: Arc::clone(&facts), good_until });
         Ok(Ok(facts))

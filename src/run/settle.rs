@@ -99,7 +99,12 @@ impl Run<'_> {
         facts: &Inventory,
     ) -> Result<bool, Halt> {
         let (position, until) = match self.judge(change, facts)? {
-            Ok(Position::After) => return Ok(true),
+            Ok(position) if position.is_done() => {
+                if position == Position::Gone && !self.journal.change(&change.id).gone {
+                    self.record_position(change, &position).await?;
+                }
+                return Ok(true);
+            }
             Ok(position) => {
                 let until = format!(
                     "{} was taken off again ({position}): somebody who can is still inside. Find out who \
@@ -163,7 +168,7 @@ impl Run<'_> {
         let facts = self.look_at(&contested, [], Urgency::Rest).await?;
         let mut off = Vec::new();
         for change in contested {
-            if !matches!(self.judge(change, &facts)?, Ok(Position::After)) {
+            if !self.judge(change, &facts)?.is_ok_and(|position| position.is_done()) {
                 let trouble = state.record(&change.id).trouble.as_deref().unwrap_or_default();
                 off.push(format!("{}: {trouble}", change.id));
             }

@@ -47,7 +47,9 @@ pub async fn stale(
         };
         match to_the_end(&mut facts, cloud, judge).await? {
             // A lift finds nothing to lift before the cuts were made.
-            Ok(Position::After) if !change.already && change.cuts() => stale.push(Stale::Done(id)),
+            Ok(position) if position.is_done() && !change.already && change.cuts() => {
+                stale.push(Stale::Done(id));
+            }
             Ok(Position::Before) if change.already => {
                 stale.push(Stale::Changed(id, "it was already so, and is not any more".to_owned()));
             }

@@ -170,7 +170,7 @@ impl Run<'_> {
             }
             Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
         };
-        if position == Position::After
+        if position.is_done()
             && self.journal.change(&change.id).attempts == 0
             && change.undoes.as_ref().is_some_and(|cut| self.journal.change(cut).receipt.is_some())
             // What a person opens is open because that person says so.
@@ -182,14 +182,13 @@ impl Run<'_> {
                 .to_owned();
             return Ok(Verdict::Hold(why));
         }
-        if position == Position::After && matches!(state, ChangeState::InDoubt | ChangeState::Held)
-        {
+        if position.is_done() && matches!(state, ChangeState::InDoubt | ChangeState::Held) {
             // Done, and the answer was lost: what it would have told is in the notes.
             self.record_applied(change, action).await?;
         }
         self.record_position(change, &position).await?;
         Ok(match position {
-            Position::After => {
+            Position::After | Position::Gone => {
                 let found = *state == ChangeState::Pending;
                 self.observer.event(&Event::Seen { change, found });
                 Verdict::Done
@@ -215,7 +214,7 @@ impl Run<'_> {
                 Ok(position) => position,
                 Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
             };
-            if position == Position::After {
+            if position.is_done() {
                 self.record_position(change, &position).await?;
                 self.observer.event(&Event::Seen { change, found: false });
                 return Ok(Verdict::Done);
@@ -242,11 +241,11 @@ impl Run<'_> {
         let Ok(position) = self.look(change, Urgency::Rest).await? else {
             return Ok(Verdict::Apply);
         };
-        if position == Position::After {
+        if position.is_done() {
             self.record_applied(change, action).await?;
         }
         self.record_position(change, &position).await?;
-        if position == Position::After {
+        if position.is_done() {
             self.observer.event(&Event::Seen { change, found: false });
             return Ok(Verdict::Done);
         }
@@ -296,7 +295,7 @@ impl Run<'_> {
         judged(change, &self.journal.change(&change.id).notes, facts)
     }
 
-    async fn record_position(
+    pub(super) async fn record_position(
         &self,
         change: &Change,
         position: &Position,

@@ -8,6 +8,7 @@
 //! command that is not known here fails the test.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use portcullis::cloud::{READS, WRITES};
@@ -114,10 +115,11 @@ fn every_command_of_the_readme_does_what_it_says_in_its_order() {
     assert!(tried >= 7, "the README has commands");
 }
 
-/// Serves, points Portcullis itself at it with what was printed, and ends it.
+/// Serves, points Portcullis itself at it with what was printed, and as somebody else by his profile, and ends it.
 fn serve(hosted: &Hosted, typed: &[&str]) {
     let mut command = bare(hosted.dir(), typed);
-    let serving = start(command.args(["--listen", "127.0.0.1:0"]));
+    let serving =
+        start(command.args(["--listen", "127.0.0.1:0", "--profiles", "people", "--as", "second"]));
     serving.until_it_says("Ctrl-C stops it");
     let last = "AWS_SESSION_TOKEN=";
     let printed = serving.out_until(last);
@@ -132,6 +134,14 @@ fn serve(hosted: &Hosted, typed: &[&str]) {
     plan.args(hosted.typed_inputs()).envs(&environment).args(["--endpoint-url", url]);
     let planned = ran(&mut plan).ended_with(0);
     assert!(planned.out.contains("Plan for account 111122223333"), "{}", planned.out);
+    let as_second = ["plan", "playbooks/leaked-access-key", "--profile", "second"];
+    let mut plan = bare(hosted.dir(), &as_second);
+    plan.args(hosted.typed_inputs()).args(["--endpoint-url", url]);
+    let people = hosted.dir().join("people");
+    plan.env("AWS_SHARED_CREDENTIALS_FILE", &people).env("AWS_REGION", environment["AWS_REGION"]);
+    let planned = ran(&mut plan).ended_with(0);
+    assert!(planned.out.contains(":assumed-role/incident-responder/second"), "{}", planned.out);
+    assert_eq!(std::fs::metadata(people).unwrap().permissions().mode() & 0o777, 0o600);
     serving.signal("INT");
     serving.ended().ended_with(0);
 }

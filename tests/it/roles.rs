@@ -501,7 +501,7 @@ fn an_older_than_deny_is_kept_until_nothing_it_denies_can_be_alive() {
         assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(why) if why.len() == 1));
         let (standing, proof) = row(&stage, &sessions_of("deploy"));
         assert!(
-            matches!(&standing, Standing::Dead { by } if by.as_str() == "role-older.1"),
+            matches!(&standing, Standing::Dead { by, .. } if by.as_str() == "role-older.1"),
             "{standing:?}"
         );
         assert_eq!(proof, Some(Proof::Settled), "no more than what was shown of the deny");

@@ -4,15 +4,19 @@
 
 mod alike;
 mod screen;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use self::walk::{Stop, stops};
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
-use crate::plan::{Batches, Change, Have, Import, Permission, Plan, SavedPlan, Whereabouts};
+use crate::plan::{
+    Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Whereabouts,
+};
 use crate::playbook::Phase;
 use crate::run::Stale;
 
@@ -240,33 +244,26 @@ pub(in crate::cli) fn stale(plan: &Plan, stale: &[Stale]) -> String {
 }
 
 fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
-    let mut phase = None;
-    let mut gate_shown = false;
-    let mut kinds = BTreeSet::new();
-    let mut rest = plan.changes.as_slice();
-    while let Some(change) = rest.first() {
-        if change.phase.is_behind_the_gate() && !gate_shown && change.undoes.is_none() {
-            gate_shown = true;
-            let terms = format!(
-                "the gate: nothing below starts until every cut above is proven {} ({} s after the last)",
-                plan.gate.proof, plan.gate.margin_seconds
-            );
-            let _ = writeln!(text, "\n  {}", Style::Strong.paint(&format!("==== {terms} ====")));
+    let mut of_kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in &*plan.changes {
+        *of_kinds.entry(change.kind.as_str()).or_default() += 1;
+    }
+    for stop in stops(plan, one_by_one) {
+        match stop {
+            Stop::Gate => {
+                let terms = format!(
+                    "the gate: nothing below starts until every cut above is proven {} ({} s after the last)",
+                    plan.gate.proof, plan.gate.margin_seconds
+                );
+                let _ =
+                    writeln!(text, "\n  {}", Style::Strong.paint(&format!("==== {terms} ====")));
+            }
+            Stop::Phase(phase) => {
+                let _ = writeln!(text, "\n{}", Style::Strong.paint(heading_of(phase)));
+            }
+            Stop::One(change) => one(text, change, of_kinds.remove(change.kind.as_str())),
+            Stop::Step(group) => step(text, group),
         }
-        if phase != Some(change.phase) {
-            phase = Some(change.phase);
-            let _ = writeln!(text, "\n{}", Style::Strong.paint(heading_of(change.phase)));
-        }
-        if one_by_one {
-            one(text, change, kinds.insert(change.kind.as_str()));
-            rest = &rest[1..];
-            continue;
-        }
-        let of_step =
-            rest.iter().take_while(|next| next.step == change.step && next.phase == change.phase);
-        let (group, others) = rest.split_at(of_step.count());
-        step(text, group);
-        rest = others;
     }
     if !one_by_one {
         let all = "every change by itself: portcullis plan ... --all, or --format json";
@@ -284,8 +281,8 @@ fn heading_of(phase: Phase) -> &'static str {
     }
 }
 
-/// One change; what is not known of its kind is said with the first of them.
-fn one(text: &mut String, change: &Change, first_of_kind: bool) {
+/// One change; what is not known of its kind is said with the first of them, which is told `of_kind` how many.
+fn one(text: &mut String, change: &Change, of_kind: Option<usize>) {
     let Change { id, target, what, before, after, .. } = change;
     let mark = if change.already { " (already so)" } else { "" };
     let _ = writeln!(
@@ -298,8 +295,8 @@ fn one(text: &mut String, change: &Change, first_of_kind: bool) {
     );
     let _ = writeln!(text, "{INDENT}{} -> {}", plain(before), plain(after));
     further(text, std::slice::from_ref(change));
-    if first_of_kind {
-        unknowns(text, change);
+    if let Some(of_kind) = of_kind {
+        unknowns(text, change, of_kind);
     }
     if let Some(irreversible) = &change.irreversible {
         let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
@@ -309,6 +306,12 @@ fn one(text: &mut String, change: &Change, first_of_kind: bool) {
 
 /// What the step says of them. Of what it says for each in other words, one is an example and no more.
 fn further(text: &mut String, changes: &[Change]) {
+    let again = |effect: &Effect| {
+        matches!(effect, Effect::Cuts { barrier: Barrier::SessionsSecondPass, .. })
+    };
+    if changes[0].phase == Phase::Eradicate && changes[0].effects.iter().any(again) {
+        let _ = writeln!(text, "{INDENT}only here: what mints such sessions is cut in this phase");
+    }
     let said = |change: &&Change| change.reason.is_some();
     let reasons: Vec<&str> = changes.iter().filter_map(|one| one.reason.as_deref()).collect();
     if let (Some(example), Some(first)) = (changes.iter().find(said), reasons.first()) {
@@ -340,9 +343,12 @@ fn further(text: &mut String, changes: &[Change]) {
     }
 }
 
-fn unknowns(text: &mut String, change: &Change) {
+/// What is not known of a change, and of all `of_kind` that are of its kind.
+fn unknowns(text: &mut String, change: &Change, of_kind: usize) {
+    let of_each = if of_kind > 1 { format!(" of each {}", change.kind) } else { String::new() };
     for unknown in &change.unknowns {
-        let line = format!("not known yet: {} ({}), {}", unknown.what, unknown.ty, unknown.known);
+        let line =
+            format!("not known yet{of_each}: {} ({}), {}", unknown.what, unknown.ty, unknown.known);
         let _ = writeln!(text, "{INDENT}{}", Style::Faint.paint(&line));
     }
 }
@@ -398,7 +404,7 @@ fn step(text: &mut String, group: &[Change]) {
     let _ =
         writeln!(text, "{INDENT}{}", Style::Faint.paint(&format!("{}{more}", named.join("; "))));
     further(text, group);
-    unknowns(text, first);
+    unknowns(text, first, group.len());
     let lost: Vec<&str> =
         group.iter().filter_map(|change| change.irreversible.as_deref()).collect();
     if let Some(first) = lost.first() {

@@ -4,9 +4,9 @@
 use aws_sdk_iam::Client;
 use portcullis::ids::AccessKeyId;
 use portcullis::journal::{self, Entry, Note};
-use portcullis::ledger::{Ledger, Row};
-use portcullis::plan::Credential;
-use portcullis::run::Ending;
+use portcullis::ledger::{Ledger, Row, Standing};
+use portcullis::plan::{Change, Credential};
+use portcullis::run::{Ending, Log, undo_of};
 use portcullis::sim::Fault;
 
 use super::contested::{LEAKED, held, issued, set};
@@ -295,18 +295,40 @@ fn an_owner_under_another_name_has_his_keys_with_him_and_they_do_not_count_as_cu
     }
 }
 
-/// Nobody has it: that cuts all the more.
+/// Nobody has it: that cuts all the more, and nothing can bring it back.
 #[test]
-fn a_key_that_somebody_deleted_counts_as_cut() {
-    play(async {
-        let stage = set().await;
-        let deleted = other(&stage).delete_access_key().user_name(VICTIM).access_key_id(LEAKED);
-        deleted.send().await.unwrap();
-        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
-        stage.let_it_settle().await;
-        the_intruder_is_out(&stage);
-        every_consumer_works(&stage);
-    });
+fn a_key_that_somebody_deleted_counts_as_cut_and_is_dead() {
+    for after_the_run in [false, true] {
+        play(async {
+            let mut stage = set().await;
+            let deletes = async |stage: &Stage| {
+                let it = other(stage).delete_access_key().user_name(VICTIM).access_key_id(LEAKED);
+                it.send().await.unwrap();
+            };
+            if !after_the_run {
+                deletes(&stage).await;
+            }
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+            stage.let_it_settle().await;
+            the_intruder_is_out(&stage);
+            every_consumer_works(&stage);
+            if after_the_run {
+                deletes(&stage).await;
+                stage.let_it_settle().await;
+                stage.verify(&Log::None).await;
+            }
+            let leaked = |row: &Row| matches!(&row.credential, Credential::AccessKey { id, .. } if id.as_str() == LEAKED);
+            let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+            let row = ledger.rows.iter().find(|row| leaked(row)).unwrap();
+            assert!(matches!(row.standing, Standing::Dead { found_gone: true, .. }), "{row:?}");
+            assert!(row.detail().contains("not by this case"), "{}", row.detail());
+            // There is nothing of it to take the cut off.
+            stage.saved = undo_of(&stage.saved, &stage.state());
+            let activates =
+                |change: &Change| change.undoes.is_some() && change.what.contains(LEAKED);
+            assert!(!stage.saved.plan.changes.iter().any(activates));
+        });
+    }
 }
 
 /// Whoever can write the file can name one secret on every line that people read, and another in the ARN.

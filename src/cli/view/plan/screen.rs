@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::super::{Style, plain};
+use super::walk::{Stop, stops};
 use super::{
     INDENT, ONE_BY_ONE, alike, batches, heading, heading_of, in_all, inputs, step, warnings,
 };
@@ -73,34 +74,22 @@ pub(super) fn shown(plan: &Plan, digest: &str, width: usize) -> String {
 }
 
 fn brief_changes(text: &mut String, plan: &Plan, width: usize) {
-    let one_by_one = plan.changes.len() <= ONE_BY_ONE;
-    let mut phase = None;
-    let mut gate_shown = false;
-    let mut rest = plan.changes.as_slice();
-    while let Some(change) = rest.first() {
-        if change.phase.is_behind_the_gate() && !gate_shown && change.undoes.is_none() {
-            gate_shown = true;
-            let terms = format!(
-                "==== the gate: every cut above proven {}, {} s after the last ====",
-                plan.gate.proof, plan.gate.margin_seconds
-            );
-            let _ =
-                writeln!(text, "  {}", Style::Strong.paint(&cut(&terms, width.saturating_sub(2))));
+    for stop in stops(plan, plan.changes.len() <= ONE_BY_ONE) {
+        match stop {
+            Stop::Gate => {
+                let terms = format!(
+                    "==== the gate: every cut above proven {}, {} s after the last ====",
+                    plan.gate.proof, plan.gate.margin_seconds
+                );
+                let terms = cut(&terms, width.saturating_sub(2));
+                let _ = writeln!(text, "  {}", Style::Strong.paint(&terms));
+            }
+            Stop::Phase(phase) => {
+                let _ = writeln!(text, "{}", Style::Strong.paint(heading_of(phase)));
+            }
+            Stop::One(change) => brief(text, change, width),
+            Stop::Step(group) => step(text, group),
         }
-        if phase != Some(change.phase) {
-            phase = Some(change.phase);
-            let _ = writeln!(text, "{}", Style::Strong.paint(heading_of(change.phase)));
-        }
-        if one_by_one {
-            brief(text, change, width);
-            rest = &rest[1..];
-            continue;
-        }
-        let of_step =
-            rest.iter().take_while(|next| next.step == change.step && next.phase == change.phase);
-        let (group, others) = rest.split_at(of_step.count());
-        step(text, group);
-        rest = others;
     }
 }
 
