@@ -1,23 +1,17 @@
 //! Is a finished plan safe? The second of the gate's three places, the lock-out, the limits.
 
+mod foretold;
+mod seals;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Undecided;
 use super::lockout::{cuts_off_break_glass, refuse_lock_out};
-use crate::action::CANARY_PATH;
 use crate::diagnostic::{Code, Diagnostic, counted, nearest};
-use crate::ids::{AccessKeyId, Arn, ChangeId, Principal, SecretId};
-use crate::inventory::{Inventory, ListedRole};
-use crate::plan::{
-    Barrier, Change, Credential, Destination, Effect, Have, Plan, Subject, longest_session,
-};
-use crate::playbook::{Phase, Playbook, Proof, shorten};
-use crate::policy::Document;
-use crate::policy::trust::{Admitted, everybody_admitted};
-
-/// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
-/// measured).
-const LEAST_SENSIBLE_MARGIN: u64 = 10;
+use crate::ids::{ChangeId, Principal, SecretId};
+use crate::inventory::Inventory;
+use crate::plan::{Barrier, Credential, Destination, Effect, Plan, Subject};
+use crate::playbook::{Playbook, shorten};
 
 /// Refuses an unsafe plan, and adds the warnings that an operator should read before saying yes. What a later round,
 /// after `earlier`, cuts of break-glass is asked about instead: refused, it would keep every other cut from being made.
@@ -47,14 +41,14 @@ pub(super) fn lint(
     if plan.together.is_none() && undecided.is_empty() {
         accepted_gaps([&*plan].into_iter(), &mut problems);
     }
-    vanished_keys(plan, inventory);
-    lifts(plan);
-    seals(playbook, plan, undecided, &mut problems);
-    kept_out(plan, inventory);
-    refusals(plan);
-    approvals(plan);
-    unapproved(plan);
-    gate(plan);
+    foretold::vanished_keys(plan, inventory);
+    foretold::lifts(plan);
+    seals::seals(playbook, plan, undecided, &mut problems);
+    seals::kept_out(plan, inventory);
+    foretold::refusals(plan);
+    foretold::approvals(plan);
+    foretold::unapproved(plan);
+    foretold::gate(plan);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -89,32 +83,6 @@ fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut
         problem = problem.at(place.clone(), "the limit");
     }
     problems.push(problem);
-}
-
-/// Phases that will wait for approvals, said in advance.
-fn approvals(plan: &mut Plan) {
-    for (phase, people) in &plan.approvals {
-        if plan.changes.iter().any(|change| change.phase == *phase) {
-            plan.warnings.push(format!(
-                "phase `{phase}` asks for {}: the run will wait before it, with exit code 6, until \
-                 so many people have said: portcullis approve CASE {phase}",
-                counted(*people, "approval")
-            ));
-        }
-    }
-}
-
-/// A phase that deletes for good, without anybody's approval.
-fn unapproved(plan: &mut Plan) {
-    let destroy = Phase::Destroy;
-    let deletes = plan.changes.iter().any(|change| change.phase == destroy);
-    if deletes && !plan.approvals.contains_key(&destroy) {
-        plan.warnings.push(
-            "phase `destroy` deletes for good, and the playbook asks for nobody's approval: \
-             `approvals: { destroy: 2 }`"
-                .to_owned(),
-        );
-    }
 }
 
 /// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed
@@ -232,152 +200,12 @@ fn may_cut(undecided: &[Undecided<'_>], of: &str) -> bool {
     })
 }
 
-/// A seal leaves nobody in whom the plan cuts off, and comes off only what is sealed; and what will be held is said
-/// in advance.
-fn seals(
-    playbook: &Playbook,
-    plan: &mut Plan,
-    undecided: &[Undecided<'_>],
-    problems: &mut Vec<Diagnostic>,
-) {
-    let cut = cut_by_itself(plan);
-    let mut warnings = Vec::new();
-    for change in &plan.changes {
-        let mut complain = |message: String, help: &str| {
-            let mut problem = Diagnostic::error(Code::GateOrder, message).help(help);
-            if let Some(step) = playbook.step(&change.step) {
-                problem = problem.at(step.place.clone(), "this step");
-            }
-            problems.push(problem);
-        };
-        for effect in &change.effects {
-            match effect {
-                Effect::Spares { principals } => {
-                    let inside = plan
-                        .principals
-                        .iter()
-                        .find(|principal| principals.iter().any(|one| is_of(one, principal, plan)));
-                    if let Some(inside) = inside {
-                        complain(
-                            format!(
-                                "{} would leave {inside} reading {}, and the plan cuts {inside} off",
-                                change.id, change.target
-                            ),
-                            "take it out of `readers`: what is written there next is not for whoever is cut off",
-                        );
-                    }
-                }
-                Effect::Lifts {
-                    subject:
-                        Subject::Credential { credential: value @ Credential::SecretValue { secret } },
-                    ..
-                } => {
-                    if !cut.contains(value) {
-                        if may_cut(undecided, "secretsmanager.secret.") {
-                            continue;
-                        }
-                        complain(
-                            format!(
-                                "{} would unseal secret {secret}, which no step seals",
-                                change.id
-                            ),
-                            "add `secretsmanager.secret.seal` for the same secret in phase contain",
-                        );
-                    } else if !rotates(plan, secret) {
-                        warnings.push(format!(
-                            "{} will be held: no step puts a new value into secret {secret}, and the one it has \
-                             may be known",
-                            change.id
-                        ));
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    plan.warnings.extend(warnings);
-}
-
-/// A function that a seal keeps from the secret it is to rotate. Which role it works as is not read; that it is one
-/// which Lambda may assume is known.
-fn kept_out(plan: &mut Plan, inventory: &Inventory) {
-    let functions: Vec<&ListedRole> = match inventory.roles() {
-        Ok(roles) => roles.iter().filter(|role| is_for_functions(role)).collect(),
-        Err(_) => return,
-    };
-    let seals: BTreeMap<&SecretId, &Change> = plan
-        .changes
-        .iter()
-        .flat_map(|change| change.effects.iter().map(move |effect| (effect, change)))
-        .filter_map(|(effect, change)| match effect {
-            Effect::Cuts { barrier: Barrier::Sealed, .. } => Some((effect.secret()?, change)),
-            _ => None,
-        })
-        .collect();
-    let mut warnings = Vec::new();
-    for (rotation, secret, function) in rotations(plan) {
-        let Some(seal) = seals.get(secret) else { continue };
-        let mut spared = seal.effects.iter().filter_map(|effect| match effect {
-            Effect::Spares { principals } => Some(principals),
-            _ => None,
-        });
-        let lets_one_in = spared.any(|principals| {
-            functions.iter().any(|role| {
-                let role = Principal::Role(role.name.clone());
-                principals.iter().any(|one| is_of(one, &role, plan))
-            })
-        });
-        if !lets_one_in {
-            warnings.push(format!(
-                "{} may be held: {} seals secret {secret}, and none of its `readers` is known to be a role that Lambda \
-                 may assume, as whom its function works. Name that role there: aws lambda get-function-configuration \
-                 --query Role --function-name {function}",
-                rotation.id, seal.id
-            ));
-        }
-    }
-    plan.warnings.extend(warnings);
-}
-
-/// Whether a function may work as a role.
-fn is_for_functions(role: &ListedRole) -> bool {
-    let Ok(trust) = Document::parse(&role.trust) else { return true };
-    everybody_admitted(&trust).iter().any(|admitted| {
-        matches!(admitted, Admitted::Anyone)
-            || matches!(admitted, Admitted::Other(service) if service.starts_with("lambda."))
-    })
-}
-
-/// Every change that has a function make a new value, with the secret and the function.
-fn rotations(plan: &Plan) -> impl Iterator<Item = (&Change, &SecretId, &Arn)> {
-    plan.changes.iter().flat_map(|change| {
-        change.effects.iter().filter_map(move |effect| match effect {
-            Effect::Rotates { secret, function: Some(function), .. } => {
-                Some((change, secret, function))
-            }
-            _ => None,
-        })
-    })
-}
-
 /// Whether a step puts a new value into a secret.
 fn rotates(plan: &Plan, secret: &SecretId) -> bool {
     let effects = plan.changes.iter().flat_map(|change| &change.effects);
     effects
         .into_iter()
         .any(|effect| matches!(effect, Effect::Rotates { secret: of, .. } if of == secret))
-}
-
-/// Whether an ARN is that of a principal of the plan's account, whatever its path.
-fn is_of(arn: &str, principal: &Principal, plan: &Plan) -> bool {
-    let Ok(arn) = Arn::parse(arn) else { return false };
-    let kind = match principal {
-        Principal::User(_) => "user/",
-        Principal::Role(_) => "role/",
-    };
-    arn.account() == plan.account.as_str()
-        && arn.resource().starts_with(kind)
-        && arn.resource().rsplit('/').next() == Some(principal.name())
 }
 
 /// What is delivered twice into one place is delivered once: the second finds the place changed. And a password
@@ -510,162 +338,5 @@ fn accepted_gaps<'p>(
         };
         let message = format!("--accept-gap {} accepts nothing: {why}", shorten(given));
         problems.push(Diagnostic::error(Code::CannotPlan, message).help(help));
-    }
-}
-
-/// A key that was given and that its owner does not have any more: deleting it ended no session it minted, and
-/// whoever typed it may have meant another.
-fn vanished_keys(plan: &mut Plan, inventory: &Inventory) {
-    let given = plan.inputs.values().filter_map(|value| AccessKeyId::parse(value.as_str()?).ok());
-    let vanished = given.filter_map(|id| {
-        let owner = &inventory.access_key_last_used(&id).ok()?.as_ref()?.user;
-        let keys = inventory.access_keys(owner).ok()?;
-        (plan.users().any(|user| user == owner) && keys.iter().all(|key| key.id != id)).then(|| {
-            format!(
-                "{id} was a key of {owner} and is not among the keys he has: somebody has deleted it. What was \
-                 minted from it may live on"
-            )
-        })
-    });
-    let warnings: Vec<String> = vanished.collect();
-    plan.warnings.extend(warnings);
-}
-
-/// Lifts that will wait for a person, said in advance: cuts must not wait for them.
-fn lifts(plan: &mut Plan) {
-    let mut warnings = Vec::new();
-    let mut cut = cut_by_itself(plan);
-    // A password that is set anew has the place of the old one.
-    let effects = plan.changes.iter().flat_map(|change| &change.effects);
-    cut.extend(effects.filter_map(|effect| match effect {
-        Effect::Issues { replaces: Some(anew @ Credential::Password { .. }), .. } => Some(anew),
-        _ => None,
-    }));
-    let mut held: BTreeMap<_, Vec<&Credential>> = BTreeMap::new();
-    for credential in &plan.credentials {
-        held.entry(credential.principal()).or_default().push(credential);
-    }
-    for change in &plan.changes {
-        for effect in &change.effects {
-            let Effect::Lifts { subject, barrier } = effect else { continue };
-            if *barrier == Barrier::SessionsSecondPass
-                && let Some(principal) = subject.principal()
-            {
-                warnings.push(format!(
-                    "{} will be held until {} hours after the last pass over the sessions of {principal}: they may \
-                     live so long. Resume then",
-                    change.id,
-                    longest_session(&principal).as_hours()
-                ));
-            }
-            if barrier.is_of_sessions() {
-                continue;
-            }
-            let otherwise = |credential: &Credential| {
-                cut.contains(credential)
-                    || *barrier == Barrier::Network && stays_quarantined(plan, credential)
-            };
-            for credential in held.get(&subject.principal()).into_iter().flatten().copied() {
-                match credential {
-                    Credential::Unlisted { operation, .. } => {
-                        warnings.push(if plan.accepted_gaps.contains(operation) {
-                            format!(
-                                "{} lifts although {operation} shows nothing: accepted for this plan",
-                                change.id
-                            )
-                        } else {
-                            format!(
-                                "{} will be held: {credential} is not known. Allow {operation}, or plan with \
-                                 --accept-gap {operation}",
-                                change.id
-                            )
-                        });
-                    }
-                    credential if plan.trust_in(credential).is_some() => {}
-                    credential if !otherwise(credential) => warnings.push(format!(
-                        "{} will be held: nothing but the {} blocks the {credential}",
-                        change.id,
-                        if *barrier == Barrier::Network { "restriction" } else { "quarantine" }
-                    )),
-                    _ => {}
-                }
-            }
-        }
-    }
-    plan.warnings.extend(warnings);
-}
-
-/// What AWS would refuse, said in advance: it stops that change alone, and no cut waits for it.
-fn refusals(plan: &mut Plan) {
-    let mut refused: BTreeMap<&str, Vec<&ChangeId>> = BTreeMap::new();
-    for change in plan.changes.iter().filter(|change| !change.already) {
-        for permission in &change.permissions {
-            if permission.have == Have::Cannot && permission.only_if.is_none() {
-                refused.entry(&permission.action).or_default().push(&change.id);
-            }
-        }
-    }
-    let warnings: Vec<String> = refused
-        .into_iter()
-        .map(|(action, changes)| {
-            let more = match changes.len() {
-                1 => String::new(),
-                n => format!(" and {} more", n - 1),
-            };
-            format!(
-                "{action} is not allowed to {}: {}{more} will be held. Allow it before you run; what can be \
-                 cut is cut all the same",
-                plan.caller, changes[0]
-            )
-        })
-        .collect();
-    plan.warnings.extend(warnings);
-}
-
-/// As much as is known of it: a cut that is not allowed is held.
-fn what_will_be_cut(plan: &Plan) -> &'static str {
-    let held = |change: &Change| change.cuts() && change.is_refused();
-    if plan.changes.iter().any(held) { "What is allowed" } else { "Everything" }
-}
-
-fn gate(plan: &mut Plan) {
-    if !plan.changes.iter().any(crate::plan::Change::is_gated) {
-        return;
-    }
-    if plan.gate.proof > Proof::Settled {
-        match &plan.canary {
-            Some(canary) => {
-                let refused = super::canary::refused(canary);
-                if !refused.is_empty() {
-                    let warning = format!(
-                        "no cut can be shown enforced: {} is not allowed to {} on users under \
-                         {CANARY_PATH}. {} will be cut, the gate will stay shut, and nothing will be \
-                         issued. Allow it before you run; `--gate settled` lowers the gate for one run",
-                        refused.join(", "),
-                        plan.caller,
-                        what_will_be_cut(plan)
-                    );
-                    plan.warnings.push(warning);
-                }
-            }
-            None => plan.warnings.push(format!(
-                "the gate asks for {} proof, and no cut of this plan can be tried. {} will be cut, the \
-                 gate will stay shut, and nothing will be issued. `--gate settled` lowers it for one run",
-                plan.gate.proof,
-                what_will_be_cut(plan)
-            )),
-        }
-    } else {
-        plan.warnings.push(
-            "the gate opens on settled proof: that cuts are enforced is inferred, not shown. The run will \
-             end with exit code 11"
-                .to_owned(),
-        );
-    }
-    if plan.gate.margin_seconds < LEAST_SENSIBLE_MARGIN {
-        plan.warnings.push(format!(
-            "a margin of {} s is shorter than cuts may take to be enforced (seconds, at times minutes)",
-            plan.gate.margin_seconds
-        ));
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use portcullis::action::catalog::Actions;
 use portcullis::clock::Clock;
-use portcullis::diagnostic::{Code, Diagnostic};
+use portcullis::diagnostic::{Code, Diagnostic, Source};
 use portcullis::inventory::Inventory;
 use portcullis::plan::{Plan, SavedPlan};
 use portcullis::planning::{self, Planned};
@@ -407,7 +408,7 @@ fn examples() -> Vec<&'static str> {
 
 #[test]
 fn every_example_of_the_language_can_be_planned_and_is_what_the_schema_wants() {
-    let schema = portcullis::playbook::schema(&portcullis::action::catalog::Actions::new());
+    let schema = portcullis::playbook::schema(&Actions::new());
     let schema = jsonschema::validator_for(&schema).unwrap();
     let given = [
         ("access_key_id", json!("AKIAEXAMPLELEAKED001")),
@@ -429,6 +430,9 @@ fn every_example_of_the_language_can_be_planned_and_is_what_the_schema_wants() {
     for text in examples {
         let value: Value = serde_yaml::from_str(text).unwrap();
         assert_eq!(objections(&schema, &value), Vec::<String>::new(), "{text}");
+        let source = Source::new("language.md", text);
+        let warned = portcullis::playbook::read_in(&source, &fragments, &Actions::new()).unwrap().1;
+        assert!(warned.is_empty(), "{warned:?}");
         let read = stage::read_in(text, &fragments);
         let wanted = |name: &str| read.inputs.iter().any(|input| input.name == name);
         let inputs: Vec<(&str, Value)> =

@@ -1,0 +1,199 @@
+//! What of a plan will wait, be held or stay open, said in advance: warnings, and nothing that is refused.
+
+use std::collections::BTreeMap;
+
+use super::{cut_by_itself, stays_quarantined};
+use crate::action::CANARY_PATH;
+use crate::diagnostic::counted;
+use crate::ids::{AccessKeyId, ChangeId};
+use crate::inventory::Inventory;
+use crate::plan::{Barrier, Change, Credential, Effect, Have, Plan, longest_session};
+use crate::planning::canary;
+use crate::playbook::{Phase, Proof};
+
+/// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
+/// measured).
+const LEAST_SENSIBLE_MARGIN: u64 = 10;
+
+/// Phases that will wait for approvals, said in advance.
+pub(super) fn approvals(plan: &mut Plan) {
+    for (phase, people) in &plan.approvals {
+        if plan.changes.iter().any(|change| change.phase == *phase) {
+            plan.warnings.push(format!(
+                "phase `{phase}` asks for {}: the run will wait before it, with exit code 6, until \
+                 so many people have said: portcullis approve CASE {phase}",
+                counted(*people, "approval")
+            ));
+        }
+    }
+}
+
+/// A phase that deletes for good, without anybody's approval.
+pub(super) fn unapproved(plan: &mut Plan) {
+    let destroy = Phase::Destroy;
+    let deletes = plan.changes.iter().any(|change| change.phase == destroy);
+    if deletes && !plan.approvals.contains_key(&destroy) {
+        plan.warnings.push(
+            "phase `destroy` deletes for good, and the playbook asks for nobody's approval: \
+             `approvals: { destroy: 2 }`"
+                .to_owned(),
+        );
+    }
+}
+
+/// A key that was given and that its owner does not have any more: deleting it ended no session it minted, and
+/// whoever typed it may have meant another.
+pub(super) fn vanished_keys(plan: &mut Plan, inventory: &Inventory) {
+    let given = plan.inputs.values().filter_map(|value| AccessKeyId::parse(value.as_str()?).ok());
+    let vanished = given.filter_map(|id| {
+        let owner = &inventory.access_key_last_used(&id).ok()?.as_ref()?.user;
+        let keys = inventory.access_keys(owner).ok()?;
+        (plan.users().any(|user| user == owner) && keys.iter().all(|key| key.id != id)).then(|| {
+            format!(
+                "{id} was a key of {owner} and is not among the keys he has: somebody has deleted it. What was \
+                 minted from it may live on"
+            )
+        })
+    });
+    let warnings: Vec<String> = vanished.collect();
+    plan.warnings.extend(warnings);
+}
+
+/// Lifts that will wait for a person, said in advance: cuts must not wait for them.
+pub(super) fn lifts(plan: &mut Plan) {
+    let mut warnings = Vec::new();
+    let mut cut = cut_by_itself(plan);
+    // A password that is set anew has the place of the old one.
+    let effects = plan.changes.iter().flat_map(|change| &change.effects);
+    cut.extend(effects.filter_map(|effect| match effect {
+        Effect::Issues { replaces: Some(anew @ Credential::Password { .. }), .. } => Some(anew),
+        _ => None,
+    }));
+    let mut held: BTreeMap<_, Vec<&Credential>> = BTreeMap::new();
+    for credential in &plan.credentials {
+        held.entry(credential.principal()).or_default().push(credential);
+    }
+    for change in &plan.changes {
+        for effect in &change.effects {
+            let Effect::Lifts { subject, barrier } = effect else { continue };
+            if *barrier == Barrier::SessionsSecondPass
+                && let Some(principal) = subject.principal()
+            {
+                warnings.push(format!(
+                    "{} will be held until {} hours after the last pass over the sessions of {principal}: they may \
+                     live so long. Resume then",
+                    change.id,
+                    longest_session(&principal).as_hours()
+                ));
+            }
+            if barrier.is_of_sessions() {
+                continue;
+            }
+            let otherwise = |credential: &Credential| {
+                cut.contains(credential)
+                    || *barrier == Barrier::Network && stays_quarantined(plan, credential)
+            };
+            for credential in held.get(&subject.principal()).into_iter().flatten().copied() {
+                match credential {
+                    Credential::Unlisted { operation, .. } => {
+                        warnings.push(if plan.accepted_gaps.contains(operation) {
+                            format!(
+                                "{} lifts although {operation} shows nothing: accepted for this plan",
+                                change.id
+                            )
+                        } else {
+                            format!(
+                                "{} will be held: {credential} is not known. Allow {operation}, or plan with \
+                                 --accept-gap {operation}",
+                                change.id
+                            )
+                        });
+                    }
+                    credential if plan.trust_in(credential).is_some() => {}
+                    credential if !otherwise(credential) => warnings.push(format!(
+                        "{} will be held: nothing but the {} blocks the {credential}",
+                        change.id,
+                        if *barrier == Barrier::Network { "restriction" } else { "quarantine" }
+                    )),
+                    _ => {}
+                }
+            }
+        }
+    }
+    plan.warnings.extend(warnings);
+}
+
+/// What AWS would refuse, said in advance: it stops that change alone, and no cut waits for it.
+pub(super) fn refusals(plan: &mut Plan) {
+    let mut refused: BTreeMap<&str, Vec<&ChangeId>> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| !change.already) {
+        for permission in &change.permissions {
+            if permission.have == Have::Cannot && permission.only_if.is_none() {
+                refused.entry(&permission.action).or_default().push(&change.id);
+            }
+        }
+    }
+    let warnings: Vec<String> = refused
+        .into_iter()
+        .map(|(action, changes)| {
+            let more = match changes.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            format!(
+                "{action} is not allowed to {}: {}{more} will be held. Allow it before you run; what can be \
+                 cut is cut all the same",
+                plan.caller, changes[0]
+            )
+        })
+        .collect();
+    plan.warnings.extend(warnings);
+}
+
+/// As much as is known of it: a cut that is not allowed is held.
+fn what_will_be_cut(plan: &Plan) -> &'static str {
+    let held = |change: &Change| change.cuts() && change.is_refused();
+    if plan.changes.iter().any(held) { "What is allowed" } else { "Everything" }
+}
+
+pub(super) fn gate(plan: &mut Plan) {
+    if !plan.changes.iter().any(crate::plan::Change::is_gated) {
+        return;
+    }
+    if plan.gate.proof > Proof::Settled {
+        match &plan.canary {
+            Some(canary) => {
+                let refused = canary::refused(canary);
+                if !refused.is_empty() {
+                    let warning = format!(
+                        "no cut can be shown enforced: {} is not allowed to {} on users under \
+                         {CANARY_PATH}. {} will be cut, the gate will stay shut, and nothing will be \
+                         issued. Allow it before you run; `--gate settled` lowers the gate for one run",
+                        refused.join(", "),
+                        plan.caller,
+                        what_will_be_cut(plan)
+                    );
+                    plan.warnings.push(warning);
+                }
+            }
+            None => plan.warnings.push(format!(
+                "the gate asks for {} proof, and no cut of this plan can be tried. {} will be cut, the \
+                 gate will stay shut, and nothing will be issued. `--gate settled` lowers it for one run",
+                plan.gate.proof,
+                what_will_be_cut(plan)
+            )),
+        }
+    } else {
+        plan.warnings.push(
+            "the gate opens on settled proof: that cuts are enforced is inferred, not shown. The run will \
+             end with exit code 11"
+                .to_owned(),
+        );
+    }
+    if plan.gate.margin_seconds < LEAST_SENSIBLE_MARGIN {
+        plan.warnings.push(format!(
+            "a margin of {} s is shorter than cuts may take to be enforced (seconds, at times minutes)",
+            plan.gate.margin_seconds
+        ));
+    }
+}
