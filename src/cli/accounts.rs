@@ -330,6 +330,17 @@ pub(super) fn verify(args: &args::Verify, dirs: &[PathBuf]) -> Result<Exit, Fail
 /// Takes back what a case has cut in each of its accounts.
 pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure> {
     let dir = &args.case;
+    if args.look {
+        return Err(Failure::new(
+            Exit::Usage,
+            "several accounts are not looked at for a dry run",
+            format!(
+                "leave --look out: portcullis undo {} --dry-run{}. The run looks at each change before it touches it",
+                typed(dir),
+                args.access.there()
+            ),
+        ));
+    }
     refuse_lost_journals(dirs)?;
     let cases = open_all(dirs)?;
     let (mut plans, playbook) = plans_of(dir, dirs)?;

@@ -475,6 +475,9 @@ pub(super) struct Undo {
     /// Show what would be taken back, and stop
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// With --dry-run: look at the account too, and tell what somebody has changed since
+    #[arg(long, requires = "dry_run")]
+    pub(super) look: bool,
     /// Do not ask; somebody has read what would be taken back
     #[arg(long)]
     pub(super) yes: bool,

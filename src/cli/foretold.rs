@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use super::by_hand::typed;
 use super::exit::Failure;
 use super::next::{awaited, in_a_command, to_attest, typed_all};
+use super::overtaken::Doing;
+use super::reach::reach;
 use super::there::There;
 use super::view::{Style, plain, plan_as_json};
-use super::{rehearse, view};
+use super::{args, rehearse, view};
 use crate::case::accounts;
 use crate::clock::Clock;
 use crate::diagnostic::counted;
@@ -21,7 +23,7 @@ use crate::ids::StepId;
 use crate::journal::{ChangeState, State};
 use crate::ledger;
 use crate::plan::{Change, Credential, Plan, SavedPlan};
-use crate::run::{Because, Fate, Kept, foresee, spoken_of};
+use crate::run::{Because, Fate, Kept, changed_since, foresee, spoken_of};
 
 /// With more changes of one kind than these, they are told by step.
 const ONE_BY_ONE: usize = 12;
@@ -31,6 +33,8 @@ const NAMED: usize = 3;
 /// What becomes of the changes of an undo.
 pub(super) struct Foretold<'a> {
     next: &'a SavedPlan,
+    /// Whether somebody has looked at the account for it.
+    looked: bool,
     changes: Vec<(&'a Change, Fate)>,
 }
 
@@ -94,7 +98,33 @@ pub(super) fn now(dir: &Path, state: &State) -> Result<Timestamp, Failure> {
 
 impl<'a> Foretold<'a> {
     pub(super) fn of(next: &'a SavedPlan, state: &State, now: Timestamp) -> Self {
-        Self { next, changes: foresee(next, state, now) }
+        Self { next, looked: false, changes: foresee(next, state, now, &BTreeMap::new()) }
+    }
+
+    /// The same, and the account is looked at for it: as a rehearsal's responder, or by `access`.
+    pub(super) fn by_a_look(
+        next: &'a SavedPlan,
+        state: &State,
+        dir: &Path,
+        access: &args::Access,
+    ) -> Result<Self, Failure> {
+        let looked = |now, changed| {
+            let changes = foresee(next, state, now, &changed);
+            Self { next, looked: true, changes }
+        };
+        if rehearse::is_rehearsal(dir)? {
+            return view::virtual_runtime().block_on(async {
+                let (cloud, clock) = rehearse::world_of(dir)?;
+                let (connection, _) = rehearse::connect(&cloud, clock);
+                let changed = changed_since(next, state, connection.read(), clock).await?;
+                Ok(looked(clock.now(), changed))
+            });
+        }
+        view::runtime().block_on(async {
+            let (live, _) = reach(access, dir, next, Doing::Look).await?;
+            let changed = changed_since(next, state, live.connection.read(), live.clock).await?;
+            Ok(looked(live.clock.now(), changed))
+        })
     }
 
     /// The plan of the undo, with what becomes of each of its changes.
@@ -124,10 +154,12 @@ impl<'a> Foretold<'a> {
         for one in &self.changes {
             kinds.entry(Kind::of(&one.1)).or_default().push(one);
         }
-        let mut text = format!(
-            "\n{}\n  by what the case knows; each is looked at before it is touched, and what somebody has changed since is held\n",
-            Style::Strong.paint("What comes of it")
-        );
+        let by = if self.looked {
+            "by what the case knows and a look at the account; each is looked at once more before it is touched"
+        } else {
+            "by what the case knows; each is looked at before it is touched, and what somebody has changed since is held"
+        };
+        let mut text = format!("\n{}\n  {by}\n", Style::Strong.paint("What comes of it"));
         for (kind, changes) in kinds {
             let uncleared = spoken_of(&unspoken(&changes)).len();
             let style = if kind == Kind::Made { Style::Strong } else { Style::Careful };

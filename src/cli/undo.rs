@@ -37,7 +37,11 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     if !nothing && !rehearse::is_rehearsal(case.dir())? {
         not_overtaken(case.dir(), &next, Doing::GoOn, &there)?;
     }
-    let foretold = Foretold::of(&next, &state, foretold::now(case.dir(), &state)?);
+    let foretold = if args.look && !nothing {
+        Foretold::by_a_look(&next, &state, case.dir(), &args.access)?
+    } else {
+        Foretold::of(&next, &state, foretold::now(case.dir(), &state)?)
+    };
     if args.dry_run || nothing {
         if args.format == Format::Json {
             view::out(&diagnostics::printed(&foretold.as_json()));

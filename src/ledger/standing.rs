@@ -193,7 +193,7 @@ impl Row {
                 format!("opened again by {by}; whatever can be used there has a row of its own")
             }
             Standing::Waived { by, reason, until } => format!(
-                "not cut by this case; {by} answers for it until {}: {reason}",
+                "nothing of this case keeps it out; {by} answers for it until {}: {reason}",
                 until.strftime("%Y-%m-%d %H:%M UTC")
             ),
             Standing::Trusted { reason } => format!("not cut; the playbook trusts it: {reason}"),

@@ -177,7 +177,7 @@ impl Figures {
             ));
         }
         let opened = self.opened().map_or(String::new(), |opened| format!("{opened} "));
-        let are = if opened.is_empty() { "were" } else { "are" };
+        let are = if opened.is_empty() { "were" } else { "still are" };
         format!("{opened}Of the {} that {are} cut, {}.", self.cut, told.join("; "))
     }
 
@@ -204,9 +204,14 @@ impl Figures {
             0 => String::new(),
             n => format!("; {n} found innocent still kept out"),
         };
-        let had = format!("{were} had been cut");
         let found = on("found innocent", self.found_innocent);
-        Some(format!("{had}{found}: {opened}{kept}."))
+        Some(match self.cut {
+            0 => format!("{were} were cut{found}: {opened}{kept}."),
+            cut => format!(
+                "{} were cut, of which {were} are no more{found}: {opened}{kept}.",
+                cut + were
+            ),
+        })
     }
 
     /// What it was, how far it reaches, how sure that is, what was handed out, what is left.

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::lifting::Lifting;
 use super::uncut::to_attest;
+use super::undo::kept_by;
 use super::{Event, Halt, Run};
 use crate::action::catalog::{self, ErasedAction};
 use crate::action::{ApplyError, Notes};
@@ -171,16 +172,9 @@ impl Run<'_> {
             Err(unread) => return Ok(Verdict::Hold(cannot_see(&unread))),
         };
         if position.is_done()
-            && self.journal.change(&change.id).attempts == 0
-            && change.undoes.as_ref().is_some_and(|cut| self.journal.change(cut).receipt.is_some())
-            // What a person opens is open because that person says so.
-            && action.asks(&change.decided).is_none()
+            && let Some(kept) = kept_by(change, &position, &self.journal.state())
         {
-            // It was cut, and is not any more: whoever saw to that was not kept from it by what keeps us.
-            let why = "it is so already, and not by this case: somebody else has taken the cut off. Find out who; if it \
-                       was one of yours, make the cut once more by hand, and resume"
-                .to_owned();
-            return Ok(Verdict::Hold(why));
+            return Ok(Verdict::Hold(kept.why));
         }
         if position.is_done() && matches!(state, ChangeState::InDoubt | ChangeState::Held) {
             // Done, and the answer was lost: what it would have told is in the notes.
@@ -474,13 +468,13 @@ pub(super) enum Attempt {
 }
 
 /// What is said where somebody else has made something else of what a change is about.
-fn to_be_settled(why: &str) -> String {
+pub(super) fn to_be_settled(why: &str) -> String {
     format!(
         "{why}: it was made otherwise by somebody, and is not overwritten. See to it by hand, then resume"
     )
 }
 
-fn cannot_see(unread: &Unread) -> String {
+pub(super) fn cannot_see(unread: &Unread) -> String {
     match &unread.gap {
         Some(gap) if !gap.understood => format!(
             "it cannot be seen whether it is done: this program does not understand what {} answered; look by \

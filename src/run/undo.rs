@@ -4,20 +4,26 @@
 //! lift: whatever it would let in again must be dead, replaced, blocked by something else, cleared or waived, by the
 //! journal and by a fresh look.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::lifting::{Because, Kept, Lifting, live_until};
+use super::look::to_the_end;
 use super::proof::Known;
+use super::step::{cannot_see, to_be_settled};
 use super::{Ending, Event, Halt, Run};
 use crate::action::{Inverse, catalog};
+use crate::clock::Clock;
+use crate::cloud::ReadCloud;
 use crate::ids::ChangeId;
-use crate::journal::{ChangeState, Note, State};
+use crate::inventory::Inventory;
+use crate::journal::{ChangeState, Note, Position, State};
 use crate::ledger::{Ledger, Standing};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject};
 use crate::planning;
 use crate::playbook::{Phase, Proof};
+use crate::survey::{self, SurveyError};
 
 /// The cuts of a case that can be taken back: made by it, in whole or in part, and not lifted since.
 pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
@@ -90,14 +96,69 @@ pub enum Fate {
     Kept(Kept),
 }
 
-/// What becomes of every change of the undo `saved`, by what the case knows and what time it is: by the rule that the run
-/// then goes by, which looks at the world besides.
-pub fn foresee<'a>(saved: &'a SavedPlan, state: &State, now: Timestamp) -> Vec<(&'a Change, Fate)> {
+/// What somebody has made otherwise since of what the undo `saved` is about, by a look at the account.
+pub async fn changed_since(
+    saved: &SavedPlan,
+    state: &State,
+    cloud: &ReadCloud,
+    clock: Clock,
+) -> Result<BTreeMap<ChangeId, Kept>, SurveyError> {
+    let looked_at = |change: &&Change| !change.is_by_hand();
+    let changes: Vec<&Change> = saved.plan.carried_out().filter(looked_at).collect();
+    let wants = changes.iter().flat_map(|change| catalog::of(change).look(&change.decided));
+    let mut facts = survey::look(cloud, &saved.inventory, wants, clock).await?;
+    let mut changed = BTreeMap::new();
+    for change in changes {
+        let (action, notes) = (catalog::of(change), &state.record(&change.id).notes);
+        let judge =
+            |facts: &Inventory| Ok::<_, SurveyError>(action.judge(&change.decided, notes, facts));
+        let kept = match to_the_end(&mut facts, cloud, judge).await? {
+            Ok(position) => kept_by(change, &position, state),
+            Err(unread) => Some(Kept { because: Because::Other, why: cannot_see(&unread) }),
+        };
+        changed.extend(kept.map(|kept| (change.id.clone(), kept)));
+    }
+    Ok(changed)
+}
+
+/// Why a change of an undo is not begun where it stands so.
+pub(super) fn kept_by(change: &Change, position: &Position, state: &State) -> Option<Kept> {
+    match position {
+        // It was cut, and is not any more: whoever saw to that was not kept from it by what keeps us. What a person opens
+        // is open because that person says so.
+        done if done.is_done()
+            && state.record(&change.id).attempts == 0
+            && !change.is_by_hand()
+            && change.undoes.as_ref().is_some_and(|cut| state.record(cut).receipt.is_some()) =>
+        {
+            let why = "it is so already, and not by this case: somebody else has taken the cut off. Find out who; if it \
+                       was one of yours, make the cut once more by hand, and resume"
+                .to_owned();
+            Some(Kept { because: Because::TakenOff, why })
+        }
+        Position::Elsewhere { why } => {
+            Some(Kept { because: Because::Other, why: to_be_settled(why) })
+        }
+        _ => None,
+    }
+}
+
+/// What becomes of every change of the undo `saved`, by what the case knows and what time it is, and by what was found to
+/// have `changed` since where somebody has looked: by the rule that the run then goes by, which looks in any case.
+pub fn foresee<'a>(
+    saved: &'a SavedPlan,
+    state: &State,
+    now: Timestamp,
+    changed: &BTreeMap<ChangeId, Kept>,
+) -> Vec<(&'a Change, Fate)> {
     let known = Known { plan: &saved.plan, inventory: &saved.inventory };
     // A run begins by writing down what time it is: waivers run out by that.
     let state = State { last: state.last.max(Some(now)), ..state.clone() };
     let lifting = Lifting::of(known, &state);
     let fate = |change: &Change| {
+        if let Some(kept) = changed.get(&change.id) {
+            return Fate::Kept(kept.clone());
+        }
         let cut = change.undoes.as_ref().map(|cut| state.record(cut));
         if cut.is_some_and(|cut| cut.contested && cut.state != ChangeState::Seen) {
             let why = "somebody else has taken the cut off: find out who, then resume".to_owned();

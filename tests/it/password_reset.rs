@@ -308,7 +308,7 @@ fn a_false_alarm_that_is_taken_back_ends_with_nothing_left_of_it() {
         let report = Report::of(&stage.newest(state.round()), &decoded, &state, None);
         let told = report.summary.join(" ");
         for part in [
-            "10 had been cut, found innocent on 23 March 2026",
+            "10 were cut, found innocent on 23 March 2026",
             "all were opened again, the last on 24 March 2026",
             "It was taken back, and nothing of it is left in place.",
         ] {

@@ -314,6 +314,8 @@ fn a_plan_that_would_miss_what_a_case_has_begun_before_it_is_refused() {
         let key = iam.update_access_key().user_name("backup");
         let key = key.access_key_id("AKIAEXAMPLEBACKUP003").status(StatusType::Active);
         key.send().await.unwrap();
+        let deny = "arn:aws:iam::aws:policy/AWSDenyAll";
+        iam.detach_user_policy().user_name("backup").policy_arn(deny).send().await.unwrap();
     });
     ran(&mut hosted.here(&["verify", case, "--no-trail"])).ended_with(13);
     let anew = ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);

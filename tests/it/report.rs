@@ -26,7 +26,7 @@ fn a_report_says_what_happened_how_everything_stands_and_what_is_left() {
         "REPLACED: access key AKIAEXAMPLELEAKED001 of ci-deploy",
         "the gate was opened: every cut was proven settled",
         "was waived until",
-        "not cut by this case; ",
+        "nothing of this case keeps it out; ",
         "/anna",
         "Not touched, and why\n",
         "nothing after it is known",

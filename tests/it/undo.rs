@@ -10,12 +10,12 @@ use portcullis::journal::{self, ChangeState, Entry};
 use portcullis::ledger::{Ledger, Row};
 use portcullis::plan::SavedPlan;
 use portcullis::planning;
-use portcullis::run::{Because, Ending, Fate, foresee, to_take_back, undo_of};
+use portcullis::run::{Because, Ending, Fate, changed_since, foresee, to_take_back, undo_of};
 use portcullis::sim::{Fault, Snapshot};
 
 use crate::honesty::{Dice, scene};
 use crate::side_by_side::each;
-use crate::stage::{Left, Stage, Torn, play, read, somebody_else, terms};
+use crate::stage::{Left, Stage, Torn, connect, play, read, somebody_else, terms};
 use crate::verdict::{
     ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written, requests_of,
 };
@@ -202,9 +202,24 @@ fn what_somebody_has_changed_since_is_his_to_settle() {
             .send()
             .await
             .unwrap();
+        let (connection, _) = connect(&stage.cloud, stage.clock);
+        let (next, state) = (planned(&stage), stage.state());
+        let cloud = connection.read();
+        let changed = changed_since(&next, &state, cloud, stage.clock).await.unwrap();
+        let foretold = foresee(&next, &state, stage.clock.now(), &changed);
         begin_undo(&stage).await;
         let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("it is not held") };
         let of = |what: &str| why.iter().any(|why| why.contains(what));
+        // Whoever looks beforehand is told the same.
+        assert_eq!(changed.len(), 2, "{changed:#?}");
+        for (change, fate) in foretold {
+            let record = stage.state().change(&change.id);
+            let told = match fate {
+                Fate::Kept(kept) => Some(kept.why),
+                _ => None,
+            };
+            assert_eq!(record.trouble, told, "{}", change.id);
+        }
         assert!(of("access key AKIAEXAMPLEALICE0001 of alice is gone"), "{why:#?}");
         assert!(of("its boundary was changed since"), "{why:#?}");
         assert!(of("See to it by hand, then resume") && !of("lan again"), "{why:#?}");
@@ -425,6 +440,9 @@ fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
     assert!(screen.contains("Held, as it stands") && screen.contains(clear), "{screen}");
     assert!(screen.contains("Next: portcullis undo "), "{screen}");
     assert!(screen.contains("new-key.1"), "what stays is said: {screen}");
+    let (code, looked) = rehearsal.say(&["undo", "--dry-run", "--look"]);
+    assert_eq!(code, Some(0), "{looked}");
+    assert!(looked.contains("and a look at the account"), "{looked}");
     let (code, screen) = rehearsal.say(&["undo"]);
     assert_eq!(code, Some(5), "nobody typed the account: {screen}");
     let (code, screen) = rehearsal.say(&["undo", "--yes"]);
@@ -541,7 +559,7 @@ fn what_an_undo_does_is_what_its_dry_run_said() {
             if dice.throw(3) == 0 {
                 stage.clock.sleep(Duration::from_hours(37)).await;
             }
-            let foretold = foresee(&next, &stage.state(), stage.clock.now());
+            let foretold = foresee(&next, &stage.state(), stage.clock.now(), &BTreeMap::new());
             begin_undo(&stage).await;
             stage.resume_to_the_end(1).await;
             for (change, fate) in foretold {
