@@ -1,18 +1,18 @@
 //! What is looked up far more often than it is gone through: found by hash.
 //!
 //! In a large account the maps of planning no longer fit into the processor's caches, and a search by comparing walks
-//! through most of them. The order that things lie in differs from run to run, so nobody sees it: whoever goes
-//! through them gets them in the order of their keys.
-
-#![allow(clippy::disallowed_types)] // here alone: the order that is forbidden elsewhere does not come out
+//! through most of them. Here they lie as they were added, which is about the order in which they are asked for, and only
+//! a small index is hashed. That order is nobody's business: whoever goes through them gets them in the order of
+//! their keys.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use indexmap::IndexMap;
 
 /// A map without an order of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lookup<K: Hash + Eq, V>(HashMap<K, V>);
+pub(crate) struct Lookup<K: Hash + Eq, V>(IndexMap<K, V>);
 
 impl<K: Hash + Eq, V> Lookup<K, V> {
     pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
@@ -52,7 +52,7 @@ impl<K: Hash + Eq, V> Lookup<K, V> {
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        self.0.remove(key)
+        self.0.swap_remove(key)
     }
 
     /// Leaves out those that do not pass.
@@ -83,7 +83,7 @@ impl<K: Hash + Eq, V> Lookup<K, V> {
 
 impl<K: Hash + Eq, V> Default for Lookup<K, V> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(IndexMap::new())
     }
 }
 
