@@ -457,6 +457,7 @@ mod tests {
             surveyed_at: now,
             first_seen: None,
             takes_up: None,
+            came: Vec::new(),
             together: None,
             gate: GateTerms { proof: Proof::Settled, margin_seconds: 1, within_seconds: 300 },
             principals: Vec::new(),

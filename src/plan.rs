@@ -64,6 +64,9 @@ pub struct Plan {
     /// What earlier cases of the account have handed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takes_up: Option<TakenUp>,
+    /// What has come since the case began, of those in scope and of roles that they may have assumed. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub came: Vec<Credential>,
     /// What the gate asks for.
     pub gate: GateTerms,
     /// Principals in scope: whoever a change cuts. The gate wants everything they hold. Sorted.

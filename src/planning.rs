@@ -279,6 +279,13 @@ fn plan_on(
     order::sort(&mut changes)
         .map_err(|waiting| with_those(vec![order::cycle(playbook, &waiting)]))?;
     let canary = if enforced { canary::plan(&changes, inventory) } else { None };
+    let came = match (earlier, takes_up) {
+        (Some(earlier), _) => newcomers::came_since_plan(earlier.plan, &credentials, &roles),
+        (None, Some((first, _))) => {
+            newcomers::came_since_survey(first, &principals, &roles, inventory)
+        }
+        (None, None) => Vec::new(),
+    };
     let mut plan = Plan {
         playbook: playbook.name.clone(),
         title: playbook.title.clone(),
@@ -291,6 +298,7 @@ fn plan_on(
         surveyed_at: inventory.taken_at,
         first_seen: first_seen.or_else(|| Some(newcomers::taken_up(&takes_up?.0, inventory))),
         takes_up: takes_up.map(|(_, up)| up.clone()),
+        came,
         gate,
         untouched: {
             left_out.extend(untouched::second_factors(&users, inventory));

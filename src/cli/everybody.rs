@@ -1,7 +1,7 @@
 //! Everybody at once, in a word about a case: where the alarm was false, two thousand names are nothing to type.
 //!
-//! It means whoever was there when the case was begun, and the ways in that people have closed. Whoever has come since, and whom a role admits, is spoken of by name,
-//! by somebody who has seen him.
+//! It means whoever was there when the case was begun, and the ways in that people have closed. Whatever has come since,
+//! be it with somebody who was there, and whom a role admits, is spoken of by name, by somebody who has seen it.
 
 use crate::journal::State;
 use crate::ledger::Ledger;
@@ -12,8 +12,11 @@ pub(super) const EVERYBODY: &str = "everybody";
 
 /// Whether a word about everybody is about `credential`.
 pub(super) fn is_among(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    let is_planned = plan.credentials.contains(credential)
+        || plan.roles.iter().any(|reach| reach.sessions == *credential);
     let is_way_in = matches!(credential, Credential::Manual { .. });
-    (credential.principal().is_some() || is_way_in)
+    (credential.principal().is_some() && is_planned || is_way_in)
+        && plan.came.binary_search(credential).is_err()
         && !matches!(credential, Credential::Admission { .. })
         && !plan.is_newcomer(credential)
         && !state.came.contains(credential)

@@ -59,14 +59,14 @@ pub fn barriers<'a>(
 }
 
 /// When a lift was last begun: from its first call on the barrier may be off. What a person is to open stays closed
-/// until that person says that it is open.
+/// until that person says that it is open; where he said so early, it counts from when it was let pass.
 pub fn lift_begun(change: &Change, record: &ChangeRecord) -> Option<Moment> {
     let by_a_person = change
         .effects
         .iter()
         .any(|effect| matches!(effect, Effect::Lifts { barrier: Barrier::Attested, .. }));
     let attested = || record.notes.iter().any(|note| matches!(note, Note::Attested { .. }));
-    record.begun.filter(|_| !by_a_person || attested())
+    if by_a_person { record.begun.or(record.seen).filter(|_| attested()) } else { record.begun }
 }
 
 /// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it.

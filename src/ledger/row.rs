@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::barrier::{barriers, is_lifted, is_seen, seen};
+use super::barrier::{barriers, is_lifted, is_seen, lift_begun, seen};
 use super::word::{is_cleared, is_let_off};
 use super::{Issued, Row, RowProof, Silent, Standing, Successor};
 use crate::ids::{AccessKeyId, SecretId, VersionId};
@@ -84,6 +84,7 @@ pub(super) fn row(
     }
     // Nobody needs the proof of a cut of an innocent, nor of its end.
     if !is_cleared(plan, state, &credential)
+        && let_in_by_undo(plan, state, &credential).is_none()
         && let Some((change, proof)) = have_ended(plan, state, &credential)
     {
         let standing = Standing::Dead { by: change.id.clone(), found_gone: false };
@@ -117,6 +118,15 @@ pub(super) fn row(
     {
         let standing = Standing::Reopened { by: opened.id.clone() };
         return row(credential, standing, None);
+    }
+    if !standing.is_empty()
+        && let Some(opening) = opened_early(plan, state, &credential)
+    {
+        let why = format!(
+            "opened again, as somebody attests, and {} is not done: close it, or `resume` and see to what that waits for",
+            opening.id
+        );
+        return row(credential, Standing::Unaccounted { why }, None);
     }
     if let Credential::SecretValue { secret } = &credential {
         let standing = of_value(plan, state, secret, standing.keys().copied().collect());
@@ -166,6 +176,14 @@ pub(super) fn row(
             }
             _ => "no step cuts it, or its cut was not seen".to_owned(),
         };
+        return row(credential, Standing::Unaccounted { why }, None);
+    }
+    if let Some(opened) = let_in_by_undo(plan, state, &credential) {
+        let why = format!(
+            "older ones are denied; {} has taken off what kept everybody out whom the role admits, and nobody speaks for \
+             it now",
+            opened.id
+        );
         return row(credential, Standing::Unaccounted { why }, None);
     }
     if let Some(minter) = mints_anew(plan, state, &credential, &standing) {
@@ -225,6 +243,26 @@ fn mints_anew<'a>(
             && plan.trust_in(one).is_none()
     };
     plan.credentials.iter().filter(mints).find(is_let_in)
+}
+
+/// The change of an undo that took the quarantine of a role off, where nobody's word for its sessions stands: whomever it
+/// admits mints new ones.
+fn let_in_by_undo<'a>(plan: &'a Plan, state: &State, sessions: &Credential) -> Option<&'a Change> {
+    if !matches!(sessions, Credential::RoleSessions { .. })
+        || is_let_off(plan, state, sessions)
+        || plan.trust_in(sessions).is_some()
+    {
+        return None;
+    }
+    plan.changes.reaching(sessions).find(|change| {
+        let lifts = |effect: &Effect| {
+            matches!(effect, Effect::Lifts { subject, barrier: Barrier::Quarantine }
+                if subject.covers(sessions))
+        };
+        change.undoes.is_some()
+            && change.effects.iter().any(lifts)
+            && lift_begun(change, state.record(&change.id)).is_some()
+    })
 }
 
 /// The lift that took the deny of these sessions off, if one has: it is begun only when the last of them has ended
@@ -401,6 +439,22 @@ fn may_refuse_with(barrier: Barrier, because: Refusal) -> bool {
         | Barrier::Deleted
         | Barrier::Attested => false,
     }
+}
+
+/// The opening of a way in outside that somebody has attested, and that nothing has let pass.
+fn opened_early<'a>(plan: &'a Plan, state: &State, way_in: &Credential) -> Option<&'a Change> {
+    if !matches!(way_in, Credential::Manual { .. }) {
+        return None;
+    }
+    plan.changes.reaching(way_in).find(|change| {
+        let opens = |effect: &Effect| {
+            matches!(effect, Effect::Lifts { subject, .. } if subject.covers(way_in))
+        };
+        let record = state.record(&change.id);
+        change.effects.iter().any(opens)
+            && record.state != ChangeState::Seen
+            && record.notes.iter().any(|note| matches!(note, Note::Attested { .. }))
+    })
 }
 
 /// How a way in outside stands that is not seen closed.

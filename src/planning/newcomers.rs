@@ -19,7 +19,8 @@ use super::round::{Earlier, is_our_own};
 use crate::ids::{AccessKeyId, Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Status, Unread, Want};
 use crate::plan::{
-    Credential, FirstSeen, Plan, SavedPlan, TakenUp, Untouched, credential_wants, credentials_of,
+    Credential, FirstSeen, Plan, RoleInReach, SavedPlan, TakenUp, Untouched, credential_wants,
+    credentials_of,
 };
 use crate::policy::admission::Parts;
 
@@ -61,6 +62,52 @@ pub(super) fn untouched<'a>(
               waived, or cleared"
             .to_owned(),
     })
+}
+
+/// Of what a later round has in it, what the rounds before it did not have when the case began.
+pub(super) fn came_since_plan(
+    earlier: &Plan,
+    credentials: &[Credential],
+    roles: &[RoleInReach],
+) -> Vec<Credential> {
+    let was_there = |one: &Credential| {
+        earlier.credentials.contains(one)
+            || earlier.roles.iter().any(|reach| reach.sessions == *one)
+    };
+    let all = credentials.iter().chain(roles.iter().map(|reach| &reach.sessions));
+    let new = all.filter(|one| !was_there(one) || earlier.came.binary_search(one).is_ok());
+    sorted(new.cloned())
+}
+
+/// Of what a case that takes up others has in scope, what has come since the first of them began, by when AWS says that
+/// it was made.
+pub(super) fn came_since_survey(
+    first: &FirstSeen,
+    principals: &BTreeSet<Principal>,
+    roles: &[RoleInReach],
+    inventory: &Inventory,
+) -> Vec<Credential> {
+    let users = inventory.users().into_iter().flatten();
+    let users = users.filter(|user| principals.contains(&Principal::User(user.name.clone())));
+    let of_users = users.flat_map(|user| {
+        if !is_new(user.created_at, first) {
+            return newly_hung_on(&user.name, first, inventory);
+        }
+        let mut all = credentials_of(&user.name, inventory);
+        all.push(Credential::Sessions { user: user.name.clone() });
+        all
+    });
+    let is_new_role = |sessions: &&Credential| {
+        let known = first.trusts.as_ref();
+        matches!(sessions, Credential::RoleSessions { role } if known.is_some_and(|known| !known.contains_key(role)))
+    };
+    let of_roles = roles.iter().map(|reach| &reach.sessions).filter(is_new_role).cloned();
+    sorted(of_users.chain(of_roles))
+}
+
+fn sorted(all: impl Iterator<Item = Credential>) -> Vec<Credential> {
+    let all: BTreeSet<Credential> = all.collect();
+    all.into_iter().collect()
 }
 
 /// Tells where a plan takes up earlier cases.

@@ -221,8 +221,9 @@ impl<'a> Lifting<'a> {
     }
 
     /// Whether these are sessions that are denied, which an undo leaves so until the last of them has ended; or have ended.
+    /// Of a user: what mints new ones is his, and is asked about beside them. Whoever a role admits mints new ones of it.
     fn has_ended(&self, credential: &Credential) -> bool {
-        if !matches!(credential, Credential::Sessions { .. } | Credential::RoleSessions { .. }) {
+        if !matches!(credential, Credential::Sessions { .. }) {
             return false;
         }
         let lifts = |effect: &Effect| {

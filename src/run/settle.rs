@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{try_join, try_join_all};
 
+use super::lifting::Lifting;
 use super::{Event, Halt, Run};
 use crate::action::catalog;
 use crate::cloud::Urgency;
@@ -15,7 +16,7 @@ use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry, Position, Witness};
 use crate::ledger;
-use crate::plan::Change;
+use crate::plan::{Change, Effect};
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -100,7 +101,8 @@ impl Run<'_> {
     ) -> Result<bool, Halt> {
         let (position, until) = match self.judge(change, facts)? {
             Ok(position) if position.is_done() => {
-                if position == Position::Gone && !self.journal.change(&change.id).gone {
+                // Deleted since, or there again: what is gone is never lifted, and nothing of it can come back.
+                if (position == Position::Gone) != self.journal.change(&change.id).gone {
                     self.record_position(change, &position).await?;
                 }
                 return Ok(true);
@@ -131,12 +133,20 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// Cuts that were seen and that nothing has lifted since. What an undo has people open again may be open before they
-    /// have said so: that is nobody else's doing.
+    /// Cuts that were seen and that nothing has lifted since. What an undo has people open again, and may, may be open
+    /// before they have said so: that is nobody else's doing.
     pub(super) fn standing_cuts(&self) -> Vec<&Change> {
         let state = self.journal.state();
+        let lifting = Lifting::of(self.known(), &state);
         let opens = |change: &Change| {
-            change.undoes.is_some() && catalog::of(change).asks(&change.decided).is_some()
+            change.undoes.is_some()
+                && change.is_by_hand()
+                && change.effects.iter().all(|effect| match effect {
+                    Effect::Lifts { subject, barrier } => {
+                        lifting.would_open(change, subject, *barrier, self.inventory).is_none()
+                    }
+                    _ => true,
+                })
         };
         let opened: BTreeSet<&ChangeId> = (self.plan.changes.iter())
             .filter(|change| opens(change))

@@ -176,6 +176,15 @@ impl Run<'_> {
         {
             return Ok(Verdict::Hold(kept.why));
         }
+        if position.is_done()
+            && change.is_by_hand()
+            && change.is_gated()
+            && self.journal.change(&change.id).attempts == 0
+            && let Some(until) = self.may_start(change).await?
+        {
+            // Somebody has opened it before its time, and said so.
+            return Ok(Verdict::Hold(until));
+        }
         if position.is_done() && matches!(state, ChangeState::InDoubt | ChangeState::Held) {
             // Done, and the answer was lost: what it would have told is in the notes.
             self.record_applied(change, action).await?;
