@@ -318,6 +318,59 @@ fn a_false_alarm_that_is_taken_back_ends_with_nothing_left_of_it() {
     });
 }
 
+/// Who speaks of everybody speaks of what was there: the plan knows what has come since, also with somebody who was there.
+#[test]
+fn a_key_that_was_hung_on_somebody_in_scope_is_nothing_that_everybody_means() {
+    let world = FALSE_ALARM
+        .replace(
+            "      dirk:",
+            "        keys: [{ id: AKIAEXAMPLECARLAKEY1 }]\n        inline: { own: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"iam:CreateAccessKey\", Resource: \"*\" }] } }\n      dirk:",
+        )
+        .replace(
+            "\nrehearsal:",
+            "\nintruder:\n  holds: [AKIAEXAMPLECARLAKEY1]\n  reacts: [{ name: hangs a key on carla, when: { operation: AttachUserPolicy, target: carla }, react_in: 1s, times: 1, deeds: [{ operation: CreateAccessKey, params: { UserName: carla }, with: AKIAEXAMPLECARLAKEY1 }] }]\n\nrehearsal:",
+        );
+    play(async {
+        let (stage, _) = set(&world).await;
+        contained(&stage).await;
+        let plan = stage.newest(stage.state().round()).plan;
+        let [Credential::AccessKey { user, id }] = &plan.came[..] else {
+            panic!("{:?}", plan.came)
+        };
+        assert!(user.as_str() == "carla" && id.as_str() != "AKIAEXAMPLECARLAKEY1");
+    });
+}
+
+/// That an undo is under way opens no door for which nobody has spoken: not by a word that it is open, and not unseen.
+#[test]
+fn what_is_opened_before_anybody_has_spoken_for_it_is_told_and_looked_at() {
+    for attested in [true, false] {
+        play(async {
+            let (stage, _) = set(&crate::undo::with_a_lasting_responder(FALSE_ALARM)).await;
+            contained(&stage).await;
+            let state = stage.state();
+            let next = undo_of(&stage.newest(state.round()), &state);
+            stage.keeps(&next);
+            stage.says_yes_to(&next).await;
+            let said = Said { plan: next.digest(), ..stage.said_by("paul") };
+            stage.say([Entry::Approved { phase: Phase::Recover, said }]).await;
+            stage.cloud.done_outside("vpn", true);
+            if attested {
+                let change = Some(ChangeId::parse("vpn-off.2").unwrap());
+                stage.say([Entry::Attested { change, said: stage.said_by("olga") }]).await;
+            }
+            assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+            let way_in = Credential::Manual { name: "vpn".to_owned() };
+            let is_open = |stage: &Stage| {
+                let ledger = Ledger::of(&stage.newest(stage.state().round()).plan, &stage.state());
+                let row = ledger.rows.into_iter().find(|row| row.credential == way_in).unwrap();
+                assert!(matches!(row.standing, Standing::Unaccounted { .. }), "{attested} {row:?}");
+            };
+            is_open(&stage);
+        });
+    }
+}
+
 /// The same on the command line, by whoever knows nothing but what is on the screen.
 #[test]
 fn whoever_takes_a_false_alarm_back_is_told_whom_it_lets_in_and_what_to_type() {

@@ -522,6 +522,29 @@ pub(crate) fn with_a_lasting_responder(world: &str) -> String {
     world.replace(line, &responder).replacen("    users:\n", &user, 1)
 }
 
+/// Whoever a role admits has new sessions of it as soon as its quarantine is off, whatever became of the older ones.
+#[test]
+fn a_role_for_which_nobody_has_spoken_lets_in_nobody() {
+    let of_role = |line: &&str| !line.contains("- { id:") || line.contains("id: role-");
+    let text: String = PLAYBOOK.lines().filter(of_role).map(|line| format!("{line}\n")).collect();
+    play(async {
+        let stage = Stage::set(&world(true), &text).await;
+        stage.resume_to_the_end(1).await;
+        let is_off = || {
+            let now = state_of(&stage).0;
+            now.keys().any(|key| key.contains("roles/worker/") && key.contains("AWSDenyAll"))
+        };
+        assert!(is_off());
+        begin_undo(&stage).await;
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+        let not_cleared = |why: &String| why.contains("nobody has cleared role worker");
+        assert!(is_off() && why.iter().any(not_cleared), "{why:#?}");
+        everything_is_cleared(&stage).await;
+        stage.resume_to_the_end(1).await;
+        assert!(!is_off());
+    });
+}
+
 /// Random worlds and playbooks, and random words about what is in them.
 #[test]
 fn what_an_undo_does_is_what_its_dry_run_said() {
