@@ -481,7 +481,7 @@ impl Run<'_> {
         loop {
             waiting = self.drive_in_order(waiting, enough).await?;
             let unproven = self.holding_up(&waiting, enough);
-            if !unproven.is_empty() {
+            if !unproven.is_empty() && !self.a_batch_comes_first(&waiting, enough) {
                 self.settle(&unproven, what).await?;
                 self.enforce(&unproven, what).await?;
                 if !self.holding_up(&waiting, enough).is_empty() {

@@ -12,8 +12,8 @@ use super::view::plain;
 use crate::action::catalog;
 use crate::action::{ByHand, Word};
 use crate::diagnostic::counted;
-use crate::ids::StepId;
-use crate::plan::{Change, Plan, SavedPlan};
+use crate::ids::{ChangeId, StepId};
+use crate::plan::{Change, Need, Plan, SavedPlan};
 use crate::playbook::Proof;
 
 const NOW: &str = "\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"";
@@ -95,15 +95,40 @@ fn head(text: &mut String, saved: &SavedPlan) {
     );
 }
 
+/// In how many rounds of waiting for proof each change comes: nobody's cut waits for the proof of another's.
+fn rounds(plan: &Plan) -> Vec<(usize, &Change)> {
+    let mut of: BTreeMap<&ChangeId, usize> = BTreeMap::new();
+    let mut all: Vec<(usize, &Change)> = Vec::new();
+    for change in &plan.changes {
+        let after = |need: &Need| {
+            of.get(&need.change).copied().unwrap_or(0) + usize::from(need.proof > Proof::ReadBack)
+        };
+        let round = change.needs.iter().map(after).max().unwrap_or(0);
+        of.insert(&change.id, round);
+        all.push((round, change));
+    }
+    all.sort_by_key(|(round, _)| *round);
+    all
+}
+
 /// Every cut, one after the other.
 fn cuts(text: &mut String, saved: &SavedPlan) {
     let plan = &saved.plan;
     let mut behind = 0;
     let mut reached: BTreeMap<&StepId, usize> = BTreeMap::new();
-    for change in &plan.changes {
+    let mut waited = 0;
+    for (round, change) in rounds(plan) {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         match action.by_hand(&change.decided) {
             Some(by_hand) if change.only_cuts() => {
+                if round > waited {
+                    waited = round;
+                    let _ = writeln!(
+                        text,
+                        "\n# What was cut until here must be enforced before it goes on.\nsleep {}",
+                        plan.gate.margin_seconds
+                    );
+                }
                 pause(text, plan, change, &mut reached);
                 one(text, saved, change, &by_hand);
             }
@@ -171,9 +196,6 @@ fn one(text: &mut String, saved: &SavedPlan, change: &Change, by_hand: &ByHand) 
     );
     if elsewhere {
         return;
-    }
-    if change.needs.iter().any(|need| need.proof > Proof::ReadBack) {
-        let _ = writeln!(text, "sleep {}", saved.plan.gate.margin_seconds);
     }
     let commands: Vec<String> = by_hand
         .commands

@@ -121,17 +121,34 @@ impl Run<'_> {
         (batches.of.len(), Next::Unfinished)
     }
 
-    /// Waits for the next batch that `waiting` has a change in; says whether there was one to wait for.
-    pub(super) async fn pause(&self, waiting: &[&Change], enough: Proof) -> Result<bool, Halt> {
-        let open = self.open_batches();
+    /// The next batch that `waiting` has a change in which could be begun but for the pause: when, and which.
+    fn next_batch<'c>(
+        &self,
+        open: &Open<'_>,
+        waiting: &[&'c Change],
+        enough: Proof,
+    ) -> Option<(Timestamp, &'c Change)> {
         let shut = open.shut();
         let idle = self.idle();
         let due = |change: &&&Change| self.needs_are_met(change, enough, &idle);
-        let next = waiting
+        waiting
             .iter()
             .filter(due)
             .filter_map(|change| Some((shut.get(&change.id).copied()??, *change)))
-            .min_by_key(|(until, _)| *until);
+            .min_by_key(|(until, _)| *until)
+    }
+
+    /// Whether a batch is begun before what was cut could be proven: no cut of somebody else waits for that.
+    pub(super) fn a_batch_comes_first(&self, waiting: &[&Change], enough: Proof) -> bool {
+        let margin = std::time::Duration::from_secs(self.plan.gate.margin_seconds);
+        let proven = self.clock.now().saturating_add(margin).unwrap_or(Timestamp::MAX);
+        self.next_batch(&self.open_batches(), waiting, enough).is_some_and(|(at, _)| at < proven)
+    }
+
+    /// Waits for the next batch that `waiting` has a change in; says whether there was one to wait for.
+    pub(super) async fn pause(&self, waiting: &[&Change], enough: Proof) -> Result<bool, Halt> {
+        let open = self.open_batches();
+        let next = self.next_batch(&open, waiting, enough);
         let Some((until, change)) = next else { return Ok(false) };
         if let Some((batches, done, _)) = open.0.iter().find(|(b, ..)| b.step == change.step) {
             let (next, of) = (done + 1, batches.of.len());

@@ -15,6 +15,9 @@ use crate::playbook::{Phase, Proof};
 /// measured).
 const LEAST_SENSIBLE_MARGIN: u64 = 10;
 
+/// How many of what stays open are named.
+const NAMED: usize = 6;
+
 /// Phases that will wait for approvals, said in advance.
 pub(super) fn approvals(plan: &mut Plan) {
     for (phase, people) in &plan.approvals {
@@ -156,7 +159,41 @@ fn what_will_be_cut(plan: &Plan) -> &'static str {
     if plan.changes.iter().any(held) { "What is allowed" } else { "Everything" }
 }
 
+/// What no step cuts of what people in scope hold: it stays open, and nothing is handed out while it does. The gate asks
+/// the same of the ledger.
+fn left_open(plan: &Plan) -> Vec<&Credential> {
+    let stays_open = |credential: &&Credential| {
+        let accepted = matches!(credential, Credential::Unlisted { operation, .. }
+            if plan.accepted_gaps.contains(operation));
+        // A value that is known cannot be cut.
+        !accepted
+            && !matches!(credential, Credential::SecretValue { .. })
+            && plan.trust_in(credential).is_none()
+            && !plan.changes.reaching(credential).any(|cut| cut.keeps_out(credential))
+    };
+    plan.credentials.iter().filter(stays_open).collect()
+}
+
+/// Says what stays open; whether there is anything.
+fn tell_left_open(plan: &mut Plan) -> bool {
+    let open: Vec<String> = left_open(plan).iter().map(ToString::to_string).collect();
+    if open.is_empty() {
+        return false;
+    }
+    let more = open.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let what_comes = if plan.changes.iter().any(Change::is_gated) {
+        "the gate will stay shut, and nothing will be issued, until a step cuts it or somebody answers for it"
+    } else {
+        "it stays open, and unaccounted for, until a step cuts it or somebody answers for it"
+    };
+    plan.warnings.push(format!("no step cuts the {named}{more}: {what_comes}"));
+    true
+}
+
 pub(super) fn gate(plan: &mut Plan) {
+    let stays_shut = tell_left_open(plan);
     if !plan.changes.iter().any(crate::plan::Change::is_gated) {
         return;
     }
@@ -185,9 +222,13 @@ pub(super) fn gate(plan: &mut Plan) {
         }
     } else {
         plan.warnings.push(
-            "the gate opens on settled proof: that cuts are enforced is inferred, not shown. The run will \
-             end with exit code 11"
-                .to_owned(),
+            if stays_shut {
+                "the gate asks for settled proof: that cuts are enforced is inferred, not shown"
+            } else {
+                "the gate opens on settled proof: that cuts are enforced is inferred, not shown. The run will \
+                 end with exit code 11"
+            }
+            .to_owned(),
         );
     }
     if plan.gate.margin_seconds < LEAST_SENSIBLE_MARGIN {
