@@ -289,6 +289,47 @@ steps:
     assert!(second.contains("--user-name=backup"), "{second}");
 }
 
+/// What must be waited for is waited for once, when everybody was cut.
+#[test]
+fn by_hand_nobodys_cut_waits_for_the_proof_of_anothers() {
+    let hosted = Hosted::new(&quick_world());
+    let playbook = "portcullis: 1
+name: two
+title: Two are cut
+mode: breach
+steps:
+  - { id: cut-off, phase: contain, for_each: [ci-deploy, backup], uses: iam.user.quarantine, with: { user: \"${{ each }}\" } }
+  - { id: sessions, phase: contain, for_each: [ci-deploy, backup], uses: iam.user.revoke-sessions, with: { user: \"${{ each }}\" } }
+";
+    std::fs::write(hosted.dir().join("two.yaml"), playbook).unwrap();
+    let script = ran(&mut hosted.here(&["plan", "two.yaml", "--format", "aws-cli"])).ended_with(0);
+    assert_eq!(script.out.matches("\nsleep ").count(), 1, "{}", script.out);
+    let cut = script.out.rfind("attach-user-policy").unwrap();
+    assert!(cut < script.out.find("\nsleep ").unwrap(), "{}", script.out);
+}
+
+/// Whoever says yes to a plan knows what stays open, and that nothing will be handed out for it.
+#[test]
+fn what_no_step_cuts_is_said_before_the_yes_and_keeps_the_gate_shut() {
+    let text = |first: &str| {
+        format!(
+            "portcullis: 1\nname: x\ntitle: x\ngate: {{ proof: settled, margin: 60s }}\nsteps:\n{first}  - {{ id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: {{ user: ci-deploy, keys: all }} }}\n  - {{ id: new-key, phase: rotate, uses: iam.access-key.replace, with: {{ user: ci-deploy, deliver_to: deploy/aws-key }} }}\n"
+        )
+    };
+    let warned = |text: &str| {
+        play(async {
+            let stage = Stage::set(WORLD, text).await;
+            let warned =
+                stage.saved.plan.warnings.iter().any(|one| one.starts_with("no step cuts"));
+            let ending = stage.resume_to_the_end(1).await;
+            (warned, matches!(ending, Ending::Held(_)))
+        })
+    };
+    assert_eq!(warned(&text("")), (true, true), "its sessions go on");
+    let quarantine = "  - { id: cut-off, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }\n";
+    assert_eq!(warned(&text(quarantine)), (false, false));
+}
+
 /// Twenty users take no more lines than fourteen.
 #[test]
 fn a_long_plan_is_told_by_step_and_fits_a_page() {

@@ -167,6 +167,24 @@ fn batches_are_made_one_after_the_other_with_a_pause_wherever_it_crashes() {
     });
 }
 
+/// Sessions are denied once more behind the proof that nothing mints them: nobody else's cut waits for that.
+#[test]
+fn a_batch_waits_for_its_pause_and_for_no_proof_of_the_batch_before() {
+    let text = playbook(&format!(
+        "{}  - id: sessions-off\n    phase: contain\n    for_each: [ci-deploy, backup]\n    uses: iam.user.revoke-sessions\n    with: {{ user: \"${{{{ each }}}}\" }}\n",
+        BATCHES.replace(", stop_at: 50", "")
+    ));
+    let text = text.replace("margin: 60s", "margin: 15m");
+    play(async {
+        let stage = Stage::set(WORLD, &text).await;
+        stage.resume_to_the_end(1).await;
+        begun_in_their_time(&stage);
+        let (first, second) = (record(&stage, "quarantine.1"), record(&stage, "quarantine.2"));
+        let apart = second.begun.unwrap().at.duration_since(first.seen.unwrap().at);
+        assert!(apart.as_secs() < 660, "{apart:?}");
+    });
+}
+
 #[test]
 fn no_further_batch_is_begun_where_too_many_changes_wait_for_a_person() {
     let one_only = WORLD.replacen(
