@@ -42,6 +42,7 @@ mod schema;
 mod serve;
 mod shell;
 mod sources;
+mod speaker;
 mod status;
 mod stop;
 mod survey;

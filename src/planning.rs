@@ -23,7 +23,7 @@ mod undo;
 mod untouched;
 
 pub use lint::lint_together;
-pub use lockout::refuse_lock_out;
+pub use lockout::{comes_of, is_cut_off, refuse_lock_out};
 pub use minting::MayAssume;
 pub use newcomers::{Came, admitted_to, came_since, first_seen_by, not_seen, switched_off};
 pub use permissions::whose_policies;

@@ -43,7 +43,10 @@ pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use together::{Ended, Together};
-pub use undo::{Fate, changed_since, foresee, sessions_live_until, to_take_back, undo_of};
+pub use undo::{
+    Fate, changed_since, closed_by, foresee, gone_on_with, sessions_live_until, to_take_back,
+    undo_of,
+};
 
 use crate::clock::Clock;
 use crate::cloud::{Probes, Suspect, WriteCloud};

@@ -288,9 +288,17 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         Some(open_all(dirs)?)
     };
     let (plans, playbook) = plans_of(dir, dirs)?;
+    let mut closed = Vec::new();
     for dir in dirs {
         let of_it = plans.iter().find(|saved| is_of(dir, saved)).expect("each was read from one");
-        refuse_closed(dir, of_it, &state_of(&case::read_journal(dir)?)?, &args.access.there())?;
+        let state = state_of(&case::read_journal(dir)?)?;
+        closed.extend(refuse_closed(dir, of_it, &state, &args.access.there()).err());
+    }
+    // What is left of an undo to wait for may be left in one of them alone.
+    let is_undo = plans.iter().any(|saved| saved.plan.is_undo());
+    let over = !is_undo || closed.len() == dirs.len();
+    if let Some(closed) = closed.into_iter().next().filter(|_| over) {
+        return Err(closed);
     }
     let given = credential::given(args.credential_fd)?;
     reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {

@@ -7,8 +7,9 @@ use super::exit::{Exit, Failure};
 use super::there::There;
 use crate::case::{self, accounts};
 use crate::clock::Clock;
-use crate::journal::{Decoded, Journal, Medium, State};
-use crate::plan::SavedPlan;
+use crate::journal::{ChangeState, Decoded, Journal, Medium, State};
+use crate::plan::{Change, SavedPlan};
+use crate::run::{closed_by, gone_on_with};
 
 /// What to do about a journal that does not add up.
 const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
@@ -50,15 +51,27 @@ pub(super) fn typed_to_begin(dir: &Path, there: &There) -> String {
     format!("portcullis run {}{there}", typed(&dir.join("rounds/1/plan.json")))
 }
 
-/// Refuses to go on with a case that somebody has closed. It may be taken back all the same.
+/// Refuses to go on with a case that somebody has closed. It may be taken back all the same; and one whose undo was closed
+/// goes on where denies are left that wait for nothing but time.
 pub(super) fn refuse_closed(
     dir: &Path,
     saved: &SavedPlan,
     state: &State,
     there: &There,
 ) -> Result<(), Failure> {
-    let Some(closed) = state.closed.as_ref().filter(|_| !saved.plan.is_undo()) else {
+    let plan = &saved.plan;
+    let Some(closed) = closed_by(plan, state) else { return Ok(()) };
+    let is_left = |change: &Change| state.record(&change.id).state != ChangeState::Seen;
+    if plan.is_undo() && gone_on_with(plan, state).any(is_left) {
         return Ok(());
+    }
+    let anew =
+        format!("plan anew, where there is more to be done: portcullis plan PLAYBOOK{there}");
+    let next = if plan.is_undo() {
+        format!("{anew}. What this case has left cut stays cut until a person takes it off by hand")
+    } else {
+        let whole = typed(&accounts::whole_or_itself(dir));
+        format!("{anew}. To take back what this case has cut: portcullis undo {whole}{there}")
     };
     Err(Failure::new(
         Exit::Refused,
@@ -68,11 +81,7 @@ pub(super) fn refuse_closed(
             closed.at.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
             closed.said.reason
         ),
-        format!(
-            "plan anew, where there is more to be done: portcullis plan PLAYBOOK{there}. To take back what this case has cut: \
-             portcullis undo {}{there}",
-            typed(&accounts::whole_or_itself(dir))
-        ),
+        next,
     ))
 }
 

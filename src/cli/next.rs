@@ -12,11 +12,11 @@ use crate::action::catalog;
 use crate::case::accounts;
 use crate::diagnostic::counted;
 use crate::ids::AccountId;
-use crate::journal::{ChangeState, GateState, Note, Spoken, State, names};
+use crate::journal::{ChangeState, GateState, Note, State, names};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::Phase;
-use crate::run::sessions_live_until;
+use crate::run::{closed_by, gone_on_with, sessions_live_until};
 
 /// So many are named; whoever has seen to those is told of the others.
 const NAMED: usize = 3;
@@ -107,13 +107,7 @@ pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &The
 
 /// Whether somebody has closed the case, and nobody takes it back since.
 pub(super) fn is_over(saved: &SavedPlan, state: &State) -> bool {
-    is_closed(&saved.plan, state).is_some()
-}
-
-/// Who has closed the case, if anybody has: of one that is taken back, since that was begun.
-pub(super) fn is_closed<'s>(plan: &Plan, state: &'s State) -> Option<&'s Spoken> {
-    let closed = state.closed.as_ref();
-    closed.filter(|closed| !plan.is_undo() || state.round_began.is_some_and(|at| at < closed.at))
+    closed_by(&saved.plan, state).is_some()
 }
 
 /// What is next where a look at a case that somebody has closed shows what is to be seen to: nothing is done by it.
@@ -282,7 +276,7 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
 pub(super) fn waits_for_time(plan: &Plan, state: &State) -> Option<Timestamp> {
     let kept = denies_kept(plan, state);
     let is_left = |change: &&Change| state.record(&change.id).state != ChangeState::Seen;
-    let left = plan.carried_out().filter(is_left).count();
+    let left = gone_on_with(plan, state).filter(is_left).count();
     kept.iter().map(|(_, until)| *until).max().filter(|_| plan.is_undo() && left == kept.len())
 }
 
@@ -299,7 +293,7 @@ fn denies_kept<'a>(plan: &'a Plan, state: &State) -> Vec<(&'a Change, Timestamp)
 
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
 pub(super) fn of_proven(plan: &Plan, state: &State, dir: &Path, there: &There) -> String {
-    if plan.is_undo() && is_closed(plan, state).is_none() {
+    if plan.is_undo() && closed_by(plan, state).is_none() {
         return format!(
             "nothing is left of it; say that the case is over: portcullis close {} --reason TEXT{there}",
             whole(dir)

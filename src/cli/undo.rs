@@ -7,7 +7,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::foretold::{self, Foretold};
-use super::found::state_of;
+use super::found::{refuse_closed, state_of};
 use super::overtaken::{Doing, not_overtaken};
 use super::{accounts, diagnostics, rehearse, round, sources, view};
 use crate::case::{self, Case};
@@ -26,6 +26,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     let decoded = case::read_journal(&args.case)?;
     let state = state_of(&decoded)?;
     if saved.plan.is_undo() {
+        refuse_closed(&args.case, &saved, &state, &there)?;
         return Err(Failure::new(
             Exit::Refused,
             "this case is being taken back already",

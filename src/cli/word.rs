@@ -24,6 +24,7 @@ use super::live::Live;
 use super::next::of_words;
 use super::reach::goes_there;
 use super::rehearse::{self, Rehearsed};
+use super::speaker::{Concerned, concerned, may_speak};
 use super::there::There;
 use super::{diagnostics, sources, view};
 use crate::action::catalog;
@@ -35,9 +36,8 @@ use crate::inventory::Caller;
 use crate::journal::{AppendError, Decoded, Entry, Evidence, Journal, Medium, Said, State, names};
 use crate::ledger::{self, Ledger, Standing};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
-use crate::planning;
 use crate::playbook::Phase;
-use crate::run::RunError;
+use crate::run::{RunError, closed_by};
 
 /// A case in which somebody has the floor.
 struct Floor<'a> {
@@ -316,8 +316,8 @@ struct About<'a> {
     dir: &'a Path,
     case: Case,
     saved: SavedPlan,
-    /// The plans of the other accounts that it goes with.
-    beside: Vec<SavedPlan>,
+    /// Itself, and the other accounts that it goes with.
+    concerned: Vec<Concerned>,
 }
 
 impl<'a> About<'a> {
@@ -327,7 +327,8 @@ impl<'a> About<'a> {
         }
         let case = Case::open(dir)?;
         let (saved, _) = sources::plan_of(dir)?;
-        Ok(Self { dir, case, saved, beside: beside(dir)? })
+        let concerned = concerned(dir)?;
+        Ok(Self { dir, case, saved, concerned })
     }
 }
 
@@ -352,8 +353,8 @@ fn speak_of(
     let on_record = async |caller: &Caller, clock: Clock, world: Option<&Rehearsed>| {
         let mut to_say = Vec::new();
         for about in &all {
-            let About { case, saved, beside, .. } = about;
-            may_speak(saved, beside, caller, word)?;
+            let About { case, saved, concerned, .. } = about;
+            may_speak(saved, concerned, caller, word)?;
             let said = Said {
                 by: caller.arn.clone(),
                 reason: reason.to_owned(),
@@ -518,64 +519,16 @@ fn open(
     }
 }
 
-/// Whether the word of `caller` is taken: he is of the case's account (of several, of their home), or of the one that was named, and stands
-/// on nothing that the case cuts. Whoever took over what is cut would else clear himself.
-fn may_speak(
-    saved: &SavedPlan,
-    beside: &[SavedPlan],
-    caller: &Caller,
-    word: &args::Word,
-) -> Result<(), Failure> {
-    // Of several accounts, the people of the one they are worked on from may speak for any.
-    let own = saved.plan.together.as_ref().map_or(&saved.plan.account, |together| &together.home);
-    let expected = word.from_account.as_ref().unwrap_or(own);
-    if caller.account != *expected {
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "these credentials are of account {}, and the word is to come from account {expected}",
-                caller.account
-            ),
-            format!(
-                "use credentials of account {expected}; or, where whoever speaks is at home in another account \
-                 (a security or single sign-on account), say so: --from-account {}",
-                caller.account
-            ),
-        ));
-    }
-    let cut_off = std::iter::once(saved).chain(beside).any(|saved| {
-        let home = saved.plan.account == caller.account || saved.plan.together.is_none();
-        home && planning::refuse_lock_out(&saved.plan, &saved.inventory, caller).is_err()
-    });
-    if cut_off {
-        return Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "{} is among those whom this case cuts off: that word is not taken",
-                caller.arn
-            ),
-            "somebody whom the case does not touch must say it, with credentials of his own",
-        ));
-    }
-    Ok(())
-}
-
-/// The plans of the other accounts of the case that the one in `dir` is a part of.
-fn beside(dir: &Path) -> Result<Vec<SavedPlan>, Failure> {
-    let Some(whole) = case::accounts::whole(dir) else { return Ok(Vec::new()) };
-    let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_owned()));
-    let others = case::accounts::of(&whole).into_iter();
-    let others = others.filter(|other| other.file_name() != name.as_deref());
-    Ok(others.map(|other| case::read_plan(&other)).collect::<Result<_, _>>()?)
-}
-
 /// What came of one word.
 fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
     let (about, what) = match entry {
         Entry::Cleared { credential, .. } => {
             let asked = ledger::names_to_clear(plan);
             let by = state.cleared.get(credential).map(names).unwrap_or_default();
-            let what = if by.len() >= asked {
+            let what = if plan.is_undo() && closed_by(plan, state).is_some() {
+                "kept, and it changes nothing: this case is closed, and what it has left cut stays cut"
+                    .to_owned()
+            } else if by.len() >= asked {
                 "cleared: no step cuts it any more, and it may be let in again".to_owned()
             } else {
                 format!("{} of the {asked} names it takes: not cleared yet", by.len())

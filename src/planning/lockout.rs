@@ -71,6 +71,31 @@ pub fn refuse_lock_out(
     refused.map_or(Ok(warnings), Err)
 }
 
+/// Whether the plan cuts what `caller` stands on, be it accepted or not: that a run may lose whom it runs as makes nobody's
+/// word of him any better.
+pub fn is_cut_off(plan: &Plan, inventory: &Inventory, caller: &Caller) -> bool {
+    !lost(plan, inventory, caller, Whose::Caller, &chain(caller), &mut Vec::new()).is_empty()
+}
+
+/// Whether `caller`, or anybody whom its credentials were got with, is who holds `credential`, or whom it opens a role to.
+pub fn comes_of(
+    plan: &Plan,
+    inventory: &Inventory,
+    caller: &Caller,
+    credential: &Credential,
+) -> bool {
+    let chain = chain(caller);
+    (0..chain.len()).any(|at| match credential.principal() {
+        Some(Principal::User(user)) => {
+            let signs =
+                matches!(credential, Credential::AccessKey { id, .. } if chain[at].key == Some(id));
+            signs || chain[at].is_user(&user, plan, inventory)
+        }
+        Some(Principal::Role(role)) => chain[at].role(plan) == Some(role.as_str()),
+        None => false,
+    })
+}
+
 /// What `later` cuts of break-glass that `earlier`, the plan before it, did not: a sentence each. Nobody has said yes
 /// to that yet.
 pub(super) fn cuts_off_break_glass(

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::cloud::ReadCloud;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
-use crate::journal::{ChangeState, Note, Position, State};
+use crate::journal::{ChangeState, Note, Position, Spoken, State};
 use crate::ledger::{Ledger, Standing};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject};
 use crate::planning;
@@ -83,6 +83,24 @@ pub fn sessions_live_until(plan: &Plan, state: &State, change: &Change) -> Optio
         }
         _ => None,
     })
+}
+
+/// Who has closed the case, if anybody has: of one that is taken back, since that was begun.
+pub fn closed_by<'s>(plan: &Plan, state: &'s State) -> Option<&'s Spoken> {
+    let closed = state.closed.as_ref();
+    closed.filter(|closed| !plan.is_undo() || state.round_began.is_some_and(|at| at < closed.at))
+}
+
+/// What is still carried out: of an undo that somebody has closed, the lifts alone that wait for nothing but time.
+/// Whoever is cut off otherwise stays so, whatever is said of him afterwards.
+pub fn gone_on_with<'a>(plan: &'a Plan, state: &State) -> impl Iterator<Item = &'a Change> {
+    let is_closed = plan.is_undo() && closed_by(plan, state).is_some();
+    let waits_for_time = |change: &Change| {
+        change.effects.iter().any(
+            |effect| matches!(effect, Effect::Lifts { barrier, .. } if barrier.is_of_sessions()),
+        )
+    };
+    plan.carried_out().filter(move |change| !is_closed || waits_for_time(change))
 }
 
 /// What becomes of one change of an undo.
@@ -189,15 +207,18 @@ impl Run<'_> {
         if let Some(why) = self.is_apart() {
             return self.shut(vec![why]).await;
         }
-        let due: Vec<&Change> = self.due(|change| change.undoes.is_some());
+        let state = self.journal.state();
+        let undoing: Vec<&Change> = gone_on_with(self.plan, &state).collect();
+        let is_left = |change: &&Change| state.record(&change.id).state != ChangeState::Seen;
+        let due: Vec<&Change> = undoing.iter().copied().filter(is_left).collect();
         if !due.is_empty() {
             self.wait_for_approvals(Phase::Recover, due.len()).await?;
             self.observer.event(&Event::PhaseBegan { phase: Phase::Recover, changes: due.len() });
             self.drive_in_order(due, Proof::Silent).await?;
         }
         let state = self.journal.state();
-        let undoing = self.plan.changes.iter().filter(|change| change.undoes.is_some());
         let held: Vec<String> = undoing
+            .into_iter()
             .map(|change| (&change.id, state.change(&change.id)))
             .filter(|(_, record)| record.state != ChangeState::Seen)
             .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
+use super::undo::gone_on_with;
 use super::{Ending, Entry, Halt, Left, Log, Run, RunError};
 use crate::cloud::Urgency;
 use crate::inventory::Inventory;
@@ -99,12 +100,10 @@ impl Run<'_> {
             return Ok(Ending::Held(alarms));
         }
         let state = self.journal.state();
-        let undone = self
-            .plan
-            .changes
-            .iter()
-            .filter(|change| state.change(&change.id).state != ChangeState::Seen);
-        let undone: Vec<&Change> = undone.collect();
+        // What is taken back leaves nothing else to be done.
+        let undone: Vec<&Change> = gone_on_with(self.plan, &state)
+            .filter(|change| state.record(&change.id).state != ChangeState::Seen)
+            .collect();
         // What waits for people's yes is as it should be.
         if undone.iter().all(|change| change.is_gated()) {
             if let Some(asking) = &state.asking {

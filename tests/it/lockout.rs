@@ -291,6 +291,8 @@ fn a_lock_out_that_is_accepted_is_part_of_the_plan_and_of_the_record() {
         );
         let warned = stage.saved.plan.warnings.join("\n");
         assert!(warned.contains("and that was accepted"), "{warned}");
+        let (plan, inventory) = (&stage.saved.plan, &stage.saved.inventory);
+        assert!(planning::is_cut_off(plan, inventory, &inventory.caller), "and cut he is");
         let ending = stage.resume_to_the_end(1).await;
         let Ending::Stopped(why) = &ending else { panic!("{ending:?}") };
         assert!(why[0].contains("credentials"), "{why:?}");

@@ -294,6 +294,11 @@ pub(crate) struct Rehearsal {
 
 impl Rehearsal {
     pub(crate) fn of(world: &str, text: &str) -> Self {
+        Self::played(world, text, &[])
+    }
+
+    /// The same, with more on the command line.
+    fn played(world: &str, text: &str, more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("played");
         std::fs::create_dir(&folder).unwrap();
@@ -307,7 +312,7 @@ impl Rehearsal {
         std::fs::write(folder.join("world.yaml"), world).unwrap();
         let cases = dir.path().join("cases");
         let args = ["rehearse", text_of(&folder), "--gate", "settled", "--cases", text_of(&cases)];
-        let played = portcullis(&args);
+        let played = portcullis(&[&args[..], more].concat());
         let case = std::fs::read_dir(&cases).unwrap().next().unwrap().unwrap().path();
         Self { _dir: dir, case, code: played.status.code() }
     }
@@ -423,6 +428,63 @@ fn the_word_of_somebody_whom_the_case_cuts_is_not_taken() {
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(11), "{screen}");
     assert!(screen.contains("found innocent by"), "{screen}");
+}
+
+/// That the run may lose whom it runs as says nothing for whoever else has his credentials.
+#[test]
+fn a_lock_out_that_was_accepted_makes_nobody_s_word_of_himself_count() {
+    let accepted = ["--accept-lockout", "arn:aws:iam::111122223333:user/ops/backup"];
+    let rehearsal = Rehearsal::played(WORLD, TWO_USERS, &accepted);
+    assert_eq!(rehearsal.code, Some(13));
+    let clear = ["clear", "user/backup", "--as", "backup"];
+    let (code, screen) = rehearsal.say(&[&clear[..], &WHY].concat());
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(screen.contains("among those whom this case cuts off"), "{screen}");
+}
+
+/// `world`, in which somebody makes himself a user with a key while `ci-deploy` is cut.
+fn with_a_newcomer(world: &str) -> String {
+    let makes = "
+intruder:
+  holds: [AKIAEXAMPLEADMIN0009]
+  reacts:
+    - name: makes himself a user
+      after: 30s
+      deeds:
+        - { operation: CreateUser, params: { UserName: mallory } }
+        - { operation: CreateAccessKey, params: { UserName: mallory } }
+";
+    let world = with_somebody_else(world);
+    let (before, after) = world.split_once("\nintruder:\n").unwrap();
+    let inputs = after.split_once("\nrehearsal:\n").unwrap().1;
+    format!("{before}{makes}\nrehearsal:\n{inputs}")
+}
+
+/// Nothing cuts him yet: a round that would waits for somebody's yes, or no step has selected him at all.
+#[test]
+fn whoever_has_come_since_has_no_say_until_somebody_answers_for_him() {
+    let clear = |rehearsal: &Rehearsal, name: &str| {
+        rehearsal.say(&[&["clear", "user/ci-deploy", "--as", name][..], &WHY].concat())
+    };
+    let asking = Rehearsal::of(&with_a_newcomer(WORLD), &whoever_has_a_new_key());
+    assert_eq!(asking.code, Some(6));
+    let (code, screen) = clear(&asking, "mallory");
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(screen.contains("whom the round that waits for a yes cuts off"), "{screen}");
+    assert!(screen.contains("somebody whom the case does not touch must say it"), "{screen}");
+    let (code, screen) = clear(&asking, "anna");
+    assert_eq!(code, Some(0), "{screen}");
+
+    let outside = Rehearsal::of(&with_a_newcomer(WORLD), PLAYBOOK);
+    outside.say(&["verify"]);
+    let (code, screen) = clear(&outside, "mallory");
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(screen.contains("come since the case was begun"), "{screen}");
+    let waive = ["waive", "user/mallory", "--until", "14d", "--as", "anna"];
+    let (code, screen) = outside.say(&[&waive[..], &WHY].concat());
+    assert_eq!(code, Some(0), "{screen}");
+    let (code, screen) = clear(&outside, "mallory");
+    assert_eq!(code, Some(0), "{screen}");
 }
 
 #[test]

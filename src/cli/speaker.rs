@@ -1,0 +1,101 @@
+//! Whose word about a case counts: of whom the case is about, nobody's.
+//!
+//! He is told by what STS says of him, and by what the case and its journal know: whom a plan cuts, whom a round that waits
+//! for a yes would cut, and who has come since and is answered for by nobody. Knows nothing of what is said.
+
+use std::path::Path;
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::found::read;
+use crate::case;
+use crate::inventory::Caller;
+use crate::journal::State;
+use crate::ledger::Ledger;
+use crate::plan::{Credential, SavedPlan};
+use crate::planning;
+
+/// Whether the word of `caller` is taken: he is of the case's account (of several, of their home), or of the one that was named, and stands
+/// on nothing that the case cuts. Whoever took over what is cut would else clear himself.
+pub(super) fn may_speak(
+    saved: &SavedPlan,
+    concerned: &[Concerned],
+    caller: &Caller,
+    word: &args::Word,
+) -> Result<(), Failure> {
+    // Of several accounts, the people of the one they are worked on from may speak for any.
+    let own = saved.plan.together.as_ref().map_or(&saved.plan.account, |together| &together.home);
+    let expected = word.from_account.as_ref().unwrap_or(own);
+    if caller.account != *expected {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "these credentials are of account {}, and the word is to come from account {expected}",
+                caller.account
+            ),
+            format!(
+                "use credentials of account {expected}; or, where whoever speaks is at home in another account \
+                 (a security or single sign-on account), say so: --from-account {}",
+                caller.account
+            ),
+        ));
+    }
+    let at_home = |one: &&Concerned| {
+        one.saved.plan.account == caller.account || one.saved.plan.together.is_none()
+    };
+    let refused = concerned.iter().filter(at_home).find_map(|one| one.why_not(caller));
+    refused.map_or(Ok(()), |why| {
+        Err(Failure::new(
+            Exit::Refused,
+            format!("{} {why}: that word is not taken", caller.arn),
+            "somebody whom the case does not touch must say it, with credentials of his own",
+        ))
+    })
+}
+
+/// What is known of one account, when somebody speaks.
+pub(super) struct Concerned {
+    saved: SavedPlan,
+    state: State,
+    /// The plan of the round that waits for a yes.
+    asked: Option<SavedPlan>,
+}
+
+impl Concerned {
+    fn of(dir: &Path) -> Result<Self, Failure> {
+        let (saved, _, state) = read(dir)?;
+        let asked = state.asking.as_ref().map(|asking| case::read_round(dir, asking.round));
+        Ok(Self { saved, asked: asked.transpose()?, state })
+    }
+
+    /// Why `caller` is nobody whose word counts. What was accepted of a cut is that the run may lose him; and who has come
+    /// since may be whom the case is about, before anything cuts him.
+    fn why_not(&self, caller: &Caller) -> Option<&'static str> {
+        let cuts = |by: &SavedPlan| planning::is_cut_off(&by.plan, &by.inventory, caller);
+        if cuts(&self.saved) {
+            return Some("is among those whom this case cuts off");
+        }
+        if self.asked.as_ref().is_some_and(cuts) {
+            return Some("is among those whom the round that waits for a yes cuts off");
+        }
+        let (plan, state) = (&self.saved.plan, &self.state);
+        let has_come = |one: &Credential| plan.is_newcomer(one) || state.came.contains(one);
+        let is_he = |one: &Credential| {
+            std::iter::once(&self.saved)
+                .chain(&self.asked)
+                .any(|by| planning::comes_of(&by.plan, &by.inventory, caller, one))
+        };
+        let ledger = Ledger::of(plan, state);
+        let mut open = ledger.unaccounted().map(|row| &row.credential);
+        open.any(|one| has_come(one) && is_he(one))
+            .then_some("holds what has come since the case was begun, and nobody answers for that")
+    }
+}
+
+/// What is known of the account of the case in `dir`, and of the other accounts of the case that it is a part of.
+pub(super) fn concerned(dir: &Path) -> Result<Vec<Concerned>, Failure> {
+    let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_owned()));
+    let all = case::accounts::whole(dir).map_or_else(Vec::new, |whole| case::accounts::of(&whole));
+    let others = all.into_iter().filter(|other| other.file_name() != name.as_deref());
+    std::iter::once(dir.to_owned()).chain(others).map(|dir| Concerned::of(&dir)).collect()
+}
