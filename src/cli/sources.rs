@@ -123,7 +123,13 @@ pub(super) fn asked(
             Err(problem) => all.lacks_file(problem),
         }
     }
-    for (name, value) in &given.inputs {
+    for (n, (name, value)) in given.inputs.iter().enumerate() {
+        // One of the two would be forgotten in silence.
+        if given.inputs[..n].iter().any(|(earlier, _)| earlier == name) {
+            let twice = Diagnostic::error(Code::BadInput, format!("input `{name}` is typed twice"));
+            all.lacks(name, twice.help(format!("once, and a list with commas: -i {name}=A,B")));
+            continue;
+        }
         match named(name, value) {
             Ok(value) => all.give(name, value),
             Err(problem) => all.lacks(name, problem),

@@ -237,6 +237,15 @@ fn taken(input: &Input, given: &Given, problems: &mut Vec<Diagnostic>) -> Option
         Given::Typed(_) | Given::Value(_) => From::Said,
     };
     let mut values: Vec<Value> = pieces.into_iter().filter_map(|piece| piece.value.ok()).collect();
+    // A variable of the shell that is empty at night is no list of nobody.
+    if matches!(given, Given::Typed(_) | Given::Text(_))
+        && item.is_some()
+        && values.is_empty()
+        && input.required
+    {
+        problems.push(missing(input, Some(given)));
+        return None;
+    }
     let value = if item.is_some() { Value::Array(values) } else { values.pop()? };
     for (at, objection) in input.bounds.objections(&input.ty, &value) {
         let from = at.and_then(|at| from.get(at)).copied().unwrap_or(whole);
