@@ -7,6 +7,7 @@
 
 mod clocks;
 mod figures;
+mod left;
 mod timeline;
 mod together;
 mod written;
@@ -15,15 +16,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use clocks::{Clocks, Deadline};
+pub(crate) use left::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
 pub use timeline::Happened;
 pub use together::Reports;
 
 use figures::Figures;
+use left::left_to_do;
 
-use crate::ids::{AccountId, Arn, ChangeId};
-use crate::journal::{ChangeState, Decoded, State};
-use crate::ledger::{self, Issued, Ledger, Row, Standing};
-use crate::plan::{Change, SavedPlan, Untouched};
+use crate::ids::{AccountId, Arn};
+use crate::journal::{Decoded, State};
+use crate::ledger::{Issued, Ledger, Row};
+use crate::plan::{SavedPlan, Untouched};
 
 /// The version of the report's shape as JSON.
 const VERSION: u32 = 1;
@@ -106,15 +109,17 @@ impl Report {
         });
         ran_by.sort();
         ran_by.dedup();
+        let left_to_do = left_to_do(saved, state, &ledger);
+        let figures = Figures::of(plan, decoded, state, &ledger);
         Self {
             version: VERSION,
             title: plan.title.clone(),
             playbook: plan.playbook.clone(),
             rehearsal: opened.is_some_and(|opened| opened.rehearsal),
             account: plan.account.clone(),
-            summary: Figures::of(plan, state, &ledger, opened_at).in_five_sentences(),
+            summary: figures.in_five_sentences(!left_to_do.is_empty()),
             clocks: Clocks::of(aware_at, opened_at, state.last),
-            left_to_do: left_to_do(saved, state, &ledger),
+            left_to_do,
             timeline: timeline::of(saved, decoded),
             contested: contested
                 .map(|change| format!("{}, {}: {}", change.id, change.target, change.what))
@@ -133,65 +138,4 @@ impl Report {
             issued: ledger.issued,
         }
     }
-}
-
-/// What people must still do, and what must not be forgotten.
-fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> {
-    let mut left: Vec<String> =
-        ledger.unaccounted().map(|row| format!("{}: {}", row.credential, row.detail())).collect();
-    let held = saved.plan.changes.iter().map(|change| (&change.id, state.change(&change.id)));
-    left.extend(held.filter(|(_, record)| record.state == ChangeState::Held).map(
-        |(id, record): (&ChangeId, _)| format!("{id}: {}", record.trouble.unwrap_or_default()),
-    ));
-    left.extend(state.held.iter().cloned());
-    left.extend(ledger::off_before(&saved.plan, state).map(|cut| {
-        format!(
-            "{} ({}, {}) of the earlier case {}: {} ({})",
-            cut.change,
-            cut.target,
-            cut.what,
-            cut.case,
-            cut.told(),
-            cut.why
-        )
-    }));
-    for waived in &ledger.waivers {
-        let until = waived.until.strftime("%Y-%m-%d %H:%M UTC");
-        let ran_out = if waived.expired { "ran out" } else { "runs out" };
-        left.push(format!("the waiver of {} {ran_out} at {until}", waived.credential));
-    }
-    for row in &ledger.rows {
-        if let Standing::Blocked { until: Some(until), .. } = &row.standing {
-            left.push(format!(
-                "{}: what denies them must stand until {}",
-                row.credential,
-                until.strftime("%Y-%m-%d %H:%M UTC")
-            ));
-        }
-    }
-    // An innocent whose key is off does not work, and no step need be there to let him.
-    for row in &ledger.rows {
-        if let Standing::Cleared { barriers, .. } = &row.standing
-            && barriers.iter().any(|barrier| barrier.blocks() && !barrier.is_of_sessions())
-        {
-            left.push(format!(
-                "{}: found innocent and still cut: where no step lets it work again, `portcullis undo` does",
-                row.credential
-            ));
-        }
-    }
-    left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
-        format!("{who}: quarantined; whatever works as it does stands still until it is let in")
-    }));
-    // What was never made, or is lifted, need not be looked at again.
-    let stands = |change: &&Change| {
-        state.record(&change.id).state == ChangeState::Seen
-            && !ledger::is_lifted(&saved.plan, state, change)
-    };
-    let due = saved.plan.changes.iter().filter(stands);
-    let due = due.filter_map(|change| Some((change, change.review_by?)));
-    left.extend(due.map(|(change, at)| {
-        format!("{}: look by {} whether it must stay", change.id, at.strftime("%Y-%m-%d"))
-    }));
-    left
 }

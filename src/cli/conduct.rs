@@ -11,7 +11,7 @@ use super::earlier::made_beside;
 use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
-use super::next::{self, after_all, awaited, is_over};
+use super::next::{self, LastDenies, after_all, awaited, is_over};
 use super::overtaken::{Doing, not_overtaken};
 use super::stop::stop_when_asked;
 use super::there::{There, placed, placed_in};
@@ -274,14 +274,15 @@ impl Conduct<'_> {
             }
             Ending::NotProven if is_over(&saved, &state) => {
                 let open = ledger.unaccounted().next().is_some();
-                next::of_closed(self.case.dir(), there, open)
+                next::of_closed(self.case.dir(), there, LastDenies::of(&saved, &state), open)
             }
             Ending::NotProven => {
                 let left = after_all(&saved.plan, &state, &ledger, self.case.dir(), there);
                 format!("{left}. The record: portcullis status {case}")
             }
             Ending::Held(_) if is_over(&saved, &state) => {
-                next::of_closed(self.case.dir(), there, true)
+                let more = next::is_held_for_more(&saved.plan, &state);
+                next::of_closed(self.case.dir(), there, LastDenies::of(&saved, &state), more)
             }
             Ending::Held(_) => next::of_held(&saved, &state, self.case.dir(), there),
             Ending::Waiting(_) | Ending::Asking { .. } => {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::by_hand::typed;
 use super::exit::Failure;
-use super::next::{awaited, in_a_command, to_attest, typed_all};
+use super::next::{awaited, in_a_command, is_not_borne_out, to_attest, typed_all};
 use super::overtaken::Doing;
 use super::reach::reach;
 use super::there::There;
@@ -23,6 +23,7 @@ use crate::ids::StepId;
 use crate::journal::{ChangeState, State};
 use crate::ledger;
 use crate::plan::{Change, Credential, Plan, SavedPlan};
+use crate::report::held_beyond_changes;
 use crate::run::{Because, Fate, Kept, changed_since, foresee, spoken_of};
 
 /// With more changes of one kind than these, they are told by step.
@@ -210,7 +211,11 @@ pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: 
     let resume = format!("portcullis resume {whole}{there}");
     let mut parts = Vec::new();
     // What would come off, and is held, is held by what somebody has done or refused.
-    if kinds.contains_key(&Kind::Made) || kinds.contains_key(&Kind::Other) || state.held.is_some() {
+    if kinds.contains_key(&Kind::Made)
+        || kinds.contains_key(&Kind::Other)
+        || is_not_borne_out(&saved.plan, state)
+        || held_beyond_changes(&saved.plan, state).is_some()
+    {
         parts.push("do what is asked above".to_owned());
     }
     for (kind, why) in [

@@ -16,6 +16,7 @@ use crate::journal::{ChangeState, GateState, Note, State, names};
 use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::Phase;
+use crate::report::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
 use crate::run::{closed_by, gone_on_with, sessions_live_until};
 
 /// So many are named; whoever has seen to those is told of the others.
@@ -36,6 +37,10 @@ pub(super) fn awaited(
             "read the plan of the next round, and say yes to it: portcullis run {}{there}",
             typed(&dir.join(format!("rounds/{}/plan.json", asking.round)))
         ));
+    }
+    // What somebody has seen to is looked at first: whoever approves is to know whether that bears it out.
+    if saved.plan.carried_out().any(|change| is_to_be_looked_at(&saved.plan, state, change)) {
+        return None;
     }
     let due = |phase: &Phase| {
         let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
@@ -64,18 +69,18 @@ pub(super) fn awaited(
     ))
 }
 
+/// Whether somebody has attested a change since anybody last worked on the case: a resumption looks whether that is so.
+fn is_to_be_looked_at(plan: &Plan, state: &State, change: &Change) -> bool {
+    state.attested_since(&change.id).is_some()
+        && state.record(&change.id).state != ChangeState::Seen
+        && !ledger::is_idle(plan, state, change)
+}
+
 /// What is next once people have said something of a case that nobody works on.
 pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
     let (case, whole) = (typed(dir), whole(dir));
     if is_over(saved, state) {
-        let kept = denies_kept(&saved.plan, state);
-        if let Some(until) = kept.iter().map(|(_, until)| *until).max() {
-            return format!(
-                "nothing until {}: this case is closed. Then, to lift the last denies: portcullis resume {whole}{there}",
-                until.strftime("%Y-%m-%d %H:%M UTC")
-            );
-        }
-        return format!("nothing: this case is closed. The record: portcullis status {case}");
+        return of_closed(dir, there, LastDenies::of(saved, state), false);
     }
     let asked = ledger::names_to_clear(&saved.plan);
     let short = state.cleared.iter().filter(|(_, spoken)| names(*spoken).len() < asked);
@@ -110,20 +115,59 @@ pub(super) fn is_over(saved: &SavedPlan, state: &State) -> bool {
     closed_by(&saved.plan, state).is_some()
 }
 
+/// The denies of older sessions that a closed undo has still to lift, once the last of those has ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LastDenies {
+    until: Timestamp,
+    /// Whether that has passed, by the journal's last entry.
+    passed: bool,
+}
+
+impl LastDenies {
+    pub(super) fn of(saved: &SavedPlan, state: &State) -> Option<Self> {
+        let until = denies_held(&saved.plan, state).map(|(_, until)| until).max()?;
+        let until = Some(until).filter(|_| is_over(saved, state))?;
+        Some(Self { until, passed: state.last.is_some_and(|now| until <= now) })
+    }
+}
+
+/// What is next about a case that somebody has closed: nothing, but for the `last` denies that it has still to lift.
+pub(super) fn of_over(dir: &Path, there: &There, last: Option<LastDenies>) -> String {
+    let Some(LastDenies { until, passed }) = last else {
+        return "nothing: this case is closed".to_owned();
+    };
+    let resume = format!("portcullis resume {}{there}", whole(dir));
+    if passed {
+        return format!("this case is closed, but for its last denies. To lift those: {resume}");
+    }
+    let until = until.strftime("%Y-%m-%d %H:%M UTC");
+    format!("nothing until {until}: this case is closed. Then, to lift the last denies: {resume}")
+}
+
 /// What is next where a look at a case that somebody has closed shows what is to be seen to: nothing is done by it.
 /// Where nothing is `open`, there is nothing to see to.
-pub(super) fn of_closed(dir: &Path, there: &There, open: bool) -> String {
-    if !open {
-        return format!(
-            "nothing: this case is closed. The record: portcullis status {}",
-            typed(dir)
-        );
+pub(super) fn of_closed(dir: &Path, there: &There, last: Option<LastDenies>, open: bool) -> String {
+    let over = of_over(dir, there, last);
+    let record = format!("The record: portcullis status {}", typed(dir));
+    match (open, last) {
+        (false, None) => format!("{over}. {record}"),
+        (false, Some(_)) => over,
+        (true, last) => {
+            let over = last.map_or(String::new(), |_| format!(". Otherwise: {over}"));
+            format!(
+                "see to what is said above by a new plan, since this case is closed: portcullis plan \
+                 PLAYBOOK{there}{over}. {record}"
+            )
+        }
     }
-    format!(
-        "see to what is said above by a new plan, since this case is closed: portcullis plan PLAYBOOK{there}. The record: \
-         portcullis status {}",
-        typed(dir)
-    )
+}
+
+/// Whether a look at a closed case that was held shows more to see to than denies that are not to be lifted yet.
+pub(super) fn is_held_for_more(plan: &Plan, state: &State) -> bool {
+    let denies: Vec<_> = denies_held(plan, state).map(|(change, _)| &change.id).collect();
+    let is_held = |change: &Change| state.record(&change.id).state == ChangeState::Held;
+    let more = plan.carried_out().any(|change| is_held(change) && !denies.contains(&&change.id));
+    denies.is_empty() || more || held_beyond_changes(plan, state).is_some()
 }
 
 /// What is left to a person when all was applied.
@@ -147,16 +191,9 @@ pub(super) fn after_all(
     }
     if !unproven.is_empty() {
         let which = named(unproven.iter().map(ToString::to_string), ", ");
-        left.push(format!("know that nobody has seen this refused: {which}"));
+        left.push(format!("{NOT_SEEN_REFUSED}: {which}"));
     }
-    if ledger.issued.iter().any(|issued| issued.key().is_some()) {
-        left.push("make sure the owner uses the new key".to_owned());
-    }
-    if ledger.issued.iter().any(|issued| issued.key().is_none()) {
-        left.push(
-            "see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)".to_owned(),
-        );
-    }
+    left.extend(to_hand_over(ledger).into_iter().map(|(what, _)| what.to_owned()));
     if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
         left.push(
             format!(
@@ -284,11 +321,24 @@ pub(super) fn waits_for_time(plan: &Plan, state: &State) -> Option<Timestamp> {
 /// about them until then.
 fn denies_kept<'a>(plan: &'a Plan, state: &State) -> Vec<(&'a Change, Timestamp)> {
     let Some(now) = state.last else { return Vec::new() };
-    let held = plan
-        .carried_out()
+    denies_held(plan, state).filter(|(_, until)| now < *until).collect()
+}
+
+/// Denies of older sessions whose lift is held, each with until when those may live.
+fn denies_held<'a>(plan: &'a Plan, state: &State) -> impl Iterator<Item = (&'a Change, Timestamp)> {
+    plan.carried_out()
         .filter(|change| state.record(&change.id).state == ChangeState::Held)
-        .filter_map(|change| Some((change, sessions_live_until(plan, state, change)?)));
-    held.filter(|(_, until)| now < *until).collect()
+        .filter_map(|change| Some((change, sessions_live_until(plan, state, change)?)))
+}
+
+/// Whether a person has attested something that is held all the same: what was tried since does not bear it out.
+pub(super) fn is_not_borne_out(plan: &Plan, state: &State) -> bool {
+    plan.carried_out().any(|change| {
+        let record = state.record(&change.id);
+        record.state == ChangeState::Held
+            && record.notes.iter().any(|note| matches!(note, Note::Attested { .. }))
+            && state.attested_since(&change.id).is_none()
+    })
 }
 
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
@@ -370,4 +420,24 @@ fn has_spoken(state: &State) -> bool {
 
 fn whole(dir: &Path) -> String {
     typed(&accounts::whole_or_itself(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_case_says_the_same_of_its_last_denies_wherever_it_is_asked() {
+        let (dir, there) = (Path::new("cases/1"), There::default());
+        let last = |passed| Some(LastDenies { until: Timestamp::UNIX_EPOCH, passed });
+        let waits = "nothing until 1970-01-01 00:00 UTC: this case is closed. Then, to lift the last denies: portcullis \
+                     resume cases/1";
+        assert_eq!(of_over(dir, &there, last(false)), waits);
+        assert_eq!(of_closed(dir, &there, last(false), false), waits);
+        assert!(of_closed(dir, &there, last(false), true).contains(waits));
+        assert!(
+            of_over(dir, &there, last(true)).ends_with("To lift those: portcullis resume cases/1")
+        );
+        assert_eq!(of_over(dir, &there, None), "nothing: this case is closed");
+    }
 }

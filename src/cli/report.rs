@@ -5,7 +5,7 @@ use super::args::{self, ReportFormat};
 
 use super::exit::{Exit, Failure};
 use super::found::read;
-use super::there::placed;
+use super::there::{placed, placed_in};
 use super::{diagnostics, plan, view};
 use crate::case;
 use crate::report::{Report, Reports};
@@ -17,7 +17,9 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
         let report = Report::of(&saved, &decoded, &state, args.aware_at);
         let there = plan::there(&saved);
         let of_it = |text: String| placed(&text, &args.case, &there);
-        tell(args.format, || of_it(report.text()), || of_it(report.markdown()), &report);
+        let mut told = serde_json::to_value(&report).expect("plain data");
+        placed_in(&mut told, &args.case, &there);
+        tell(args.format, || of_it(report.text()), || of_it(report.markdown()), &told);
         return Ok(Exit::Done);
     }
     refuse_lost_journals(&accounts)?;
@@ -27,7 +29,9 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     let reports = Reports::of(each, args.aware_at);
     let there = plan::there(&read[0].0);
     let of_it = |text: String| placed(&text, &args.case, &there);
-    tell(args.format, || of_it(reports.text()), || of_it(reports.markdown()), &reports);
+    let mut told = serde_json::to_value(&reports).expect("plain data");
+    placed_in(&mut told, &args.case, &there);
+    tell(args.format, || of_it(reports.text()), || of_it(reports.markdown()), &told);
     Ok(Exit::Done)
 }
 
@@ -35,13 +39,11 @@ fn tell(
     format: ReportFormat,
     text: impl FnOnce() -> String,
     markdown: impl FnOnce() -> String,
-    report: &impl serde::Serialize,
+    report: &serde_json::Value,
 ) {
     view::out(&match format {
         ReportFormat::Text => text(),
         ReportFormat::Markdown => markdown(),
-        ReportFormat::Json => {
-            diagnostics::printed(&serde_json::to_value(report).expect("plain data"))
-        }
+        ReportFormat::Json => diagnostics::printed(report),
     });
 }

@@ -10,7 +10,7 @@ use super::by_hand::typed;
 use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
 use super::found::{read, typed_to_begin};
-use super::next::{after_all, awaited, is_over, of_all_proven};
+use super::next::{LastDenies, after_all, awaited, is_over, of_all_proven, of_over};
 use super::overtaken::{Doing, not_overtaken};
 use super::rehearse::is_rehearsal;
 use super::there::{There, placed, placed_in};
@@ -42,7 +42,10 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     let next = match worst {
         _ if never_begun && !is_rehearsal(&args.case)? => typed_to_begin(&accounts[0], &there),
         _ if accounts.iter().any(|dir| case::is_worked_on(dir)) => worked_on(&each[0].state),
-        _ if each.iter().all(|one| is_over(&one.saved, &one.state)) => CLOSED.to_owned(),
+        _ if each.iter().all(|one| is_over(&one.saved, &one.state)) => {
+            let last = each.iter().filter_map(|one| LastDenies::of(&one.saved, &one.state));
+            of_over(&args.case, &there, last.max())
+        }
         Exit::Done => of_all_proven(each.iter().map(|one| (&one.saved.plan, &one.state))),
         Exit::NotProven | Exit::Held | Exit::Waiting => {
             let of_it = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(worst));
@@ -84,9 +87,6 @@ fn overtaken(dir: &Path, saved: &SavedPlan, there: &There) -> Result<Option<Stri
     Ok(refused.map(Failure::told_along))
 }
 
-/// What is to be done about a case that somebody has closed.
-const CLOSED: &str = "nothing: this case is closed";
-
 /// What is to be done while somebody works on a case: nothing.
 fn worked_on(state: &State) -> String {
     let by = state.worker.as_ref().map(worked_on_by);
@@ -117,7 +117,7 @@ impl<'a> One<'a> {
         let overtaken = overtaken(dir, &saved, &there)?;
         let next = match state.finished.and_then(Exit::of) {
             _ if case::is_worked_on(dir) => worked_on(&state),
-            _ if is_over(&saved, &state) => CLOSED.to_owned(),
+            _ if is_over(&saved, &state) => of_over(dir, &there, LastDenies::of(&saved, &state)),
             Some(_) if overtaken.is_some() => overtaken.unwrap_or_default(),
             // Nobody has said yes to it yet: that takes a run. A rehearsal needs nobody's yes.
             None if state.opened.is_none() && !is_rehearsal(dir)? => typed_to_begin(dir, &there),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::ids::AccountId;
-use crate::journal::{GateState, State, Witness};
+use crate::ids::{AccountId, ChangeId};
+use crate::journal::{Decoded, Entry, Note, State, Witness};
 use crate::ledger::{Ledger, Row, Standing};
 use crate::plan::{Credential, Effect, Plan};
 use crate::playbook::Proof;
@@ -32,13 +32,15 @@ pub(super) struct Figures {
     /// Of those that were cut, how many were tried themselves, and how many in the way that a canary was.
     tried: usize,
     inferred: usize,
+    /// How many were deleted, once such a cut of them had been shown so.
+    deleted: usize,
     /// How many were tried and let in all the same.
     let_in: usize,
     /// Ways in that people closed, by their word; and how many of those were probed and refuse.
     by_hand: usize,
     probed: usize,
     issued: usize,
-    /// How surely the cuts were proven when the first gate was opened, and when that was.
+    /// How surely the cuts were proven when the gate was last opened before anything was handed out, and when that was.
     opened: Option<(Proof, Timestamp)>,
     open: usize,
     /// Whether all of it ended with nothing left to say.
@@ -46,12 +48,7 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn of(
-        plan: &Plan,
-        state: &State,
-        ledger: &Ledger,
-        opened_at: Option<Timestamp>,
-    ) -> Self {
+    pub(super) fn of(plan: &Plan, decoded: &Decoded, state: &State, ledger: &Ledger) -> Self {
         let mut standings = BTreeMap::new();
         for row in &ledger.rows {
             *standings.entry(row.standing.word()).or_default() += 1;
@@ -83,7 +80,7 @@ impl Figures {
         Self {
             title: plan.title.clone(),
             accounts: vec![plan.account.clone()],
-            opened_at,
+            opened_at: decoded.lines.first().map(|line| line.at),
             rehearsal: state.opened.as_ref().is_some_and(|opened| opened.rehearsal),
             standings,
             users,
@@ -96,14 +93,12 @@ impl Figures {
             taken_back: plan.is_undo(),
             tried: of(Way::Itself),
             inferred: of(Way::Canary),
+            deleted: of(Way::Deleted),
             let_in: of(Way::LetIn),
             by_hand: of(Way::ByHand { probed: false }) + probed,
             probed,
             issued: ledger.issued.len(),
-            opened: match &state.gate {
-                GateState::Open(proof, at) => Some((*proof, *at)),
-                _ => None,
-            },
+            opened: opened_for_the_first(plan, decoded),
             open: ledger.unaccounted().count(),
             over: state.finished.is_some_and(|exit| exit == 0),
         }
@@ -127,6 +122,7 @@ impl Figures {
         self.taken_back |= other.taken_back;
         self.tried += other.tried;
         self.inferred += other.inferred;
+        self.deleted += other.deleted;
         self.let_in += other.let_in;
         self.by_hand += other.by_hand;
         self.probed += other.probed;
@@ -158,6 +154,13 @@ impl Figures {
                 "are cut in a way that was shown to work on a stand-in made for it",
             ),
         ];
+        if self.deleted > 0 {
+            told.push(are(
+                self.deleted,
+                "is deleted, and its cut was shown to work on a stand-in made for it",
+                "are deleted, and their cut was shown to work on a stand-in made for it",
+            ));
+        }
         if self.let_in > 0 {
             told.push(are(self.let_in, "was tried and LET IN", "were tried and LET IN"));
         }
@@ -170,7 +173,8 @@ impl Figures {
             let probed = are(self.probed, "was probed and refuses", "were probed and refuse");
             told.push(format!("{closed}, of which {probed}"));
         }
-        let other = self.cut - self.tried - self.inferred - self.let_in - self.by_hand;
+        let other =
+            self.cut - (self.tried + self.inferred + self.deleted + self.let_in + self.by_hand);
         if other > 0 {
             told.push(format!(
                 "of the other {other} nothing was tried, and what is known of each stands in its row"
@@ -215,7 +219,8 @@ impl Figures {
     }
 
     /// What it was, how far it reaches, how sure that is, what was handed out, what is left.
-    pub(super) fn in_five_sentences(&self) -> Vec<String> {
+    /// `left` is whether anything is left to do.
+    pub(super) fn in_five_sentences(&self, left: bool) -> Vec<String> {
         let opened = match self.opened_at {
             Some(at) => format!("On {} a case was opened", at.strftime("%-d %B %Y, %H:%M UTC")),
             None => "A case was prepared and not begun".to_owned(),
@@ -259,6 +264,7 @@ impl Figures {
                     "It was taken back, and nothing of it is left in place.".to_owned()
                 }
                 0 if self.over => "Nothing is left open.".to_owned(),
+                0 if !left => "No credential is unaccounted for.".to_owned(),
                 0 => "No credential is unaccounted for; what is still to do is listed below."
                     .to_owned(),
                 open => format!(
@@ -274,6 +280,35 @@ impl Figures {
     }
 }
 
+/// How surely every cut was proven, and when, as the gate was last opened before the first new credential: by the journal's
+/// order, since a gate that was opened may have been shut again and opened anew.
+fn opened_for_the_first(plan: &Plan, decoded: &Decoded) -> Option<(Proof, Timestamp)> {
+    let issues = |change: &ChangeId| {
+        plan.change(change).is_some_and(|change| {
+            change.effects.iter().any(|effect| matches!(effect, Effect::Issues { .. }))
+        })
+    };
+    let mut opened = None;
+    for line in &decoded.lines {
+        for entry in &line.entries {
+            match entry {
+                Entry::GateOpened { proof } => opened = Some((*proof, line.at)),
+                Entry::Applied { change, .. }
+                | Entry::Noted { change, note: Note::Minted { .. } }
+                    if issues(change) =>
+                {
+                    return opened;
+                }
+                Entry::Observed { change, position } if position.is_done() && issues(change) => {
+                    return opened;
+                }
+                _ => {}
+            }
+        }
+    }
+    opened
+}
+
 /// What was tried of the cut of one credential.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -281,6 +316,8 @@ enum Way {
     Itself,
     /// The same cut of a canary.
     Canary,
+    /// It was deleted, which is not tried; another cut of it had been, of a canary.
+    Deleted,
     /// The credential itself: it was let in.
     LetIn,
     /// A person's work, which may have been probed from outside.
@@ -304,7 +341,7 @@ fn way_of(row: &Row, state: &State) -> Way {
             Standing::Dead { by, found_gone } if !is_of_sessions(&row.credential) => {
                 let own = state.change(by).proof.filter(|_| !found_gone);
                 let shown = own.is_some_and(|own| own.proof >= Proof::Enforced);
-                if shown { Way::Canary } else { Way::Nothing }
+                if shown { Way::Canary } else { Way::Deleted }
             }
             _ => Way::Canary,
         },

@@ -63,7 +63,7 @@ impl Reports {
         let opened_at = |decoded: &Decoded| decoded.lines.first().map(|line| line.at);
         let figures = accounts.iter().map(|(saved, decoded, state)| {
             let ledger = Ledger::of(&saved.plan, state);
-            Figures::of(&saved.plan, state, &ledger, opened_at(decoded))
+            Figures::of(&saved.plan, decoded, state, &ledger)
         });
         let figures = figures.reduce(Figures::with).expect("a case has an account");
         let first = accounts.iter().filter_map(|(_, decoded, _)| opened_at(decoded)).min();
@@ -74,14 +74,15 @@ impl Reports {
         let accounts: Vec<Report> = reports.collect();
         let mut timeline: Vec<_> = of_each(&accounts, |report| &report.timeline);
         timeline.sort_by_key(|one| one.what.at);
+        let left_to_do = of_each(&accounts, |report| &report.left_to_do);
         Self {
             version: VERSION,
             title: accounts[0].title.clone(),
             playbook: accounts[0].playbook.clone(),
             rehearsal: accounts.iter().any(|report| report.rehearsal),
-            summary: figures.in_five_sentences(),
+            summary: figures.in_five_sentences(!left_to_do.is_empty()),
             clocks: Clocks::of(aware_at, first, last),
-            left_to_do: of_each(&accounts, |report| &report.left_to_do),
+            left_to_do,
             timeline,
             accounts,
         }

@@ -222,6 +222,23 @@ fn a_false_alarm_replaces_no_password_and_everything_is_opened_again() {
                 && matches!(row.standing, Standing::Replaced { .. })
         });
         assert_eq!(replaced.count(), 3);
+        let report = || {
+            let decoded = portcullis::journal::decode(&stage.tape.lock().unwrap().bytes).unwrap();
+            Report::of(&stage.newest(stage.state().round()), &decoded, &stage.state(), None)
+        };
+        // The passwords lie there, and nobody has them yet.
+        let left = report().left_to_do.join("\n");
+        for part in
+            ["see that everybody is handed his new password", "deliveries/anna.password.age"]
+        {
+            assert!(left.contains(part), "{part}: {left}");
+        }
+        // What they were handed out after is the opening before them, whatever the gate did since.
+        let before = report().summary[3].clone();
+        assert!(before.contains("the first after"), "{before}");
+        stage.clock.sleep(std::time::Duration::from_hours(5)).await;
+        stage.say([Entry::GateOpened { proof: portcullis::playbook::Proof::Settled }]).await;
+        assert_eq!(report().summary[3], before);
     });
 }
 
@@ -389,7 +406,9 @@ fn whoever_takes_a_false_alarm_back_is_told_whom_it_lets_in_and_what_to_type() {
         screen.contains("vpn-off.1, way in vpn") && screen.contains("nobody has attested"),
         "{screen}"
     );
-    ok(&["attest", "vpn-off.1"]);
+    // Whether that is so is looked at before anybody is asked to approve what comes after.
+    let screen = ok(&["attest", "vpn-off.1"]);
+    assert!(screen.contains("Next: portcullis resume "), "{screen}");
     let screen = ok(&["undo", "--dry-run"]);
     for part in [
         "Stays shut: 6 that nobody has cleared",

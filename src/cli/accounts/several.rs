@@ -16,7 +16,7 @@ use crate::cli::conduct::{
     BEFORE_THE_VERDICT, Conduct, STILL_INSIDE, Task, To, intruder_is_inside,
 };
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::next::{self, after_all, awaited, is_over};
+use crate::cli::next::{self, LastDenies, after_all, awaited, is_over};
 use crate::cli::stop::stop_when_asked;
 use crate::cli::there::{placed, placed_in};
 use crate::cli::verify::{is_calm, watched};
@@ -231,7 +231,13 @@ impl Several<'_> {
             Exit::NotProven | Exit::Held
                 if ends.iter().any(|(saved, state)| is_over(saved, state)) =>
             {
-                next::of_closed(self.going.dir, &self.reached.there, true)
+                let last = ends.iter().filter_map(|(saved, state)| LastDenies::of(saved, state));
+                let more = ends.iter().any(|(saved, state)| {
+                    state.finished == Some(Exit::NotProven.code())
+                        || state.finished == Some(Exit::Held.code())
+                            && next::is_held_for_more(&saved.plan, state)
+                });
+                next::of_closed(self.going.dir, &self.reached.there, last.max(), more)
             }
             Exit::NotProven | Exit::Held | Exit::Waiting => {
                 let of_it = nexts.iter().filter(|(of, ..)| *of == exit);
@@ -277,7 +283,10 @@ impl Several<'_> {
             Ending::NotProven | Ending::Held(_) if is_over(saved, state) => next::of_closed(
                 account.case.dir(),
                 &self.reached.there,
-                ledger.unaccounted().next().is_some() || matches!(ending, Ending::Held(_)),
+                LastDenies::of(saved, state),
+                ledger.unaccounted().next().is_some()
+                    || matches!(ending, Ending::Held(_))
+                        && next::is_held_for_more(&saved.plan, state),
             ),
             Ending::Proven => {
                 next::of_proven(&saved.plan, state, account.case.dir(), &self.reached.there)

@@ -1,0 +1,206 @@
+//! What is left to people when a case stands as it stands: what they must still do, and what must not be forgotten, each
+//! with what to type.
+//!
+//! The screen's last line asks here too for what it has in common with the report, so that neither knows of a task that
+//! the other calls none. Text alone: `CASE` stands for the case, and whoever knows where it lies puts that in.
+
+use crate::ids::ChangeId;
+use crate::journal::{ChangeState, State};
+use crate::ledger::{self, Ledger, Row, Standing};
+use crate::plan::{Barrier, Change, Credential, Plan, SavedPlan};
+
+/// So many of one kind are named; the others stand in their rows.
+const NAMED: usize = 12;
+
+/// What is to be known where all was applied, and not all of it was seen to work.
+pub(crate) const NOT_SEEN_REFUSED: &str = "know that nobody has seen this refused";
+
+/// What people do about new credentials, which nobody sees in use: in words, and about which.
+pub(crate) fn to_hand_over(ledger: &Ledger) -> Vec<(&'static str, Vec<String>)> {
+    let (keys, passwords): (Vec<_>, Vec<_>) =
+        ledger.issued.iter().partition(|issued| issued.key().is_some());
+    let keys = keys.into_iter().filter_map(|issued| {
+        let id = issued.key()?;
+        let seen = format!("aws iam get-access-key-last-used --access-key-id {id}");
+        Some(format!("{} ({seen})", issued.credential))
+    });
+    let passwords = passwords.into_iter().map(|issued| {
+        let place =
+            issued.delivered.as_ref().map_or(String::new(), |place| format!(", in {place}"));
+        format!("{}{place}", issued.credential)
+    });
+    let all: [(&str, Vec<String>); 2] = [
+        ("make sure the owner uses the new key", keys.collect()),
+        (
+            "see that everybody is handed his new password (files are opened with: age -d -i KEY FILE)",
+            passwords.collect(),
+        ),
+    ];
+    all.into_iter().filter(|(_, of)| !of.is_empty()).collect()
+}
+
+/// Why the whole case waits for a person, but for what its held changes say themselves.
+pub(crate) fn held_beyond_changes(plan: &Plan, state: &State) -> Option<String> {
+    let mut why = state.held.clone()?;
+    for change in &plan.changes {
+        let record = state.record(&change.id);
+        if record.state == ChangeState::Held {
+            let trouble = record.trouble.as_deref().unwrap_or_default();
+            why = why.replace(&format!("{}: {trouble}", change.id), "");
+        }
+    }
+    let more: Vec<&str> = why.split("; ").filter(|part| !part.trim().is_empty()).collect();
+    (!more.is_empty()).then(|| more.join("; "))
+}
+
+/// What takes back what still stands in an innocent's way.
+fn takes_back(plan: &Plan) -> &'static str {
+    if plan.is_undo() { "portcullis resume CASE" } else { "portcullis undo CASE" }
+}
+
+/// Whether the last run ended with all of it proven.
+fn is_proven(state: &State) -> bool {
+    state.finished == Some(0)
+}
+
+/// What of the plan has not come to its turn, of a case that somebody may go on with.
+fn undone(plan: &Plan, state: &State) -> Option<String> {
+    let closed = state.closed.as_ref().map(|closed| closed.at);
+    let is_closed = closed
+        .is_some_and(|at| !plan.is_undo() || state.round_began.is_some_and(|round| round < at));
+    if is_closed || is_proven(state) {
+        return None;
+    }
+    let is_left = |change: &&Change| {
+        !matches!(state.record(&change.id).state, ChangeState::Seen | ChangeState::Held)
+            && !ledger::is_idle(plan, state, change)
+    };
+    match plan.carried_out().filter(is_left).count() {
+        0 => None,
+        1 => Some("1 change of the plan is not done: portcullis resume CASE".to_owned()),
+        left => Some(format!("{left} changes of the plan are not done: portcullis resume CASE")),
+    }
+}
+
+/// What keeps somebody out who was found innocent, or may be, and who lets him in.
+fn of_the_innocent(plan: &Plan, state: &State, row: &Row) -> Option<String> {
+    let (credential, back) = (&row.credential, takes_back(plan));
+    match &row.standing {
+        Standing::Cleared { barriers, .. } if barriers.iter().any(|barrier| barrier.blocks()) => {
+            // What is held tells of it by itself.
+            let mut about = plan.changes.reaching(credential);
+            if plan.is_undo() && about.any(|one| state.record(&one.id).state == ChangeState::Held) {
+                return None;
+            }
+            Some(if barriers.iter().all(|one| one.is_of_sessions() || !one.blocks()) {
+                format!(
+                    "{credential}: found innocent, and older ones still denied; what lifts that: {back}"
+                )
+            } else {
+                format!(
+                    "{credential}: found innocent and still cut; where no step lets it work again: {back}"
+                )
+            })
+        }
+        // A key that is off and has nothing in its place may be an innocent's.
+        Standing::Blocked { by, .. }
+            if by.contains(&Barrier::Inactive)
+                && !by.contains(&Barrier::Quarantine)
+                && matches!(credential, Credential::AccessKey { .. }) =>
+        {
+            Some(format!(
+                "{credential}: off, and nothing in its place, so that whatever works with it stands still. Where it is \
+                 innocent: portcullis clear CASE {} --reason TEXT; then: {back}",
+                credential.typed()
+            ))
+        }
+        // Nothing brings it back, and somebody is to have another.
+        Standing::Dead { .. } if ledger::is_cleared(plan, state, credential) => {
+            let another = match credential {
+                Credential::Password { user } => format!(
+                    "aws iam create-login-profile --user-name {user} --password PASSWORD --password-reset-required"
+                ),
+                Credential::AccessKey { user, .. } => {
+                    format!("aws iam create-access-key --user-name {user}")
+                }
+                _ => return None,
+            };
+            Some(format!(
+                "{credential}: found innocent, and deleted for good; where another is needed: {another}"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The first of them, and how many more there are.
+fn named(mut all: Vec<String>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    all.truncate(NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("{}{more}", all.join(", "))
+}
+
+/// What people must still do, and what must not be forgotten.
+pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> {
+    let mut left: Vec<String> =
+        ledger.unaccounted().map(|row| format!("{}: {}", row.credential, row.detail())).collect();
+    let held = saved.plan.changes.iter().map(|change| (&change.id, state.change(&change.id)));
+    left.extend(held.filter(|(_, record)| record.state == ChangeState::Held).map(
+        |(id, record): (&ChangeId, _)| format!("{id}: {}", record.trouble.unwrap_or_default()),
+    ));
+    left.extend(held_beyond_changes(&saved.plan, state));
+    left.extend(undone(&saved.plan, state));
+    left.extend(ledger::off_before(&saved.plan, state).map(|cut| {
+        format!(
+            "{} ({}, {}) of the earlier case {}: {} ({})",
+            cut.change,
+            cut.target,
+            cut.what,
+            cut.case,
+            cut.told(),
+            cut.why
+        )
+    }));
+    for waived in &ledger.waivers {
+        let until = waived.until.strftime("%Y-%m-%d %H:%M UTC");
+        let ran_out = if waived.expired { "ran out" } else { "runs out" };
+        left.push(format!("the waiver of {} {ran_out} at {until}", waived.credential));
+    }
+    for row in &ledger.rows {
+        if let Standing::Blocked { until: Some(until), .. } = &row.standing {
+            left.push(format!(
+                "{}: what denies them must stand until {}",
+                row.credential,
+                until.strftime("%Y-%m-%d %H:%M UTC")
+            ));
+        }
+    }
+    left.extend(ledger.rows.iter().filter_map(|row| of_the_innocent(&saved.plan, state, row)));
+    left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
+        let kind = if who.user().is_some() { "user" } else { "role" };
+        format!(
+            "{who}: quarantined; whatever works as it does stands still until it is let in, by a step or, once it is \
+             cleared (portcullis clear CASE {kind}/{} --reason TEXT), by: {}",
+            who.name(),
+            takes_back(&saved.plan)
+        )
+    }));
+    let unproven: Vec<String> = ledger.unproven().map(|row| row.credential.to_string()).collect();
+    if !unproven.is_empty() && !is_proven(state) {
+        left.push(format!("{NOT_SEEN_REFUSED}: {}", named(unproven)));
+    }
+    let handed = to_hand_over(ledger).into_iter();
+    left.extend(handed.map(|(what, of)| format!("{what}: {}", named(of))));
+    // What was never made, or is lifted, need not be looked at again.
+    let stands = |change: &&Change| {
+        state.record(&change.id).state == ChangeState::Seen
+            && !ledger::is_lifted(&saved.plan, state, change)
+    };
+    let due = saved.plan.changes.iter().filter(stands);
+    let due = due.filter_map(|change| Some((change, change.review_by?)));
+    left.extend(due.map(|(change, at)| {
+        format!("{}: look by {} whether it must stay", change.id, at.strftime("%Y-%m-%d"))
+    }));
+    left
+}
