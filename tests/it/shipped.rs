@@ -26,7 +26,7 @@ const SAID: &[(&str, &[Word])] = &[(
     "password-reset-and-remote-access",
     &[
         (&["attest", "webmail-off.1"], "once way in vpn is seen to: portcullis attest", 13),
-        (&["attest", "vpn-off.1"], "somebody approves it", 6),
+        (&["attest", "vpn-off.1"], "portcullis resume", 6),
         (&["approve", "rotate", "--reason", "no false alarm"], "portcullis resume", 6),
         (&["approve", "recover", "--reason", "the office may work"], "portcullis resume", 13),
         (&["attest", "webmail-on.1"], "once way in vpn is seen to: portcullis attest", 13),
