@@ -44,8 +44,7 @@ pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use together::{Ended, Together};
 pub use undo::{
-    Fate, changed_since, closed_by, foresee, gone_on_with, sessions_live_until, to_take_back,
-    undo_of,
+    Fate, changed_since, foresee, gone_on_with, sessions_live_until, to_take_back, undo_of,
 };
 
 use crate::clock::Clock;
@@ -482,17 +481,21 @@ impl Run<'_> {
     async fn drive_and_prove(&self, mut waiting: Vec<&Change>, what: &str) -> Result<(), Halt> {
         let mut enough = Proof::Silent;
         loop {
-            waiting = self.drive_in_order(waiting, enough).await?;
+            let left = self.drive_in_order(waiting, enough).await?;
+            waiting = left.waiting;
             let unproven = self.holding_up(&waiting, enough);
-            if !unproven.is_empty() && !self.a_batch_comes_first(&waiting, enough) {
+            let pause = left.pause.filter(|pause| unproven.is_empty() || self.comes_first(pause));
+            if let Some(pause) = pause {
+                self.sit_out(&pause).await?;
+            } else if unproven.is_empty() {
+                return Ok(());
+            } else {
                 self.settle(&unproven, what).await?;
                 self.enforce(&unproven, what).await?;
                 if !self.holding_up(&waiting, enough).is_empty() {
                     // No cut waits for a proof that cannot be had. The gate does.
                     enough = Proof::Settled;
                 }
-            } else if !self.pause(&waiting, enough).await? {
-                return Ok(());
             }
         }
     }
@@ -516,13 +519,13 @@ impl Run<'_> {
         self.plan.changes.iter().filter(holds_up).collect()
     }
 
-    /// Drives changes that are ready, wave by wave, until none is; gives back the others. None waits for more
-    /// than `enough`.
+    /// Drives changes that are ready, wave by wave, until none is; gives back the others, and the pause that some of
+    /// them wait for, as it was when none was ready. None waits for more than `enough`.
     async fn drive_in_order<'c>(
         &self,
         mut waiting: Vec<&'c Change>,
         enough: Proof,
-    ) -> Result<Vec<&'c Change>, Halt> {
+    ) -> Result<Undriven<'_, 'c>, Halt> {
         let idle = self.idle();
         loop {
             let open = self.open_batches();
@@ -531,7 +534,9 @@ impl Run<'_> {
                 !shut.contains_key(&change.id) && self.needs_are_met(change, enough, &idle)
             });
             if ready.is_empty() {
-                return Ok(later);
+                let due = later.iter().filter(|change| self.needs_are_met(change, enough, &idle));
+                let pause = open.pause(due.copied());
+                return Ok(Undriven { waiting: later, pause });
             }
             self.drive_side_by_side(&ready).await?;
             waiting = later;
@@ -614,6 +619,13 @@ fn is_met(need: &Need, record: &ChangeRecord, enough: Proof) -> bool {
     record.state == ChangeState::Seen
         && (needed <= Proof::ReadBack
             || record.proof.as_ref().is_some_and(|proven| proven.proof >= needed))
+}
+
+/// Changes that are not ready to be driven.
+struct Undriven<'p, 'c> {
+    waiting: Vec<&'c Change>,
+    /// What some of them wait for, and for nothing else.
+    pause: Option<batch::Pause<'p>>,
 }
 
 /// How a round was left.

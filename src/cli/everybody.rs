@@ -13,7 +13,7 @@ pub(super) const EVERYBODY: &str = "everybody";
 /// Whether a word about everybody is about `credential`.
 pub(super) fn is_among(plan: &Plan, state: &State, credential: &Credential) -> bool {
     let is_planned = plan.credentials.contains(credential)
-        || plan.roles.iter().any(|reach| reach.sessions == *credential);
+        || plan.roles.reaching(credential).any(|reach| reach.sessions == *credential);
     let is_way_in = matches!(credential, Credential::Manual { .. });
     (credential.principal().is_some() && is_planned || is_way_in)
         && plan.came.binary_search(credential).is_err()

@@ -8,8 +8,9 @@ use super::there::There;
 use crate::case::{self, accounts};
 use crate::clock::Clock;
 use crate::journal::{ChangeState, Decoded, Journal, Medium, State};
+use crate::ledger;
 use crate::plan::{Change, SavedPlan};
-use crate::run::{closed_by, gone_on_with};
+use crate::run::gone_on_with;
 
 /// What to do about a journal that does not add up.
 const NOT_TO_BE_TRUSTED: &str = "nothing was done. Restore the journal from a copy if you have one; without it, plan anew: cuts that \
@@ -60,7 +61,7 @@ pub(super) fn refuse_closed(
     there: &There,
 ) -> Result<(), Failure> {
     let plan = &saved.plan;
-    let Some(closed) = closed_by(plan, state) else { return Ok(()) };
+    let Some(closed) = ledger::closed_by(plan, state) else { return Ok(()) };
     let is_left = |change: &Change| state.record(&change.id).state != ChangeState::Seen;
     if plan.is_undo() && gone_on_with(plan, state).any(is_left) {
         return Ok(());

@@ -17,7 +17,7 @@ use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::Phase;
 use crate::report::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
-use crate::run::{closed_by, gone_on_with, sessions_live_until};
+use crate::run::{gone_on_with, sessions_live_until};
 
 /// So many are named; whoever has seen to those is told of the others.
 const NAMED: usize = 3;
@@ -112,7 +112,7 @@ pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &The
 
 /// Whether somebody has closed the case, and nobody takes it back since.
 pub(super) fn is_over(saved: &SavedPlan, state: &State) -> bool {
-    closed_by(&saved.plan, state).is_some()
+    ledger::closed_by(&saved.plan, state).is_some()
 }
 
 /// The denies of older sessions that a closed undo has still to lift, once the last of those has ended.
@@ -343,7 +343,7 @@ pub(super) fn is_not_borne_out(plan: &Plan, state: &State) -> bool {
 
 /// What is next where all was done and proven: nothing by the plan, and whoever is cut stays cut.
 pub(super) fn of_proven(plan: &Plan, state: &State, dir: &Path, there: &There) -> String {
-    if plan.is_undo() && closed_by(plan, state).is_none() {
+    if plan.is_undo() && ledger::closed_by(plan, state).is_none() {
         return format!(
             "nothing is left of it; say that the case is over: portcullis close {} --reason TEXT{there}",
             whole(dir)

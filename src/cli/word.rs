@@ -34,10 +34,10 @@ use crate::diagnostic::counted;
 use crate::ids::ChangeId;
 use crate::inventory::Caller;
 use crate::journal::{AppendError, Decoded, Entry, Evidence, Journal, Medium, Said, State, names};
-use crate::ledger::{self, Ledger, Standing};
+use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::Phase;
-use crate::run::{RunError, closed_by};
+use crate::run::RunError;
 
 /// A case in which somebody has the floor.
 struct Floor<'a> {
@@ -54,7 +54,7 @@ pub(super) fn clear(args: &args::Clear) -> Result<Exit, Failure> {
         &args.case,
         &args.word,
         "clear",
-        |ledger, _| knows(ledger, &args.credentials),
+        |plan, state| knows(plan, state, &args.credentials),
         || {
             let withdraw = if args.withdraw { " --withdraw" } else { "" };
             format!("{} --reason {}{withdraw}", all_quoted(&args.credentials), quoted(&args.reason))
@@ -92,7 +92,7 @@ pub(super) fn waive(args: &args::Waive) -> Result<Exit, Failure> {
         &args.case,
         &args.word,
         "waive",
-        |ledger, _| knows(ledger, &args.credentials),
+        |plan, state| knows(plan, state, &args.credentials),
         || {
             let (until, reason) = (quoted(&args.until), quoted(&args.reason));
             format!("{} --until {until} --reason {reason}", all_quoted(&args.credentials))
@@ -107,8 +107,7 @@ pub(super) fn waive(args: &args::Waive) -> Result<Exit, Failure> {
 
 pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
     let id = ChangeId::parse(&args.what).ok();
-    let concerned =
-        |_: &Ledger, plan: &Plan| id.as_ref().is_none_or(|id| plan.change(id).is_some());
+    let concerned = |plan: &Plan, _: &State| id.as_ref().is_none_or(|id| plan.change(id).is_some());
     refuse_whole(&args.case, &args.word, "attest", concerned, || {
         let reason = args.reason.as_ref();
         let reason = reason.map_or(String::new(), |why| format!(" --reason {}", quoted(why)));
@@ -161,7 +160,7 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
 
 pub(super) fn approve(args: &args::Approve) -> Result<Exit, Failure> {
     let phase = Phase::from(args.phase);
-    let concerned = |_: &Ledger, plan: &Plan| plan.approvals.contains_key(&phase);
+    let concerned = |plan: &Plan, _: &State| plan.approvals.contains_key(&phase);
     refuse_whole(&args.case, &args.word, "approve", concerned, || {
         format!("{phase} --reason {}", quoted(&args.reason))
     })?;
@@ -196,12 +195,7 @@ impl Floor<'_> {
         for name in named {
             let before = found.len();
             let all = ledger.rows.iter().map(|row| &row.credential);
-            let is_meant = |one: &&Credential| {
-                if name == EVERYBODY {
-                    return everybody::is_among(&self.saved.plan, &self.state, one);
-                }
-                is_named(one, name)
-            };
+            let is_meant = |one: &&Credential| is_meant(&self.saved.plan, &self.state, one, name);
             found.extend(all.filter(is_meant).cloned());
             if found.len() == before {
                 let mut known: Vec<String> =
@@ -239,15 +233,18 @@ fn is_named(credential: &Credential, name: &str) -> bool {
     }
 }
 
-/// Whether a ledger has anything of that name.
-fn knows(ledger: &Ledger, names: &[String]) -> bool {
-    let is_meant = |credential: &Credential, name: &String| {
-        is_named(credential, name)
-            || name == EVERYBODY
-                && (credential.principal().is_some()
-                    || matches!(credential, Credential::Manual { .. }))
-    };
-    ledger.rows.iter().any(|row| names.iter().any(|name| is_meant(&row.credential, name)))
+/// Whether a word about `name` is about `credential`.
+fn is_meant(plan: &Plan, state: &State, credential: &Credential, name: &str) -> bool {
+    if name == EVERYBODY {
+        return everybody::is_among(plan, state, credential);
+    }
+    is_named(credential, name)
+}
+
+/// Whether the ledger of a case has anything of those names.
+fn knows(plan: &Plan, state: &State, names: &[String]) -> bool {
+    let is_meant = |row: &Row| names.iter().any(|n| is_meant(plan, state, &row.credential, n));
+    Ledger::of(plan, state).rows.iter().any(is_meant)
 }
 
 fn all_quoted(words: &[String]) -> String {
@@ -260,7 +257,7 @@ fn refuse_whole(
     dir: &Path,
     word: &args::Word,
     command: &str,
-    concerned: impl Fn(&Ledger, &Plan) -> bool,
+    concerned: impl Fn(&Plan, &State) -> bool,
     said: impl FnOnce() -> String,
 ) -> Result<(), Failure> {
     let accounts = case::accounts::of(dir);
@@ -271,7 +268,7 @@ fn refuse_whole(
     let mut of = Vec::new();
     for account in &accounts {
         let (saved, _, state) = read(account)?;
-        if concerned(&Ledger::of(&saved.plan, &state), &saved.plan) {
+        if concerned(&saved.plan, &state) {
             of.push(account);
         }
     }
@@ -525,7 +522,7 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
         Entry::Cleared { credential, .. } => {
             let asked = ledger::names_to_clear(plan);
             let by = state.cleared.get(credential).map(names).unwrap_or_default();
-            let what = if plan.is_undo() && closed_by(plan, state).is_some() {
+            let what = if plan.is_undo() && ledger::closed_by(plan, state).is_some() {
                 "kept, and it changes nothing: this case is closed, and what it has left cut stays cut"
                     .to_owned()
             } else if by.len() >= asked {

@@ -73,8 +73,7 @@ pub(super) fn row(
                 if was_removed(state.record(&change.id), id))
     });
     if let Some(change) = destroyed {
-        let found_gone = state.record(&change.id).attempts == 0;
-        let standing = Standing::Dead { by: change.id.clone(), found_gone };
+        let standing = Standing::Dead { by: change.id.clone(), found_gone: false };
         return row(credential, standing, proof);
     }
     let gone = standing.values().find(|change| state.record(&change.id).gone);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::barrier::reached;
 use super::{Row, Standing};
-use crate::journal::{State, names};
+use crate::journal::{Spoken, State, names};
 use crate::plan::{Change, Credential, Effect, Plan};
 use crate::playbook::Mode;
 
@@ -17,6 +17,12 @@ pub fn names_to_clear(plan: &Plan) -> usize {
         Mode::Breach => 2,
         Mode::Planned => 1,
     }
+}
+
+/// Who has closed the case, if anybody has: of one that is taken back, since that was begun.
+pub fn closed_by<'s>(plan: &Plan, state: &'s State) -> Option<&'s Spoken> {
+    let closed = state.closed.as_ref();
+    closed.filter(|closed| !plan.is_undo() || state.round_began.is_some_and(|at| at < closed.at))
 }
 
 /// Whether enough people found `credential` innocent.

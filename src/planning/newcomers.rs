@@ -72,7 +72,7 @@ pub(super) fn came_since_plan(
 ) -> Vec<Credential> {
     let was_there = |one: &Credential| {
         earlier.credentials.contains(one)
-            || earlier.roles.iter().any(|reach| reach.sessions == *one)
+            || earlier.roles.reaching(one).any(|reach| reach.sessions == *one)
     };
     let all = credentials.iter().chain(roles.iter().map(|reach| &reach.sessions));
     let new = all.filter(|one| !was_there(one) || earlier.came.binary_search(one).is_ok());

@@ -65,10 +65,7 @@ fn is_proven(state: &State) -> bool {
 
 /// What of the plan has not come to its turn, of a case that somebody may go on with.
 fn undone(plan: &Plan, state: &State) -> Option<String> {
-    let closed = state.closed.as_ref().map(|closed| closed.at);
-    let is_closed = closed
-        .is_some_and(|at| !plan.is_undo() || state.round_began.is_some_and(|round| round < at));
-    if is_closed || is_proven(state) {
+    if ledger::closed_by(plan, state).is_some() || is_proven(state) {
         return None;
     }
     let is_left = |change: &&Change| {

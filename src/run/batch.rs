@@ -11,10 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Event, Halt, Run};
 use crate::diagnostic::counted;
-use crate::ids::ChangeId;
+use crate::ids::{ChangeId, StepId};
 use crate::journal::ChangeState;
 use crate::plan::{Batches, Change};
-use crate::playbook::Proof;
 
 /// How far each step that has batches may go.
 pub(super) struct Open<'p>(Vec<(&'p Batches, usize, Next)>);
@@ -29,7 +28,16 @@ enum Next {
     Stopped(String),
 }
 
-impl Open<'_> {
+/// The time that must pass before the next batch of a step.
+pub(super) struct Pause<'p> {
+    until: Timestamp,
+    step: &'p StepId,
+    /// The number of that batch, of so many.
+    next: usize,
+    of: usize,
+}
+
+impl<'p> Open<'p> {
     /// The changes that must wait.
     pub(super) fn shut(&self) -> BTreeMap<&ChangeId, Option<Timestamp>> {
         let mut shut = BTreeMap::new();
@@ -43,6 +51,15 @@ impl Open<'_> {
             }
         }
         shut
+    }
+
+    /// What stands before the next of `changes`, which wait for nothing but their batch's time.
+    pub(super) fn pause<'c>(&self, changes: impl Iterator<Item = &'c Change>) -> Option<Pause<'p>> {
+        let shut = self.shut();
+        let timed = changes.filter_map(|change| Some((shut.get(&change.id).copied()??, change)));
+        let (until, first) = timed.min_by_key(|(until, _)| *until)?;
+        let (batches, open, _) = self.0.iter().find(|(batches, ..)| batches.step == first.step)?;
+        Some(Pause { until, step: &batches.step, next: open + 1, of: batches.of.len() })
     }
 
     /// Why steps were stopped, a sentence each.
@@ -121,40 +138,17 @@ impl Run<'_> {
         (batches.of.len(), Next::Unfinished)
     }
 
-    /// The next batch that `waiting` has a change in which could be begun but for the pause: when, and which.
-    fn next_batch<'c>(
-        &self,
-        open: &Open<'_>,
-        waiting: &[&'c Change],
-        enough: Proof,
-    ) -> Option<(Timestamp, &'c Change)> {
-        let shut = open.shut();
-        let idle = self.idle();
-        let due = |change: &&&Change| self.needs_are_met(change, enough, &idle);
-        waiting
-            .iter()
-            .filter(due)
-            .filter_map(|change| Some((shut.get(&change.id).copied()??, *change)))
-            .min_by_key(|(until, _)| *until)
-    }
-
-    /// Whether a batch is begun before what was cut could be proven: no cut of somebody else waits for that.
-    pub(super) fn a_batch_comes_first(&self, waiting: &[&Change], enough: Proof) -> bool {
+    /// Whether `pause` is over before what was cut could be proven: no cut of somebody else waits for that.
+    pub(super) fn comes_first(&self, pause: &Pause<'_>) -> bool {
         let margin = std::time::Duration::from_secs(self.plan.gate.margin_seconds);
         let proven = self.clock.now().saturating_add(margin).unwrap_or(Timestamp::MAX);
-        self.next_batch(&self.open_batches(), waiting, enough).is_some_and(|(at, _)| at < proven)
+        pause.until < proven
     }
 
-    /// Waits for the next batch that `waiting` has a change in; says whether there was one to wait for.
-    pub(super) async fn pause(&self, waiting: &[&Change], enough: Proof) -> Result<bool, Halt> {
-        let open = self.open_batches();
-        let next = self.next_batch(&open, waiting, enough);
-        let Some((until, change)) = next else { return Ok(false) };
-        if let Some((batches, done, _)) = open.0.iter().find(|(b, ..)| b.step == change.step) {
-            let (next, of) = (done + 1, batches.of.len());
-            self.observer.event(&Event::Pausing { step: &batches.step, next, of, until });
-        }
-        self.wait_until(until).await?;
-        Ok(true)
+    /// Waits for the next batch.
+    pub(super) async fn sit_out(&self, pause: &Pause<'_>) -> Result<(), Halt> {
+        let Pause { until, step, next, of } = *pause;
+        self.observer.event(&Event::Pausing { step, next, of, until });
+        self.wait_until(until).await
     }
 }

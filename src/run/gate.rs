@@ -168,7 +168,7 @@ impl Run<'_> {
             if let Some(ended) = ended_since(change, &state) {
                 reasons.push(format!("{label} came before {ended}, and is made once more: resume"));
             } else if record.state == ChangeState::Seen {
-                let short = self.short_of_proof(change, record, &state);
+                let short = self.known().short_of_proof(change, record, &state);
                 reasons.extend(short.map(|short| format!("{label} {short}")));
             } else {
                 let why = record.trouble.as_deref().unwrap_or("it was not seen");
@@ -204,8 +204,9 @@ impl Run<'_> {
     fn weakest_proof(&self) -> Proof {
         let state = self.journal.state();
         // What cannot be tried is covered by what was.
-        let tried =
-            |change: &&Change| self.plan.gate.proof < Proof::Enforced || self.can_be_tried(change);
+        let tried = |change: &&Change| {
+            self.plan.gate.proof < Proof::Enforced || self.known().can_be_tried(change)
+        };
         let cuts = self.standing_cuts().into_iter().filter(tried);
         let proofs = cuts.filter_map(|change| state.change(&change.id).proof);
         proofs.map(|proven| proven.proof).min().unwrap_or(Proof::ReadBack)

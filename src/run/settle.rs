@@ -14,7 +14,7 @@ use crate::action::catalog;
 use crate::cloud::Urgency;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
-use crate::journal::{ChangeState, Entry, Position, Witness};
+use crate::journal::{ChangeState, Entry, Position, State, Witness};
 use crate::ledger;
 use crate::plan::{Change, Effect};
 use crate::playbook::Proof;
@@ -133,14 +133,14 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// Cuts that were seen and that nothing has lifted since. What an undo has people open again, and may, may be open
-    /// before they have said so: that is nobody else's doing.
-    pub(super) fn standing_cuts(&self) -> Vec<&Change> {
-        let state = self.journal.state();
-        let lifting = Lifting::of(self.known(), &state);
-        let opens = |change: &Change| {
-            change.undoes.is_some()
-                && change.is_by_hand()
+    /// Cuts that an undo has people open again, where it may.
+    fn to_be_opened_by_hand(&self, state: &State) -> BTreeSet<&ChangeId> {
+        if !self.plan.is_undo() {
+            return BTreeSet::new();
+        }
+        let lifting = Lifting::of(self.known(), state);
+        let opens = |change: &&Change| {
+            change.is_by_hand()
                 && change.effects.iter().all(|effect| match effect {
                     Effect::Lifts { subject, barrier } => {
                         lifting.would_open(change, subject, *barrier, self.inventory).is_none()
@@ -148,10 +148,15 @@ impl Run<'_> {
                     _ => true,
                 })
         };
-        let opened: BTreeSet<&ChangeId> = (self.plan.changes.iter())
-            .filter(|change| opens(change))
-            .filter_map(|change| change.undoes.as_ref())
-            .collect();
+        let back = self.plan.changes.iter().filter(|change| change.undoes.is_some());
+        back.filter(opens).filter_map(|change| change.undoes.as_ref()).collect()
+    }
+
+    /// Cuts that were seen and that nothing has lifted since. What an undo has people open again, and may, may be open
+    /// before they have said so: that is nobody else's doing.
+    pub(super) fn standing_cuts(&self) -> Vec<&Change> {
+        let state = self.journal.state();
+        let opened = self.to_be_opened_by_hand(&state);
         let lifted = |change: &Change| {
             opened.contains(&change.id) || ledger::is_lifted(self.plan, &state, change)
         };

@@ -18,8 +18,8 @@ use crate::clock::Clock;
 use crate::cloud::ReadCloud;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
-use crate::journal::{ChangeState, Note, Position, Spoken, State};
-use crate::ledger::{Ledger, Standing};
+use crate::journal::{ChangeState, Note, Position, State};
+use crate::ledger::{self, Ledger, Standing};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject};
 use crate::planning;
 use crate::playbook::{Phase, Proof};
@@ -85,16 +85,10 @@ pub fn sessions_live_until(plan: &Plan, state: &State, change: &Change) -> Optio
     })
 }
 
-/// Who has closed the case, if anybody has: of one that is taken back, since that was begun.
-pub fn closed_by<'s>(plan: &Plan, state: &'s State) -> Option<&'s Spoken> {
-    let closed = state.closed.as_ref();
-    closed.filter(|closed| !plan.is_undo() || state.round_began.is_some_and(|at| at < closed.at))
-}
-
 /// What is still carried out: of an undo that somebody has closed, the lifts alone that wait for nothing but time.
 /// Whoever is cut off otherwise stays so, whatever is said of him afterwards.
 pub fn gone_on_with<'a>(plan: &'a Plan, state: &State) -> impl Iterator<Item = &'a Change> {
-    let is_closed = plan.is_undo() && closed_by(plan, state).is_some();
+    let is_closed = plan.is_undo() && ledger::closed_by(plan, state).is_some();
     let waits_for_time = |change: &Change| {
         change.effects.iter().any(
             |effect| matches!(effect, Effect::Lifts { barrier, .. } if barrier.is_of_sessions()),

@@ -25,21 +25,6 @@ impl<'a> Run<'a> {
     pub(in crate::run) fn known(&self) -> Known<'a> {
         Known { plan: self.plan, inventory: self.inventory }
     }
-
-    /// Whether `change` can be tried on a canary.
-    pub(in crate::run) fn can_be_tried(&self, change: &Change) -> bool {
-        self.known().can_be_tried(change)
-    }
-
-    /// What is missing before a cut that is seen is proven as the gate asks.
-    pub(in crate::run) fn short_of_proof(
-        &self,
-        change: &Change,
-        record: &ChangeRecord,
-        state: &State,
-    ) -> Option<String> {
-        self.known().short_of_proof(change, record, state)
-    }
 }
 
 impl Known<'_> {

@@ -396,7 +396,7 @@ impl Run<'_> {
                     }
                 )
             };
-            cut.effects.iter().any(of_role) && self.can_be_tried(cut)
+            cut.effects.iter().any(of_role) && self.known().can_be_tried(cut)
         })
     }
 
