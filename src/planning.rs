@@ -38,7 +38,7 @@ use self::minting::Minting;
 use self::select::Selection;
 use self::trust::Trust;
 use crate::action::catalog;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, Principal, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
@@ -138,21 +138,32 @@ fn plan_on(
     let account = &inventory.caller.account;
     let home = terms.together.as_ref().is_none_or(|together| together.home == *account);
     let playbook = &*playbook.in_account(home);
-    let targets = match playbook.targets(inputs, inventory)? {
-        Targets::Known(targets) => targets,
-        Targets::Needs(wants) => return Ok(Planned::Needs(wants)),
+    let Targets { known: targets, needs, problems: mut refused } =
+        playbook.targets(inputs, inventory);
+    // What costs too much is not thought about again with more to think about.
+    let too_dear = |problems: &[Diagnostic]| {
+        problems.iter().any(|problem| problem.code == Code::ExpressionCost)
     };
+    if too_dear(&refused) {
+        return Err(refused);
+    }
+    if !needs.is_empty() {
+        return Ok(Planned::Needs(needs));
+    }
     let spent = Spent::default();
     let scope = Scope { inputs, targets: &targets, inventory, each: None, spent: &spent };
-    let Selection { taken, untouched: mut left_out, skipped_cuts } =
-        match select::select(playbook, &scope)? {
-            Ok(selection) => selection,
-            Err(wants) => return Ok(Planned::Needs(wants)),
-        };
-    let trust = match Trust::of(playbook, &scope)? {
-        Ok(trust) => trust,
-        Err(wants) => return Ok(Planned::Needs(wants)),
-    };
+    let Selection { taken, untouched: mut left_out, skipped_cuts, needs, problems, undecided } =
+        select::select(playbook, &scope);
+    let mut trust = Trust::of(playbook, &scope);
+    refused.extend(problems);
+    refused.append(&mut trust.problems);
+    if too_dear(&refused) {
+        return Err(refused);
+    }
+    let needs: BTreeSet<Want> = needs.into_iter().chain(std::mem::take(&mut trust.needs)).collect();
+    if !needs.is_empty() {
+        return Ok(Planned::Needs(needs));
+    }
     let unread = |want: &Want| !inventory.answers.contains_key(want);
     let wants = taken.iter().flat_map(|taken| taken.action.wants(&taken.with));
     let wants: BTreeSet<Want> = wants.filter(unread).collect();
@@ -161,19 +172,19 @@ fn plan_on(
     }
     let (mut warnings, mut texts) = (Vec::new(), Texts::default());
     let draft::Drafted { mut changes, mut batches, left_out: not_drafted, mut problems, undecided } =
-        draft::draft(playbook, taken, inventory, &trust, &mut texts);
+        draft::draft(playbook, taken, undecided, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
     if let Some(earlier) = earlier {
         changes = round::merge(earlier, inventory, changes);
         batches = round::batches(earlier.plan, batches, &changes);
         let forgiven = round::forgiven(earlier.plan, std::mem::take(&mut problems), &mut warnings);
-        if !forgiven.is_empty() {
-            return Err(forgiven);
+        refused.extend(forgiven);
+        if !refused.is_empty() {
+            return Err(refused);
         }
     }
     // Told with all that is wrong beside it: whoever mends one thing and asks again loses a round each time.
-    let problems = draft::told_once(problems);
-    let with_those = |more: Vec<Diagnostic>| [problems.clone(), more].concat();
+    let mut problems = [refused, draft::told_once(problems)].concat();
     let principals: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
@@ -263,21 +274,25 @@ fn plan_on(
         roles.extend(known);
     }
     let minting = Minting::of(&changes, &principals, inventory);
-    order::too_many_needs(playbook, &changes).map_err(&with_those)?;
+    let too_many = order::too_many_needs(playbook, &changes);
     order::postpone(&mut changes, &minting);
-    order::connect(playbook, &mut changes, &minting, |change| {
-        if enforced && canary::can_be_tried(change, inventory) {
-            Proof::Enforced
-        } else {
-            Proof::Settled
-        }
-    });
+    if too_many.is_empty() {
+        order::connect(playbook, &mut changes, &minting, |change| {
+            if enforced && canary::can_be_tried(change, inventory) {
+                Proof::Enforced
+            } else {
+                Proof::Settled
+            }
+        });
+    }
+    problems.extend(too_many);
     minting.made_again(&mut changes, inventory);
     let mut beside = terms.together.as_ref().map(Together::accounts).unwrap_or_default();
     beside.retain(|account| *account != inventory.caller.account);
     warnings.extend(minting.warnings(&changes, inventory, &beside));
-    order::sort(&mut changes)
-        .map_err(|waiting| with_those(vec![order::cycle(playbook, &waiting)]))?;
+    if let Err(waiting) = order::sort(&mut changes) {
+        problems.push(order::cycle(playbook, &waiting));
+    }
     let canary = if enforced { canary::plan(&changes, inventory) } else { None };
     let came = match (earlier, takes_up) {
         (Some(earlier), _) => newcomers::came_since_plan(earlier.plan, &credentials, &roles),
@@ -328,7 +343,7 @@ fn plan_on(
     found::warn(&mut plan, inventory);
     plan.estimate = estimate::estimate(&plan, Some(inventory));
     let earlier = earlier.map(|earlier| earlier.plan);
-    lint::lint(playbook, &mut plan, inventory, earlier, &undecided).map_err(&with_those)?;
+    problems.extend(lint::lint(playbook, &mut plan, inventory, earlier, &undecided));
     if !problems.is_empty() {
         return Err(problems);
     }

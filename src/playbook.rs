@@ -283,28 +283,23 @@ fn read_here(
 }
 
 /// What came of working out the targets.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Targets {
-    /// Every target has its value.
-    Known(BTreeMap<String, Value>),
-    /// Not before this has been read.
-    Needs(BTreeSet<Want>),
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Targets {
+    /// Those that have their value.
+    pub known: BTreeMap<String, Value>,
+    /// What must be read before others have theirs.
+    pub needs: BTreeSet<Want>,
+    /// Why others will have none.
+    pub problems: Vec<Diagnostic>,
 }
 
 impl Playbook {
-    /// Works out every target, each after those it needs; or says what must be read first. All
-    /// problems come at once.
-    pub fn targets(
-        &self,
-        inputs: &BTreeMap<String, Value>,
-        inventory: &Inventory,
-    ) -> Result<Targets, Vec<Diagnostic>> {
-        let mut known = BTreeMap::new();
-        let mut needs = BTreeSet::new();
-        let mut problems = Vec::new();
+    /// Works out every target, each after those it needs. One that has no value keeps no other from having its own.
+    pub fn targets(&self, inputs: &BTreeMap<String, Value>, inventory: &Inventory) -> Targets {
+        let Targets { mut known, mut needs, mut problems } = Targets::default();
         let spent = Spent::default();
         for target in &self.targets {
-            if !target.expression.targets().iter().all(|name| known.contains_key(name)) {
+            if !target.expression.asks_only(&known) {
                 continue;
             }
             let scope = Scope { inputs, targets: &known, inventory, each: None, spent: &spent };
@@ -321,11 +316,7 @@ impl Playbook {
                 Err(problem) => problems.push(problem),
             }
         }
-        match (problems.is_empty(), needs.is_empty()) {
-            (false, _) => Err(problems),
-            (true, false) => Ok(Targets::Needs(needs)),
-            (true, true) => Ok(Targets::Known(known)),
-        }
+        Targets { known, needs, problems }
     }
 
     /// The fragment that a place is in; `None` for the playbook itself.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::select::Taken;
 use super::trust::{Trust, Verdict};
+use crate::action::catalog::ErasedAction;
 use crate::action::{About, Draft, PlanError};
 use crate::diagnostic::{Code, Diagnostic, Label, Place};
 use crate::ids::{ActionKind, ChangeId, Principal, RoleName, StepId, UserName};
@@ -35,26 +36,33 @@ pub(super) struct Undecided<'p> {
 }
 
 impl<'p> Undecided<'p> {
-    fn new(taken: &Taken<'p>) -> Self {
+    /// A step that is taken with this, as far as that is known.
+    pub(super) fn taken(step: &'p Step, action: &dyn ErasedAction, with: &Value) -> Self {
         let lets_in = [EffectKind::Issues, EffectKind::Lifts];
-        let of = taken.action.shape().effects.iter().any(|effect| lets_in.contains(effect));
-        let named = |field: &str| taken.with.get(field).and_then(Value::as_str);
+        let of = action.shape().effects.iter().any(|effect| lets_in.contains(effect));
+        let named = |field: &str| with.get(field).and_then(Value::as_str);
         let user = named("user").and_then(|user| UserName::parse(user).ok()).map(Principal::User);
         let role =
             || named("role").and_then(|role| RoleName::parse(role).ok()).map(Principal::Role);
-        Self { step: taken.step, lets_in: user.or_else(role).filter(|_| of) }
+        Self { step, lets_in: user.or_else(role).filter(|_| of) }
+    }
+
+    /// A step of which it is not known for whom it is taken, or whether it is.
+    pub(super) fn perhaps(step: &'p Step) -> Self {
+        Self { step, lets_in: None }
     }
 }
 
-/// Lets every action decide. The changes of a step are numbered through, whatever items they are for.
+/// Lets every action decide, beside what is undecided already. The changes of a step are numbered through, whatever items they are for.
 pub(super) fn draft<'p>(
     playbook: &Playbook,
     all: Vec<Taken<'p>>,
+    undecided: Vec<Undecided<'p>>,
     inventory: &Inventory,
     trust: &Trust,
     texts: &mut Texts,
 ) -> Drafted<'p> {
-    let mut drafted = Drafted::default();
+    let mut drafted = Drafted { undecided, ..Drafted::default() };
     let mut numbers: BTreeMap<&StepId, usize> = BTreeMap::new();
     // Of each step, the changes of each of its items.
     let mut items: BTreeMap<&StepId, Vec<Vec<ChangeId>>> = BTreeMap::new();
@@ -66,7 +74,7 @@ pub(super) fn draft<'p>(
             Err(error) => {
                 let problem = cannot_plan(step, item.as_deref(), &error);
                 drafted.problems.push((step.id.clone(), problem));
-                drafted.undecided.push(Undecided::new(&taken));
+                drafted.undecided.push(Undecided::taken(step, *action, with));
                 continue;
             }
         };
@@ -84,7 +92,11 @@ pub(super) fn draft<'p>(
                 }
                 Verdict::Refuse(problem) => {
                     drafted.problems.push((step.id.clone(), problem));
-                    drafted.undecided.push(Undecided { step: taken.step, lets_in: None });
+                    drafted.undecided.push(Undecided::perhaps(step));
+                    continue;
+                }
+                Verdict::Open => {
+                    drafted.undecided.push(Undecided::perhaps(step));
                     continue;
                 }
             }

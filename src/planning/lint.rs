@@ -13,7 +13,7 @@ use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Destination, Effect, Plan, Subject};
 use crate::playbook::{Playbook, shorten};
 
-/// Refuses an unsafe plan, and adds the warnings that an operator should read before saying yes. What a later round,
+/// What makes a plan unsafe; and adds the warnings that an operator should read before saying yes. What a later round,
 /// after `earlier`, cuts of break-glass is asked about instead: refused, it would keep every other cut from being made.
 /// Of `undecided` steps nobody knows what they come to: what is wrong whatever that is, is told, and no more.
 pub(super) fn lint(
@@ -22,7 +22,7 @@ pub(super) fn lint(
     inventory: &Inventory,
     earlier: Option<&Plan>,
     undecided: &[Undecided<'_>],
-) -> Result<(), Vec<Diagnostic>> {
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut caller = inventory.caller.clone();
     if let Some(earlier) = earlier {
@@ -49,7 +49,7 @@ pub(super) fn lint(
     foretold::approvals(plan);
     foretold::unapproved(plan);
     foretold::gate(plan);
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    problems
 }
 
 /// Refuses a plan that cuts off a larger share of the account than its author had in mind.

@@ -84,10 +84,7 @@ const MOST_NEEDS: usize = 2_000_000;
 
 /// Every change of a step waits for every change of the steps it needs. Where both are taken for long lists, that
 /// is more than anybody can read, or keep.
-pub(super) fn too_many_needs(
-    playbook: &Playbook,
-    changes: &[Change],
-) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn too_many_needs(playbook: &Playbook, changes: &[Change]) -> Vec<Diagnostic> {
     let mut of_steps: BTreeMap<&StepId, usize> = BTreeMap::new();
     for change in changes {
         *of_steps.entry(&change.step).or_default() += 1;
@@ -109,7 +106,7 @@ pub(super) fn too_many_needs(
             );
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    problems
 }
 
 /// A second pass over sessions comes in the phase of the last of what it waits for: a password that is deleted in

@@ -1,13 +1,15 @@
 //! Which steps are taken, for which items, and with what: every `if`, `for_each` and `with` of a playbook.
 //!
 //! Decided while planning, from inputs, targets and inventory; nothing is decided again later. What is not
-//! known is never taken for false: it is read first, or refused. A step that is skipped is accounted for.
+//! known is never taken for false: it is read first, or refused; what is refused keeps no other step from being
+//! decided. A step that is skipped is accounted for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::draft::Undecided;
 use crate::action::catalog::{self, ErasedAction};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::StepId;
@@ -34,12 +36,18 @@ pub(super) struct Taken<'p> {
 }
 
 /// What came of selecting.
+#[derive(Default)]
 pub(super) struct Selection<'p> {
     pub(super) taken: Vec<Taken<'p>>,
     /// What is skipped, and why.
     pub(super) untouched: Vec<Untouched>,
     /// Steps that would have cut something, and are skipped as a whole.
     pub(super) skipped_cuts: Vec<&'p StepId>,
+    /// What must be read first.
+    pub(super) needs: BTreeSet<Want>,
+    pub(super) problems: Vec<Diagnostic>,
+    /// Steps of which a problem, here or in a target, hides what they come to.
+    pub(super) undecided: Vec<Undecided<'p>>,
 }
 
 /// The items of one step: one that is nothing where the step has no list.
@@ -47,6 +55,21 @@ struct Items<'p> {
     step: &'p Step,
     wanted: Vec<Option<Value>>,
     refused: Vec<Option<Value>>,
+    /// Whether there may be more of either.
+    undecided: bool,
+}
+
+impl Items<'_> {
+    /// Whether its `if` refuses all there are.
+    fn are_refused(&self) -> bool {
+        self.wanted.is_empty() && !self.refused.is_empty() && !self.undecided
+    }
+
+    /// Whether it may be so.
+    fn may_be_refused(&self) -> bool {
+        self.are_refused()
+            || self.wanted.is_empty() && self.undecided && self.step.condition.is_some()
+    }
 }
 
 /// What cannot be decided yet, and what is wrong.
@@ -66,42 +89,43 @@ impl Open {
         }
         None
     }
-
-    fn close<T>(self, value: T) -> Result<Result<T, BTreeSet<Want>>, Vec<Diagnostic>> {
-        match (self.problems.is_empty(), self.wants.is_empty()) {
-            (false, _) => Err(self.problems),
-            (true, false) => Ok(Err(self.wants)),
-            (true, true) => Ok(Ok(value)),
-        }
-    }
 }
 
-/// Selects, or says what must be read first.
-pub(super) fn select<'p>(
-    playbook: &'p Playbook,
-    scope: &Scope<'_>,
-) -> Result<Result<Selection<'p>, BTreeSet<Want>>, Vec<Diagnostic>> {
+/// Whether all the targets in a template have a value. Why one has none was said of the target.
+fn is_known(template: &Template, scope: &Scope<'_>) -> bool {
+    template.expressions().into_iter().all(|one| one.asks_only(scope.targets))
+}
+
+/// Selects, as far as that is known.
+pub(super) fn select<'p>(playbook: &'p Playbook, scope: &Scope<'_>) -> Selection<'p> {
     let mut open = Open::default();
     let items: Vec<Items<'p>> =
         playbook.steps.iter().map(|step| items(step, scope, &mut open)).collect();
+    let mut selection = Selection::default();
     // What a step that may be skipped would take is not asked for.
-    let items = match open.close(items)? {
-        Ok(items) => items,
-        Err(wants) => return Ok(Err(wants)),
-    };
-    let skipped = skipped(&items);
-    let mut selection =
-        Selection { taken: Vec::new(), untouched: Vec::new(), skipped_cuts: Vec::new() };
-    let mut open = Open::default();
-    for Items { step, wanted, refused } in &items {
-        selection.untouched.extend(left_out(
-            step,
-            wanted,
-            refused,
-            skipped.get(&step.id).copied().flatten(),
-        ));
+    if !open.wants.is_empty() {
+        return Selection { needs: open.wants, problems: open.problems, ..selection };
+    }
+    let skipped = skipped(&items, Items::are_refused);
+    let perhaps_skipped = self::skipped(&items, Items::may_be_refused);
+    for Items { step, wanted, refused, undecided } in &items {
+        let is_skipped = skipped.contains_key(&step.id);
+        let may_be_skipped = !is_skipped && perhaps_skipped.contains_key(&step.id);
+        if *undecided || may_be_skipped {
+            selection.undecided.push(Undecided::perhaps(step));
+        } else {
+            selection.untouched.extend(left_out(
+                step,
+                wanted,
+                refused,
+                skipped.get(&step.id).copied().flatten(),
+            ));
+        }
+        if may_be_skipped {
+            continue;
+        }
         let action = catalog::find(&step.uses).expect("the playbook was read against the catalog");
-        if skipped.contains_key(&step.id) {
+        if is_skipped {
             if action.shape().effects.contains(&EffectKind::Cuts) {
                 selection.skipped_cuts.push(&step.id);
             }
@@ -109,25 +133,39 @@ pub(super) fn select<'p>(
         }
         for item in wanted {
             let scope = Scope { each: item.as_ref(), ..*scope };
-            let with = with(step, action, &scope, &mut open);
-            let mut said = |template: &Option<Template>| match template {
-                Some(template) => open.value(template.evaluate(&scope)),
-                None => None,
+            let (with, mut is_whole) = with(step, action, &scope, &mut open);
+            let mut said = |template: &Option<Template>| {
+                let template = template.as_ref()?;
+                let value = is_known(template, &scope)
+                    .then(|| open.value(template.evaluate(&scope)))
+                    .flatten();
+                is_whole &= value.is_some();
+                value
             };
             let reason = said(&step.reason).as_ref().and_then(Value::as_str).map(str::to_owned);
             let review_by = said(&step.review_by);
             let review_by =
                 review_by.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+            if !is_whole {
+                selection.undecided.push(Undecided::taken(step, action, &with));
+                continue;
+            }
             let item = item.as_ref().map(in_words);
             selection.taken.push(Taken { step, action, with, reason, review_by, item });
         }
     }
-    open.close(selection)
+    Selection { needs: open.wants, problems: open.problems, ..selection }
 }
 
 /// What a step is taken for, and what its `if` refuses.
 fn items<'p>(step: &'p Step, scope: &Scope<'_>, open: &mut Open) -> Items<'p> {
-    let mut items = Items { step, wanted: Vec::new(), refused: Vec::new() };
+    let mut items = Items { step, wanted: Vec::new(), refused: Vec::new(), undecided: true };
+    let is_known = |template: &Template| is_known(template, scope);
+    if !step.for_each.as_ref().is_none_or(is_known)
+        || !step.condition.as_ref().is_none_or(|condition| condition.asks_only(scope.targets))
+    {
+        return items;
+    }
     let list = match &step.for_each {
         None => vec![None],
         Some(template) => match open.value(template.evaluate(scope)) {
@@ -149,11 +187,12 @@ fn items<'p>(step: &'p Step, scope: &Scope<'_>, open: &mut Open) -> Items<'p> {
             _ => return items,
         },
     };
+    items.undecided = false;
     for item in list {
         match open.value(step.is_wanted(&Scope { each: item.as_ref(), ..*scope })) {
             Some(Value::Bool(true)) => items.wanted.push(item),
             Some(_) => items.refused.push(item),
-            None => {}
+            None => items.undecided = true,
         }
     }
     items
@@ -161,10 +200,13 @@ fn items<'p>(step: &'p Step, scope: &Scope<'_>, open: &mut Open) -> Items<'p> {
 
 /// The steps that are skipped as a whole, each with the need that it is skipped for, if that is why. Behind
 /// the gate a step that needs a skipped one is skipped too. A cut waits for nothing that does not come.
-fn skipped<'p>(items: &[Items<'p>]) -> BTreeMap<&'p StepId, Option<&'p StepId>> {
+fn skipped<'p>(
+    items: &[Items<'p>],
+    are_refused: fn(&Items<'p>) -> bool,
+) -> BTreeMap<&'p StepId, Option<&'p StepId>> {
     let mut skipped: BTreeMap<&StepId, Option<&StepId>> = items
         .iter()
-        .filter(|items| items.wanted.is_empty() && !items.refused.is_empty())
+        .filter(|items| are_refused(items))
         .map(|items| (&items.step.id, None))
         .collect();
     loop {
@@ -217,17 +259,27 @@ fn in_words(item: &Value) -> String {
     }
 }
 
-fn with(step: &Step, action: &dyn ErasedAction, scope: &Scope<'_>, open: &mut Open) -> Value {
+/// What a step is taken with, and whether that is all of it.
+fn with(
+    step: &Step,
+    action: &dyn ErasedAction,
+    scope: &Scope<'_>,
+    open: &mut Open,
+) -> (Value, bool) {
     let mut with = serde_json::Map::new();
+    let mut is_whole = true;
     for (field, template) in &step.with {
-        match open.value(template.evaluate(scope)) {
+        let known = is_known(template, scope);
+        match known.then(|| open.value(template.evaluate(scope))).flatten() {
+            None => is_whole = false,
             // An input that was left out leaves the field out.
-            None | Some(Value::Null) => {}
+            Some(Value::Null) => {}
             Some(value) => {
                 with.insert(field.clone(), value);
             }
         }
     }
+    let before = open.problems.len();
     let chosen = |name: &str| with.get(name).and_then(Value::as_str);
     let fields = action.shape().fields.iter();
     open.problems.extend(fields.filter(|field| with.contains_key(field.name)).filter_map(
@@ -245,7 +297,7 @@ fn with(step: &Step, action: &dyn ErasedAction, scope: &Scope<'_>, open: &mut Op
         .filter(|field| field.is_required(chosen) && !with.contains_key(field.name))
         .map(|field| field.name)
         .collect();
-    if open.wants.is_empty() && open.problems.is_empty() && !missing.is_empty() {
+    if is_whole && !missing.is_empty() {
         let message = format!("`{}` has no value for {}", step.uses, missing.join(", "));
         open.problems.push(
             Diagnostic::error(Code::MissingKey, message)
@@ -253,5 +305,6 @@ fn with(step: &Step, action: &dyn ErasedAction, scope: &Scope<'_>, open: &mut Op
                 .help("give the input it is taken from: -i name=value"),
         );
     }
-    Value::Object(with)
+    let is_right = open.problems.len() == before;
+    (Value::Object(with), is_whole && is_right)
 }

@@ -12,8 +12,18 @@ use crate::inventory::Want;
 use crate::plan::{Credential, Effect, Plan, Subject, Trusted, Untouched};
 use crate::playbook::{Evaluated, Playbook, Scope};
 
-/// The keys that are trusted, each with the reason and where it says so.
-pub(super) struct Trust(BTreeMap<AccessKeyId, (String, Place)>);
+/// The keys that are trusted.
+#[derive(Default)]
+pub(super) struct Trust {
+    /// Each with the reason and where it says so.
+    keys: BTreeMap<AccessKeyId, (String, Place)>,
+    /// What must be read before others are known.
+    pub(super) needs: BTreeSet<Want>,
+    /// Why of others it will not be known which they are.
+    pub(super) problems: Vec<Diagnostic>,
+    /// Whether there are such others: then any key may be one of them.
+    is_open: bool,
+}
 
 /// What becomes of a draft.
 pub(super) enum Verdict {
@@ -23,33 +33,36 @@ pub(super) enum Verdict {
     Leave(Untouched),
     /// It cannot be as the playbook has it.
     Refuse(Diagnostic),
+    /// Nobody knows whether it would be left out.
+    Open,
 }
 
 impl Trust {
-    /// Works out which keys are trusted; or says what must be read first.
-    pub(super) fn of(
-        playbook: &Playbook,
-        scope: &Scope<'_>,
-    ) -> Result<Result<Self, BTreeSet<Want>>, Vec<Diagnostic>> {
-        let (mut keys, mut wants, mut problems) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+    /// Works out which keys are trusted.
+    pub(super) fn of(playbook: &Playbook, scope: &Scope<'_>) -> Self {
+        let mut trust = Self::default();
         for trusted in &playbook.trusted {
+            let expressions = trusted.access_key.expressions();
+            if !expressions.into_iter().all(|one| one.asks_only(scope.targets)) {
+                trust.is_open = true;
+                continue;
+            }
             match trusted.access_key.evaluate(scope) {
                 // An optional input that was left out: nothing is trusted.
                 Ok(Evaluated::Value(Value::Null)) => {}
                 Ok(Evaluated::Value(value)) => {
                     let id = value.as_str().and_then(|id| AccessKeyId::parse(id).ok());
                     let id = id.expect("the template is of an access key's type");
-                    keys.insert(id, (trusted.reason.clone(), trusted.place.clone()));
+                    trust.keys.insert(id, (trusted.reason.clone(), trusted.place.clone()));
                 }
-                Ok(Evaluated::Needs(more)) => wants.extend(more),
-                Err(problem) => problems.push(problem),
+                Ok(Evaluated::Needs(more)) => trust.needs.extend(more),
+                Err(problem) => {
+                    trust.problems.push(problem);
+                    trust.is_open = true;
+                }
             }
         }
-        match (problems.is_empty(), wants.is_empty()) {
-            (false, _) => Err(problems),
-            (true, false) => Ok(Err(wants)),
-            (true, true) => Ok(Ok(Self(keys))),
-        }
+        trust
     }
 
     /// Judges one draft.
@@ -63,7 +76,12 @@ impl Trust {
                 _ => continue,
             };
             let Credential::AccessKey { id, .. } = credential else { continue };
-            let Some((reason, place)) = self.0.get(id) else { continue };
+            let Some((reason, place)) = self.keys.get(id) else {
+                if self.is_open {
+                    return Verdict::Open;
+                }
+                continue;
+            };
             if !deletes && !names(&taken.with, id) {
                 return Verdict::Leave(Untouched {
                     what: credential.to_string(),
@@ -102,7 +120,7 @@ impl Trust {
         let mut found = BTreeSet::new();
         for credential in &plan.credentials {
             let Credential::AccessKey { id, user } = credential else { continue };
-            let Some((reason, _)) = self.0.get(id) else { continue };
+            let Some((reason, _)) = self.keys.get(id) else { continue };
             found.insert(id);
             plan.warnings.push(format!(
                 "access key {id} of {user} is not cut: the playbook trusts it ({reason}). Nothing shows that \
@@ -111,7 +129,7 @@ impl Trust {
             let trusted = Trusted { credential: credential.clone(), reason: reason.clone() };
             plan.trusted.push(trusted);
         }
-        for id in self.0.keys().filter(|id| !found.contains(id)) {
+        for id in self.keys.keys().filter(|id| !found.contains(id)) {
             plan.warnings.push(format!(
                 "access key {id}, which the playbook trusts, belongs to nobody whom the plan cuts off"
             ));

@@ -16,11 +16,12 @@ pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 use cel::parser::Parser;
+use serde_json::Value;
 
 use self::functions::Function;
 use self::shape::Shape;
@@ -79,6 +80,11 @@ impl Expression {
     /// The targets it reads.
     pub fn targets(&self) -> &BTreeSet<String> {
         &self.targets
+    }
+
+    /// Whether every target that it reads is one of those that have a value.
+    pub(crate) fn asks_only(&self, targets: &BTreeMap<String, Value>) -> bool {
+        self.targets.iter().all(|name| targets.contains_key(name))
     }
 
     /// Whether its value is known from the inputs of a run, before anything is read and whichever account it is in.

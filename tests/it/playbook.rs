@@ -137,8 +137,8 @@ fn the_shipped_playbook_says_what_to_read_and_then_what_to_do() {
     assert_eq!(inputs["leaked_at"], "2026-03-19T00:00:00Z");
 
     let mut inventory = inventory();
-    let needs = playbook.targets(&inputs, &inventory).unwrap();
-    assert_eq!(needs, Targets::Needs(BTreeSet::from([want()])));
+    let open = playbook.targets(&inputs, &inventory);
+    assert_eq!((open.needs, open.problems), (BTreeSet::from([want()]), Vec::new()));
 
     let used = KeyUse {
         user: UserName::parse("ci-deploy").unwrap(),
@@ -147,9 +147,8 @@ fn the_shipped_playbook_says_what_to_read_and_then_what_to_do() {
         region: None,
     };
     inventory.answers.insert(want(), Ok(Fact::AccessKeyLastUsed(Some(used.into()))));
-    let Targets::Known(targets) = playbook.targets(&inputs, &inventory).unwrap() else {
-        panic!("everything was read")
-    };
+    let Targets { known: targets, needs, problems } = playbook.targets(&inputs, &inventory);
+    assert_eq!((needs, problems), (BTreeSet::new(), Vec::new()), "everything was read");
     assert_eq!(targets["owner"], "ci-deploy");
 
     let scope = Scope {
@@ -201,7 +200,7 @@ fn an_unknown_key_and_a_refused_question_point_into_the_file() {
     let playbook = playbook.in_account(true);
     let mut inventory = inventory();
     inventory.answers.insert(want(), Ok(Fact::AccessKeyLastUsed(None)));
-    let problems = playbook.targets(&inputs, &inventory).unwrap_err();
+    let problems = playbook.targets(&inputs, &inventory).problems;
     assert_eq!(
         problems[0].to_string(),
         format!(
@@ -216,7 +215,7 @@ fn an_unknown_key_and_a_refused_question_point_into_the_file() {
         understood: true,
     };
     inventory.answers.insert(want(), Err(gap.into()));
-    let problems = playbook.targets(&inputs, &inventory).unwrap_err();
+    let problems = playbook.targets(&inputs, &inventory).problems;
     assert_eq!(problems[0].code, Code::CouldNotRead);
     assert!(problems[0].message.contains("iam:GetAccessKeyLastUsed answered AccessDenied"));
 }
@@ -270,11 +269,11 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
         other => panic!("{name}: no such inventory: {other:?}"),
     };
     inventory.answers.insert(want(), answer);
-    let targets = match playbook.targets(&inputs, &inventory) {
-        Err(problems) => return problems,
-        Ok(Targets::Known(targets)) => targets,
-        Ok(Targets::Needs(needs)) => panic!("{name}: still needs {needs:?}"),
-    };
+    let Targets { known: targets, needs, problems } = playbook.targets(&inputs, &inventory);
+    assert_eq!(needs, BTreeSet::new(), "{name}: still to be read");
+    if !problems.is_empty() {
+        return problems;
+    }
     let scope = Scope {
         inputs: &inputs,
         targets: &targets,

@@ -110,6 +110,49 @@ fn what_cannot_be_planned_hides_nothing_else_that_is_wrong() {
     assert!(all.iter().all(|(code, _)| *code == Code::CannotPlan), "{all:#?}");
 }
 
+/// Nor has whoever is refused an answer to one question: what hangs on it is left out, and all else is judged.
+#[test]
+fn a_question_that_is_refused_hides_nothing_that_does_not_hang_on_its_answer() {
+    let world = WORLD.replace("                  - iam:GetAccessKeyLastUsed\n", "");
+    let playbook = "\
+portcullis: 1
+name: hidden
+title: Everything at once
+inputs:
+  access_key_id: { type: access-key-id, required: true }
+  leaked_at: { type: timestamp, required: true }
+  deliver_to: { type: secret-id, required: true }
+targets:
+  owner: ${{ inventory.access_key(inputs.access_key_id).user }}
+limits: { changes: 2 }
+trusted: [{ access_key: AKIAEXAMPLEBACKUP003, reason: made since }]
+steps:
+  - { id: own, phase: contain, uses: iam.role.quarantine, with: { role: incident-responder } }
+  - { id: own-sessions, phase: contain, uses: iam.role.revoke-sessions, with: { role: incident-responder } }
+  - { id: sealed, phase: contain, uses: secretsmanager.secret.seal, with: { secret: deploy/nowhere } }
+  - { id: asked, phase: contain, if: 1 / (size(inputs.deliver_to) - 14) > 0, uses: manual.close, with: { covers: leak-path, what: x } }
+  - { id: its-key, phase: rotate, reason: \"since ${{ inputs.leaked_at }}\", uses: iam.access-key.replace, with: { user: \"${{ targets.owner }}\", deliver_to: \"${{ inputs.deliver_to }}\" } }
+  - { id: its-lift, phase: recover, needs: [its-key], uses: iam.user.lift-quarantine, with: { user: \"${{ targets.owner }}\" } }
+  - { id: other-lift, phase: recover, uses: iam.user.lift-quarantine, with: { user: backup } }
+";
+    let mut all: Vec<(Code, String)> = refused("a question", &world, playbook)
+        .into_iter()
+        .map(|one| (one.code, one.message))
+        .collect();
+    for (code, what) in [
+        (Code::CouldNotRead, "iam:GetAccessKeyLastUsed answered AccessDenied"),
+        (Code::ExpressionFailed, "division by zero"),
+        (Code::CannotPlan, "step `sealed` cannot be planned"),
+        (Code::LockOut, "would cut off its own caller"),
+        (Code::GateOrder, "other-lift.1 concerns backup, whom no step cuts off"),
+        (Code::OverLimit, "the plan has 4 changes"),
+    ] {
+        let at = all.iter().position(|(of, said)| *of == code && said.contains(what));
+        all.remove(at.unwrap_or_else(|| panic!("{code}: {what}: {all:#?}")));
+    }
+    assert_eq!(all, [], "and nothing that only follows");
+}
+
 /// Everything that was cut is cut, and everything behind the gate that could not be is told.
 fn ends_held(world: &str, playbook: &str, terms: &Terms, says: &str) -> Stage {
     play(async {
