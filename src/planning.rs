@@ -4,6 +4,7 @@
 //! what is to be read first; whoever surveys reads it and asks again. The plan is the same, byte for
 //! byte, for the same playbook, inputs and inventory. All problems come at once.
 
+mod as_found;
 mod canary;
 mod draft;
 mod elsewhere;
@@ -22,6 +23,7 @@ mod trust;
 mod undo;
 mod untouched;
 
+pub use as_found::as_found;
 pub use lint::lint_together;
 pub use lockout::{comes_of, is_cut_off, refuse_lock_out};
 pub use minting::MayAssume;
@@ -138,27 +140,35 @@ fn plan_on(
     let account = &inventory.caller.account;
     let home = terms.together.as_ref().is_none_or(|together| together.home == *account);
     let playbook = &*playbook.in_account(home);
-    let Targets { known: targets, needs, problems: mut refused } =
-        playbook.targets(inputs, inventory);
+    // What this case has done decides nothing again; what an action then does, it decides by what there is.
+    let seen = earlier.map(|earlier| as_found::without_us(inventory, earlier));
+    let seen = seen.as_deref().unwrap_or(inventory);
+    let Targets { known: targets, needs, problems: of_targets } = playbook.targets(inputs, seen);
     // What costs too much is not thought about again with more to think about.
     let too_dear = |problems: &[Diagnostic]| {
         problems.iter().any(|problem| problem.code == Code::ExpressionCost)
     };
-    if too_dear(&refused) {
-        return Err(refused);
+    if too_dear(&of_targets) {
+        return Err(of_targets);
     }
     if !needs.is_empty() {
         return Ok(Planned::Needs(needs));
     }
     let spent = Spent::default();
-    let scope = Scope { inputs, targets: &targets, inventory, each: None, spent: &spent };
-    let Selection { taken, untouched: mut left_out, skipped_cuts, needs, problems, undecided } =
-        select::select(playbook, &scope);
+    let scope = Scope { inputs, targets: &targets, inventory: seen, each: None, spent: &spent };
+    let Selection {
+        taken,
+        untouched: mut left_out,
+        skipped_cuts,
+        needs,
+        problems: mut of_steps,
+        undecided,
+    } = select::select(playbook, &scope);
     let mut trust = Trust::of(playbook, &scope);
-    refused.extend(problems);
-    refused.append(&mut trust.problems);
-    if too_dear(&refused) {
-        return Err(refused);
+    let mut refused = std::mem::take(&mut trust.problems);
+    let of_selection = || of_steps.iter().map(|(_, problem)| problem.clone());
+    if of_selection().any(|problem| too_dear(&[problem])) || too_dear(&refused) {
+        return Err(of_targets.into_iter().chain(of_selection()).chain(refused).collect());
     }
     let needs: BTreeSet<Want> = needs.into_iter().chain(std::mem::take(&mut trust.needs)).collect();
     if !needs.is_empty() {
@@ -171,20 +181,31 @@ fn plan_on(
         return Ok(Planned::Needs(wants));
     }
     let (mut warnings, mut texts) = (Vec::new(), Texts::default());
-    let draft::Drafted { mut changes, mut batches, left_out: not_drafted, mut problems, undecided } =
+    let draft::Drafted { mut changes, mut batches, left_out: not_drafted, problems, undecided } =
         draft::draft(playbook, taken, undecided, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
     if let Some(earlier) = earlier {
         changes = round::merge(earlier, inventory, changes);
         batches = round::batches(earlier.plan, batches, &changes);
-        let forgiven = round::forgiven(earlier.plan, std::mem::take(&mut problems), &mut warnings);
-        refused.extend(forgiven);
+        of_steps.extend(problems);
+        let undecided = undecided.iter().map(|one| &one.step.id);
+        refused.extend(round::not_forgiven(
+            earlier.plan,
+            of_targets,
+            of_steps,
+            undecided,
+            &mut warnings,
+        ));
         if !refused.is_empty() {
             return Err(refused);
         }
+    } else {
+        // Told with all that is wrong beside it: whoever mends one thing and asks again loses a round each time.
+        let of_steps = of_steps.into_iter().map(|(_, problem)| problem);
+        let before = of_targets.into_iter().chain(of_steps).chain(std::mem::take(&mut refused));
+        refused = before.chain(draft::told_once(problems)).collect();
     }
-    // Told with all that is wrong beside it: whoever mends one thing and asks again loses a round each time.
-    let mut problems = [refused, draft::told_once(problems)].concat();
+    let mut problems = refused;
     let principals: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
@@ -375,15 +396,21 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
                 && undo::plan(&earlier.plan, inventory, &round.begun, &round.undoes) == *found;
         }
         (None, None) => None,
-        (Some(round), Some(earlier)) if round.earlier == earlier.digest() => Some(Earlier {
-            plan: &earlier.plan,
-            inventory: &earlier.inventory,
-            begun: &round.begun,
-            issued: &round.issued,
-            canaries: &round.canaries,
-            seen_off: &round.seen_off,
-            cuts_alone: round.cuts_alone,
-        }),
+        (Some(round), Some(earlier))
+            if round.earlier == earlier.digest()
+                && round.as_found == as_found(earlier, &round.begun) =>
+        {
+            Some(Earlier {
+                plan: &earlier.plan,
+                inventory: &earlier.inventory,
+                begun: &round.begun,
+                issued: &round.issued,
+                canaries: &round.canaries,
+                seen_off: &round.seen_off,
+                as_found: &round.as_found,
+                cuts_alone: round.cuts_alone,
+            })
+        }
         _ => return false,
     };
     matches!(plan_on(playbook, &found.inputs, inventory, &Terms::of(found), earlier.as_ref()),

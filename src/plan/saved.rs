@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::ids::{AccessKeyId, ChangeId};
-use crate::inventory::{Inventory, digest_of};
+use crate::inventory::{Answers, Inventory, digest_of};
 
 /// The version of the file's shape that this program writes and reads.
 pub(super) const VERSION: u32 = 1;
@@ -54,6 +54,9 @@ pub struct Round {
     /// Keys of users in no step that the case had seen switched off by then.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub seen_off: BTreeSet<AccessKeyId>,
+    /// What the case had changed by then, as it was found before: expressions are decided by that.
+    #[serde(default, skip_serializing_if = "Answers::is_empty")]
+    pub as_found: Answers,
     /// Whether it adds containment within the scope alone.
     pub cuts_alone: bool,
     /// The cuts that it takes back; where there are any it does nothing else.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostic;
 use crate::ids::{AccessKeyId, ChangeId, StepId};
-use crate::inventory::Inventory;
+use crate::inventory::{Answers, Inventory};
 use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject, Text};
 
 /// What a case has come to when it is planned again.
@@ -31,6 +31,8 @@ pub struct Earlier<'a> {
     pub canaries: &'a BTreeMap<String, Timestamp>,
     /// Keys of users in no step that this case has seen switched off.
     pub seen_off: &'a BTreeSet<AccessKeyId>,
+    /// What those changes are about, as it was found before any of them: by [`super::as_found()`].
+    pub as_found: &'a Answers,
     /// Whether only containment within its scope is added, and all else left as it was: that waits for nobody.
     pub cuts_alone: bool,
 }
@@ -237,19 +239,26 @@ pub(super) fn batches(earlier: &Plan, fresh: Vec<Batches>, changes: &[Change]) -
     all
 }
 
-/// Problems of steps that have planned changes already: those stay, and a warning says so.
-pub(super) fn forgiven(
+/// Of what is wrong with targets and steps, what is more than a warning: a step that has planned changes already keeps
+/// those, and so does one that is asked by a target. `undecided` are the steps that something is not known of.
+pub(super) fn not_forgiven<'s>(
     earlier: &Plan,
-    problems: Vec<(StepId, Diagnostic)>,
+    of_targets: Vec<Diagnostic>,
+    of_steps: Vec<(StepId, Diagnostic)>,
+    undecided: impl Iterator<Item = &'s StepId>,
     warnings: &mut Vec<String>,
 ) -> Vec<Diagnostic> {
-    let mut left = Vec::new();
-    for (step, problem) in problems {
-        if earlier.changes.iter().any(|change| change.step == step) {
-            warnings.push(format!("what was planned before stays: {}", problem.message));
-        } else {
-            left.push(problem);
-        }
-    }
-    left
+    let planned: BTreeSet<&StepId> = earlier.changes.iter().map(|change| &change.step).collect();
+    let mut undecided = undecided;
+    let are_planned = undecided.all(|step| planned.contains(step));
+    let of_targets = of_targets.into_iter().map(|problem| (are_planned, problem));
+    let of_steps = of_steps.into_iter().map(|(step, problem)| (planned.contains(&step), problem));
+    let (forgiven, left): (Vec<_>, Vec<_>) =
+        of_targets.chain(of_steps).partition(|(is_forgiven, _)| *is_forgiven);
+    warnings.extend(
+        forgiven
+            .into_iter()
+            .map(|(_, problem)| format!("what was planned before stays: {}", problem.message)),
+    );
+    left.into_iter().map(|(_, problem)| problem).collect()
 }

@@ -45,7 +45,8 @@ pub(super) struct Selection<'p> {
     pub(super) skipped_cuts: Vec<&'p StepId>,
     /// What must be read first.
     pub(super) needs: BTreeSet<Want>,
-    pub(super) problems: Vec<Diagnostic>,
+    /// Of which step each is.
+    pub(super) problems: Vec<(StepId, Diagnostic)>,
     /// Steps of which a problem, here or in a target, hides what they come to.
     pub(super) undecided: Vec<Undecided<'p>>,
 }
@@ -89,6 +90,32 @@ impl Open {
         }
         None
     }
+
+    /// Says of all problems but the first so many for which item they are; of what is wrong for several alike, for the first.
+    fn tell_item(&mut self, before: usize, item: Option<&Value>) {
+        let Some(item) = item else { return };
+        let new = self.problems.split_off(before);
+        for mut problem in new {
+            let place =
+                |problem: &Diagnostic| problem.primary.as_ref().map(|label| label.place.clone());
+            let is_told = |told: &Diagnostic| {
+                place(told) == place(&problem) && told.message.starts_with(&problem.message)
+            };
+            if self.problems.iter().any(is_told) {
+                continue;
+            }
+            problem.message = format!("{} (for {})", problem.message, in_words(item));
+            self.problems.push(problem);
+        }
+    }
+
+    /// What is wrong since this was last asked, with a step.
+    fn problems_of<'p>(
+        &mut self,
+        step: &'p Step,
+    ) -> impl Iterator<Item = (StepId, Diagnostic)> + use<'p> {
+        std::mem::take(&mut self.problems).into_iter().map(|problem| (step.id.clone(), problem))
+    }
 }
 
 /// Whether all the targets in a template have a value. Why one has none was said of the target.
@@ -99,12 +126,17 @@ fn is_known(template: &Template, scope: &Scope<'_>) -> bool {
 /// Selects, as far as that is known.
 pub(super) fn select<'p>(playbook: &'p Playbook, scope: &Scope<'_>) -> Selection<'p> {
     let mut open = Open::default();
-    let items: Vec<Items<'p>> =
-        playbook.steps.iter().map(|step| items(step, scope, &mut open)).collect();
     let mut selection = Selection::default();
+    let items: Vec<Items<'p>> = (playbook.steps.iter())
+        .map(|step| {
+            let items = items(step, scope, &mut open);
+            selection.problems.extend(open.problems_of(step));
+            items
+        })
+        .collect();
     // What a step that may be skipped would take is not asked for.
     if !open.wants.is_empty() {
-        return Selection { needs: open.wants, problems: open.problems, ..selection };
+        return Selection { needs: open.wants, ..selection };
     }
     let skipped = skipped(&items, Items::are_refused);
     let perhaps_skipped = self::skipped(&items, Items::may_be_refused);
@@ -132,6 +164,7 @@ pub(super) fn select<'p>(playbook: &'p Playbook, scope: &Scope<'_>) -> Selection
             continue;
         }
         for item in wanted {
+            let before = open.problems.len();
             let scope = Scope { each: item.as_ref(), ..*scope };
             let (with, mut is_whole) = with(step, action, &scope, &mut open);
             let mut said = |template: &Option<Template>| {
@@ -146,6 +179,7 @@ pub(super) fn select<'p>(playbook: &'p Playbook, scope: &Scope<'_>) -> Selection
             let review_by = said(&step.review_by);
             let review_by =
                 review_by.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+            open.tell_item(before, item.as_ref());
             if !is_whole {
                 selection.undecided.push(Undecided::taken(step, action, &with));
                 continue;
@@ -153,8 +187,9 @@ pub(super) fn select<'p>(playbook: &'p Playbook, scope: &Scope<'_>) -> Selection
             let item = item.as_ref().map(in_words);
             selection.taken.push(Taken { step, action, with, reason, review_by, item });
         }
+        selection.problems.extend(open.problems_of(step));
     }
-    Selection { needs: open.wants, problems: open.problems, ..selection }
+    Selection { needs: open.wants, ..selection }
 }
 
 /// What a step is taken for, and what its `if` refuses.
@@ -189,7 +224,10 @@ fn items<'p>(step: &'p Step, scope: &Scope<'_>, open: &mut Open) -> Items<'p> {
     };
     items.undecided = false;
     for item in list {
-        match open.value(step.is_wanted(&Scope { each: item.as_ref(), ..*scope })) {
+        let before = open.problems.len();
+        let wanted = open.value(step.is_wanted(&Scope { each: item.as_ref(), ..*scope }));
+        open.tell_item(before, item.as_ref());
+        match wanted {
             Some(Value::Bool(true)) => items.wanted.push(item),
             Some(_) => items.refused.push(item),
             None => items.undecided = true,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{Inverse, catalog};
 use crate::ids::{ChangeId, StepId};
-use crate::inventory::Inventory;
+use crate::inventory::{Answers, Inventory};
 use crate::plan::{Change, Credential, Effect, Plan, Round, SavedPlan, Subject, Texts, Untouched};
 use crate::playbook::Phase;
 
@@ -32,6 +32,7 @@ pub fn take_back(
         issued: BTreeSet::new(),
         canaries: BTreeMap::new(),
         seen_off: BTreeSet::new(),
+        as_found: Answers::default(),
         cuts_alone: false,
         undoes,
     };

@@ -239,6 +239,7 @@ impl Run<'_> {
         let begun = self.begun();
         let canaries = self.canaries();
         let seen_off = self.journal.state().seen_off.clone();
+        let as_found = planning::as_found(saved, &begun);
         let mut caller = self.inventory.caller.clone();
         // Whoever goes on with a case need not know what was left standing when it was planned.
         if caller.break_glass.is_empty() {
@@ -261,6 +262,7 @@ impl Run<'_> {
                     issued: &issued,
                     canaries: &canaries,
                     seen_off: &seen_off,
+                    as_found: &as_found,
                     cuts_alone,
                 };
                 Ok(match planning::plan_again(playbook, inventory, &earlier)? {
@@ -296,6 +298,7 @@ impl Run<'_> {
                     issued,
                     canaries,
                     seen_off,
+                    as_found,
                     cuts_alone,
                     undoes: BTreeSet::new(),
                 }),
@@ -357,8 +360,12 @@ impl Run<'_> {
         problems: Vec<crate::diagnostic::Diagnostic>,
     ) -> Result<Halt, Halt> {
         let said = problems.into_iter().map(|problem| {
+            let at = problem.primary.map(|label| label.place).map_or(String::new(), |place| {
+                let (line, column) = place.line_column();
+                format!(" ({}:{line}:{column})", place.source().name())
+            });
             let help = problem.help.map(|help| format!(". {help}")).unwrap_or_default();
-            format!("what has come since cannot be planned: {}{help}", problem.message)
+            format!("what has come since cannot be planned: {}{at}{help}", problem.message)
         });
         let why: Vec<String> = said.collect();
         self.record(Entry::Held { change: None, until: why.join("; ") }).await?;

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use super::undo::gone_on_with;
 use super::{Ending, Entry, Halt, Left, Log, Run, RunError};
 use crate::cloud::Urgency;
-use crate::inventory::Inventory;
+use crate::inventory::{Answers, Inventory};
 use crate::journal::{ChangeState, Place};
 use crate::ledger::Ledger;
 use crate::plan::{Change, Credential};
@@ -38,7 +38,7 @@ impl Run<'_> {
         }
         let canaries = self.canaries();
         let seen_off = self.journal.state().seen_off.clone();
-        let begun = BTreeSet::new();
+        let (begun, as_found) = (BTreeSet::new(), Answers::default());
         let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
         let cloud = self.cloud.read().at(Urgency::Rest);
         let came = survey::until(&cloud, &mut inventory, |inventory| {
@@ -51,6 +51,7 @@ impl Run<'_> {
                 issued: &issued,
                 canaries: &canaries,
                 seen_off: &seen_off,
+                as_found: &as_found,
                 cuts_alone: false,
             };
             let thought = planning::came_since(&earlier, inventory);

@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod crooked;
 mod cut;
+mod decided;
 mod deletions;
 mod expiry;
 mod faults;
