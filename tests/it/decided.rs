@@ -30,7 +30,7 @@ counters: [T1078.004]
 gate: { proof: settled, margin: 10s }
 targets:
   deployers: ${{ inventory.users_in_path('/ci/').map(u, u.name) }}
-  off: ${{ inventory.access_keys('ci-deploy').filter(k, !k.active).map(k, 'ci-deploy') }}
+  idle: ${{ inventory.access_keys('ci-deploy').filter(k, !k.active).map(k, 'ci-deploy') }}
 steps:
   - id: keys-off
     title: Switch off what they have
@@ -48,7 +48,7 @@ steps:
   - id: chosen
     title: Nor as these
     phase: contain
-    for_each: ${{ targets.off }}
+    for_each: ${{ targets.idle }}
     uses: iam.user.revoke-sessions
     with: { user: \"${{ each }}\" }
 ";
