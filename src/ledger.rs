@@ -20,7 +20,9 @@ pub use self::row::{issued, rotation};
 use self::row::{row, undelivered, unseen};
 pub use self::standing::{Standing, Successor};
 pub use self::uncut::{off_before, to_answer_for, uncut};
-pub use self::word::{closed_by, is_cleared, is_idle, is_let_off, is_spared, names_to_clear};
+pub use self::word::{
+    closed_by, is_another, is_cleared, is_idle, is_let_off, is_spared, names_to_clear,
+};
 use self::word::{has_passed, remarks, word};
 use crate::ids::{AccessKeyId, Arn, UserName};
 use crate::journal::{CutOff, Delivered, Outcome, State, Witness};

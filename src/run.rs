@@ -44,7 +44,7 @@ pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use together::{Ended, Together};
 pub use undo::{
-    Fate, changed_since, foresee, gone_on_with, sessions_live_until, to_take_back, undo_of,
+    Fate, LookedAt, foresee, gone_on_with, look_before, sessions_live_until, to_take_back, undo_of,
 };
 
 use crate::clock::Clock;

@@ -3,14 +3,15 @@
 //! Only real ones that were begun: a rehearsal is nothing to anybody else. A copy of a case is that case, and of copies the
 //! one that came furthest speaks. Where copies went on differently, or one of them cannot be read, nobody knows which is the
 //! case: it counts as one that cannot be read. Reads the cases under one directory; what lies elsewhere does not exist. One
-//! that cannot be read is told, and keeps nobody from work.
+//! that cannot be read is told, and keeps nobody from cutting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::exit::Exit;
 use jiff::Timestamp;
 
+use super::exit::Exit;
+use super::rehearse::is_rehearsal;
 use crate::case::{self, CaseError};
 use crate::ids::AccountId;
 use crate::journal::State;
@@ -51,8 +52,23 @@ pub(super) struct Beside {
     of: BTreeMap<AccountId, Vec<Other>>,
     /// Copies of cases of which nobody knows which is the case.
     disputed: Vec<Other>,
-    /// What looks like a case and is not to be read, and why.
-    pub(super) unreadable: Vec<(PathBuf, String)>,
+    /// What looks like a case and is not to be read.
+    pub(super) unreadable: Vec<Unreadable>,
+}
+
+/// What looks like a case, and is not to be read.
+pub(super) struct Unreadable {
+    pub(super) dir: PathBuf,
+    pub(super) why: String,
+    /// The account that it is about and the digest of the plan that it was begun with, where as much of it can be read,
+    /// and it is no rehearsal.
+    pub(super) of: Option<(AccountId, String)>,
+}
+
+impl Unreadable {
+    pub(super) fn is_of(&self, account: &AccountId) -> bool {
+        self.of.as_ref().is_some_and(|(of, _)| of == account)
+    }
 }
 
 /// Which of two copies came further.
@@ -84,10 +100,13 @@ impl Beside {
                 Ok(Some(other)) => beside.add(other),
                 Err(why) => {
                     // It may be the copy of a case that can be read, and have come further.
-                    if let Ok(first) = case::read_round(&dir, 1) {
+                    let first = case::read_round(&dir, 1).ok();
+                    if let Some(first) = &first {
                         bad.insert(first.digest(), dir.clone());
                     }
-                    beside.unreadable.push((dir, why));
+                    let of = first.map(|first| (first.plan.account.clone(), first.digest()));
+                    let of = of.filter(|_| !is_rehearsal(&dir).unwrap_or(false));
+                    beside.unreadable.push(Unreadable { dir, why, of });
                 }
             }
         }
@@ -121,7 +140,8 @@ impl Beside {
                     "is a copy of the same case, and cannot be read"
                 };
                 let why = format!("{} {why}: leave the one that is the case", other.display());
-                self.unreadable.push((one.dir.clone(), why));
+                let of = Some((one.saved.plan.account.clone(), one.begun_with.clone()));
+                self.unreadable.push(Unreadable { dir: one.dir.clone(), why, of });
                 true
             };
             apart.extend(of.extract_if(.., is_disputed));
@@ -144,8 +164,8 @@ impl Beside {
     pub(super) fn why_not(&self, begun_with: &str) -> Option<String> {
         let copies = self.disputed.iter().filter(|other| other.begun_with == begun_with);
         let told = copies.filter_map(|copy| {
-            let (_, why) = self.unreadable.iter().find(|(dir, _)| *dir == copy.dir)?;
-            Some(format!("beside {}, {why}", copy.dir.display()))
+            let known = self.unreadable.iter().find(|one| one.dir == copy.dir)?;
+            Some(format!("beside {}, {}", copy.dir.display(), known.why))
         });
         told.into_iter().next()
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::beside::{Beside, Other};
+use super::beside::{self, Beside, Other, Unreadable};
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::there::There;
@@ -115,6 +115,15 @@ pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
         .into_iter()
         .map(|(begun_with, case)| Lost { case: case.clone(), why: beside.why_not(begun_with) });
     made.lost = lost.collect();
+    let mut of_it = beside.unreadable.iter().filter(|one| one.is_of(account)).peekable();
+    if of_it.peek().is_some() {
+        // What copies of the case itself are worth is seen to where it is opened.
+        let itself = beside::itself(dir, account).ok().flatten().map(|own| own.begun_with);
+        let is_other =
+            |one: &&Unreadable| one.of.as_ref().map(|(_, begun)| begun) != itself.as_ref();
+        let lost = |one: &Unreadable| Lost { case: typed(&one.dir), why: Some(one.why.clone()) };
+        made.unreadable = of_it.filter(is_other).map(lost).collect();
+    }
     made
 }
 
@@ -235,10 +244,17 @@ pub(super) fn told(beside: &Beside, saved: &SavedPlan, there: &There) -> String 
             );
         }
     }
-    for (dir, why) in beside.unreadable.iter().take(ROWS) {
+    for unreadable in beside.unreadable.iter().take(ROWS) {
+        let Unreadable { dir, why, .. } = unreadable;
+        let shut = if unreadable.is_of(&saved.plan.account) {
+            ". It is of this account: nothing is handed out while it lies there so. Restore it from a copy; or, where it is \
+             over, lay it elsewhere"
+        } else {
+            ""
+        };
         let _ = writeln!(
             text,
-            "{careful}: {} looks like a case and cannot be read, so that nobody knows what it has found: {}",
+            "{careful}: {} looks like a case and cannot be read, so that nobody knows what it has found: {}{shut}",
             typed(dir),
             plain(why)
         );

@@ -24,7 +24,7 @@ use crate::journal::{ChangeState, State};
 use crate::ledger;
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::report::held_beyond_changes;
-use crate::run::{Because, Fate, Kept, changed_since, foresee, spoken_of};
+use crate::run::{Because, Fate, Kept, LookedAt, foresee, look_before, spoken_of};
 
 /// With more changes of one kind than these, they are told by step.
 const ONE_BY_ONE: usize = 12;
@@ -99,7 +99,7 @@ pub(super) fn now(dir: &Path, state: &State) -> Result<Timestamp, Failure> {
 
 impl<'a> Foretold<'a> {
     pub(super) fn of(next: &'a SavedPlan, state: &State, now: Timestamp) -> Self {
-        Self { next, looked: false, changes: foresee(next, state, now, &BTreeMap::new()) }
+        Self { next, looked: false, changes: foresee(next, state, now, None) }
     }
 
     /// The same, and the account is looked at for it: as a rehearsal's responder, or by `access`.
@@ -109,22 +109,22 @@ impl<'a> Foretold<'a> {
         dir: &Path,
         access: &args::Access,
     ) -> Result<Self, Failure> {
-        let looked = |now, changed| {
-            let changes = foresee(next, state, now, &changed);
+        let looked = |now, found: &LookedAt| {
+            let changes = foresee(next, state, now, Some(found));
             Self { next, looked: true, changes }
         };
         if rehearse::is_rehearsal(dir)? {
             return view::virtual_runtime().block_on(async {
                 let (cloud, clock) = rehearse::world_of(dir)?;
                 let (connection, _) = rehearse::connect(&cloud, clock);
-                let changed = changed_since(next, state, connection.read(), clock).await?;
-                Ok(looked(clock.now(), changed))
+                let found = look_before(next, state, connection.read(), clock).await?;
+                Ok(looked(clock.now(), &found))
             });
         }
         view::runtime().block_on(async {
             let (live, _) = reach(access, dir, next, Doing::Look).await?;
-            let changed = changed_since(next, state, live.connection.read(), live.clock).await?;
-            Ok(looked(live.clock.now(), changed))
+            let found = look_before(next, state, live.connection.read(), live.clock).await?;
+            Ok(looked(live.clock.now(), &found))
         })
     }
 

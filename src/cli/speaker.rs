@@ -1,7 +1,7 @@
 //! Whose word about a case counts: of whom the case is about, nobody's.
 //!
 //! He is told by what STS says of him, and by what the case and its journal know: whom a plan cuts, whom a round that waits
-//! for a yes would cut, and who has come since and is answered for by nobody. Knows nothing of what is said.
+//! for a yes would cut, and who holds what nothing keeps out. Knows nothing of what is said.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::found::read;
 use crate::case;
 use crate::inventory::Caller;
 use crate::journal::State;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Row, Standing};
 use crate::plan::{Credential, SavedPlan};
 use crate::planning;
 
@@ -68,8 +68,8 @@ impl Concerned {
         Ok(Self { saved, asked: asked.transpose()?, state })
     }
 
-    /// Why `caller` is nobody whose word counts. What was accepted of a cut is that the run may lose him; and who has come
-    /// since may be whom the case is about, before anything cuts him.
+    /// Why `caller` is nobody whose word counts. What was accepted of a cut is that the run may lose him; and whoever holds
+    /// what nothing keeps out may be whom the case is about, before anything cuts him.
     fn why_not(&self, caller: &Caller) -> Option<&'static str> {
         let cuts = |by: &SavedPlan| planning::is_cut_off(&by.plan, &by.inventory, caller);
         if cuts(&self.saved) {
@@ -78,17 +78,22 @@ impl Concerned {
         if self.asked.as_ref().is_some_and(cuts) {
             return Some("is among those whom the round that waits for a yes cuts off");
         }
-        let (plan, state) = (&self.saved.plan, &self.state);
-        let has_come = |one: &Credential| plan.is_newcomer(one) || state.came.contains(one);
+        // Whose key asked for it, no answer tells.
+        if caller.arn.resource().starts_with("federated-user/") {
+            return Some("is a federated session, and nobody knows by whose key it was made");
+        }
         let is_he = |one: &Credential| {
             std::iter::once(&self.saved)
                 .chain(&self.asked)
                 .any(|by| planning::comes_of(&by.plan, &by.inventory, caller, one))
         };
-        let ledger = Ledger::of(plan, state);
-        let mut open = ledger.unaccounted().map(|row| &row.credential);
-        open.any(|one| has_come(one) && is_he(one))
-            .then_some("holds what has come since the case was begun, and nobody answers for that")
+        // What somebody answers for stands open all the same.
+        let is_open =
+            |row: &&Row| row.is_unaccounted() || matches!(row.standing, Standing::Waived { .. });
+        let ledger = Ledger::of(&self.saved.plan, &self.state);
+        let mut open = ledger.rows.iter().filter(is_open);
+        open.any(|row| is_he(&row.credential))
+            .then_some("holds what this case is about and nothing keeps out")
     }
 }
 

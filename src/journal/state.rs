@@ -319,7 +319,8 @@ impl State {
         self.check(std::slice::from_ref(entry))?;
         self.entries += 1;
         let now = Moment { entry: self.entries, at };
-        self.last = Some(at);
+        // A clock that was put back makes nothing count again that has run out.
+        self.last = self.last.max(Some(at));
         if !entry.is_a_word() {
             self.finished = None;
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::barrier::{barriers, is_lifted, is_seen, lift_begun, seen};
 use super::word::{is_cleared, is_let_off};
-use super::{Issued, Row, RowProof, Silent, Standing, Successor};
-use crate::ids::{AccessKeyId, SecretId, VersionId};
+use super::{Issued, Row, RowProof, Silent, Standing, Successor, is_dead};
+use crate::ids::{AccessKeyId, Principal, SecretId, VersionId};
 use crate::journal::{
     ChangeRecord, ChangeState, CutOff, Delivered, Heard, Note, Outcome, Proven, Refusal, State,
     Witness,
@@ -178,9 +178,12 @@ pub(super) fn row(
         return row(credential, Standing::Unaccounted { why }, None);
     }
     if let Some(opened) = let_in_by_undo(plan, state, &credential) {
+        let whom = match &credential {
+            Credential::Sessions { user } => format!("{user} out"),
+            _ => "everybody out whom the role admits".to_owned(),
+        };
         let why = format!(
-            "older ones are denied; {} has taken off what kept everybody out whom the role admits, and nobody speaks for \
-             it now",
+            "older ones are denied; {} has taken off what kept {whom}, and nobody speaks for it now",
             opened.id
         );
         return row(credential, Standing::Unaccounted { why }, None);
@@ -244,14 +247,30 @@ fn mints_anew<'a>(
     plan.credentials.iter().filter(mints).find(is_let_in)
 }
 
-/// The change of an undo that took the quarantine of a role off, where nobody's word for its sessions stands: whomever it
-/// admits mints new ones.
+/// The change of an undo that took the quarantine off whoever has these sessions, where nobody's word for them stands:
+/// whomever a role admits mints new ones, and a user by what nothing keeps out any more.
 fn let_in_by_undo<'a>(plan: &'a Plan, state: &State, sessions: &Credential) -> Option<&'a Change> {
-    if !matches!(sessions, Credential::RoleSessions { .. })
-        || is_let_off(plan, state, sessions)
-        || plan.trust_in(sessions).is_some()
-    {
+    if is_let_off(plan, state, sessions) || plan.trust_in(sessions).is_some() {
         return None;
+    }
+    let mints = |one: &Credential| {
+        matches!(one, Credential::AccessKey { .. } | Credential::Password { .. })
+            && !barriers(plan, state, one).keys().any(|barrier| barrier.blocks())
+            && !is_let_off(plan, state, one)
+            && plan.trust_in(one).is_none()
+            && !is_dead(plan, state, one)
+    };
+    match sessions {
+        Credential::RoleSessions { .. } => {}
+        Credential::Sessions { user } => {
+            let held = plan
+                .credentials
+                .about(&Subject::Principal { principal: Principal::User(user.clone()) });
+            if !{ held }.any(mints) {
+                return None;
+            }
+        }
+        _ => return None,
     }
     plan.changes.reaching(sessions).find(|change| {
         let lifts = |effect: &Effect| {

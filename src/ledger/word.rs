@@ -37,6 +37,14 @@ pub fn is_let_off(plan: &Plan, state: &State, credential: &Credential) -> bool {
     waived || is_cleared(plan, state, credential)
 }
 
+/// Whether `credential`, as it was set up at `made`, is another than the one that somebody spoke of before.
+pub fn is_another(state: &State, credential: &Credential, made: Option<Timestamp>) -> bool {
+    let cleared = state.cleared.get(credential).into_iter().flatten();
+    let waived = state.waived.get(credential).map(|waiver| &waiver.spoken);
+    let said = cleared.chain(waived).map(|spoken| spoken.at.at).min();
+    matches!((made, said), (Some(made), Some(said)) if made > said)
+}
+
 /// Whether everything that a cut is for is let be: then it holds nobody up.
 pub fn is_spared(plan: &Plan, state: &State, cut: &Change) -> bool {
     if state.cleared.is_empty() && state.waived.is_empty() {

@@ -85,6 +85,11 @@ pub fn comes_of(
     credential: &Credential,
 ) -> bool {
     let chain = chain(caller);
+    if let Credential::Admission { who, .. } = credential
+        && chain.iter().any(|link| link.is_admitted_as(who, plan))
+    {
+        return true;
+    }
     (0..chain.len()).any(|at| match credential.principal() {
         Some(Principal::User(user)) => {
             let signs =
@@ -200,6 +205,19 @@ impl<'c> Link<'c> {
     /// The role it is, by its name; names are those of one account.
     fn role(&self, plan: &Plan) -> Option<&'c str> {
         role_of(self.arn?).filter(|_| self.is_of(plan))
+    }
+
+    /// Whether a trust policy that names `who` means it. Of another account nobody here knows who is who: whoever comes from
+    /// one that is named may be meant.
+    fn is_admitted_as(&self, who: &str, plan: &Plan) -> bool {
+        let Some(arn) = self.arn.filter(|arn| who.contains(arn.account())) else { return false };
+        let named = |name: &str| who.rsplit('/').next() == Some(name);
+        !self.is_of(plan)
+            || who == arn.as_str()
+            || role_of(arn).is_some_and(|role| who.contains(":role/") && named(role))
+            || session_of(arn).is_some_and(|(role, session)| {
+                who.ends_with(&format!(":assumed-role/{role}/{session}"))
+            })
     }
 
     fn is_of(&self, plan: &Plan) -> bool {

@@ -34,6 +34,8 @@ pub struct MadeBeside {
     pub let_go: BTreeMap<(String, Option<ChangeId>), NoMore>,
     /// Cases that this one takes up, and that are not to be found or read.
     pub lost: Vec<Lost>,
+    /// Cases of the account that lie there and cannot be read: nobody knows what they have found.
+    pub unreadable: Vec<Lost>,
 }
 
 /// A case that was taken up, and is not to be found or read.
@@ -214,7 +216,14 @@ impl Run<'_> {
                  has cut still stands cannot be looked at. Put it back, then resume; where it is gone for good, plan anew"
             )
         });
-        off.chain(lost).collect()
+        let unreadable = self.beside.unreadable.iter().map(|Lost { case, why }| {
+            let why = why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+            format!(
+                "case {case} is of this account and cannot be read{why}: nobody knows what it has found. Restore it from a \
+                 copy; or, where it is over, lay it elsewhere; then resume"
+            )
+        });
+        off.chain(lost).chain(unreadable).collect()
     }
 }
 

@@ -74,7 +74,8 @@ impl<'a> Lifting<'a> {
         };
         // A waiver lets be; it lets nothing that somebody else has work again.
         if let (Barrier::Inactive, [credential]) = (barrier, &held[..])
-            && !ledger::is_cleared(self.plan(), self.state, credential)
+            && !(ledger::is_cleared(self.plan(), self.state, credential)
+                && self.is_let_off(credential, facts))
         {
             return Some(Kept {
                 because: Because::Compromised(credential.clone()),
@@ -87,9 +88,9 @@ impl<'a> Lifting<'a> {
             });
         }
         if change.undoes.is_some() {
-            return self.would_let_in(subject, &held);
+            return self.would_let_in(subject, &held, facts);
         }
-        held.iter().find_map(|credential| self.would_free(credential, barrier))
+        held.iter().find_map(|credential| self.would_free(credential, barrier, facts))
     }
 
     /// What a barrier before `subject` keeps from working.
@@ -118,12 +119,15 @@ impl<'a> Lifting<'a> {
     }
 
     /// Why a lift of a playbook would free `credential`.
-    fn would_free(&self, credential: &Credential, barrier: Barrier) -> Option<Kept> {
+    fn would_free(
+        &self,
+        credential: &Credential,
+        barrier: Barrier,
+        facts: &Inventory,
+    ) -> Option<Kept> {
         let other = |why: String| Some(Kept { because: Because::Other, why });
         // Whatever could be used at a way in is cut by itself: that is what the gate saw to.
-        if ledger::is_let_off(self.plan(), self.state, credential)
-            || matches!(credential, Credential::Manual { .. })
-        {
+        if self.is_let_off(credential, facts) || matches!(credential, Credential::Manual { .. }) {
             return None;
         }
         if let Credential::SecretValue { .. } = credential {
@@ -165,6 +169,12 @@ impl<'a> Lifting<'a> {
         record.proof.is_some() && self.known.short_of_proof(cut, record, self.state).is_none()
     }
 
+    /// Whether somebody's word lets it be: of what it is now, and not of what it was.
+    fn is_let_off(&self, credential: &Credential, facts: &Inventory) -> bool {
+        ledger::is_let_off(self.plan(), self.state, credential)
+            && !ledger::is_another(self.state, credential, credential.made_at(facts))
+    }
+
     fn is_ours(&self, credential: &Credential) -> bool {
         self.issued.iter().any(|issued| issued.credential == *credential)
     }
@@ -183,13 +193,18 @@ impl<'a> Lifting<'a> {
     }
 
     /// Why an undo would let somebody in for whom nobody has spoken.
-    fn would_let_in(&self, subject: &Subject, held: &[Credential]) -> Option<Kept> {
+    fn would_let_in(
+        &self,
+        subject: &Subject,
+        held: &[Credential],
+        facts: &Inventory,
+    ) -> Option<Kept> {
         if let [value @ Credential::SecretValue { .. }] = held {
             let let_off = ledger::is_let_off(self.plan(), self.state, value);
             return (!let_off).then(|| self.would_unseal(value)).flatten();
         }
         let unspoken: Vec<Credential> =
-            held.iter().filter(|credential| !self.is_spoken_for(credential)).cloned().collect();
+            held.iter().filter(|one| !self.is_spoken_for(one, facts)).cloned().collect();
         if unspoken.is_empty() {
             return None;
         }
@@ -208,12 +223,14 @@ impl<'a> Lifting<'a> {
 
     /// Whether `credential` may work again for all that an undo knows: by somebody's word, or because nothing that was in
     /// strange hands works with it.
-    fn is_spoken_for(&self, credential: &Credential) -> bool {
+    fn is_spoken_for(&self, credential: &Credential, facts: &Inventory) -> bool {
         let (plan, state) = (self.plan(), self.state);
-        ledger::is_let_off(plan, state, credential)
+        self.is_let_off(credential, facts)
             || plan.trust_in(credential).is_some()
             || self.is_ours(credential)
-            || ledger::is_dead(plan, state, credential)
+            // Sessions that have ended say nothing of whoever mints the next ones.
+            || !matches!(credential, Credential::RoleSessions { .. })
+                && ledger::is_dead(plan, state, credential)
             || self.has_ended(credential)
             // The undo leaves off what was replaced, as long as nobody clears it.
             || self.issued.iter().any(|issued| issued.replaces.as_ref() == Some(credential))

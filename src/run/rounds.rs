@@ -19,7 +19,7 @@ use super::look::Looks;
 use super::overview::Overview;
 use super::{Among, Ending, Event, Halt, Left, Log, Observer, Run, RunError};
 use crate::clock::Clock;
-use crate::cloud::{Probes, Suspect, WriteCloud};
+use crate::cloud::{Probes, Suspect, Urgency, WriteCloud};
 use crate::ids::{AccessKeyId, Arn, ChangeId};
 use crate::inventory::{Caller, Inventory, Want};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Place, Said};
@@ -309,19 +309,33 @@ impl Run<'_> {
         Ok(None)
     }
 
+    /// The same by a look of its own, where no survey is made.
+    pub(super) async fn withdraw_by_a_look(&self) -> Result<(), Halt> {
+        let state = self.journal.state();
+        let spoken_of = state.cleared.keys().chain(state.waived.keys());
+        let wants: BTreeSet<Want> = spoken_of
+            .filter_map(|credential| match credential {
+                Credential::Password { user } => Some(Want::LoginProfile(user.clone())),
+                _ => None,
+            })
+            .collect();
+        if wants.is_empty() {
+            return Ok(());
+        }
+        let facts = self.look_at(&[], wants, Urgency::Rest).await?;
+        self.withdraw(&facts).await
+    }
+
     /// Takes back what was said of a credential that has become another since.
     async fn withdraw(&self, facts: &Inventory) -> Result<(), Halt> {
         let state = self.journal.state();
-        let said = |credential: &Credential| {
-            let cleared = state.cleared.get(credential).into_iter().flatten();
-            let waived = state.waived.get(credential).map(|waiver| &waiver.spoken);
-            cleared.chain(waived).map(|spoken| spoken.at.at).min()
-        };
         let spoken_of: BTreeSet<&Credential> =
             state.cleared.keys().chain(state.waived.keys()).collect();
         for credential in spoken_of {
-            let made = credential.made_at(facts).zip(said(credential));
-            let Some((made, _)) = made.filter(|(made, said)| made > said) else { continue };
+            let made = credential.made_at(facts);
+            let Some(made) = made.filter(|_| ledger::is_another(&state, credential, made)) else {
+                continue;
+            };
             let reason = format!(
                 "the {credential} is another one, set up at {}, after it was spoken of",
                 made.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -179,7 +179,6 @@ impl Run<'_> {
         if position.is_done()
             && change.is_by_hand()
             && change.is_gated()
-            && self.journal.change(&change.id).attempts == 0
             && let Some(until) = self.may_start(change).await?
         {
             // Somebody has opened it before its time, and said so.

@@ -16,11 +16,13 @@ use super::{Ending, Event, Halt, Run};
 use crate::action::{Inverse, catalog};
 use crate::clock::Clock;
 use crate::cloud::ReadCloud;
-use crate::ids::ChangeId;
-use crate::inventory::Inventory;
+use crate::ids::{ChangeId, Principal};
+use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Note, Position, State};
 use crate::ledger::{self, Ledger, Standing};
-use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject};
+use crate::plan::{
+    Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject, credential_wants,
+};
 use crate::planning;
 use crate::playbook::{Phase, Proof};
 use crate::survey::{self, SurveyError};
@@ -108,16 +110,36 @@ pub enum Fate {
     Kept(Kept),
 }
 
-/// What somebody has made otherwise since of what the undo `saved` is about, by a look at the account.
-pub async fn changed_since(
+/// How the account stands to what the undo of a case is about.
+#[derive(Clone, Debug)]
+pub struct LookedAt {
+    /// What somebody has made otherwise since, and why it is therefore left as it is.
+    changed: BTreeMap<ChangeId, Kept>,
+    /// What whoever would be let in holds by now.
+    facts: Inventory,
+}
+
+/// Looks at what the undo `saved` is about.
+pub async fn look_before(
     saved: &SavedPlan,
     state: &State,
     cloud: &ReadCloud,
     clock: Clock,
-) -> Result<BTreeMap<ChangeId, Kept>, SurveyError> {
+) -> Result<LookedAt, SurveyError> {
     let looked_at = |change: &&Change| !change.is_by_hand();
     let changes: Vec<&Change> = saved.plan.carried_out().filter(looked_at).collect();
     let wants = changes.iter().flat_map(|change| catalog::of(change).look(&change.decided));
+    let let_in =
+        changes.iter().flat_map(|change| &change.effects).filter_map(|effect| match effect {
+            Effect::Lifts { subject, .. } => subject.principal(),
+            _ => None,
+        });
+    let let_in: BTreeSet<Principal> = let_in.collect();
+    let held = let_in.iter().flat_map(|who| match who {
+        Principal::User(user) => credential_wants(user),
+        Principal::Role(_) => vec![Want::Roles],
+    });
+    let wants = wants.chain(held);
     let mut facts = survey::look(cloud, &saved.inventory, wants, clock).await?;
     let mut changed = BTreeMap::new();
     for change in changes {
@@ -130,7 +152,7 @@ pub async fn changed_since(
         };
         changed.extend(kept.map(|kept| (change.id.clone(), kept)));
     }
-    Ok(changed)
+    Ok(LookedAt { changed, facts })
 }
 
 /// Why a change of an undo is not begun where it stands so.
@@ -155,20 +177,21 @@ pub(super) fn kept_by(change: &Change, position: &Position, state: &State) -> Op
     }
 }
 
-/// What becomes of every change of the undo `saved`, by what the case knows and what time it is, and by what was found to
-/// have `changed` since where somebody has looked: by the rule that the run then goes by, which looks in any case.
+/// What becomes of every change of the undo `saved`, by what the case knows and what time it is, and by what was found
+/// where somebody has looked: by the rule that the run then goes by, which looks in any case.
 pub fn foresee<'a>(
     saved: &'a SavedPlan,
     state: &State,
     now: Timestamp,
-    changed: &BTreeMap<ChangeId, Kept>,
+    looked_at: Option<&LookedAt>,
 ) -> Vec<(&'a Change, Fate)> {
     let known = Known { plan: &saved.plan, inventory: &saved.inventory };
     // A run begins by writing down what time it is: waivers run out by that.
     let state = State { last: state.last.max(Some(now)), ..state.clone() };
     let lifting = Lifting::of(known, &state);
+    let facts = looked_at.map_or(&saved.inventory, |looked_at| &looked_at.facts);
     let fate = |change: &Change| {
-        if let Some(kept) = changed.get(&change.id) {
+        if let Some(kept) = looked_at.and_then(|looked_at| looked_at.changed.get(&change.id)) {
             return Fate::Kept(kept.clone());
         }
         let cut = change.undoes.as_ref().map(|cut| state.record(cut));
@@ -181,7 +204,7 @@ pub fn foresee<'a>(
                 lifting.sessions_may_live(subject, now)
             }
             Effect::Lifts { subject, barrier } => {
-                lifting.would_open(change, subject, *barrier, &saved.inventory)
+                lifting.would_open(change, subject, *barrier, facts)
             }
             _ => None,
         });
@@ -201,6 +224,7 @@ impl Run<'_> {
         if let Some(why) = self.is_apart() {
             return self.shut(vec![why]).await;
         }
+        self.withdraw_by_a_look().await?;
         let state = self.journal.state();
         let undoing: Vec<&Change> = gone_on_with(self.plan, &state).collect();
         let is_left = |change: &&Change| state.record(&change.id).state != ChangeState::Seen;

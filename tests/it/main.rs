@@ -42,6 +42,7 @@ mod secrets;
 mod selecting;
 mod shipped;
 mod side_by_side;
+mod speakers;
 mod stage;
 mod survey;
 mod takeover;

@@ -326,6 +326,34 @@ fn a_plan_that_would_miss_what_a_case_has_begun_before_it_is_refused() {
     assert!(held.out.contains(open), "{}", held.said());
 }
 
+/// What it has found nobody knows any more: cuts wait for nothing, and nothing is handed out.
+#[test]
+fn nothing_is_handed_out_beside_a_case_of_the_account_that_cannot_be_read() {
+    let hosted = Hosted::new(&quick_world());
+    let cut = ran(&mut hosted.here(&["cut", "--user", "backup", "--yes", "--margin", "1"]));
+    assert!(matches!(cut.code, Some(11 | 13)), "{}", cut.said());
+    let case = hosted.case();
+    let journal = case.join("journal.jsonl");
+    let whole = std::fs::read(&journal).unwrap();
+    let mut torn = whole.clone();
+    torn[200] ^= 1;
+    std::fs::write(&journal, &torn).unwrap();
+    let planned = ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"])).ended_with(0);
+    assert!(
+        planned.err.contains("It is of this account: nothing is handed out"),
+        "{}",
+        planned.err
+    );
+    let held = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+    assert!(held.said().contains("is of this account and cannot be read"), "{}", held.said());
+    let made = hosted.cloud.audit().iter().filter(|one| one.operation == "CreateAccessKey").count();
+    assert_eq!(made, 0);
+    // Laid elsewhere by whoever knows that it is over.
+    std::fs::rename(&case, hosted.dir().join("over")).unwrap();
+    let case = hosted.case();
+    ran(&mut hosted.here(&["resume", case.to_str().unwrap()])).ended_with(11);
+}
+
 /// Copies a case, as somebody would who keeps it safe.
 pub(crate) fn copied(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();

@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use portcullis::journal::{self, ChangeState, Entry};
 use portcullis::ledger::{Ledger, Row};
-use portcullis::plan::SavedPlan;
+use portcullis::plan::{Change, SavedPlan};
 use portcullis::planning;
-use portcullis::run::{Because, Ending, Fate, changed_since, foresee, to_take_back, undo_of};
+use portcullis::run::{Because, Ending, Fate, foresee, look_before, to_take_back, undo_of};
 use portcullis::sim::{Fault, Snapshot};
 
 use crate::honesty::{Dice, scene};
@@ -184,7 +184,7 @@ fn what_nobody_has_cleared_stays_cut_whoever_asks() {
 }
 
 #[test]
-fn what_somebody_has_changed_since_is_his_to_settle() {
+fn what_somebody_has_look_before_is_his_to_settle() {
     play(async {
         let stage = Stage::set(&world(false), PLAYBOOK).await;
         stage.resume_to_the_end(1).await;
@@ -205,13 +205,14 @@ fn what_somebody_has_changed_since_is_his_to_settle() {
         let (connection, _) = connect(&stage.cloud, stage.clock);
         let (next, state) = (planned(&stage), stage.state());
         let cloud = connection.read();
-        let changed = changed_since(&next, &state, cloud, stage.clock).await.unwrap();
-        let foretold = foresee(&next, &state, stage.clock.now(), &changed);
+        let found = look_before(&next, &state, cloud, stage.clock).await.unwrap();
+        let foretold = foresee(&next, &state, stage.clock.now(), Some(&found));
         begin_undo(&stage).await;
         let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("it is not held") };
         let of = |what: &str| why.iter().any(|why| why.contains(what));
         // Whoever looks beforehand is told the same.
-        assert_eq!(changed.len(), 2, "{changed:#?}");
+        let is_changed = |(_, fate): &&(_, Fate)| matches!(fate, Fate::Kept(kept) if kept.because == Because::Other);
+        assert_eq!(foretold.iter().filter(is_changed).count(), 2, "{foretold:#?}");
         for (change, fate) in foretold {
             let record = stage.state().change(&change.id);
             let told = match fate {
@@ -609,9 +610,69 @@ fn a_role_for_which_nobody_has_spoken_lets_in_nobody() {
         let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
         let not_cleared = |why: &String| why.contains("nobody has cleared role worker");
         assert!(is_off() && why.iter().any(not_cleared), "{why:#?}");
+        // Nor when the sessions that were denied have ended, and the deny of them is off.
+        stage.clock.sleep(Duration::from_secs(13 * 3600)).await;
+        for _ in 0..2 {
+            let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+            assert!(is_off() && why.iter().any(not_cleared), "{why:#?}");
+        }
         everything_is_cleared(&stage).await;
         stage.resume_to_the_end(1).await;
         assert!(!is_off());
+    });
+}
+
+/// Somebody sets a password up behind the words that let its user in: it is another one, and nobody has spoken of it.
+#[test]
+fn a_word_is_of_the_password_that_there_was_and_not_of_the_next() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        everything_is_cleared(&stage).await;
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        stage.clock.sleep(Duration::from_secs(2)).await;
+        iam.delete_login_profile().user_name("alice").send().await.unwrap();
+        let anew = iam.create_login_profile().user_name("alice");
+        anew.password("Correct-Horse-7").send().await.unwrap();
+        stage.let_it_settle().await;
+        let (connection, _) = connect(&stage.cloud, stage.clock);
+        let next = planned(&stage);
+        let found = look_before(&next, &stage.state(), connection.read(), stage.clock).await;
+        let foretold = foresee(&next, &stage.state(), stage.clock.now(), Some(&found.unwrap()));
+        let about_alice = |(change, _): &&(&Change, Fate)| {
+            change.target.contains("alice") && change.what.contains("quarantine")
+        };
+        let (_, fate) = foretold.iter().find(about_alice).expect("her quarantine is lifted");
+        assert!(matches!(fate, Fate::Kept(_)), "{fate:?}");
+        begin_undo(&stage).await;
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("it is not held") };
+        let not_hers = |why: &String| why.contains("console password of alice");
+        assert!(why.iter().any(not_hers), "{why:#?}");
+        let deny = "users/alice/attached/arn:aws:iam::aws:policy/AWSDenyAll";
+        assert!(state_of(&stage).0.keys().any(|key| key.contains(deny)));
+    });
+}
+
+/// Let in and accused again: whatever was denied has ended, and he mints new ones.
+#[test]
+fn sessions_of_whom_an_undo_has_let_in_do_not_count_as_ended_once_nobody_speaks_for_him() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        everything_is_cleared(&stage).await;
+        begin_undo(&stage).await;
+        stage.resume_to_the_end(1).await;
+        let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+        let said = stage.said_by("anna");
+        let withdrawn = rows
+            .into_iter()
+            .map(|row| Entry::Withdrawn { credential: row.credential, said: said.clone() });
+        stage.say(withdrawn.collect::<Vec<_>>()).await;
+        stage.clock.sleep(Duration::from_secs(37 * 3600)).await;
+        stage.resume_to_the_end(1).await;
+        let ledger = Ledger::of(&stage.plan(), &stage.state());
+        let mut open = ledger.unaccounted().map(|row| row.credential.to_string());
+        assert!(open.any(|one| one == "sessions of alice"), "{ledger:#?}");
     });
 }
 
@@ -652,7 +713,7 @@ fn what_an_undo_does_is_what_its_dry_run_said() {
             if dice.throw(3) == 0 {
                 stage.clock.sleep(Duration::from_hours(37)).await;
             }
-            let foretold = foresee(&next, &stage.state(), stage.clock.now(), &BTreeMap::new());
+            let foretold = foresee(&next, &stage.state(), stage.clock.now(), None);
             begin_undo(&stage).await;
             stage.resume_to_the_end(1).await;
             for (change, fate) in foretold {

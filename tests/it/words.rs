@@ -479,12 +479,58 @@ fn whoever_has_come_since_has_no_say_until_somebody_answers_for_him() {
     outside.say(&["verify"]);
     let (code, screen) = clear(&outside, "mallory");
     assert_eq!(code, Some(5), "{screen}");
-    assert!(screen.contains("come since the case was begun"), "{screen}");
+    assert!(screen.contains("holds what this case is about"), "{screen}");
+    // Somebody answers for what stands open all the same.
     let waive = ["waive", "user/mallory", "--until", "14d", "--as", "anna"];
     let (code, screen) = outside.say(&[&waive[..], &WHY].concat());
     assert_eq!(code, Some(0), "{screen}");
     let (code, screen) = clear(&outside, "mallory");
+    assert_eq!(code, Some(5), "{screen}");
+    for name in ["anna", "ben"] {
+        let found = ["clear", "user/mallory", "--as", name];
+        assert_eq!(outside.say(&[&found[..], &WHY].concat()).0, Some(0));
+    }
+    let (code, screen) = clear(&outside, "mallory");
     assert_eq!(code, Some(0), "{screen}");
+}
+
+/// A way in that people close, while nobody has been cut for it.
+const DOOR: &str = "portcullis: 1
+name: door
+title: Webmail is closed, and a user cut
+mode: breach
+gate: { proof: settled, margin: 10s }
+steps:
+  - id: door
+    title: Close webmail
+    phase: contain
+    uses: manual.close
+    with: { what: Close webmail to the outside, covers: webmail }
+  - id: quarantine
+    title: Deny the user everything
+    phase: contain
+    uses: iam.user.quarantine
+    with: { user: backup }
+";
+
+/// He was asked to open it when it was cleared, and it is not any more when he says that he has.
+#[test]
+fn an_opening_that_was_asked_for_is_not_taken_once_its_word_is_withdrawn() {
+    let rehearsal = Rehearsal::of(WORLD, DOOR);
+    rehearsal.say(&["attest", "door.1", "--as", "anna", "--reason", "closed"]);
+    rehearsal.say(&["resume"]);
+    for name in ["anna", "ben"] {
+        let clear = ["clear", "everybody", "--as", name];
+        assert_eq!(rehearsal.say(&[&clear[..], &WHY].concat()).0, Some(0));
+    }
+    let (_, screen) = rehearsal.say(&["undo", "--yes"]);
+    assert!(screen.contains("attest"), "{screen}");
+    let back = ["clear", "manual/webmail", "--withdraw", "--as", "anna"];
+    assert_eq!(rehearsal.say(&[&back[..], &WHY].concat()).0, Some(0));
+    rehearsal.say(&["attest", "door.2", "--as", "ben", "--reason", "opened"]);
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
+    assert!(screen.contains("nobody has cleared"), "{screen}");
 }
 
 #[test]
