@@ -44,7 +44,7 @@ pub struct Case {
 /// Where this process runs.
 pub fn here() -> Place {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Place { host, process: std::process::id() }
+    Place { host, process: std::process::id(), flags: Vec::new() }
 }
 
 /// Why a case cannot be worked on.

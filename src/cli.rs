@@ -20,6 +20,7 @@ mod earlier;
 mod everybody;
 mod exit;
 mod explain;
+mod follows;
 mod foretold;
 mod found;
 mod live;

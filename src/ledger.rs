@@ -5,6 +5,7 @@
 //! standing is not proven, a run is not green, and its exit code says so.
 
 mod barrier;
+mod early;
 mod row;
 mod standing;
 mod uncut;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use self::barrier::{barriers, is_lifted, lift_begun, quarantined, reached};
+pub use self::early::{Early, early, opened_by};
 pub use self::row::{issued, rotation};
 use self::row::{row, undelivered, unseen};
 pub use self::standing::{Standing, Successor};

@@ -1,12 +1,13 @@
 //! The report of a case: what happened, how every credential stands, and what is left to do, for people who were not
 //! there.
 //!
-//! Made from the case alone, years later as well as the same night: the plan of its newest round, and its journal. What
-//! time it is, is told by the journal's last entry, so that the same case gives the same report, byte for byte. Knows no
+//! Made from the case alone, years later as well as the same night: the plan of its newest round, and its journal; which other
+//! cases go with it is told by whoever has read those (`follows`). What time it is, is told by the journal's last entry, so that the same case gives the same report, byte for byte. Knows no
 //! cloud and no clock; says nothing that plan and journal do not.
 
 mod clocks;
 mod figures;
+mod follows;
 mod left;
 mod timeline;
 mod together;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use clocks::{Clocks, Deadline};
+pub use follows::{Comes, Follows};
 pub(crate) use left::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
 pub use timeline::Happened;
 pub use together::Reports;
@@ -25,7 +27,7 @@ use left::left_to_do;
 
 use crate::ids::{AccountId, Arn};
 use crate::journal::{Decoded, State};
-use crate::ledger::{Issued, Ledger, Row};
+use crate::ledger::{self, Issued, Ledger, Row};
 use crate::plan::{SavedPlan, Untouched};
 
 /// The version of the report's shape as JSON.
@@ -64,6 +66,9 @@ pub struct Report {
     pub ran_by: Vec<Arn>,
     /// When somebody took it out of somebody else's hands, and why.
     pub taken_over: Vec<Happened>,
+    /// The cases that it takes up, and those that have taken it up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub follows: Vec<Follows>,
     /// What it rests on.
     pub record: Record,
 }
@@ -122,11 +127,18 @@ impl Report {
             left_to_do,
             timeline: timeline::of(saved, decoded),
             contested: contested
-                .map(|change| format!("{}, {}: {}", change.id, change.target, change.what))
+                .map(|change| {
+                    let by = ledger::opened_by(plan, state, change);
+                    let by = by.map_or(String::new(), |said| {
+                        format!(" (opened before its turn, as {} attests)", said.by)
+                    });
+                    format!("{}, {}: {}{by}", change.id, change.target, change.what)
+                })
                 .collect(),
             untouched: plan.untouched.clone(),
             ran_by,
             taken_over: taken_over.collect(),
+            follows: Vec::new(),
             record: Record {
                 program: opened.map(|opened| opened.program.clone()).unwrap_or_default(),
                 plans: plans.chain(state.rounds.iter().cloned()).collect(),

@@ -258,7 +258,9 @@ pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure>
     }
     if !rehearse::is_rehearsal(dir)? {
         for root in case::roots_of(dir) {
-            plans.iter().try_for_each(|saved| earlier::takes_up_all(&root, saved))?;
+            plans
+                .iter()
+                .try_for_each(|saved| earlier::takes_up_all(&root, saved, &args.access.there()))?;
         }
     }
     let given = credential::given(args.credential_fd)?;

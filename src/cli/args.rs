@@ -136,16 +136,16 @@ impl Access {
             all.iter().filter_map(|(flag, value)| Some((*flag, value.clone()?))).collect()
         };
         let mut person = flags(&[
-            ("profile", self.profile.clone()),
+            (there::PROFILE, self.profile.clone()),
             (there::ROLE, self.role_arn.as_ref().map(ToString::to_string)),
             (there::EXTERNAL_ID, self.external_id.as_ref().map(|_| "ID".to_owned())),
-            ("mfa-serial", self.mfa_serial.clone()),
+            (there::MFA_SERIAL, self.mfa_serial.clone()),
         ]);
         let of =
             |(account, _): &(AccountId, String)| (there::EXTERNAL_ID_OF, format!("{account}=ID"));
         person.extend(self.external_id_of.iter().map(of));
-        let region = ("region", self.region.clone());
-        There { person, place: flags(&[region, ("endpoint-url", self.endpoint_url.clone())]) }
+        let region = (there::REGION, self.region.clone());
+        There { person, place: flags(&[region, (there::ENDPOINT_URL, self.endpoint_url.clone())]) }
     }
 }
 
@@ -363,7 +363,7 @@ pub(super) enum Format {
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Cases {
     /// Directory that cases are kept in
-    #[arg(long, value_name = "DIR", default_value = "cases")]
+    #[arg(long, value_name = "DIR", default_value = there::CASES)]
     pub(super) cases: PathBuf,
 }
 

@@ -167,7 +167,7 @@ impl Conduct<'_> {
         if let Some(reason) = self.taking_over {
             let by = self.caller.arn.clone();
             let said = Said { by, reason: reason.to_owned(), evidence: None, plan: digest.clone() };
-            let taken = Entry::TakenOver { said, place: case::here() };
+            let taken = Entry::TakenOver { said, place: there.here() };
             journal
                 .append(taken)
                 .await
@@ -381,7 +381,7 @@ pub(super) struct To<'a> {
 
 impl<'a> To<'a> {
     pub(super) fn new(case: &'a Case, progress: view::Progress, there: &There) -> Self {
-        let (deliveries, place) = (Deliveries::of(case), case::here());
+        let (deliveries, place) = (Deliveries::of(case), there.here());
         let progress = progress.of_case(case.dir(), there);
         Self { kept: Kept(case), deliveries, place, progress }
     }

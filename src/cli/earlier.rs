@@ -15,7 +15,7 @@ use super::there::There;
 use super::view::{Style, plain};
 use crate::case;
 use crate::ids::AccountId;
-use crate::journal::{ChangeState, NoMore};
+use crate::journal::{ChangeState, NoMore, State};
 use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Credential, FirstSeen, SavedPlan, TakenUp};
 use crate::planning;
@@ -151,7 +151,7 @@ fn left_open(other: &Other) -> impl Iterator<Item = Credential> {
 
 /// Refuses a plan that does not take up what is to be taken up: one that was made before a case began whose beginning it
 /// would have taken up, or before more was found; and one that says more of the cases than they do.
-pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan) -> Result<(), Failure> {
+pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan, there: &There) -> Result<(), Failure> {
     let account = &saved.plan.account;
     let now = handed_on(&Beside::read(root, [account]), account);
     let refused = |what: String| {
@@ -161,7 +161,7 @@ pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan) -> Result<(), Failure
             format!(
                 "plan again, with the same inputs: portcullis plan PLAYBOOK ... -o plan.json{}; where the cases lie \
                  elsewhere: --cases DIR",
-                super::plan::there(saved)
+                there.among(root)
             ),
         ))
     };
@@ -203,19 +203,30 @@ pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan) -> Result<(), Failure
 /// scope they have issued; what stands open in one of the same account and is nothing to it; and which cannot be read.
 pub(super) fn told(beside: &Beside, saved: &SavedPlan, there: &There) -> String {
     let mut text = String::new();
+    // Whoever is reached only through what somebody in scope may become is a row, and no credential of the plan.
+    let rows = Ledger::of(&saved.plan, &State::default()).rows.into_iter();
+    let rows: BTreeSet<Credential> = rows.map(|row| row.credential).collect();
     let careful = Style::Careful.paint("careful");
     for other in beside.of(&saved.plan.account) {
         let whole = typed(&case::accounts::whole_or_itself(&other.dir));
         let case = typed(&other.dir);
         let ledger = Ledger::of(&other.saved.plan, &other.state);
-        let known = |one: &Credential| saved.plan.credentials.contains(one);
+        let known = |one: &Credential| rows.contains(one);
+        let is_it = |up: &TakenUp| up.cases.values().any(|begun| *begun == other.begun_with);
+        let is_taken_up = saved.plan.takes_up.as_ref().is_some_and(is_it);
         let open = ledger.unaccounted().filter(|row| other.is_open() && !known(&row.credential));
         let open: Vec<_> = open.collect();
         for row in open.iter().take(ROWS) {
             let _ = writeln!(
                 text,
-                "{careful}: {} stands open in {case}, and this plan does nothing about it: see to it by that case",
+                "{careful}: {} stands open in {case}, and this plan does nothing about it: {}",
                 plain(&row.credential.to_string()),
+                if is_taken_up {
+                    "see to it by that case before this plan is begun, since that is not gone on with by itself \
+                     afterwards; or have a step of this plan cut it"
+                } else {
+                    "see to it by that case"
+                }
             );
         }
         if let more @ 1.. = open.len().saturating_sub(ROWS) {
@@ -233,8 +244,7 @@ pub(super) fn told(beside: &Beside, saved: &SavedPlan, there: &There) -> String 
                 );
             }
         }
-        let is_it = |up: &TakenUp| up.cases.values().any(|begun| *begun == other.begun_with);
-        if saved.plan.takes_up.as_ref().is_some_and(is_it) {
+        if is_taken_up {
             let _ = writeln!(
                 text,
                 "This plan takes up {case}, which is not gone on with by itself once this one is begun. What that has cut \

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::by_hand::typed;
 use super::conduct::worked_on_by;
+use super::diagnostics;
 use super::there::There;
 use super::view::{self, Style};
-use super::{diagnostics, plan};
 use crate::case::{self, CaseError};
 use crate::cloud::NO_CREDENTIALS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -231,15 +231,17 @@ impl From<CaseError> for Failure {
 
 /// Somebody else works on it: who, and how it is taken over from somebody who hangs.
 fn locked(dir: &Path, error: &CaseError) -> Failure {
+    let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());
+    let there =
+        case::read_plan(dir).ok().map(|saved| There::of(&saved, state.as_ref()).for_others());
     let next = format!(
         "what a run prints to be typed is for when it has ended, and it still goes on: wait, or stop it with Ctrl-C; then \
          try again. Only where it hangs and nobody can stop it is the case taken over, on record: portcullis resume {} \
          --take-over REASON{}",
         typed(&case::accounts::whole_or_itself(dir)),
-        case::read_plan(dir).map_or_else(|_| There::default(), |saved| plan::there(&saved))
+        there.unwrap_or_default()
     );
     let mut failure = Failure::new(Exit::Refused, error.to_string(), next);
-    let state = case::read_journal(dir).ok().and_then(|read| State::of(&read).ok());
     if let Some(worker) = state.and_then(|state| state.worker) {
         failure.why.push(format!("it is in the hands of {}", worked_on_by(&worker)));
     }

@@ -66,8 +66,10 @@ pub(super) fn refuse_closed(
     if plan.is_undo() && gone_on_with(plan, state).any(is_left) {
         return Ok(());
     }
-    let anew =
-        format!("plan anew, where there is more to be done: portcullis plan PLAYBOOK{there}");
+    let anew = format!(
+        "plan anew, where there is more to be done: portcullis plan PLAYBOOK{}",
+        there.beside(dir)
+    );
     let next = if plan.is_undo() {
         format!("{anew}. What this case has left cut stays cut until a person takes it off by hand")
     } else {

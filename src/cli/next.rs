@@ -17,7 +17,10 @@ use crate::ledger::{self, Ledger};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::Phase;
 use crate::report::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
-use crate::run::{gone_on_with, sessions_live_until};
+use crate::run::{gone_on_with, sessions_live_until, waits_for_others};
+
+/// What is next of an account of several of which nothing is asked.
+pub(super) const WITH_THE_OTHERS: &str = "it goes on with the others";
 
 /// So many are named; whoever has seen to those is told of the others.
 const NAMED: usize = 3;
@@ -156,7 +159,8 @@ pub(super) fn of_closed(dir: &Path, there: &There, last: Option<LastDenies>, ope
             let over = last.map_or(String::new(), |_| format!(". Otherwise: {over}"));
             format!(
                 "see to what is said above by a new plan, since this case is closed: portcullis plan \
-                 PLAYBOOK{there}{over}. {record}"
+                 PLAYBOOK{}{over}. {record}",
+                there.beside(dir)
             )
         }
     }
@@ -197,7 +201,8 @@ pub(super) fn after_all(
     if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
         left.push(
             format!(
-                "plan what comes next with a playbook, which finds these cuts in place (`portcullis plan PLAYBOOK{there}`)"
+                "plan what comes next with a playbook, which finds these cuts in place (`portcullis plan PLAYBOOK{}`)",
+                there.beside(dir)
             ),
         );
     }
@@ -289,6 +294,9 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
     if plan.is_undo() {
         return next_of_held(saved, state, dir, there);
     }
+    if waits_for_others(plan, state) {
+        return WITH_THE_OTHERS.to_owned();
+    }
     let resume = format!("portcullis resume {whole}{there}");
     let waits: Vec<_> = by_hand(plan, state).map(|change| &change.id).collect();
     let is_new = |change: &Change| state.attested_since(&change.id).is_some();
@@ -349,20 +357,37 @@ pub(super) fn of_proven(plan: &Plan, state: &State, dir: &Path, there: &There) -
             whole(dir)
         );
     }
-    match still_quarantined(plan, state) {
-        None => "nothing".to_owned(),
-        Some(still) => format!("nothing by this plan. {still}"),
+    let still = still_quarantined(plan, state);
+    let still = still.map_or(String::new(), |still| format!(". {still}"));
+    // Whoever has taken something back has let people in again, and looks for nobody.
+    if plan.is_undo() {
+        return format!("nothing by this plan{still}");
     }
+    format!("nothing by this plan but to {}{still}", look_again(dir, there))
+}
+
+/// What is done about a case of which nothing is left to do: what was cut may be let in again.
+fn look_again(dir: &Path, there: &There) -> String {
+    format!("look again, for days to come: portcullis verify {}{there} --watch 8h", whole(dir))
 }
 
 /// The same of several accounts.
-pub(super) fn of_all_proven<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String {
+pub(super) fn of_all_proven<'a>(
+    all: impl Iterator<Item = (&'a Plan, &'a State)>,
+    dir: &Path,
+    there: &There,
+) -> String {
+    let mut taken_back = true;
     let still = all.filter_map(|(plan, state)| {
+        taken_back &= plan.is_undo();
         let still = still_quarantined(plan, state)?;
         Some(format!(". In account {}: {still}", plan.account))
     });
     let still: String = still.collect();
-    if still.is_empty() { "nothing".to_owned() } else { format!("nothing by these plans{still}") }
+    if taken_back {
+        return format!("nothing by these plans{still}");
+    }
+    format!("nothing by these plans but to {}{still}", look_again(dir, there))
 }
 
 /// What is next about several accounts that ended alike: what is next of each, and of all that they go on together.
@@ -377,7 +402,7 @@ pub(super) fn of_several<'a>(
         let own = next.replace(&format!("; then {resume}"), "").replace(&format!("; {then}"), "");
         let own = own.replace(&format!(", {then}"), "").replace(&format!("; then `{resume}`"), "");
         let own = own.strip_prefix("nothing by this plan").unwrap_or(&own);
-        if own == resume || own.is_empty() {
+        if own == resume || own == WITH_THE_OTHERS || own.is_empty() {
             continue;
         }
         match parts.iter_mut().find(|(_, known)| known == own) {

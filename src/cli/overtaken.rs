@@ -49,7 +49,7 @@ pub(super) fn not_overtaken(
         Ok(Some(own)) => own,
         // A rehearsal, or not begun.
         Ok(None) => return Ok(()),
-        Err(why) => return Err(unread(&whole, &why, there)),
+        Err(why) => return Err(unread(&whole, &why)),
     };
     let beside = Beside::around(&whole, account);
     let mut others = beside.any_of(account).filter(|other| other.begun_with != own.begun_with);
@@ -57,7 +57,7 @@ pub(super) fn not_overtaken(
     by.map_or(Ok(()), |(other, by)| Err(refused((&whole, &own), other, &by, there)))
 }
 
-fn unread(whole: &Path, why: &str, there: &There) -> Failure {
+fn unread(whole: &Path, why: &str) -> Failure {
     let case = typed(whole);
     Failure::new(
         Exit::Refused,
@@ -65,7 +65,7 @@ fn unread(whole: &Path, why: &str, there: &There) -> Failure {
             "whether another case has overtaken {case} cannot be told, since it cannot be read ({}); nothing was done",
             plain(why)
         ),
-        format!("restore it from a copy of its own, whole; then: portcullis status {case}{there}"),
+        format!("restore it from a copy of its own, whole; then: portcullis status {case}"),
     )
 }
 
@@ -108,7 +108,8 @@ fn refused(
         None => format!(". Where this one is over: portcullis close {this} --reason TEXT{there}"),
     };
     let go_on = format!(
-        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK{there}{close}"
+        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK{}{close}",
+        there.beside(whole)
     );
     let (what, next) = match overtaken {
         Overtaken::TakenUp => {

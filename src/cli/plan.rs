@@ -10,7 +10,6 @@ use super::args::{self, Format, PlanFormat};
 use super::beside::Beside;
 use super::exit::{Exit, Failure};
 use super::live::Live;
-use super::there::There;
 use super::view::Detail;
 use super::{accounts, by_hand, diagnostics, earlier, sources, view};
 use crate::case;
@@ -108,7 +107,7 @@ pub(super) fn show(
     for saved in made.plans() {
         view::err(&earlier::told(&beside, saved, &access.there()));
     }
-    let there = access.there();
+    let there = access.there().among(shown.cases);
     if let Some(output) = shown.output {
         let written = match &made {
             Made::One(saved) => case::replace_plan(output, saved),
@@ -149,11 +148,6 @@ impl Made {
             Self::Several(plans) => plans.plans(),
         }
     }
-}
-
-/// What must be typed behind a command so that it goes where the plan was made.
-pub(super) fn there(saved: &SavedPlan) -> There {
-    There::at(saved.plan.endpoint.as_ref())
 }
 
 /// Surveys as far as the playbook asks, and plans.

@@ -5,8 +5,8 @@ use super::args::{self, ReportFormat};
 
 use super::exit::{Exit, Failure};
 use super::found::read;
-use super::there::{placed, placed_in};
-use super::{diagnostics, plan, view};
+use super::there::{There, placed, placed_in};
+use super::{diagnostics, follows, view};
 use crate::case;
 use crate::report::{Report, Reports};
 
@@ -15,7 +15,8 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     if accounts.is_empty() {
         let (saved, decoded, state) = read(&args.case)?;
         let report = Report::of(&saved, &decoded, &state, args.aware_at);
-        let there = plan::there(&saved);
+        let report = report.among(follows::of(&args.case, &saved, &state));
+        let there = There::of(&saved, Some(&state));
         let of_it = |text: String| placed(&text, &args.case, &there);
         let mut told = serde_json::to_value(&report).expect("plain data");
         placed_in(&mut told, &args.case, &there);
@@ -26,8 +27,13 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     let read = accounts.iter().map(|dir| read(dir)).collect::<Result<Vec<_>, _>>()?;
     check_together(&args.case, read.iter().map(|(saved, ..)| saved))?;
     let each = read.iter().map(|(saved, decoded, state)| (saved, decoded, state));
-    let reports = Reports::of(each, args.aware_at);
-    let there = plan::there(&read[0].0);
+    let reports = Reports::of(each, args.aware_at).among(|account| {
+        let of_it =
+            accounts.iter().zip(&read).find(|(_, (saved, ..))| saved.plan.account == *account);
+        let of_it = of_it.map(|(dir, (saved, _, state))| follows::of(dir, saved, state));
+        of_it.unwrap_or_default()
+    });
+    let there = There::of(&read[0].0, Some(&read[0].2));
     let of_it = |text: String| placed(&text, &args.case, &there);
     let mut told = serde_json::to_value(&reports).expect("plain data");
     placed_in(&mut told, &args.case, &there);

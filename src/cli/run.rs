@@ -164,7 +164,8 @@ pub(super) fn may_begin(
 ) -> Result<(), Failure> {
     let begun = plans.iter().find_map(|saved| case::of_plan(cases, &saved.digest()));
     let Some(case) = begun else {
-        return plans.iter().try_for_each(|saved| earlier::takes_up_all(cases, saved));
+        let there = access.there();
+        return plans.iter().try_for_each(|saved| earlier::takes_up_all(cases, saved, &there));
     };
     let case = case::accounts::whole_or_itself(&case);
     Err(Failure::new(

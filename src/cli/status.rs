@@ -33,7 +33,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
     refuse_lost_journals(&accounts)?;
     let each: Vec<One<'_>> = accounts.iter().map(|dir| One::of(dir)).collect::<Result<_, _>>()?;
     check_together(&args.case, each.iter().map(|one| &one.saved))?;
-    let (shown, there) = (args.case.display(), super::plan::there(&each[0].saved));
+    let (shown, there) = (args.case.display(), There::of(&each[0].saved, Some(&each[0].state)));
     let case = typed(&args.case);
     let finished: Vec<_> = each.iter().map(|one| one.state.finished.and_then(Exit::of)).collect();
     let worst = finished.iter().map(|exit| exit.unwrap_or(Exit::Stopped)).reduce(Exit::and);
@@ -46,7 +46,10 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
             let last = each.iter().filter_map(|one| LastDenies::of(&one.saved, &one.state));
             of_over(&args.case, &there, last.max())
         }
-        Exit::Done => of_all_proven(each.iter().map(|one| (&one.saved.plan, &one.state))),
+        Exit::Done => {
+            let all = each.iter().map(|one| (&one.saved.plan, &one.state));
+            of_all_proven(all, &args.case, &there)
+        }
         Exit::NotProven | Exit::Held | Exit::Waiting => {
             let of_it = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(worst));
             let nexts = of_it.map(|(one, _)| (&one.saved.plan.account, &*one.next));
@@ -110,7 +113,7 @@ impl<'a> One<'a> {
     fn of(dir: &'a Path) -> Result<Self, Failure> {
         let (saved, decoded, state) = read(dir)?;
         let ledger = Ledger::of(&saved.plan, &state);
-        let there = super::plan::there(&saved);
+        let there = There::of(&saved, Some(&state));
         // It goes on with the others, where there are any.
         let whole = case::accounts::whole_or_itself(dir);
         let whole = typed(&whole);

@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use super::by_hand::{quoted, typed};
 use super::rehearse;
-use crate::case::accounts;
+use crate::case::{self, accounts};
 use crate::ids::Arn;
+use crate::journal::{Place, State};
+use crate::plan::SavedPlan;
 
 /// What must be typed behind a command so that it goes to the same place as the same person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,19 @@ pub(super) struct There {
 
 /// A flag of the command line, and its value.
 pub(super) type Flag = (&'static str, String);
+
+/// Whose credentials are taken.
+pub(super) const PROFILE: &str = "profile";
+/// The device whose code is asked for.
+pub(super) const MFA_SERIAL: &str = "mfa-serial";
+/// Where requests go.
+pub(super) const REGION: &str = "region";
+pub(super) const ENDPOINT_URL: &str = "endpoint-url";
+/// Where cases lie, where nothing else is typed.
+pub(super) const CASES: &str = "cases";
+/// What shows as whom a command is typed, and where it goes.
+const PERSON: &[&str] = &[PROFILE, ROLE, EXTERNAL_ID, MFA_SERIAL, EXTERNAL_ID_OF];
+const PLACE: &[&str] = &[REGION, ENDPOINT_URL];
 
 /// The role that a command assumes.
 pub(super) const ROLE: &str = "role-arn";
@@ -40,13 +55,57 @@ const CASE: &str = " CASE";
 impl There {
     /// The endpoint alone.
     pub(super) fn at(endpoint: Option<&String>) -> Self {
-        let place = endpoint.map(|url| ("endpoint-url", url.clone()));
+        let place = endpoint.map(|url| (ENDPOINT_URL, url.clone()));
         Self { person: Vec::new(), place: place.into_iter().collect() }
     }
 
-    /// The same place, as somebody else.
+    /// As whoever last worked on a case, where that was on this machine: elsewhere his profile means somebody else, or
+    /// nobody. Of a case that nobody has worked on no more is known than where its plan goes.
+    pub(super) fn of(saved: &SavedPlan, state: Option<&State>) -> Self {
+        let place = state.and_then(|state| state.worker.as_ref()?.place.as_ref());
+        let Some(place) = place.filter(|place| !place.flags.is_empty()) else {
+            return Self::at(saved.plan.endpoint.as_ref());
+        };
+        let flags = |known: &[&'static str]| -> Vec<Flag> {
+            let of = |(flag, value): &(String, String)| {
+                Some((*known.iter().find(|known| **known == flag.as_str())?, value.clone()))
+            };
+            place.flags.iter().filter_map(of).collect()
+        };
+        let is_here = place.host == case::here().host;
+        let person = if is_here { flags(PERSON) } else { Vec::new() };
+        Self { person, place: flags(PLACE) }
+    }
+
+    /// This process, as it was called.
+    pub(super) fn here(&self) -> Place {
+        let flags = self.person.iter().chain(&self.place);
+        let flags = flags.map(|(flag, value)| ((*flag).to_owned(), value.clone())).collect();
+        Place { flags, ..case::here() }
+    }
+
+    /// The same place, as somebody else: whoever needs no profile leaves that out.
     pub(super) fn for_others(&self) -> Self {
-        Self { person: Vec::new(), place: self.place.clone() }
+        let is_by_profile = self.person.iter().any(|(flag, _)| *flag == PROFILE);
+        let person = is_by_profile.then(|| (PROFILE, "NAME".to_owned()));
+        Self { person: person.into_iter().collect(), place: self.place.clone() }
+    }
+
+    /// The same for a command that begins a case, which is to lie where those of `root` do.
+    pub(super) fn among(&self, root: &Path) -> Self {
+        let mut there = self.clone();
+        if root != Path::new(CASES) {
+            there.place.push(("cases", root.display().to_string()));
+        }
+        there
+    }
+
+    /// The same for a command that begins a case, which is to lie where the one in `dir` does.
+    pub(super) fn beside(&self, dir: &Path) -> Self {
+        match accounts::whole_or_itself(dir).parent() {
+            Some(root) if !root.as_os_str().is_empty() => self.among(root),
+            _ => self.among(Path::new(".")),
+        }
     }
 
     /// The same for a command that says itself which role it assumes.
@@ -107,7 +166,7 @@ pub(super) fn placed(text: &str, dir: &Path, there: &There) -> String {
             let role = behind.strip_prefix(&format!(" --{ROLE} "));
             let role = role.and_then(|role| role.split(' ').next());
             let there = role.map_or_else(|| there.clone(), |role| there.in_role(role));
-            placed.push_str(&there.to_string());
+            placed.push_str(&there.beside(dir).to_string());
         }
     }
     placed.push_str(rest);
@@ -119,7 +178,8 @@ fn flags_of(word: &str, there: &There) -> String {
     match word {
         // Read from the case alone.
         "status" | "report" => String::new(),
-        "approve" => there.for_others().to_string(),
+        // Two people are asked, or one who has not spoken yet.
+        "approve" | "clear" => there.for_others().to_string(),
         _ => there.to_string(),
     }
 }
@@ -165,15 +225,15 @@ mod tests {
         );
         assert_eq!(
             said("portcullis approve CASE rotate"),
-            "portcullis approve 'my cases/1' --endpoint-url 'http://[::1]:4599' rotate",
+            "portcullis approve 'my cases/1' --profile NAME --endpoint-url 'http://[::1]:4599' rotate",
         );
         assert_eq!(
             said(
                 "portcullis cut --user a; portcullis cut --role-arn arn:aws:iam::444455556666:role/r --user b"
             ),
             format!(
-                "portcullis cut {all} --user a; portcullis cut --profile ir --external-id ID --endpoint-url \
-                 'http://[::1]:4599' --role-arn arn:aws:iam::444455556666:role/r --user b"
+                "portcullis cut {all} --cases 'my cases' --user a; portcullis cut --profile ir --external-id ID \
+                 --endpoint-url 'http://[::1]:4599' --cases 'my cases' --role-arn arn:aws:iam::444455556666:role/r --user b"
             ),
         );
         let played = tempfile::tempdir().unwrap();

@@ -421,13 +421,17 @@ impl std::fmt::Display for NoMore {
 }
 
 /// A process on a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// The machine's name for itself.
     pub host: String,
     /// The process's number there.
     pub process: u32,
+    /// The flags that it was called with, and that go with every command about the case: as whom, and to where. No
+    /// secret is among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<(String, String)>,
 }
 
 impl std::fmt::Display for Place {

@@ -254,6 +254,7 @@ impl State {
             unproven: None,
             trouble: None,
             contested: false,
+            taken_off: None,
             was_seen: false,
             gone: false,
         };

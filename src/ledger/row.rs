@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::barrier::{barriers, is_lifted, is_seen, lift_begun, seen};
+use super::early::opened_early;
 use super::word::{is_cleared, is_let_off};
 use super::{Issued, Row, RowProof, Silent, Standing, Successor, is_dead};
 use crate::ids::{AccessKeyId, Principal, SecretId, VersionId};
@@ -118,12 +119,11 @@ pub(super) fn row(
         let standing = Standing::Reopened { by: opened.id.clone() };
         return row(credential, standing, None);
     }
-    if !standing.is_empty()
-        && let Some(opening) = opened_early(plan, state, &credential)
-    {
+    if let Some((opening, said)) = opened_early(plan, state, &credential) {
         let why = format!(
-            "opened again, as somebody attests, and {} is not done: close it, or `resume` and see to what that waits for",
-            opening.id
+            "opened again before its turn, as {} attests, and {} is not done: close it until then, or `resume` and see to \
+             what that waits for",
+            said.by, opening.id
         );
         return row(credential, Standing::Unaccounted { why }, None);
     }
@@ -459,22 +459,6 @@ fn may_refuse_with(barrier: Barrier, because: Refusal) -> bool {
     }
 }
 
-/// The opening of a way in outside that somebody has attested, and that nothing has let pass.
-fn opened_early<'a>(plan: &'a Plan, state: &State, way_in: &Credential) -> Option<&'a Change> {
-    if !matches!(way_in, Credential::Manual { .. }) {
-        return None;
-    }
-    plan.changes.reaching(way_in).find(|change| {
-        let opens = |effect: &Effect| {
-            matches!(effect, Effect::Lifts { subject, .. } if subject.covers(way_in))
-        };
-        let record = state.record(&change.id);
-        change.effects.iter().any(opens)
-            && record.state != ChangeState::Seen
-            && record.notes.iter().any(|note| matches!(note, Note::Attested { .. }))
-    })
-}
-
 /// How a way in outside stands that is not seen closed.
 fn of_way_in(plan: &Plan, state: &State, way_in: &Credential) -> String {
     let closes = |change: &&Change| {
@@ -490,8 +474,12 @@ fn of_way_in(plan: &Plan, state: &State, way_in: &Credential) -> String {
         record.state == ChangeState::Held
             && record.notes.iter().any(|note| matches!(note, Note::Attested { .. }))
     };
+    let is_open_again = |change: &Change| state.record(&change.id).taken_off.is_some();
     match said {
         Some(said) => format!("attested to be closed by {}, and not looked at since", said.by),
+        None if closing().any(is_open_again) => {
+            "it was closed, and what was tried since shows it open".to_owned()
+        }
         None if closing().any(is_held) => {
             "attested to be closed, and what was tried since does not bear that out".to_owned()
         }

@@ -176,7 +176,7 @@ impl Row {
                 let by: Vec<String> = by.iter().map(ToString::to_string).collect();
                 let still: Vec<String> = barriers.iter().map(ToString::to_string).collect();
                 let still = if still.is_empty() {
-                    String::new()
+                    "; nothing of this case keeps it out".to_owned()
                 } else {
                     let who: BTreeSet<&str> =
                         barriers.iter().map(|one| one.removable_by(&self.credential)).collect();

@@ -1,6 +1,7 @@
 //! Is a finished plan safe? The second of the gate's three places, the lock-out, the limits.
 
 mod foretold;
+mod review;
 mod seals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,7 @@ pub(super) fn lint(
     foretold::approvals(plan);
     foretold::unapproved(plan);
     foretold::gate(plan);
+    review::passed(plan);
     problems
 }
 

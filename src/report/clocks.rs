@@ -14,6 +14,9 @@ pub struct Clocks {
     pub aware_at: Option<Timestamp>,
     /// Whether that was said, or is only when the case was opened.
     pub said: bool,
+    /// The case that was opened first, where that is not this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
     /// What is due, in order.
     pub deadlines: Vec<Deadline>,
 }
@@ -55,7 +58,12 @@ impl Clocks {
         });
         let deadline =
             |(what, due)| Deadline { what, due, passed: now.is_some_and(|now| now > due) };
-        Self { aware_at, said, deadlines: deadlines.into_iter().flatten().map(deadline).collect() }
+        Self {
+            aware_at,
+            said,
+            first: None,
+            deadlines: deadlines.into_iter().flatten().map(deadline).collect(),
+        }
     }
 }
 

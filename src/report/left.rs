@@ -197,7 +197,9 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
     let due = saved.plan.changes.iter().filter(stands);
     let due = due.filter_map(|change| Some((change, change.review_by?)));
     left.extend(due.map(|(change, at)| {
-        format!("{}: look by {} whether it must stay", change.id, at.strftime("%Y-%m-%d"))
+        let late = state.last.is_some_and(|now| at < now);
+        let late = if late { ", which has passed" } else { "" };
+        format!("{}: look by {}{late} whether it must stay", change.id, at.strftime("%Y-%m-%d"))
     }));
     left
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::{Clocks, Report, Reports};
+use super::{Clocks, Follows, Report, Reports};
 
 /// How it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,7 @@ impl Report {
         page.paragraph(&self.summary.join(" "));
         page.section("Left to do", &self.left_to_do, "Nothing.");
         page.section("Deadlines", &deadlines(&self.clocks), "The case was never begun.");
+        page.follows(&self.follows, "");
         self.standings(&mut page, "");
         let told = self.timeline.iter().map(|one| format!("{}  {}", instant(one.at), one.what));
         page.section("What happened", &told.collect::<Vec<_>>(), "Nothing yet.");
@@ -129,6 +130,7 @@ impl Reports {
         page.section("Left to do", &left.collect::<Vec<_>>(), "Nothing.");
         page.section("Deadlines", &deadlines(&self.clocks), "The case was never begun.");
         for report in &self.accounts {
+            page.follows(&report.follows, &format!(", in account {}", report.account));
             report.standings(&mut page, &format!(", in account {}", report.account));
         }
         let told = self
@@ -146,10 +148,12 @@ impl Reports {
 
 fn deadlines(clocks: &Clocks) -> Vec<String> {
     let Some(aware) = clocks.aware_at else { return Vec::new() };
-    let since = if clocks.said {
-        "as was said"
-    } else {
-        "when the case was opened; --aware-at says otherwise"
+    let since = match &clocks.first {
+        _ if clocks.said => "as was said".to_owned(),
+        Some(case) => {
+            format!("when {case} was opened, the first of these cases; --aware-at says otherwise")
+        }
+        None => "when the case was opened; --aware-at says otherwise".to_owned(),
     };
     let mut lines = vec![format!("aware since {}, {since}", instant(aware))];
     lines.extend(clocks.deadlines.iter().map(|deadline| {
@@ -187,6 +191,14 @@ impl Page {
             Style::Markdown => escaped(text),
         };
         let _ = write!(self.text, "\n{text}\n");
+    }
+
+    /// The cases that go with it, if there are any.
+    fn follows(&mut self, cases: &[Follows], in_it: &str) {
+        if !cases.is_empty() {
+            let told: Vec<String> = cases.iter().map(Follows::told).collect();
+            self.section(&format!("Cases before and after{in_it}"), &told, "");
+        }
     }
 
     fn section(&mut self, heading: &str, lines: &[String], none: &str) {

@@ -152,6 +152,8 @@ pub enum Event<'a> {
         change: &'a Change,
         /// What is there instead.
         position: &'a Position,
+        /// Whether whoever is to lift it says that he has, before its turn.
+        by_its_own: bool,
     },
     /// A cut that an earlier case has made stands no more: an alarm. Or one that it had begun was never seen to stand.
     OffBefore {

@@ -15,8 +15,8 @@ use crate::cloud::Urgency;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
 use crate::journal::{ChangeState, Entry, Position, State, Witness};
-use crate::ledger;
-use crate::plan::{Change, Effect};
+use crate::ledger::{self, Early};
+use crate::plan::{Change, Credential, Effect};
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -108,11 +108,7 @@ impl Run<'_> {
                 return Ok(true);
             }
             Ok(position) => {
-                let until = format!(
-                    "{} was taken off again ({position}): somebody who can is still inside. Find out who \
-                     (CloudTrail, changes to {}), cut him too, then resume",
-                    change.what, change.target
-                );
+                let until = self.taken_off_because(change, &position);
                 (position, until)
             }
             Err(unread) => {
@@ -123,7 +119,12 @@ impl Run<'_> {
                 )
             }
         };
-        self.observer.event(&Event::Contested { change, position: &position });
+        let by_its_own = {
+            let state = self.journal.state();
+            let early = ledger::early(self.plan, &state, change);
+            early.is_some_and(|early| early.attested.is_some())
+        };
+        self.observer.event(&Event::Contested { change, position: &position, by_its_own });
         // In one line of the journal: a crash between the two would make the alarm a silent repetition.
         try_join(
             self.record(Entry::Observed { change: change.id.clone(), position }),
@@ -131,6 +132,39 @@ impl Run<'_> {
         )
         .await?;
         Ok(false)
+    }
+
+    /// What a person is told about a cut that is not there any more. What people are to open later they may have opened
+    /// already: that is asked, or known by somebody's word, before anybody is accused.
+    fn taken_off_because(&self, change: &Change, position: &Position) -> String {
+        let (state, target) = (self.journal.state(), &change.target);
+        let Some(Early { opening, attested }) = ledger::early(self.plan, &state, change) else {
+            return format!(
+                "{} was taken off again ({position}): somebody who can is still inside. Find out who (CloudTrail, changes \
+                 to {target}), cut him too, then resume",
+                change.what
+            );
+        };
+        let case = self.plan.case();
+        let typed =
+            ledger::reached(self.plan, change).map(Credential::typed).collect::<Vec<_>>().join(" ");
+        match attested {
+            Some((at, said)) => format!(
+                "the {target} is open again ({position}): {} attests to have opened it, at {} ({}), which is before its turn. \
+                 So nobody is looked for, and nothing is handed out or let in while it is open. Have it closed until its turn \
+                 comes, or answer for its being open until then (`portcullis waive {case} {typed} --until 7d --reason \
+                 TEXT`); then resume",
+                said.by,
+                at.strftime("%Y-%m-%d %H:%M UTC"),
+                opening.id
+            ),
+            None => format!(
+                "the {target} is open again ({position}), and nobody says that he has opened it. Ask whoever is to open it \
+                 later ({}): where he did so before its turn, have it closed until then, and resume. Where he did not, \
+                 somebody who can is still inside: find out who, and cut him too, then resume",
+                opening.id
+            ),
+        }
     }
 
     /// Cuts that an undo has people open again, where it may.

@@ -23,6 +23,7 @@ use crate::cloud::{CallError, Cause, Certainty, Urgency};
 use crate::ids::{ChangeId, Principal};
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
+use crate::ledger;
 use crate::outbox::Outbox;
 use crate::plan::{Change, Effect, Subject};
 
@@ -349,7 +350,19 @@ impl Run<'_> {
                 // It may have been done and attested by now: that is seen by looking.
                 let notes = self.journal.change(&change.id).notes;
                 let again = notes.iter().any(|note| matches!(note, Note::Attested { .. }));
-                Ok(Attempt::Refused(format!("{why}; {}", to_attest(self.plan, change, again))))
+                let state = self.journal.state();
+                let early = ledger::early(self.plan, &state, change);
+                let early = early.and_then(|early| Some((early.opening, early.attested?.1)));
+                let early = early.map_or(String::new(), |(opening, said)| {
+                    format!(
+                        "; {} attests to have opened it before its turn ({})",
+                        said.by, opening.id
+                    )
+                });
+                Ok(Attempt::Refused(format!(
+                    "{why}{early}; {}",
+                    to_attest(self.plan, change, again)
+                )))
             }
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;

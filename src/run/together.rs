@@ -24,8 +24,8 @@ use super::{Ending, Event, Halt, Rounds, Run, RunError};
 use crate::clock::Clock;
 use crate::ids::{AccountId, ChangeId};
 use crate::inventory::Inventory;
-use crate::journal::Entry;
-use crate::plan::SavedPlan;
+use crate::journal::{Entry, GateState, State};
+use crate::plan::{Plan, SavedPlan};
 
 /// While others get ready one looks again so often, at oneself too: what is seen of an account is not seen by
 /// itself before it looks.
@@ -223,18 +223,34 @@ impl Member<'_> {
     }
 
     fn named(&self, reasons: Vec<String>) -> Vec<String> {
-        let account = &self.account;
-        reasons.into_iter().map(|reason| format!("account {account}: {reason}")).collect()
+        let account = of_account(&self.account);
+        reasons.into_iter().map(|reason| format!("{account}: {reason}")).collect()
     }
 }
 
-/// How an ending is told to the others.
+/// Whether an account of several has its gate shut for nothing but how others stand.
+pub fn waits_for_others(plan: &Plan, state: &State) -> bool {
+    let (Some(together), GateState::Shut(reasons)) = (&plan.together, &state.gate) else {
+        return false;
+    };
+    let others = together.accounts().into_iter().filter(|id| *id != plan.account);
+    let others: Vec<String> = others.map(|id| of_account(&id)).collect();
+    let is_of_another = |reason: &String| others.iter().any(|other| reason.starts_with(other));
+    !reasons.is_empty() && reasons.iter().all(is_of_another)
+}
+
+/// How what is told of an account to the others begins.
+fn of_account(account: &AccountId) -> String {
+    format!("account {account}")
+}
+
+/// How an ending is told to the others. What people are to do there is said there, once.
 fn in_words(ending: &Ending, unproven: impl Fn() -> Vec<String>) -> String {
     let (what, why) = match ending {
         Ending::Proven | Ending::NotProven => ("is not proven cut", unproven()),
-        Ending::Held(why) => ("waits for a person", why.clone()),
-        Ending::Waiting(why) => ("waits for approval", why.clone()),
-        Ending::Asking { beyond, .. } => ("waits for a yes to its next round", beyond.clone()),
+        Ending::Held(_) => ("waits for a person, as is said of it", Vec::new()),
+        Ending::Waiting(_) => ("waits for approval, as is said of it", Vec::new()),
+        Ending::Asking { .. } => ("waits for a yes to its next round", Vec::new()),
         Ending::Stopped(why) => ("was stopped part-way", why.clone()),
         Ending::Interrupted => ("was interrupted", Vec::new()),
     };
@@ -280,7 +296,7 @@ impl Among<'_> {
                 Stands::Ready | Stands::Over => {}
                 Stands::AtWork => at_work.push(member.account.clone()),
                 Stands::Short { why, until: its } => {
-                    reasons.push(format!("account {} {why}", member.account));
+                    reasons.push(format!("{} {why}", of_account(&member.account)));
                     until = until.max(*its);
                 }
             }

@@ -11,9 +11,9 @@ use super::undo::gone_on_with;
 use super::{Ending, Entry, Halt, Left, Log, Run, RunError};
 use crate::cloud::Urgency;
 use crate::inventory::{Answers, Inventory};
-use crate::journal::{ChangeState, Place};
+use crate::journal::{ChangeState, GateState, Place, State};
 use crate::ledger::Ledger;
-use crate::plan::{Change, Credential};
+use crate::plan::{Change, Credential, Plan};
 use crate::planning::{self, Earlier};
 use crate::playbook::Proof;
 use crate::survey::{self, Thought};
@@ -120,10 +120,28 @@ impl Run<'_> {
             }
         }
         if !undone.is_empty() {
-            let undone = undone.into_iter();
-            let undone = undone.map(|change| format!("{} is not done: resume", change.id));
-            return Ok(Ending::Held(undone.collect()));
+            return Ok(Ending::Held(not_done(self.plan, &state, &undone)));
         }
         Ok(self.by_the_ledger())
     }
+}
+
+/// What is told of changes that are not made: nobody has anything to do about those that wait behind the gate but to go on
+/// until it opens.
+fn not_done(plan: &Plan, state: &State, undone: &[&Change]) -> Vec<String> {
+    let is_open = plan.is_undo() || matches!(state.gate, GateState::Open(..));
+    let (wait, due): (Vec<&Change>, Vec<&Change>) =
+        undone.iter().partition(|change| change.is_gated() && !is_open);
+    let mut told: Vec<String> =
+        due.iter().map(|change| format!("{} is not done: resume", change.id)).collect();
+    if let Some(first) = wait.first() {
+        let (which, wait) = match wait.len() {
+            1 => (first.id.to_string(), "waits"),
+            n => (format!("{} and {} more", first.id, n - 1), "wait"),
+        };
+        told.push(format!(
+            "{which} {wait} behind the gate, which opens once every way in is cut and proven: resume"
+        ));
+    }
+    told
 }

@@ -200,9 +200,11 @@ fn a_rehearsal_of_two_accounts_is_one_case_and_neither_is_gone_on_with_alone() {
     let listed = out(&portcullis(&["cases", "--cases", cases.to_str().unwrap()]));
     assert_eq!(listed.matches("done and proven").count(), 2, "{listed}");
     let all = portcullis(&["status", case]);
-    let still = "Next: nothing by these plans. In account 444455556666: Still quarantined, and let in by nothing in this \
-                 plan: user billing";
-    assert!(out(&all).contains(still) && out(&played).contains(still), "{}", out(&all));
+    let still = format!(
+        "Next: nothing by these plans but to look again, for days to come: portcullis verify {case} --watch 8h. In account \
+         444455556666: Still quarantined, and let in by nothing in this plan: user billing"
+    );
+    assert!(out(&all).contains(&still) && out(&played).contains(&still), "{}", out(&all));
     let resumed = portcullis(&["resume", case]);
     assert_eq!(resumed.status.code(), Some(0), "{}", out(&resumed));
 

@@ -94,6 +94,24 @@ fn nothing_is_handed_out_while_what_an_earlier_case_has_cut_stands_no_more() {
     assert!(ended.out.contains("Cut by earlier cases, beyond this plan"), "{}", ended.said());
     assert_ne!(keys(&hosted), had);
 
+    // Each is told of the other, and since when somebody knew is told by the first.
+    let report = |of: &str| ran(&mut bare(hosted.dir(), &["report", of])).ended_with(0).out;
+    let (one, other) = (report(&first), report(second));
+    let opened = |report: &str| {
+        let (_, at) = report.split_once("aware since ").unwrap();
+        at[.."2026-03-24 07:10:00 UTC".len()].to_owned()
+    };
+    assert_eq!(opened(&one), opened(&other), "{other}");
+    assert!(
+        other.contains(&format!("when {first} was opened, the first of these cases")),
+        "{other}"
+    );
+    assert!(other.contains("was taken up by this case"), "{other}");
+    assert!(
+        one.contains(&format!("{second} (")) && one.contains("has taken this case up"),
+        "{one}"
+    );
+
     // It is not this one's to take back.
     ran(&mut hosted.here(&["undo", second, "--yes"])).ended_with(13);
     let backup = hosted.cloud.snapshot().0.into_iter();

@@ -13,6 +13,7 @@ mod forged;
 mod hostile;
 mod inputs;
 mod machines;
+mod printed;
 mod quiet;
 mod screen;
 mod sessions;

@@ -5,7 +5,8 @@ use portcullis::ids::ChangeId;
 use portcullis::journal::{self, ChangeState, Entry};
 use portcullis::ledger::{Ledger, Row, Standing};
 use portcullis::plan::{Barrier, Credential};
-use portcullis::playbook::Proof;
+use portcullis::playbook::{Phase, Proof};
+use portcullis::report::Report;
 use portcullis::run::{Ending, MOST_ROUNDS};
 
 use crate::stage::{Left, Stage, Torn, WORLD, play, terms};
@@ -133,6 +134,73 @@ fn a_way_in_outside_is_closed_when_somebody_attests_it_and_what_is_tried_agrees(
     });
 }
 
+/// Whoever is to open a way in later has done so already: whether he says so first, later or not at all, nobody is accused of
+/// what his own people did, and nothing is handed out meanwhile.
+#[test]
+fn a_way_in_that_its_own_people_open_early_is_theirs_and_nobody_else_s() {
+    let others = |line: &&str| line.contains("vpn-off") || line.contains("paper-off");
+    let text: Vec<&str> = PLAYBOOK.lines().filter(|line| !others(line)).collect();
+    let text = text.join("\n") + "\napprovals: { recover: 1 }\n";
+    for attested in [true, false] {
+        play(async {
+            let stage = Stage::set(&world(), &text).await;
+            held(&stage).await;
+            stage.cloud.done_outside("webmail", false);
+            attests(&stage, "webmail-off.1").await;
+            assert!(matches!(stage.resume_to_the_end(1).await, Ending::Waiting(_)));
+
+            stage.cloud.done_outside("webmail", true);
+            if attested {
+                attests(&stage, "webmail-on.1").await;
+            }
+            let why = held(&stage).await;
+            let report = || {
+                let decoded = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap();
+                Report::of(&stage.newest(1), &decoded, &stage.state(), None)
+            };
+            assert!(matches!(way_in(&stage, "webmail").standing, Standing::Unaccounted { .. }));
+            let row = way_in(&stage, "webmail").detail();
+            let taken_off = report().contested.join("\n");
+            if attested {
+                assert!(!why.contains("still inside"), "{why}");
+                assert!(why.contains("/anna attests to have opened it, at 2026-"), "{why}");
+                assert!(row.contains("before its turn, as arn:aws:sts::111122223333"), "{row}");
+                assert!(taken_off.contains("(opened before its turn, as arn"), "{taken_off}");
+            } else {
+                assert!(why.contains("Ask whoever is to open it later (webmail-on.1)"), "{why}");
+                assert!(row.contains("what was tried since shows it open"), "{row}");
+                assert!(!taken_off.contains("before its turn"), "{taken_off}");
+                // He says so afterwards: it is open all the same.
+                attests(&stage, "webmail-on.1").await;
+                let why = held(&stage).await;
+                assert!(why.contains("/anna attests to have opened it before its turn"), "{why}");
+            }
+
+            let approved = Entry::Approved { phase: Phase::Recover, said: stage.said_by("paul") };
+            if attested {
+                // Or somebody answers for its being open, and nobody has to close it for the time until then.
+                let credential = Credential::Manual { name: "webmail".to_owned() };
+                let until = stage.clock.now() + jiff::SignedDuration::from_hours(24);
+                let said = stage.said_by("anna");
+                stage.say([Entry::Waived { credential, until, said }, approved]).await;
+                assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+                assert_eq!(state_of(&stage, "webmail-on.1"), ChangeState::Seen);
+                return;
+            }
+            // Closed once more it is as closed as it was, and opened when its turn comes.
+            stage.cloud.done_outside("webmail", false);
+            assert!(matches!(stage.resume_to_the_end(1).await, Ending::Waiting(_)));
+            assert!(matches!(way_in(&stage, "webmail").standing, Standing::Blocked { .. }));
+            stage.say([approved]).await;
+            assert!(held(&stage).await.contains("what is tried does not agree"));
+            stage.cloud.done_outside("webmail", true);
+            attests(&stage, "webmail-on.1").await;
+            stage.resume_to_the_end(1).await;
+            assert!(matches!(way_in(&stage, "webmail").standing, Standing::Reopened { .. }));
+        });
+    }
+}
+
 /// Before and after every line that is written once somebody has attested.
 #[test]
 fn a_crash_anywhere_leaves_what_was_attested_as_closed_as_it_is() {
@@ -205,6 +273,10 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(13), "{screen}");
     assert!(stands().contains("Next: do what is asked above"), "{}", stands());
+    // While it goes on, nobody else is let to type that.
+    let mut held = screen.lines().filter(|line| line.contains("  held       webmail-off.1  "));
+    assert!(held.all(|line| line.ends_with(" (once this run has ended)")), "{screen}");
+    assert!(screen.contains("webmail-off.1 (once this run") || screen.contains("TEXT (once this"));
     assert!(screen.contains("what is tried does not agree"), "{screen}");
     let waive =
         format!("answer for it: portcullis waive {} manual/webmail", rehearsal.case.display());

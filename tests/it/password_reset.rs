@@ -335,6 +335,22 @@ fn a_false_alarm_that_is_taken_back_ends_with_nothing_left_of_it() {
     });
 }
 
+/// The day until which remote access is said to stay closed is read before the yes.
+#[test]
+fn a_day_to_look_again_that_has_passed_is_warned_of() {
+    play(async {
+        let warned = async |day: &str| {
+            let world = CALM.replace("closed_until: 2026-03-29", &format!("closed_until: {day}"));
+            let warnings = Stage::set(&world, PLAYBOOK).await.saved.plan.warnings.join("\n");
+            warnings.contains(
+                "to be looked at again by 2026-03-01 18:00 UTC (`review_by`), which had passed",
+            )
+        };
+        assert!(warned("2026-03-01").await);
+        assert!(!warned("2026-03-29").await);
+    });
+}
+
 /// Who speaks of everybody speaks of what was there: the plan knows what has come since, also with somebody who was there.
 #[test]
 fn a_key_that_was_hung_on_somebody_in_scope_is_nothing_that_everybody_means() {
@@ -428,6 +444,20 @@ fn whoever_takes_a_false_alarm_back_is_told_whom_it_lets_in_and_what_to_type() {
     ok(&["approve", "recover", "--reason", "it was telephones", "--as", "paul"]);
     let (code, screen) = case.say(&["resume"]);
     assert_eq!(code, Some(13), "{screen}");
+    // Where it stands is what was taken back, and what waits for whom; and nothing that was to be handed out.
+    let stands = ok(&["status"]);
+    for part in [
+        "this case is being taken back, since 2026-03-2",
+        ": 8 of 14 changes taken back, 6 held",
+        "undone     quarantine.8  user anna: lift the quarantine",
+        "held       webmail-off.2  way in webmail",
+        "further changes of the plan are not made any more",
+        "nothing of this case keeps it out; proof",
+    ] {
+        assert!(stands.contains(part), "{part}: {stands}");
+    }
+    assert!(!stands.contains("reset.1") && !stands.contains("the gate"), "{stands}");
+    assert!(!stands.contains("attest CASE") && !stands.contains("webmail-off.1"), "{stands}");
     let next = screen.lines().rfind(|line| line.starts_with("Next: ")).unwrap();
     for part in ["attest", "webmail-off.2", "vpn-off.2", "; and from 2026-03-24 20:4"] {
         assert!(next.contains(part), "{part}: {next}");
@@ -441,6 +471,8 @@ fn whoever_takes_a_false_alarm_back_is_told_whom_it_lets_in_and_what_to_type() {
     // In a rehearsal it is then at once.
     let screen = ok(&["resume"]);
     assert!(screen.contains("Next: nothing is left of it; say that the case is over"), "{screen}");
+    let stands = ok(&["status"]);
+    assert!(stands.contains("was taken back") && stands.contains("14 of 14 changes"), "{stands}");
     let screen = ok(&["close", "--reason", "nothing to it"]);
     assert!(screen.contains("Next: nothing: this case is closed."), "{screen}");
     let report = ok(&["report"]);

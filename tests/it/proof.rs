@@ -15,7 +15,7 @@ use portcullis::run::{Ending, Log};
 use portcullis::sim::Cloud;
 
 use crate::stage::{
-    self, Left, PLAYBOOK, Stage, WORLD, play, somebody_else, somebody_with, terms,
+    self, Left, PLAYBOOK, Stage, Torn, WORLD, play, somebody_else, somebody_with, terms,
     with_somebody_else,
 };
 use crate::verdict::{
@@ -449,5 +449,24 @@ fn a_cut_that_was_taken_off_since_and_a_credential_that_was_used_are_alarms() {
         let Ending::Held(why) = stage.verify(&Log::None).await else { panic!("no alarm") };
         assert!(why.join("\n").contains("was taken off again"), "{why:?}");
         canaries_came_and_went(&stage);
+    });
+}
+
+/// Whoever looks at a case that is under way is told what is to be done, and what waits for that.
+#[test]
+fn what_waits_behind_the_gate_is_not_told_as_left_undone() {
+    play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        assert!(matches!(stage.run(Some((12, Torn::Whole))).await, Left::Crashed));
+        let ending = stage.verify(&Log::None).await;
+        let Ending::Held(why) = &ending else { panic!("{ending:?}") };
+        let gated = |why: &&String| {
+            stage.saved.plan.changes.iter().any(|change| {
+                change.is_gated() && why.starts_with(&format!("{} is not done", change.id))
+            })
+        };
+        assert!(!why.iter().any(|why| gated(&why)), "{why:#?}");
+        let behind = why.iter().filter(|why| why.contains("behind the gate, which opens once"));
+        assert_eq!(behind.count(), 1, "{why:#?}");
     });
 }

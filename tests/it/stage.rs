@@ -146,7 +146,9 @@ impl Observer for Witness {
             Event::Listening { until } => format!("listening {until}"),
             Event::Listened { credential, heard } => format!("listened {credential} {heard:?}"),
             Event::CanaryLeft { canary, why } => format!("canary left {canary} {why}"),
-            Event::Contested { change, position } => format!("contested {} {position}", change.id),
+            Event::Contested { change, position, .. } => {
+                format!("contested {} {position}", change.id)
+            }
             Event::GateOpened { proof, .. } => format!("gate opened {proof}"),
             Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
             Event::Withdrawn { reason } => format!("withdrawn: {reason}"),
@@ -530,7 +532,7 @@ impl Stage {
         let source = Source::new("playbook.yaml", saved.playbook.clone());
         let (playbook, _) = playbook::read_in(&source, &saved.fragments, &Actions::new())
             .expect("it was read before");
-        let place = Place { host: "stage".to_owned(), process: 1 };
+        let place = Place { host: "stage".to_owned(), process: 1, ..Place::default() };
         let rounds = Rounds {
             playbook: &playbook,
             caller: &caller,
@@ -652,7 +654,7 @@ impl Stage {
 
     /// Somebody else takes the case over from whoever was killed, or hangs.
     pub(crate) async fn is_taken_over(&self) {
-        let place = Place { host: "another".to_owned(), process: 2 };
+        let place = Place { host: "another".to_owned(), process: 2, ..Place::default() };
         self.say([Entry::TakenOver { said: self.said_by("ben"), place }]).await;
     }
 

@@ -121,7 +121,7 @@ async fn work(
     let (decoded, file) = case.journal().unwrap();
     let journal = Journal::open(&decoded, Box::new(Noting { file, stage }), clock).unwrap();
     let playbook = read(&stage.saved.playbook);
-    let place = Place { host: "stage".to_owned(), process: 1 };
+    let place = Place { host: "stage".to_owned(), process: 1, ..Place::default() };
     let (_ask, stop) = watch::channel(false);
     let rounds = Rounds {
         playbook: &playbook,
@@ -430,7 +430,11 @@ fn what_somebody_began_elsewhere_and_did_not_end_is_gone_on_with_on_record_alone
         let started = Entry::Started {
             caller: saved.plan.caller.clone(),
             accepted_lockouts: Vec::new(),
-            place: Some(Place { host: "another-laptop".to_owned(), process: 4711 }),
+            place: Some(Place {
+                host: "another-laptop".to_owned(),
+                process: 4711,
+                ..Place::default()
+            }),
         };
         journal.append(opened).await.unwrap();
         journal.append(started).await.unwrap();

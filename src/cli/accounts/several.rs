@@ -226,7 +226,8 @@ impl Several<'_> {
                 STILL_INSIDE.to_owned()
             }
             Exit::Done => {
-                next::of_all_proven(ends.iter().map(|(saved, state)| (&saved.plan, &**state)))
+                let all = ends.iter().map(|(saved, state)| (&saved.plan, &**state));
+                next::of_all_proven(all, self.going.dir, &self.reached.there)
             }
             Exit::NotProven | Exit::Held
                 if ends.iter().any(|(saved, state)| is_over(saved, state)) =>
@@ -297,9 +298,9 @@ impl Several<'_> {
             Ending::Held(_) => next::of_held(saved, state, account.case.dir(), &self.reached.there),
             Ending::Waiting(_) | Ending::Asking { .. } => {
                 let waits = awaited(saved, state, account.case.dir(), &self.reached.there);
-                waits.unwrap_or_else(|| "it goes on with the others".to_owned())
+                waits.unwrap_or_else(|| next::WITH_THE_OTHERS.to_owned())
             }
-            Ending::Stopped(_) | Ending::Interrupted => "it goes on with the others".to_owned(),
+            Ending::Stopped(_) | Ending::Interrupted => next::WITH_THE_OTHERS.to_owned(),
         }
     }
 }

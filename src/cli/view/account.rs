@@ -8,7 +8,7 @@ use super::{Style, plain};
 use crate::cloud::Throttled;
 use crate::diagnostic::counted;
 use crate::journal::{ChangeState, GateState, Outcome, State};
-use crate::ledger::{Ledger, Row, Standing};
+use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Change, Plan};
 use crate::run::Ending;
 use crate::sim::{Cloud, Deed};
@@ -139,12 +139,17 @@ impl Account<'_> {
         if !contested.is_empty() {
             let _ = writeln!(text, "\n{}", Style::Bad.paint("Taken off again by somebody"));
             for change in contested {
+                let by = ledger::opened_by(self.plan, self.state, change);
+                let by = by.map_or(String::new(), |said| {
+                    format!(" (opened before its turn, as {} attests)", said.by)
+                });
                 let _ = writeln!(
                     text,
-                    "  {}  {}: {}",
+                    "  {}  {}: {}{}",
                     change.id,
                     plain(&change.target),
-                    plain(&change.what)
+                    plain(&change.what),
+                    plain(&by)
                 );
             }
         }

@@ -15,9 +15,10 @@ use crate::cli::there::{There, placed};
 use crate::clock::Clock;
 use crate::cloud::Throttled;
 use crate::diagnostic::counted;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, ChangeId};
 use crate::journal::{ChangeState, GateState, Heard, Outcome, State};
-use crate::plan::Plan;
+use crate::ledger;
+use crate::plan::{Change, Plan};
 use crate::run::{Event, Observer};
 
 /// Prints what happens to standard error.
@@ -239,10 +240,10 @@ impl Observer for Progress {
                 let rest = format!("canary {canary} could not be removed: {why}");
                 self.line(Style::Bad, "left", &rest);
             }
-            Event::Contested { change, position } => {
+            Event::Contested { change, position, by_its_own } => {
                 self.line(
                     Style::Bad,
-                    "CONTESTED",
+                    if *by_its_own { "TOO EARLY" } else { "CONTESTED" },
                     &format!("{}  {}: {position}", change.id, change.what),
                 );
             }
@@ -337,34 +338,96 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
             plain(&closed.said.reason)
         );
     }
-    for change in &plan.changes {
-        let record = state.change(&change.id);
-        let attested = state.attested_since(&change.id);
-        let (style, word) = match record.state {
-            ChangeState::Pending => (Style::Faint, "to do"),
-            ChangeState::InDoubt => (Style::Careful, "in doubt"),
-            ChangeState::Applied => (Style::Careful, "unseen"),
-            ChangeState::Seen => (Style::Good, "done"),
-            ChangeState::Held if attested.is_some() => (Style::Careful, "attested"),
-            ChangeState::Held => (Style::Bad, "held"),
-        };
-        let proof = record.proof.map_or(String::new(), |proven| format!(" ({})", proven.proof));
-        let _ = writeln!(
-            text,
-            "  {}  {}  {}: {}{proof}",
-            style.paint(&format!("{word:<9}")),
-            change.id,
-            plain(&change.target),
-            plain(&change.what)
-        );
-        if let Some(said) = attested {
-            let (by, reason) = (plain(said.by.as_str()), plain(&said.reason));
-            let _ =
-                writeln!(text, "             by {by}: {reason}; `resume` looks at it and goes on");
-        } else if let Some(trouble) = record.trouble {
-            let _ = writeln!(text, "             {}", plain(&trouble));
+    if plan.is_undo() {
+        taken_back(&mut text, plan, state);
+    } else {
+        for change in &plan.changes {
+            let done = (Style::Good, "done");
+            of_change(&mut text, state, change, done);
+        }
+        gate(&mut text, plan, state);
+    }
+    if let (Some(13), Some(held)) = (state.finished, &state.held) {
+        let _ = writeln!(text, "  a person is needed: {}", plain(held));
+    }
+    if let Some(asking) = &state.asking {
+        let _ = writeln!(text, "  round {} is more than was approved:", asking.round);
+        for reason in &asking.beyond {
+            let _ = writeln!(text, "    {}", plain(reason));
         }
     }
+    text
+}
+
+/// Where a case stands that is taken back: what of it was, what is held, what is left cut. Whatever else was planned is not
+/// made any more.
+fn taken_back(text: &mut String, plan: &Plan, state: &State) {
+    let of = |wanted: ChangeState| {
+        plan.carried_out().filter(|one| state.record(&one.id).state == wanted).count()
+    };
+    let (back, held) = (of(ChangeState::Seen), of(ChangeState::Held));
+    let all = plan.carried_out().count();
+    let since = state.round_began.map_or(String::new(), |began| {
+        format!(", since {}", began.at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    });
+    let mut told = vec![format!("{back} of {} taken back", counted(all, "change"))];
+    for (count, what) in [(held, "held"), (all - back - held, "to do")] {
+        if count > 0 {
+            told.push(format!("{count} {what}"));
+        }
+    }
+    let is = if back == all { "was" } else { "is being" };
+    let _ = writeln!(text, "  this case {is} taken back{since}: {}", told.join(", "));
+    for change in plan.carried_out() {
+        of_change(text, state, change, (Style::Good, "undone"));
+    }
+    let is_undone = |id: &ChangeId| plan.carried_out().any(|one| one.undoes.as_ref() == Some(id));
+    let mut never = 0;
+    for change in plan.changes.iter().filter(|one| one.undoes.is_none() && !is_undone(&one.id)) {
+        let is_made = state.record(&change.id).state == ChangeState::Seen;
+        if !is_made {
+            never += 1;
+        } else if !ledger::is_lifted(plan, state, change) {
+            let stands = if change.cuts() { "stays cut" } else { "stays" };
+            of_change(text, state, change, (Style::Careful, stands));
+        }
+    }
+    if never > 0 {
+        let are = if never == 1 { "is" } else { "are" };
+        let never = counted(never, "further change");
+        let _ = writeln!(text, "  {never} of the plan {are} not made any more");
+    }
+}
+
+fn of_change(text: &mut String, state: &State, change: &Change, done: (Style, &str)) {
+    let record = state.change(&change.id);
+    let attested = state.attested_since(&change.id);
+    let (style, word) = match record.state {
+        ChangeState::Pending => (Style::Faint, "to do"),
+        ChangeState::InDoubt => (Style::Careful, "in doubt"),
+        ChangeState::Applied => (Style::Careful, "unseen"),
+        ChangeState::Seen => done,
+        ChangeState::Held if attested.is_some() => (Style::Careful, "attested"),
+        ChangeState::Held => (Style::Bad, "held"),
+    };
+    let proof = record.proof.map_or(String::new(), |proven| format!(" ({})", proven.proof));
+    let _ = writeln!(
+        text,
+        "  {}  {}  {}: {}{proof}",
+        style.paint(&format!("{word:<9}")),
+        change.id,
+        plain(&change.target),
+        plain(&change.what)
+    );
+    if let Some(said) = attested {
+        let (by, reason) = (plain(said.by.as_str()), plain(&said.reason));
+        let _ = writeln!(text, "             by {by}: {reason}; `resume` looks at it and goes on");
+    } else if let Some(trouble) = record.trouble {
+        let _ = writeln!(text, "             {}", plain(&trouble));
+    }
+}
+
+fn gate(text: &mut String, plan: &Plan, state: &State) {
     match &state.gate {
         GateState::Untried => text.push_str("  the gate was not tried yet\n"),
         GateState::Open(proof, at) => {
@@ -382,14 +445,4 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
             }
         }
     }
-    if let (Some(13), Some(held)) = (state.finished, &state.held) {
-        let _ = writeln!(text, "  a person is needed: {}", plain(held));
-    }
-    if let Some(asking) = &state.asking {
-        let _ = writeln!(text, "  round {} is more than was approved:", asking.round);
-        for reason in &asking.beyond {
-            let _ = writeln!(text, "    {}", plain(reason));
-        }
-    }
-    text
 }

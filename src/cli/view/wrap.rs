@@ -1,7 +1,10 @@
 //! Long lines on a terminal: broken between words, and what follows hangs under where the text began.
 //!
-//! A command that is to be typed is never broken: it must survive being copied. Colours take no room. Every
+//! A command that is to be typed is never broken, and of a line that does not fit has one of its own: it must survive being
+//! copied. Colours take no room. Every
 //! character counts as one column, which is true of what is written here.
+
+const COMMAND: &str = "portcullis ";
 
 /// The furthest column that text after a label hangs at.
 const FURTHEST: usize = 24;
@@ -27,20 +30,98 @@ fn one(wrapped: &mut String, line: &str, width: usize) {
     let hang = hang_of(&visible(line));
     let hang = if hang + NARROWEST > width { 2 } else { hang };
     let mut column = 0;
-    for word in words(line) {
-        let wide = columns(word.trim_end());
-        // What fits a line of its own is whole there, further to the left if it must be: an id is copied.
-        let indent = if hang + wide > width && wide <= width { width - wide } else { hang };
-        if column > indent && column + wide > width {
-            let kept = wrapped.trim_end_matches(' ').len();
-            wrapped.truncate(kept);
-            wrapped.push('\n');
-            wrapped.extend(std::iter::repeat_n(' ', indent));
-            column = indent;
+    let break_line = |wrapped: &mut String, indent: usize| {
+        let kept = wrapped.trim_end_matches(' ').len();
+        wrapped.truncate(kept);
+        wrapped.push('\n');
+        wrapped.extend(std::iter::repeat_n(' ', indent));
+        indent
+    };
+    for piece in pieces(line) {
+        let text = match piece {
+            Piece::Command(command) => {
+                // However long: a terminal goes on with it in the next line, and it is copied as one.
+                let indent = if hang + columns(command) > width { hang.min(2) } else { hang };
+                if column > 0 {
+                    break_line(wrapped, indent);
+                }
+                wrapped.push_str(command);
+                column = width + 1;
+                continue;
+            }
+            Piece::Text(text) => text,
+        };
+        for word in words(text) {
+            let wide = columns(word.trim_end());
+            // What fits a line of its own is whole there, further to the left if it must be: an id is copied.
+            let indent = if hang + wide > width && wide <= width { width - wide } else { hang };
+            if column > indent && column + wide > width {
+                column = break_line(wrapped, indent);
+            }
+            wrapped.push_str(word);
+            column += columns(word);
         }
-        wrapped.push_str(word);
-        column += columns(word);
     }
+}
+
+/// A part of a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Piece<'a> {
+    Text(&'a str),
+    /// A command that is to be typed, alone: what parts it from what follows is left out, so that all of its line can be
+    /// copied.
+    Command(&'a str),
+}
+
+/// Text and commands. What stands in backticks is part of its sentence.
+fn pieces(line: &str) -> Vec<Piece<'_>> {
+    let (mut pieces, mut rest, mut from) = (Vec::new(), line, 0);
+    while let Some(at) = rest[from..].find(COMMAND).map(|at| from + at) {
+        let is_typed = rest[..at].ends_with(' ') && !is_quoted(&rest[..at]);
+        if !is_typed {
+            from = at + COMMAND.len();
+            continue;
+        }
+        let (before, command) = rest.split_at(at);
+        let (end, behind) = end_of(command);
+        if !before.trim().is_empty() || pieces.is_empty() {
+            pieces.push(Piece::Text(before));
+        }
+        pieces.push(Piece::Command(&command[..end]));
+        (rest, from) = (command[behind..].trim_start_matches(' '), 0);
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest));
+    }
+    pieces
+}
+
+/// Whether the text behind `before` stands in backticks.
+fn is_quoted(before: &str) -> bool {
+    before.matches('`').count() % 2 == 1
+}
+
+/// Where a command ends, and where what follows it begins: behind what ends a clause, outside the quotes of a shell.
+fn end_of(command: &str) -> (usize, usize) {
+    let mut quoted = false;
+    for (at, c) in command.char_indices() {
+        let behind = &command[at + c.len_utf8()..];
+        let ends = match c {
+            '\'' => {
+                quoted = !quoted;
+                false
+            }
+            ';' | ',' => behind.starts_with(' '),
+            '.' => {
+                behind.strip_prefix(' ').is_some_and(|next| next.starts_with(char::is_uppercase))
+            }
+            _ => false,
+        };
+        if ends && !quoted {
+            return (at, at + 1);
+        }
+    }
+    (command.trim_end().len(), command.len())
 }
 
 /// Where the text of a line begins, behind its indentation and its label.
@@ -61,23 +142,19 @@ fn hang_of(line: &str) -> usize {
     hang
 }
 
-/// The words of a line, each with the spaces behind it; those before the first are part of it. A command is
-/// one word, to the backtick or the end of the line.
-fn words(line: &str) -> Vec<&str> {
-    const COMMAND: &str = "portcullis ";
+/// The words of a text, each with the spaces behind it; those before the first are part of it. A command in backticks is
+/// one word.
+fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut start = 0;
-    while start < line.len() {
-        let rest = &line[start..];
-        let text = rest.len() - rest.trim_start_matches([' ', '(']).len();
-        let command = rest[text..].trim_start_matches('`').starts_with(COMMAND);
-        let end = if command {
-            let ticked = rest[text..].starts_with('`');
-            let close =
-                if ticked { rest[text + 1..].find('`').map(|at| text + 1 + at) } else { None };
-            close.map_or(rest.len(), |at| rest[at..].find(' ').map_or(rest.len(), |end| at + end))
-        } else {
-            rest[text..].find(' ').map_or(rest.len(), |end| text + end)
+    while start < text.len() {
+        let rest = &text[start..];
+        let begin = rest.len() - rest.trim_start_matches([' ', '(']).len();
+        let space = |from: usize| rest[from..].find(' ').map_or(rest.len(), |end| from + end);
+        let ticked = rest[begin..].strip_prefix('`').filter(|of| of.starts_with(COMMAND));
+        let end = match ticked {
+            Some(of) => of.find('`').map_or(rest.len(), |at| space(begin + 1 + at)),
+            None => space(begin),
         };
         let behind = rest[end..].len() - rest[end..].trim_start_matches(' ').len();
         words.push(&rest[..end + behind]);
@@ -154,6 +231,31 @@ mod tests {
             "answer for it\n  (`portcullis waive CASE X`);\n  then"
         );
         assert_eq!(wrap(line, 34), expected);
+    }
+
+    #[test]
+    fn of_several_commands_in_a_line_each_has_one_of_its_own() {
+        let line = "Next: one more approves it: portcullis approve cases/1 rotate --reason 'a; b. C'; then portcullis \
+                    resume cases/1. The record: portcullis status cases/1";
+        let expected = "\
+Next: one more approves it:
+  portcullis approve cases/1 rotate --reason 'a; b. C'
+  then
+  portcullis resume cases/1
+  The record:
+  portcullis status cases/1";
+        assert_eq!(wrap(line, 60), expected);
+        // One that fits no line is whole all the same.
+        assert!(
+            wrap(line, 30).contains("\n  portcullis approve cases/1 rotate --reason 'a; b. C'\n")
+        );
+        let prose = "name the directory that `portcullis run` printed, or plan: portcullis plan X ... -o plan.json";
+        let expected = "\
+name the directory that
+  `portcullis run` printed, or
+  plan:
+  portcullis plan X ... -o plan.json";
+        assert_eq!(wrap(prose, 36), expected);
     }
 
     #[test]

@@ -106,6 +106,8 @@ pub struct ChangeRecord {
     pub trouble: Option<String>,
     /// Somebody took it off again after it had been seen.
     pub contested: bool,
+    /// When that was last found so.
+    pub taken_off: Option<Moment>,
     /// Whether it was seen done at any time.
     pub was_seen: bool,
     /// When it was last seen done, what it was to make unusable was deleted, and not by it.
@@ -154,6 +156,7 @@ impl ChangeRecord {
                 self.gone = false;
                 if self.state == ChangeState::Seen {
                     self.contested = true;
+                    self.taken_off = Some(now);
                     self.trouble = Some(format!("taken off again: {position}"));
                 }
                 self.seen = None;

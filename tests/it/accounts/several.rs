@@ -165,7 +165,7 @@ impl Several {
         let (playbook, _) =
             playbook::read_in(&source, &playbook::NoFolder, &Actions::new()).unwrap();
         let (_ask, stop) = watch::channel(false);
-        let place = Place { host: "stage".to_owned(), process: 1 };
+        let place = Place { host: "stage".to_owned(), process: 1, ..Place::default() };
         let mut journals = Vec::new();
         for (n, one) in self.accounts.iter().enumerate() {
             let decoded = {
@@ -289,7 +289,7 @@ impl Several {
     /// Somebody else takes over as many of the journals, home first, before he is killed as well, or all of them.
     pub(super) async fn are_taken_over(&self, so_many: usize) {
         for account in 0..so_many {
-            let place = Place { host: "another".to_owned(), process: 2 };
+            let place = Place { host: "another".to_owned(), process: 2, ..Place::default() };
             self.says(account, "ben", |said| Entry::TakenOver { said, place }).await;
         }
     }

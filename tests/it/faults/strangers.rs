@@ -7,7 +7,7 @@ use portcullis::journal::{self, Entry, Note};
 use portcullis::ledger::{Ledger, Row, Standing};
 use portcullis::plan::{Change, Credential};
 use portcullis::run::{Ending, Log, undo_of};
-use portcullis::sim::Fault;
+use portcullis::sim::{Cloud, Fault};
 
 use super::contested::{LEAKED, held, issued, set};
 use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play, somebody_else, with_somebody_else};
@@ -329,6 +329,30 @@ fn a_key_that_somebody_deleted_counts_as_cut_and_is_dead() {
             assert!(!stage.saved.plan.changes.iter().any(activates));
         });
     }
+}
+
+/// It was seen gone, and is there again, as a copy that lagged behind shows it: nothing has ended it.
+#[test]
+fn a_key_that_was_seen_gone_and_is_there_again_is_not_dead() {
+    play(async {
+        let mut stage = set().await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        let there = stage.cloud.save();
+        let is_dead = async |stage: &Stage| {
+            stage.verify(&Log::None).await;
+            let leaked = |row: &Row| matches!(&row.credential, Credential::AccessKey { id, .. } if id.as_str() == LEAKED);
+            let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+            let row = ledger.rows.into_iter().find(leaked).unwrap();
+            matches!(row.standing, Standing::Dead { .. })
+        };
+        let it = other(&stage).delete_access_key().user_name(VICTIM).access_key_id(LEAKED);
+        it.send().await.unwrap();
+        stage.let_it_settle().await;
+        assert!(is_dead(&stage).await);
+        stage.cloud = Cloud::load(&there, stage.clock).unwrap();
+        assert!(!is_dead(&stage).await);
+    });
 }
 
 /// Whoever can write the file can name one secret on every line that people read, and another in the ARN.
