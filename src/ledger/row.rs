@@ -116,7 +116,10 @@ pub(super) fn row(
                 })
         })
     {
-        let standing = Standing::Reopened { by: opened.id.clone() };
+        let standing = match opened_on_a_word_that_ran_out(plan, state, opened, &credential) {
+            Some(why) => Standing::Unaccounted { why },
+            None => Standing::Reopened { by: opened.id.clone() },
+        };
         return row(credential, standing, None);
     }
     if let Some((opening, said)) = opened_early(plan, state, &credential) {
@@ -457,6 +460,26 @@ fn may_refuse_with(barrier: Barrier, because: Refusal) -> bool {
         | Barrier::Deleted
         | Barrier::Attested => false,
     }
+}
+
+/// Why a way in that an undo has opened again is nobody's to answer for any more. Behind a gate a way in is opened to whom
+/// every credential is cut; an undo opens it because somebody speaks for it, and a waiver does for a time.
+fn opened_on_a_word_that_ran_out(
+    plan: &Plan,
+    state: &State,
+    opened: &Change,
+    way_in: &Credential,
+) -> Option<String> {
+    let waiver = state.waived.get(way_in).filter(|_| opened.undoes.is_some())?;
+    (!is_let_off(plan, state, way_in)).then(|| {
+        format!(
+            "opened again by {}, for which {} answered until {}, and nobody does since: close it, clear it, or answer for it \
+             anew",
+            opened.id,
+            waiver.spoken.said.by,
+            waiver.until.strftime("%Y-%m-%d %H:%M UTC")
+        )
+    })
 }
 
 /// How a way in outside stands that is not seen closed.

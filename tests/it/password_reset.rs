@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use portcullis::ids::{ChangeId, DeliveryName};
 use portcullis::journal::{ChangeState, Entry, Said};
-use portcullis::ledger::{Ledger, Standing};
+use portcullis::ledger::{Ledger, Row, Standing};
 use portcullis::plan::Credential;
 use portcullis::planning::Terms;
 use portcullis::playbook::{Phase, Proof};
@@ -402,6 +402,47 @@ fn what_is_opened_before_anybody_has_spoken_for_it_is_told_and_looked_at() {
             is_open(&stage);
         });
     }
+}
+
+/// A waiver opens a way in for as long as somebody answers for it, and whoever looks later is told that nobody does.
+#[test]
+fn what_an_undo_has_opened_on_a_waiver_is_nobody_s_when_that_has_run_out() {
+    play(async {
+        let (stage, _) = set(&crate::undo::with_a_lasting_responder(FALSE_ALARM)).await;
+        contained(&stage).await;
+        find_innocent(&stage, &["anna", "bert", "carla", "dirk"]).await;
+        let until = stage.clock.now() + jiff::SignedDuration::from_hours(24);
+        let ways_in = ["webmail", "vpn"].map(|name| Credential::Manual { name: name.to_owned() });
+        let waived = |credential: &Credential| Entry::Waived {
+            credential: credential.clone(),
+            until,
+            said: stage.said_by("olga"),
+        };
+        stage.say(ways_in.each_ref().map(waived)).await;
+        let state = stage.state();
+        let next = undo_of(&stage.newest(state.round()), &state);
+        stage.keeps(&next);
+        stage.says_yes_to(&next).await;
+        let said = Said { plan: next.digest(), ..stage.said_by("paul") };
+        stage.say([Entry::Approved { phase: Phase::Recover, said }]).await;
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+        for name in ["webmail", "vpn"] {
+            stage.cloud.done_outside(name, true);
+            let change = Some(ChangeId::parse(format!("{name}-off.2")).unwrap());
+            stage.say([Entry::Attested { change, said: stage.said_by("olga") }]).await;
+        }
+        // Only denies of older sessions are left.
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+        let open = |stage: &Stage| {
+            let ledger = Ledger::of(&stage.newest(stage.state().round()).plan, &stage.state());
+            let open = ledger.unaccounted().map(Row::detail).collect::<Vec<_>>();
+            open.join("\n")
+        };
+        assert_eq!(open(&stage), "");
+        stage.clock.sleep(std::time::Duration::from_hours(37)).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert!(open(&stage).contains("and nobody does since"), "{}", open(&stage));
+    });
 }
 
 /// The same on the command line, by whoever knows nothing but what is on the screen.

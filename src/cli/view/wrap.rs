@@ -252,8 +252,7 @@ Next: one more approves it:
         let prose = "name the directory that `portcullis run` printed, or plan: portcullis plan X ... -o plan.json";
         let expected = "\
 name the directory that
-  `portcullis run` printed, or
-  plan:
+  `portcullis run` printed, or plan:
   portcullis plan X ... -o plan.json";
         assert_eq!(wrap(prose, 36), expected);
     }
