@@ -25,6 +25,8 @@ struct Inner {
     text: String,
     /// Of many problems each asks for its line.
     lines: Lines,
+    /// Where bytes stood that are no text, and the first of them.
+    broken: Vec<(usize, u8)>,
 }
 
 /// Where the lines of a text begin, and how many characters stand before every so many bytes.
@@ -64,32 +66,31 @@ impl Source {
     /// A text and its name: the path as the user typed it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
-        Self(Arc::new(Inner { name: name.into(), lines: Lines::of(&text), text }))
+        let (lines, broken) = (Lines::of(&text), Vec::new());
+        Self(Arc::new(Inner { name: name.into(), text, lines, broken }))
     }
 
-    /// A text from bytes. Bytes that are not UTF-8 are a problem with a place: the first of them.
-    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Box<Diagnostic>> {
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Self::new(name, text)),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let bytes = error.into_bytes();
-                let byte = bytes[at];
-                // What is valid before the place is enough to show the place.
-                let good = String::from_utf8_lossy(&bytes[..at]).into_owned();
-                let place = Place::new(&Self::new(name, good), at..at);
-                Err(Box::new(
-                    Diagnostic::error(
-                        Code::NotYaml,
-                        format!(
-                            "the file is not UTF-8: byte 0x{byte:02X} is not part of any character"
-                        ),
-                    )
-                    .at(place, "after this")
-                    .help("save the file as UTF-8"),
-                ))
+    /// A text from bytes. Where they are not UTF-8 a sign stands in their place, and [`Source::broken`] tells which.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        let bytes = match String::from_utf8(bytes) {
+            Ok(text) => return Self::new(name, text),
+            Err(error) => error.into_bytes(),
+        };
+        let (mut text, mut broken) = (String::new(), Vec::new());
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            if let Some(byte) = chunk.invalid().first() {
+                broken.push((text.len(), *byte));
+                text.push(char::REPLACEMENT_CHARACTER);
             }
         }
+        Self(Arc::new(Inner { name: name.into(), lines: Lines::of(&text), text, broken }))
+    }
+
+    /// Where its bytes were no text, and the first of them at each place.
+    pub fn broken(&self) -> impl ExactSizeIterator<Item = (Place, u8)> {
+        let sign = char::REPLACEMENT_CHARACTER.len_utf8();
+        self.0.broken.iter().map(move |(at, byte)| (Place::new(self, *at..*at + sign), *byte))
     }
 
     /// The name.
@@ -275,15 +276,6 @@ impl Diagnostic {
         self.help = Some(help.into());
         self
     }
-
-    /// The same with advice, where there is some.
-    #[must_use]
-    pub fn help_if(self, help: Option<String>) -> Self {
-        match help {
-            Some(help) => self.help(help),
-            None => self,
-        }
-    }
 }
 
 /// One line, for logs and assertions: `path:3:7: error[unknown-key]: message`.
@@ -405,11 +397,11 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_have_a_place() {
-        let problem = Source::from_bytes("p.yaml", b"a: 1\nb: \xff\n".to_vec()).unwrap_err();
-        assert_eq!(
-            problem.to_string(),
-            "p.yaml:2:4: error[not-yaml]: the file is not UTF-8: byte 0xFF is not part of any character"
-        );
+        let source = Source::from_bytes("p.yaml", b"a: 1\nb: \xff\xf0\x9f c\n".to_vec());
+        let broken: Vec<(String, u8)> =
+            source.broken().map(|(place, byte)| (place.to_string(), byte)).collect();
+        assert_eq!(broken, [("p.yaml:2:4".to_owned(), 0xFF), ("p.yaml:2:5".to_owned(), 0xF0)]);
+        assert_eq!(source.text(), "a: 1\nb: \u{fffd}\u{fffd} c\n");
     }
 
     #[test]

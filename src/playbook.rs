@@ -34,7 +34,7 @@ pub use self::expression::functions::{Attribute, FUNCTIONS, Function, Unanswered
 pub use self::expression::meter::Spent;
 pub use self::expression::shape::Shape;
 pub(crate) use self::field::shorten;
-pub use self::field::{Choices, Field, FieldType, Mismatch};
+pub use self::field::{Beside, Choices, Field, FieldType, Mismatch};
 pub use self::first_cut::FirstCut;
 pub use self::include::{Folder, Fragment, NoFolder};
 pub use self::inputs::{Given, GivenInputs, Written};
@@ -245,7 +245,8 @@ pub fn read_in(
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(error) => {
                 let message = format!("no memory to read a playbook with: {error}");
-                (None, vec![Diagnostic::error(Code::TooLarge, message)])
+                let help = "end what else takes memory, then the same again";
+                (None, vec![Diagnostic::error(Code::TooLarge, message).help(help)])
             }
         }
     });

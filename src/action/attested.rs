@@ -11,7 +11,7 @@ use super::{ByHand, Draft, Inverse, PlanError};
 use crate::inventory::{Inventory, Probe, Tried, Unread, Want};
 use crate::journal::{Note, Position, Said};
 use crate::plan::{Barrier, Credential, Effect, Subject};
-use crate::playbook::{Field, FieldType, Proof};
+use crate::playbook::{Beside, Field, FieldType, Proof};
 
 pub(super) const FIELDS: &[Field] = &[
     Field::required("covers", FieldType::Text, "The way in, by a name of its own: `webmail`"),
@@ -23,8 +23,10 @@ pub(super) const FIELDS: &[Field] = &[
         FieldType::Text,
         "What is tried, as host:port: it must be open, or not, as the step wants it",
     ),
-    Field::optional("http", FieldType::Text, "The page that is asked for instead, a URL"),
-    Field::optional("status", FieldType::Integer, "The status that the page then answers with"),
+    Field::optional("http", FieldType::Text, "The page that is asked for instead, a URL")
+        .beside(&[Beside::Not("tcp"), Beside::With("status")]),
+    Field::optional("status", FieldType::Integer, "The status that the page then answers with")
+        .beside(&[Beside::Not("tcp"), Beside::With("http")]),
 ];
 
 #[derive(Deserialize)]

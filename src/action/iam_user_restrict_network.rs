@@ -21,7 +21,7 @@ use crate::ids::{Cidr, Principal, UserName, VpcId};
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position, Refusal};
 use crate::plan::{Barrier, Effect, Subject};
-use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
+use crate::playbook::{ActionShape, Beside, EffectKind, Field, FieldType, Phase};
 
 /// Characters that all inline policies of a user may have together, where the account does not tell its own quota.
 const SIZE_QUOTA: i64 = 2048;
@@ -78,12 +78,14 @@ impl Action for RestrictNetwork {
                 "networks",
                 FieldType::List(&FieldType::Cidr),
                 "What stays open: addresses by which offices reach the internet, your own among them",
-            ),
+            )
+            .beside(&[Beside::Or("vpcs")]),
             Field::optional(
                 "vpcs",
                 FieldType::List(&FieldType::VpcId),
                 "What stays open: VPCs that reach AWS through endpoints of theirs",
-            ),
+            )
+            .beside(&[Beside::Or("networks")]),
         ],
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],

@@ -167,6 +167,10 @@ impl Excerpt {
         let mut text = String::with_capacity(excerpt.len());
         for (i, c) in excerpt.char_indices() {
             moved[i..i + c.len_utf8()].fill(text.len());
+            // Half of what ends a line in some files.
+            if c == '\r' && matches!(excerpt[i + 1..].chars().next(), Some('\n') | None) {
+                continue;
+            }
             text.push(if c == '\n' || c == '\t' { c } else { safe_char(c) });
         }
         moved[excerpt.len()] = text.len();
@@ -272,6 +276,14 @@ error[unknown-key]: a step has no key `phsae`
 1 error; `portcullis explain unknown-key` says more
 ";
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_line_ends_where_it_ends_in_every_editor() {
+        let lines = "a: 1\n  phsae: contain\nb: 2\n";
+        let shown = |lines: &str| text(&vec![problem(lines, "phsae")].into(), false);
+        assert_eq!(shown(&lines.replace('\n', "\r\n")), shown(lines));
+        assert!(shown("a\rphsae\n").contains("a\u{fffd}phsae"), "nothing else is left out");
     }
 
     #[test]

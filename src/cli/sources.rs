@@ -63,10 +63,7 @@ pub(super) fn read(path: &Path) -> Result<Reading, Failure> {
             return Err(Failure::new(Exit::Invalid, what, next).because(&error));
         }
     };
-    Ok(match Source::from_bytes(name, bytes) {
-        Ok(source) => playbook::read_in(&source, &Beside(file), &Actions::new()),
-        Err(problem) => Err(vec![*problem]),
-    })
+    Ok(playbook::read_in(&Source::from_bytes(name, bytes), &Beside(file), &Actions::new()))
 }
 
 /// The folder of a playbook, by the playbook's file.
@@ -171,7 +168,7 @@ pub(super) fn asked(
 fn inputs_in(file: &Path) -> Result<Source, Diagnostic> {
     let name = file.display().to_string();
     match case::read_regular(file, playbook::MAX_BYTES as u64) {
-        Ok(bytes) => Source::from_bytes(name, bytes).map_err(|problem| *problem),
+        Ok(bytes) => Ok(Source::from_bytes(name, bytes)),
         Err(error) if error.kind() == ErrorKind::FileTooLarge => {
             Err(playbook::too_long(&Source::new(name, "")))
         }

@@ -53,6 +53,8 @@ codes! {
     BadInput = "bad-input",
     /// A value of the right type that is not one of those allowed.
     BadValue = "bad-value",
+    /// A text that would be an expression, and is not written as one.
+    BareExpression = "bare-expression",
     /// The account, as it is, does not allow what a step asks for.
     CannotPlan = "cannot-plan",
     /// An `if` that says the same whatever is given.

@@ -36,6 +36,9 @@ const MAX_SIGNS: usize = 160;
 /// How deep the parsed expression may be: evaluating recurses as deep.
 const MAX_DEPTH: usize = 32;
 
+/// What is said of one with nothing in it.
+pub(crate) const EMPTY: &str = "the expression is empty";
+
 /// A checked expression.
 #[derive(Clone, Debug)]
 pub struct Expression {
@@ -111,6 +114,43 @@ impl Expression {
         self.asks_inputs_alone() && self.inputs.is_empty() && !self.asks_each()
     }
 
+    /// Whether it is true, or false, whatever its parts are that hang on anything: `false` beside `&&` decides, and `true`
+    /// beside `||`. `constant` gives the value of a part that hangs on nothing.
+    pub(crate) fn always(&self, constant: &dyn Fn(&Self) -> Option<bool>) -> Option<bool> {
+        self.always_of(&self.ast, constant)
+    }
+
+    fn always_of(&self, part: &IdedExpr, constant: &dyn Fn(&Self) -> Option<bool>) -> Option<bool> {
+        let mut hangs = false;
+        walk(part, &mut |node| {
+            hangs |= match &node.expr {
+                // Variables of loops are a part's own; those of meters stand for nothing that is read.
+                Expr::Ident(name) => !name.starts_with("@looks") && !name.starts_with("@builds"),
+                Expr::Select(_) | Expr::Comprehension(_) => true,
+                _ => false,
+            };
+        });
+        if !hangs {
+            return constant(&Self { ast: part.clone(), ..self.clone() });
+        }
+        let Expr::Call(call) = &part.expr else { return None };
+        let mut parts = call.args.iter().map(|part| self.always_of(part, constant));
+        match call.func_name.as_str() {
+            operators::LOGICAL_NOT => parts.next()?.map(|always| !always),
+            operators::LOGICAL_OR => {
+                let all: Vec<Option<bool>> = parts.collect();
+                let none = all.iter().all(|one| *one == Some(false));
+                all.contains(&Some(true)).then_some(true).or(none.then_some(false))
+            }
+            operators::LOGICAL_AND => {
+                let all: Vec<Option<bool>> = parts.collect();
+                let every = all.iter().all(|one| *one == Some(true));
+                all.contains(&Some(false)).then_some(false).or(every.then_some(true))
+            }
+            _ => None,
+        }
+    }
+
     /// The inputs that are there wherever it is true: it asks for each of them, and for all that is asked
     /// beside. (`has(inputs.name)` is `inputs.name != null` by now.)
     pub(crate) fn present_inputs(&self) -> BTreeSet<String> {
@@ -163,7 +203,7 @@ impl Parsed {
             Diagnostic::error(Code::BadExpression, message).at(place.clone(), label)
         };
         if text.trim().is_empty() {
-            return Err(bad("the expression is empty".to_owned(), "nothing in here")
+            return Err(bad(EMPTY.to_owned(), "nothing in here")
                 .help("write one, as in ${{ inputs.name }}"));
         }
         let brackets = text.bytes().filter(|b| b"([{".contains(b)).count();

@@ -27,6 +27,8 @@ pub struct Field {
     pub required: bool,
     /// The choice it belongs to: beside any other it has no place.
     pub when: Option<Choice>,
+    /// How it stands to other fields of its table.
+    pub beside: &'static [Beside],
     /// What it is for, in one line.
     pub help: &'static str,
 }
@@ -34,18 +36,25 @@ pub struct Field {
 impl Field {
     /// A field that must be there.
     pub const fn required(name: &'static str, ty: FieldType, help: &'static str) -> Self {
-        Self { name, ty, required: true, when: None, help }
+        Self { name, ty, required: true, when: None, beside: &[], help }
     }
 
     /// A field that may be left out.
     pub const fn optional(name: &'static str, ty: FieldType, help: &'static str) -> Self {
-        Self { name, ty, required: false, when: None, help }
+        Self { name, ty, required: false, when: None, beside: &[], help }
     }
 
     /// The same, where a word was chosen in another field, and only there.
     #[must_use]
     pub const fn when(mut self, field: &'static str, word: &'static str) -> Self {
         self.when = Some(Choice { field, word });
+        self
+    }
+
+    /// The same, where it is not for itself alone whether it may be there.
+    #[must_use]
+    pub const fn beside(mut self, others: &'static [Beside]) -> Self {
+        self.beside = others;
         self
     }
 
@@ -63,12 +72,28 @@ impl Field {
 
     /// Whether it must be there, for people.
     pub fn needed(&self) -> String {
-        let needed = if self.required { "required" } else { "optional" };
-        match self.when {
-            Some(when) => format!("{needed}, with `{when}`"),
-            None => needed.to_owned(),
-        }
+        let or = self.beside.iter().any(|beside| matches!(beside, Beside::Or(_)));
+        let needed = if self.required || or { "required" } else { "optional" };
+        let when = self.when.map(|when| format!("with `{when}`"));
+        let beside = self.beside.iter().map(|beside| match beside {
+            Beside::Or(other) => format!("or `{other}`"),
+            Beside::With(other) => format!("with `{other}`"),
+            Beside::Not(other) => format!("instead of `{other}`"),
+        });
+        let all = std::iter::once(needed.to_owned()).chain(when).chain(beside);
+        all.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// How a field stands to another of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// One of the two must be there.
+    Or(&'static str),
+    /// Without the other it says nothing.
+    With(&'static str),
+    /// Beside the other it has no place.
+    Not(&'static str),
 }
 
 /// One word of a [`FieldType::OneOf`], chosen in a field.

@@ -70,9 +70,9 @@ impl Parts {
         &self.0[0].1
     }
 
-    /// Whether a text stands in any of them.
-    pub(super) fn contain(&self, text: &str) -> bool {
-        self.0.iter().any(|(_, source)| source.text().contains(text))
+    /// Their texts.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, source)| source.text())
     }
 
     /// Where a range stands in its own source.
@@ -173,25 +173,18 @@ impl Gathered {
                     continue;
                 }
             };
-            let read = match Source::from_bytes(folder.shown(&name), bytes) {
-                Ok(source) => {
-                    let yaml::Text { tree, cut_short, problems, .. } = yaml::read(&source);
-                    if let Some((version, range)) = tree.as_ref().and_then(version::another) {
-                        let place = Place::new(&source, range);
-                        self.problems.push(version::refused(version, place));
-                        None
-                    } else {
-                        self.problems.extend(problems);
-                        if cut_short && tree.is_some() {
-                            self.unread.push(name.clone());
-                        }
-                        tree.map(|tree| (source, tree))
-                    }
+            let source = Source::from_bytes(folder.shown(&name), bytes);
+            let yaml::Text { tree, cut_short, problems, .. } = yaml::read(&source);
+            let read = if let Some((version, range)) = tree.as_ref().and_then(version::another) {
+                let place = Place::new(&source, range);
+                self.problems.push(version::refused(version, place));
+                None
+            } else {
+                self.problems.extend(problems);
+                if cut_short && tree.is_some() {
+                    self.unread.push(name.clone());
                 }
-                Err(problem) => {
-                    self.problems.push(*problem);
-                    None
-                }
+                tree.map(|tree| (source, tree))
             };
             let Some((source, mut tree)) = read else {
                 self.unread.push(name);

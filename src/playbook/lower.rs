@@ -20,8 +20,8 @@ use serde_json::Value;
 use self::tables::FRAGMENT;
 pub use self::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use super::Playbook;
-use super::expression::check::Names;
-use super::expression::shape::Shape;
+use super::expression::check::{EACH, Names};
+
 use super::field::{Field, FieldType, Mismatch, shorten};
 use super::include::{Gathered, Parts};
 use super::node::{Key, Kind, Node};
@@ -54,7 +54,7 @@ pub(super) fn lower(
         names: Names { unread: gathered.unread.clone(), ..Names::default() },
         beside_with: &[],
         cut_short: gathered.cut_short,
-        refused: !gathered.problems.is_empty(),
+        refused: refused(&gathered.problems),
     };
     for fragment in &gathered.trees {
         lowering.fragment(fragment);
@@ -72,6 +72,23 @@ pub(super) fn lower(
     (playbook, problems)
 }
 
+/// Where a text was refused, whatever for.
+fn refused(problems: &[Diagnostic]) -> Vec<Place> {
+    problems
+        .iter()
+        .filter_map(|one| one.primary.as_ref())
+        .map(|label| label.place.clone())
+        .collect()
+}
+
+/// A value of a field, as it is written.
+fn example(field: &Field) -> String {
+    match &field.ty {
+        FieldType::List(item) => format!("[{}]", item.example()),
+        other => other.example(),
+    }
+}
+
 struct Lowering<'a> {
     parts: &'a Parts,
     vocabulary: &'a dyn Vocabulary,
@@ -82,8 +99,8 @@ struct Lowering<'a> {
     beside_with: &'static [Field],
     /// Whether there is more of the playbook, which is no YAML: nothing is missing in what there is.
     cut_short: bool,
-    /// Whether some of the text was refused.
-    refused: bool,
+    /// Where some of the text was refused.
+    refused: Vec<Place>,
 }
 
 /// The values of a mapping by the names in its table.
@@ -175,14 +192,10 @@ impl Lowering<'_> {
     }
 
     fn missing_key(&mut self, field: &Field, what: &str, whole: &Range<usize>) {
-        let example = match &field.ty {
-            FieldType::List(item) => format!("[{}]", item.example()),
-            other => other.example(),
-        };
         let problem =
             Diagnostic::error(Code::MissingKey, format!("{what} has no `{}`", field.name))
                 .at(self.place(whole), "in here")
-                .help(format!("add `{}: {example}` ({})", field.name, field.help));
+                .help(format!("add `{}: {}` ({})", field.name, example(field), field.help));
         self.push(problem);
     }
 
@@ -192,24 +205,40 @@ impl Lowering<'_> {
             format!("{wanted}, and this is {}", node.describe()),
         )
         .at(self.place(&node.range), "of another type")
-        .help_if((!example.is_empty()).then(|| format!("write it like {example}")));
+        .help(format!("write it like {example}"));
         self.push(problem);
     }
 
-    /// Whether a text would be an expression, and is not written as one: `each`, or something of a root.
-    fn is_bare_expression(&self, text: &str) -> bool {
+    /// The expression that a text would be, and is not written as: `each`, or something of a root. A name that nothing
+    /// has is taken for the one that is nearest.
+    fn bare_expression(&self, text: &str, ty: &FieldType) -> Option<String> {
         let text = text.trim();
-        let of = |root: &str| text.strip_prefix(root).and_then(|rest| rest.strip_prefix('.'));
-        let known = |names: &BTreeMap<String, Shape>, root: &str| {
-            let first = of(root).and_then(|rest| {
-                rest.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next()
-            });
-            first.is_some_and(|name| names.contains_key(name))
+        if self.names.each.is_some() && text == EACH {
+            return Some(text.to_owned());
+        }
+        let (root, rest) = text.split_once('.')?;
+        let known = match root {
+            "inputs" | "input" => &self.names.inputs,
+            "targets" | "target" => &self.names.targets,
+            "inventory" => return rest.contains('(').then(|| text.to_owned()),
+            EACH => return self.names.each.as_ref().map(|_| text.to_owned()),
+            _ => return None,
         };
-        known(&self.names.inputs, "inputs")
-            || known(&self.names.targets, "targets")
-            || of("inventory").is_some_and(|rest| rest.contains('('))
-            || self.names.each.is_some() && (text == "each" || of("each").is_some())
+        let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let root = if root.ends_with('s') { root.to_owned() } else { format!("{root}s") };
+        if known.contains_key(name) {
+            return Some(format!("{root}.{name}{behind}"));
+        }
+        // A sentence, or the name of a file, may begin so.
+        if name.is_empty() || behind.contains(char::is_whitespace) {
+            return None;
+        }
+        match self.suggest(name, known.keys().map(String::as_str)) {
+            Some(near) => Some(format!("{root}.{near}{behind}")),
+            None if *ty == FieldType::Text || !text.starts_with(&root) => None,
+            None => Some(text.to_owned()),
+        }
     }
 
     fn mismatch(&mut self, name: &str, ty: &FieldType, node: &Node, mismatch: &Mismatch) {
@@ -223,14 +252,14 @@ impl Lowering<'_> {
             Kind::Text(text) if text.contains("{{") || text.contains("${")
         );
         let help = match &node.kind {
-            Kind::Text(text) if self.is_bare_expression(text) => {
-                Some(format!("an expression is written \"${{{{ {} }}}}\"", text.trim()))
+            Kind::Text(text) if let Some(meant) = self.bare_expression(text, ty) => {
+                format!("an expression is written \"${{{{ {meant} }}}}\"")
             }
-            _ if looks_like_expression => Some("expressions are written ${{ ... }}".to_owned()),
+            _ if looks_like_expression => "expressions are written ${{ ... }}".to_owned(),
             _ => {
                 let number = matches!(node.kind, Kind::Int(_) | Kind::Float(_));
                 let place = number.then(|| self.place(&node.range));
-                Some(mismatch.instead(ty, ty.written(name), place.as_ref().map(Place::text)))
+                mismatch.instead(ty, ty.written(name), place.as_ref().map(Place::text))
             }
         };
         let problem = Diagnostic::error(
@@ -238,7 +267,7 @@ impl Lowering<'_> {
             format!("`{name}` wants {}, and this is {}", mismatch.expected, mismatch.found),
         )
         .at(self.place(&node.range), label)
-        .help_if(help);
+        .help(help);
         self.push(problem);
     }
 
@@ -325,11 +354,20 @@ impl Lowering<'_> {
         let fields = self.fields(tree, FRAGMENT, "a fragment", &start);
         self.version(&fields);
         self.includes(&fields);
-        for name in ["inputs", "targets"] {
-            self.map(&fields, name, "");
+        for (name, example) in [
+            ("inputs", "`inputs: { user: { type: user-name } }`"),
+            ("targets", "`targets: { user: \"${{ inputs.user }}\" }`"),
+        ] {
+            self.map(&fields, name, example);
         }
-        for name in ["trusted", "steps"] {
-            self.list(&fields, name, "");
+        for (name, example) in [
+            ("trusted", "`trusted: [{ access_key: AKIA..., reason: Made since }]`"),
+            (
+                "steps",
+                "`steps: [{ id: keys-off, phase: contain, uses: iam.access-key.deactivate }]`",
+            ),
+        ] {
+            self.list(&fields, name, example);
         }
     }
 
@@ -425,13 +463,13 @@ impl Lowering<'_> {
 }
 
 fn table_example(table: &[Field]) -> String {
-    let names: Vec<String> = table
-        .iter()
-        .filter(|field| field.required)
-        .take(3)
+    let required = table.iter().filter(|field| field.required).take(3);
+    let some = required.clone().next().is_none().then(|| table.iter().take(1));
+    let names: Vec<String> = required
+        .chain(some.into_iter().flatten())
         .map(|field| format!("{}: {}", field.name, field.ty.example()))
         .collect();
-    if names.is_empty() { String::new() } else { format!("`{{ {} }}`", names.join(", ")) }
+    format!("`{{ {} }}`", names.join(", "))
 }
 
 /// `KeysOff`, `keys_off` and `Keys off` as lower-case words joined by hyphens.

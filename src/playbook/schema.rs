@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::field::{Field, FieldType};
+use super::field::{Beside, Field, FieldType};
 use super::lower::{APPROVALS, GATE, INPUT, LIMITS, PLAYBOOK, STEP};
 use super::vocabulary::{ActionShape, Vocabulary};
 
@@ -81,6 +81,16 @@ fn object(fields: &[Field], value: impl Fn(&Field) -> Value) -> Value {
             Some(when(choice.field, choice.word, &json!({ "required": [field.name] })))
         })
         .collect();
+    let beside = fields.iter().flat_map(|field| {
+        field.beside.iter().map(|beside| match beside {
+            Beside::Or(other) => {
+                json!({ "anyOf": [{ "required": [field.name] }, { "required": [other] }] })
+            }
+            Beside::With(other) => json!({ "dependencies": { field.name: [other] } }),
+            Beside::Not(other) => json!({ "not": { "required": [field.name, other] } }),
+        })
+    });
+    let chosen: Vec<Value> = chosen.into_iter().chain(beside).collect();
     let mut object = json!({
         "type": "object",
         "additionalProperties": false,

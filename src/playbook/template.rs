@@ -138,7 +138,8 @@ impl Template {
                         Code::WrongType,
                         format!("text goes around text and numbers, and this gave {found}"),
                     )
-                    .at(expression.place().clone(), "evaluated with the inputs of this run"));
+                    .at(expression.place().clone(), "evaluated with the inputs of this run")
+                    .help("name one item or field of it, or ask whether it is there: has(...) ? ... : 'none'"));
                 }
                 Evaluated::Needs(wants) => needs.extend(wants),
             }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::field::Field;
+use super::field::{Beside, Field};
 use crate::ids::ActionKind;
 
 macro_rules! words {
@@ -172,6 +172,12 @@ pub fn faults(vocabulary: &dyn Vocabulary) -> Vec<String> {
         let names: BTreeSet<&str> = action.fields.iter().map(|field| field.name).collect();
         if names.len() != action.fields.len() {
             fault("two fields of one name");
+        }
+        let beside = action.fields.iter().flat_map(|field| field.beside);
+        let mut others =
+            beside.map(|(Beside::Or(other) | Beside::With(other) | Beside::Not(other))| other);
+        if !others.all(|other| names.contains(other)) {
+            fault("a field stands beside one that there is not");
         }
         if action.phases.is_empty() || action.effects.is_empty() {
             fault("no phase, or no effect");

@@ -23,7 +23,14 @@ pub(super) struct Text {
 
 /// Reads a text.
 pub(super) fn read(source: &Source) -> Text {
+    let mut broken: Vec<Diagnostic> =
+        source.broken().map(|(place, byte)| not_utf_8(place, byte)).collect();
+    if broken.len() > MOST_BROKEN {
+        broken.truncate(1);
+        return Text { tree: None, cut_short: false, other: None, problems: broken };
+    }
     let node::Reading { tree, cut_short, plain, mut problems } = node::read(source);
+    problems.extend(broken);
     problems.extend(turned(source));
     let Some(mut tree) = tree else {
         return Text { tree: None, cut_short, other: None, problems };
@@ -40,6 +47,14 @@ pub(super) fn read(source: &Source) -> Text {
     });
     problems.extend(twice);
     Text { tree: Some(tree), cut_short, other, problems }
+}
+
+/// What has more bytes in it that are no text was written in another encoding, or is no text at all.
+const MOST_BROKEN: usize = 16;
+
+fn not_utf_8(place: Place, byte: u8) -> Diagnostic {
+    let message = format!("the file is not UTF-8: byte 0x{byte:02X} is not part of any character");
+    Diagnostic::error(Code::NotYaml, message).at(place, "here").help("save the file as UTF-8")
 }
 
 /// Signs that make a line be shown in another order than it is read in.
@@ -68,6 +83,14 @@ pub(super) fn all(mut found: Vec<Diagnostic>, mut said: Vec<Diagnostic>) -> Vec<
     // By where they begin: words that are refused do not lie in each other.
     let mut refused: Vec<&Place> = refused.collect();
     refused.sort();
+    // Of signs that were taken out, nobody knows what the value was that they stand in.
+    let mut signs: Vec<&Place> = said
+        .iter()
+        .filter(|problem| problem.code == Code::NotYaml)
+        .filter_map(|problem| problem.primary.as_ref())
+        .map(|label| &label.place)
+        .collect();
+    signs.sort();
     found.retain(|problem| {
         let Some(label) = &problem.primary else { return true };
         // What is not there follows from nothing that is.
@@ -79,6 +102,12 @@ pub(super) fn all(mut found: Vec<Diagnostic>, mut said: Vec<Diagnostic>) -> Vec<
         let behind =
             refused.partition_point(|place| (place.source(), place.range().start) <= (source, at));
         let before = behind.checked_sub(1).map(|at| refused[at]);
+        let first =
+            signs.partition_point(|sign| (sign.source(), sign.range().start) < (source, at));
+        let sign = signs.get(first).filter(|sign| sign.source() == source);
+        if sign.is_some_and(|sign| sign.range().end <= here.end && !sign.range().is_empty()) {
+            return false;
+        }
         !before.is_some_and(|refused| {
             refused.source() == label.place.source() && here.end <= refused.range().end
         })

@@ -164,7 +164,6 @@ fn networks_that_cannot_be_meant_are_refused() {
             }
         };
         for (with, said) in [
-            ("networks: []", "no network stays open"),
             ("networks: [0.0.0.0/0]", "is the whole internet"),
             ("networks: [10.1.0.0/16]", "AWS never sees 10.1.0.0/16"),
         ] {
@@ -178,19 +177,43 @@ fn networks_that_cannot_be_meant_are_refused() {
     });
 }
 
+/// What is said of a playbook when it is read.
+fn told(text: &str) -> String {
+    let source = portcullis::diagnostic::Source::new("playbook.yaml", text);
+    let actions = portcullis::action::catalog::Actions::new();
+    let read = portcullis::playbook::read(&source, &actions);
+    portcullis::cli::diagnostics::text(&read.err().unwrap_or_default().into(), false)
+}
+
 #[test]
 fn a_network_that_is_none_is_told_where_it_stands() {
-    let source = portcullis::diagnostic::Source::new(
-        "playbook.yaml",
-        playbook("networks: [203.0.113.7/24]", "").as_str(),
-    );
-    let read = portcullis::playbook::read_in(
-        &source,
-        &std::collections::BTreeMap::new(),
-        &portcullis::action::catalog::Actions::new(),
-    );
-    let problems = read.err().unwrap();
-    let text = portcullis::cli::diagnostics::text(&problems.into(), false);
+    let text = told(&playbook("networks: [203.0.113.7/24]", ""));
     assert!(text.contains("playbook.yaml:11:50"), "{text}");
     assert!(text.contains("did you mean `203.0.113.0/24`?"), "{text}");
+}
+
+#[test]
+fn fields_of_which_one_must_be_there_or_may_not_are_told_when_the_playbook_is_read() {
+    for with in ["networks: []", "networks:", "vpcs: []"] {
+        let text = told(&playbook(with, ""));
+        let neither = "(`iam.user.restrict-network`) has neither `networks` nor `vpcs`";
+        assert!(text.contains(neither) && text.contains("--> playbook.yaml:11:"), "{text}");
+        assert!(text.contains("help: add `networks: [203.0.113.0/24]`"), "{text}");
+    }
+    let of_manual = |with: &str| {
+        told(&format!(
+            "portcullis: 1\nname: m\ntitle: M\nsteps:\n  - id: close\n    phase: contain\n    uses: manual.close\n    \
+             with: {{ covers: webmail, what: Close it, {with} }}\n"
+        ))
+    };
+    for (with, said) in [
+        ("http: https://m.example.org", "`http` says nothing without `status`"),
+        ("status: 503", "`status` says nothing without `http`"),
+        ("tcp: m.example.org:443, status: 503", "`status` has no place beside `tcp`"),
+        ("tcp: m.example.org:443, http: https://m.example.org", "`http` has no place beside `tcp`"),
+    ] {
+        let text = of_manual(with);
+        assert!(text.contains(said) && text.contains("\n1 error; "), "{text}");
+    }
+    assert_eq!(of_manual("http: https://m.example.org, status: 503"), "");
 }

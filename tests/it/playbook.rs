@@ -315,6 +315,10 @@ fn every_broken_playbook_is_refused_for_what_is_wrong_with_it_and_nothing_else()
                 None => format!("{} -", problem.code),
             })
             .collect();
+        for problem in problems_of(&name, &text).iter().filter(|one| one.help.is_none()) {
+            writeln!(wrong, "{name}: says nothing that could be typed: {}", problem.message)
+                .unwrap();
+        }
         let expected = remarks(&text, "expect");
         if found != expected {
             writeln!(wrong, "{name}: expected {expected:?}, found {found:?}").unwrap();

@@ -46,7 +46,7 @@ impl Names {
 }
 
 /// The item of a step's `for_each`.
-pub(super) const EACH: &str = "each";
+pub(crate) const EACH: &str = "each";
 /// The account that is being planned, by its twelve digits.
 pub(super) const ACCOUNT: &str = "account";
 
@@ -76,10 +76,7 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
             Code::ExpressionCost,
             &parsed.ast,
             "the same is put together more than a thousand times".to_owned(),
-            Some(
-                "a target that adds another to itself doubles it: take what is repeated out"
-                    .to_owned(),
-            ),
+            "a target that adds another to itself doubles it: take what is repeated out".to_owned(),
         );
     }
     let Checker { problems, inputs, targets, account, instants, .. } = checker;
@@ -112,19 +109,13 @@ impl Checker<'_> {
         self.parsed.place_of(expr)
     }
 
-    fn problem(
-        &mut self,
-        code: Code,
-        expr: &IdedExpr,
-        message: String,
-        help: Option<String>,
-    ) -> Shape {
+    fn problem(&mut self, code: Code, expr: &IdedExpr, message: String, help: String) -> Shape {
         let label = match code {
             Code::UnknownReference => "not known",
             Code::WrongType => "of another type",
             _ => "here",
         };
-        let problem = Diagnostic::error(code, message).at(self.place(expr), label).help_if(help);
+        let problem = Diagnostic::error(code, message).at(self.place(expr), label).help(help);
         self.problems.push(problem);
         Shape::Unknown
     }
@@ -141,10 +132,11 @@ impl Checker<'_> {
                 Code::BadExpression,
                 expr,
                 "expressions make no maps or messages".to_owned(),
-                Some("write `{` in quotes if it is meant as text".to_owned()),
+                "write `{` in quotes if it is meant as text".to_owned(),
             ),
             Expr::Unspecified => {
-                self.problem(Code::BadExpression, expr, "not an expression".to_owned(), None)
+                let help = "expressions are CEL, as in ${{ inputs.name }}".to_owned();
+                self.problem(Code::BadExpression, expr, "not an expression".to_owned(), help)
             }
         }
     }
@@ -163,7 +155,7 @@ impl Checker<'_> {
             Code::BadExpression,
             expr,
             format!("expressions have no {kind}"),
-            Some("use whole numbers and text".to_owned()),
+            "use whole numbers and text".to_owned(),
         )
     }
 
@@ -181,7 +173,7 @@ impl Checker<'_> {
                 Code::BadExpression,
                 expr,
                 format!("`{name}` alone is not a value"),
-                Some(format!("follow it with a {of}, as in {name}.NAME")),
+                format!("follow it with a {of}, as in {name}.NAME"),
             );
         }
         let named_elsewhere = if name == EACH {
@@ -197,9 +189,9 @@ impl Checker<'_> {
             Code::UnknownReference,
             expr,
             format!("`{}` is not known here", shorten(name)),
-            Some(named_elsewhere.unwrap_or_else(|| {
+            named_elsewhere.unwrap_or_else(|| {
                 "expressions begin with `inputs.`, `targets.` or `inventory.`".to_owned()
-            })),
+            }),
         )
     }
 
@@ -229,7 +221,7 @@ impl Checker<'_> {
                     None => format!("the functions are {}", function_names()),
                 };
                 let message = format!("`inventory.{}` is not a value", shorten(name));
-                return self.problem(Code::BadExpression, expr, message, Some(help));
+                return self.problem(Code::BadExpression, expr, message, help);
             }
         };
         if let Some(shape) = known.get(name) {
@@ -248,7 +240,7 @@ impl Checker<'_> {
         };
         let help = self.names.unless_unread(help);
         let message = format!("there is no {kind} `{}`", shorten(name));
-        self.problem(Code::UnknownReference, expr, message, Some(help))
+        self.problem(Code::UnknownReference, expr, message, help)
     }
 
     fn field(&mut self, expr: &IdedExpr, shape: &Shape, name: &str) -> Shape {
@@ -264,13 +256,49 @@ impl Checker<'_> {
                     None => format!("it has {}", attribute_names(attributes)),
                 };
                 let message = format!("there is no field `{}`", shorten(name));
-                self.problem(Code::UnknownReference, expr, message, Some(help))
+                self.problem(Code::UnknownReference, expr, message, help)
             }
             other => {
                 let message = format!("{other} has no fields, and so no `.{}`", shorten(name));
-                self.problem(Code::WrongType, expr, message, None)
+                self.problem(Code::WrongType, expr, message, self.instead_of_a_field(other, name))
             }
         }
+    }
+
+    /// What may be written where a field is asked of something that has none: of a name or an item of a list what the
+    /// inventory knows of it, where it knows that.
+    fn instead_of_a_field(&self, shape: &Shape, name: &str) -> String {
+        if let Shape::List(item) = shape {
+            return match item.as_ref() {
+                Shape::Object(attributes) if attributes.iter().any(|one| one.name == name) => {
+                    format!(
+                        "a field is one item's: [0].{name}, or .map(one, one.{name}) for that of each"
+                    )
+                }
+                _ => "a list has items: [0] is the first; size(...) counts them".to_owned(),
+            };
+        }
+        let of = |ty: &FieldType| {
+            let takes =
+                |function: &&Function| matches!(function.arguments, [(_, wanted)] if wanted == ty);
+            let has = |function: &&Function| match (function.result)() {
+                Shape::Object(attributes) => attributes.iter().any(|one| one.name == name),
+                _ => false,
+            };
+            let all = FUNCTIONS.iter().filter(takes);
+            match all.clone().find(has) {
+                Some(function) => vec![format!("{}.{name}", signature(function))],
+                None => all.map(signature).collect(),
+            }
+        };
+        let asked = match shape {
+            Shape::Of(ty) => of(ty),
+            _ => Vec::new(),
+        };
+        if asked.is_empty() {
+            return "take the field out, and write the value as it is".to_owned();
+        }
+        format!("take the field out, or ask the inventory: {}", asked.join(", "))
     }
 
     fn list(&mut self, list: &ListExpr) -> Shape {
@@ -292,7 +320,13 @@ impl Checker<'_> {
             Shape::Unknown => Shape::Unknown,
             other => {
                 let message = format!("a loop runs over a list, not over {other}");
-                self.problem(Code::WrongType, &loop_.iter_range, message, None)
+                let help = match other {
+                    Shape::Nullable(_) | Shape::Null => {
+                        "give the input a default that is a list, or mark it `required: true`"
+                    }
+                    _ => "put it in brackets if one alone is meant: [inputs.user]",
+                };
+                self.problem(Code::WrongType, &loop_.iter_range, message, help.to_owned())
             }
         };
         if self.loops > 0 {
@@ -300,16 +334,15 @@ impl Checker<'_> {
                 Code::ExpressionCost,
                 expr,
                 "a loop within a loop".to_owned(),
-                Some(
-                    "give the inner list a name under `targets`; where it hangs on the outer item, let `for_each` go \
-                     through the outer list, and `if` ask the inner one"
-                        .to_owned(),
-                ),
+                "give the inner list a name under `targets`; where it hangs on the outer item, let `for_each` go \
+                 through the outer list, and `if` ask the inner one"
+                    .to_owned(),
             );
         }
         if ROOTS.contains(&loop_.iter_var.as_str()) || loop_.iter_var == EACH {
             let message = format!("a loop's variable cannot be called `{}`", loop_.iter_var);
-            return self.problem(Code::BadExpression, expr, message, None);
+            let help = "call it by a name of its own: inputs.users.map(user, user)".to_owned();
+            return self.problem(Code::BadExpression, expr, message, help);
         }
         self.loops += 1;
         self.variables.push((loop_.accu_var.clone(), Shape::Unknown));
@@ -352,7 +385,13 @@ impl Checker<'_> {
         }
         if root != "inventory" {
             let message = format!("`{root}` has no functions");
-            return self.problem(Code::BadExpression, expr, message, None);
+            let function = &call.func_name;
+            let help = if functions::find(function).is_some() {
+                format!("write inventory.{function}(...)")
+            } else {
+                format!("name a value: {root}.NAME; functions are asked of `inventory`")
+            };
+            return self.problem(Code::BadExpression, expr, message, help);
         }
         let Some(function) = functions::find(&call.func_name) else {
             let names = FUNCTIONS.iter().map(|function| function.name);
@@ -361,7 +400,7 @@ impl Checker<'_> {
                 None => format!("the functions are {}", function_names()),
             };
             let message = format!("the inventory has no function `{}`", shorten(&call.func_name));
-            return self.problem(Code::UnknownReference, expr, message, Some(help));
+            return self.problem(Code::UnknownReference, expr, message, help);
         };
         if call.args.len() != function.arguments.len() {
             for argument in &call.args {
@@ -374,7 +413,7 @@ impl Checker<'_> {
                 call.args.len()
             );
             let help = format!("write {}", signature(function));
-            return self.problem(Code::BadExpression, expr, message, Some(help));
+            return self.problem(Code::BadExpression, expr, message, help);
         }
         for (argument, (name, ty)) in call.args.iter().zip(function.arguments) {
             let shape = self.shape(argument);
@@ -419,7 +458,7 @@ impl Checker<'_> {
                     _ => "it compares texts: inputs.name.startsWith('ci-')",
                 };
                 let message = format!("`{known}` does not take these");
-                self.problem(Code::WrongType, expr, message, Some(help.to_owned()))
+                self.problem(Code::WrongType, expr, message, help.to_owned())
             }
             (unknown, _) => {
                 let all = VALUE_FUNCTIONS.iter().chain(LOOPS).copied();
@@ -432,7 +471,7 @@ impl Checker<'_> {
                     None => format!("the functions are {}", all.collect::<Vec<_>>().join(", ")),
                 };
                 let message = format!("there is no function `{}`", shorten(unknown));
-                self.problem(Code::UnknownReference, expr, message, Some(help))
+                self.problem(Code::UnknownReference, expr, message, help)
             }
         }
     }
@@ -527,7 +566,7 @@ impl Checker<'_> {
                     operators::CONDITIONAL => "inputs.rotate ? 'yes' : 'no'",
                     _ => "it goes with whole numbers: size(inputs.users) - 1",
                 };
-                self.problem(Code::WrongType, expr, message, Some(help.to_owned()))
+                self.problem(Code::WrongType, expr, message, help.to_owned())
             }
         }
     }
@@ -545,7 +584,7 @@ impl Checker<'_> {
             let message = format!("an instant is compared with {shape}");
             let help = "write an instant like '2026-03-19T00:00:00Z', give the input `type: timestamp`, or ask \
                         for inventory.ago('90d')";
-            return self.problem(Code::WrongType, side, message, Some(help.to_owned()));
+            return self.problem(Code::WrongType, side, message, help.to_owned());
         }
         self.instants.insert(expr.id);
         Shape::Boolean

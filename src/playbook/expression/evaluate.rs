@@ -91,15 +91,15 @@ impl Expression {
         match result {
             // Something stood in for what is not read yet: nothing can be made of the rest.
             Ok(_) if stood_in => Ok(Evaluated::Needs(wants)),
-            Ok(value) => {
-                from_cel(&value).map(Evaluated::Value).ok_or_else(|| self.failed("no plain value"))
-            }
+            Ok(value) => from_cel(&value)
+                .map(Evaluated::Value)
+                .ok_or_else(|| self.failed(("no plain value".to_owned(), ASK_FIRST))),
             Err(_) if let Some(why) = scope.spent.exceeded() => Err(self.too_dear(why)),
             // A problem seen while something is still unread may go away; reading comes first.
             Err(_) if !wants.is_empty() => Ok(Evaluated::Needs(wants)),
             Err(error) => Err(match problem {
                 Some(problem) => *problem,
-                None => self.failed(&reason(&error)),
+                None => self.failed(reason(&error)),
             }),
         }
     }
@@ -111,15 +111,17 @@ impl Expression {
             .help("select less in one playbook: fewer items, shorter texts, and no list compared with another as long")
     }
 
-    fn failed(&self, why: &str) -> Diagnostic {
+    fn failed(&self, (why, help): (String, &str)) -> Diagnostic {
         Diagnostic::error(
             Code::ExpressionFailed,
-            format!("the expression has no value: {}", shorten(why)),
+            format!("the expression has no value: {}", shorten(&why)),
         )
         .at(self.place.clone(), "evaluated with the inputs of this run")
-        .help("check what the parts are with `has(...)`, or `!= null`, before using them")
+        .help(help)
     }
 }
+
+const ASK_FIRST: &str = "check what the parts are with `has(...)`, or `!= null`, before using them";
 
 /// Turns an instant into a number, so that instants have an order: texts with fractions of a second have not.
 pub(super) const INSTANT: &str = "@instant";
@@ -135,24 +137,33 @@ fn instant(text: cel::Value) -> Result<i64, ExecutionError> {
         .ok_or_else(|| ExecutionError::function_error(INSTANT, none))
 }
 
-/// The evaluator's reason in our words, where it is one that happens.
-fn reason(error: &ExecutionError) -> String {
+/// The evaluator's reason in our words, where it is one that happens, and what to type.
+fn reason(error: &ExecutionError) -> (String, &'static str) {
     match error {
-        ExecutionError::IndexOutOfBounds(_) => "the list has no item at that place".to_owned(),
-        ExecutionError::NoSuchKey(name) => format!("there is no field `{name}`"),
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-            "division by zero".to_owned()
+        ExecutionError::IndexOutOfBounds(_) => (
+            "the list has no item at that place".to_owned(),
+            "ask how many there are before taking one: size(inputs.users) > 0 ? inputs.users[0] : 'nobody'",
+        ),
+        ExecutionError::NoSuchKey(name) => (format!("there is no field `{name}`"), ASK_FIRST),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => (
+            "division by zero".to_owned(),
+            "divide by what cannot be 0, or ask first: size(inputs.users) > 0 ? 100 / size(inputs.users) : 0",
+        ),
+        ExecutionError::Overflow(..) => {
+            ("a number becomes too large".to_owned(), "whole numbers have at most 18 digits")
         }
-        ExecutionError::Overflow(..) => "a number becomes too large".to_owned(),
-        ExecutionError::NoSuchOverload(overload) => format!(
-            "`{}` does not go with {}",
-            overload.function().replace(['_', '@'], ""),
-            overload.argument_types().join(" and ")
+        ExecutionError::NoSuchOverload(overload) => (
+            format!(
+                "`{}` does not go with {}",
+                overload.function().replace(['_', '@'], ""),
+                overload.argument_types().join(" and ")
+            ),
+            ASK_FIRST,
         ),
         ExecutionError::FunctionError { function, message } if function == INSTANT => {
-            message.clone()
+            (message.clone(), ASK_FIRST)
         }
-        other => other.to_string(),
+        other => (other.to_string(), ASK_FIRST),
     }
 }
 
@@ -204,7 +215,11 @@ impl Answers<'_> {
                         ),
                     )
                     .at(place.clone(), "asked here")
-                    .help_if(mismatch.help),
+                    .help(
+                        mismatch.help.unwrap_or_else(|| {
+                            format!("ask about one that is, like {}", ty.example())
+                        }),
+                    ),
                 )
             })?);
         }

@@ -150,7 +150,7 @@ pub(crate) fn explain_misfit(
     shape: &Shape,
     name: &str,
     ty: &FieldType,
-) -> (String, Option<String>) {
+) -> (String, String) {
     match misfit {
         Misfit::OtherType => {
             let help = match shape {
@@ -159,18 +159,16 @@ pub(crate) fn explain_misfit(
                 }
                 _ => ty.written(name),
             };
-            (format!("`{name}` wants {ty}, and this is {shape}"), Some(help))
+            (format!("`{name}` wants {ty}, and this is {shape}"), help)
         }
         Misfit::MayBeAbsent => (
             format!("`{name}` must be there, and this may be nothing"),
-            Some(
-                "mark the input `required: true`, give it a `default`, or ask for it: `if: has(inputs.NAME)`"
-                    .to_owned(),
-            ),
+            "mark the input `required: true`, give it a `default`, or ask for it: `if: has(inputs.NAME)`"
+                .to_owned(),
         ),
         Misfit::Object(attributes) => (
             format!("`{name}` wants {ty}, and this is an object"),
-            Some(format!("pick one of its fields: {}", attribute_names(attributes))),
+            format!("pick one of its fields: {}", attribute_names(attributes)),
         ),
     }
 }

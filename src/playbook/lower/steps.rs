@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::tables::{EACH, STEP};
-use super::{Fields, Lowering};
+use super::{Fields, Lowering, MAX_PROBLEMS};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{ActionKind, StepId};
 use crate::playbook::Step;
@@ -16,8 +16,15 @@ use crate::playbook::node::{Kind, Node};
 use crate::playbook::template::{self, Template};
 use crate::playbook::vocabulary::{Accounts, ActionShape, Phase};
 
-/// A step as far as it could be read, with what `order` judges by.
+/// A step as far as it could be read, with what `order` and `warnings` judge by.
 pub(super) struct Draft<'a, 'n> {
+    /// What it is called.
+    pub(super) what: String,
+    /// Where it begins.
+    pub(super) start: usize,
+    /// Whether nothing in it is wrong: else something may be left out of what it says.
+    pub(super) is_whole: bool,
+    pub(super) said: Said,
     pub(super) id: Option<StepId>,
     pub(super) id_range: Range<usize>,
     pub(super) phase: Option<(Phase, &'n Range<usize>)>,
@@ -26,6 +33,30 @@ pub(super) struct Draft<'a, 'n> {
     /// What its `in` says, where it has one.
     pub(super) accounts: Option<(Accounts, &'n Range<usize>)>,
     pub(super) step: Option<Step>,
+}
+
+/// The parts of a step that expressions may stand in.
+#[derive(Clone, Default)]
+pub(super) struct Said {
+    pub(super) condition: Option<Expression>,
+    pub(super) for_each: Option<Template>,
+    pub(super) with: Vec<(String, Template)>,
+    pub(super) reason: Option<Template>,
+    pub(super) review_by: Option<Template>,
+}
+
+impl Said {
+    /// Every expression that may be another for each item. The list itself is not: there is no item yet.
+    pub(super) fn of_an_item(&self) -> impl Iterator<Item = &Expression> {
+        let templates = self.with.iter().map(|(_, template)| template);
+        let templates = templates.chain(&self.reason).chain(&self.review_by);
+        templates.flat_map(Template::expressions).chain(&self.condition)
+    }
+
+    /// Every expression in it.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.of_an_item().chain(self.for_each.iter().flat_map(Template::expressions))
+    }
 }
 
 impl<'a> Lowering<'a> {
@@ -60,6 +91,7 @@ impl<'a> Lowering<'a> {
             None => "a step".to_owned(),
         };
         let whole = id_node.map_or(&node.range, |id| &id.range).clone();
+        let before = self.problems.len();
         self.beside_with = self.slipped_out_of_with(node);
         let fields = self.fields(node, STEP, &what, &whole);
         let id = self.scalar(&fields, STEP, "id").and_then(|value| {
@@ -99,10 +131,12 @@ impl<'a> Lowering<'a> {
         self.names.inputs = everywhere;
         self.names.each = None;
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
+        let said = Said { condition, for_each, with, reason, review_by };
         let step = match (&id, phase, action) {
             (Some(id), Some(phase), Some(action)) => {
                 let uses = ActionKind::parse(action.kind)
                     .expect("a vocabulary names its actions as playbooks do: `vocabulary::faults`");
+                let Said { condition, for_each, with, reason, review_by } = said.clone();
                 Some(Step {
                     id: id.clone(),
                     phase,
@@ -123,6 +157,10 @@ impl<'a> Lowering<'a> {
         };
         let range = |name: &str| fields.get(name).map(|(_, node)| &node.range);
         Draft {
+            what,
+            start: node.range.start,
+            is_whole: self.problems.len() == before && before < MAX_PROBLEMS,
+            said,
             id,
             id_range: whole,
             phase: phase.zip(range("phase")),

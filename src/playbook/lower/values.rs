@@ -1,17 +1,18 @@
 //! Values under `with`, and literals anywhere: checked against the type of their field.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::{Number, Value};
 
-use super::{Fields, Lowering, MAX_EXPRESSIONS, MAX_PROBLEMS};
+use super::{Fields, Lowering, MAX_EXPRESSIONS, MAX_PROBLEMS, example};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::playbook::expression::check::check;
 use crate::playbook::expression::shape::{Misfit, Shape, explain_misfit};
 use crate::playbook::expression::{Expression, Parsed};
-use crate::playbook::field::{Field, FieldType, shorten};
-use crate::playbook::node::{Kind, Node};
+use crate::playbook::field::{Beside, Field, FieldType, shorten};
+use crate::playbook::node::{Key, Kind, Node};
 use crate::playbook::template::{self, Content, Part, Piece, Template};
 use crate::playbook::vocabulary::ActionShape;
 
@@ -56,7 +57,7 @@ impl Lowering<'_> {
                 if let Ok(n) = i64::try_from(*n) {
                     Value::from(n)
                 } else {
-                    self.wrong_type(node, "a number has at most 18 digits", "");
+                    self.wrong_type(node, "a number has at most 18 digits", "text, in quotes");
                     return None;
                 }
             }
@@ -79,7 +80,8 @@ impl Lowering<'_> {
         name: &str,
     ) -> Option<T> {
         if value.is_none() && self.problems.len() == before && before < MAX_PROBLEMS {
-            self.wrong_type(node, &format!("`{name}` cannot be this"), "");
+            let help = "text, a number, true, false, or a list of one of these";
+            self.wrong_type(node, &format!("`{name}` cannot be this"), help);
         }
         value
     }
@@ -201,7 +203,82 @@ impl Lowering<'_> {
                 self.missing_key(field, &format!("{what} (`{}`)", action.kind), whole);
             }
         }
+        self.beside(entries, action, what, whole);
         values
+    }
+
+    /// Fields that are not for themselves alone whether they may be there.
+    fn beside(
+        &mut self,
+        entries: &[(Key, Node)],
+        action: &ActionShape,
+        what: &str,
+        whole: &Range<usize>,
+    ) {
+        let there =
+            |name: &str| entries.iter().find(|(key, _)| key.text == name).map(|(key, _)| key);
+        let says_something = |name: &str| {
+            entries.iter().any(|(key, node)| {
+                key.text == name
+                    && !matches!(&node.kind, Kind::Null)
+                    && !matches!(&node.kind, Kind::List(items) if items.is_empty())
+            })
+        };
+        let field = |name: &str| action.fields.iter().find(|field| field.name == name);
+        let mut told: BTreeSet<[&str; 2]> = BTreeSet::new();
+        for one in action.fields {
+            for beside in one.beside {
+                match *beside {
+                    Beside::Or(other) if !says_something(one.name) && !says_something(other) => {
+                        let (Some(other), true) =
+                            (field(other), told.insert(sorted(one.name, other)))
+                        else {
+                            continue;
+                        };
+                        let [first, second] =
+                            [one, other].map(|field| (field.name, example(field), field.help));
+                        let message = format!(
+                            "{what} (`{}`) has neither `{}` nor `{}`",
+                            action.kind, first.0, second.0
+                        );
+                        let help = format!(
+                            "add `{}: {}` ({}), or `{}: {}` ({})",
+                            first.0, first.1, first.2, second.0, second.1, second.2
+                        );
+                        let problem = Diagnostic::error(Code::MissingKey, message)
+                            .at(self.place(whole), "in here")
+                            .help(help);
+                        self.push(problem);
+                    }
+                    Beside::Not(other) => {
+                        let (Some(key), Some(first)) = (there(one.name), there(other)) else {
+                            continue;
+                        };
+                        let message = format!("`{}` has no place beside `{other}`", one.name);
+                        let problem = Diagnostic::error(Code::UnknownKey, message)
+                            .at(self.place(&key.range), "instead of the other")
+                            .and(self.place(&first.range), "the other")
+                            .help(format!("leave `{}` or `{other}` out", one.name));
+                        self.push(problem);
+                        break;
+                    }
+                    Beside::With(other) if there(other).is_none() => {
+                        let (Some(key), Some(other)) = (there(one.name), field(other)) else {
+                            continue;
+                        };
+                        let (message, help) = (
+                            format!("`{}` says nothing without `{}`", one.name, other.name),
+                            format!("add `{}: {}` ({})", other.name, example(other), other.help),
+                        );
+                        let problem = Diagnostic::error(Code::MissingKey, message)
+                            .at(self.place(&key.range), "alone here")
+                            .help(help);
+                        self.push(problem);
+                    }
+                    Beside::Or(_) | Beside::With(_) => {}
+                }
+            }
+        }
     }
 
     pub(super) fn template(
@@ -236,7 +313,11 @@ impl Lowering<'_> {
             }
             Kind::List(items) if has_expression(items) => {
                 let Some(item_type) = item_type(ty) else {
-                    self.wrong_type(node, &format!("`{name}` wants {ty}"), "");
+                    self.wrong_type(
+                        node,
+                        &format!("`{name}` wants {ty}"),
+                        &one_for_each(name, items),
+                    );
                     return None;
                 };
                 let items: Vec<Option<Template>> =
@@ -244,19 +325,34 @@ impl Lowering<'_> {
                 Content::List(items.into_iter().collect::<Option<_>>()?)
             }
             Kind::Null if !required => Content::Literal(Value::Null),
-            Kind::Text(text) if self.is_bare_expression(text) => {
+            _ => {
                 let value = self.literal(node, name, ty)?;
-                let problem = Diagnostic::warning(
-                    Code::BadExpression,
-                    format!("`{name}` is the text `{}`, and no expression", shorten(text)),
-                )
-                .at(self.place(&node.range), "as it stands")
-                .help(format!("if it is meant as one, write \"${{{{ {} }}}}\"", text.trim()));
-                self.push(problem);
+                match &node.kind {
+                    Kind::List(items) => {
+                        let of = item_type(ty).unwrap_or(&FieldType::Any);
+                        items.iter().for_each(|item| self.bare(item, name, of));
+                    }
+                    _ => self.bare(node, name, ty),
+                }
                 Content::Literal(value)
             }
-            _ => Content::Literal(self.literal(node, name, ty)?),
         })
+    }
+
+    /// Warns of a text that is taken as it stands, and was most likely meant as an expression.
+    fn bare(&mut self, node: &Node, name: &str, ty: &FieldType) {
+        let Kind::Text(text) = &node.kind else { return };
+        let Some(meant) = self.bare_expression(text, ty) else { return };
+        let help = if meant == text.trim() {
+            format!("if it is meant as one, write \"${{{{ {meant} }}}}\"")
+        } else {
+            format!("if it is meant as one: did you mean \"${{{{ {meant} }}}}\"?")
+        };
+        let message = format!("`{name}` is the text `{}`, and no expression", shorten(text));
+        let problem = Diagnostic::warning(Code::BareExpression, message)
+            .at(self.place(&node.range), "as it stands")
+            .help(help);
+        self.push(problem);
     }
 
     fn expressions(
@@ -324,7 +420,7 @@ impl Lowering<'_> {
         };
         let problem = Diagnostic::error(Code::WrongType, message)
             .at(expression.place().clone(), label)
-            .help_if(help);
+            .help(help);
         self.push(problem);
     }
 
@@ -366,6 +462,10 @@ impl Lowering<'_> {
     }
 }
 
+fn sorted<'n>(one: &'n str, other: &'n str) -> [&'n str; 2] {
+    if one < other { [one, other] } else { [other, one] }
+}
+
 const ONE_OF: &[Field] =
     &[Field::required("one-of", FieldType::List(&FieldType::Text), "the words to choose from")];
 
@@ -374,6 +474,14 @@ fn has_expression(items: &[Node]) -> bool {
         Kind::Text(text) => template::has_expression(text),
         _ => false,
     })
+}
+
+/// What to write instead of a list where one value is wanted: its only item, or an item for each.
+fn one_for_each(name: &str, items: &[Node]) -> String {
+    match items {
+        [Node { kind: Kind::Text(only), .. }] => format!("`{name}: \"{}\"`", shorten(only)),
+        _ => format!("`{name}: \"${{{{ each }}}}\"`, with the list under `for_each` of the step"),
+    }
 }
 
 /// What the items of a list must be, where a list is wanted at all.

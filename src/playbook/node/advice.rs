@@ -6,16 +6,23 @@
 use std::ops::Range;
 
 /// What to type, and where else to look.
-#[derive(Default)]
 pub(super) struct Advice {
-    pub(super) help: Option<String>,
-    /// The place that it comes from, if that is another, and what it is.
+    pub(super) help: String,
+    /// The place to mend, if that is not where reading stopped, and what it is.
+    pub(super) mend: Option<(Range<usize>, &'static str)>,
+    /// Another place that it comes from, and what it is.
     pub(super) because: Option<(Range<usize>, &'static str)>,
 }
 
 impl From<&str> for Advice {
     fn from(help: &str) -> Self {
-        Self { help: Some(help.to_owned()), because: None }
+        help.to_owned().into()
+    }
+}
+
+impl From<String> for Advice {
+    fn from(help: String) -> Self {
+        Self { help, mend: None, because: None }
     }
 }
 
@@ -38,33 +45,48 @@ pub(super) fn advice(text: &str, at: usize, message: &str) -> Advice {
     if message.contains("escape") {
         return "in double quotes `\\` begins an escape: write it twice, or put the text in single quotes".into();
     }
+    // In quotes it would not have been the expression.
+    let bare =
+        line.match_indices("${{").map(|(i, _)| i).find(|i| !line[..*i].contains(['"', '\'']));
     if message.contains("mismatched bracket") || message.contains("unclosed bracket") {
+        if let Some(bare) = bare.filter(|bare| start + bare > at) {
+            let expression = start + bare..start + bare + "${{".len();
+            return Advice {
+                mend: Some((expression, "without quotes, these are brackets")),
+                ..IN_QUOTES.into()
+            };
+        }
         return unclosed(text[at..].chars().next().unwrap_or_default());
     }
     if message.contains("misplaced bracket") {
         return "nothing is open that this would close: take it out".into();
     }
-    // In quotes it would not have been the expression.
-    let bare = line.match_indices("${{").any(|(i, _)| !line[..i].contains(['"', '\'']));
-    if let Some(&(open, bracket)) = before.brackets.last()
-        && !bare
-        && ["flow", "','", "':' indicator", "simple key"].iter().any(|word| message.contains(word))
-    {
-        let because = (open < start).then_some((open..open + 1, "opened here, and not closed"));
-        return Advice { because, ..unclosed(bracket) };
+    if let Some(&(open, bracket)) = before.brackets.last() {
+        // Whatever reading stopped at on a line of its own, it still took for something within the brackets.
+        if open < start {
+            let end = closing(bracket);
+            let help = format!(
+                "close the `{bracket}` with `{end}`; where it is to go on here, a comma is missing before this"
+            );
+            let mend = Some((open..open + 1, "opened here, and not closed"));
+            return Advice { mend, ..help.into() };
+        }
+        let within = ["flow", "','", "':' indicator", "simple key", "inside a block"];
+        if bare.is_none() && within.iter().any(|word| message.contains(word)) {
+            return unclosed(bracket);
+        }
     }
     if let Some(first) = text[at..].chars().next()
         && message.contains("unexpected character")
         && "@`%".contains(first)
     {
         let named = if first == '`' { "a backtick".to_owned() } else { format!("`{first}`") };
-        let help = Some(format!("put a text that begins with {named} in quotes"));
-        return Advice { help, because: None };
+        return format!("put a text that begins with {named} in quotes").into();
     }
     if message.contains("expected ':'") {
         return "behind a key stand a colon and a space: `title: ...`".into();
     }
-    columns(&text[start..at], line, message, bare)
+    columns(&text[start..at], line, message, bare.is_some())
 }
 
 /// Mistakes of where a key begins, and of what stands behind one.
@@ -89,22 +111,26 @@ fn columns(before: &str, line: &str, message: &str, bare: bool) -> Advice {
         return "this key begins further to the left than those it belongs with: let it begin in their column".into();
     }
     if bare {
-        return "put the whole expression in quotes: \"${{ ... }}\"".into();
+        return IN_QUOTES.into();
     }
     if message.contains("did not find expected")
         && before.trim_end().ends_with([']', '}', '"', '\''])
     {
         return "nothing stands behind what is closed: put the whole text in quotes".into();
     }
-    Advice::default()
+    "look at this line and the one above it: a quote, a bracket, a comma or a colon is missing or too much; a text with \
+     such signs in it goes in quotes"
+        .into()
+}
+
+const IN_QUOTES: &str = "put the whole expression in quotes: \"${{ ... }}\"";
+
+fn closing(bracket: char) -> char {
+    if bracket == '[' { ']' } else { '}' }
 }
 
 fn unclosed(bracket: char) -> Advice {
-    let end = if bracket == '[' { ']' } else { '}' };
-    Advice {
-        help: Some(format!("the `{bracket}` has no end: close it with `{end}`")),
-        because: None,
-    }
+    format!("the `{bracket}` has no end: close it with `{}`", closing(bracket)).into()
 }
 
 /// A text in quotes, and more behind it. `line` is where the line begins in which it ends.
@@ -112,8 +138,8 @@ fn behind_a_quote(before: &Before, line: usize, single: bool) -> Advice {
     let begun = before.quote.filter(|begin| *begin < line);
     if let Some(begin) = begun {
         return Advice {
-            help: Some("close the quote where its text ends".to_owned()),
             because: Some((begin..begin + 1, "the quote that ends there begins here")),
+            .."close the quote where its text ends".into()
         };
     }
     if single {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use serde_saphyr::Error;
 use serde_saphyr::budget::BudgetBreach;
 
-use super::advice::advice;
+use super::advice::{Advice, advice};
 use super::blank::{Blank, property};
-use super::{MAX_DEPTH, Node, range_of};
+use super::{MAX_DEPTH, MAX_NODES, Node, range_of};
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 
 /// A refusal of the library.
@@ -44,7 +44,7 @@ pub(super) fn explain(source: &Source, text: &str, error: &Error) -> Refusal {
             Refusal { problem, blank: word.map(Blank::Property) }
         }
         Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
-            let message = "a playbook is one document, and here a second one begins";
+            let message = "a file is one document, and here a second one begins";
             let problem = Diagnostic::error(Code::UnsupportedYaml, message)
                 .at(Place::new(source, range.clone()), "second document")
                 .help("take the `---` and what follows out");
@@ -52,7 +52,8 @@ pub(super) fn explain(source: &Source, text: &str, error: &Error) -> Refusal {
         }
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => end(too_deep(source, range)),
         Error::Budget { .. } => {
-            end(Diagnostic::error(Code::TooLarge, "more values than a playbook has")
+            let message = format!("more than {MAX_NODES} values in one file");
+            end(Diagnostic::error(Code::TooLarge, message)
                 .at(Place::new(source, range), "reading stopped here")
                 .help("is this the right file?"))
         }
@@ -63,12 +64,17 @@ pub(super) fn explain(source: &Source, text: &str, error: &Error) -> Refusal {
             if message.contains("recursion limit") || message.contains("nesting") {
                 return end(too_deep(source, range));
             }
-            let advice = advice(text, range.start, message);
+            let Advice { help, mend, because } = advice(text, range.start, message);
             let message = format!("not YAML: {}", shorten_sentence(message));
-            let problem = Diagnostic::error(Code::NotYaml, message)
-                .at(Place::new(source, range), "here")
-                .help_if(advice.help);
-            end(match advice.because {
+            let problem = Diagnostic::error(Code::NotYaml, message).help(help);
+            let stopped = Place::new(source, range);
+            let problem = match mend {
+                Some((range, why)) => {
+                    problem.at(Place::new(source, range), why).and(stopped, "reading stopped here")
+                }
+                None => problem.at(stopped, "here"),
+            };
+            end(match because {
                 Some((range, why)) => problem.and(Place::new(source, range), why),
                 None => problem,
             })

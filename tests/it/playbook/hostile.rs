@@ -101,8 +101,20 @@ fn characters_that_are_no_text_are_refused() {
         let codes: BTreeSet<Code> = codes(text).into_iter().collect();
         assert_eq!(codes, BTreeSet::from([Code::MissingKey, Code::NotYaml]), "{text:?}");
     }
-    let problem = Source::from_bytes("p", b"title: \xff\xfe\n".to_vec()).unwrap_err();
-    assert_eq!(problem.code, Code::NotYaml);
+    // Nor does what is no text, but where it is not text at all.
+    let of_bytes = |bytes: Vec<u8>| -> Vec<String> {
+        let problems = playbook::read(&Source::from_bytes("p", bytes), &ACTIONS).unwrap_err();
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let said = of_bytes(b"portcullis: 1\nnmae: a\ntitle: \xff\nsteps: [\xe9]\n".to_vec());
+    let expected = [
+        "p:1:1: error[missing-key]: the playbook has no `name`",
+        "p:2:1: error[unknown-key]: the playbook has no key `nmae`",
+        "p:3:8: error[not-yaml]: the file is not UTF-8: byte 0xFF is not part of any character",
+        "p:4:9: error[not-yaml]: the file is not UTF-8: byte 0xE9 is not part of any character",
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(of_bytes(vec![0xff; 1000]).len(), 1);
     // Escapes make characters that the file itself does not have.
     let escaped = format!("{HEAD}st\\u001beps: []\n\"a\\e[31m\": 1\n");
     assert!(codes(&escaped).contains(&Code::UnknownKey));
