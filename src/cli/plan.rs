@@ -55,7 +55,7 @@ pub(super) fn show(
 ) -> Result<Exit, Failure> {
     let playbook = sources::playbook(path)?;
     let endpoint = access.endpoint_url.as_deref();
-    let (inputs, terms) = sources::asked(&playbook, given, &BTreeMap::new(), endpoint)?;
+    let (inputs, terms) = sources::asked(&playbook, given, Vec::new(), endpoint)?;
     let (made, beside) = view::runtime().block_on(async {
         let live = Live::connect(access).await?;
         let inventory = live.begin_among(shown.cases).await?;

@@ -25,12 +25,13 @@ use super::{accounts, cut, plan, round, sources, view};
 use crate::case::{self, Case, CaseError, Custody};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
+use crate::diagnostic::{Code, Diagnostic, Place, Source};
 use crate::ids::AccessKeyId;
 use crate::inventory::Caller;
 use crate::journal::{Entry, Medium};
 use crate::plan::{Credential, Effect, Plan, SavedPlan, Subject};
-use crate::playbook::Playbook;
-use crate::sim::{self, Cloud, World};
+use crate::playbook::{Playbook, Written};
+use crate::sim::{self, Cloud, PlacedInput, World};
 use crate::survey;
 
 const WORLD: &str = "world.yaml";
@@ -43,8 +44,12 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
     let playbook = sources::playbook(&args.playbook)?;
     let beside = sources::playbook_file(&args.playbook).with_file_name(WORLD);
     let world_file = args.world.clone().unwrap_or(beside);
-    let world = world(&world_file)?;
-    let (inputs, terms) = sources::asked(&playbook, &args.given, world.rehearsal_inputs(), None)?;
+    let (world, source) = world_in(&world_file)?;
+    let given = world.placed_inputs(&source).into_iter().map(|input| {
+        let PlacedInput { name, name_at, value, value_at, items_at } = input;
+        (name, Written::new(name_at, value_at, value, items_at))
+    });
+    let (inputs, terms) = sources::asked(&playbook, &args.given, given.collect(), None)?;
     view::virtual_runtime().block_on(async {
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
@@ -334,8 +339,13 @@ async fn go(
 
 /// Reads a world.
 pub(super) fn world(path: &Path) -> Result<World, Failure> {
+    world_in(path).map(|(world, _)| world)
+}
+
+/// Reads a world, with the text that it stands in.
+fn world_in(path: &Path) -> Result<(World, Source), Failure> {
     let shown = path.display();
-    let text = case::read_text(path, sim::LONGEST_WORLD as u64).map_err(|error| {
+    let bytes = case::read_regular(path, sim::LONGEST_WORLD as u64).map_err(|error| {
         Failure::new(
             Exit::Invalid,
             format!("cannot read world {shown}"),
@@ -347,18 +357,22 @@ pub(super) fn world(path: &Path) -> Result<World, Failure> {
         )
         .because(&error)
     })?;
-    let invalid = |next: &str| {
-        Failure::new(Exit::Invalid, format!("world {shown} is not valid"), next.to_owned())
+    let source = Source::from_bytes(shown.to_string(), bytes);
+    let invalid = |problems| {
+        let next = format!("mend what is marked in world {shown}, then the same again");
+        Failure::of(Exit::Invalid, problems, next)
     };
-    let world = World::parse(&text)
-        .map_err(|error| invalid("mend it where it says, then try again").because(&error))?;
+    let world = World::read(&source).map_err(invalid)?;
     if world.responder.is_none() {
-        return Err(invalid(
-            "it has no responder: name the role or the key that Portcullis runs as, like \
-             `responder: { account: \"111122223333\", role: incident-responder }`",
-        ));
+        let nobody = Diagnostic::error(Code::MissingKey, "the world has no `responder`")
+            .at(Place::new(&source, 0..0), "in here")
+            .help(
+                "name the role or the key that Portcullis runs as, like `responder: { account: \"111122223333\", role: \
+                 incident-responder }`",
+            );
+        return Err(invalid(vec![nobody]));
     }
-    Ok(world)
+    Ok((world, source))
 }
 
 /// The credentials of somebody else than the responder, who speaks in the same account.

@@ -1,6 +1,5 @@
 //! `portcullis run`: open a case for a plan that somebody said yes to, and carry it out.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
@@ -89,7 +88,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     } else {
         let playbook = sources::playbook(&args.what)?;
         let endpoint = args.access.endpoint_url.as_deref();
-        let asked = sources::asked(&playbook, &args.given, &BTreeMap::new(), endpoint)?;
+        let asked = sources::asked(&playbook, &args.given, Vec::new(), endpoint)?;
         Wanted::Playbook(Box::new(playbook), Box::new(asked))
     };
     view::runtime().block_on(async {

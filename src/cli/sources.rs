@@ -1,6 +1,6 @@
 //! Reading what the command line names: playbooks and their inputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::ids::AccountId;
 use crate::inventory::{Inventory, SavedInventories};
 use crate::plan::{Import, OpenError, SavedPlan, SavedPlans};
 use crate::planning::{self, Terms};
-use crate::playbook::{self, Folder, Given, GivenInputs, Playbook};
+use crate::playbook::{self, Folder, Given, GivenInputs, Playbook, Written};
 use crate::secret::Secret;
 
 /// The playbook's file: the path itself, or `playbook.yaml` in the folder.
@@ -109,11 +109,13 @@ pub(super) type Asked = (BTreeMap<String, Value>, Terms);
 pub(super) fn asked(
     playbook: &Playbook,
     given: &args::Given,
-    behind: &BTreeMap<String, Value>,
+    behind: Vec<(String, Written)>,
     endpoint: Option<&str>,
 ) -> Result<Asked, Failure> {
-    let value = |(name, value): (&String, &Value)| (name.clone(), Given::Value(value.clone()));
-    let mut all: GivenInputs = behind.iter().map(value).collect();
+    let mut files: BTreeSet<String> =
+        behind.iter().map(|(_, written)| written.file().name().to_owned()).collect();
+    let written = |(name, written): (String, Written)| (name, Given::Written(written));
+    let mut all: GivenInputs = behind.into_iter().map(written).collect();
     for file in &given.inputs_from {
         match inputs_in(file) {
             Ok(source) => all.give_file(&source),
@@ -134,14 +136,10 @@ pub(super) fn asked(
     }
     let mut problems = Vec::new();
     let inputs = playbook.bind_inputs(&all).map_err(|found| problems.extend(found));
-    let files: Vec<String> =
-        given.inputs_from.iter().map(|file| file.display().to_string()).collect();
+    files.extend(given.inputs_from.iter().map(|file| file.display().to_string()));
     // What stands in a file is mended there; what was typed is typed otherwise.
     let mut in_a_file = problems.iter().any(|problem| {
-        problem
-            .primary
-            .as_ref()
-            .is_some_and(|label| files.iter().any(|file| file == label.place.source().name()))
+        problem.primary.as_ref().is_some_and(|label| files.contains(label.place.source().name()))
     });
     let mut imports = Vec::new();
     for path in &given.imports {

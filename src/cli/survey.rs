@@ -57,7 +57,7 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
         None => Asked::Everything { last_used: args.last_used },
         Some(path) => {
             let playbook = sources::playbook(path)?;
-            let (inputs, _) = sources::asked(&playbook, &args.given(), &BTreeMap::new(), None)?;
+            let (inputs, _) = sources::asked(&playbook, &args.given(), Vec::new(), None)?;
             Asked::Of(Box::new(playbook), inputs)
         }
     };

@@ -37,14 +37,14 @@ pub(super) fn placed(file: &str, message: String) -> String {
 }
 
 /// The name that a message is about: what it says is not there, or the last id in it.
-fn named(message: &str) -> Option<&str> {
+pub(super) fn named(message: &str) -> Option<&str> {
     if let Some((_, what)) = message.rsplit_once("there is no ") {
         return words(what).nth(1);
     }
     words(message).filter(|word| word.contains(|c: char| c.is_ascii_digit())).last()
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let of_a_name = |c: char| c.is_alphanumeric() || "_-/@+=.".contains(c);
     text.split(move |c: char| !of_a_name(c)).filter(|word| !word.is_empty())
 }

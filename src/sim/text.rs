@@ -4,9 +4,13 @@
 //! A few bytes of YAML can mean gigabytes, or keep its reader busy for hours. As with playbooks that is found out before
 //! it costs memory or stack. Knows nothing of worlds. What is no YAML is not its business.
 
+use std::fmt;
+
 use serde::de::IgnoredAny;
 use serde_saphyr::Error;
 use serde_saphyr::budget::BudgetBreach;
+
+use crate::diagnostic::Code;
 
 /// The longest text that is read at all: a world of ten thousand users has half as much.
 pub const LONGEST: usize = 8 << 20;
@@ -32,13 +36,35 @@ fn lies_too_deep(yaml: &str) -> bool {
     yaml.lines().any(|line| begins(line) > 2 * DEEPEST)
 }
 
-/// What is to be said against a text, if anything, as a sentence with what to do.
-pub(super) fn objection(yaml: &str) -> Option<String> {
+/// What is to be said against a text.
+pub(super) struct Objection {
+    pub(super) code: Code,
+    pub(super) message: String,
+    pub(super) help: &'static str,
+    /// Line and column, both from 1, where it is of one place.
+    pub(super) at: Option<(usize, usize)>,
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.map(|(line, column)| format!(" at line {line} column {column}"));
+        write!(f, "{}{}; {}", self.message, at.unwrap_or_default(), self.help)
+    }
+}
+
+/// What is to be said against a text, if anything.
+pub(super) fn objection(yaml: &str) -> Option<Objection> {
+    let too_large = |message: String| {
+        let help = "is this the right file?";
+        Some(Objection { code: Code::TooLarge, message, help, at: None })
+    };
     if yaml.len() > LONGEST {
-        return Some(format!("it is longer than {LONGEST} bytes; is this the right file?"));
+        return too_large(format!("it is longer than {LONGEST} bytes"));
     }
     if lies_too_deep(yaml) {
-        return Some(format!("lists and mappings lie deeper in each other than {DEEPEST} levels"));
+        return too_large(format!(
+            "lists and mappings lie deeper in each other than {DEEPEST} levels"
+        ));
     }
     let options = serde_saphyr::options! {
         with_snippet: false,
@@ -53,19 +79,20 @@ pub(super) fn objection(yaml: &str) -> Option<String> {
     };
     let error = serde_saphyr::from_str_with_options::<IgnoredAny>(yaml, options).err()?;
     let error = error.without_snippet();
-    let at = error
-        .location()
-        .map_or_else(String::new, |at| format!(" at line {} column {}", at.line(), at.column()));
+    let whole = |n: u64| usize::try_from(n).unwrap_or(1);
+    let at = error.location().map(|at| (whole(at.line()), whole(at.column())));
     match error {
         Error::Budget {
             breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. },
             ..
-        } => Some(format!(
-            "YAML anchors and aliases (`&name`, `*name`) are not read{at}; write the value out, or in quotes where it is \
-             a text"
-        )),
+        } => Some(Objection {
+            code: Code::UnsupportedYaml,
+            message: "YAML anchors and aliases (`&name`, `*name`) are not read".to_owned(),
+            help: "write the value out, or in quotes where it is a text",
+            at,
+        }),
         Error::Budget { .. } => {
-            Some(format!("there are more than {MOST_VALUES} values in it; is this the right file?"))
+            too_large(format!("there are more than {MOST_VALUES} values in it"))
         }
         _ => None,
     }

@@ -13,11 +13,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::intruder::script::IntruderFile;
+use super::objections::{self, PlacedInput};
 use super::remote::Remote;
 use super::rotation::Behaviour;
 use super::spelling::placed;
 use super::state::{PasswordPolicy, SessionKind};
 use super::text;
+use crate::diagnostic::{Diagnostic, Source};
 use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VpcId};
 use crate::policy::Document;
 
@@ -454,12 +456,24 @@ impl World {
     /// Reads a world file and checks that it fits together.
     pub fn parse(yaml: &str) -> Result<Self, WorldError> {
         if let Some(objection) = text::objection(yaml) {
-            return Err(WorldError::Unreadable(objection));
+            return Err(WorldError::Unreadable(objection.to_string()));
         }
         let world: World =
             serde_yaml::from_str(yaml).map_err(|e| WorldError::Unreadable(e.to_string()))?;
-        world.check().map_err(|why| WorldError::Inconsistent(placed(yaml, why)))?;
-        Ok(world)
+        match world.objections().into_iter().next() {
+            None => Ok(world),
+            Some(why) => Err(WorldError::Inconsistent(placed(yaml, why))),
+        }
+    }
+
+    /// Reads a world file, or says all that is wrong with it.
+    pub fn read(source: &Source) -> Result<Self, Vec<Diagnostic>> {
+        objections::read(source)
+    }
+
+    /// Inputs for the playbook beside the world, each with its place in the file that the world was read from.
+    pub fn placed_inputs(&self, source: &Source) -> Vec<PlacedInput> {
+        objections::inputs(source, &self.rehearsal.inputs)
     }
 
     /// What the instants of the file are counted from: where a clock begins.
@@ -472,54 +486,74 @@ impl World {
         &self.rehearsal.inputs
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// What does not fit together in it, a sentence each.
+    pub(super) fn objections(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut object = |why: String| found.push(why);
         if self.world != 1 {
-            return Err(format!("world: {} is not a version this program knows", self.world));
+            object(format!("world: {} is not a version this program knows", self.world));
         }
         if self.page_size == 0 {
-            return Err("page_size: must be at least 1".to_owned());
+            object("page_size: must be at least 1".to_owned());
         }
         let mut keys = BTreeSet::new();
         for (id, account) in &self.accounts {
-            account.check(id.as_str()).map_err(|e| format!("account {id}: {e}"))?;
+            account
+                .objections(id.as_str())
+                .into_iter()
+                .for_each(|e| object(format!("account {id}: {e}")));
             for key in account.users.values().flat_map(|u| &u.keys) {
                 if !keys.insert(key.id.as_str()) {
-                    return Err(format!("two keys have the id {}", key.id));
+                    object(format!("two keys have the id {}", key.id));
                 }
             }
         }
         for session in &self.sessions {
             if !keys.insert(session.id.as_str()) {
-                return Err(format!("two credentials have the id {}", session.id));
+                object(format!("two credentials have the id {}", session.id));
             }
-            self.check_session(session).map_err(|e| format!("session {}: {e}", session.id))?;
+            if let Err(error) = self.check_session(session) {
+                object(format!("session {}: {error}", session.id));
+            }
         }
-        self.intruder.check(self, &keys).map_err(|error| format!("intruder: {error}"))?;
+        if let Err(error) = self.intruder.check(self, &keys) {
+            object(format!("intruder: {error}"));
+        }
         for secret in &self.intruder.read {
             if !self.accounts.values().any(|account| account.secrets.contains_key(secret)) {
-                return Err(format!("intruder: there is no secret {secret} to have been read"));
+                object(format!("intruder: there is no secret {secret} to have been read"));
             }
         }
         for (name, target) in &self.targets {
-            self.check_target(target).map_err(|e| format!("target {name}: {e}"))?;
-        }
-        for secret in self.accounts.values().flat_map(|account| account.secrets.values()) {
-            self.check_rotator(secret)?;
-        }
-        for consumer in &self.consumers {
-            self.check_consumer(consumer, &keys)
-                .map_err(|e| format!("consumer {}: {e}", consumer.name))?;
-        }
-        if let Some(responder) = &self.responder {
-            let account = self.account(&responder.account)?;
-            match (&responder.role, &responder.key) {
-                (Some(role), None) if account.roles.contains_key(role) => {}
-                (None, Some(key))
-                    if account.users.values().any(|u| u.keys.iter().any(|k| k.id == *key)) => {}
-                _ => return Err("responder: needs a role or a key of its account".to_owned()),
+            if let Err(error) = self.check_target(target) {
+                object(format!("target {name}: {error}"));
             }
         }
-        Ok(())
+        for secret in self.accounts.values().flat_map(|account| account.secrets.values()) {
+            self.check_rotator(secret).err().into_iter().for_each(&mut object);
+        }
+        for consumer in &self.consumers {
+            if let Err(error) = self.check_consumer(consumer, &keys) {
+                object(format!("consumer {}: {error}", consumer.name));
+            }
+        }
+        if let Some(responder) = &self.responder {
+            self.check_responder(responder).err().into_iter().for_each(&mut object);
+        }
+        found
+    }
+
+    fn check_responder(&self, responder: &Responder) -> Result<(), String> {
+        let account = self.account(&responder.account)?;
+        match (&responder.role, &responder.key) {
+            (Some(role), None) if account.roles.contains_key(role) => Ok(()),
+            (None, Some(key))
+                if account.users.values().any(|u| u.keys.iter().any(|k| k.id == *key)) =>
+            {
+                Ok(())
+            }
+            _ => Err("responder: needs a role or a key of its account".to_owned()),
+        }
     }
 
     fn account(&self, id: &AccountId) -> Result<&AccountFile, String> {
@@ -604,48 +638,51 @@ impl AccountFile {
         }
     }
 
-    fn check(&self, id: &str) -> Result<(), String> {
-        let sound = |policies: &BTreeMap<PolicyName, Value>| {
-            policies.iter().try_for_each(|(name, policy)| {
-                Document::from_value(policy).map(|_| ()).map_err(|e| format!("policy {name}: {e}"))
-            })
+    fn objections(&self, id: &str) -> Vec<String> {
+        let sound = |policies: &BTreeMap<PolicyName, Value>| -> Vec<String> {
+            let unsound = policies.iter().filter_map(|(name, policy)| {
+                Some(format!("policy {name}: {}", Document::from_value(policy).err()?))
+            });
+            unsound.collect()
         };
-        let known = |arns: &mut dyn Iterator<Item = &String>| {
-            let mut unknown = arns.filter(|arn| !self.knows_policy(id, arn));
-            unknown.next().map_or(Ok(()), |arn| Err(format!("there is no policy {arn}")))
+        let known = |arns: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+            let unknown = arns.filter(|arn| !self.knows_policy(id, arn));
+            unknown.map(|arn| format!("there is no policy {arn}")).collect()
         };
-        sound(&self.policies)?;
+        let mut found = sound(&self.policies);
         if self.password_policy.as_ref().is_some_and(|p| !(6..=128).contains(&p.minimum_length)) {
-            return Err("password_policy: a password has at least 6 to 128 characters".to_owned());
+            found.push("password_policy: a password has at least 6 to 128 characters".to_owned());
         }
         for (name, user) in &self.users {
-            let at = |e| format!("user {name}: {e}");
-            sound(&user.inline).map_err(at)?;
-            known(&mut user.attached.iter().chain(&user.boundary)).map_err(at)?;
+            let mut of_it = sound(&user.inline);
+            of_it.extend(known(&mut user.attached.iter().chain(&user.boundary)));
             if user.keys.len() > 2 {
-                return Err(at("a user has at most two keys".to_owned()));
+                of_it.push("a user has at most two keys".to_owned());
             }
-            if let Some(group) = user.groups.iter().find(|g| !self.groups.contains_key(*g)) {
-                return Err(at(format!("there is no group {group}")));
-            }
+            let unknown = user.groups.iter().filter(|group| !self.groups.contains_key(*group));
+            of_it.extend(unknown.map(|group| format!("there is no group {group}")));
+            found.extend(of_it.into_iter().map(|e| format!("user {name}: {e}")));
         }
         for (name, group) in &self.groups {
-            let at = |e| format!("group {name}: {e}");
-            sound(&group.inline).map_err(at)?;
-            known(&mut group.attached.iter()).map_err(at)?;
+            let mut of_it = sound(&group.inline);
+            of_it.extend(known(&mut group.attached.iter()));
+            found.extend(of_it.into_iter().map(|e| format!("group {name}: {e}")));
         }
         for (name, role) in &self.roles {
-            let at = |e| format!("role {name}: {e}");
-            sound(&role.inline).map_err(at)?;
-            known(&mut role.attached.iter().chain(&role.boundary)).map_err(at)?;
-            Document::from_value(&role.trust).map_err(|e| at(format!("trust: {e}")))?;
+            let mut of_it = sound(&role.inline);
+            of_it.extend(known(&mut role.attached.iter().chain(&role.boundary)));
+            if let Err(error) = Document::from_value(&role.trust) {
+                of_it.push(format!("trust: {error}"));
+            }
+            found.extend(of_it.into_iter().map(|e| format!("role {name}: {e}")));
         }
         for (name, secret) in &self.secrets {
-            if let Some(policy) = &secret.policy {
-                Document::from_value(policy).map_err(|e| format!("secret {name}: {e}"))?;
+            let policy = secret.policy.as_ref().map(Document::from_value);
+            if let Some(Err(error)) = policy {
+                found.push(format!("secret {name}: {error}"));
             }
         }
-        Ok(())
+        found
     }
 
     fn knows_policy(&self, id: &str, arn: &str) -> bool {

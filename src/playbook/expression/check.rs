@@ -260,45 +260,9 @@ impl Checker<'_> {
             }
             other => {
                 let message = format!("{other} has no fields, and so no `.{}`", shorten(name));
-                self.problem(Code::WrongType, expr, message, self.instead_of_a_field(other, name))
+                self.problem(Code::WrongType, expr, message, instead_of_a_field(other, name))
             }
         }
-    }
-
-    /// What may be written where a field is asked of something that has none: of a name or an item of a list what the
-    /// inventory knows of it, where it knows that.
-    fn instead_of_a_field(&self, shape: &Shape, name: &str) -> String {
-        if let Shape::List(item) = shape {
-            return match item.as_ref() {
-                Shape::Object(attributes) if attributes.iter().any(|one| one.name == name) => {
-                    format!(
-                        "a field is one item's: [0].{name}, or .map(one, one.{name}) for that of each"
-                    )
-                }
-                _ => "a list has items: [0] is the first; size(...) counts them".to_owned(),
-            };
-        }
-        let of = |ty: &FieldType| {
-            let takes =
-                |function: &&Function| matches!(function.arguments, [(_, wanted)] if wanted == ty);
-            let has = |function: &&Function| match (function.result)() {
-                Shape::Object(attributes) => attributes.iter().any(|one| one.name == name),
-                _ => false,
-            };
-            let all = FUNCTIONS.iter().filter(takes);
-            match all.clone().find(has) {
-                Some(function) => vec![format!("{}.{name}", signature(function))],
-                None => all.map(signature).collect(),
-            }
-        };
-        let asked = match shape {
-            Shape::Of(ty) => of(ty),
-            _ => Vec::new(),
-        };
-        if asked.is_empty() {
-            return "take the field out, and write the value as it is".to_owned();
-        }
-        format!("take the field out, or ask the inventory: {}", asked.join(", "))
     }
 
     fn list(&mut self, list: &ListExpr) -> Shape {
@@ -589,6 +553,42 @@ impl Checker<'_> {
         self.instants.insert(expr.id);
         Shape::Boolean
     }
+}
+
+/// What may be written where a field is asked of something that has none: of a name or an item of a list what the
+/// inventory knows of it, where it knows that.
+fn instead_of_a_field(shape: &Shape, name: &str) -> String {
+    if let Shape::List(item) = shape {
+        return match item.as_ref() {
+            Shape::Object(attributes) if attributes.iter().any(|one| one.name == name) => {
+                format!(
+                    "a field is one item's: [0].{name}, or .map(one, one.{name}) for that of each"
+                )
+            }
+            _ => "a list has items: [0] is the first; size(...) counts them".to_owned(),
+        };
+    }
+    let of = |ty: &FieldType| {
+        let takes =
+            |function: &&Function| matches!(function.arguments, [(_, wanted)] if wanted == ty);
+        let has = |function: &&Function| match (function.result)() {
+            Shape::Object(attributes) => attributes.iter().any(|one| one.name == name),
+            _ => false,
+        };
+        let all = FUNCTIONS.iter().filter(takes);
+        match all.clone().find(has) {
+            Some(function) => vec![format!("{}.{name}", signature(function))],
+            None => all.map(signature).collect(),
+        }
+    };
+    let asked = match shape {
+        Shape::Of(ty) => of(ty),
+        _ => Vec::new(),
+    };
+    if asked.is_empty() {
+        return "take the field out, and write the value as it is".to_owned();
+    }
+    format!("take the field out, or ask the inventory: {}", asked.join(", "))
 }
 
 fn function_names() -> String {

@@ -21,6 +21,25 @@ pub struct Written {
 }
 
 impl Written {
+    /// A value that stands in a file which somebody else has read, with the places of its items where it is a list.
+    pub fn new(name: Place, place: Place, value: Value, items_at: Vec<Place>) -> Self {
+        let items = value.as_array().map(|all| {
+            let item = |(value, place): (&Value, Place)| Self {
+                name: name.clone(),
+                place,
+                value: value.clone(),
+                items: None,
+            };
+            all.iter().zip(items_at).map(item).collect()
+        });
+        Self { name, place, value, items }
+    }
+
+    /// The file it stands in.
+    pub fn file(&self) -> &Source {
+        self.place.source()
+    }
+
     /// Where its name stands.
     pub(super) fn name(&self) -> &Place {
         &self.name

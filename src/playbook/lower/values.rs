@@ -330,7 +330,9 @@ impl Lowering<'_> {
                 match &node.kind {
                     Kind::List(items) => {
                         let of = item_type(ty).unwrap_or(&FieldType::Any);
-                        items.iter().for_each(|item| self.bare(item, name, of));
+                        for item in items {
+                            self.bare(item, name, of);
+                        }
                     }
                     _ => self.bare(node, name, ty),
                 }

@@ -44,14 +44,99 @@ fn a_world_that_cannot_be_rehearsed_in_is_not_valid() {
         |world: &str| ran(&mut bare(dir.path(), &["rehearse", &playbook, "--world", world]));
     refused(rehearse("nowhere.yaml"), 3, &["cannot read world nowhere.yaml", "--world FILE"]);
     std::fs::write(dir.path().join("w.yaml"), "world: 1\n").unwrap();
-    refused(rehearse("w.yaml"), 3, &["world w.yaml is not valid"]);
+    refused(
+        rehearse("w.yaml"),
+        3,
+        &["world w.yaml", "the world has no `now`", "the world has no `accounts`"],
+    );
     let nobody = crate::stage::WORLD
         .replace("responder: { account: \"111122223333\", role: incident-responder }\n", "");
     assert_ne!(nobody, crate::stage::WORLD);
     std::fs::write(dir.path().join("w.yaml"), nobody).unwrap();
-    refused(rehearse("w.yaml"), 3, &["world w.yaml is not valid", "it has no responder"]);
+    refused(rehearse("w.yaml"), 3, &["world w.yaml", "the world has no `responder`"]);
     let served = ran(&mut bare(dir.path(), &["cloud", "serve", "--world", "w.yaml"]));
-    refused(served, 3, &["it has no responder"]);
+    refused(served, 3, &["the world has no `responder`"]);
+}
+
+/// As with playbooks: all at once, each with its line and what to type.
+#[test]
+fn all_that_is_wrong_with_a_world_is_shown_where_it_stands() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    let told = |changes: &[(&str, &str)], says: &[&str]| {
+        let mut world = crate::stage::WORLD.to_owned();
+        for (from, to) in changes {
+            assert!(world.contains(from), "{from}");
+            world = world.replacen(from, to, 1);
+        }
+        std::fs::write(dir.path().join("w.yaml"), world).unwrap();
+        let args = ["rehearse", &playbook, "--world", "w.yaml"];
+        let told = refused(ran(&mut bare(dir.path(), &args)), 3, says);
+        assert_eq!(
+            told.matches("\nerror[").count() + 1,
+            says.len() / 2,
+            "and nothing else: {told}"
+        );
+    };
+    told(
+        &[
+            ("lag: 4s", "lag: soon\nlagg: 4s"),
+            ("        path: /ci/", "        pth: /ci/"),
+            ("kind: session-token", "kind: session-tokn"),
+            ("        max_session: 12h", "        max_session: [1]"),
+            ("reads: deploy/aws-key", "reads: deploy/aws-kye"),
+        ],
+        &[
+            "--> w.yaml:12:6",
+            "write it like 4s",
+            "--> w.yaml:13:1",
+            "did you mean `lag`?",
+            "`accounts.111122223333.users.ci-deploy` has no key `pth`",
+            "did you mean `path`?",
+            "session-tokn",
+            "did you mean `session-token`?",
+            "max_session",
+            "^ not one",
+            "there is no secret deploy/aws-kye",
+            "did you mean `deploy/aws-key`?",
+        ],
+    );
+    told(
+        &[
+            ("groups: [deployers]", "groups: [deployrs]"),
+            ("AKIAEXAMPLEBACKUP003\n    needs", "AKIAEXAMPLEBACKUP009\n    needs"),
+            ("policy/IAMReadOnlyAccess", "policy/NoSuch"),
+        ],
+        &[
+            "--> w.yaml:22:18",
+            "did you mean `deployers`?",
+            "its key AKIAEXAMPLEBACKUP009 exists nowhere",
+            "--> w.yaml:169:10",
+            "role auditor: there is no policy arn:aws:iam::aws:policy/NoSuch",
+            "--> w.yaml:136:21",
+        ],
+    );
+    // What it gives the playbook is judged as a file of inputs is.
+    told(
+        &[
+            ("    access_key_id: AKIAEXAMPLELEAKED001\n    l", "    access_key_id: AKIA\n    l"),
+            (
+                "leaked_at: 2026-03-19T00:00:00Z",
+                "leaked_at: yesterday\n    readers: [\"arn:aws:x\"]",
+            ),
+            ("deliver_to: deploy/aws-key", "deliver_to: deploy/aws-key\n    tikcet: x"),
+        ],
+        &[
+            "--> w.yaml:180:20",
+            "write it like `access_key_id: AKIA...`",
+            "--> w.yaml:181:16",
+            "write it like `leaked_at: 2026-03-19T00:00:00Z`",
+            "--> w.yaml:182:16",
+            "not the text `arn:aws:x`",
+            "has no input `tikcet`",
+            "--> w.yaml:184:5",
+        ],
+    );
 }
 
 #[test]
