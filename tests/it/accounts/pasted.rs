@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::{PLAYBOOK, WORLD, with_an_admin_there};
 use crate::hosted::{Hosted, Ran, ran, ran_typing};
+use crate::words::Rehearsal;
 
 /// The commands in `said` that begin with `words`, each once, to the tick or the end of what is asked.
 fn to_type<'s>(said: &'s str, words: &str) -> Vec<&'s str> {
@@ -101,4 +102,24 @@ fn what_is_to_be_typed_about_one_account_of_several_is_said_alike_in_every_one_a
             resumed.out
         );
     }
+}
+
+/// What people are to do in one account holds the others up too, and is asked for once, there.
+#[test]
+fn of_several_accounts_it_is_said_once_what_people_are_to_do() {
+    let case = Rehearsal::shipped("leaked-access-key", "other-accounts.yaml");
+    assert_eq!(case.code, Some(13));
+    let (_, stands) = case.say(&["status"]);
+    let (each, all) = stands.split_once("\n\nCase ").unwrap();
+    let of = |account: &str| {
+        let of_it = each.split("\nAccount ").find(|part| part.starts_with(account));
+        of_it.unwrap_or_else(|| panic!("{account}: {stands}"))
+    };
+    assert!(of("111122223333").contains(" leak-closed.1; then: portcullis resume "), "{stands}");
+    for other in ["444455556666", "222233334444"] {
+        let told = of(other);
+        assert!(!told.contains("attest") && !told.contains("is asked above"), "{told}");
+        assert!(told.contains("Next: it goes on with the others"), "{told}");
+    }
+    assert_eq!(all.matches("portcullis ").count(), 2, "{all}");
 }
