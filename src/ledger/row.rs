@@ -11,7 +11,9 @@ use crate::journal::{
     ChangeRecord, ChangeState, CutOff, Delivered, Heard, Note, Outcome, Proven, Refusal, State,
     Witness,
 };
-use crate::plan::{Barrier, Change, Credential, Effect, OldValue, Plan, Subject, longest_session};
+use crate::plan::{
+    Barrier, Change, Credential, Destination, Effect, OldValue, Plan, Subject, longest_session,
+};
 use crate::playbook::Proof;
 
 /// What is done outside a case, nothing of it sees.
@@ -536,6 +538,10 @@ pub fn rotation(plan: &Plan, state: &State, secret: &SecretId) -> Option<(OldVal
     plan.changes.reaching(&value).filter(|change| is_seen(change, state)).find_map(|change| {
         let old_value = change.effects.iter().find_map(|effect| match effect {
             Effect::Rotates { secret: of, old_value, .. } if of == secret => Some(*old_value),
+            // A new key is put in its place. What else was in it, nobody here knows.
+            Effect::Delivers { to: Destination::Secret { secret: of } } if of == secret => {
+                Some(OldValue::Perhaps)
+            }
             _ => None,
         })?;
         let Delivered::Secret { version, .. } = state.change(&change.id).receipt?.delivered? else {

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Change, Credential, Effect, RoleInReach, Subject};
+use super::{Change, Credential, Destination, Effect, RoleInReach, Subject};
 use crate::ids::{ChangeId, Principal};
 
 /// A list, and where in it things are.
@@ -131,6 +131,9 @@ impl Concerns for Change {
                     tell(Of::Credential(&Credential::SecretValue { secret: secret.clone() }));
                 }
                 Effect::Destroys { credential } => tell(Of::Credential(credential)),
+                Effect::Delivers { to: Destination::Secret { secret } } => {
+                    tell(Of::Credential(&Credential::SecretValue { secret: secret.clone() }));
+                }
                 Effect::Delivers { .. } | Effect::Spares { .. } => {}
             }
         }

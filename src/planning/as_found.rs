@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use super::Earlier;
 use crate::ids::{AccessKeyId, ChangeId, Principal};
 use crate::inventory::{
-    AccessKey, Answers, Authorization, Fact, Inventory, OwnPolicies, Status, Want,
+    AccessKey, Answers, Authorization, Fact, Inventory, ListedSecret, OwnPolicies, Status, Want,
 };
 use crate::plan::{Change, Credential, Effect, Plan, SavedPlan, Subject};
 
@@ -93,7 +93,7 @@ fn told_by(credential: &Credential, facts: &Inventory) -> Vec<Want> {
             let arn = facts.secrets().ok().into_iter().flatten();
             let arn =
                 arn.filter(|one| [one.name.as_str(), one.arn.as_str()].contains(&secret.as_str()));
-            arn.filter_map(|one| one.id()).map(Want::SecretPolicy).collect()
+            arn.filter_map(ListedSecret::id).map(Want::SecretPolicy).collect()
         }
         _ => Vec::new(),
     }

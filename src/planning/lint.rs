@@ -205,9 +205,10 @@ fn may_cut(undecided: &[Undecided<'_>], of: &str) -> bool {
 /// Whether a step puts a new value into a secret.
 fn rotates(plan: &Plan, secret: &SecretId) -> bool {
     let effects = plan.changes.iter().flat_map(|change| &change.effects);
-    effects
-        .into_iter()
-        .any(|effect| matches!(effect, Effect::Rotates { secret: of, .. } if of == secret))
+    effects.into_iter().any(|effect| {
+        matches!(effect, Effect::Rotates { secret: of, .. }
+            | Effect::Delivers { to: Destination::Secret { secret: of } } if of == secret)
+    })
 }
 
 /// What is delivered twice into one place is delivered once: the second finds the place changed. And a password

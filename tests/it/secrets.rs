@@ -496,6 +496,46 @@ fn a_generated_value_leaves_the_old_one_open_where_nobody_has_changed_it() {
     });
 }
 
+/// A key is delivered into a secret that was sealed: that is a new value, and its owner reads it again.
+#[test]
+fn a_secret_into_which_a_new_key_was_put_is_unsealed() {
+    play(async {
+        let may = "                  - secretsmanager:UpdateSecretVersionStage\n";
+        let more = ["GetResourcePolicy", "PutResourcePolicy", "DeleteResourcePolicy"];
+        let more = more.map(|one| format!("                  - secretsmanager:{one}\n")).concat();
+        let world = crate::stage::WORLD.replace(may, &format!("{may}{more}"));
+        let step = |id: &str, phase: &str, uses: &str, with: &str| {
+            format!("  - {{ id: {id}, phase: {phase}, uses: {uses}, with: {{ {with} }} }}\n")
+        };
+        let secret = "secret: deploy/aws-key";
+        let steps =
+            step("keys", "contain", "iam.access-key.deactivate", "user: ci-deploy, keys: all")
+                + &step("sessions", "contain", "iam.user.revoke-sessions", "user: ci-deploy")
+                + &step("seal", "contain", "secretsmanager.secret.seal", secret)
+                + &step(
+                    "new",
+                    "rotate",
+                    "iam.access-key.replace",
+                    "user: ci-deploy, deliver_to: deploy/aws-key",
+                );
+        let head = "portcullis: 1\nname: sealed-key\ntitle: A key in a sealed secret\ngate: { proof: settled, margin: 10s }\nsteps:\n";
+        let left = Stage::set(&world, &format!("{head}{steps}")).await;
+        let warned =
+            |stage: &Stage, what: &str| stage.saved.plan.warnings.join("\n").contains(what);
+        assert!(warned(&left, "which stays sealed"), "{:#?}", left.saved.plan.warnings);
+        let unseal = step("unseal", "recover", "secretsmanager.secret.unseal", secret);
+        let stage = Stage::set(&world, &format!("{head}{steps}{unseal}")).await;
+        assert!(!warned(&stage, "stays sealed") && !warned(&stage, "will be held"));
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.let_it_settle().await;
+        crate::verdict::every_consumer_works(&stage);
+        let Standing::Unaccounted { why } = standing(&stage, "deploy/aws-key") else {
+            panic!("what else was in it is not known")
+        };
+        assert!(why.contains("the old value is good where it is checked"), "{why}");
+    });
+}
+
 #[test]
 fn the_previous_value_is_stripped_once_it_was_replaced() {
     play(async {

@@ -6,7 +6,7 @@ use super::{cut_by_itself, may_cut, rotates};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{Arn, Principal, SecretId};
 use crate::inventory::{Inventory, ListedRole};
-use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use crate::plan::{Barrier, Change, Credential, Destination, Effect, Plan, Subject};
 use crate::planning::draft::Undecided;
 use crate::playbook::Playbook;
 use crate::policy::Document;
@@ -67,6 +67,20 @@ pub(super) fn seals(
                         warnings.push(format!(
                             "{} will be held: no step puts a new value into secret {secret}, and the one it has \
                              may be known",
+                            change.id
+                        ));
+                    }
+                }
+                Effect::Delivers { to: Destination::Secret { secret } } => {
+                    let value = Credential::SecretValue { secret: secret.clone() };
+                    let is_unsealed = plan.changes.iter().flat_map(|one| &one.effects).any(|effect| {
+                        matches!(effect, Effect::Lifts { subject: Subject::Credential { credential }, .. }
+                            if *credential == value)
+                    });
+                    if cut.contains(&value) && !is_unsealed {
+                        warnings.push(format!(
+                            "{} puts what is new into secret {secret}, which stays sealed: nobody but its \
+                             `readers` can read it. Add `secretsmanager.secret.unseal` in phase recover",
                             change.id
                         ));
                     }
