@@ -13,8 +13,8 @@ use crate::case::accounts;
 use crate::diagnostic::counted;
 use crate::ids::AccountId;
 use crate::journal::{ChangeState, GateState, Note, State, names};
-use crate::ledger::{self, Ledger};
-use crate::plan::{Change, Credential, Plan, SavedPlan};
+use crate::ledger::{self, Ledger, Row, Standing};
+use crate::plan::{Change, Credential, Effect, Plan, SavedPlan};
 use crate::playbook::Phase;
 use crate::report::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
 use crate::run::{gone_on_with, sessions_live_until, waits_for_others};
@@ -110,6 +110,7 @@ pub(super) fn of_words(saved: &SavedPlan, state: &State, dir: &Path, there: &The
     }
     to_attest(&saved.plan, state, dir, there)
         .or_else(|| awaited(saved, state, dir, there))
+        .or_else(|| lets_in_the_innocent(&saved.plan, state, dir, there))
         .unwrap_or_else(|| format!("portcullis resume {whole}{there}"))
 }
 
@@ -213,6 +214,20 @@ pub(super) fn after_all(
     format!("{}{still}", left.join("; "))
 }
 
+/// What keeps out whoever was found innocent, where no step of the plan lets him in and it can still be taken back.
+fn lets_in_the_innocent(plan: &Plan, state: &State, dir: &Path, there: &There) -> Option<String> {
+    if plan.is_undo() || plan.changes.iter().any(Change::is_gated) {
+        return None;
+    }
+    let keeps_out = |row: &&Row| matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.iter().any(|one| one.blocks()));
+    let ledger = Ledger::of(plan, state);
+    ledger.rows.iter().find(keeps_out)?;
+    Some(format!(
+        "to let in whoever was found innocent: portcullis undo {}{there} --dry-run, and then without it",
+        whole(dir)
+    ))
+}
+
 /// Whoever stays cut off, in a sentence, if anybody does.
 fn still_quarantined(plan: &Plan, state: &State) -> Option<String> {
     let cut = ledger::quarantined(plan, state);
@@ -277,7 +292,9 @@ pub(super) fn to_attest(plan: &Plan, state: &State, dir: &Path, there: &There) -
     }
     let (case, whole) = (typed(dir), whole(dir));
     let typed = asked.iter().take(NAMED).map(|change| {
-        format!("once {} is seen to: portcullis attest {case} {}{there}", change.target, change.id)
+        let opens = change.effects.iter().any(|effect| matches!(effect, Effect::Lifts { .. }));
+        let done = if opens { "is open again" } else { "is seen to" };
+        format!("once {} {done}: portcullis attest {case} {}{there}", change.target, change.id)
     });
     let typed = typed.collect::<Vec<_>>().join("; ");
     let more = asked.len().saturating_sub(NAMED);
@@ -359,6 +376,9 @@ pub(super) fn of_proven(plan: &Plan, state: &State, dir: &Path, there: &There) -
     }
     let still = still_quarantined(plan, state);
     let still = still.map_or(String::new(), |still| format!(". {still}"));
+    if let Some(undo) = lets_in_the_innocent(plan, state, dir, there) {
+        return format!("{undo}{still}");
+    }
     // Whoever has taken something back has let people in again, and looks for nobody.
     if plan.is_undo() {
         return format!("nothing by this plan{still}");
@@ -393,8 +413,10 @@ pub(super) fn of_all_proven<'a>(
 /// What is next about several accounts that ended alike: what is next of each, and of all that they go on together.
 pub(super) fn of_several<'a>(
     each: impl Iterator<Item = (&'a AccountId, &'a str)>,
-    resume: &str,
+    dir: &Path,
+    there: &There,
 ) -> String {
+    let resume = &format!("portcullis resume {}{there}", typed(dir));
     let then = format!("then: {resume}");
     let mut parts: Vec<(Vec<&AccountId>, String)> = Vec::new();
     for (account, next) in each {
@@ -425,8 +447,7 @@ pub(super) fn of_several<'a>(
     }
     // Where nobody is asked for anything, there is nothing to go on with.
     if !told.iter().any(asks) {
-        let status = resume.replacen(" resume ", " status ", 1);
-        return format!("{}. The record: {status}", told.join("; "));
+        return format!("{}. The record: portcullis status {}", told.join("; "), typed(dir));
     }
     told.push(then);
     told.join("; ")

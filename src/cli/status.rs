@@ -53,7 +53,7 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         Exit::NotProven | Exit::Held | Exit::Waiting => {
             let of_it = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(worst));
             let nexts = of_it.map(|(one, _)| (&one.saved.plan.account, &*one.next));
-            next::of_several(nexts, &format!("portcullis resume {case}{there}"))
+            next::of_several(nexts, &args.case, &there)
         }
         _ => format!("portcullis resume {case}{there}"),
     };

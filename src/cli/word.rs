@@ -143,6 +143,13 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
                 format!("portcullis status {case} names what it waits for"),
             ));
         };
+        if !floor.saved.plan.carried_out().any(|one| one.id == id) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("the case is taken back, and {id} is not to be done any more"),
+                format!("portcullis status {case} names what it waits for"),
+            ));
+        }
         let Some(asked) = catalog::of(change).asks(&change.decided) else {
             return Err(Failure::new(
                 Exit::Usage,

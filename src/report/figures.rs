@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::ids::{AccountId, ChangeId};
-use crate::journal::{Decoded, Entry, Note, State, Witness};
-use crate::ledger::{Ledger, Row, Standing};
+use crate::journal::{ChangeState, Decoded, Entry, Note, State, Witness};
+use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Credential, Effect, Plan};
 use crate::playbook::Proof;
 
@@ -56,8 +56,22 @@ impl Figures {
         let users = plan.users().count();
         let cut: Vec<&Row> = ledger.rows.iter().filter(|row| is_cut(&row.standing)).collect();
         let of = |way: Way| cut.iter().filter(|row| way_of(row, state) == way).count();
+        // A seal stands, and so may what people are only asked to open.
+        let still_stands = |row: &Row| match &row.credential {
+            Credential::SecretValue { .. } => {
+                !ledger::barriers(plan, state, &row.credential).is_empty()
+            }
+            Credential::Manual { .. } => plan.changes.reaching(&row.credential).any(|change| {
+                let lifts = |effect: &Effect| matches!(effect, Effect::Lifts { .. });
+                change.effects.iter().any(lifts)
+                    && state.record(&change.id).attempts > 0
+                    && state.record(&change.id).state != ChangeState::Seen
+            }),
+            _ => false,
+        };
         let was_cut = |row: &&Row| {
             !is_cut(&row.standing)
+                && !still_stands(row)
                 && plan
                     .changes
                     .reaching(&row.credential)
@@ -253,15 +267,22 @@ impl Figures {
             match (&self.opened, self.issued) {
                 (_, 0) => "Nothing new was handed out.".to_owned(),
                 (Some((proof, at)), issued) => format!(
-                    "{} handed out, the first after {}, when every cut was proven {proof}.",
+                    "{} handed out, the first after {}, when the gate opened: it asks for {proof} proof of every cut that can be \
+                     tried.",
                     were(issued, "new credential"),
                     at.strftime("%H:%M UTC")
                 ),
                 (None, issued) => format!("{} handed out.", were(issued, "new credential")),
             },
             match self.open {
-                0 if self.over && self.taken_back => {
+                0 if self.over && self.taken_back && self.issued == 0 && !left => {
                     "It was taken back, and nothing of it is left in place.".to_owned()
+                }
+                0 if self.over && self.taken_back => {
+                    "It was taken back, as far as it could be; what is left in place is listed below.".to_owned()
+                }
+                0 if self.over && self.standings.contains_key("waived") => {
+                    "Nothing is left open but what somebody answers for, for a time.".to_owned()
                 }
                 0 if self.over => "Nothing is left open.".to_owned(),
                 0 if !left => "No credential is unaccounted for.".to_owned(),

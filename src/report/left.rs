@@ -54,8 +54,14 @@ pub(crate) fn held_beyond_changes(plan: &Plan, state: &State) -> Option<String> 
 }
 
 /// What takes back what still stands in an innocent's way.
-fn takes_back(plan: &Plan) -> &'static str {
-    if plan.is_undo() { "portcullis resume CASE" } else { "portcullis undo CASE" }
+fn takes_back(plan: &Plan, state: &State) -> &'static str {
+    if ledger::closed_by(plan, state).is_some() {
+        "by hand, since this case is closed"
+    } else if plan.is_undo() {
+        "portcullis resume CASE"
+    } else {
+        "portcullis undo CASE, which takes back all that nobody holds against anybody"
+    }
 }
 
 /// Whether the last run ended with all of it proven.
@@ -81,7 +87,7 @@ fn undone(plan: &Plan, state: &State) -> Option<String> {
 
 /// What keeps somebody out who was found innocent, or may be, and who lets him in.
 fn of_the_innocent(plan: &Plan, state: &State, row: &Row) -> Option<String> {
-    let (credential, back) = (&row.credential, takes_back(plan));
+    let (credential, back) = (&row.credential, takes_back(plan, state));
     match &row.standing {
         Standing::Cleared { barriers, .. } if barriers.iter().any(|barrier| barrier.blocks()) => {
             // What is held tells of it by itself.
@@ -115,7 +121,7 @@ fn of_the_innocent(plan: &Plan, state: &State, row: &Row) -> Option<String> {
         Standing::Dead { .. } if ledger::is_cleared(plan, state, credential) => {
             let another = match credential {
                 Credential::Password { user } => format!(
-                    "aws iam create-login-profile --user-name {user} --password PASSWORD --password-reset-required"
+                    "in the console, under the security credentials of {user}, so that no password is typed into a shell"
                 ),
                 Credential::AccessKey { user, .. } => {
                     format!("aws iam create-access-key --user-name {user}")
@@ -142,7 +148,8 @@ fn named(mut all: Vec<String>) -> String {
 pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> {
     let mut left: Vec<String> =
         ledger.unaccounted().map(|row| format!("{}: {}", row.credential, row.detail())).collect();
-    let held = saved.plan.changes.iter().map(|change| (&change.id, state.change(&change.id)));
+    // What an undo does not carry out is nobody's to do any more.
+    let held = saved.plan.carried_out().map(|change| (&change.id, state.change(&change.id)));
     left.extend(held.filter(|(_, record)| record.state == ChangeState::Held).map(
         |(id, record): (&ChangeId, _)| format!("{id}: {}", record.trouble.unwrap_or_default()),
     ));
@@ -176,11 +183,18 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
     left.extend(ledger.rows.iter().filter_map(|row| of_the_innocent(&saved.plan, state, row)));
     left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
         let kind = if who.user().is_some() { "user" } else { "role" };
+        let stands = format!("{who}: quarantined, and whatever works as it does stands still");
+        if saved.plan.is_undo() || ledger::closed_by(&saved.plan, state).is_some() {
+            return format!(
+                "{stands}. Once it is found innocent (portcullis clear CASE {kind}/{} --reason TEXT), it is let in by: {}",
+                who.name(),
+                takes_back(&saved.plan, state)
+            );
+        }
         format!(
-            "{who}: quarantined; whatever works as it does stands still until it is let in, by a step or, once it is \
-             cleared (portcullis clear CASE {kind}/{} --reason TEXT), by: {}",
-            who.name(),
-            takes_back(&saved.plan)
+            "{stands} until a playbook gives it new credentials and lets it in (iam.access-key.replace or \
+             iam.login-profile.force-reset, then lift-quarantine). An undo is for an alarm that was false: it takes all \
+             of this case back"
         )
     }));
     let unproven: Vec<String> = ledger.unproven().map(|row| row.credential.to_string()).collect();

@@ -1,11 +1,13 @@
 //! What happened, in order, for people: what is noted for a resumption alone is left out, and what happened to many
 //! changes of a step in a row is said once.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ids::StepId;
-use crate::journal::{Decoded, Entry, Heard, Outcome, Position, Said};
+use crate::journal::{Decoded, Entry, Heard, Note, Outcome, Position, Said};
 use crate::plan::SavedPlan;
 
 /// One thing that happened.
@@ -23,6 +25,8 @@ struct Row {
     step: StepId,
     first: String,
     changes: usize,
+    /// Whether it was so, and nothing was done for it.
+    found: bool,
 }
 
 impl Row {
@@ -31,26 +35,49 @@ impl Row {
             1 => String::new(),
             n => format!(", and {} more of step {}", n - 1, self.step),
         };
-        Happened { at: self.at, what: format!("done: {}{more}", self.first) }
+        let what = if self.found { "found so already" } else { "done" };
+        Happened { at: self.at, what: format!("{what}: {}{more}", self.first) }
     }
 }
 
 pub(super) fn of(saved: &SavedPlan, decoded: &Decoded) -> Vec<Happened> {
     let mut told = Vec::new();
     let mut row: Option<Row> = None;
+    let (mut begun, mut done) = (BTreeSet::new(), BTreeSet::new());
     for line in &decoded.lines {
         for entry in &line.entries {
+            match entry {
+                Entry::Intended { change } => {
+                    begun.insert(change);
+                    done.remove(change);
+                }
+                Entry::Reopened { change, .. } => {
+                    done.remove(change);
+                }
+                Entry::Observed { change, position } if !position.is_done() => {
+                    done.remove(change);
+                }
+                // Seen once more.
+                Entry::Observed { change, .. } if !done.insert(change) => continue,
+                _ => {}
+            }
             if let Entry::Observed { change, position } = entry
                 && position.is_done()
                 && let Some(change) = saved.plan.change(change)
             {
+                let found = !begun.contains(&change.id);
                 match &mut row {
-                    Some(row) if row.step == change.step => row.changes += 1,
+                    Some(row) if row.step == change.step && row.found == found => row.changes += 1,
                     _ => {
                         told.extend(row.take().map(Row::told));
                         let first = format!("{}, {} of {}", change.id, change.what, change.target);
-                        row =
-                            Some(Row { at: line.at, step: change.step.clone(), first, changes: 1 });
+                        row = Some(Row {
+                            at: line.at,
+                            step: change.step.clone(),
+                            first,
+                            changes: 1,
+                            found,
+                        });
                     }
                 }
                 continue;
@@ -146,6 +173,9 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
             });
             seen + &let_go.collect::<String>()
         }
+        Entry::Noted { change, note: Note::Removing { key, why } } => {
+            format!("access key {key} was deleted for good by {}: {why}", of(change))
+        }
         Entry::Reopened { change, why } => format!("{} is to be done again: {why}", of(change)),
         Entry::Observed { change, position: Position::Elsewhere { why } } => {
             format!("{} was found otherwise: {why}", of(change))
@@ -153,7 +183,9 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         Entry::Held { change: Some(change), until } => format!("{} is held: {until}", of(change)),
         Entry::Held { change: None, until } => format!("held: {until}"),
         Entry::GateOpened { proof } => {
-            format!("the gate was opened: every cut was proven {proof} or better")
+            format!(
+                "the gate, which asks for {proof} proof, was opened: every cut was proven as surely as it can be"
+            )
         }
         Entry::GateShut { reasons } => format!("the gate stayed shut: {}", reasons.join("; ")),
         Entry::Finished { exit } => format!("the run ended with exit code {exit}"),

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::cloud::ReadCloud;
 use crate::ids::{ChangeId, Principal};
 use crate::inventory::{Inventory, Want};
-use crate::journal::{ChangeState, Note, Position, State};
+use crate::journal::{ChangeState, Position, State};
 use crate::ledger::{self, Ledger, Standing};
 use crate::plan::{
     Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject, credential_wants,
@@ -39,12 +39,8 @@ pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
                 if plan.changes.about(subject).any(|change| lifts(change, inverse)))
         })
     };
-    // Of what a person was asked to close nothing is known before he has said that he did.
-    let is_made = |change: &&Change| {
-        let record = state.record(&change.id);
-        let is_said = || record.notes.iter().any(|note| matches!(note, Note::Attested { .. }));
-        record.attempts > 0 && (!change.is_by_hand() || is_said())
-    };
+    // What a person was asked to close may be closed though he has not said so: somebody sees that it is open.
+    let is_made = |change: &&Change| state.record(&change.id).attempts > 0;
     let cuts =
         plan.changes.iter().filter(|change| change.cuts() && !change.already).filter(is_made);
     // What is deleted cannot work again; there is nothing of it to take the cut off.

@@ -457,12 +457,8 @@ fn whoever_takes_a_false_alarm_back_is_told_whom_it_lets_in_and_what_to_type() {
     };
     ok(&["attest", "webmail-off.1"]);
     let (_, screen) = case.say(&["undo", "--dry-run"]);
-    // Of what nobody has attested nothing is known.
-    assert!(screen.contains("webmail-off.2") && !screen.contains("vpn-off.2"), "{screen}");
-    assert!(
-        screen.contains("vpn-off.1, way in vpn") && screen.contains("nobody has attested"),
-        "{screen}"
-    );
+    // What somebody was asked to close may be closed, though nobody has attested it.
+    assert!(screen.contains("webmail-off.2") && screen.contains("vpn-off.2"), "{screen}");
     // Whether that is so is looked at before anybody is asked to approve what comes after.
     let screen = ok(&["attest", "vpn-off.1"]);
     assert!(screen.contains("Next: portcullis resume "), "{screen}");

@@ -24,7 +24,7 @@ fn a_report_says_what_happened_how_everything_stands_and_what_is_left() {
         "Left to do\n",
         "early warning (24 hours): by 2026-03-25 07:1",
         "REPLACED: access key AKIAEXAMPLELEAKED001 of ci-deploy",
-        "the gate was opened: every cut was proven settled",
+        "the gate, which asks for settled proof, was opened",
         "was waived until",
         "nothing of this case keeps it out; ",
         "/anna",

@@ -29,7 +29,7 @@ const SAID: &[(&str, &[Word])] = &[(
         (&["attest", "vpn-off.1"], "portcullis resume", 6),
         (&["approve", "rotate", "--reason", "no false alarm"], "portcullis resume", 6),
         (&["approve", "recover", "--reason", "the office may work"], "portcullis resume", 13),
-        (&["attest", "webmail-on.1"], "once way in vpn is seen to: portcullis attest", 13),
+        (&["attest", "webmail-on.1"], "once way in vpn is open again: portcullis attest", 13),
         (&["attest", "vpn-on.1"], "portcullis resume", 11),
     ],
 )];

@@ -523,8 +523,13 @@ fn an_opening_that_was_asked_for_is_not_taken_once_its_word_is_withdrawn() {
         let clear = ["clear", "everybody", "--as", name];
         assert_eq!(rehearsal.say(&[&clear[..], &WHY].concat()).0, Some(0));
     }
+    // Nothing of this plan lets anybody in again.
+    let (_, screen) = rehearsal.say(&["status"]);
+    assert!(screen.contains("to let in whoever was found innocent: portcullis undo"), "{screen}");
     let (_, screen) = rehearsal.say(&["undo", "--yes"]);
-    assert!(screen.contains("attest"), "{screen}");
+    assert!(screen.contains("is open again: portcullis attest"), "{screen}");
+    let (code, screen) = rehearsal.say(&["attest", "door.1", "--as", "anna"]);
+    assert_eq!(code, Some(2), "nothing is closed any more: {screen}");
     let back = ["clear", "manual/webmail", "--withdraw", "--as", "anna"];
     assert_eq!(rehearsal.say(&[&back[..], &WHY].concat()).0, Some(0));
     rehearsal.say(&["attest", "door.2", "--as", "ben", "--reason", "opened"]);

@@ -242,10 +242,19 @@ impl Several<'_> {
             }
             Exit::NotProven | Exit::Held | Exit::Waiting => {
                 let of_it = nexts.iter().filter(|(of, ..)| *of == exit);
-                next::of_several(of_it.map(|(_, account, next)| (account, &**next)), resume)
+                next::of_several(
+                    of_it.map(|(_, account, next)| (account, &**next)),
+                    self.going.dir,
+                    &self.reached.there,
+                )
             }
             _ => resume.to_owned(),
         };
+        let tells_of_it = |(saved, state): &(SavedPlan, Arc<State>)| {
+            Ledger::of(&saved.plan, state).unaccounted().next().is_some()
+        };
+        let is_news = is_inside && next != STILL_INSIDE && !ends.iter().any(tells_of_it);
+        let next = if is_news { format!("{STILL_INSIDE}. By these plans: {next}") } else { next };
         if self.going.format == Format::Json {
             view::out(&diagnostics::printed(&json!({
                 "version": 1,
