@@ -199,6 +199,7 @@ pub(super) fn after_all(
         left.push(format!("{NOT_SEEN_REFUSED}: {which}"));
     }
     left.extend(to_hand_over(ledger).into_iter().map(|(what, _)| what.to_owned()));
+    left.extend(lets_in_the_innocent(plan, state, dir, there));
     if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
         left.push(
             format!(
