@@ -315,8 +315,6 @@ fn what_a_step_asks_of_a_person_must_be_clear_and_what_is_opened_must_have_been_
             of("covers: mail, what: x, http: \"https://anna:pw@mail.example.org/\", status: 503"),
             "is no page",
         ),
-        (of("covers: mail, what: x, http: \"https://mail.example.org/\""), "is not clear"),
-        (of("covers: mail, what: x, tcp: \"mail:443\", status: 503"), "is not clear"),
         (opens, "which no step closes first"),
     ];
     play(async {
