@@ -1,5 +1,4 @@
 //! Whose word about a case is not taken: of whom it is about, however he comes by his credentials.
-#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
 use portcullis::clock::Clock;
 use portcullis::ids::{AccountId, Arn, RoleName};

@@ -611,7 +611,7 @@ fn a_role_for_which_nobody_has_spoken_lets_in_nobody() {
         let not_cleared = |why: &String| why.contains("nobody has cleared role worker");
         assert!(is_off() && why.iter().any(not_cleared), "{why:#?}");
         // Nor when the sessions that were denied have ended, and the deny of them is off.
-        stage.clock.sleep(Duration::from_secs(13 * 3600)).await;
+        stage.clock.sleep(Duration::from_hours(13)).await;
         for _ in 0..2 {
             let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
             assert!(is_off() && why.iter().any(not_cleared), "{why:#?}");
@@ -668,7 +668,7 @@ fn sessions_of_whom_an_undo_has_let_in_do_not_count_as_ended_once_nobody_speaks_
             .into_iter()
             .map(|row| Entry::Withdrawn { credential: row.credential, said: said.clone() });
         stage.say(withdrawn.collect::<Vec<_>>()).await;
-        stage.clock.sleep(Duration::from_secs(37 * 3600)).await;
+        stage.clock.sleep(Duration::from_hours(37)).await;
         stage.resume_to_the_end(1).await;
         let ledger = Ledger::of(&stage.plan(), &stage.state());
         let mut open = ledger.unaccounted().map(|row| row.credential.to_string());
