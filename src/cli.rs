@@ -23,6 +23,7 @@ mod explain;
 mod follows;
 mod foretold;
 mod found;
+mod imports;
 mod live;
 mod log;
 mod new;

@@ -27,6 +27,7 @@ struct Inner {
     lines: Lines,
     /// Where bytes stood that are no text, and the first of them.
     broken: Vec<(usize, u8)>,
+    is_withheld: bool,
 }
 
 /// Where the lines of a text begin, and how many characters stand before every so many bytes.
@@ -65,9 +66,22 @@ fn characters(bytes: &[u8]) -> usize {
 impl Source {
     /// A text and its name: the path as the user typed it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        let text = text.into();
+        Self::of(name.into(), text.into(), false)
+    }
+
+    /// A text of which nothing is shown but places: its outline, see [`Secret::outline`](crate::secret::Secret::outline).
+    pub fn withheld(name: impl Into<String>, outline: String) -> Self {
+        Self::of(name.into(), outline, true)
+    }
+
+    fn of(name: String, text: String, is_withheld: bool) -> Self {
         let (lines, broken) = (Lines::of(&text), Vec::new());
-        Self(Arc::new(Inner { name: name.into(), text, lines, broken }))
+        Self(Arc::new(Inner { name, text, lines, broken, is_withheld }))
+    }
+
+    /// Whether its lines are not to be shown.
+    pub fn is_withheld(&self) -> bool {
+        self.0.is_withheld
     }
 
     /// A text from bytes. Where they are not UTF-8 a sign stands in their place, and [`Source::broken`] tells which.

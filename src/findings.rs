@@ -3,16 +3,30 @@
 //! Read from TruffleHog's JSON lines, Gitleaks' JSON array, an IAM credential report, or any CSV with access key
 //! ids in it. What is kept is which credential, where it lay, and who found it. A value that was found is in
 //! nobody's hands after reading: it is typed [`Secret`], looked through for key ids, and dropped.
-//! Decides nothing; planning compares with what the account has.
+//! Never takes less than it was given in silence: where a line is not understood nothing is taken, and every such line is
+//! told by its place and never by what stands there; lines that name no credential are told beside what is taken.
+//! Decides nothing else; planning compares with what the account has.
+
+mod scanners;
+mod table;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ids::{AccessKeyId, UserName};
 use crate::secret::Secret;
+
+/// The longest file that is read, in bytes.
+pub const MAX_BYTES: u64 = 128 << 20;
+/// The most that files may say together. An account has ten thousand access keys as AWS limits it.
+pub const MOST: usize = 200_000;
+/// Lines of a file that are told one by one; the rest is counted.
+const TOLD: usize = 20;
+/// So much of a finder's words is kept, in characters.
+const LONGEST_WORDS: usize = 300;
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,12 +64,73 @@ pub struct Findings {
     /// Users of a credential report.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub reported: BTreeSet<Reported>,
+    /// How many lines name no credential, and were told when the file was read.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unused: usize,
 }
 
-/// A file that is none of those that are read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(String);
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+/// A line that is not used, and why: never with a word of what stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The bytes of the file that it is about.
+    pub at: Range<usize>,
+    /// Why.
+    pub why: String,
+}
+
+/// Lines that are not used: the first of them, and how many more there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// In the order of the file.
+    pub told: Vec<Line>,
+    /// How many more.
+    pub more: usize,
+}
+
+impl Lines {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.told.len() + self.more
+    }
+
+    fn tell(&mut self, at: Range<usize>, why: impl FnOnce() -> String) {
+        if self.told.len() < TOLD {
+            self.told.push(Line { at, why: why() });
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// What came of reading a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What it says.
+    pub findings: Findings,
+    /// Lines that are understood, and name no credential.
+    pub unused: Lines,
+}
+
+/// A file of which nothing is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is none of those that are read, or too much.
+    File(String),
+    /// It has lines that are not understood.
+    Lines {
+        /// Those.
+        wrong: Lines,
+        /// And those that name no credential.
+        unused: Lines,
+    },
+}
+
+const NONE_OF_THOSE: &str = "neither findings of TruffleHog or Gitleaks, nor a credential report, nor a CSV with access key ids";
 
 impl Findings {
     /// Nothing at all.
@@ -63,220 +138,108 @@ impl Findings {
         self.found.is_empty() && self.reported.is_empty()
     }
 
+    /// How much it says.
+    pub fn count(&self) -> usize {
+        self.found.len() + self.reported.len()
+    }
+
+    /// What is said of a key, without going through all of it: of a hundred thousand keys each asks.
+    pub fn of<'f>(&'f self, key: &'f AccessKeyId) -> impl Iterator<Item = &'f Finding> {
+        let least = Finding { key: Some(key.clone()), kind: String::new(), place: String::new() };
+        self.found.range(least..).take_while(move |one| one.key.as_ref() == Some(key))
+    }
+
     /// Reads a file; `name` is what it is called. With the hash of its bytes.
-    pub fn of(name: &str, text: &Secret) -> (String, Result<Self, Unreadable>) {
+    pub fn in_file(name: &str, text: &Secret) -> (String, Result<Reading, Refused>) {
         let text = text.expose();
-        (hex::encode(Sha256::digest(text)), Self::read(name, text))
+        (hex::encode(Sha256::digest(text)), read(name, text))
+    }
+}
+
+fn read(name: &str, text: &str) -> Result<Reading, Refused> {
+    let marked = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut taken = Taking { before: text.len() - marked.len(), ..Taking::default() };
+    match marked.trim_start().chars().next() {
+        Some('[') => scanners::gitleaks(marked, &mut taken),
+        Some('{') => scanners::trufflehog(marked, &mut taken),
+        _ => table::csv(name, marked, &mut taken),
+    }
+    taken.result()
+}
+
+/// What is taken of a file while it is read.
+#[derive(Default)]
+struct Taking {
+    findings: Findings,
+    wrong: Lines,
+    unused: Lines,
+    /// Whether it is one of those that are read, though it may say nothing.
+    is_known: bool,
+    /// Bytes before the text that is read.
+    before: usize,
+}
+
+impl Taking {
+    /// Whether there is too much of it to go on.
+    fn is_full(&self) -> bool {
+        self.findings.count() > MOST
     }
 
-    fn read(name: &str, text: &str) -> Result<Self, Unreadable> {
-        let text = text.trim_start_matches('\u{feff}');
-        match text.trim_start().chars().next() {
-            Some('[') => gitleaks(text),
-            Some('{') => trufflehog(text),
-            _ => csv(name, text),
-        }
+    /// A line that is not understood.
+    fn wrong(&mut self, at: Range<usize>, why: impl FnOnce() -> String) {
+        self.wrong.tell(at.start + self.before..at.end + self.before, why);
     }
 
-    fn take(&mut self, kind: &str, place: &str, texts: &[Option<&Secret>]) {
-        let keys: BTreeSet<AccessKeyId> =
-            texts.iter().flatten().flat_map(|text| keys_in(text.expose())).collect();
-        let finding = |key| Finding { key, kind: kind.to_owned(), place: place.to_owned() };
-        if keys.is_empty() {
-            self.found.insert(finding(None));
+    /// A line that names no credential.
+    fn unused(&mut self, at: Range<usize>, why: &str) {
+        self.unused.tell(at.start + self.before..at.end + self.before, || why.to_owned());
+    }
+
+    fn result(mut self) -> Result<Reading, Refused> {
+        if self.is_full() {
+            return Err(Refused::File(too_much()));
         }
-        self.found.extend(keys.into_iter().map(|key| finding(Some(key))));
+        let is_other = self.wrong.told.iter().all(|line| line.why == NOT_OURS);
+        if self.findings.is_empty() && !self.is_known && is_other {
+            return Err(Refused::File(NONE_OF_THOSE.to_owned()));
+        }
+        if self.wrong.count() > 0 {
+            return Err(Refused::Lines { wrong: self.wrong, unused: self.unused });
+        }
+        self.findings.unused = self.unused.count();
+        Ok(Reading { findings: self.findings, unused: self.unused })
+    }
+}
+
+/// Said of a line by which a file shows that it is none of those that are read.
+const NOT_OURS: &str = "this is no finding";
+
+/// Why files that say more are refused.
+pub fn too_much() -> String {
+    format!("there are more than {MOST} findings: an account has no more than 10,000 access keys")
+}
+
+/// Words of a finder, as far as they are kept.
+fn in_short(words: &str) -> String {
+    match words.char_indices().nth(LONGEST_WORDS) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words.to_owned(),
     }
 }
 
 /// Access key ids that stand in a text by themselves.
-fn keys_in(text: &str) -> Vec<AccessKeyId> {
-    text.split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| word.len() == 20)
+fn keys_in(text: &str) -> BTreeSet<AccessKeyId> {
+    words(text)
+        .filter(|word| word.len() == LENGTH)
         .filter_map(|word| AccessKeyId::parse(word).ok())
         .collect()
 }
 
-/// A value that was found. It is not kept; an error about it would show it, so there is none.
-fn value<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => Some(Secret::new(text)),
-        _ => None,
-    })
-}
+/// So long is the id of an access key.
+const LENGTH: usize = 20;
 
-#[derive(Deserialize)]
-struct Gitleaks {
-    #[serde(rename = "RuleID", default)]
-    rule: String,
-    #[serde(rename = "File", default)]
-    file: String,
-    #[serde(rename = "StartLine", default)]
-    line: u64,
-    #[serde(rename = "Commit", default)]
-    commit: String,
-    #[serde(rename = "Secret", default, deserialize_with = "value")]
-    secret: Option<Secret>,
-    #[serde(rename = "Match", default, deserialize_with = "value")]
-    matched: Option<Secret>,
-}
-
-fn gitleaks(text: &str) -> Result<Findings, Unreadable> {
-    let all: Vec<Gitleaks> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-    let mut findings = Findings::default();
-    for one in &all {
-        if one.rule.is_empty() || one.file.is_empty() {
-            return Err(Unreadable(
-                "an entry has no RuleID or no File: not by Gitleaks".to_owned(),
-            ));
-        }
-        let place = place(&one.file, Some(one.line), &one.commit);
-        findings.take(&one.rule, &place, &[one.secret.as_ref(), one.matched.as_ref()]);
-    }
-    Ok(findings)
-}
-
-#[derive(Deserialize)]
-struct TruffleHog {
-    #[serde(rename = "DetectorName")]
-    detector: Option<String>,
-    #[serde(rename = "SourceMetadata", default)]
-    source: Value,
-    #[serde(rename = "Raw", default, deserialize_with = "value")]
-    raw: Option<Secret>,
-    #[serde(rename = "RawV2", default, deserialize_with = "value")]
-    raw_v2: Option<Secret>,
-    #[serde(rename = "Redacted", default, deserialize_with = "value")]
-    redacted: Option<Secret>,
-}
-
-fn trufflehog(text: &str) -> Result<Findings, Unreadable> {
-    let mut findings = Findings::default();
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let one: TruffleHog = serde_json::from_str(line)
-            .map_err(|error| Unreadable(format!("line {}: {}", n + 1, not_json(&error))))?;
-        // Between findings it tells how it goes.
-        let Some(detector) = &one.detector else { continue };
-        let texts = [one.raw.as_ref(), one.raw_v2.as_ref(), one.redacted.as_ref()];
-        findings.take(detector, &whence(&one.source), &texts);
-    }
-    Ok(findings)
-}
-
-/// Where it lay: the one source that TruffleHog's metadata has.
-fn whence(source: &Value) -> String {
-    let of = source.get("Data").and_then(Value::as_object).and_then(|data| data.iter().next());
-    let Some((kind, of)) = of else { return "somewhere that was not told".to_owned() };
-    let text = |name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default();
-    let at = ["file", "key", "link", "repository", "image"].map(text);
-    let at = at.into_iter().find(|at| !at.is_empty()).unwrap_or(kind);
-    place(at, of.get("line").and_then(Value::as_u64), text("commit"))
-}
-
-/// A link without what may let somebody in: who it is for, its query, and what stands behind `#` but a line.
-fn without_secrets(file: &str) -> String {
-    let Some((scheme, rest)) = file.split_once("://") else { return file.to_owned() };
-    let (rest, behind) = rest.split_once('#').unwrap_or((rest, ""));
-    let rest = rest.split('?').next().unwrap_or_default();
-    let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = host.rsplit('@').next().unwrap_or_default();
-    let is_line = behind.strip_prefix('L').is_some_and(|line| {
-        !line.is_empty() && line.chars().all(|c| c.is_ascii_digit() || "-L".contains(c))
-    });
-    let line = if is_line { format!("#{behind}") } else { String::new() };
-    format!("{scheme}://{host}{path}{line}")
-}
-
-fn place(file: &str, line: Option<u64>, commit: &str) -> String {
-    let mut place = without_secrets(file);
-    if let Some(line) = line.filter(|line| *line > 0) {
-        place += &format!(":{line}");
-    }
-    if !commit.is_empty() {
-        let short: String = commit.chars().take(12).collect();
-        place += &format!(" (commit {short})");
-    }
-    place
-}
-
-/// Says where JSON breaks off, and never what stands there.
-fn not_json(error: &serde_json::Error) -> Unreadable {
-    let (line, column) = (error.line(), error.column());
-    Unreadable(format!("not the JSON that is expected, at line {line}, column {column}"))
-}
-
-fn csv(name: &str, text: &str) -> Result<Findings, Unreadable> {
-    let mut rows = rows(text).into_iter();
-    let header = rows.next().unwrap_or_default();
-    let column = |name: &str| header.iter().position(|field| field.expose() == name);
-    if let (Some(user), Some(password), Some(first), Some(second)) = (
-        column("user"),
-        column("password_enabled"),
-        column("access_key_1_active"),
-        column("access_key_2_active"),
-    ) {
-        let certificates = [column("cert_1_active"), column("cert_2_active")];
-        let mut findings = Findings::default();
-        for row in rows {
-            let is_true = |at: Option<usize>| {
-                at.and_then(|at| row.get(at)).is_some_and(|f| f.expose() == "true")
-            };
-            let Some(given) = row.get(user) else { continue };
-            // The root user is a row of its own, and no IAM user.
-            let Ok(user) = UserName::parse(given.expose()) else { continue };
-            findings.reported.insert(Reported {
-                user,
-                password: is_true(Some(password)),
-                active_keys: [first, second].iter().filter(|at| is_true(Some(**at))).count(),
-                active_certificates: certificates.iter().filter(|at| is_true(**at)).count(),
-            });
-        }
-        return Ok(findings);
-    }
-    let mut findings = Findings::default();
-    for (n, row) in std::iter::once(header).chain(rows).enumerate() {
-        let keys: BTreeSet<AccessKeyId> = row.iter().flat_map(|f| keys_in(f.expose())).collect();
-        let place = format!("{name}:{}", n + 1);
-        findings.found.extend(keys.into_iter().map(|key| Finding {
-            key: Some(key),
-            kind: "access key".to_owned(),
-            place: place.clone(),
-        }));
-    }
-    if findings.is_empty() {
-        return Err(Unreadable(
-            "neither findings of TruffleHog or Gitleaks, nor a credential report, nor a CSV with access key ids"
-                .to_owned(),
-        ));
-    }
-    Ok(findings)
-}
-
-/// Rows of a CSV: fields may be quoted, and quotes doubled in them. A list of keys may have their secrets beside
-/// them, so every field is taken for one.
-fn rows(text: &str) -> Vec<Vec<Secret>> {
-    let (mut rows, mut row, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (quoted, c) {
-            (true, '"') if chars.peek() == Some(&'"') => {
-                field.push('"');
-                chars.next();
-            }
-            (_, '"') => quoted = !quoted,
-            (false, ',') => row.push(Secret::new(std::mem::take(&mut field).trim().to_owned())),
-            (false, '\n') => {
-                row.push(Secret::new(std::mem::take(&mut field).trim().to_owned()));
-                rows.push(std::mem::take(&mut row));
-            }
-            (_, c) => field.push(c),
-        }
-    }
-    if !field.is_empty() || !row.is_empty() {
-        row.push(Secret::new(field.trim().to_owned()));
-        rows.push(row);
-    }
-    rows
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]
@@ -300,7 +263,7 @@ mod tests {
         );
         let slack = r#"{"SourceMetadata":{"Data":{"Filesystem":{"file":"notes.txt"}}},"DetectorName":"Slack","Raw":"xoxb-canary"}"#;
         let text = format!("{{\"level\":\"info\",\"msg\":\"running\"}}\n{aws}\n{slack}\n");
-        let findings = Findings::read("found.json", &text).unwrap();
+        let findings = read("found.json", &text).unwrap().findings;
         assert_eq!(
             keys(&findings),
             [("-", "notes.txt"), ("AKIAEXAMPLELEAKED001", "deploy.yml:7 (commit 0123456789ab)")]
@@ -310,22 +273,12 @@ mod tests {
     }
 
     #[test]
-    fn a_link_keeps_nothing_that_lets_somebody_in() {
-        let place = |link| place(link, None, "");
-        let token =
-            "https://x-access-token:ghp_16C7e42F@github.com/org/repo/blob/a/b.env?token=A1B2#L3-L5";
-        assert_eq!(place(token), "https://github.com/org/repo/blob/a/b.env#L3-L5");
-        assert_eq!(place("https://a@h/?x=1#access_token=y"), "https://h/");
-        assert_eq!(place("node_modules/@scope/a?b"), "node_modules/@scope/a?b");
-    }
-
-    #[test]
     fn what_gitleaks_found_is_kept_without_its_value() {
         let text = format!(
             r#"[{{"RuleID":"aws-access-token","File":"ci/env","StartLine":3,"Commit":"","Secret":"AKIAEXAMPLELEAKED001","Match":"key=AKIAEXAMPLELEAKED001 {SECRET}"}},
                {{"RuleID":"generic-api-key","File":"a","StartLine":1,"Commit":"","Secret":"{SECRET}"}}]"#
         );
-        let findings = Findings::read("leaks.json", &text).unwrap();
+        let findings = read("leaks.json", &text).unwrap().findings;
         assert_eq!(keys(&findings), [("-", "a:1"), ("AKIAEXAMPLELEAKED001", "ci/env:3")]);
         assert!(!format!("{findings:?}").contains(SECRET));
     }
@@ -333,11 +286,11 @@ mod tests {
     #[test]
     fn a_list_and_a_credential_report_are_told_apart() {
         let list = format!("Owner,Key,Secret\nci,\"AKIAEXAMPLELEAKED001\",{SECRET}\r\n");
-        let findings = Findings::read("list.csv", &list).unwrap();
+        let findings = read("list.csv", &list).unwrap().findings;
         assert_eq!(keys(&findings), [("AKIAEXAMPLELEAKED001", "list.csv:2")]);
         let report = "user,arn,password_enabled,access_key_1_active,access_key_2_active,cert_1_active,cert_2_active\n\
                       <root_account>,a,not_supported,false,false,false,false\nanna,b,true,true,false,false,true\n";
-        let findings = Findings::read("report.csv", report).unwrap();
+        let findings = read("report.csv", report).unwrap().findings;
         let anna = findings.reported.first().unwrap();
         assert_eq!((findings.reported.len(), anna.user.as_str()), (1, "anna"));
         assert_eq!((anna.password, anna.active_keys, anna.active_certificates), (true, 1, 1));
@@ -352,9 +305,88 @@ mod tests {
             format!("[{{\"Secret\": \"{SECRET}\"}}]"),
             format!("{{\"Raw\": \"{SECRET}\" oops"),
             format!("[{{\"RuleID\": {{\"x\": \"{SECRET}\"}}}}]"),
+            format!("key\nAKIAEXAMPLELEAKED001{SECRET}\n"),
         ] {
-            let error = Findings::read("x", &text).unwrap_err().to_string();
+            let error = format!("{:?}", read("x", &text).unwrap_err());
             assert!(!error.contains(SECRET) && !error.contains("wJalr"), "{error}");
         }
+    }
+
+    /// What is said of every line of a file that is refused: its line, the text it is about, and why.
+    fn wrong(text: &str) -> Vec<(usize, &str, String)> {
+        let Err(Refused::Lines { wrong, .. }) = read("x", text) else { panic!("{text} is taken") };
+        assert_eq!(wrong.more, 0);
+        let line = |at: usize| text[..at].matches('\n').count() + 1;
+        wrong.told.into_iter().map(|one| (line(one.at.start), &text[one.at], one.why)).collect()
+    }
+
+    #[test]
+    fn no_line_of_a_list_is_passed_over_in_silence() {
+        let list = "\u{feff}key,owner\nAKIAEXAMPLELEAKED001,ci\nAKIAEXAMPLELEAKED02,a\n\n# a remark\n\"AKIAEXAMPLELEAKED0\n33\",b\n\
+                    akiaexampleleaked004,Asia\nnobody,asia-pacific\n\"AKIAEXAMPLELEAKED005,c\n";
+        let why = |n: usize| {
+            format!("no access key id: {n} characters that begin with `AKIA`, and one has 20")
+        };
+        assert_eq!(
+            wrong(list),
+            [
+                (3, "AKIAEXAMPLELEAKED02", why(19)),
+                (6, "\"AKIAEXAMPLELEAKED0\n33\"", why(18)),
+                (
+                    8,
+                    "akiaexampleleaked004",
+                    "no access key id: it begins with `akia`, and one has capital letters and digits alone"
+                        .to_owned()
+                ),
+                (
+                    10,
+                    "\"",
+                    "a quotation mark that is not closed: what stands behind it cannot be told apart"
+                        .to_owned()
+                ),
+            ]
+        );
+        let Err(Refused::Lines { unused, .. }) = read("x", list) else { unreachable!() };
+        assert_eq!(unused.told.len(), 1, "{unused:?}");
+
+        let taken = read("x", "AKIAEXAMPLELEAKED001\nnobody,-\n").unwrap();
+        assert_eq!((taken.findings.count(), taken.findings.unused), (1, 1));
+        assert_eq!(taken.unused.told[0].why, "no access key id stands in this line");
+
+        let report = "user,password_enabled,access_key_1_active,access_key_2_active\n\
+                      <root_account>,not_supported,false,false\nan na,true,false,false\nanna,yes,true,true\nbert,true\n";
+        let said: Vec<usize> = wrong(report).into_iter().map(|(line, ..)| line).collect();
+        assert_eq!(said, [3, 4, 5]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_finding_hides_no_other() {
+        let gitleaks = "[\n{\"RuleID\": \"a\", \"File\": \"f\"},\n5,\n{\"RuleID\": [7], \"File\": \"f\"},\n{\"File\": oops}]";
+        let lines = |text| wrong(text).into_iter().map(|(line, ..)| line).collect::<Vec<_>>();
+        assert_eq!(lines(gitleaks), [3, 4, 5]);
+        assert_eq!(lines("[{\"RuleID\": \"a\", \"File\": \"f\"}]\n[]"), [2]);
+        let good = "{\"DetectorName\": \"AWS\", \"Raw\": \"AKIAEXAMPLELEAKED001\"}";
+        let trufflehog = format!(
+            "{good}\n{{\"level\": 1}}\n{{\"Raw\": \"x\"}}\n7\n{{\"DetectorName\n{good} {good}\n"
+        );
+        assert_eq!(lines(&trufflehog), [3, 4, 5, 6]);
+        // A scan that found nothing is one.
+        for nothing in ["[]", "{\"level\": \"info\", \"msg\": \"finished\"}"] {
+            assert_eq!(read("x", nothing).unwrap().findings.count(), 0, "{nothing}");
+        }
+        let redacted =
+            "[{\"RuleID\": \"aws-access-token\", \"File\": \"f\", \"Secret\": \"REDACTED\"}]";
+        assert_eq!(read("x", redacted).unwrap().unused.count(), 1);
+    }
+
+    #[test]
+    fn what_is_told_is_bounded_and_so_is_what_is_taken() {
+        let list = "AKIAEXAMPLELEAKED02\n".repeat(5_000);
+        let Err(Refused::Lines { wrong, .. }) = read("x", &list) else { panic!("it is taken") };
+        assert_eq!((wrong.told.len(), wrong.more), (TOLD, 5_000 - TOLD));
+        let list: String = (0..=MOST).map(|n| format!("AKIA{n:016}\n")).collect();
+        assert_eq!(read("x", &list), Err(Refused::File(too_much())));
+        let deep = format!("[{}", "[".repeat(1_000_000));
+        assert!(matches!(read("x", &deep), Err(Refused::Lines { .. })));
     }
 }

@@ -345,7 +345,7 @@ impl Plan {
         self.first_seen.is_some()
             && self.credentials.contains(credential)
             && credential.principal().is_some_and(|principal| !in_scope(principal))
-            && self.found.iter().all(|found| found.whereabouts.credential() != Some(credential))
+            && !self.was_found(credential)
     }
 
     /// Whether an earlier case has left a credential open that no step of this one cuts.
@@ -353,13 +353,17 @@ impl Plan {
         self.takes_up.as_ref().is_some_and(|up| up.open.contains(credential))
     }
 
+    /// Whether a credential is a key that others found.
+    fn was_found(&self, credential: &Credential) -> bool {
+        let Credential::AccessKey { id, .. } = credential else { return false };
+        let at = self.found.binary_search_by(|found| found.key.cmp(id));
+        at.is_ok_and(|at| self.found[at].whereabouts.credential() == Some(credential))
+    }
+
     /// Where a key was found, and what the finder calls it.
     pub fn places_of(&self, key: &AccessKeyId) -> Vec<String> {
-        let found = self.imports.iter().flat_map(|import| &import.findings.found);
-        found
-            .filter(|finding| finding.key.as_ref() == Some(key))
-            .map(|finding| format!("{} in {}", finding.kind, finding.place))
-            .collect()
+        let imports = self.imports.iter().flat_map(|import| import.findings.of(key));
+        imports.map(|finding| format!("{} in {}", finding.kind, finding.place)).collect()
     }
 
     /// The users in scope.

@@ -64,6 +64,18 @@ impl Secret {
         }
     }
 
+    /// Its shape: lines as they are, and a mark of as many bytes for every character, so that a place in it can be told.
+    pub fn outline(&self) -> String {
+        let mark = |c: char| match (c, c.len_utf8()) {
+            ('\n', _) => '\n',
+            (_, 1) => '*',
+            (_, 2) => '\u{b7}',
+            (_, 3) => '\u{2026}',
+            _ => '\u{1d11e}',
+        };
+        self.0.expose_secret().chars().map(mark).collect()
+    }
+
     /// The value, for the one call that hands it over.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -7,6 +7,7 @@
 mod ask;
 mod authorization;
 pub mod everything;
+mod keys;
 mod wholesale;
 
 use std::collections::BTreeSet;

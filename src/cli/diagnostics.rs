@@ -149,8 +149,11 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    /// `None` if it would be too long to show.
+    /// `None` if it would be too long to show, or must not be.
     fn of(source: &Source, labels: &[(&Label, bool)]) -> Option<Self> {
+        if source.is_withheld() {
+            return None;
+        }
         let whole = source.text();
         let ranges = || labels.iter().map(|(label, _)| label.place.range());
         let first = ranges().map(|range| range.start).min()?;

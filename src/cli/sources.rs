@@ -6,19 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::args;
 use super::exit::{Exit, Failure};
-use super::view;
+use super::{args, imports, view};
 use crate::action::catalog::Actions;
 use crate::case;
 use crate::diagnostic::{Code, Diagnostic, Source};
-use crate::findings::Findings;
 use crate::ids::AccountId;
 use crate::inventory::{Inventory, SavedInventories};
 use crate::plan::{Import, OpenError, SavedPlan, SavedPlans};
 use crate::planning::{self, Terms};
 use crate::playbook::{self, Folder, Given, GivenInputs, Playbook, Written};
-use crate::secret::Secret;
 
 /// The playbook's file: the path itself, or `playbook.yaml` in the folder.
 pub(super) fn playbook_file(path: &Path) -> PathBuf {
@@ -141,19 +138,14 @@ pub(super) fn asked(
     let mut in_a_file = problems.iter().any(|problem| {
         problem.primary.as_ref().is_some_and(|label| files.contains(label.place.source().name()))
     });
-    let mut imports = Vec::new();
-    for path in &given.imports {
-        match import(path) {
-            Ok(import) => imports.push(import),
-            Err(NotTaken { problem, was_read }) => {
-                problems.push(*problem);
-                in_a_file |= was_read;
-            }
-        }
-    }
+    let taken = imports::taken(&given.imports);
+    problems.extend(taken.problems);
+    in_a_file |= taken.in_a_file;
     if let (Ok(inputs), true) = (inputs, problems.is_empty()) {
-        return Ok((inputs, terms(given, imports, endpoint)));
+        view::diagnostics(taken.unused);
+        return Ok((inputs, terms(given, taken.imports, endpoint)));
     }
+    problems.extend(taken.unused);
     let (exit, next) = if in_a_file {
         (Exit::Invalid, "mend what is marked above, then the same again")
     } else {
@@ -214,34 +206,6 @@ fn terms(given: &args::Given, imports: Vec<Import>, endpoint: Option<&str>) -> T
     }
 }
 
-/// Why what others found is not taken in.
-struct NotTaken {
-    problem: Box<Diagnostic>,
-    /// Whether the file was read, and is not one of those that are taken.
-    was_read: bool,
-}
-
-/// What others found, from a file of theirs. Its text may hold secrets, and is wiped once it was read; none of it is told.
-fn import(path: &Path) -> Result<Import, NotTaken> {
-    let shown = path.display();
-    let not_taken = |was_read, what: String, why: &dyn std::error::Error| {
-        let problem = unreadable(&what, why).help(
-            "give --import a file of findings (TruffleHog's JSON lines, Gitleaks' JSON), a credential report, or a \
-             CSV with access key ids",
-        );
-        NotTaken { problem: Box::new(problem), was_read }
-    };
-    let text = case::read_text(path, case::LONGEST).map(Secret::new).map_err(|error| {
-        let was_read = matches!(error.kind(), ErrorKind::FileTooLarge | ErrorKind::InvalidData);
-        not_taken(was_read, format!("findings {shown} cannot be read"), &error)
-    })?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (sha256, findings) = Findings::of(&file, &text);
-    let findings = findings
-        .map_err(|error| not_taken(true, format!("findings {shown} are not taken"), &error))?;
-    Ok(Import { file, sha256, findings })
-}
-
 /// A plan that planning does not come to.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -290,6 +254,13 @@ pub(super) fn plan_of(case: &Path) -> Result<(SavedPlan, Playbook), Failure> {
     }
     let playbook = follows(&newest, earlier.as_ref(), case).map_err(|why| refused(&why))?;
     Ok((newest, playbook))
+}
+
+/// Whether a file is a plan that was saved, of one account or of several.
+pub(super) fn is_a_plan(path: &Path) -> bool {
+    text_of(path).is_ok_and(|text| {
+        SavedPlans::from_text(&text).is_ok() || SavedPlan::from_text(&text).is_ok()
+    })
 }
 
 /// What `survey -o` wrote: of one account, or of several.

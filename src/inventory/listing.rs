@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{Inventory, Want};
-use crate::ids::Principal;
+use crate::ids::{AccessKeyId, Principal};
 
 /// Principals on a page of a listing, at most. AWS may give fewer.
 const PAGE: usize = 1000;
@@ -13,6 +13,9 @@ const PAGE: usize = 1000;
 /// So few are asked about by themselves, however small the account is: the listing is a permission of its own, and
 /// tells of everybody what was asked of one or two.
 const FEW: usize = 2;
+
+/// So many access keys are asked about one by one, however few users there are.
+const FEW_KEYS: usize = 100;
 
 /// Whom a listing tells of, with their policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,28 @@ impl Listing {
     /// Whether `questions` are about so many that the listing is thought of.
     pub fn may_pay(questions: &[Want]) -> bool {
         questions.iter().filter_map(Want::principal).collect::<BTreeSet<_>>().len() > FEW
+    }
+
+    /// Whether so many questions about single access keys are more than it takes to list the keys of so many users.
+    pub fn keys_may_pay(questions: usize, users: usize) -> bool {
+        questions > FEW_KEYS.max(users)
+    }
+
+    /// Requests that it takes to ask about single access keys what has an answer in `inventory`, in an account of so many
+    /// users: about those alone that are there, where listing pays.
+    pub fn key_requests(inventory: &Inventory, users: usize) -> usize {
+        let is_about_a_key = |want: &Want| matches!(want, Want::AccessKeyLastUsed(_));
+        let questions = inventory.answers.count(is_about_a_key);
+        if !Self::keys_may_pay(questions, users) {
+            return questions;
+        }
+        let is_there =
+            |key: &AccessKeyId| inventory.access_key_last_used(key).is_ok_and(Option::is_some);
+        let there = inventory.answers.count(|want| match want {
+            Want::AccessKeyLastUsed(key) => is_there(key),
+            _ => false,
+        });
+        there + users + 1
     }
 
     /// Of the account that `inventory` is of; nothing of it was read yet.

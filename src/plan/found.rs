@@ -18,7 +18,7 @@ pub struct Import {
     pub findings: Findings,
 }
 
-/// Where an access key that was found belongs.
+/// Where an access key that was found belongs. A plan has them in the order of the keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Found {

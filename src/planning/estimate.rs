@@ -84,6 +84,11 @@ fn survey(plan: &Plan, inventory: &Inventory) -> usize {
     // What is known of everybody at once is asked of nobody.
     let listed = answers.count(|want| want.listing().is_some());
     let asked = asked - listed + Listing::requests(inventory);
+    let all = inventory.account_summary().ok().and_then(|counts| counts.get("Users"));
+    let all = all.map_or(0, |all| usize::try_from(*all).unwrap_or(0));
+    let keys = answers.count(|want| matches!(want, Want::AccessKeyLastUsed(_)));
+    let everybody = inventory.users().map_or(all, Vec::len);
+    let asked = asked - keys + Listing::key_requests(inventory, everybody);
     let listings = [Want::Users, Want::Roles];
     let listings = listings.iter().filter(|listing| !answers.contains_key(listing)).count();
     let others = if let Ok(users) = inventory.users() {
@@ -92,8 +97,6 @@ fn survey(plan: &Plan, inventory: &Inventory) -> usize {
         let wanted = users.iter().flat_map(|user| of_each(&user.name));
         wanted.filter(|want| !answers.contains_key(want)).count()
     } else {
-        let all = inventory.account_summary().ok().and_then(|counts| counts.get("Users"));
-        let all = all.map_or(0, |all| usize::try_from(*all).unwrap_or(0));
         2 * all.saturating_sub(plan.users().count())
     };
     asked + listings + others

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use super::{SurveyError, authorization, fill, is_gap};
+use super::{SurveyError, authorization, fill, is_gap, keys};
 use crate::cloud::{CallError, ReadCloud};
 use crate::ids::{AccountId, Principal};
 use crate::inventory::{Authorization, Everybody, Fact, Inventory, Listing, Want};
@@ -20,6 +20,7 @@ pub async fn at_once(
     inventory: &mut Inventory,
     wants: &BTreeSet<Want>,
 ) -> Result<(), SurveyError> {
+    keys::at_once(cloud, inventory, wants).await?;
     let open = |want: &&Want| !inventory.answers.contains_key(want);
     // Both are wanted in any case, and spare other questions, or say how many users there are.
     let first = [Want::Authorization, Want::AccountSummary];

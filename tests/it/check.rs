@@ -289,7 +289,8 @@ fn all_that_is_wrong_with_what_a_playbook_is_given_is_told_at_once() {
         "has no input `deliver`",
         "did you mean `deliver_to`?",
         "more.yaml:1:16",
-        "an entry has no RuleID or no File",
+        "found.json:1:2",
+        "this entry has no RuleID or no File",
         "next: mend what is marked above, then the same again",
     ] {
         assert!(told.contains(what), "{what}: {told}");

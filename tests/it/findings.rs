@@ -128,6 +128,65 @@ fn what_was_found_is_told_apart_by_what_the_account_has_and_its_values_are_gone(
 }
 
 #[test]
+fn every_line_that_cannot_be_used_is_told_by_its_place_and_none_is_quoted() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let playbook = playbook_in(dir.path());
+    let file = |name: &str, text: String| {
+        let path = elsewhere.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let line = format!("a,AKIAEXAMPLELEAKED0001,{}\n", CANARIES[2]);
+    let list =
+        file("list.csv", format!("Owner,Key,Secret\nno,key,{}\n{}", CANARIES[2], line.repeat(30)));
+    let imported = format!("--import={}", list.display());
+    let refused = ran(&mut bare(dir.path(), &["rehearse", &playbook, &imported])).ended_with(3);
+    let is_marked = |n: usize, severity: &str| {
+        let place = format!("--> {}:{n}:", list.display());
+        let block = refused.err.split("\n\n").find(|block| block.contains(&place));
+        block.is_some_and(|block| block.starts_with(severity))
+    };
+    assert!(is_marked(2, "warning"), "{}", refused.err);
+    assert!((3..23).all(|n| is_marked(n, "error")) && !is_marked(23, ""), "{}", refused.err);
+    for part in [
+        "are not taken: 30 lines are not understood",
+        "10 lines more of",
+        "mend what is marked above",
+    ] {
+        assert!(refused.err.contains(part), "{part}: {}", refused.err);
+    }
+    // What names no credential stops nothing, and is on record.
+    let list = file("short.csv", format!("AKIAEXAMPLELEAKED001,ci\nnobody,{}\n", CANARIES[2]));
+    let imported = format!("--import={}", list.display());
+    let taken = ran(&mut bare(dir.path(), &["rehearse", &playbook, &imported])).ended_with(11);
+    assert!(taken.err.contains(&format!("--> {}:2:1", list.display())), "{}", taken.err);
+    let screen = format!("{}{}", taken.out, taken.err);
+    assert!(screen.contains("short.csv: 1 finding, 1 line without a credential"), "{screen}");
+    none_is_found(&[refused, taken], dir.path());
+}
+
+/// One by one, so many would be asked about for hours; and of what nobody here has, nobody asks.
+#[test]
+fn a_list_of_thousands_is_compared_with_the_account_s_own() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let playbook = playbook_in(dir.path());
+    let mut list: String = (0..3_000).map(|n| format!("AKIA{n:016}\n")).collect();
+    list += "AKIAEXAMPLEBACKUP003\nAKIAEXAMPLELEAKED001\n";
+    let file = elsewhere.path().join("many.csv");
+    std::fs::write(&file, list).unwrap();
+    let import = format!("--import={}", file.display());
+    let ran = ran(&mut bare(dir.path(), &["rehearse", &playbook, "--gate", "settled", &import]));
+    let ran = ran.ended_with(13);
+    let plan = plan_of(&cases_in(dir.path()).remove(0)).plan;
+    let is_here = |found: &&portcullis::plan::Found| found.whereabouts != Whereabouts::NotHere;
+    let here: Vec<String> =
+        plan.found.iter().filter(is_here).map(|found| found.key.to_string()).collect();
+    assert_eq!(here, ["AKIAEXAMPLEBACKUP003", "AKIAEXAMPLELEAKED001"], "{}", ran.err);
+    assert_eq!(plan.found.len(), 3_002);
+    assert!(plan.estimate.requests < 500, "{} requests", plan.estimate.requests);
+}
+
+#[test]
 fn a_file_that_is_not_understood_is_refused_and_not_quoted() {
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let playbook = playbook_in(dir.path());

@@ -173,8 +173,12 @@ fn found(text: &mut String, plan: &Plan, shown: usize) {
             0 => String::new(),
             users => format!(", {}", counted(users, "user")),
         };
+        let unused = match findings.unused {
+            0 => String::new(),
+            unused => format!(", {} without a credential", counted(unused, "line")),
+        };
         let findings = counted(findings.found.len(), "finding");
-        let _ = writeln!(text, "  {}: {findings}{users} (sha256 {sha256})", plain(file));
+        let _ = writeln!(text, "  {}: {findings}{users}{unused} (sha256 {sha256})", plain(file));
     }
     let lines: Vec<String> = plan
         .found
