@@ -98,7 +98,13 @@ impl Source {
                 text.push(char::REPLACEMENT_CHARACTER);
             }
         }
-        Self(Arc::new(Inner { name: name.into(), lines: Lines::of(&text), text, broken }))
+        Self(Arc::new(Inner {
+            name: name.into(),
+            lines: Lines::of(&text),
+            text,
+            broken,
+            is_withheld: false,
+        }))
     }
 
     /// Where its bytes were no text, and the first of them at each place.

@@ -15,6 +15,7 @@
 //! not read; everything else is an answer over HTTP.
 
 mod audit;
+mod bounds;
 mod call;
 mod doors;
 mod engine;

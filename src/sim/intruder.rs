@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::audit::AuditEvent;
+use super::bounds::{MOST_DEEDS, MOST_HELD};
 use super::engine::Engine;
 use super::gatekeeper::Subject;
 use super::people::{Consumer, Network, Probe};
@@ -93,6 +94,19 @@ impl Intruder {
     fn schedule(&mut self, at: Timestamp, next: Next) {
         self.scheduled += 1;
         self.due.push(Due { at, number: self.scheduled, next });
+    }
+
+    /// Whether he has tried as much, or holds as much, as there is room for in a rehearsal.
+    fn is_spent(&self) -> bool {
+        self.deeds.len() >= MOST_DEEDS || self.holds.len() >= MOST_HELD
+    }
+
+    /// He does nothing any more, and the log of his deeds says so.
+    fn rest(&mut self, at: Timestamp) {
+        self.due.clear();
+        if !self.deeds.last().is_some_and(Deed::is_the_end) {
+            self.deeds.push(Deed::the_end(at));
+        }
     }
 
     /// Takes out the first thing that is due by `now`.
@@ -210,6 +224,10 @@ impl Engine {
     /// Does all that he is to have done by `now`, each thing at its own instant.
     pub(super) fn let_the_intruder_act(&mut self, now: Timestamp) {
         while let Some(due) = self.intruder.take_due(now) {
+            if self.intruder.is_spent() {
+                self.intruder.rest(due.at);
+                return;
+            }
             self.catch_up(due.at);
             match due.next {
                 Next::Reaction(n) => {
@@ -222,7 +240,9 @@ impl Engine {
                     }
                     let reaction = self.intruder.reactions[n].clone();
                     for script in &reaction.deeds {
-                        self.do_as_written(&reaction.name, script, due.at);
+                        if !self.intruder.is_spent() {
+                            self.do_as_written(&reaction.name, script, due.at);
+                        }
                     }
                 }
                 Next::Greed => self.be_greedy(due.at),

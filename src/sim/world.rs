@@ -493,9 +493,7 @@ impl World {
         if self.world != 1 {
             object(format!("world: {} is not a version this program knows", self.world));
         }
-        if self.page_size == 0 {
-            object("page_size: must be at least 1".to_owned());
-        }
+        super::bounds::check(self).err().into_iter().for_each(&mut object);
         let mut keys = BTreeSet::new();
         for (id, account) in &self.accounts {
             account

@@ -317,7 +317,9 @@ const DEEDS: usize = 20;
 /// What the intruder did while all this went on; what he was refused again and again is told once.
 fn deeds(cloud: &Cloud) -> String {
     let mut told: Vec<(Deed, usize)> = Vec::new();
-    for deed in cloud.intruder_deeds() {
+    let (end, deeds): (Vec<Deed>, Vec<Deed>) =
+        cloud.intruder_deeds().into_iter().partition(Deed::is_the_end);
+    for deed in deeds {
         let same = |(other, _): &&mut (Deed, usize)| {
             deed.refused.is_some()
                 && other.refused == deed.refused
@@ -355,6 +357,11 @@ fn deeds(cloud: &Cloud) -> String {
     }
     if told.len() > DEEDS {
         let _ = writeln!(text, "  and {} more, in the JSON of this rehearsal", told.len() - DEEDS);
+    }
+    if let Some(end) = end.first() {
+        let why = end.refused.as_deref().unwrap_or_default();
+        let at = end.at.strftime("%H:%M:%S");
+        let _ = writeln!(text, "  He would have done more from {at} on: {why}");
     }
     text
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::script::Script;
 use super::{Holding, Intruder};
 use crate::sim::audit::AuditEvent;
+use crate::sim::bounds::{MOST_DEEDS, MOST_HELD};
 use crate::sim::engine::{Canary, Engine};
 use crate::sim::front::Origin;
 use crate::sim::gatekeeper::Dead;
@@ -38,6 +39,9 @@ pub struct Deed {
     /// What he holds because of it, and did not before.
     pub gained: Vec<String>,
 }
+
+/// Why there are no more deeds.
+const THE_END: &str = "bound of the rehearsal";
 
 /// An answer, or why there is none, and what was asked.
 struct Attempt {
@@ -91,6 +95,7 @@ impl Engine {
             let (params, password) = self.params(script, operation, whose.as_ref());
             let attempt = self.attempt(&id, operation, &params, at);
             let code = attempt.code;
+            let is_spent = self.intruder.is_spent();
             let mut deed = Deed {
                 resource: attempt.resource,
                 credential: Some(id),
@@ -101,14 +106,14 @@ impl Engine {
                 deed.gained = self.gains(operation, script, reply, &whose, password.as_deref());
             }
             self.intruder.log(why, script, at, deed);
-            if code.is_none_or(|code| !TRY_ANOTHER.contains(&code)) {
+            if is_spent || code.is_none_or(|code| !TRY_ANOTHER.contains(&code)) {
                 return code.is_none();
             }
         }
         false
     }
 
-    /// What he would try a deed with.
+    /// What he would try a deed with, as far as there is room for it in a rehearsal.
     fn usable(&self, script: &Script, at: Timestamp) -> Vec<String> {
         if let Some(with) = &script.credential {
             let named = self.intruder.named.iter().rev().find(|(label, _)| label == with);
@@ -117,8 +122,8 @@ impl Engine {
             return held.then(|| id.clone()).into_iter().collect();
         }
         let fits = |id: &String| {
-            let of = self.whose(id, at).map(|whose| whose.account);
-            script.account.is_none() || of.is_none() || of == script.account
+            let Some(account) = &script.account else { return true };
+            self.whose(id, at).is_none_or(|whose| whose.account == *account)
         };
         self.intruder.credentials().into_iter().filter(fits).collect()
     }
@@ -276,8 +281,7 @@ impl Engine {
             Canary::Value(_) => None,
         });
         let whole = |id: &&String| {
-            let (secret, _) = self.secrets_of(id);
-            text.contains(id.as_str()) && text.contains(secret.expose())
+            text.contains(id.as_str()) && text.contains(self.secrets_of(id).0.expose())
         };
         known.filter(whole).cloned().collect()
     }
@@ -370,6 +374,20 @@ fn text_of<'a>(xml: &'a Xml, wanted: &str) -> Option<&'a str> {
 }
 
 impl Deed {
+    /// What stands behind the last of his deeds where he would do more.
+    pub(super) fn the_end(at: Timestamp) -> Self {
+        let refused = format!(
+            "a rehearsal has him try {MOST_DEEDS} times and hold {MOST_HELD} things at most"
+        );
+        let (why, operation) = (THE_END.to_owned(), "nothing more".to_owned());
+        Self { at, why, operation, refused: Some(refused), ..Self::nothing_to_use() }
+    }
+
+    /// Whether he would do more from here on, and does not.
+    pub fn is_the_end(&self) -> bool {
+        self.why == THE_END
+    }
+
     /// A deed that came to nothing for want of anything to do it with; the rest is filled in.
     fn nothing_to_use() -> Self {
         Self {

@@ -198,6 +198,12 @@ impl IntruderFile {
 }
 
 impl ReactionFile {
+    /// How often he reacts at most.
+    pub(in crate::sim) fn times(&self) -> usize {
+        let once = self.every.is_none() && self.when.is_none();
+        usize::try_from(self.times.unwrap_or(if once { 1 } else { OFTEN })).unwrap_or(usize::MAX)
+    }
+
     fn name_or(&self, n: usize) -> String {
         self.name.clone().unwrap_or_else(|| format!("reaction {}", n + 1))
     }
@@ -388,7 +394,6 @@ pub(in crate::sim) fn reactions(
     shift: SignedDuration,
 ) -> Vec<Reaction> {
     let reaction = |(n, reaction): (usize, &ReactionFile)| {
-        let once = reaction.every.is_none() && reaction.when.is_none();
         let when = reaction.when.as_ref();
         Reaction {
             name: reaction.name_or(n),
@@ -400,7 +405,7 @@ pub(in crate::sim) fn reactions(
             refused: when.and_then(|when| when.refused.clone()),
             every: reaction.every,
             react_in: reaction.react_in,
-            times: reaction.times.unwrap_or(if once { 1 } else { OFTEN }),
+            times: u32::try_from(reaction.times()).unwrap_or(u32::MAX),
             begun: false,
             deeds: reaction.deeds.iter().map(script).collect(),
         }

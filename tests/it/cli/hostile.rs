@@ -177,3 +177,60 @@ fn a_world_that_is_nested_without_end_is_refused_soon() {
         refused(said, 3, &["world deep.yaml"]);
     }
 }
+
+/// What AWS could not have teaches nothing, and what never ends is no rehearsal.
+#[test]
+fn a_world_that_aws_could_not_have_is_refused_soon() {
+    let dir = TempDir::new().unwrap();
+    let playbook = crate::hosted::playbook_in(dir.path());
+    let world = crate::stage::WORLD;
+    let with = |old: &str, new: &str| {
+        assert!(world.contains(old), "{old}");
+        world.replacen(old, new, 1)
+    };
+    let set = |key: &str| with("world: 1\n", &format!("world: 1\n{key}\n"));
+    let restless = "    - { every: 1s, times: 1000, deeds: [{ operation: CreateUser, params: { UserName: x } }] }\n";
+    let restless = format!("intruder:\n  reacts:\n{}", restless.repeat(50));
+    let long = format!("/{}/", "x".repeat(7_000_000));
+    let tags: String = (0..51).map(|n| format!("t{n}: x, ")).collect();
+    for (text, why) in [
+        (set("rate_limit: 0"), "rate_limit: a service admits a request in a second at least"),
+        (set("page_size: 1001"), "page_size: from 1 to 1000"),
+        (set("read_lag: 7200h"), "read_lag: 10m at most"),
+        (set("latency: 1h"), "latency: 1m at most"),
+        (
+            with("path: /ci/", &format!("path: {long}")),
+            "user ci-deploy: 7000002 characters of its path; AWS has 512 at most",
+        ),
+        (with("path: /ci/", "path: ci"), "path: it begins and ends with /"),
+        (
+            with("path: /ci/", &format!("path: /ci/\n        tags: {{ {tags} }}")),
+            "51 tags; AWS has 50 at most",
+        ),
+        (
+            with("intruder:\n", &restless),
+            "intruder: he would do 50000 deeds, and does 10000 at most",
+        ),
+    ] {
+        std::fs::write(dir.path().join("much.yaml"), text).unwrap();
+        let said = limited(dir.path(), &["rehearse", &playbook, "--world", "much.yaml"]);
+        let told = said.err.clone();
+        refused(said, 3, &["much.yaml"]);
+        assert!(told.contains(why), "{why}: {}", told.get(..2_000).unwrap_or(&told));
+    }
+}
+
+/// However much he would do, he holds no more than there is room for, and it is said that he would do more.
+#[test]
+fn an_intruder_without_end_comes_to_one() {
+    let dir = TempDir::new().unwrap();
+    let playbook = crate::hosted::playbook_in(dir.path());
+    let session = "    - { every: 1s, times: 1000, deeds: [{ operation: GetSessionToken }] }\n";
+    let greedy = format!("intruder:\n  reacts:\n{}", session.repeat(10));
+    let world = crate::stage::WORLD.replacen("intruder:\n", &greedy, 1);
+    std::fs::write(dir.path().join("much.yaml"), world).unwrap();
+    let said =
+        limited(dir.path(), &["rehearse", &playbook, "--world", "much.yaml", "--gate", "settled"]);
+    let said = said.ended_with(11);
+    assert!(said.out.contains("He would have done more from "), "{}", said.out);
+}
