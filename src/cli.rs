@@ -57,7 +57,7 @@ mod word;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use args::Args;
 pub use exit::{Exit, Failure};
@@ -66,19 +66,12 @@ use args::Command;
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    let args = match Args::try_parse() {
+    let matches = Args::command().try_get_matches();
+    let for_a_program = matches.as_ref().map_or_else(|_| asks_for_a_document(), is_for_a_program);
+    let parsed = matches.and_then(|matches| Args::from_arg_matches(&matches));
+    let args = match parsed {
         Ok(args) => args,
-        Err(mut error) => {
-            keep_to_itself(&mut error);
-            // Help and version are not errors, and clap knows where each belongs.
-            let _ = error.print();
-            if error.use_stderr() {
-                Failure::told(Exit::Usage, "portcullis --help, or portcullis COMMAND --help")
-                    .print();
-                return Exit::Usage.into();
-            }
-            return Exit::Done.into();
-        }
+        Err(error) => return mistyped(error, for_a_program),
     };
     if args.quiet {
         view::be_quiet();
@@ -86,21 +79,55 @@ pub fn run() -> ExitCode {
     if args.no_color {
         view::without_colour();
     }
-    let for_a_program = args.command.is_for_a_program();
     let ended = log::start().and_then(|()| caught(|| carry_out(args)));
     match ended {
         Ok(exit) if !view::all_was_told() => untold(exit).into(),
         Ok(exit) => exit.into(),
         Err(failure) => {
             // One document is enough: what was asked for may have been told before it failed.
-            let untold = for_a_program && !view::something_was_told();
-            if let Some(document) = failure.as_json().filter(|_| untold) {
-                view::out(&diagnostics::printed(&document));
+            if for_a_program && !view::something_was_told() {
+                view::out(&diagnostics::printed(&failure.as_json()));
             }
             failure.print();
             failure.exit.into()
         }
     }
+}
+
+/// Whether a command is asked for one JSON document: whichever it is, by what was typed.
+fn is_for_a_program(matches: &ArgMatches) -> bool {
+    if let Some((_, matches)) = matches.subcommand() {
+        return is_for_a_program(matches);
+    }
+    let format = matches.try_get_raw("format").ok().flatten();
+    format.is_some_and(|mut values| values.any(|value| value == "json"))
+}
+
+/// The same, of a command line that nobody understands.
+fn asks_for_a_document() -> bool {
+    let typed: Vec<_> = std::env::args_os().collect();
+    typed.iter().any(|word| word == "--format=json")
+        || typed.windows(2).any(|words| words[0] == "--format" && words[1] == "json")
+}
+
+/// A command line that nobody understands, or that asks for help.
+fn mistyped(mut error: clap::Error, for_a_program: bool) -> ExitCode {
+    keep_to_itself(&mut error);
+    // Help and version are not errors, and clap knows where each belongs.
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Done.into();
+    }
+    let next = "portcullis --help, or portcullis COMMAND --help";
+    if for_a_program {
+        let what = error.render().to_string();
+        let what = what.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        view::out(&diagnostics::printed(&Failure::new(Exit::Usage, what, next).as_json()));
+    }
+    let _ = error.print();
+    Failure::told(Exit::Usage, next).print();
+    Exit::Usage.into()
 }
 
 /// An external id is not repeated because it was mistyped.

@@ -149,7 +149,7 @@ pub(super) async fn run(
         fits(saved, &way.begun.caller, endpoint)?;
     }
     may_begin(&args.cases.cases, plans.plans(), &args.access)?;
-    remaining(&live.connection, &plans.plans()[0], live.clock).await;
+    remaining(&live.connection, plans.plans(), live.clock).await;
     if !args.yes {
         show(&plans, &ways, live.clock, saved_plan).await?;
     }

@@ -82,20 +82,6 @@ pub(super) enum Command {
     Man(Man),
 }
 
-impl Command {
-    /// Whether what plans is asked for one JSON document.
-    pub(super) fn is_for_a_program(&self) -> bool {
-        match self {
-            Self::Plan(plan) => plan.format == PlanFormat::Json,
-            Self::Survey(survey) => survey.format == SurveyFormat::Json,
-            Self::Run(Run { format, .. })
-            | Self::Rehearse(Rehearse { format, .. })
-            | Self::Cut(Cut { format, .. }) => *format == Format::Json,
-            _ => false,
-        }
-    }
-}
-
 #[derive(Debug, Subcommand)]
 pub(super) enum CloudCommand {
     /// Serve a rehearsal world on loopback, for anybody's AWS client
@@ -237,6 +223,9 @@ pub(super) struct Plan {
     /// Save the plan, for `portcullis run FILE`
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Write over a file that -o names and that is there already
+    #[arg(long, requires = "output")]
+    pub(super) replace: bool,
     /// How to show the plan
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: PlanFormat,
@@ -696,6 +685,9 @@ pub(super) struct Serve {
 pub(super) struct Explain {
     /// The code in brackets: error[unknown-key]
     pub(super) code: String,
+    /// How to tell it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -111,7 +111,7 @@ fn text(checked: Checked, alone: bool) {
     let cuts = of(&["iam.user.quarantine", "iam.access-key.deactivate", "iam.access-key.delete"]);
     if cuts && !of(&["iam.user.revoke-sessions"]) {
         view::hint(
-            "It denies no sessions: what was minted with a key before is good for up to 36 hours, wherever no \
+            "It denies no sessions of users: what was minted with a key before is good for up to 36 hours, wherever no \
              quarantine stands. iam.user.revoke-sessions denies them.\n",
         );
     }

@@ -51,7 +51,7 @@ pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
         if args.dry_run {
             return Ok(shown(args, &saved));
         }
-        remaining(&live.connection, &saved, live.clock).await;
+        remaining(&live.connection, std::slice::from_ref(&saved), live.clock).await;
         view::err(&view::plan(&saved, view::err_detail()));
         view::err(&left_open(args, &saved));
         if let Some(exit) = plan::nothing_to_do(std::slice::from_ref(&saved), args.format) {

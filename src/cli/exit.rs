@@ -137,11 +137,14 @@ impl Failure {
         self
     }
 
-    /// A refusal for whoever reads standard output: it is a document, too. `None` where something was begun.
-    pub(super) fn as_json(&self) -> Option<Value> {
-        if !matches!(self.exit, Exit::Usage | Exit::Invalid | Exit::Refused) {
-            return None;
-        }
+    /// For whoever reads standard output: a refusal is a document, too, and so is whatever else ends without one.
+    pub(super) fn as_json(&self) -> Value {
+        let ended = match self.exit {
+            Exit::Usage | Exit::Invalid | Exit::Refused => "refused",
+            Exit::Interrupted => "interrupted",
+            Exit::Internal => "failed",
+            _ => "stopped",
+        };
         let of: BTreeSet<&Option<AccountId>> = self.problems.iter().map(|(of, _)| of).collect();
         let mut all = Vec::new();
         for account in of {
@@ -154,17 +157,17 @@ impl Failure {
             }));
         }
         let line = self.line();
-        Some(json!({
+        json!({
             "version": 1,
             "ending": {
-                "ended": "refused",
+                "ended": ended,
                 "exit": self.exit.code(),
                 "account": self.account,
                 "reasons": if line.is_empty() { Vec::new() } else { vec![line] },
                 "next": self.next,
             },
             "diagnostics": all,
-        }))
+        })
     }
 
     /// A run that could not go on; `resume` is what to type once it can.

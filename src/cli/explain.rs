@@ -1,8 +1,10 @@
 //! `portcullis explain`: the page of a code.
 
-use super::args;
+use serde_json::json;
+
+use super::args::{self, Format};
 use super::exit::{Exit, Failure};
-use super::view;
+use super::{diagnostics, view};
 use crate::diagnostic::Code;
 use crate::diagnostic::nearest;
 
@@ -15,6 +17,13 @@ pub(super) fn explain(args: &args::Explain) -> Result<Exit, Failure> {
         };
         return Err(Failure::new(Exit::Usage, format!("there is no code `{}`", args.code), next));
     };
-    view::out(code.page());
+    view::out(&match args.format {
+        Format::Text => code.page().to_owned(),
+        Format::Json => diagnostics::printed(&json!({
+            "version": 1,
+            "code": code.as_str(),
+            "page": code.page(),
+        })),
+    });
     Ok(Exit::Done)
 }

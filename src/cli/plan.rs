@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use super::args::{self, Format, PlanFormat};
 use super::beside::Beside;
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::live::Live;
+use super::reach::Lasting;
 use super::view::Detail;
 use super::{accounts, by_hand, diagnostics, earlier, sources, view};
 use crate::case;
@@ -29,6 +31,8 @@ pub(super) struct Shown<'a> {
     pub(super) every_change: bool,
     /// Where it is saved.
     pub(super) output: Option<&'a Path>,
+    /// Whether what is there already is written over.
+    pub(super) replace: bool,
     /// Whether the exit code says that there is something to do.
     pub(super) check: bool,
     /// Where earlier cases are kept.
@@ -40,6 +44,7 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
         format: args.format,
         every_change: args.all,
         output: args.output.as_deref(),
+        replace: args.replace,
         check: args.check,
         cases: &args.cases.cases,
     };
@@ -53,10 +58,13 @@ pub(super) fn show(
     access: &args::Access,
     shown: &Shown<'_>,
 ) -> Result<Exit, Failure> {
+    if let Some(output) = shown.output.filter(|output| output.exists() && !shown.replace) {
+        return Err(in_the_way(output));
+    }
     let playbook = sources::playbook(path)?;
     let endpoint = access.endpoint_url.as_deref();
     let (inputs, terms) = sources::asked(&playbook, given, Vec::new(), endpoint)?;
-    let (made, beside) = view::runtime().block_on(async {
+    let (made, beside, lasting) = view::runtime().block_on(async {
         let live = Live::connect(access).await?;
         let inventory = live.begin_among(shown.cases).await?;
         let roles = accounts::named(&playbook, &inputs, &inventory)?;
@@ -67,7 +75,9 @@ pub(super) fn show(
             let takes_up = earlier::handed_on(&beside, account);
             let terms = Terms { takes_up, ..terms };
             let saved = make(&playbook, &inputs, &terms, read, inventory).await?;
-            return Ok::<_, Failure>((Made::One(Box::new(saved)), beside));
+            let made = Made::One(Box::new(saved));
+            let lasting = Lasting::of(&live.connection, made.plans(), live.clock).await;
+            return Ok::<_, Failure>((made, beside, lasting));
         }
         let ways = accounts::enter(
             &live.connection,
@@ -80,7 +90,8 @@ pub(super) fn show(
         let beside = Beside::read(shown.cases, ways.iter().map(accounts::Way::account));
         let plans =
             accounts::make(&playbook, &inputs, &terms, &ways, &roles, Some(&beside)).await?;
-        Ok((Made::Several(plans), beside))
+        let lasting = Lasting::of(&live.connection, plans.plans(), live.clock).await;
+        Ok((Made::Several(plans), beside, lasting))
     })?;
     // What is read by machines, or kept, stands alone on standard output.
     let note: fn(&str) = match shown.format {
@@ -90,13 +101,20 @@ pub(super) fn show(
                 Made::One(saved) => view::plan(saved, detail),
                 Made::Several(plans) => accounts::shown(plans, detail),
             });
+            if let Some(lasting) = lasting {
+                let line = lasting.line();
+                let careful = || view::Style::Careful.paint(line.trim_end()) + "\n";
+                view::out(&if lasting.suffices() { line.clone() } else { careful() });
+            }
             view::hint
         }
         PlanFormat::Json => {
-            view::out(&diagnostics::printed(&match &made {
+            let mut told = match &made {
                 Made::One(saved) => view::plan_as_json(saved),
                 Made::Several(plans) => accounts::as_json(plans),
-            }));
+            };
+            told["credentials"] = lasting.map(Lasting::as_json).into();
+            view::out(&diagnostics::printed(&told));
             view::note
         }
         PlanFormat::AwsCli => {
@@ -133,6 +151,20 @@ pub(super) fn show(
     };
     let to_do = shown.check && made.plans().iter().any(to_do);
     Ok(if to_do { Exit::Differs } else { Exit::Done })
+}
+
+/// What was saved earlier may be what somebody has read and said yes to, and is needed to see what has changed since.
+fn in_the_way(output: &Path) -> Failure {
+    let shown = typed(output);
+    let next = if sources::is_a_plan(output) {
+        format!(
+            "name another file, and compare: portcullis diff {shown} NEW; carry out the plan that is there: portcullis run {shown}; or give --replace, too"
+        )
+    } else {
+        "name another file; or give --replace, too".to_owned()
+    };
+    let what = format!("{} is there already, and what it holds would be lost", output.display());
+    Failure::new(Exit::Refused, what, next)
 }
 
 /// What came of planning: the plan of one account, or those of several that go together.

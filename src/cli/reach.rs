@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use super::doctor::break_glass_beside;
 use super::exit::{Exit, Failure};
 use super::live::Live;
@@ -28,27 +31,60 @@ pub(super) async fn reach(
     fits(saved, &caller, access.endpoint_url.as_deref())?;
     // What a later round adds leaves it standing.
     caller.break_glass = break_glass_beside(dir);
-    remaining(&live.connection, saved, live.clock).await;
+    remaining(&live.connection, std::slice::from_ref(saved), live.clock).await;
     Ok((live, caller))
 }
 
-/// Says how long the credentials last, where that may not be long enough. They are got anew where that goes
-/// without a person; where it does not, a run stops and resumes.
-pub(super) async fn remaining(connection: &Connection, saved: &SavedPlan, clock: Clock) {
-    let Some(ends) = connection.credentials_end_at().await else { return };
-    let left = u64::try_from(ends.duration_since(clock.now()).as_secs()).unwrap_or(0);
-    let needed = saved.plan.estimate.seconds;
-    let line = format!(
-        "The credentials last for {}; the run takes about {}.",
-        view::duration(left),
-        view::duration(needed)
-    );
-    if left < needed {
-        view::err(&format!(
-            "{line} They will be got anew on the way, or the run stops and resumes.\n"
-        ));
-    } else {
-        view::note(&format!("{line}\n"));
+/// Says how long the credentials last, before a run.
+pub(super) async fn remaining(connection: &Connection, plans: &[SavedPlan], clock: Clock) {
+    let Some(lasting) = Lasting::of(connection, plans, clock).await else { return };
+    let line = lasting.line();
+    if lasting.suffices() { view::note(&line) } else { view::err(&line) }
+}
+
+/// How long the responder's credentials last, beside how long a run takes. They are got anew where that goes without a
+/// person; where it does not, a run stops and resumes. It is of whoever asks, and so it stands in no plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lasting {
+    ends: Timestamp,
+    /// Seconds.
+    left: u64,
+    needed: u64,
+}
+
+impl Lasting {
+    /// `None` where nobody knows when they end. Accounts are worked on side by side.
+    pub(super) async fn of(
+        connection: &Connection,
+        plans: &[SavedPlan],
+        clock: Clock,
+    ) -> Option<Self> {
+        let ends = connection.credentials_end_at().await?;
+        let left = u64::try_from(ends.duration_since(clock.now()).as_secs()).unwrap_or(0);
+        let needed = plans.iter().map(|saved| saved.plan.estimate.seconds).max()?;
+        Some(Self { ends, left, needed })
+    }
+
+    pub(super) fn suffices(self) -> bool {
+        self.left >= self.needed
+    }
+
+    pub(super) fn line(self) -> String {
+        let (left, needed) = (view::duration(self.left), view::duration(self.needed));
+        let line = format!("The credentials last for {left}; the run takes about {needed}.");
+        if self.suffices() {
+            return format!("{line}\n");
+        }
+        format!("{line} They will be got anew on the way, or the run stops and resumes.\n")
+    }
+
+    pub(super) fn as_json(self) -> Value {
+        json!({
+            "end_at": self.ends,
+            "seconds_left": self.left,
+            "seconds_needed": self.needed,
+            "suffice": self.suffices(),
+        })
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             },
             every_change: false,
             output: None,
+            replace: false,
             check: false,
             cases: &args.cases.cases,
         };
@@ -122,7 +123,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         let cases = &args.cases.cases;
         may_begin(cases, std::slice::from_ref(&saved), &args.access)?;
-        remaining(&live.connection, &saved, live.clock).await;
+        remaining(&live.connection, std::slice::from_ref(&saved), live.clock).await;
         // With --yes somebody has read it already; the digest says that it is the same.
         if args.yes {
             view::note(&format!("Plan {} for account {}\n", saved.digest(), saved.plan.account));

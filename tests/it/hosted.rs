@@ -108,7 +108,7 @@ impl Hosted {
     /// `plan`, with the world's inputs, saved to `plan.json`.
     pub(crate) fn plan(&self, further: &[&str]) -> Command {
         let playbook = playbook_in(self.dir());
-        let mut command = self.here(&["plan", &playbook, "-o", "plan.json"]);
+        let mut command = self.here(&["plan", &playbook, "-o", "plan.json", "--replace"]);
         command.args(self.typed_inputs()).args(further);
         command
     }

@@ -94,7 +94,7 @@ class Story(unittest.TestCase):
     def plan(self, *more: str, gate: tuple[str, ...] = SOON) -> Said:
         """A plan, saved."""
         options = [*self.given(), *gate, *self.there(), *more]
-        return self.operator.runs("plan", PLAYBOOK, *options, "-o", "plan.json")
+        return self.operator.runs("plan", PLAYBOOK, *options, "-o", "plan.json", "--replace")
 
     def run_plan(self, **how) -> Said:
         """The saved plan, carried out."""
@@ -218,7 +218,7 @@ class TheWholeWay(Story):
     def test_planning_writes_nothing(self):
         """Neither `plan` nor `run --dry-run`, of a playbook and of a saved plan."""
         said, asked = self.writes_nothing(
-            "plan", PLAYBOOK, *self.given(), *SOON, *self.there(), "-o", "plan.json"
+            "plan", PLAYBOOK, *self.given(), *SOON, *self.there(), "-o", "plan.json", "--replace"
         )
         self.ends(said, 0, self.account.leaked["AccessKeyId"], self.account.hung_on["AccessKeyId"])
         self.assertTrue(asked)

@@ -162,7 +162,7 @@ pub(super) fn reach(
         for way in &mut ways {
             way.begun.caller.break_glass.clone_from(&break_glass);
         }
-        remaining(home, &plans[0], clock).await;
+        remaining(home, plans, clock).await;
         let there = access.there();
         go_on(Reached { ways, clock, live: Some(&live), world: None, there }).await
     })

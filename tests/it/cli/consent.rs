@@ -41,6 +41,32 @@ fn a_playbook_is_planned_shown_and_run_when_the_account_is_typed() {
     ran_typing(&mut run(), "111122223333\n").ended_with(11);
 }
 
+/// What lies there may have been read and agreed to, or is something else altogether.
+#[test]
+fn a_plan_is_not_saved_over_what_is_there_already() {
+    let world = Untouched::new();
+    let (dir, playbook) = (world.hosted.dir(), crate::hosted::playbook_in(world.hosted.dir()));
+    let plan = |further: &[&str]| {
+        let mut plan = world.hosted.here(&["plan", &playbook, "-o", "plan.json"]);
+        plan.args(world.hosted.typed_inputs()).args(further);
+        plan
+    };
+    let path = dir.join("plan.json");
+    std::fs::write(&path, "mine").unwrap();
+    let asked = world.hosted.cloud.requests();
+    let refused = ran(&mut plan(&[])).ended_with(5);
+    for part in ["plan.json is there already", "name another file; or give --replace, too"] {
+        assert!(refused.err.contains(part), "{part}: {}", refused.err);
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    assert_eq!(world.hosted.cloud.requests(), asked, "nothing is read for a plan that is not kept");
+    ran(&mut plan(&["--replace"])).ended_with(0);
+    let saved = std::fs::read(&path).unwrap();
+    let refused = ran(&mut plan(&[])).ended_with(5);
+    assert!(refused.err.contains("portcullis run plan.json"), "{}", refused.err);
+    assert_eq!(std::fs::read(&path).unwrap(), saved);
+}
+
 #[test]
 fn a_plan_that_was_edited_is_refused() {
     let world = Untouched::new();

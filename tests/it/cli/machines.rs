@@ -1,6 +1,7 @@
 //! What programs read: one JSON document on standard output, with a version; all else on standard error, or
 //! nowhere.
 
+use clap::CommandFactory;
 use serde_json::Value;
 
 use super::nothing_a_terminal_obeys;
@@ -36,6 +37,70 @@ fn a_rehearsal_tells_its_end_in_one_document_and_status_tells_the_same() {
         assert_eq!(status[part], told[part], "{part}");
     }
     assert_eq!(status["exit"], 11);
+}
+
+/// Every command that takes `--format json`, as the command line itself lists them, with arguments that lead nowhere.
+fn asked_for_json() -> Vec<Vec<String>> {
+    fn add(command: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
+        let path = [path, &[command.get_name().to_owned()]].concat();
+        command.get_subcommands().for_each(|command| add(command, &path, all));
+        let is_for_json = |arg: &clap::Arg| {
+            let values = arg.get_possible_values();
+            arg.get_id() == "format" && values.iter().any(|value| value.matches("json", false))
+        };
+        if !command.get_arguments().any(is_for_json) {
+            return;
+        }
+        let groups = command.get_groups().filter(|group| group.is_required_set());
+        let one_of: Vec<_> = groups.filter_map(|group| group.get_args().next()).collect();
+        let is_needed = |arg: &&clap::Arg| arg.is_required_set() || one_of.contains(&arg.get_id());
+        let mut typed = path[1..].to_vec();
+        typed.extend(command.get_arguments().filter(is_needed).map(|arg| {
+            let values = arg.get_possible_values();
+            let value = values.first().map_or("nowhere", |value| value.get_name()).to_owned();
+            arg.get_long().map(|long| format!("--{long}={value}")).unwrap_or(value)
+        }));
+        typed.push("--format=json".to_owned());
+        all.push(typed);
+    }
+    let mut all = Vec::new();
+    add(&portcullis::cli::Args::command(), &[], &mut all);
+    all
+}
+
+#[test]
+fn whatever_command_refuses_says_so_in_one_document() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let all = asked_for_json();
+    assert!(all.len() > 20, "{all:?}");
+    let documented = include_str!("../../../docs/ci.md");
+    for mut typed in all {
+        assert!(documented.contains(&format!("`{}`", typed[0])), "{} is not documented", typed[0]);
+        // These find what is wrong, and tell it as what they found.
+        let tells_of_itself = ["check", "doctor"].contains(&&*typed[0]);
+        for is_mistyped in [false, true] {
+            typed.extend(is_mistyped.then(|| "--no-such-flag".to_owned()));
+            let words: Vec<&str> = typed.iter().map(String::as_str).collect();
+            let ran = ran(&mut bare(dir.path(), &words));
+            let told = document(&ran.out);
+            let exit = ran.code.unwrap();
+            assert!(!is_mistyped || exit == 2, "{typed:?}: {exit}");
+            if exit != 0 && (is_mistyped || !tells_of_itself) {
+                assert_eq!(told["ending"]["exit"], exit, "{typed:?}");
+                assert_eq!(told["ending"]["ended"], "refused", "{typed:?}");
+                assert!(!told["ending"]["next"].as_str().unwrap().is_empty(), "{typed:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_is_a_document_for_whoever_asks_for_one() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let page = ran(&mut bare(dir.path(), &["explain", "gate-order", "--format", "json"]));
+    let page = document(&page.ended_with(0).out);
+    assert_eq!(page["code"], "gate-order");
+    assert!(page["page"].as_str().unwrap().starts_with("# gate-order\n"), "{page}");
 }
 
 #[test]

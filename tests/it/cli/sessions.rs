@@ -69,6 +69,30 @@ fn a_role_is_assumed_with_its_external_id_and_the_case_is_in_the_session_s_name(
 }
 
 #[test]
+fn a_plan_says_how_long_the_credentials_last_beside_what_the_run_takes() {
+    let hosted = with_bob("{ StringEquals: { \"sts:ExternalId\": knock } }");
+    let playbook = crate::hosted::playbook_in(hosted.dir());
+    let plan = |further: &[&str]| {
+        let mut plan = with_key(&hosted, BOB, &["plan", &playbook, "--external-id", "knock"]);
+        plan.args(hosted.typed_inputs()).args(further);
+        ran(&mut plan).ended_with(0)
+    };
+    let shown = plan(&[]).out;
+    assert!(shown.contains("The credentials last for ") && !shown.contains("got anew"), "{shown}");
+    let shown = plan(&["--margin", "7200"]).out;
+    assert!(shown.contains("They will be got anew on the way, or the run stops"), "{shown}");
+    let told: serde_json::Value =
+        serde_json::from_str(&plan(&["--margin", "7200", "--format", "json"]).out).unwrap();
+    assert_eq!(told["credentials"]["suffice"], false, "{told:#}");
+    let left = told["credentials"]["seconds_left"].as_u64().unwrap();
+    assert!((3_000..=3_600).contains(&left), "{left}");
+    // A key of a user has no end, and none is told.
+    let with_a_key = ran(&mut hosted.plan(&["--format", "json"])).ended_with(0).out;
+    let told: serde_json::Value = serde_json::from_str(&with_a_key).unwrap();
+    assert_eq!(told["credentials"], serde_json::Value::Null);
+}
+
+#[test]
 fn the_code_of_a_device_is_typed_once_and_is_nowhere_else() {
     let hosted = with_bob("{ Bool: { \"aws:MultiFactorAuthPresent\": \"true\" } }");
     hosted.save_plan(1);

@@ -12,8 +12,8 @@ use crate::plan::{Effect, Plan, Untouched};
 /// Things left alone that differ in names alone.
 pub(super) struct Alike<'a> {
     all: Vec<&'a Untouched>,
-    /// What the others have in place of what the first has, place by place.
-    others: Vec<Vec<String>>,
+    /// By what the others are told from the first and from each other.
+    others: Vec<String>,
 }
 
 impl Alike<'_> {
@@ -21,12 +21,8 @@ impl Alike<'_> {
     pub(super) fn whole(&self) -> String {
         let mut line = self.first();
         if self.all.len() > 1 {
-            let others = self.others.iter().map(|these| {
-                let these: Vec<&str> = these.iter().map(String::as_str).collect();
-                few(&these)
-            });
-            let others: Vec<String> = others.collect();
-            line += &format!("; and {} alike: {}", grouped(self.all.len() - 1), others.join("; "));
+            let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
+            line += &format!("; and {} alike: {}", grouped(self.all.len() - 1), few(&others));
         }
         line
     }
@@ -102,21 +98,29 @@ fn gathered<'a>(
     groups.into_iter().map(|all| Alike { others: others(&all), all }).collect()
 }
 
-/// What differs, place by place: in what they are, or else in why.
-fn others(all: &[&Untouched]) -> Vec<Vec<String>> {
-    let differing = |of: fn(&Untouched) -> &str| -> Vec<Vec<String>> {
+/// What each of the others is told by: what they are, or else why. Where one word differs it is that word, else all of
+/// what they are, or the words that differ beside each other: no word of one is told apart from those that go with it.
+fn others(all: &[&Untouched]) -> Vec<String> {
+    let differing = |of: fn(&Untouched) -> &str, whole: bool| -> Vec<String> {
         let words: Vec<Vec<&str>> =
             all.iter().map(|&left| of(left).split_whitespace().collect()).collect();
-        let columns = (0..words[0].len()).map(|column| {
-            let mut seen = BTreeSet::from([words[0][column]]);
-            let of_each = words.iter().filter_map(|words| words.get(column).copied());
-            let new = of_each.filter(|word| seen.insert(word));
-            new.map(|word| plain(bare(word))).collect::<Vec<_>>()
+        let columns = words.iter().map(Vec::len).max().unwrap_or(0);
+        let differs =
+            |column: &usize| words.iter().any(|of| of.get(*column) != words[0].get(*column));
+        let differ: Vec<usize> = (0..columns).filter(differs).collect();
+        let mut seen = BTreeSet::new();
+        let told = words.iter().zip(all).map(|(words, left)| {
+            if whole && differ.len() > 1 {
+                return plain(of(left));
+            }
+            let these = differ.iter().filter_map(|column| words.get(*column));
+            these.map(|word| plain(bare(word))).collect::<Vec<_>>().join(" ")
         });
-        columns.filter(|others| !others.is_empty()).collect()
+        let told: Vec<String> = told.filter(|told| seen.insert(told.clone())).collect();
+        told.into_iter().skip(1).collect()
     };
-    let what = differing(|left| &left.what);
-    if what.is_empty() { differing(|left| &left.why) } else { what }
+    let what = differing(|left| &left.what, true);
+    if what.is_empty() { differing(|left| &left.why, false) } else { what }
 }
 
 /// The text with a mark for each word that may differ.
@@ -141,4 +145,27 @@ fn names(plan: &Plan) -> BTreeSet<String> {
     let effects = plan.changes.iter().flat_map(|change| &change.effects);
     let secrets = effects.filter_map(Effect::secret).map(ToString::to_string);
     principals.map(|one| one.name().to_owned()).chain(users).chain(secrets).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_in_several_words_is_told_with_those_that_go_together() {
+        let told = |all: &[(&str, &str)]| {
+            let all: Vec<Untouched> = all
+                .iter()
+                .map(|(what, why)| Untouched { what: (*what).into(), why: (*why).into() })
+                .collect();
+            let all: Vec<&Untouched> = all.iter().collect();
+            gathered(&all, |_| (String::new(), String::new()))[0].whole()
+        };
+        let keys = [("key a1 of ada", "x"), ("key s1 of ada", "x"), ("key s2 of bob", "x")];
+        assert_eq!(told(&keys), "key a1 of ada: x; and 2 alike: key s1 of ada, key s2 of bob");
+        let one = [("key a1 of ada", "x"), ("key a2 of ada", "x"), ("key a3 of ada", "x")];
+        assert_eq!(told(&one), "key a1 of ada: x; and 2 alike: a2, a3");
+        let why = [("role r", "admits ada (as a1)"), ("role r", "admits bob (as b1)")];
+        assert_eq!(told(&why), "role r: admits ada (as a1); and 1 alike: bob b1");
+    }
 }
