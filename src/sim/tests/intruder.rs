@@ -125,6 +125,22 @@ const DEEDS: &[(&str, &str, &str, usize)] = &[
     ),
 ];
 
+/// However much he would do, he holds no more than there is room for, and it is said that he would do more.
+#[tokio::test(start_paused = true)]
+async fn an_intruder_without_end_comes_to_one() {
+    let session = "    - { every: 1s, times: 500, deeds: [{ operation: GetFederationToken, params: { Name: support }, with: AKIAEXAMPLEMALLORY01 }] }\n";
+    let restless = format!("  reacts:\n{}", session.repeat(20));
+    let (cloud, clock) = cloud_of(&world("\"sts:GetFederationToken\"", &restless));
+    wait(clock, 60).await;
+    let deeds = cloud.intruder_deeds();
+    let (end, before) = deeds.split_last().unwrap();
+    assert!(end.is_the_end() && !before.iter().any(Deed::is_the_end), "{end:?}");
+    let held: usize = before.iter().map(|deed| deed.gained.len()).sum();
+    assert_eq!((before.len(), held), (299, 299), "the key that he began with is one more");
+    wait(clock, 60).await;
+    assert_eq!(cloud.intruder_deeds().len(), deeds.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn whatever_he_does_policy_decides_and_what_he_gets_he_holds() {
     for (service, operation, params, gained) in DEEDS {

@@ -219,18 +219,3 @@ fn a_world_that_aws_could_not_have_is_refused_soon() {
         assert!(told.contains(why), "{why}: {}", told.get(..2_000).unwrap_or(&told));
     }
 }
-
-/// However much he would do, he holds no more than there is room for, and it is said that he would do more.
-#[test]
-fn an_intruder_without_end_comes_to_one() {
-    let dir = TempDir::new().unwrap();
-    let playbook = crate::hosted::playbook_in(dir.path());
-    let session = "    - { every: 1s, times: 1000, deeds: [{ operation: GetSessionToken }] }\n";
-    let greedy = format!("intruder:\n  reacts:\n{}", session.repeat(10));
-    let world = crate::stage::WORLD.replacen("intruder:\n", &greedy, 1);
-    std::fs::write(dir.path().join("much.yaml"), world).unwrap();
-    let said =
-        limited(dir.path(), &["rehearse", &playbook, "--world", "much.yaml", "--gate", "settled"]);
-    let said = said.ended_with(11);
-    assert!(said.out.contains("He would have done more from "), "{}", said.out);
-}
