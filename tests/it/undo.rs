@@ -184,7 +184,7 @@ fn what_nobody_has_cleared_stays_cut_whoever_asks() {
 }
 
 #[test]
-fn what_somebody_has_look_before_is_his_to_settle() {
+fn what_somebody_has_changed_since_is_his_to_settle() {
     play(async {
         let stage = Stage::set(&world(false), PLAYBOOK).await;
         stage.resume_to_the_end(1).await;
