@@ -341,6 +341,11 @@ impl Arn {
         self.field(1)
     }
 
+    /// The region the resource is in; empty for resources that have none.
+    pub fn region(&self) -> &str {
+        self.field(3)
+    }
+
     /// The account the resource is in; empty for resources that have none.
     pub fn account(&self) -> &str {
         self.field(4)

@@ -10,6 +10,7 @@ mod credential;
 mod effect;
 mod found;
 mod listed;
+mod moments;
 mod outlook;
 mod saved;
 mod text;
@@ -295,6 +296,14 @@ pub struct Need {
 }
 
 impl Change {
+    /// Where the step stands: `line 46`, or `shared/team.yaml line 7` where it is in a fragment.
+    pub fn place(&self) -> String {
+        match &self.file {
+            Some(file) => format!("{file} line {}", self.line),
+            None => format!("line {}", self.line),
+        }
+    }
+
     /// Whether the gate stands before it: it issues, delivers or lifts.
     pub fn is_gated(&self) -> bool {
         self.effects.iter().any(Effect::is_gated)

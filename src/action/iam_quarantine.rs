@@ -253,10 +253,18 @@ impl<N: Named> Action for Quarantine<N> {
             Principal::User(_) => "Attach policies directly",
             Principal::Role(_) => "Attach policies",
         };
+        let displaced =
+            change.boundary.as_ref().filter(|_| change.ladder.contains(&Barrier::Boundary));
+        let displaced = displaced.map_or(String::new(), |bound| {
+            format!(
+                "; as a permissions boundary, which is the last command, it takes the place of {bound}: put that back \
+                 when the quarantine is lifted"
+            )
+        });
         Some(ByHand {
             commands: change.ladder.iter().map(rung).collect(),
             console: format!(
-                "IAM > {} > {} > Permissions > Add permissions > {attach} > AWSDenyAll",
+                "IAM > {} > {} > Permissions > Add permissions > {attach} > AWSDenyAll{displaced}",
                 operations.heading,
                 change.principal.name()
             ),

@@ -146,8 +146,12 @@ impl Action for Seal {
     }
 
     fn by_hand(change: &Change) -> Option<ByHand> {
-        let options =
-            [("secret-id", change.secret.as_str()), ("resource-policy", change.policy.as_str())];
+        // The region of the secret: whoever types it may have set another, or none.
+        let arn = Arn::parse(change.secret.as_str()).ok();
+        let region = arn.as_ref().map(Arn::region).filter(|region| !region.is_empty());
+        let of = [("secret-id", change.secret.as_str()), ("resource-policy", &change.policy)];
+        let options: Vec<_> =
+            region.map(|region| ("region", region)).into_iter().chain(of).collect();
         Some(ByHand {
             commands: vec![command(&["secretsmanager", "put-resource-policy"], &options)],
             console: format!(

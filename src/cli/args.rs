@@ -325,6 +325,9 @@ pub(super) struct Run {
     /// Show what would be done and stop: the same as `plan`
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Show all of the plan before asking: every change by itself, and nothing cut short
+    #[arg(long)]
+    pub(super) all: bool,
     /// Do not ask; only with a saved plan, which somebody has read
     #[arg(long)]
     pub(super) yes: bool,

@@ -4,7 +4,7 @@
 //! Every word is quoted, whoever chose it. What stands behind the gate is not in it: nobody should hand out
 //! anything new from a script that cannot see whether the cuts stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -12,9 +12,8 @@ use super::view::plain;
 use crate::action::catalog;
 use crate::action::{ByHand, Word};
 use crate::diagnostic::counted;
-use crate::ids::{ChangeId, StepId};
-use crate::plan::{Change, Need, Plan, SavedPlan};
-use crate::playbook::Proof;
+use crate::ids::ChangeId;
+use crate::plan::{Change, Plan, SavedPlan};
 
 const NOW: &str = "\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"";
 
@@ -30,7 +29,9 @@ pub(super) fn script(plans: &[SavedPlan]) -> String {
             is_elsewhere(saved),
             quoted(saved.plan.account.as_str()),
         );
+        text.push_str(NOT_CUT);
         cuts(&mut text, saved);
+        text.push_str(END);
         return text;
     }
     let _ = writeln!(
@@ -39,6 +40,7 @@ pub(super) fn script(plans: &[SavedPlan]) -> String {
          again with those of each, home first. It ends with 1 while it has left one out.",
         plans.len()
     );
+    text.push_str(NOT_CUT);
     for saved in plans {
         let account = quoted(saved.plan.account.as_str());
         let _ = writeln!(text, "\n# Account {account}");
@@ -52,7 +54,7 @@ pub(super) fn script(plans: &[SavedPlan]) -> String {
         cuts(&mut text, saved);
         let _ = writeln!(text, "\nfi");
     }
-    text.push_str("\nexit \"${left_out:-0}\"\n");
+    text.push_str(END);
     text
 }
 
@@ -88,53 +90,98 @@ fn head(text: &mut String, saved: &SavedPlan) {
         plan.surveyed_at
     ));
     comment(
-        "Run it with sh, with credentials that it does not cut. A command that fails stops no other.",
+        "Run it with sh, with credentials that it does not cut. A command that fails stops no other; what is not cut is \
+         listed at the end, which is then exit code 1.",
     );
     comment(
         "The clock of the machine must be right: sessions are denied by the time at which it runs.",
     );
 }
 
-/// In how many rounds of waiting for proof each change comes: nobody's cut waits for the proof of another's.
-fn rounds(plan: &Plan) -> Vec<(usize, &Change)> {
-    let mut of: BTreeMap<&ChangeId, usize> = BTreeMap::new();
-    let mut all: Vec<(usize, &Change)> = Vec::new();
-    for change in &plan.changes {
-        let after = |need: &Need| {
-            of.get(&need.change).copied().unwrap_or(0) + usize::from(need.proof > Proof::ReadBack)
-        };
-        let round = change.needs.iter().map(after).max().unwrap_or(0);
-        of.insert(&change.id, round);
-        all.push((round, change));
-    }
-    all.sort_by_key(|(round, _)| *round);
-    all
+/// What a script keeps of what did not go through.
+const NOT_CUT: &str = "\
+failures=0 list= left_out=
+not_cut() {
+  failures=$((failures + 1))
+  list=\"$list
+  $1\"
+  printf 'NOT CUT: %s\\n' \"$1\" >&2
+}
+";
+
+/// How a script ends: with what is not cut, if anything.
+const END: &str = "
+if [ \"$failures\" -gt 0 ]; then
+  printf '\\nNOT CUT, %s in all:%s\\n' \"$failures\" \"$list\" >&2
+  exit 1
+fi
+[ -z \"$left_out\" ] || exit 1
+echo 'Every command here went through. Look in the console that every cut stands.'
+";
+
+/// One change as somebody makes it by hand.
+struct Cut<'p> {
+    /// When it is due, in seconds from the beginning.
+    at: u64,
+    change: &'p Change,
+    by_hand: ByHand,
+    /// The step that is made a few at a time, by its place among those, and the number of the batch, from 0.
+    batch: Option<(usize, usize)>,
 }
 
-/// Every cut, one after the other.
+impl Cut<'_> {
+    /// The batch that it is of, where another came before.
+    fn further_batch(&self) -> Option<(usize, usize)> {
+        self.batch.filter(|(_, batch)| *batch > 0)
+    }
+
+    /// Whether nothing of it is typed.
+    fn is_for_people(&self) -> bool {
+        self.by_hand.commands.is_empty()
+    }
+}
+
+/// Every cut by when it is due, as the run has it: whatever waits for nothing comes before anything that waits.
 fn cuts(text: &mut String, saved: &SavedPlan) {
     let plan = &saved.plan;
-    let mut behind = 0;
-    let mut reached: BTreeMap<&StepId, usize> = BTreeMap::new();
-    let mut waited = 0;
-    for (round, change) in rounds(plan) {
-        let action = catalog::find(&change.kind).expect("planned from the same catalog");
-        match action.by_hand(&change.decided) {
-            Some(by_hand) if change.only_cuts() => {
-                if round > waited {
-                    waited = round;
-                    let _ = writeln!(
-                        text,
-                        "\n# What was cut until here must be enforced before it goes on.\nsleep {}",
-                        plan.gate.margin_seconds
-                    );
-                }
-                pause(text, plan, change, &mut reached);
-                one(text, saved, change, &by_hand);
-            }
-            _ => behind += 1,
+    let mut batches: BTreeMap<&ChangeId, (usize, usize)> = BTreeMap::new();
+    for (step, of) in plan.batches.iter().enumerate() {
+        for (n, batch) in of.of.iter().enumerate() {
+            batches.extend(batch.iter().map(|change| (change, (step, n))));
         }
     }
+    let cuts = plan.moments().into_iter().filter(|(_, change)| change.only_cuts());
+    let cuts = cuts.filter_map(|(at, change)| {
+        let action = catalog::find(&change.kind).expect("planned from the same catalog");
+        let by_hand = action.by_hand(&change.decided)?;
+        Some(Cut { at, change, by_hand, batch: batches.get(&change.id).copied() })
+    });
+    let cuts: Vec<Cut<'_>> = cuts.collect();
+    for (step, _) in plan.batches.iter().enumerate().filter(|(_, of)| of.stop_at.is_some()) {
+        let _ = writeln!(text, "failed_{step}=0 stopped_{step}=");
+    }
+    let mut judged = BTreeSet::new();
+    let mut done = 0_usize;
+    for moment in cuts.chunk_by(|one, next| one.at == next.at) {
+        let further: BTreeSet<_> = moment.iter().filter_map(Cut::further_batch).collect();
+        for batch in further.into_iter().filter(|batch| judged.insert(*batch)) {
+            judge(text, plan, &cuts, batch);
+        }
+        if let Some(before) = done.checked_sub(1).and_then(|last| cuts.get(last)) {
+            wait(text, plan, moment[0].at - before.at, &cuts[done..]);
+        }
+        done += moment.len();
+        for part in moment.chunk_by(|one, next| one.further_batch() == next.further_batch()) {
+            one_part(text, saved, part);
+        }
+    }
+    let people: Vec<&str> =
+        cuts.iter().filter(|cut| cut.is_for_people()).map(|cut| cut.change.id.as_str()).collect();
+    if !people.is_empty() {
+        let said = format!("Not done here, but by people, as it says above: {}", people.join(", "));
+        let _ = writeln!(text, "\necho {}", quoted(&said));
+    }
+    let behind = plan.changes.len() - cuts.len();
     if behind > 0 {
         let _ = writeln!(
             text,
@@ -146,66 +193,97 @@ fn cuts(text: &mut String, saved: &SavedPlan) {
     }
 }
 
-/// Waits as the playbook does, where a step's changes are made a few at a time and `change` begins the next of its
-/// batches; `reached` is the batch that each step has come to.
-fn pause<'p>(
-    text: &mut String,
-    plan: &'p Plan,
-    change: &Change,
-    reached: &mut BTreeMap<&'p StepId, usize>,
-) {
-    let Some(batches) = plan.batches.iter().find(|batches| batches.step == change.step) else {
-        return;
+/// Whether a step that is made a few at a time goes on to this batch, by the share of it that is not cut so far.
+fn judge(text: &mut String, plan: &Plan, cuts: &[Cut<'_>], (step, batch): (usize, usize)) {
+    let Some(share) = plan.batches[step].stop_at else { return };
+    let is_earlier = |cut: &&Cut<'_>| {
+        !cut.is_for_people() && cut.batch.is_some_and(|(of, n)| of == step && n < batch)
     };
-    let Some(batch) = batches.of.iter().position(|batch| batch.contains(&change.id)) else {
-        return;
-    };
-    let before = reached.entry(&batches.step).or_default();
-    if batch <= *before {
-        return;
-    }
-    *before = batch;
-    let (step, of) = (plain(batches.step.as_str()), batches.of.len());
-    let _ = writeln!(
-        text,
-        "\n# Batch {} of {of} of step {step}: the playbook pauses here. See that what was cut by now is well cut.",
-        batch + 1
-    );
-    if let Some(share) = batches.stop_at {
+    let made = cuts.iter().filter(is_earlier).count();
+    if made > 0 {
         let _ = writeln!(
             text,
-            "# Stop here where {share} % of the changes of the step so far could not be made."
+            "\n# No further where {share} % of {made} could not be cut.\n\
+             if [ $((failed_{step} * 100)) -ge {} ]; then stopped_{step}=1; fi",
+            share * made
         );
-    }
-    if batches.pause_seconds > 0 {
-        let _ = writeln!(text, "sleep {}", batches.pause_seconds);
     }
 }
 
-fn one(text: &mut String, saved: &SavedPlan, change: &Change, by_hand: &ByHand) {
-    let already = if change.already { " (already so when surveyed)" } else { "" };
-    let elsewhere = by_hand.commands.is_empty();
+/// Waits until the next are due; not where all that is left is of steps that go no further.
+fn wait(text: &mut String, plan: &Plan, seconds: u64, left: &[Cut<'_>]) {
+    let of_left = left.iter().map(|cut| {
+        cut.further_batch()
+            .map(|(step, _)| step)
+            .filter(|step| plan.batches[*step].stop_at.is_some())
+    });
+    let of_left: BTreeSet<Option<usize>> = of_left.collect();
     let _ = writeln!(
         text,
-        "\n# {}  {}: {}{already}\n# {}: {}",
-        change.id,
-        plain(&change.target),
-        plain(&change.what),
-        if elsewhere { "by a person" } else { "console" },
-        plain(&by_hand.console)
+        "\n# What comes next has to wait: until what was cut is enforced, or for the pause of the playbook."
     );
-    if elsewhere {
+    if of_left.contains(&None) {
+        let _ = writeln!(text, "sleep {seconds}");
         return;
     }
-    let commands: Vec<String> = by_hand
-        .commands
-        .iter()
-        .map(|words| {
-            let words: Vec<String> = words.iter().map(word).collect();
-            format!("{} {}", aws(saved), words.join(" "))
-        })
-        .collect();
-    let _ = writeln!(text, "{}", commands.join(" ||\n  "));
+    let stopped: String = of_left.iter().flatten().map(|step| format!("$stopped_{step}")).collect();
+    let all = "1".repeat(of_left.len());
+    let _ = writeln!(text, "[ \"{stopped}\" = {all} ] || sleep {seconds}");
+}
+
+/// Cuts that come together: of one further batch, or of none.
+fn one_part(text: &mut String, saved: &SavedPlan, part: &[Cut<'_>]) {
+    let Some((step, batch)) = part[0].further_batch() else {
+        return part.iter().for_each(|cut| one(text, saved, cut));
+    };
+    let batches = &saved.plan.batches[step];
+    let (name, of) = (plain(batches.step.as_str()), batches.of.len());
+    let _ = writeln!(
+        text,
+        "\n# Batch {} of {of} of step {name}, behind the pause of the playbook. See that what was cut by now is well cut.",
+        batch + 1
+    );
+    if batches.stop_at.is_none() {
+        return part.iter().for_each(|cut| one(text, saved, cut));
+    }
+    let _ = writeln!(text, "if [ -z \"$stopped_{step}\" ]; then\n:");
+    for cut in part {
+        one(text, saved, cut);
+    }
+    let left = format!(
+        "{} of batch {} of step {name}: not begun, too many of the step could not be cut",
+        counted(part.len(), "change"),
+        batch + 1
+    );
+    let _ = writeln!(text, "\nelse\n  not_cut {}\nfi", quoted(&left));
+}
+
+fn one(text: &mut String, saved: &SavedPlan, cut: &Cut<'_>) {
+    let Cut { change, by_hand, .. } = cut;
+    let already = if change.already { " (already so when surveyed)" } else { "" };
+    let (target, what) = (plain(&change.target), plain(&change.what));
+    let _ = writeln!(
+        text,
+        "\n# {}  {target}: {what}{already}\n# {}: {}",
+        change.id,
+        if cut.is_for_people() { "by a person" } else { "console" },
+        plain(&by_hand.console)
+    );
+    if cut.is_for_people() {
+        return;
+    }
+    let commands = by_hand.commands.iter().map(|words| {
+        let words: Vec<String> = words.iter().map(word).collect();
+        format!("{} {}", aws(saved), words.join(" "))
+    });
+    let not_cut = format!("not_cut {}", quoted(&format!("{}  {target}: {what}", change.id)));
+    let counts = cut.batch.filter(|(step, _)| saved.plan.batches[*step].stop_at.is_some());
+    let not_cut = match counts {
+        Some((step, _)) => format!("{{ {not_cut}; failed_{step}=$((failed_{step} + 1)); }}"),
+        None => not_cut,
+    };
+    let tried: Vec<String> = commands.chain([not_cut]).collect();
+    let _ = writeln!(text, "{}", tried.join(" ||\n  "));
 }
 
 fn aws(saved: &SavedPlan) -> String {

@@ -20,6 +20,9 @@ use crate::planning::Terms;
 use crate::playbook::Playbook;
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
+    if args.all {
+        view::show_everything();
+    }
     let several = case::accounts::of(&args.what);
     if !several.is_empty() && !args.dry_run {
         return accounts::begin(args, &several);
@@ -52,7 +55,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
                 Format::Text => PlanFormat::Text,
                 Format::Json => PlanFormat::Json,
             },
-            every_change: false,
+            every_change: args.all,
             output: None,
             replace: false,
             check: false,
@@ -286,12 +289,24 @@ pub(super) fn confirm_all(plans: &[&SavedPlan]) -> Result<(), Failure> {
         0 => (String::new(), "its"),
         n => (format!(" and {n} more"), "the first one's"),
     };
-    view::err(&format!(
-        "\nThis will make {changes} in account {account}{others}. To go on, type {its} twelve digits: "
-    ));
-    let _ = io::stderr().flush();
+    let mut offered = "; to read all of the plan first, type all";
     let mut typed = String::new();
-    let read = io::stdin().lock().read_line(&mut typed);
+    let read = loop {
+        view::err(&format!(
+            "\nThis will make {changes} in account {account}{others}. To go on, type {its} twelve digits{offered}: "
+        ));
+        let _ = io::stderr().flush();
+        typed.clear();
+        let read = io::stdin().lock().read_line(&mut typed);
+        if offered.is_empty() || typed.trim() != "all" {
+            break read;
+        }
+        // Once: what answers without reading would be answered for ever.
+        offered = "";
+        for saved in plans {
+            view::err(&view::plan(saved, view::Detail::Everything));
+        }
+    };
     if read.is_ok() && typed.trim() == account.as_str() {
         return Ok(());
     }

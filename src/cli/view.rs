@@ -74,7 +74,18 @@ pub(super) fn err_detail() -> Detail {
 }
 
 fn detail(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Detail {
+    if EVERYTHING.load(Ordering::Relaxed) {
+        return Detail::Everything;
+    }
     size.map_or(Detail::Whole, |(width, _)| Detail::Screen(usize::from(width.0)))
+}
+
+/// Whether somebody wants to read plans whole.
+static EVERYTHING: AtomicBool = AtomicBool::new(false);
+
+/// From here on, plans are shown whole.
+pub(super) fn show_everything() {
+    EVERYTHING.store(true, Ordering::Relaxed);
 }
 
 /// Writes to standard error, in the same way.

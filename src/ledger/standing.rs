@@ -11,6 +11,7 @@ use super::Row;
 use crate::ids::{Arn, ChangeId, VersionId};
 use crate::journal::Witness;
 use crate::plan::{Barrier, Credential};
+use crate::playbook::Proof;
 
 /// How a credential stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -124,6 +125,13 @@ impl Row {
             (Some(evidence), _) => format!("NONE, it was tried: {evidence}"),
             (None, None) => "not proven".to_owned(),
             (None, Some(shown)) => match &shown.by {
+                // Somebody's word, which nobody could hold against anything.
+                Witness::ReadAgain
+                    if shown.proof == Proof::ReadBack
+                        && matches!(&self.standing, Standing::Blocked { by, .. } if by == &[Barrier::Attested]) =>
+                {
+                    "attested, and nothing was tried".to_owned()
+                }
                 Witness::ReadAgain => shown.proof.to_string(),
                 Witness::Canary { .. } => {
                     format!("{}, shown on a canary ({})", shown.proof, shown.worth)

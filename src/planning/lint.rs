@@ -25,6 +25,8 @@ pub(super) fn lint(
     undecided: &[Undecided<'_>],
 ) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
+    // What keeps the run from ending proven, and what cannot be taken back, is read first.
+    let known = std::mem::take(&mut plan.warnings);
     let mut caller = inventory.caller.clone();
     if let Some(earlier) = earlier {
         caller.break_glass.clear();
@@ -42,14 +44,15 @@ pub(super) fn lint(
     if plan.together.is_none() && undecided.is_empty() {
         accepted_gaps([&*plan].into_iter(), &mut problems);
     }
-    foretold::vanished_keys(plan, inventory);
+    foretold::gate(plan);
+    foretold::unapproved(plan);
+    foretold::refusals(plan);
     foretold::lifts(plan);
     seals::seals(playbook, plan, undecided, &mut problems);
     seals::kept_out(plan, inventory);
-    foretold::refusals(plan);
+    plan.warnings.extend(known);
+    foretold::vanished_keys(plan, inventory);
     foretold::approvals(plan);
-    foretold::unapproved(plan);
-    foretold::gate(plan);
     review::passed(plan);
     problems
 }

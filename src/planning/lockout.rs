@@ -586,7 +586,7 @@ fn sealed_out<'p>(plan: &'p Plan, caller: &Caller) -> impl Iterator<Item = Strin
             _ => None,
         })?;
         (!spares.iter().any(&is_own))
-            .then(|| format!("{}, sealed by {} (line {})", change.target, change.id, change.line))
+            .then(|| format!("{}, sealed by {} ({})", change.target, change.id, change.place()))
     })
 }
 
@@ -602,7 +602,7 @@ fn cut_by(plan: &Plan, cuts: impl Fn(&Subject) -> bool) -> Option<String> {
         })
     };
     let words =
-        |change: &Change, what: &str| format!("{what} by {} (line {})", change.id, change.line);
+        |change: &Change, what: &str| format!("{what} by {} ({})", change.id, change.place());
     by(true).map(|change| words(change, "cut")).or_else(|| {
         by(false).map(|change| words(change, "shut out from elsewhere than some networks"))
     })

@@ -29,6 +29,9 @@ pub struct FirstCut {
 }
 
 impl FirstCut {
+    /// What every such playbook is called.
+    pub const NAME: &str = "first-cut";
+
     /// The playbook's text.
     pub fn text(&self) -> String {
         let whole = |user: &&UserName| !self.users.contains(*user);
@@ -41,7 +44,7 @@ impl FirstCut {
             "# Written by `portcullis cut`, when there was no time to write a playbook. It cuts, and hands out nothing:\n\
              # what comes next is planned with a playbook, which finds these cuts in place.\n\
              portcullis: 1\n\
-             name: first-cut\n\
+             name: {}\n\
              title: {}\n\
              mode: breach\n\
              counters: [T1078.004]\n\
@@ -50,6 +53,7 @@ impl FirstCut {
              gate: {{ proof: settled, margin: {}s }}\n\
              \n\
              steps:\n",
+            Self::NAME,
             quoted(&format!("First cut: {}", self.names())),
             self.margin_seconds.unwrap_or(60),
         );

@@ -231,6 +231,11 @@ fn on_the_command_line_it_is_asked_once_and_opens_a_case_like_any_other() {
     for words in ["Stays open", HUNG, "portcullis cut --user=ci-deploy"] {
         assert!(shown.out.contains(words), "{words}: {}", shown.out);
     }
+    assert!(
+        !shown.out.contains("cuts; line "),
+        "of a playbook that nobody has seen: {}",
+        shown.out
+    );
     assert!(cases_in(hosted.dir()).is_empty());
 
     let typed = format!("{ACCOUNT}\n");

@@ -305,7 +305,7 @@ steps:
         "step `quarantine` for backup: its `if` is false: inputs.all || each != 'backup' (line 8)";
     let not_touched = screen.split("Not touched").nth(1).unwrap();
     assert!(not_touched.contains(left), "{screen}");
-    assert!(screen.contains("1 change; 0 already so"), "{screen}");
+    assert!(screen.contains("\n1 change. About "), "{screen}");
 }
 
 /// Of many, each with a reason of its own, none is given as the reason of all; and what many users have in common does

@@ -113,7 +113,9 @@ fn a_way_in_outside_is_closed_when_somebody_attests_it_and_what_is_tried_agrees(
         ] {
             assert!(evidence.contains(part), "{part}: {evidence}");
         }
-        let shown = way_in(&stage, "front-desk").proof.unwrap();
+        let front_desk = way_in(&stage, "front-desk");
+        assert_eq!(front_desk.proof_in_words(), "attested, and nothing was tried");
+        let shown = front_desk.proof.unwrap();
         assert_eq!(shown.proof, Proof::ReadBack, "a word alone is a word: {}", shown.evidence);
 
         // Somebody opens it again behind our back: an alarm, and nothing goes on.

@@ -41,6 +41,26 @@ fn a_plan_does_not_promise_cuts_that_it_says_are_not_allowed() {
     assert!(part.contains("What is allowed will be cut, the gate will stay shut"), "{part}");
 }
 
+/// What keeps the run from ending proven is read first, and what is alike is said once.
+#[test]
+fn of_what_is_to_be_read_before_the_yes_the_weightiest_stands_first() {
+    let mut world = WORLD.to_owned();
+    for permission in ["iam:UpdateAccessKey", "iam:CreateAccessKey", "iam:PutUserPolicy"] {
+        world = world.replace(&format!("                  - {permission}\n"), "");
+    }
+    let settled = PLAYBOOK.replace("proof: enforced", "proof: settled");
+    assert_ne!(settled, PLAYBOOK);
+    let terms = portcullis::planning::Terms::default();
+    let stage = play(async { Stage::set_on(&world, &settled, &terms).await.unwrap() });
+    let warnings = stage.saved.plan.warnings;
+    assert!(warnings[0].contains("The run will end with exit code 11"), "{warnings:?}");
+    let refused: Vec<_> = warnings.iter().filter(|one| one.contains("is not allowed to")).collect();
+    let [refused] = refused[..] else { panic!("{warnings:?}") };
+    for said in ["iam:CreateAccessKey (new-key.1)", "iam:UpdateAccessKey (keys-off.1 and 1 more)"] {
+        assert!(refused.contains(said), "{refused}");
+    }
+}
+
 #[test]
 fn what_is_permitted_is_done_and_what_is_not_is_held_as_the_plan_says() {
     for (world, refused) in [
@@ -248,9 +268,44 @@ fn the_containment_by_hand_is_what_the_program_would_do() {
     assert!(script.out.contains("# console: IAM > Users > ci-deploy"), "{}", script.out);
 }
 
-/// By hand as by the program: a few at a time, with the pause that the playbook has between them.
+/// What a script did that `sh` has run with an `aws` and a `sleep` that write down what they are called with; `refused` are
+/// the patterns of calls of which nothing comes.
+fn by_hand(hosted: &Hosted, script: &str, refused: &[&str]) -> (Vec<String>, std::process::Output) {
+    let bin = hosted.dir().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let refused = refused.iter().map(|call| format!("*{}*) exit 254;;\n", call.replace(' ', "?")));
+    let stub = format!(
+        "#!/bin/sh\ncase \"$*\" in *get-caller-identity*) echo 111122223333; exit;; esac\n\
+         echo \"$(basename \"$0\") $*\" >>calls\ncase \"$*\" in\n{}esac\n",
+        refused.collect::<String>()
+    );
+    for name in ["aws", "sleep"] {
+        std::fs::write(bin.join(name), &stub).unwrap();
+    }
+    std::fs::write(hosted.dir().join("cut.sh"), script).unwrap();
+    let _ = std::fs::remove_file(hosted.dir().join("calls"));
+    let shell = "chmod +x bin/aws bin/sleep; PATH=\"$PWD/bin:$PATH\" sh cut.sh";
+    let mut sh = std::process::Command::new("sh");
+    let ended = sh.args(["-c", shell]).current_dir(hosted.dir()).output().unwrap();
+    let calls = std::fs::read_to_string(hosted.dir().join("calls")).unwrap();
+    let known = ["--user-name=ci-deploy", "--user-name=backup", "sleep "];
+    let short = |call: &str| {
+        let what = call
+            .split_whitespace()
+            .find(|word| word.starts_with(|c| "apu".contains(c)) && word.contains('-'));
+        let who = known.iter().find(|who| call.contains(**who)).unwrap();
+        match what {
+            Some(what) => format!("{what} {}", who.trim_start_matches("--user-name=")),
+            None => call.to_owned(),
+        }
+    };
+    (calls.lines().map(short).collect(), ended)
+}
+
+/// By hand as by the program: a few at a time, with the pause that the playbook has between them; and nothing that waits
+/// for no pause stands behind one.
 #[test]
-fn the_containment_by_hand_pauses_between_batches() {
+fn the_containment_by_hand_pauses_between_batches_and_before_nothing_else() {
     let hosted = Hosted::new(&quick_world());
     let playbook = "portcullis: 1
 name: few
@@ -263,30 +318,91 @@ steps:
     batches: { size: 1, pause: 10m, stop_at: 50 }
     uses: iam.user.quarantine
     with: { user: \"${{ each }}\" }
+  - id: keys-off
+    phase: contain
+    uses: iam.access-key.deactivate
+    with: { user: backup, keys: all }
 ";
     std::fs::write(hosted.dir().join("few.yaml"), playbook).unwrap();
     let script = ran(&mut hosted.here(&["plan", "few.yaml", "--format", "aws-cli"])).ended_with(0);
-    for said in [
-        "# Batch 2 of 2 of step quarantine: the playbook pauses here.",
-        "# Stop here where 50 % of the changes of the step so far could not be made.",
-    ] {
-        assert_eq!(script.out.matches(said).count(), 1, "{}", script.out);
+    let (calls, ended) = by_hand(&hosted, &script.out, &[]);
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(
+        calls,
+        [
+            "attach-user-policy ci-deploy",
+            "update-access-key backup",
+            "sleep 600",
+            "attach-user-policy backup",
+        ]
+    );
+    // What cannot be cut stops no other cut, but its own step, as the playbook says; nobody waits for that.
+    let refused = ["policy* --user-name=ci-deploy", "boundary* --user-name=ci-deploy"];
+    let (calls, ended) = by_hand(&hosted, &script.out, &refused);
+    assert_eq!(
+        calls,
+        [
+            "attach-user-policy ci-deploy",
+            "put-user-policy ci-deploy",
+            "put-user-permissions-boundary ci-deploy",
+            "update-access-key backup",
+        ]
+    );
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let list = said.split("NOT CUT, 2 in all:").nth(1).unwrap_or_else(|| panic!("{said}"));
+    for not_cut in
+        ["quarantine.1  user ci-deploy: deny everything", "1 change of batch 2 of step quarantine"]
+    {
+        assert!(list.contains(not_cut), "{said}");
     }
-    let bin = hosted.dir().join("bin");
-    std::fs::create_dir_all(&bin).unwrap();
-    let calls = "#!/bin/sh\ncase \"$*\" in *get-caller-identity*) echo 111122223333; exit;; esac\necho \"$(basename \"$0\") $*\" >>calls\n";
-    for name in ["aws", "sleep"] {
-        std::fs::write(bin.join(name), calls).unwrap();
+}
+
+/// Whatever fails, the others are cut, and the end lists what is not.
+#[test]
+fn by_hand_what_is_not_cut_is_listed_at_the_end() {
+    let hosted = Hosted::new(&quick_world());
+    let script = ran(&mut hosted.plan(&["--format", "aws-cli", "--margin", "1"])).ended_with(0);
+    let (calls, ended) = by_hand(&hosted, &script.out, &["update-access-key"]);
+    let cut = ["attach-user-policy", "update-access-key", "update-access-key", "put-user-policy"];
+    let cut = [cut.as_slice(), &["sleep 1", "put-user-policy"]].concat();
+    let cut: Vec<String> = cut
+        .into_iter()
+        .map(|call| if call.contains(' ') { call.to_owned() } else { format!("{call} ci-deploy") })
+        .collect();
+    assert_eq!(calls, cut);
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let list = said.split("NOT CUT, 2 in all:").nth(1).unwrap_or_else(|| panic!("{said}"));
+    for key in ["AKIAEXAMPLELEAKED001", "AKIAEXAMPLEHUNGON002"] {
+        assert!(list.contains(&format!("user ci-deploy: deactivate {key}")), "{said}");
     }
-    std::fs::write(hosted.dir().join("cut.sh"), &script.out).unwrap();
-    let shell = "chmod +x bin/aws bin/sleep; PATH=\"$PWD/bin:$PATH\" sh cut.sh";
-    let mut sh = std::process::Command::new("sh");
-    assert!(sh.args(["-c", shell]).current_dir(hosted.dir()).status().unwrap().success());
-    let calls = std::fs::read_to_string(hosted.dir().join("calls")).unwrap();
-    let calls: Vec<&str> = calls.lines().collect();
-    let [first, "sleep 600", second] = calls[..] else { panic!("{calls:?}") };
-    assert!(first.contains("--user-name=ci-deploy"), "{first}");
-    assert!(second.contains("--user-name=backup"), "{second}");
+}
+
+/// The region is that of the secret, whatever the shell has; and whoever has to take the last rung knows what was there.
+#[test]
+fn by_hand_a_secret_is_sealed_where_it_is_and_a_boundary_is_not_lost() {
+    let known = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+    let sealing = include_str!("../../playbooks/stolen-role-sessions/world.yaml");
+    let world =
+        sealing.replace("      web:\n", &format!("      web:\n        boundary: \"{known}\"\n"));
+    assert_ne!(world, sealing);
+    let hosted = Hosted::new(&world);
+    let playbook = "portcullis: 1
+name: seal
+title: Seal
+mode: breach
+steps:
+  - { id: seal, phase: contain, uses: secretsmanager.secret.seal, with: { secret: web/db } }
+  - { id: cut-off, phase: contain, uses: iam.role.quarantine, with: { role: web } }
+";
+    std::fs::write(hosted.dir().join("seal.yaml"), playbook).unwrap();
+    let script = ran(&mut hosted.here(&["plan", "seal.yaml", "--format", "aws-cli"])).ended_with(0);
+    let sealing = script.out.lines().find(|line| line.contains("put-resource-policy")).unwrap();
+    assert!(sealing.contains(" put-resource-policy --region=us-east-1 --secret-id="), "{sealing}");
+    let lines = script.out.lines().filter(|line| line.starts_with("# console: IAM"));
+    let console: Vec<&str> = lines.filter(|line| line.contains(known)).collect();
+    assert_eq!(console.len(), 1, "{}", script.out);
 }
 
 /// What must be waited for is waited for once, when everybody was cut.

@@ -4,6 +4,7 @@
 
 mod alike;
 mod screen;
+mod stale;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,14 +12,14 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+pub(in crate::cli) use self::stale::stale;
 use self::walk::{Stop, stops};
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
 use crate::plan::{
     Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Whereabouts,
 };
-use crate::playbook::Phase;
-use crate::run::Stale;
+use crate::playbook::{FirstCut, Phase};
 
 /// With more changes than these, they are told by step.
 const ONE_BY_ONE: usize = 12;
@@ -139,7 +140,11 @@ fn warnings(text: &mut String, plan: &Plan, shown: usize) {
         return;
     }
     let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
-    let lines: Vec<String> = plan.warnings.iter().map(|warning| plain(warning)).collect();
+    let lines = if shown == usize::MAX {
+        plan.warnings.iter().map(|warning| plain(warning)).collect()
+    } else {
+        alike::sentences(plan, &plan.warnings)
+    };
     listed(text, "  - ", &lines, shown);
 }
 
@@ -148,10 +153,10 @@ fn in_all(plan: &Plan) -> String {
     let writes = plan.pending().count();
     let already = plan.changes.len() - writes;
     let estimate = &plan.estimate;
-    let already = if plan.is_undo() {
-        " to take back".to_owned()
-    } else {
-        format!("; {} already so, and checked all the same", grouped(already))
+    let already = match already {
+        _ if plan.is_undo() => " to take back".to_owned(),
+        0 => String::new(),
+        n => format!("; {} already so, and checked all the same", grouped(n)),
     };
     format!(
         "{}{already}. About {}, {} of them writing, and {}.",
@@ -215,38 +220,6 @@ fn found(text: &mut String, plan: &Plan, shown: usize) {
     }
 }
 
-/// What is not as a saved plan has it, change by change; and how far anybody looked.
-pub(in crate::cli) fn stale(plan: &Plan, stale: &[Stale]) -> String {
-    let users = plan.users().count();
-    let of = match users {
-        0 => String::new(),
-        users => format!(", and the credentials of {} in scope", counted(users, "user")),
-    };
-    let looked = format!("what {} would change{of}", counted(plan.changes.len(), "change"));
-    let only = "Nothing else was looked at: a new user, role or policy elsewhere is not seen so. For that: portcullis \
-                survey -o NOW.json, and portcullis diff EARLIER.json NOW.json";
-    if stale.is_empty() {
-        return format!(
-            "\nLooked at again just now: {looked}. That is as the plan has it.\n{only}\n"
-        );
-    }
-    let mut text = format!("\n{}\n", Style::Careful.paint("Not as it was when the plan was made"));
-    let lines: Vec<String> = stale
-        .iter()
-        .map(|stale| match stale {
-            Stale::Done(change) => format!("{change} is done already"),
-            Stale::Changed(change, why) => format!("{change} will be held: {}", plain(why)),
-            Stale::Unseen(change, why) => format!("{change} cannot be seen: {}", plain(why)),
-            Stale::New(credential) => {
-                format!("{credential} is new: plan again, or the gate will stay shut")
-            }
-        })
-        .collect();
-    listed(&mut text, "  - ", &lines, LINES);
-    let _ = writeln!(text, "Looked at: {looked}. {only}");
-    text
-}
-
 fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
     let mut of_kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for change in &*plan.changes {
@@ -265,12 +238,12 @@ fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
             Stop::Phase(phase) => {
                 let _ = writeln!(text, "\n{}", Style::Strong.paint(heading_of(phase)));
             }
-            Stop::One(change) => one(text, change, of_kinds.remove(change.kind.as_str())),
-            Stop::Step(group) => step(text, group),
+            Stop::One(change) => one(text, plan, change, of_kinds.remove(change.kind.as_str())),
+            Stop::Step(group) => step(text, plan, group),
         }
     }
     if !one_by_one {
-        let all = "every change by itself: portcullis plan ... --all, or --format json";
+        let all = "every change by itself: with --all, or --format json";
         let _ = writeln!(text, "\n  {}", Style::Faint.paint(all));
     }
 }
@@ -286,7 +259,7 @@ fn heading_of(phase: Phase) -> &'static str {
 }
 
 /// One change; what is not known of its kind is said with the first of them, which is told `of_kind` how many.
-fn one(text: &mut String, change: &Change, of_kind: Option<usize>) {
+fn one(text: &mut String, plan: &Plan, change: &Change, of_kind: Option<usize>) {
     let Change { id, target, what, before, after, .. } = change;
     let mark = if change.already { " (already so)" } else { "" };
     let _ = writeln!(
@@ -295,17 +268,14 @@ fn one(text: &mut String, change: &Change, of_kind: Option<usize>) {
         Style::Strong.paint(&format!("{:<14}", id.as_str())),
         plain(target),
         plain(what),
-        Style::Faint.paint(&does(change)),
+        Style::Faint.paint(&does(change, plan)),
     );
     let _ = writeln!(text, "{INDENT}{} -> {}", plain(before), plain(after));
     further(text, std::slice::from_ref(change));
     if let Some(of_kind) = of_kind {
         unknowns(text, change, of_kind);
     }
-    if let Some(irreversible) = &change.irreversible {
-        let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
-        let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
-    }
+    irreversible(text, &[change]);
 }
 
 /// What the step says of them. Of what it says for each in other words, one is an example and no more.
@@ -358,42 +328,48 @@ fn unknowns(text: &mut String, change: &Change, of_kind: usize) {
 }
 
 /// `cuts; line 61`.
-fn does(change: &Change) -> String {
+fn does(change: &Change, plan: &Plan) -> String {
     let kinds: BTreeSet<String> =
         change.effects.iter().map(|effect| effect.kind().to_string()).collect();
     let kinds: Vec<String> = kinds.into_iter().collect();
-    let file = change.file.as_ref().map_or(String::new(), |file| format!("{} ", plain(file)));
-    format!("{}; {file}line {}", kinds.join(", "), change.line)
+    let whence = whence(change, plan).map_or(String::new(), |place| format!("; {place}"));
+    format!("{}{whence}", kinds.join(", "))
+}
+
+/// Where its step stands; of a first cut there is no playbook that anybody has seen.
+fn whence(change: &Change, plan: &Plan) -> Option<String> {
+    (plan.playbook != FirstCut::NAME).then(|| plain(&change.place()))
+}
+
+/// What of them cannot be taken back: whole, whatever room it takes. Nobody should say yes to half of it.
+fn irreversible(text: &mut String, changes: &[&Change]) {
+    let lost: Vec<&str> =
+        changes.iter().filter_map(|change| change.irreversible.as_deref()).collect();
+    let Some(first) = lost.first() else { return };
+    let times = match changes.len() {
+        1 => String::new(),
+        _ => format!(", {}", counted(lost.len(), "time")),
+    };
+    let warning = format!("CANNOT BE TAKEN BACK{times}: {}", plain(first));
+    let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
 }
 
 /// All changes of a step, which are of one kind, in a few lines.
-fn step(text: &mut String, group: &[Change]) {
+fn step(text: &mut String, plan: &Plan, group: &[Change]) {
     let first = &group[0];
-    let already = group.iter().filter(|change| change.already).count();
-    let targets: BTreeSet<&str> = group.iter().map(|change| change.target.as_str()).collect();
-    let already = match already {
-        0 => String::new(),
-        n if n == group.len() => " (all already so)".to_owned(),
-        n => format!(" ({} already so)", grouped(n)),
-    };
     let _ = writeln!(
         text,
-        "  {}  {} to {}{already}: {}  {}",
+        "  {}  {}: {}  {}",
         Style::Strong.paint(&format!("{:<14}", first.step.as_str())),
-        counted(group.len(), "change"),
-        counted(targets.len(), "target"),
+        how_many(group),
         first.kind,
-        Style::Faint.paint(&does(first)),
+        Style::Faint.paint(&does(first, plan)),
     );
-    let mut ways: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for change in group {
-        *ways.entry((&change.before, &change.after)).or_default() += 1;
-    }
-    let mut ways: Vec<_> = ways.into_iter().collect();
-    ways.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let ways = ways(group);
     let more = ways.len().saturating_sub(NAMED);
-    for ((before, after), n) in ways.into_iter().take(NAMED) {
-        let _ = writeln!(text, "{INDENT}{}: {} -> {}", grouped(n), plain(before), plain(after));
+    for ((before, after), changes) in ways.into_iter().take(NAMED) {
+        let n = grouped(changes.len());
+        let _ = writeln!(text, "{INDENT}{n}: {} -> {}", plain(before), plain(after));
     }
     if more > 0 {
         let _ = writeln!(text, "{INDENT}and in {}", counted(more, "other way"));
@@ -409,13 +385,35 @@ fn step(text: &mut String, group: &[Change]) {
         writeln!(text, "{INDENT}{}", Style::Faint.paint(&format!("{}{more}", named.join("; "))));
     further(text, group);
     unknowns(text, first, group.len());
-    let lost: Vec<&str> =
-        group.iter().filter_map(|change| change.irreversible.as_deref()).collect();
-    if let Some(first) = lost.first() {
-        let warning =
-            format!("CANNOT BE TAKEN BACK, {}: {}", counted(lost.len(), "time"), plain(first));
-        let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
+    irreversible(text, &group.iter().collect::<Vec<_>>());
+}
+
+/// `6 changes to 3 targets (1 already so)`.
+fn how_many(group: &[Change]) -> String {
+    let targets: BTreeSet<&str> = group.iter().map(|change| change.target.as_str()).collect();
+    let already = match group.iter().filter(|change| change.already).count() {
+        0 => String::new(),
+        n if n == group.len() => " (all already so)".to_owned(),
+        n => format!(" ({} already so)", grouped(n)),
+    };
+    let targets = counted(targets.len(), "target");
+    format!("{} to {targets}{already}", counted(group.len(), "change"))
+}
+
+/// From what to what, with the changes that have it in common: those of which there are most first.
+fn ways(group: &[Change]) -> Vec<((&str, &str), Vec<&Change>)> {
+    let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ways: Vec<((&str, &str), Vec<&Change>)> = Vec::new();
+    for change in group {
+        let way = (change.before.as_str(), change.after.as_str());
+        let place = *places.entry(way).or_insert_with(|| {
+            ways.push((way, Vec::new()));
+            ways.len() - 1
+        });
+        ways[place].1.push(change);
     }
+    ways.sort_by_key(|(_, changes)| std::cmp::Reverse(changes.len()));
+    ways
 }
 
 /// What is made and removed again to try the cuts on, and what it takes.
@@ -478,7 +476,7 @@ fn batches(text: &mut String, plan: &Plan) {
         let largest = counted(largest, "change");
         let _ = write!(text, "  {step}: {} {batches} of up to {largest}", grouped(of.len()));
         if *pause_seconds > 0 {
-            let _ = write!(text, ", {pause_seconds} s apart");
+            let _ = write!(text, ", {} apart", duration(*pause_seconds));
         }
         if let Some(percent) = stop_at {
             let _ = write!(text, "; none further where {percent} % wait for a person");
@@ -558,11 +556,7 @@ fn listed(text: &mut String, mark: &str, lines: &[String], shown: usize) {
     }
     let more = lines.len().saturating_sub(shown);
     if more > 0 {
-        let _ = writeln!(
-            text,
-            "{mark}and {} more; portcullis plan ... --all shows them",
-            grouped(more)
-        );
+        let _ = writeln!(text, "{mark}and {} more, which --all shows", grouped(more));
     }
 }
 
@@ -570,7 +564,20 @@ fn listed(text: &mut String, mark: &str, lines: &[String], shown: usize) {
 pub(in crate::cli) fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
+        60..3600 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ if seconds % 3600 < 60 => format!("{} h", seconds / 3600),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn a_round_time_is_told_without_noughts() {
+        let told = [59, 60, 600, 125, 3600, 3659, 4800].map(duration);
+        assert_eq!(told, ["59 s", "1 min", "10 min", "2 min 5 s", "1 h", "1 h", "1 h 20 min"]);
     }
 }

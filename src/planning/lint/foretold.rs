@@ -15,7 +15,7 @@ use crate::playbook::{Phase, Proof};
 /// measured).
 const LEAST_SENSIBLE_MARGIN: u64 = 10;
 
-/// How many of what stays open are named.
+/// How many of what stays open, or is refused, are named.
 const NAMED: usize = 6;
 
 /// Phases that will wait for approvals, said in advance.
@@ -136,21 +136,26 @@ pub(super) fn refusals(plan: &mut Plan) {
             }
         }
     }
-    let warnings: Vec<String> = refused
-        .into_iter()
-        .map(|(action, changes)| {
-            let more = match changes.len() {
-                1 => String::new(),
-                n => format!(" and {} more", n - 1),
-            };
-            format!(
-                "{action} is not allowed to {}: {}{more} will be held. Allow it before you run; what can be \
-                 cut is cut all the same",
-                plan.caller, changes[0]
-            )
-        })
-        .collect();
-    plan.warnings.extend(warnings);
+    if refused.is_empty() {
+        return;
+    }
+    let named = refused.iter().take(NAMED).map(|(action, changes)| {
+        let more = match changes.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        format!("{action} ({}{more})", changes[0])
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match refused.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {}", counted(n, "other action")),
+    };
+    plan.warnings.push(format!(
+        "{} is not allowed to {named}{more}: what needs it will be held. Allow it before you run; what can be cut is \
+         cut all the same",
+        plan.caller
+    ));
 }
 
 /// As much as is known of it: a cut that is not allowed is held.

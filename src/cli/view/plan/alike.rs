@@ -38,6 +38,15 @@ impl Alike<'_> {
         }
     }
 
+    /// What it is, with how many are alike.
+    pub(super) fn named(&self) -> String {
+        let first = plain(&self.all[0].what);
+        match self.all.len() {
+            1 => first,
+            n => format!("{first} ({} alike)", grouped(n)),
+        }
+    }
+
     fn first(&self) -> String {
         let first = self.all[0];
         format!("{}: {}", plain(&first.what), plain(&first.why))
@@ -65,6 +74,24 @@ pub(super) fn left_alone(plan: &Plan, most: usize) -> (Vec<Alike<'_>>, Vec<Alike
         (what, shape(&left.why))
     });
     (of_ways_in, by_rank(of_other))
+}
+
+/// Sentences, of those that differ in names alone the first, with how many more of them there are.
+pub(super) fn sentences(plan: &Plan, all: &[String]) -> Vec<String> {
+    let names = names(plan);
+    let mut told: Vec<(String, &str, usize)> = Vec::new();
+    for one in all {
+        let shape = shape(one, &names);
+        match told.iter_mut().find(|(known, ..)| *known == shape) {
+            Some((.., more)) => *more += 1,
+            None => told.push((shape, one, 0)),
+        }
+    }
+    let told = told.into_iter().map(|(_, first, more)| match more {
+        0 => plain(first),
+        n => format!("{} ({} more are alike)", plain(first), grouped(n)),
+    });
+    told.collect()
 }
 
 fn by_rank(mut all: Vec<Alike<'_>>) -> Vec<Alike<'_>> {

@@ -1,28 +1,33 @@
 //! A plan on a terminal: what must be seen of it, in as few lines as it can be told in without saying what is not so.
-//! What is cut short says so, and the whole of it is a command away.
+//! What cannot be taken back, what a step may break first of all, and what is to be read before saying yes, is whole. Where
+//! anything else is cut short it ends in `...`, or says how much more there is; and how to read that is said above the yes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::{Style, plain};
 use super::walk::{Stop, stops};
 use super::{
-    INDENT, ONE_BY_ONE, alike, batches, heading, heading_of, in_all, inputs, step, warnings,
+    INDENT, ONE_BY_ONE, alike, batches, further, heading, heading_of, how_many, in_all, inputs,
+    irreversible, warnings, ways, whence,
 };
 use crate::diagnostic::{counted, grouped};
-use crate::plan::{Change, Have, Plan, Whereabouts};
+use crate::plan::{Change, Have, Permission, Plan, Whereabouts};
 
-/// How many warnings fit a screen, beside all else that must.
-const WARNINGS: usize = 4;
-/// How many sorts of what is left alone fit, and how many of them may be ways in.
-const LEFT_ALONE: usize = 5;
+/// How many sorts of warnings fit a screen, beside all else that must.
+const WARNINGS: usize = 8;
+/// How many ways in that are left alone fit, each with why.
 const WAYS_IN: usize = 2;
+/// From how many whats to whats a step of a long plan is told to go.
+const WAYS: usize = 2;
+/// How many steps are named where they have something in common.
+const STEPS: usize = 2;
 
 /// What must be seen of a plan, a line for each thing.
 pub(super) fn shown(plan: &Plan, digest: &str, width: usize) -> String {
     let Plan { caller, endpoint, playbook, surveyed_at, .. } = plan;
     let mut text = String::new();
-    let at = surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let at = surveyed_at.strftime("%Y-%m-%d %H:%M UTC");
     let heading = if plan.is_undo() {
         format!("{}, of {playbook}", heading(plan))
     } else {
@@ -33,48 +38,47 @@ pub(super) fn shown(plan: &Plan, digest: &str, width: usize) -> String {
     if let Some(endpoint) = endpoint {
         let _ = writeln!(text, "  at      {}", Style::Careful.paint(&plain(endpoint)));
     }
-    let given: Vec<String> = inputs(plan).collect();
+    // What is nothing needs no room.
+    let given: Vec<String> = inputs(plan)
+        .filter(|given| ![" = []", " = \"\""].iter().any(|nothing| given.ends_with(nothing)))
+        .collect();
     if !given.is_empty() && !plan.is_undo() {
-        let _ = writeln!(text, "{}", cut(&format!("  with    {}", given.join(", ")), width));
+        let _ = writeln!(text, "{}", cut(&format!("  with    {}", given.join(", ")), 6 * width));
     }
     let _ = writeln!(text, "  digest  {digest}");
-    brief_changes(&mut text, plan, width);
+    changes(&mut text, plan, width);
     batches(&mut text, plan);
-    let mut seen = BTreeSet::new();
-    for change in plan.changes.iter().filter(|change| seen.insert(change.kind.as_str())) {
-        let Some(hazard) = change.hazards.first() else { continue };
-        let line = format!("  may break   {}: {hazard}", change.kind);
-        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
-    }
+    may_break(&mut text, plan);
+    taken_back(&mut text, plan, width);
     let mut seen = BTreeSet::new();
     let unknowns = plan.changes.iter().flat_map(|change| &change.unknowns);
     let unknowns: Vec<String> = unknowns
         .filter(|unknown| seen.insert(unknown.what.as_str()))
         .map(|unknown| format!("{}, {}", unknown.what, unknown.known))
         .collect();
-    if !unknowns.is_empty() {
-        let line = format!("  not known   {}", unknowns.join("; "));
-        let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, width)));
-    }
+    packed(&mut text, "not known", &unknowns, width, 1);
     if plan.changes.len() <= ONE_BY_ONE {
         said_of_steps(&mut text, plan, width);
-        taken_back(&mut text, plan, width);
     }
-    brief_permissions(&mut text, plan, width);
-    brief_left_alone(&mut text, plan, width);
+    if let Some(canary) = &plan.canary {
+        let makes = format!("{}, to try the cuts on, and removes it again", plain(&canary.makes));
+        packed(&mut text, "makes", &[makes], width, 1);
+    }
+    permissions(&mut text, plan, width);
+    left_alone(&mut text, plan, width);
     if !plan.imports.is_empty() {
         let line = cut(&format!("  found       {}", brief_found(plan)), width);
         let _ = writeln!(text, "{line}");
     }
-    let whole = "  the whole of it: portcullis plan ... --all, or into a file or a pager";
-    let _ = writeln!(text, "{}", Style::Faint.paint(&cut(whole, width)));
+    let whole = "  `...` and +N: more is shown by --all, in a pager, or by `all` at the question";
+    let _ = writeln!(text, "{}", Style::Faint.paint(whole));
     warnings(&mut text, plan, WARNINGS);
     let _ = writeln!(text, "{}", in_all(plan));
     text
 }
 
-fn brief_changes(text: &mut String, plan: &Plan, width: usize) {
-    for stop in stops(plan, plan.changes.len() <= ONE_BY_ONE) {
+fn changes(text: &mut String, plan: &Plan, width: usize) {
+    for stop in stops(plan, false) {
         match stop {
             Stop::Gate => {
                 let terms = format!(
@@ -87,50 +91,179 @@ fn brief_changes(text: &mut String, plan: &Plan, width: usize) {
             Stop::Phase(phase) => {
                 let _ = writeln!(text, "{}", Style::Strong.paint(heading_of(phase)));
             }
-            Stop::One(change) => brief(text, change, width),
-            Stop::Step(group) => step(text, group),
+            Stop::One(change) => one_by_one(text, plan, std::slice::from_ref(change), width),
+            Stop::Step(group) if group.len() > 1 && plan.changes.len() > ONE_BY_ONE => {
+                step(text, plan, group, width);
+            }
+            Stop::Step(group) => {
+                one_by_one(text, plan, group, width);
+                if plan.changes.len() > ONE_BY_ONE {
+                    further(text, group);
+                }
+            }
         }
     }
 }
 
-/// One change on one line, and on a second what of it cannot be taken back.
-fn brief(text: &mut String, change: &Change, width: usize) {
-    let Change { id, target, what, before, after, line, .. } = change;
-    let mark = if change.already { " (already so)" } else { "" };
-    let id = format!("{:<14}", id.as_str());
-    let said = format!(
-        "(line {line}) {}: {}{mark}  {} -> {}",
-        plain(target),
-        plain(what),
-        plain(before),
-        plain(after)
-    );
-    let said = cut(&said, width.saturating_sub(4 + id.chars().count()));
-    let _ = writeln!(text, "  {}  {said}", Style::Strong.paint(&id));
-    if let Some(irreversible) = &change.irreversible {
-        // Whole, whatever room it takes: nobody should say yes to half of it.
-        let warning = format!("CANNOT BE TAKEN BACK: {}", plain(irreversible));
-        let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
+/// Of each of a step whom it is about and what is done; and once for those that have it in common from what to what.
+fn one_by_one(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
+    let mut place = whence(&group[0], plan);
+    for ((before, after), changes) in ways(group) {
+        let turn_in = |room| turn(before, after, room);
+        let mut turned = false;
+        for change in &changes {
+            let Change { id, target, what, .. } = change;
+            let mark = if change.already { " (already so)" } else { "" };
+            let id = format!("{:<14}", id.as_str());
+            let room = width.saturating_sub(4 + id.chars().count());
+            let mut said = cut(&format!("{}: {}{mark}", plain(target), plain(what)), room);
+            let mut fits = |more: &str| {
+                let fits = said.chars().count() + more.chars().count() <= room;
+                if fits {
+                    said += more;
+                }
+                fits
+            };
+            turned = changes.len() == 1 && fits(&format!("  {}", turn_in(usize::MAX)));
+            if let Some(place) = place.take() {
+                fits(&format!(" ({place})"));
+            }
+            let _ = writeln!(text, "  {}  {said}", Style::Strong.paint(&id));
+            if changes.len() > 1 {
+                irreversible(text, &[*change]);
+            }
+        }
+        if !turned {
+            let of_each = if changes.len() > 1 { "each: " } else { "" };
+            let room = width.saturating_sub(INDENT.len() + of_each.len());
+            let _ = writeln!(text, "{INDENT}{of_each}{}", turn_in(room));
+        }
+        if let [change] = changes[..] {
+            irreversible(text, &[change]);
+        }
     }
 }
 
-/// What would be refused, and what nobody could tell; the rest is counted.
-fn brief_permissions(text: &mut String, plan: &Plan, width: usize) {
-    let mut of: BTreeMap<Have, BTreeSet<&str>> = BTreeMap::new();
-    for change in plan.pending() {
-        for permission in change.permissions.iter().filter(|one| one.only_if.is_none()) {
-            of.entry(permission.have).or_default().insert(&permission.action);
+/// All changes of a step, which are of one kind, in a few lines.
+fn step(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
+    let first = &group[0];
+    let id = format!("{:<14}", first.step.as_str());
+    let room = width.saturating_sub(INDENT.len());
+    let each = |change: &Change| format!("{}: {}", plain(&change.target), plain(&change.what));
+    let mut named = format!("{}: {}", how_many(group), each(first));
+    let mut more = group.len() - 1;
+    for change in &group[1..] {
+        let longer = format!("{named}; {}", each(change));
+        if longer.chars().count() + 8 > room {
+            break;
+        }
+        (named, more) = (longer, more - 1);
+    }
+    let more = if more > 0 { format!("; +{}", grouped(more)) } else { String::new() };
+    let named = cut(&named, room.saturating_sub(more.chars().count()));
+    let mut line = format!("{named}{more}");
+    if let Some(place) = whence(first, plan) {
+        let with_place = format!("{line} ({place})");
+        if with_place.chars().count() <= room {
+            line = with_place;
         }
     }
-    for (have, actions) in of {
-        let actions: Vec<&str> = actions.into_iter().collect();
-        let (style, word) = match have {
-            Have::Can => (Style::Faint, "may"),
-            Have::Cannot => (Style::Bad, "MAY NOT"),
-            Have::Unknown => (Style::Careful, "may it?"),
+    let _ = writeln!(text, "  {}  {line}", Style::Strong.paint(&id));
+    let of_ways = ways(group);
+    let further_ways = of_ways.len().saturating_sub(WAYS);
+    for ((before, after), changes) in of_ways.into_iter().take(WAYS) {
+        let n = format!("{}: ", grouped(changes.len()));
+        let turn = turn(before, after, room.saturating_sub(n.chars().count()));
+        let _ = writeln!(text, "{INDENT}{n}{turn}");
+    }
+    if further_ways > 0 {
+        let _ = writeln!(text, "{INDENT}+{}", counted(further_ways, "other way"));
+    }
+    further(text, group);
+    irreversible(text, &group.iter().collect::<Vec<_>>());
+}
+
+/// From what to what on one line; of both the beginning, where not all of it fits: neither pushes the other off.
+fn turn(before: &str, after: &str, room: usize) -> String {
+    let (before, after) = (plain(before), plain(after));
+    let room = room.saturating_sub(4);
+    let (long, other) = (before.chars().count(), after.chars().count());
+    if long.saturating_add(other) <= room {
+        return format!("{before} -> {after}");
+    }
+    let before = cut(&before, (room / 2).max(room.saturating_sub(other)));
+    let after = cut(&after, room.saturating_sub(before.chars().count()));
+    format!("{before} -> {after}")
+}
+
+/// The first change of each kind, with the steps that are of it.
+fn kinds(plan: &Plan) -> Vec<(String, &Change)> {
+    let mut all: Vec<(&Change, Vec<&str>)> = Vec::new();
+    for change in &plan.changes {
+        let step = change.step.as_str();
+        match all.iter_mut().find(|(first, _)| first.kind == change.kind) {
+            Some((_, steps)) if steps.contains(&step) => {}
+            Some((_, steps)) => steps.push(step),
+            None => all.push((change, vec![step])),
+        }
+    }
+    let named = |(first, steps): (&'_ Change, Vec<&str>)| match steps.len() {
+        0..=STEPS => steps.join(", "),
+        _ => first.kind.to_string(),
+    };
+    all.into_iter().map(|(first, steps)| (named((first, steps)), first)).collect()
+}
+
+/// What may break by each kind: the first that is to be feared, whole, and how much more there is.
+fn may_break(text: &mut String, plan: &Plan) {
+    let mut lines = String::new();
+    for (who, change) in kinds(plan) {
+        let Some(hazard) = change.hazards.first() else { continue };
+        let more = match change.hazards.len() - 1 {
+            0 => String::new(),
+            n => format!(" +{n}"),
         };
-        let line = cut(&format!("  {word:<10}  {}", actions.join(", ")), width);
-        let _ = writeln!(text, "{}", style.paint(&line));
+        let line = format!("    {who}: {}{more}", plain(hazard));
+        let _ = writeln!(lines, "{}", Style::Faint.paint(&line));
+    }
+    if !lines.is_empty() {
+        let _ = write!(text, "{}\n{lines}", Style::Strong.paint("What it may break"));
+    }
+}
+
+/// How what is done is taken back, in the first words of it; `...` where there is more to know.
+fn taken_back(text: &mut String, plan: &Plan, width: usize) {
+    let backs = kinds(plan).into_iter().map(|(who, change)| {
+        let undo = change.undo.replace('`', "");
+        let back = undo.split_once(';').map(|(first, _)| format!("{first} ..."));
+        format!("{who}: {}", back.unwrap_or(undo))
+    });
+    let lines = if plan.changes.len() <= ONE_BY_ONE { 3 } else { 6 };
+    packed(text, "back", &backs.collect::<Vec<_>>(), width, lines);
+}
+
+/// What would be refused, what nobody could tell, and what is allowed.
+fn permissions(text: &mut String, plan: &Plan, width: usize) {
+    for (have, style, word, lines) in [
+        (Have::Cannot, Style::Bad, "CANNOT", 6),
+        (Have::Unknown, Style::Careful, "unknown", 2),
+        (Have::Can, Style::Faint, "can", 1),
+    ] {
+        let all = || plan.pending().flat_map(|change| &change.permissions);
+        let asked = |wanted: fn(&Permission) -> bool| {
+            let these = all().filter(|one| one.have == have && wanted(one));
+            let these: BTreeSet<&str> = these.map(|one| one.action.as_str()).collect();
+            these.into_iter().collect::<Vec<_>>().join(", ")
+        };
+        let always = asked(|one| one.only_if.is_none());
+        let at_times = asked(|one| one.only_if.is_some() && one.have != Have::Can);
+        let at_times = match at_times.as_str() {
+            "" => None,
+            actions => Some(format!("where it comes to that, {actions}")),
+        };
+        let parts = [Some(always).filter(|always| !always.is_empty()), at_times];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        painted(text, style, word, &parts, width, lines);
     }
 }
 
@@ -175,44 +308,40 @@ fn named(plan: &Plan, changes: &[&Change]) -> String {
     names.join(", ")
 }
 
-/// How what steps do is taken back, in the first words of it; `...` where there is more to know.
-fn taken_back(text: &mut String, plan: &Plan, width: usize) {
-    let backs = plan.changes.iter().map(|change| {
-        let undo = change.undo.replace('`', "");
-        let back = undo.split_once(';').map(|(first, _)| format!("{first} ..."));
-        (change, back.unwrap_or(undo))
-    });
-    packed(text, "back", &together(plan, backs), width, 3);
-}
-
 /// Several things on as few lines as they need, and at most so many.
 fn packed(text: &mut String, label: &str, parts: &[String], width: usize, lines: usize) {
+    painted(text, Style::Faint, label, parts, width, lines);
+}
+
+fn painted(
+    text: &mut String,
+    style: Style,
+    label: &str,
+    parts: &[String],
+    width: usize,
+    lines: usize,
+) {
     if parts.is_empty() {
         return;
     }
     let line = format!("  {label:<10}  {}", parts.join("; "));
     // Lines are broken between words.
     let room = lines * width.saturating_sub(INDENT.len());
-    let _ = writeln!(text, "{}", Style::Faint.paint(&cut(&line, room.max(width))));
+    let _ = writeln!(text, "{}", style.paint(&cut(&line, room.max(width))));
 }
 
-/// What is left alone: of whom and why, a line for each sort of it.
-fn brief_left_alone(text: &mut String, plan: &Plan, width: usize) {
-    let (mut ways_in, mut other) = alike::left_alone(plan, WAYS_IN);
-    let all = ways_in.len() + other.len();
-    ways_in.truncate(WAYS_IN);
-    other.truncate(LEFT_ALONE - ways_in.len());
-    let shown = ways_in.len() + other.len();
+/// What is left alone: ways in with why, and the other sorts of it by what they are.
+fn left_alone(text: &mut String, plan: &Plan, width: usize) {
+    let (ways_in, other) = alike::left_alone(plan, WAYS_IN);
     let mut label = if plan.is_undo() { "stays" } else { "untouched" };
-    for left in ways_in.iter().chain(&other) {
-        let line = cut(&format!("  {label:<10}  {}", left.brief()), width);
-        let _ = writeln!(text, "{}", Style::Faint.paint(&line));
+    for left in ways_in.iter().take(WAYS_IN) {
+        packed(text, label, &[left.brief()], width, 1);
         label = "";
     }
-    if all > shown {
-        let line = format!("  {label:<10}  and {} more", grouped(all - shown));
-        let _ = writeln!(text, "{}", Style::Faint.paint(&line));
-    }
+    let more = ways_in.len().saturating_sub(WAYS_IN);
+    let more = (more > 0).then(|| format!("+{}", counted(more, "other way in")));
+    let other = more.into_iter().chain(other.iter().map(alike::Alike::named));
+    packed(text, label, &other.collect::<Vec<_>>(), width, 4);
 }
 
 /// What others found, in a line.
