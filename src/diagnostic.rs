@@ -204,6 +204,15 @@ impl Place {
         self.source.line_column(self.start as usize)
     }
 
+    /// The same line and column, in a text that shows nothing of this one: it may be a secret.
+    #[must_use]
+    pub fn unseen(&self) -> Self {
+        let (line, column) = self.line_column();
+        let text = "\n".repeat(line - 1) + &" ".repeat(column - 1);
+        let end = text.len();
+        Self::new(&Source::new(self.source.name(), text), end..end)
+    }
+
     /// The line of its beginning, from 1.
     pub fn line(&self) -> usize {
         self.line_column().0

@@ -12,6 +12,7 @@ use super::overtaken::{Doing, not_overtaken};
 use super::{args, view};
 use crate::clock::Clock;
 use crate::cloud::Connection;
+use crate::ids::StepId;
 use crate::inventory::Caller;
 use crate::plan::{Plan, SavedPlan};
 
@@ -106,8 +107,9 @@ pub(super) fn fits(
         ));
     }
     goes_there(plan, endpoint)?;
-    let warnings =
-        crate::planning::refuse_lock_out(plan, &saved.inventory, caller).map_err(|problem| {
+    let nowhere = |_: &StepId| None;
+    let warnings = crate::planning::refuse_lock_out(plan, &saved.inventory, caller, &nowhere)
+        .map_err(|problem| {
             let next = "nothing was changed. Run it as somebody else";
             Failure::of(Exit::Refused, vec![problem], next)
         })?;

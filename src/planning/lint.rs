@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Undecided;
 use super::lockout::{cuts_off_break_glass, refuse_lock_out};
-use crate::diagnostic::{Code, Diagnostic, counted, nearest};
-use crate::ids::{ChangeId, Principal, SecretId};
+use crate::diagnostic::{Code, Diagnostic, counted, grouped, nearest};
+use crate::ids::{AccountId, ChangeId, Principal, SecretId, StepId};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Destination, Effect, Plan, Subject};
 use crate::playbook::{Playbook, shorten};
@@ -32,13 +32,14 @@ pub(super) fn lint(
         caller.break_glass.clear();
         plan.warnings.extend(cuts_off_break_glass(earlier, plan, inventory));
     }
-    match refuse_lock_out(plan, inventory, &caller) {
+    let place_of = |step: &StepId| Some(playbook.step(step)?.place.clone());
+    match refuse_lock_out(plan, inventory, &caller, &place_of) {
         Ok(warnings) => plan.warnings.extend(warnings),
         Err(problem) => problems.push(problem),
     }
     behind_the_gate(playbook, plan, undecided, &mut problems);
     one_at_a_time(playbook, plan, &mut problems);
-    problems.extend(limits(playbook, "plan", plan.pending().count(), plan.principals.len()));
+    problems.extend(limits(playbook, "plan", &[&*plan]));
     share(playbook, plan, inventory, &mut problems);
     // Of several accounts one may have the gap: then it is judged of all.
     if plan.together.is_none() && undecided.is_empty() {
@@ -271,40 +272,97 @@ fn stays_quarantined(plan: &Plan, credential: &Credential) -> bool {
     effects().any(puts_on) && !effects().any(takes_off)
 }
 
-/// More than the playbook allows.
-fn limits(playbook: &Playbook, what: &str, changes: usize, principals: usize) -> Vec<Diagnostic> {
+/// More than the playbook allows, and which steps it comes of.
+fn limits(playbook: &Playbook, what: &str, plans: &[&Plan]) -> Vec<Diagnostic> {
     let limits = &playbook.limits;
+    let changes: usize = plans.iter().map(|plan| plan.pending().count()).sum();
+    let principals: usize = plans.iter().map(|plan| plan.principals.len()).sum();
     let mut problems = Vec::new();
-    for (found, limit, does, help) in [
+    for (found, limit, key, does, of_steps) in [
         (
             changes,
             limits.changes,
+            "changes",
             format!("has {}", counted(changes, "change")),
-            "read them with `portcullis plan`; raise `limits.changes` if all are meant",
+            changes_of_steps as fn(&[&Plan]) -> Vec<(StepId, usize)>,
         ),
         (
             principals,
             limits.principals,
+            "principals",
             format!("cuts off {}", counted(principals, "principal")),
-            "see what selects them; raise `limits.principals` if all are meant",
+            principals_of_steps,
         ),
     ] {
         let Some(limit) = limit.filter(|limit| found > *limit) else { continue };
         let message = format!("the {what} {does}, and the playbook allows {limit}");
+        let of_steps = of_steps(plans);
+        let named: Vec<String> = of_steps
+            .iter()
+            .take(NAMED_STEPS)
+            .map(|(step, n)| format!("{} of step `{step}`", grouped(*n)))
+            .collect();
+        let more = match of_steps.len() - named.len() {
+            0 => String::new(),
+            more => format!(", and of {}", counted(more, "step")),
+        };
+        let help = format!(
+            "they are {}{more}: let these select fewer; or, if all are meant, write `limits: {{ {key}: {found} }}`, and \
+             read each before you say yes",
+            named.join(", ")
+        );
         let mut problem = Diagnostic::error(Code::OverLimit, message).help(help);
         if let Some(place) = &limits.place {
             problem = problem.at(place.clone(), "the limit");
+        }
+        let most = of_steps.first().and_then(|(step, n)| Some((playbook.step(step)?, n)));
+        if let Some((step, n)) = most {
+            problem = problem.and(step.place.clone(), format!("{} of this step", grouped(*n)));
         }
         problems.push(problem);
     }
     problems
 }
 
+/// How many steps are named that more comes of than is allowed.
+const NAMED_STEPS: usize = 3;
+
+/// How many changes are to be made for each step; the most first.
+fn changes_of_steps(plans: &[&Plan]) -> Vec<(StepId, usize)> {
+    let mut of_steps: BTreeMap<&StepId, usize> = BTreeMap::new();
+    for change in plans.iter().flat_map(|plan| plan.pending()) {
+        *of_steps.entry(&change.step).or_default() += 1;
+    }
+    most_first(of_steps.into_iter())
+}
+
+/// How many principals each step cuts, in all accounts; the most first.
+fn principals_of_steps(plans: &[&Plan]) -> Vec<(StepId, usize)> {
+    let mut of_steps: BTreeMap<&StepId, BTreeSet<(&AccountId, Principal)>> = BTreeMap::new();
+    for plan in plans {
+        for change in &plan.changes {
+            let cut = change.effects.iter().filter_map(|effect| match effect {
+                Effect::Cuts { subject, .. } => Some((&plan.account, subject.principal()?)),
+                _ => None,
+            });
+            let mut cut = cut.peekable();
+            if cut.peek().is_some() {
+                of_steps.entry(&change.step).or_default().extend(cut);
+            }
+        }
+    }
+    most_first(of_steps.into_iter().map(|(step, cut)| (step, cut.len())))
+}
+
+fn most_first<'p>(of_steps: impl Iterator<Item = (&'p StepId, usize)>) -> Vec<(StepId, usize)> {
+    let mut of_steps: Vec<_> = of_steps.map(|(step, n)| (step.clone(), n)).collect();
+    of_steps.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    of_steps
+}
+
 /// What is wrong with the plans of several accounts together, and not with one alone.
 pub fn lint_together(playbook: &Playbook, plans: &[&Plan]) -> Vec<Diagnostic> {
-    let changes = plans.iter().map(|plan| plan.pending().count()).sum();
-    let principals = plans.iter().map(|plan| plan.principals.len()).sum();
-    let mut problems = limits(playbook, "plan of all accounts", changes, principals);
+    let mut problems = limits(playbook, "plan of all accounts", plans);
     accepted_gaps(plans.iter().copied(), &mut problems);
     problems
 }

@@ -15,8 +15,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Code, Diagnostic, counted};
-use crate::ids::{AccessKeyId, Arn, Principal, UserName};
+use crate::diagnostic::{Code, Diagnostic, Place, counted};
+use crate::ids::{AccessKeyId, Arn, Principal, StepId, UserName};
 use crate::inventory::{Caller, Inventory, ListedRole, Origin};
 use crate::plan::{Change, Credential, Effect, Plan, Subject};
 use crate::policy::Document;
@@ -24,6 +24,8 @@ use crate::policy::trust::{Admission, Admitted, admits, admitted, everybody_admi
 
 /// What a cut would take.
 struct Lost {
+    /// The step that cuts it, where one does.
+    by: Option<StepId>,
     /// The identity that is cut.
     arn: Option<Arn>,
     /// From the run, or from break-glass, to what is cut, one link after the other.
@@ -47,11 +49,13 @@ struct Link<'c> {
 }
 
 /// Refuses where the plan cuts what `caller` stands on, or break-glass; gives back what is to be said where it is
-/// accepted, or may be so. Asked again when a saved plan is run, because another may run it.
+/// accepted, or may be so. Asked again when a saved plan is run, because another may run it. Where a step stands tells
+/// `place_of`, if that is known.
 pub fn refuse_lock_out(
     plan: &Plan,
     inventory: &Inventory,
     caller: &Caller,
+    place_of: &dyn Fn(&StepId) -> Option<Place>,
 ) -> Result<Vec<String>, Diagnostic> {
     let mut warnings = Vec::new();
     let mut refused = None;
@@ -64,7 +68,11 @@ pub fn refuse_lock_out(
             if accepted {
                 warnings.push(whose.accepted(&path));
             } else if refused.is_none() {
-                refused = Some(whose.refused(&path, lost.arn.as_ref()));
+                let problem = whose.refused(&path, lost.arn.as_ref());
+                refused = Some(match lost.by.as_ref().and_then(place_of) {
+                    Some(place) => problem.at(place, "this step cuts it"),
+                    None => problem,
+                });
             }
         }
     }
@@ -279,11 +287,16 @@ fn lost(
         if let Some(by) = by {
             let arn = listed(name).map(|role| role.arn.clone());
             let arn = arn.or_else(|| link.arn.filter(|arn| session_of(arn).is_none()).cloned());
-            lost.push(Lost { arn, path: to(at, vec![by]) });
+            lost.push(Lost { by: Some(by.change.step.clone()), arn, path: to(at, vec![by.said]) });
         }
     }
     if whose == Whose::Caller {
-        lost.extend(sealed_out(plan, caller).map(|by| Lost { arn: None, path: to(0, vec![by]) }));
+        let sealed = sealed_out(plan, caller);
+        lost.extend(sealed.map(|by| Lost {
+            by: Some(by.change.step.clone()),
+            arn: None,
+            path: to(0, vec![by.said]),
+        }));
     }
     for user in plan.users() {
         let of_him = (0..chain.len()).filter(|at| chain[*at].is_user(user, plan, inventory));
@@ -297,8 +310,9 @@ fn lost(
         if matches!(in_use, InUse::Unknown) && !cuts_whole(plan, user) {
             path.push("which of his credentials is in use is not known".to_owned());
         }
-        path.push(by);
-        lost.push(Lost { arn: found.map(|user| user.arn.clone()), path: to(at, path) });
+        path.push(by.said);
+        let arn = found.map(|user| user.arn.clone());
+        lost.push(Lost { by: Some(by.change.step.clone()), arn, path: to(at, path) });
     }
     // Whoever is behind a session of a role and not known is one of those whom the role's trust admits.
     for (at, link) in chain.iter().enumerate() {
@@ -312,9 +326,14 @@ fn lost(
         let mut perhaps = Vec::new();
         for cut in cut_principals(plan, inventory, name) {
             match behind.through(cut.arn, plan.account.as_str()) {
-                Some(by) if behind.is_shut() => {
-                    let way = behind.way(by, cut.only).into_iter().chain(cut.path);
-                    lost.push(Lost { arn: Some(cut.arn.clone()), path: to(at, way.collect()) });
+                Some(through) if behind.is_shut() => {
+                    let mut way = behind.way(through, cut.only);
+                    way.push(cut.who);
+                    let by = cut.by.map(|by| {
+                        way.push(by.said);
+                        by.change.step.clone()
+                    });
+                    lost.push(Lost { by, arn: Some(cut.arn.clone()), path: to(at, way) });
                 }
                 Some(_) => perhaps.push(cut.who),
                 None => {}
@@ -387,8 +406,7 @@ struct CutPrincipal<'i> {
     who: String,
     /// How it is said that nobody else is let in.
     only: &'static str,
-    /// From him to what is cut.
-    path: Vec<String>,
+    by: Option<By<'i>>,
 }
 
 /// All of them, but the role `name`.
@@ -400,7 +418,8 @@ fn cut_principals<'i>(
     let users = plan.users().filter_map(|user| {
         let arn = &inventory.user(user).ok()?.as_ref()?.arn;
         let only = "only users in scope may assume it";
-        Some(CutPrincipal { arn, who: format!("user {user}"), only, path: cut_user(plan, user) })
+        let by = cut_by(plan, |subject| subject.user() == Some(user));
+        Some(CutPrincipal { arn, who: format!("user {user}"), only, by })
     });
     let roles = plan.principals.iter().filter_map(Principal::role);
     let roles = roles.filter(move |role| role.as_str() != name).filter_map(|role| {
@@ -409,16 +428,10 @@ fn cut_principals<'i>(
             plan,
             |subject| matches!(subject.principal(), Some(Principal::Role(cut)) if cut == *role),
         );
-        let path = std::iter::once(format!("role {role}")).chain(by).collect();
         let only = "only who is in scope may assume it";
-        Some(CutPrincipal { arn, who: format!("role {role}"), only, path })
+        Some(CutPrincipal { arn, who: format!("role {role}"), only, by })
     });
     users.chain(roles)
-}
-
-fn cut_user(plan: &Plan, user: &UserName) -> Vec<String> {
-    let by = cut_by(plan, |subject| subject.user() == Some(user));
-    std::iter::once(format!("user {user}")).chain(by).collect()
 }
 
 /// Who may be behind a role, by its trust policy and by those of the roles that it names, and so on.
@@ -568,7 +581,7 @@ fn permission_set(role: &str) -> Option<&str> {
 
 /// A secret that is sealed, and not for whoever runs this: he could neither work on it nor, if its policy were all
 /// he had, unseal it. The seal spares whoever planned it; another may run it.
-fn sealed_out<'p>(plan: &'p Plan, caller: &Caller) -> impl Iterator<Item = String> + 'p {
+fn sealed_out<'p>(plan: &'p Plan, caller: &Caller) -> impl Iterator<Item = By<'p>> + 'p {
     let own = caller.principal_patterns();
     let session = session_of(&caller.arn).map(|(role, _)| role.to_owned());
     let account = caller.account.clone();
@@ -585,14 +598,22 @@ fn sealed_out<'p>(plan: &'p Plan, caller: &Caller) -> impl Iterator<Item = Strin
             Effect::Spares { principals } => Some(principals),
             _ => None,
         })?;
-        (!spares.iter().any(&is_own))
-            .then(|| format!("{}, sealed by {} ({})", change.target, change.id, change.place()))
+        (!spares.iter().any(&is_own)).then(|| {
+            let said = format!("{}, sealed by {} ({})", change.target, change.id, change.place());
+            By { change, said }
+        })
     })
+}
+
+/// A change that cuts, and how that is said.
+struct By<'p> {
+    change: &'p Change,
+    said: String,
 }
 
 /// `cut by quarantine.1 (line 46)`. A restriction only where there is no cut: whether the caller asks from one of
 /// its networks, nobody tells him.
-fn cut_by(plan: &Plan, cuts: impl Fn(&Subject) -> bool) -> Option<String> {
+fn cut_by(plan: &Plan, cuts: impl Fn(&Subject) -> bool) -> Option<By<'_>> {
     let by = |blocks: bool| {
         plan.changes.iter().find(|change| {
             change.effects.iter().any(|effect| {
@@ -601,9 +622,8 @@ fn cut_by(plan: &Plan, cuts: impl Fn(&Subject) -> bool) -> Option<String> {
             })
         })
     };
-    let words =
-        |change: &Change, what: &str| format!("{what} by {} ({})", change.id, change.place());
-    by(true).map(|change| words(change, "cut")).or_else(|| {
-        by(false).map(|change| words(change, "shut out from elsewhere than some networks"))
-    })
+    let (change, what) = by(true).map(|change| (change, "cut")).or_else(|| {
+        by(false).map(|change| (change, "shut out from elsewhere than some networks"))
+    })?;
+    Some(By { change, said: format!("{what} by {} ({})", change.id, change.place()) })
 }

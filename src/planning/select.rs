@@ -147,6 +147,7 @@ pub(super) fn select<'p>(playbook: &'p Playbook, scope: &Scope<'_>) -> Selection
             selection.undecided.push(Undecided::perhaps(step));
         } else {
             selection.untouched.extend(left_out(
+                playbook,
                 step,
                 wanted,
                 refused,
@@ -261,18 +262,22 @@ fn skipped<'p>(
 }
 
 fn left_out(
+    playbook: &Playbook,
     step: &Step,
     wanted: &[Option<Value>],
     refused: &[Option<Value>],
     skipped_for: Option<&StepId>,
 ) -> Option<Untouched> {
-    let line = step.place.line();
+    let line = match playbook.fragment_of(&step.place) {
+        Some(fragment) => format!("{} line {}", fragment.path, step.place.line()),
+        None => format!("line {}", step.place.line()),
+    };
     if let Some(need) = skipped_for {
-        let why = format!("it needs step `{need}`, which is skipped (line {line})");
+        let why = format!("it needs step `{need}`, which is skipped ({line})");
         return Some(Untouched { what: format!("step `{}`", step.id), why });
     }
     if refused.is_empty() {
-        let why = format!("its `for_each` gives nothing (line {line})");
+        let why = format!("its `for_each` gives nothing ({line})");
         return wanted.is_empty().then(|| Untouched { what: format!("step `{}`", step.id), why });
     }
     let named: Vec<String> = refused.iter().flatten().take(NAMED_ITEMS).map(in_words).collect();
@@ -285,7 +290,7 @@ fn left_out(
         what = format!("{what} and {more} more");
     }
     let text = step.condition.as_ref().map_or("", |condition| condition.text());
-    Some(Untouched { what, why: format!("its `if` is false: {} (line {line})", text.trim()) })
+    Some(Untouched { what, why: format!("its `if` is false: {} ({line})", text.trim()) })
 }
 
 /// An item as people call it.

@@ -234,6 +234,13 @@ impl Parsed {
                 Ok(Self { text: text.to_owned(), place, ast, info, verbatim, instants })
             }
             Err(errors) => {
+                if let Some(Foreign { range, message, write }) = foreign(text) {
+                    let place = if verbatim { inner_place(&place, text, range) } else { place };
+                    let message = format!("not an expression: {message}");
+                    return Err(Diagnostic::error(Code::BadExpression, message)
+                        .at(place, "here")
+                        .help(write));
+                }
                 let (at, message) = errors
                     .errors
                     .first()
@@ -351,12 +358,87 @@ fn bare_duration(text: &str, at: usize) -> Option<&str> {
     (ends && digits < at).then(|| &text[digits..end])
 }
 
+/// What other languages write.
+struct Foreign {
+    range: Range<usize>,
+    message: String,
+    write: &'static str,
+}
+
+/// The first of it outside of quotes, in a text that is no expression.
+fn foreign(text: &str) -> Option<Foreign> {
+    let mut quote = None;
+    let mut skip = 0;
+    for (at, c) in text.char_indices() {
+        let rest = &text[at..];
+        if at < skip {
+            continue;
+        }
+        if let Some(open) = quote {
+            match c {
+                '\\' => skip = at + 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+                c if c == open => quote = None,
+                _ => {}
+            }
+            continue;
+        }
+        if c == '\'' || c == '"' {
+            quote = Some(c);
+            continue;
+        }
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let sign = |n: usize, write| Some((n, write));
+        let found = if is_word(c) {
+            let word = rest.split(|c| !is_word(c)).next().unwrap_or(rest);
+            skip = at + word.len();
+            let is_field = text[..at].trim_end().ends_with('.');
+            match word {
+                "and" if !is_field => sign(3, "write `&&`"),
+                "or" if !is_field => sign(2, "write `||`"),
+                "not" if !is_field => sign(3, "write `!`, as in !(a == b)"),
+                _ => None,
+            }
+        } else {
+            let twice = ["==", "!=", "<=", ">=", "&&", "||"];
+            if rest.starts_with("===") || rest.starts_with("!==") {
+                sign(3, "write `==`, or `!=`")
+            } else if twice.iter().any(|sign| rest.starts_with(sign)) {
+                skip = at + 2;
+                None
+            } else if rest.starts_with("??") {
+                sign(2, "write has(x) ? x : y")
+            } else if rest.starts_with("<>") {
+                sign(2, "write `!=`")
+            } else {
+                match c {
+                    '=' => sign(1, "to compare write `==`"),
+                    '&' => sign(1, "write `&&`"),
+                    '|' => sign(1, "write `||`"),
+                    _ => None,
+                }
+            }
+        };
+        if let Some((length, write)) = found {
+            let range = at..at + length;
+            let message = format!("`{}` means nothing in one", &text[range.clone()]);
+            return Some(Foreign { range, message, write });
+        }
+    }
+    None
+}
+
 /// The parser's message without its vocabulary.
 fn readable(message: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     let front = message.split(" expecting ").next().unwrap_or(message);
     if front.contains("<EOF>") {
         return "it ends too early".to_owned();
+    }
+    if front.starts_with("Incomplete ") {
+        return "a part of it is missing, or stands where none does".to_owned();
+    }
+    if let Some(sign) = front.strip_prefix("token recognition error at: ") {
+        return format!("no part of one begins with {}", super::field::shorten(sign));
     }
     super::field::shorten(front)
 }

@@ -36,6 +36,7 @@ pub struct GivenInputs {
     /// was said.
     values: BTreeMap<String, Vec<Given>>,
     said: Vec<Diagnostic>,
+    files: Vec<file::Looks>,
     /// Whether something that could not be read may give any of them.
     unread: bool,
 }
@@ -48,7 +49,8 @@ impl GivenInputs {
 
     /// Gives inputs the values that a file has for them, in place of what they were given before.
     pub fn give_file(&mut self, source: &Source) {
-        let read = file::read(source);
+        let (read, looks) = file::read(source);
+        self.files.push(looks);
         self.values.extend(read.values);
         self.said.extend(read.problems);
         self.unread |= read.unread;
@@ -110,7 +112,14 @@ impl Playbook {
             };
             bound.extend(value.map(|value| (input.name.clone(), value)));
         }
-        let problems = yaml::all(problems, given.said.clone());
+        let mut problems = yaml::all(problems, given.said.clone());
+        let names: Vec<&str> = self.inputs.iter().map(|input| input.name.as_str()).collect();
+        for file in given.files.iter().filter(|file| !file.is_of(names.iter().copied())) {
+            let first = problems.iter().find(|problem| file.has(problem));
+            let Some(instead) = first.map(|first| file.is_another(first, &names)) else { continue };
+            problems.retain(|problem| !file.has(problem));
+            problems.push(instead);
+        }
         if problems.is_empty() { Ok(bound) } else { Err(problems) }
     }
 

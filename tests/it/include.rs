@@ -80,6 +80,19 @@ fn a_case_goes_on_when_the_folder_is_gone() {
 }
 
 #[test]
+fn whom_a_step_of_a_fragment_would_lock_out_is_told_with_the_fragment() {
+    let own = "{ role: incident-responder }";
+    let contain = CONTAIN.replace(
+        "iam.user.quarantine, with: { user: \"${{ targets.owner }}\" }",
+        &format!("iam.role.quarantine, with: {own}"),
+    );
+    let dir = folder(INCLUDING, &[("shared/contain.yaml", &contain)]);
+    let err = here(dir.path(), &["rehearse", "p"]).ended_with(5).err;
+    assert!(err.contains("cut by quarantine.1 (shared/contain.yaml line 7)"), "{err}");
+    assert!(err.contains("--> p/shared/contain.yaml:7:"), "{err}");
+}
+
+#[test]
 fn a_mistake_in_a_fragment_is_shown_in_the_fragment_with_those_of_the_playbook() {
     let wrong = CONTAIN.replace("keys: all", "kyes: all") + "name: other\n";
     let dir = folder(

@@ -77,7 +77,7 @@ fn what_the_credentials_were_got_with_counts() {
         came_from: vec![origin("profile base", arn, key)],
         ..inventory.caller.clone()
     };
-    let asked = |caller: Caller| planning::refuse_lock_out(plan, inventory, &caller);
+    let asked = |caller: Caller| planning::refuse_lock_out(plan, inventory, &caller, &|_| None);
     for caller in [from(Some(VICTIM), None), from(None, Some("AKIAEXAMPLEHUNGON002"))] {
         let problem = asked(caller).unwrap_err();
         let path = "role incident-responder <- profile base <- user ci-deploy <- cut by";
@@ -117,7 +117,7 @@ fn every_role_on_the_way_counts_and_so_does_whoever_is_behind_the_last() {
     let from = |came_from| Caller { came_from, ..inventory.caller.clone() };
     // Nobody is known to be behind the hop, and nobody but the victim may be.
     let last = from(vec![origin("credentials of hop/me", Some(SESSION_OF_HOP), None)]);
-    let problem = planning::refuse_lock_out(&plan, inventory, &last).unwrap_err();
+    let problem = planning::refuse_lock_out(&plan, inventory, &last, &|_| None).unwrap_err();
     let path = "role incident-responder <- credentials of hop/me <- role hop <- only users in scope may assume it <- \
                 user ci-deploy <- cut by quarantine.1";
     assert!(problem.message.contains(path), "{}", problem.message);
@@ -126,14 +126,17 @@ fn every_role_on_the_way_counts_and_so_does_whoever_is_behind_the_last() {
         origin("profile hop", Some(HOP), None),
         origin("profile base", None, Some("AKIAEXAMPLEBACKUP003")),
     ]);
-    assert_eq!(planning::refuse_lock_out(&plan, inventory, &known).unwrap(), [] as [&str; 0]);
+    assert_eq!(
+        planning::refuse_lock_out(&plan, inventory, &known, &|_| None).unwrap(),
+        [] as [&str; 0]
+    );
     // The hop itself is cut: what is behind it does not matter.
     let role = RoleName::parse("hop").unwrap();
     plan.changes[0].effects.push(Effect::Cuts {
         subject: Subject::Principal { principal: Principal::Role(role) },
         barrier: Barrier::Quarantine,
     });
-    let problem = planning::refuse_lock_out(&plan, inventory, &known).unwrap_err();
+    let problem = planning::refuse_lock_out(&plan, inventory, &known, &|_| None).unwrap_err();
     let path = "role incident-responder <- profile hop <- role hop <- cut by quarantine.1";
     assert!(problem.message.contains(path), "{}", problem.message);
     assert!(problem.help.unwrap().ends_with(&format!("--accept-lockout {HOP}")));
@@ -151,7 +154,8 @@ fn break_glass_is_left_standing_with_all_that_it_stands_on() {
         (VICTIM, "break-glass <- user ci-deploy <- cut by quarantine.1"),
         (SESSION_OF_HOP, "break-glass <- role hop <- only users in scope may assume it <- user"),
     ] {
-        let problem = planning::refuse_lock_out(plan, inventory, &glass(arn)).unwrap_err();
+        let problem =
+            planning::refuse_lock_out(plan, inventory, &glass(arn), &|_| None).unwrap_err();
         assert_eq!(problem.code, Code::LockOut);
         assert!(problem.message.contains(path), "{}", problem.message);
         let help = problem.help.unwrap();
@@ -159,10 +163,10 @@ fn break_glass_is_left_standing_with_all_that_it_stands_on() {
         let places: Vec<usize> = ways.iter().map(|way| help.find(way).unwrap()).collect();
         assert!(places.is_sorted(), "{help}");
     }
-    planning::refuse_lock_out(plan, inventory, &glass(BYSTANDER)).unwrap();
+    planning::refuse_lock_out(plan, inventory, &glass(BYSTANDER), &|_| None).unwrap();
     let mut plan = plan.clone();
     plan.accepted_lockouts.push(Arn::parse(VICTIM).unwrap());
-    let warned = planning::refuse_lock_out(&plan, inventory, &glass(VICTIM)).unwrap();
+    let warned = planning::refuse_lock_out(&plan, inventory, &glass(VICTIM), &|_| None).unwrap();
     assert!(warned[0].contains("cuts break-glass, and that was accepted"), "{warned:?}");
 }
 
@@ -203,7 +207,7 @@ fn a_user_is_lost_with_the_credential_that_is_in_use_and_not_with_another_of_his
         plan.changes[0].effects.clone_from(&effects);
         plan.principals = vec![Principal::User(user.clone())];
         let caller = Caller { break_glass: glass, ..inventory.caller.clone() };
-        let asked = planning::refuse_lock_out(&plan, inventory, &caller);
+        let asked = planning::refuse_lock_out(&plan, inventory, &caller, &|_| None);
         match (refused, asked) {
             (None, asked) => drop(asked.unwrap()),
             (Some(path), asked) => {
@@ -261,13 +265,14 @@ fn sessions_of_the_caller_s_own_permission_set_are_its_own() {
     let stage = play(Stage::set(&world, PLAYBOOK));
     let mut plan = stage.saved.plan.clone();
     let inventory = &stage.saved.inventory;
-    planning::refuse_lock_out(&plan, inventory, &inventory.caller).unwrap();
+    planning::refuse_lock_out(&plan, inventory, &inventory.caller, &|_| None).unwrap();
     let role = RoleName::parse(name).unwrap();
     plan.changes[0].effects.push(Effect::Cuts {
         subject: Subject::Credential { credential: Credential::RoleSessions { role } },
         barrier: Barrier::SessionsFirstPass,
     });
-    let problem = planning::refuse_lock_out(&plan, inventory, &inventory.caller).unwrap_err();
+    let problem =
+        planning::refuse_lock_out(&plan, inventory, &inventory.caller, &|_| None).unwrap_err();
     let path =
         "permission set Incident_Response, signed in to as portcullis <- cut by quarantine.1";
     assert!(problem.message.contains(path), "{}", problem.message);

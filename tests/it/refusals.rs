@@ -62,7 +62,7 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
             PLAYBOOK.replace("changes: 200", "changes: 3"),
             Code::OverLimit,
             "the plan has 7 changes, and the playbook allows 3",
-            "limits.changes",
+            "limits: { changes: 7 }",
         ),
         (
             "a cut that waits for sessions that wait for it",

@@ -227,6 +227,22 @@ fn a_share_of_the_account_is_a_limit() {
 }
 
 #[test]
+fn over_the_limit_it_is_said_of_which_steps_the_changes_are() {
+    let text = playbook(&format!("limits: {{ principals: 1, changes: 1 }}\n{BATCHES}"));
+    let Err(problems) = play(Stage::set_on(WORLD, &text, &terms())) else { panic!() };
+    for (what, key) in [("principals", "principals: 2"), ("changes", "changes: 2")] {
+        let of = |one: &&portcullis::diagnostic::Diagnostic| {
+            one.code == Code::OverLimit && one.message.contains(what)
+        };
+        let problem = problems.iter().find(of).unwrap();
+        let help = problem.help.as_deref().unwrap();
+        assert!(help.contains("2 of step `quarantine`"), "{help}");
+        assert!(help.contains(&format!("write `limits: {{ {key} }}`")), "{help}");
+        assert_eq!(problem.others[0].text, "2 of this step");
+    }
+}
+
+#[test]
 fn why_and_until_when_are_worked_out_for_every_item_and_no_input_is_no_trust() {
     let text = playbook(
         "\

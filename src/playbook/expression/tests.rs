@@ -383,3 +383,31 @@ fn what_is_promised_of_a_value_is_kept() {
     }
     assert!(right > 1_000 && valued > 500, "{right} right, {valued} with a value");
 }
+
+#[test]
+fn what_other_languages_write_is_told_in_the_words_of_this_one() {
+    for (text, at, write) in [
+        ("inputs.user = '/ci/'", "=", "`==`"),
+        ("inputs.yes and inputs.yes", "and", "`&&`"),
+        ("inputs.user == 'a or b' or inputs.yes", "or", "`||`"),
+        ("inputs.user == 'x' && not inputs.yes", "not", "`!`"),
+        ("inputs.maybe ?? 'x'", "??", "has(x) ? x : y"),
+        ("inputs.n <> 3", "<>", "`!=`"),
+        ("inputs.yes & inputs.yes", "&", "`&&`"),
+    ] {
+        let source = Source::new("p", text);
+        let place = Place::new(&source, 0..text.len());
+        let Err(problem) = Parsed::parse(text, place) else { panic!("{text}") };
+        assert_eq!(problem.primary.unwrap().place.text(), at, "{text}");
+        assert!(problem.help.unwrap().contains(write), "{text}");
+        assert_eq!(problem.message, format!("not an expression: `{at}` means nothing in one"));
+    }
+    // Nor is the parser heard where nothing of the kind stands.
+    for text in ["inputs.n #", "inputs.user ?", "'a"] {
+        let source = Source::new("p", text);
+        let place = Place::new(&source, 0..text.len());
+        let Err(problem) = Parsed::parse(text, place) else { panic!("{text}") };
+        assert!(!problem.message.contains("token"), "{}", problem.message);
+        assert!(!problem.message.contains("Context"), "{}", problem.message);
+    }
+}

@@ -1,13 +1,15 @@
 //! A file of inputs: one mapping, read as playbooks are, with the place of every value in it.
 //!
 //! Knows no playbook: what a value must be is not its business. What it refuses hides nothing else that stands there.
+//! The file may be the wrong one, and hold a secret: what has the name of no input in it is told by its kind, and
+//! nothing of it is shown.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
 use super::Given;
-use crate::diagnostic::{Code, Diagnostic, Place, Source};
+use crate::diagnostic::{Code, Diagnostic, Place, Source, nearest};
 use crate::playbook::node::{Kind, Node};
 use crate::playbook::yaml;
 
@@ -73,40 +75,116 @@ pub(super) struct Read {
     pub(super) problems: Vec<Diagnostic>,
     /// Whether any other may stand there, too.
     pub(super) unread: bool,
+    names: BTreeMap<String, usize>,
+}
+
+/// What is no text of YAML at all.
+const NO_YAML: &str = "no YAML";
+
+/// A file as it looks from outside, without what it holds.
+#[derive(Clone, Debug)]
+pub(super) struct Looks {
+    source: Source,
+    /// What it is instead of a mapping.
+    otherwise: Option<&'static str>,
+    /// What it has names for, each with its line.
+    names: BTreeMap<String, usize>,
+}
+
+impl Looks {
+    /// Whether it was meant as a file of these inputs: it has one of their names.
+    pub(super) fn is_of<'n>(&self, mut inputs: impl Iterator<Item = &'n str>) -> bool {
+        inputs.any(|name| self.names.contains_key(name))
+    }
+
+    /// Whether a problem is one of this file.
+    pub(super) fn has(&self, problem: &Diagnostic) -> bool {
+        problem.primary.as_ref().is_some_and(|label| *label.place.source() == self.source)
+    }
+
+    /// What is said in place of its problems, of which this is the first: that it is not of these inputs, and nothing
+    /// that stands in it.
+    pub(super) fn is_another(&self, first: &Diagnostic, inputs: &[&str]) -> Diagnostic {
+        let code = match self.otherwise {
+            _ if first.code == Code::TooLarge => Code::TooLarge,
+            Some(NO_YAML) => first.code,
+            _ => Code::BadInput,
+        };
+        let (message, help) = match self.otherwise {
+            // How much there may be is no secret.
+            _ if first.code == Code::TooLarge => (first.message.clone(), None),
+            Some(what) => (format!("a file of inputs is a mapping, and this is {what}"), None),
+            None => {
+                let near = |(name, line): (&String, &usize)| {
+                    let near = nearest(name, inputs.iter().copied())?;
+                    Some(format!("did you mean `{near}`, in line {line}?"))
+                };
+                let takes = || match inputs {
+                    [] => "the playbook takes none".to_owned(),
+                    inputs => format!("the playbook takes {}", inputs.join(", ")),
+                };
+                let help = self.names.iter().find_map(near).unwrap_or_else(takes);
+                ("no name in this file is one of an input of the playbook".to_owned(), Some(help))
+            }
+        };
+        let help = help
+            .unwrap_or_else(|| "write it like `user: ci-deploy`, a line for each input".to_owned());
+        let place = first.primary.as_ref().map(|label| label.place.unseen());
+        let place = place.unwrap_or_else(|| Place::new(&self.source, 0..0).unseen());
+        Diagnostic::error(code, message)
+            .at(place, "not shown: it may be a secret")
+            .help(format!("{help}; or is it the wrong file?"))
+    }
 }
 
 /// Reads the inputs in a file.
-pub(super) fn read(source: &Source) -> Read {
+pub(super) fn read(source: &Source) -> (Read, Looks) {
     let yaml::Text { tree, cut_short, other, problems: mut said } = yaml::read(source);
     for problem in said.iter_mut().filter(|problem| problem.code == Code::TooLarge) {
         problem.help = Some(
             "put a long list in a file of its own, an item on every line: -i NAME=@FILE".to_owned(),
         );
     }
+    let otherwise = match &tree {
+        Some(tree) if !cut_short => otherwise(tree),
+        _ => Some(NO_YAML),
+    };
     let mut read = Read { unread: cut_short || tree.is_none(), ..Read::default() };
     let mut found = Vec::new();
     for tree in tree.into_iter().chain(other) {
         read.take(source, tree, &mut found);
     }
     read.problems = yaml::all(found, said);
-    read
+    let names = std::mem::take(&mut read.names);
+    (read, Looks { source: source.clone(), otherwise, names })
+}
+
+/// What is no mapping, by its kind alone.
+fn otherwise(tree: &Node) -> Option<&'static str> {
+    match tree.kind {
+        Kind::Map(_) => None,
+        Kind::Null => Some("nothing"),
+        Kind::Bool(_) => Some("a truth value"),
+        Kind::Int(_) | Kind::Float(_) => Some("a number"),
+        Kind::Text(_) => Some("text"),
+        Kind::List(_) => Some("a list"),
+    }
 }
 
 impl Read {
     fn take(&mut self, source: &Source, tree: Node, problems: &mut Vec<Diagnostic>) {
         let Kind::Map(entries) = tree.kind else {
             self.unread |= !matches!(tree.kind, Kind::Null);
-            let message = format!("a file of inputs is a mapping, and this is {}", tree.describe());
-            let problem = Diagnostic::error(Code::BadInput, message)
-                .at(Place::new(source, 0..0), "")
-                .help("write it like `user: ci-deploy`, a line for each input");
-            problems.push(problem);
+            // What it is instead is said by its looks.
+            let problem = Diagnostic::error(Code::BadInput, "a file of inputs is a mapping");
+            problems.push(problem.at(Place::new(source, 0..0), ""));
             return;
         };
         for (key, node) in entries {
             // What a merge key would have brought along is not known.
             self.unread |= key.text == "<<";
             let name = Place::new(source, key.range.clone());
+            self.names.entry(key.text.clone()).or_insert_with(|| name.line());
             let written = written(source, &name, &node, problems).map(Given::Written);
             let values = self.values.entry(key.text).or_default();
             values.extend(written.filter(|written| !values.contains(written)));

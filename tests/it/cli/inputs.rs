@@ -259,6 +259,37 @@ fn of_what_was_not_meant_as_an_input_hardly_anything_is_shown() {
     refused(told, 2, &["--external-id-of", "write it as ACCOUNT=ID"]);
 }
 
+/// The wrong file behind `--inputs`.
+#[test]
+fn nothing_is_shown_of_a_file_that_is_none_of_inputs() {
+    const CANARY: &str = "wJalrXUtnFEMI";
+    for (text, words) in [
+        ("wJalrXUtnFEMI\n", "a file of inputs is a mapping, and this is text"),
+        ("- wJalrXUtnFEMI\n", "a file of inputs is a mapping, and this is a list"),
+        (
+            "{\"AccessKeyId\": \"AKIA\", \"SecretAccessKey\": \"wJalrXUtnFEMI\"}",
+            "no name in this file is one of an input of the playbook",
+        ),
+        ("wJalrXUtnFEMI: 1\nusres: [wJalrXUtnFEMI]\n", "did you mean `users`, in line 2?"),
+        ("[default]\nkey = wJalrXUtnFEMI\n", "this is no YAML"),
+        ("token: \"wJalrXUtnFEMI\n", "this is no YAML"),
+        ("-----BEGIN KEY-----\nwJalrXUtnFEMI\n-----END KEY-----\n", "error["),
+        ("wJalrXUtnFEMI: &wJalrXUtnFEMI x\n", "error["),
+        ("%wJalrXUtnFEMI\n", "error["),
+    ] {
+        for format in ["text", "json"] {
+            let args = ["--inputs=wrong", "-iusers=ci-a", "--format", format];
+            let told = plan_lists(&[("wrong", text)], &args);
+            let said = format!("{}{}", told.out, told.err);
+            assert!(!said.contains(CANARY), "{text}: {said}");
+            assert!(said.contains("wrong"), "{text}: {said}");
+            if format == "text" {
+                refused(told, 3, &[words, "or is it the wrong file?"]);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_command_line_that_is_not_understood_is_told_what_to_type() {
     refused(here(&[]), 2, &["Usage: portcullis"]);
