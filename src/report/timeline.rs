@@ -174,7 +174,7 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
             seen + &let_go.collect::<String>()
         }
         Entry::Noted { change, note: Note::Removing { key, why } } => {
-            format!("access key {key} was deleted for good by {}: {why}", of(change))
+            format!("access key {key} is about to be deleted for good by {}: {why}", of(change))
         }
         Entry::Reopened { change, why } => format!("{} is to be done again: {why}", of(change)),
         Entry::Observed { change, position: Position::Elsewhere { why } } => {
@@ -184,7 +184,7 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         Entry::Held { change: None, until } => format!("held: {until}"),
         Entry::GateOpened { proof } => {
             format!(
-                "the gate, which asks for {proof} proof, was opened: every cut was proven as surely as it can be"
+                "the gate, which asks for {proof} proof, was opened: every cut that can be tried was proven so"
             )
         }
         Entry::GateShut { reasons } => format!("the gate stayed shut: {}", reasons.join("; ")),
