@@ -17,7 +17,7 @@ mod saved;
 pub use accounts::SavedInventories;
 pub use answers::Answers;
 pub use authorization::{Authorization, GroupDetail, OwnPolicies, RoleDetail, UserDetail};
-pub use difference::{Altered, Difference, Extent, Fields, Thing, Unanswered, difference};
+pub use difference::{Altered, Beyond, Difference, Extent, Fields, Thing, Unanswered, difference};
 pub(crate) use digest::digest_of;
 pub use listing::{Everybody, Listing};
 pub use probe::{Probe, Tried};

@@ -61,7 +61,7 @@ use crate::playbook::{Phase, Proof};
 use crate::survey::SurveyError;
 use look::Looks;
 use overview::Overview;
-use step::{Driven, not_accepted};
+use step::Driven;
 pub use together::Among;
 
 /// Changes behind the gate that are driven side by side: so few that none waits long, for its turn to be
@@ -188,18 +188,18 @@ impl Run<'_> {
             },
             halted => halted,
         };
-        Self::left(halted)
+        self.left(halted)
     }
 
     /// How a round was left, by how its phases were.
-    fn left(halted: Result<Ending, Halt>) -> Result<Left, RunError> {
+    fn left(&self, halted: Result<Ending, Halt>) -> Result<Left, RunError> {
         Ok(Left::Ended(match halted {
             Ok(ending) => ending,
             Err(Halt::Again(next)) => return Ok(Left::Again(next)),
             Err(Halt::Newcomers(reasons)) => Ending::Held(reasons),
             Err(Halt::Journal(error)) => return Err(error.into()),
             Err(Halt::Unread(error)) if error.0.is_credentials() => {
-                Ending::Stopped(vec![not_accepted(&error.0)])
+                Ending::Stopped(vec![self.not_accepted(&error.0)])
             }
             Err(Halt::Unread(error)) => Ending::Stopped(vec![error.0.to_string()]),
             Err(Halt::Stopped(why)) => Ending::Stopped(why),

@@ -165,11 +165,11 @@ pub(super) struct Given {
     /// Cut off this identity although the run itself stands on it; the last resort, and on record
     #[arg(long, value_name = "ARN")]
     pub(super) accept_lockout: Vec<Arn>,
-    /// How long after the last cut the cuts are looked at again, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// How long after the last cut the cuts are looked at again: `90s`, `5m`; a number alone is seconds
+    #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
     pub(super) margin: Option<u64>,
-    /// How long a refusal is waited for where a cut is tried, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// How long a refusal is waited for where a cut is tried: `90s`, `5m`; a number alone is seconds
+    #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
     pub(super) within: Option<u64>,
 }
 
@@ -384,8 +384,8 @@ pub(super) struct Cut {
     /// Cut off this identity although the run itself stands on it; the last resort, and on record
     #[arg(long, value_name = "ARN")]
     pub(super) accept_lockout: Vec<Arn>,
-    /// How long after the last cut the cuts are looked at again, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// How long after the last cut the cuts are looked at again: `90s`, `5m`; a number alone is seconds
+    #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
     pub(super) margin: Option<u64>,
     /// Rehearse it in this world, in the built-in cloud
     #[arg(long, value_name = "FILE")]
@@ -760,6 +760,16 @@ fn duration(text: &str) -> Result<u64, String> {
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
     number.checked_mul(seconds).filter(|all| *all <= 400 * 86_400).ok_or_else(wrong)
+}
+
+/// Seconds, from one to those of a day.
+fn within_a_day(text: &str) -> Result<u64, String> {
+    let wrong = || "it is written 90s, 5m or 2h, from one second to a day".to_owned();
+    let seconds = match text.parse() {
+        Ok(seconds) => seconds,
+        Err(_) => duration(text).map_err(|_| wrong())?,
+    };
+    if (1..=86_400).contains(&seconds) { Ok(seconds) } else { Err(wrong()) }
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

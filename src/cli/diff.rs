@@ -10,7 +10,9 @@ use super::view::{self, Style, plain};
 use super::{args, diagnostics, sources};
 use crate::diagnostic::counted;
 use crate::ids::AccountId;
-use crate::inventory::{Difference, Extent, Fields, Inventory, Thing, Unanswered, difference};
+use crate::inventory::{
+    Beyond, Difference, Extent, Fields, Inventory, Thing, Unanswered, difference,
+};
 
 /// Texts longer than this are said to have changed, and not shown side by side; JSON has them whole.
 const SHOWN: usize = 100;
@@ -73,8 +75,7 @@ pub(super) fn diff(args: &args::Diff) -> Result<Exit, Failure> {
         }
     });
     let is_none = compared.iter().all(|of| of.found.is_none());
-    let is_whole = compared.iter().all(|of| of.found.is_whole())
-        && apart.iter().all(|account| account.is_beyond);
+    let is_whole = apart.is_empty() && compared.iter().all(|of| of.found.is_whole());
     Ok(match (is_none, is_whole) {
         (false, _) => Exit::Differs,
         (true, true) => Exit::Done,
@@ -116,11 +117,42 @@ fn told_apart(apart: &[Apart<'_>]) -> String {
         let beyond = if *is_beyond { ", and beyond what the plan asked" } else { "" };
         let _ = writeln!(text, "  {account}: in the {alone} alone{beyond}");
     }
-    if apart.iter().any(|account| !account.is_beyond) {
+    if !apart.is_empty() {
         text += "  Whatever is different there is not told. Survey them too: portcullis survey PLAYBOOK reads every account that the \
                  playbook is for.\n";
     }
     text
+}
+
+/// What a plan did not ask, so that nobody takes it for the same.
+fn told_beyond(beyond: &Beyond) -> String {
+    let title = "Not compared: beyond what the plan asked";
+    let mut text = format!("\n{}\n", Style::Careful.paint(title));
+    for kind in ["user", "role", "secret"] {
+        let of_it = beyond.things.iter().filter(|thing| thing.kind == kind);
+        let names: Vec<String> = of_it.map(|thing| plain(&thing.name)).collect();
+        if !names.is_empty() {
+            let count = counted(names.len(), kind);
+            let _ = writeln!(text, "  {count} it asked nothing about: {}", first_of(&names));
+        }
+    }
+    for (operation, count) in &beyond.asked {
+        let of = counted(*count, "answer");
+        let _ = writeln!(text, "  {} ({operation}): {of}", tells_of(operation));
+    }
+    text += "  Whatever is different there is not told. Two surveys of the account show it: portcullis survey -o NOW.json, now and \
+             later.\n";
+    text
+}
+
+/// As many of `names` as are read in a line.
+fn first_of(names: &[String]) -> String {
+    const NAMED: usize = 12;
+    let mut told = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if let Some(more) = names.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        let _ = write!(told, " and {more} more (--format json names them)");
+    }
+    told
 }
 
 /// There is nothing to compare.
@@ -157,7 +189,7 @@ fn tells_of(operation: &str) -> &'static str {
         "iam:GetRole" => "roles, one by one",
         "iam:ListRoles" => "which roles there are, and whom they trust",
         "iam:GetAccountAuthorizationDetails" => "policies, groups and tags of users and roles",
-        "iam:GetAccountSummary" => "the root user",
+        "iam:GetAccountSummary" => "the root user, and how many there are of each kind",
         "secretsmanager:DescribeSecret" => "secrets, one by one",
         "secretsmanager:ListSecrets" => "which secrets there are",
         "secretsmanager:GetResourcePolicy" => "policies of secrets",
@@ -256,12 +288,10 @@ fn as_text(compared: &Compared<'_>) -> String {
     let of = if operations.is_empty() { String::new() } else { format!(" ({operations})") };
     let answers = counted(found.compared.values().sum(), "answer");
     let _ = writeln!(text, "Compared: {answers} that both have{of}");
-    if !found.beyond.is_empty() {
-        let beyond = found.beyond.iter().map(|(operation, n)| format!("{operation} {n}"));
-        let beyond = beyond.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(text, "Beyond what the plan asked, and not compared: {beyond}");
+    if !found.beyond.asked.is_empty() {
+        text += &told_beyond(&found.beyond);
     }
-    if !found.is_whole() {
+    if !found.not_compared.is_empty() {
         let _ = writeln!(text, "\n{}", Style::Bad.paint("Not comparable"));
         for (operation, of) in &found.not_compared {
             let _ = writeln!(text, "  {} ({operation}): {}", tells_of(operation), unanswered(*of));
@@ -297,6 +327,7 @@ fn as_json(compared: &Compared<'_>) -> Value {
         "changed": changed.collect::<Vec<_>>(),
         "compared": found.compared,
         "not_compared": not_compared.collect::<Vec<_>>(),
-        "beyond": found.beyond,
+        "beyond": found.beyond.asked,
+        "beyond_things": found.beyond.things.iter().map(|thing| json!({"kind": thing.kind, "name": thing.name})).collect::<Vec<_>>(),
     })
 }

@@ -60,7 +60,7 @@ impl Failure {
     /// Because of `error` and its causes.
     #[must_use]
     pub fn because(mut self, error: &dyn std::error::Error) -> Self {
-        self.why.push(error.to_string());
+        self.why.push(in_a_line(error));
         self.because_of_causes(error)
     }
 
@@ -69,7 +69,7 @@ impl Failure {
     pub(super) fn because_of_causes(mut self, error: &dyn std::error::Error) -> Self {
         let mut cause = error.source();
         while let Some(error) = cause {
-            self.why.push(error.to_string());
+            self.why.push(in_a_line(error));
             cause = error.source();
         }
         self
@@ -194,6 +194,13 @@ impl Failure {
         }
         line
     }
+}
+
+/// Some libraries list what they have tried, each in a line of its own.
+fn in_a_line(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 impl From<CaseError> for Failure {

@@ -9,7 +9,7 @@ use aws_types::region::Region;
 use super::args::Access;
 use super::exit::{Exit, Failure};
 use super::responder::{Means, Responder};
-use super::{doctor, origin};
+use super::{doctor, origin, view};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
 use crate::ids::AccessKeyId;
@@ -30,6 +30,7 @@ impl Live {
     /// Finds credentials and region where every AWS tool finds them; assumes the role that was asked for.
     pub(super) async fn connect(access: &Access) -> Result<Self, Failure> {
         refuse_stray_endpoint(access)?;
+        refuse_no_endpoint(access)?;
         let region = region(access, &configured(access).await)?;
         let endpoint = match &access.endpoint_url {
             Some(url) => Endpoint::Url(url.clone()),
@@ -162,6 +163,15 @@ fn no_credentials(access: &Access, error: &dyn std::error::Error) -> Failure {
         .because(error);
     }
     let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if causes.clone().any(|cause| cause.to_string().contains(super::responder::NOT_TYPED)) {
+        return Failure::new(
+            Exit::Refused,
+            "the session to work with could not be had",
+            "run it where the code can be typed (on a terminal), within the seconds that it is valid; or use credentials \
+             that need none: --profile NAME",
+        )
+        .because(error);
+    }
     if causes.any(|cause| cause.to_string().to_lowercase().contains("sso")) {
         let profile = access
             .profile
@@ -188,12 +198,37 @@ fn refuse_stray_endpoint(access: &Access) -> Result<(), Failure> {
     for (name, value) in std::env::vars_os() {
         // What is not text is nobody's endpoint by mistake: shown as well as it can be.
         let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
-        let ours = access.endpoint_url.as_deref() == Some(&*value);
-        if name.starts_with("AWS_ENDPOINT_URL") && !value.is_empty() && !ours {
-            return Err(stray(&name, &value));
+        if !name.starts_with("AWS_ENDPOINT_URL") || value.is_empty() {
+            continue;
+        }
+        match access.endpoint_url.as_deref() {
+            Some(ours) if ours == value => {}
+            Some(ours) => {
+                return Err(Failure::new(
+                    Exit::Refused,
+                    format!("{name} says {value}, and --endpoint-url says {ours}"),
+                    format!("say the same in both, or unset {name}"),
+                ));
+            }
+            None => return Err(stray(&name, &value)),
         }
     }
     Ok(())
+}
+
+/// The SDK would say so of every request, as of something that may pass.
+fn refuse_no_endpoint(access: &Access) -> Result<(), Failure> {
+    let Some(url) = &access.endpoint_url else { return Ok(()) };
+    let whole = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    if whole.is_some_and(|rest| !rest.is_empty()) {
+        return Ok(());
+    }
+    let meant = if url.contains("://") { "http://HOST:PORT" } else { &*format!("http://{url}") };
+    Err(Failure::new(
+        Exit::Usage,
+        format!("--endpoint-url {} is no address of an endpoint", view::plain(url)),
+        format!("write it with its scheme: --endpoint-url {}", view::plain(meant)),
+    ))
 }
 
 fn stray(whence: &str, url: &str) -> Failure {

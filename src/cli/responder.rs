@@ -65,6 +65,9 @@ pub(super) struct Means<'a> {
     pub(super) clock: Clock,
 }
 
+/// Said where nobody typed the code of the MFA device.
+pub(super) const NOT_TYPED: &str = "the code of the MFA device was not typed";
+
 impl Responder {
     pub(super) fn new(means: Means<'_>) -> Self {
         let Means { access, http, region, endpoint, clock } = means;
@@ -134,9 +137,8 @@ impl Responder {
             return Ok(session);
         }
         let code = ask(format!("Code of MFA device {}: ", view::plain(device))).await;
-        let code = Secret::new(code.ok_or_else(|| {
-            CredentialsError::invalid_configuration("the code of the MFA device was not typed")
-        })?);
+        let code =
+            Secret::new(code.ok_or_else(|| CredentialsError::invalid_configuration(NOT_TYPED))?);
         let session = self.sign_in(base).with_code(device, &code).await;
         let session =
             session.map_err(|error| refused(&error, "a session with the MFA device's code"))?;

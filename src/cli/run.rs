@@ -315,7 +315,7 @@ pub(super) fn confirm_all(plans: &[&SavedPlan]) -> Result<(), Failure> {
         return Err(Failure::new(
             Exit::Refused,
             "not confirmed; nothing was changed",
-            "run it again and type the account's id; or save the plan, and run that with --yes",
+            "run it again and type the account's id; a plan that is saved (plan -o FILE) can be run with --yes",
         ));
     }
     Err(Failure::new(

@@ -4,7 +4,7 @@
 //! not taken for nothing. Where a listing says that a user or a secret does not exist, neither does what it
 //! would hold; and what the listings of everybody's policies and of secrets tell of one is an answer about it. What a
 //! plan stands on is compared with the survey of a whole account so far as the plan goes: what only the survey was
-//! asked is counted apart. When a key was last used is not compared: looking at an account uses keys. Pure.
+//! asked lies beyond, and is told apart. When a key was last used is not compared: looking at an account uses keys. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,8 +49,17 @@ pub struct Difference {
     pub compared: BTreeMap<&'static str, usize>,
     /// By operation: questions that not both have an answer to.
     pub not_compared: BTreeMap<&'static str, Unanswered>,
-    /// By operation: what one of them was asked and the other, which is but of one plan, was not.
-    pub beyond: BTreeMap<&'static str, usize>,
+    /// What one of them was asked and the other, which is but of one plan, was not.
+    pub beyond: Beyond,
+}
+
+/// What lies beyond what a plan asked: whatever changed there is not told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// By operation: how many questions.
+    pub asked: BTreeMap<&'static str, usize>,
+    /// Users, roles and secrets of which the plan asked nothing.
+    pub things: BTreeSet<Thing>,
 }
 
 /// Which of the two was asked no more than one plan needs, and so decides what there is to compare.
@@ -75,6 +84,18 @@ pub struct Unanswered {
     pub neither: usize,
 }
 
+impl Thing {
+    /// The user, role or secret that it is, or that has it.
+    fn holder(self) -> Option<Self> {
+        let (kind, name) = match self.of {
+            Some(Principal::User(user)) => ("user", user.to_string()),
+            Some(Principal::Role(role)) => ("role", role.to_string()),
+            None => (self.kind, self.name),
+        };
+        matches!(kind, "user" | "role" | "secret").then_some(Self { kind, name, of: None })
+    }
+}
+
 impl Unanswered {
     fn add(&mut self, other: Self) {
         self.first_alone += other.first_alone;
@@ -94,7 +115,7 @@ impl Difference {
 
     /// Whether everything that either was asked is answered in both.
     pub fn is_whole(&self) -> bool {
-        self.not_compared.is_empty()
+        self.not_compared.is_empty() && self.beyond.asked.is_empty()
     }
 }
 
@@ -121,7 +142,11 @@ pub fn difference(first: &Inventory, second: &Inventory, extent: Extent) -> Diff
                 *found.compared.entry(operation).or_default() += 1;
                 compare(before, after, &mut found);
             }
-            _ if is_beyond => *found.beyond.entry(operation).or_default() += 1,
+            (before, after) if is_beyond => {
+                *found.beyond.asked.entry(operation).or_default() += 1;
+                let told = before.or(after).unwrap_or_default();
+                found.beyond.things.extend(told.into_keys().filter_map(Thing::holder));
+            }
             (Some(_), None) => unanswered.first_alone = 1,
             (None, Some(_)) => unanswered.second_alone = 1,
             (None, None) => unanswered.neither = 1,
@@ -130,7 +155,32 @@ pub fn difference(first: &Inventory, second: &Inventory, extent: Extent) -> Diff
             found.not_compared.entry(operation).or_default().add(unanswered);
         }
     }
+    let plan = match extent {
+        Extent::Both => return found,
+        Extent::First => &in_first,
+        Extent::Second => &in_second,
+    };
+    let known = plan.known();
+    found.beyond.things.retain(|thing| !known.contains(&(thing.kind, thing.name.as_str())));
+    // A plan may not have asked who there is; how many there are it did.
+    if let (Ok(before), Ok(after)) = (first.account_summary(), second.account_summary()) {
+        compare(counts(before), counts(after), &mut found);
+    }
     found
+}
+
+/// How many of each there are, as the account itself counts them.
+fn counts(summary: &BTreeMap<String, i64>) -> BTreeMap<Thing, Fields> {
+    let thing = Thing { kind: "account, counted", name: String::new(), of: None };
+    let of = |name| json!(summary.get(name));
+    let fields = [
+        ("groups", of("Groups")),
+        ("mfa_devices", of("MFADevices")),
+        ("policies", of("Policies")),
+        ("roles", of("Roles")),
+        ("users", of("Users")),
+    ];
+    [(thing, fields.into())].into()
 }
 
 /// What one question says of things; a thing may be told of by several.
@@ -250,6 +300,19 @@ impl<'i> Existing<'i> {
         }
         // Where it was asked and refused, a listing has not answered it: somebody else may have come since.
         (self.answer(want).is_none() && self.is_gone(want)).then(BTreeMap::new)
+    }
+
+    /// The users, roles and secrets of which it was asked anything, or that it has in a listing.
+    fn known(&self) -> BTreeSet<(&'static str, &str)> {
+        let asked = self.inventory.answers.keys();
+        let asked = asked.filter_map(|want| {
+            let user = want.user().map(|user| ("user", user.as_str()));
+            user.or_else(|| want.role().map(|role| ("role", role.as_str())))
+        });
+        let users = self.users.iter().flatten().map(|user| ("user", user.as_str()));
+        let roles = self.roles.iter().flatten().map(|role| ("role", role.as_str()));
+        let secrets = self.arns.keys().map(|name| ("secret", *name));
+        asked.chain(users).chain(roles).chain(secrets).collect()
     }
 
     /// Whether a listing says that what `want` asks about does not exist.

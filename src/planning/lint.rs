@@ -7,7 +7,7 @@ mod seals;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Undecided;
-use super::lockout::{cuts_off_break_glass, refuse_lock_out};
+use super::lockout::{accepts_nothing, cuts_off_break_glass, refuse_lock_out};
 use crate::diagnostic::{Code, Diagnostic, counted, grouped, nearest};
 use crate::ids::{AccountId, ChangeId, Principal, SecretId, StepId};
 use crate::inventory::Inventory;
@@ -34,7 +34,13 @@ pub(super) fn lint(
     }
     let place_of = |step: &StepId| Some(playbook.step(step)?.place.clone());
     match refuse_lock_out(plan, inventory, &caller, &place_of) {
-        Ok(warnings) => plan.warnings.extend(warnings),
+        Ok(warnings) => {
+            plan.warnings.extend(warnings);
+            // In another account of several, or in a later round, it may have been of use.
+            if plan.together.is_none() && earlier.is_none() && undecided.is_empty() {
+                accepts_nothing(plan, inventory, &mut problems);
+            }
+        }
         Err(problem) => problems.push(problem),
     }
     behind_the_gate(playbook, plan, undecided, &mut problems);

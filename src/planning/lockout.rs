@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Code, Diagnostic, Place, counted};
+use crate::diagnostic::{Code, Diagnostic, Place, counted, nearest};
 use crate::ids::{AccessKeyId, Arn, Principal, StepId, UserName};
 use crate::inventory::{Caller, Inventory, ListedRole, Origin};
 use crate::plan::{Change, Credential, Effect, Plan, Subject};
@@ -77,6 +77,26 @@ pub fn refuse_lock_out(
         }
     }
     refused.map_or(Ok(warnings), Err)
+}
+
+/// What was accepted beforehand and is not cut: a slip of the finger, or of another plan.
+pub(super) fn accepts_nothing(plan: &Plan, inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
+    let caller = &inventory.caller;
+    let chains = [(Whose::Caller, chain(caller)), (Whose::BreakGlass, break_glass(caller))];
+    let lost = chains
+        .iter()
+        .flat_map(|(whose, chain)| lost(plan, inventory, caller, *whose, chain, &mut Vec::new()));
+    let lost: BTreeSet<Arn> = lost.filter_map(|lost| lost.arn).collect();
+    for arn in plan.accepted_lockouts.iter().filter(|arn| !lost.contains(*arn)) {
+        let message = format!(
+            "--accept-lockout {arn} accepts nothing: the plan cuts off neither who runs it nor break-glass by it"
+        );
+        let help = match nearest(arn.as_str(), lost.iter().map(Arn::as_str)) {
+            Some(near) => format!("did you mean --accept-lockout {near}?"),
+            None => "leave --accept-lockout out".to_owned(),
+        };
+        problems.push(Diagnostic::error(Code::CannotPlan, message).help(help));
+    }
 }
 
 /// Whether the plan cuts what `caller` stands on, be it accepted or not: that a run may lose whom it runs as makes nobody's

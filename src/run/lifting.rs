@@ -331,11 +331,8 @@ impl Run<'_> {
             return Ok(Some(kept.why));
         }
         let now = self.cloud.read().sts().time().await.map_err(|error| {
-            let why = if error.is_credentials() {
-                super::step::not_accepted(&error)
-            } else {
-                error.to_string()
-            };
+            let why =
+                if error.is_credentials() { self.not_accepted(&error) } else { error.to_string() };
             super::Halt::Stopped(vec![why])
         })?;
         Ok(lifting.sessions_may_live(of, now).map(|kept| kept.why))

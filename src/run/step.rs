@@ -367,10 +367,13 @@ impl Run<'_> {
             Err(ApplyError::Call(error)) => {
                 let may_have = error.certainty == Certainty::MayHave;
                 self.record(failed(may_have, error.to_string())).await?;
-                if error.is_credentials() && self.is_let_in_again().await? {
+                if !error.is_credentials() {
+                    return Ok(after_error(&error));
+                }
+                if self.is_let_in_again().await? {
                     return Ok(Attempt::MayPass(error.to_string()));
                 }
-                after_error(&error)
+                Err(Halt::Stopped(vec![self.not_accepted(&error)]))
             }
         }
     }
@@ -380,9 +383,30 @@ impl Run<'_> {
     pub(super) async fn is_let_in_again(&self) -> Result<bool, Halt> {
         match self.cloud.read().sts().caller().await {
             Ok(caller) => Ok(caller.account == self.plan.account),
-            Err(error) if error.is_credentials() => Err(Halt::Stopped(vec![not_accepted(&error)])),
+            Err(error) if error.is_credentials() => {
+                Err(Halt::Stopped(vec![self.not_accepted(&error)]))
+            }
             Err(_) => Ok(false),
         }
+    }
+
+    /// What is said where the responder himself is not let in any more.
+    pub(super) fn not_accepted(&self, error: &CallError) -> String {
+        if error.is_about_time() {
+            return format!(
+                "what was asked was signed at another time than AWS has ({error}): this machine slept, or its clock \
+                 is off. See that the clock is right; a resumption begins with it anew"
+            );
+        }
+        let accepted = match &self.plan.accepted_lockouts[..] {
+            [] => String::new(),
+            [arn, ..] => format!(
+                ", or go on with others: the plan may have cut them, which was accepted (--accept-lockout {arn})"
+            ),
+        };
+        format!(
+            "the responder's own credentials are not accepted any more ({error}); get fresh ones{accepted}"
+        )
     }
 
     async fn hold(&self, change: &Change, until: String) -> Result<Driven, Halt> {
@@ -443,11 +467,8 @@ pub(super) fn judged(
 }
 
 /// What an error of a call means for the attempt.
-fn after_error(error: &CallError) -> Result<Attempt, Halt> {
-    if error.is_credentials() {
-        return Err(Halt::Stopped(vec![not_accepted(error)]));
-    }
-    Ok(match error.cause {
+fn after_error(error: &CallError) -> Attempt {
+    match error.cause {
         Cause::Refused if error.is_denied() => {
             Attempt::Refused(format!("{error}. Allow it to the credentials in use, then resume"))
         }
@@ -458,18 +479,7 @@ fn after_error(error: &CallError) -> Result<Attempt, Halt> {
         _ if error.takes_minutes() => Attempt::TakesMinutes(error.to_string()),
         _ if error.is_passing() => Attempt::MayPass(error.to_string()),
         _ => Attempt::Hold(error.to_string()),
-    })
-}
-
-/// What is said where the responder himself is not let in any more.
-pub(super) fn not_accepted(error: &CallError) -> String {
-    if error.is_about_time() {
-        return format!(
-            "what was asked was signed at another time than AWS has ({error}): this machine slept, or its clock is \
-             off. See that the clock is right; a resumption begins with it anew"
-        );
     }
-    format!("the responder's own credentials are not accepted any more ({error}); get fresh ones")
 }
 
 /// Whether the gate stands before a change: by what the plan says of it, and by what its action can do,

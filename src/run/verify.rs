@@ -23,7 +23,7 @@ impl Run<'_> {
     /// is let in are alarms: a person is needed.
     pub async fn verify(&self, log: &Log, place: Option<&Place>) -> Result<Ending, RunError> {
         self.begin(place).await?;
-        match Self::left(self.verification(log).await)? {
+        match self.left(self.verification(log).await)? {
             Left::Ended(ending) => self.finish(ending).await,
             Left::Again(_) => unreachable!("looking again plans nothing"),
         }

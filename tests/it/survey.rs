@@ -421,12 +421,13 @@ fn a_plan_is_compared_with_the_survey_of_a_whole_account_so_far_as_the_plan_goes
     };
     // Both hold the same, whoever was asked about alone in the one and with everybody in the other.
     for (first, second) in [("plan.json", "all.json"), ("all.json", "plan.json")] {
-        let (found, text) = compared(first, second, 0);
+        let (found, text) = compared(first, second, 11);
         for by in ["iam:GetUser", "iam:ListAttachedUserPolicies", "secretsmanager:DescribeSecret"] {
             assert!(found["compared"][by].as_u64() >= Some(1), "{by} of {found:#}");
         }
         assert!(found["beyond"]["iam:ListUsers"] == 1, "{found:#}");
-        assert!(text.contains("Beyond what the plan asked, and not compared: iam:"), "{text}");
+        assert!(text.contains("Not compared: beyond what the plan asked"), "{text}");
+        assert!(text.contains("2 users it asked nothing about: admin, backup\n"), "{text}");
     }
     // What was put on him is told, though it was read in another way.
     hosted.meanwhile(async |iam| {
@@ -440,6 +441,16 @@ fn a_plan_is_compared_with_the_survey_of_a_whole_account_so_far_as_the_plan_goes
         text.contains("+ attached policy arn:aws:iam::aws:policy/AdministratorAccess of ci-deploy"),
         "{text}"
     );
+    // Whoever came in is among those that the plan asked nothing about, and the account has counted him.
+    hosted.meanwhile(async |iam| {
+        iam.create_user().user_name("intruder").send().await.unwrap();
+    });
+    ran(&mut hosted.here(&["survey", "-o", "last.json"])).ended_with(0);
+    let (found, text) = compared("plan.json", "last.json", 4);
+    assert!(text.contains("~ account, counted\n") && text.contains("users: 3 -> 4"), "{text}");
+    assert!(text.contains("3 users it asked nothing about: admin, backup, intruder\n"), "{text}");
+    let beyond = found["beyond_things"].as_array().unwrap();
+    assert!(beyond.contains(&serde_json::json!({"kind": "user", "name": "intruder"})), "{found:#}");
     // What is in the plan alone is not known to be the same.
     let all = std::fs::read_to_string(hosted.dir().join("all.json")).unwrap();
     let mut less = SavedInventory::from_text(&all).unwrap();
@@ -479,9 +490,10 @@ steps:
     ran(&mut hosted.here(&["survey", "-o", "all.json"])).ended_with(0);
     // The same inputs say what a survey for the playbook reads.
     ran(hosted.here(&["survey", "-o", "some.json"]).args(asked)).ended_with(0);
-    for survey in ["all.json", "some.json"] {
+    // Most users are beyond the plan.
+    for (survey, code) in [("all.json", 11), ("some.json", 0)] {
         let diff = ["diff", "plan.json", survey, "--format", "json"];
-        let found = ran(&mut bare(hosted.dir(), &diff)).ended_with(0).out;
+        let found = ran(&mut bare(hosted.dir(), &diff)).ended_with(code).out;
         let found: Value = serde_json::from_str(&found).unwrap();
         assert_eq!(found["compared"]["iam:GetAccountPasswordPolicy"], 1, "{found:#}");
     }

@@ -303,7 +303,7 @@ impl Run<'_> {
         from: Timestamp,
     ) -> Result<Result<Vec<TrailEvent>, String>, Halt> {
         let records = self.cloud.read().trail().of_role(role, from).await;
-        let events = understood(records)?;
+        let events = self.understood(records)?;
         Ok(events.map(|all| {
             all.into_iter().filter(|event| event.name.starts_with("AssumeRole")).collect()
         }))
@@ -325,12 +325,29 @@ impl Run<'_> {
         Ok(BTreeSet::new())
     }
 
+    /// What a look-up told, or why it told nothing; only where our own credentials are not taken is there an end.
+    fn understood(
+        &self,
+        records: Result<Vec<String>, CallError>,
+    ) -> Result<Result<Vec<TrailEvent>, String>, Halt> {
+        match records {
+            Ok(records) => {
+                let events = records.iter().map(|record| trail::record_in(record));
+                Ok(events.collect::<Result<_, _>>().map_err(|error| error.to_string()))
+            }
+            Err(error) if error.is_credentials() => {
+                Err(Halt::Stopped(vec![self.not_accepted(&error)]))
+            }
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
     async fn look_up(
         &self,
         key: &AccessKeyId,
         from: Timestamp,
     ) -> Result<Result<Vec<TrailEvent>, String>, Halt> {
-        understood(self.cloud.read().trail().of_key(key, from).await)
+        self.understood(self.cloud.read().trail().of_key(key, from).await)
     }
 
     /// Waits until the last of our own refused requests can be looked up, for as long as that usually takes.
@@ -409,22 +426,6 @@ impl Run<'_> {
         let tried = state.tried.iter().filter(|(_, tried)| tried.begun.entry > entry);
         ours.extend(tried.map(|(id, _)| id.clone()));
         ours
-    }
-}
-
-/// What a look-up told, or why it told nothing; only where our own credentials are not taken is there an end.
-fn understood(
-    records: Result<Vec<String>, CallError>,
-) -> Result<Result<Vec<TrailEvent>, String>, Halt> {
-    match records {
-        Ok(records) => {
-            let events = records.iter().map(|record| trail::record_in(record));
-            Ok(events.collect::<Result<_, _>>().map_err(|error| error.to_string()))
-        }
-        Err(error) if error.is_credentials() => {
-            Err(Halt::Stopped(vec![crate::run::step::not_accepted(&error)]))
-        }
-        Err(error) => Ok(Err(error.to_string())),
     }
 }
 

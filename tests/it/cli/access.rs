@@ -23,6 +23,21 @@ fn an_endpoint_that_nobody_listens_on_is_told_as_such() {
 }
 
 #[test]
+fn an_endpoint_without_its_scheme_is_told_as_it_is_written() {
+    let world = Untouched::new();
+    let asked = world.hosted.cloud.requests();
+    for (typed, meant) in
+        [("localhost:4672", "http://localhost:4672"), ("ftp://x", "http://HOST:PORT")]
+    {
+        let mut plan = plan_with_nothing(&world.hosted);
+        plan.args(["--region", "us-east-1", "--endpoint-url", typed]);
+        let next = format!("write it with its scheme: --endpoint-url {meant}");
+        world.refuses(2, &mut plan, &["no address of an endpoint", &next]);
+    }
+    assert_eq!(world.hosted.cloud.requests(), asked);
+}
+
+#[test]
 fn without_credentials_nothing_begins() {
     let world = Untouched::new();
     world.hosted.save_plan(1);
