@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ApplyError, PlanError};
 use crate::cloud::WriteCloud;
-use crate::ids::{SecretId, VersionId};
+use crate::ids::{AccessKeyId, SecretId, VersionId};
 use crate::inventory::{Inventory, SecretMetadata};
 use crate::journal::Position;
 use crate::secret::Secret;
@@ -25,6 +25,10 @@ pub(super) const CURRENT: &str = "AWSCURRENT";
 
 /// The label our version has until `AWSCURRENT` is on it.
 pub(super) const STAGED: &str = "PORTCULLIS-STAGED";
+
+/// The field of a delivered key's id, and of its secret.
+pub(super) const KEY_ID: &str = "access_key_id";
+pub(super) const KEY_SECRET: &str = "secret_access_key";
 
 /// The id of the version that holds what `seed` and `content` stand for: the same on every attempt, so
 /// that storing it again is no second version.
@@ -100,6 +104,12 @@ pub(super) async fn open(
         })?;
     }
     Ok(current)
+}
+
+/// The access key that whoever reads `value` signs with, where it says so as a delivery does.
+pub(super) fn key_in(value: &Secret) -> Option<AccessKeyId> {
+    let (_, id) = fields_of(value)?.0.into_iter().rfind(|(name, _)| name == KEY_ID)?;
+    AccessKeyId::parse(serde_json::from_str::<String>(id.get()).ok()?).ok()
 }
 
 /// The value with `fields` set and every other field kept, byte for byte.

@@ -14,7 +14,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{self, CURRENT, STAGED};
+use super::delivery::{self, CURRENT, KEY_ID, KEY_SECRET, STAGED};
 use super::principal::no_such_user;
 use super::{
     About, Action, ApplyError, Draft, Notes, Permission, PlanError, Unknown, gone, not_the_user,
@@ -80,6 +80,7 @@ impl Action for Replace {
         permissions: &[
             "iam:GetUser",
             "iam:ListAccessKeys",
+            "iam:GetAccessKeyLastUsed",
             "iam:GetAccountSummary",
             "iam:CreateAccessKey",
             "iam:DeleteAccessKey",
@@ -91,6 +92,7 @@ impl Action for Replace {
         undo: "the new key can be deactivated and AWSCURRENT moved back; the old keys stay cut",
         hazards: &[
             "whoever else can read the secret can read the new key",
+            "held where the secret holds an active key of another user",
             "delivered is not used: what holds the old key works again only once it reads the secret anew",
         ],
         unknowns: &[Unknown {
@@ -279,6 +281,11 @@ impl Action for Replace {
         }
         // Before anything is deleted for good: where nothing can be delivered, nothing is used up.
         let there = delivery::open(cloud, secret).await?;
+        if let Some(key) = there.as_ref().and_then(delivery::key_in)
+            && !change.before.contains(&key)
+        {
+            not_anothers(change, cloud, &key).await?;
+        }
         make_room(change, cloud, notes, &keys, None).await?;
         let doubtful = Ours::of(notes.so_far()).in_doubt_since.is_some();
         let at = cloud.read().sts().time().await?;
@@ -299,7 +306,7 @@ impl Action for Replace {
         notes.note(Note::Minted { key: minted.id.clone() }).await?;
         let value = delivery::with_fields(
             there.as_ref(),
-            &[("access_key_id", minted.id.as_str()), ("secret_access_key", minted.secret.expose())],
+            &[(KEY_ID, minted.id.as_str()), (KEY_SECRET, minted.secret.expose())],
         );
         let version = delivery::version_of(&notes.seed(), minted.id.as_str());
         let staging = Note::Staging { version: version.clone(), key: minted.id.clone() };
@@ -318,6 +325,32 @@ impl Action for Replace {
             None => Receipt::default(),
         }
     }
+}
+
+/// Refuses where the `key` that the secret holds is somebody else's who works with it: whoever reads the secret would work
+/// as the wrong user from then on. That a key is nobody's here, or that nobody may say so, keeps nothing back.
+async fn not_anothers(
+    change: &Change,
+    cloud: &WriteCloud,
+    key: &AccessKeyId,
+) -> Result<(), ApplyError> {
+    let iam = cloud.read().iam();
+    let used = match iam.access_key_last_used(key).await {
+        Err(error) if error.is_denied() => None,
+        answer => answer?,
+    };
+    let owner = used.and_then(|used| UserName::parse(used.user_name?).ok());
+    let Some(owner) = owner.filter(|owner| *owner != change.user) else { return Ok(()) };
+    let keys = iam.access_keys(&owner).await?;
+    let active = Some(&aws_sdk_iam::types::StatusType::Active);
+    if !keys.iter().any(|k| k.access_key_id() == Some(key.as_str()) && k.status() == active) {
+        return Ok(());
+    }
+    Err(ApplyError::Refused(format!(
+        "secret {} holds access key {key} of {owner}, which is active: whoever reads it would work as {} from then on. Plan \
+         anew with another secret; or, where that is meant, deactivate that key first. Nothing was issued, and nothing deleted",
+        change.deliver_to, change.user
+    )))
 }
 
 /// Removes keys that an earlier attempt of ours left behind, but the one that is `stored`, and the one

@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::found::{belongs_to_another_plan, open_journal, typed_to_begin};
 use super::live::Live;
 use super::next::{self, LastDenies, after_all, awaited, is_over};
-use super::overtaken::{Doing, not_overtaken};
+use super::overtaken::told_overtaken;
 use super::stop::stop_when_asked;
 use super::there::{There, placed, placed_in};
 use super::verify::{is_calm, watched};
@@ -293,10 +293,10 @@ impl Conduct<'_> {
         };
         // A look at a case that was taken up is a look, and no more.
         let overtaken = match self.world {
-            None => not_overtaken(self.case.dir(), &saved, Doing::GoOn, there).err(),
+            None => told_overtaken(self.case.dir(), &saved, there),
             Some(_) => None,
         };
-        let next = overtaken.map_or(next, Failure::told_along);
+        let next = overtaken.unwrap_or(next);
         let unaccounted = ledger.unaccounted().count();
         let account = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
         if self.format == Format::Json {

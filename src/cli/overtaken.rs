@@ -25,6 +25,8 @@ pub(super) enum Doing {
     GoOn,
 }
 
+const NOTHING_DONE: &str = "nothing was done";
+
 /// How another case keeps this one from being worked on.
 enum Overtaken {
     /// It has taken this one up.
@@ -35,6 +37,22 @@ enum Overtaken {
     Stands(Vec<String>),
 }
 
+/// What is said where another case has overtaken one.
+struct Told {
+    what: String,
+    /// Where it was to be worked on.
+    nothing_done: &'static str,
+    next: String,
+}
+
+/// What is next about the case in `dir` where another has overtaken it.
+pub(super) fn told_overtaken(dir: &Path, saved: &SavedPlan, there: &There) -> Option<String> {
+    match by_another(dir, saved, Doing::GoOn, there) {
+        Ok(told) => told.map(|told| format!("{}: {}", told.what, told.next)),
+        Err(failure) => Some(failure.told_along()),
+    }
+}
+
 /// Refuses to work on the case in `dir`, whose newest plan, or undo, is `saved`, where another has overtaken it.
 pub(super) fn not_overtaken(
     dir: &Path,
@@ -42,19 +60,31 @@ pub(super) fn not_overtaken(
     doing: Doing,
     there: &There,
 ) -> Result<(), Failure> {
+    let Some(Told { what, nothing_done, next }) = by_another(dir, saved, doing, there)? else {
+        return Ok(());
+    };
+    Err(Failure::new(Exit::Refused, format!("{what}; {nothing_done}"), next))
+}
+
+fn by_another(
+    dir: &Path,
+    saved: &SavedPlan,
+    doing: Doing,
+    there: &There,
+) -> Result<Option<Told>, Failure> {
     let whole = case::accounts::whole_or_itself(dir);
     let account = &saved.plan.account;
     // The list has one of several copies, which need not be this one.
     let own = match itself(dir, account) {
         Ok(Some(own)) => own,
         // A rehearsal, or not begun.
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(None),
         Err(why) => return Err(unread(&whole, &why)),
     };
     let beside = Beside::around(&whole, account);
     let mut others = beside.any_of(account).filter(|other| other.begun_with != own.begun_with);
     let by = others.find_map(|other| Some((other, overtaken(&own, other, saved, doing)?)));
-    by.map_or(Ok(()), |(other, by)| Err(refused((&whole, &own), other, &by, there)))
+    Ok(by.map(|(other, by)| told((&whole, &own), other, &by, there)))
 }
 
 fn unread(whole: &Path, why: &str) -> Failure {
@@ -91,12 +121,15 @@ fn takes_up(other: &Other, own: &Other) -> bool {
     cases.into_iter().any(|begun| *begun == own.begun_with)
 }
 
-fn refused(
+fn told(
     (whole, own): (&Path, &Other),
     other: &Other,
     overtaken: &Overtaken,
     there: &There,
-) -> Failure {
+) -> Told {
+    // It may have been run elsewhere, as a world that is served again.
+    let place = There::of(&other.saved, Some(&other.state)).place;
+    let there_of_it = There { person: there.person.clone(), place };
     let by = typed(&case::accounts::whole_or_itself(&other.dir));
     let this = typed(whole);
     let first = |all: &[String]| match all {
@@ -108,36 +141,32 @@ fn refused(
         None => format!(". Where this one is over: portcullis close {this} --reason TEXT{there}"),
     };
     let go_on = format!(
-        "go on with that one: portcullis resume {by}{there}; or plan anew: portcullis plan PLAYBOOK{}{close}",
+        "go on with that one: portcullis resume {by}{there_of_it}; or plan anew: portcullis plan PLAYBOOK{}{close}",
         there.beside(whole)
     );
-    let (what, next) = match overtaken {
+    let (what, nothing_done, next) = match overtaken {
         Overtaken::TakenUp => {
-            (format!("{by} has taken this case up, and stands on it; nothing was done"), go_on)
+            (format!("{by} has taken this case up, and stands on it"), NOTHING_DONE, go_on)
         }
         Overtaken::Done(done) => (
-            format!(
-                "{by} has {}, which this case would take for an intruder's; nothing was done",
-                first(done)
-            ),
+            format!("{by} has {}, which this case would take for an intruder's", first(done)),
+            NOTHING_DONE,
             go_on,
         ),
         Overtaken::Stands(cuts) => (
             if cuts.is_empty() {
-                format!("{by} has taken this case up, and stands on it; nothing was taken back")
+                format!("{by} has taken this case up, and stands on it")
             } else {
-                format!(
-                    "{by} cuts {}, as this one did, and stands on it; nothing was taken back",
-                    first(cuts)
-                )
+                format!("{by} cuts {}, as this one did, and stands on it", first(cuts))
             },
+            "nothing was taken back",
             format!(
-                "take that one back first: portcullis undo {by}{there}; or, where it is over: portcullis close {by} --reason \
-                 TEXT{there}"
+                "take that one back first: portcullis undo {by}{there_of_it}; or, where it is over: portcullis close {by} \
+                 --reason TEXT{there_of_it}"
             ),
         ),
     };
-    Failure::new(Exit::Refused, what, next)
+    Told { what, nothing_done, next }
 }
 
 /// Cuts on which `other` stands and which the undo `saved` would take off.

@@ -11,7 +11,7 @@ use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
 use super::found::{read, typed_to_begin};
 use super::next::{LastDenies, after_all, awaited, is_over, of_all_proven, of_over};
-use super::overtaken::{Doing, not_overtaken};
+use super::overtaken::told_overtaken;
 use super::rehearse::is_rehearsal;
 use super::there::{There, placed, placed_in};
 use super::{diagnostics, next, view};
@@ -86,8 +86,7 @@ fn overtaken(dir: &Path, saved: &SavedPlan, there: &There) -> Result<Option<Stri
     if is_rehearsal(dir)? {
         return Ok(None);
     }
-    let refused = not_overtaken(dir, saved, Doing::GoOn, there).err();
-    Ok(refused.map(Failure::told_along))
+    Ok(told_overtaken(dir, saved, there))
 }
 
 /// What is to be done while somebody works on a case: nothing.

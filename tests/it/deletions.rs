@@ -157,3 +157,28 @@ fn a_key_that_no_step_cuts_or_that_is_trusted_is_not_planned_to_be_deleted() {
         assert!(message.contains("which is trusted"), "{message}");
     });
 }
+
+/// A secret is read by somebody: whoever reads another's key there would work as the wrong user from then on.
+#[test]
+fn a_key_is_not_delivered_over_the_active_key_of_another_user() {
+    let held = "          access_key_id: AKIAEXAMPLELEAKED001\n          secret_access_key: \"@secret-of AKIAEXAMPLELEAKED001\"\n";
+    let of_backup = held.replace("AKIAEXAMPLELEAKED001", "AKIAEXAMPLEBACKUP003");
+    let world = WORLD.replace(held, &of_backup);
+    assert_ne!(world, WORLD);
+    play(async {
+        let stage = Stage::set(&world, PLAYBOOK).await;
+        let before = keys(&stage).len();
+        let versions = |stage: &Stage| {
+            let all = stage.cloud.snapshot().0.into_iter();
+            all.filter(|(key, _)| key.contains("/secrets/deploy/aws-key/")).collect::<Vec<_>>()
+        };
+        let there = versions(&stage);
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else {
+            panic!("it was delivered")
+        };
+        let says = "holds access key AKIAEXAMPLEBACKUP003 of backup, which is active";
+        assert!(why.iter().any(|one| one.contains(says)), "{why:?}");
+        assert_eq!(keys(&stage).len(), before, "nothing was minted, and nothing deleted");
+        assert_eq!(versions(&stage), there);
+    });
+}
