@@ -97,7 +97,10 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         Some(known) => format!("{change} ({}, {})", known.target, known.what),
         None => change.to_string(),
     };
-    let said = |said: &Said| format!("{}: {}", said.by, said.reason);
+    let said = |said: &Said| match &said.evidence {
+        Some(evidence) => format!("{}: {} (evidence: {evidence})", said.by, said.reason),
+        None => format!("{}: {}", said.by, said.reason),
+    };
     Some(match entry {
         Entry::Opened { plan, .. } => format!("the case was opened, with plan {plan}"),
         Entry::Started { caller, .. } => format!("begun or resumed by {caller}"),

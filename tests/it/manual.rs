@@ -277,8 +277,11 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     assert!(stands().contains("Next: do what is asked above"), "{}", stands());
     // While it goes on, nobody else is let to type that.
     let mut held = screen.lines().filter(|line| line.contains("  held       webmail-off.1  "));
-    assert!(held.all(|line| line.ends_with(" (once this run has ended)")), "{screen}");
-    assert!(screen.contains("webmail-off.1 (once this run") || screen.contains("TEXT (once this"));
+    let when = "webmail-off.1  once this run has ended: ";
+    assert!(held.all(|line| line.contains(when) && !line.ends_with(')')), "{screen}");
+    // What showed it is told to whoever reads the report.
+    let report = rehearsal.say(&["report"]).1;
+    assert!(report.contains("(evidence: https://tickets.example.org/4711)"), "{report}");
     assert!(screen.contains("what is tried does not agree"), "{screen}");
     let waive =
         format!("answer for it: portcullis waive {} manual/webmail", rehearsal.case.display());

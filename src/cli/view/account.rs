@@ -243,7 +243,8 @@ const NOTHING_TAKEN_BACK: &str =
 pub(in crate::cli) fn ending(ending: &Ending, unaccounted: usize, next: &str) -> String {
     let (style, word, what, list): (_, _, _, &[String]) = match ending {
         Ending::Proven => {
-            (Style::Good, "DONE", "every credential is accounted for, and its standing proven", &[])
+            let what = "every credential is accounted for: proven, or answered for by name";
+            (Style::Good, "DONE", what, &[])
         }
         Ending::NotProven => (
             Style::Careful,

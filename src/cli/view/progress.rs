@@ -149,10 +149,10 @@ impl Observer for Progress {
             }
             Event::Held { change, until } => {
                 let placed = placed(until, &self.case, &self.there);
-                // Until then the case is in our hands, and whatever is typed of it is refused.
+                // Until then the case is in our hands, and whatever is typed of it is refused. Said before what is copied.
                 let when =
-                    if until.contains("portcullis ") { " (once this run has ended)" } else { "" };
-                self.line(Style::Bad, "held", &format!("{}  {placed}{when}", change.id));
+                    if until.contains("portcullis ") { "once this run has ended: " } else { "" };
+                self.line(Style::Bad, "held", &format!("{}  {when}{placed}", change.id));
             }
             Event::Settling { what, cuts, until } => {
                 let rest = format!(
