@@ -414,6 +414,9 @@ impl Medium for JournalFile {
 }
 
 #[cfg(test)]
+pub(crate) use self::tests::{entry, saved};
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::os::unix::fs::PermissionsExt;
@@ -429,7 +432,7 @@ mod tests {
     use crate::plan::{Estimate, GateTerms, Listed, Plan};
     use crate::playbook::{Mode, Proof};
 
-    pub(super) fn saved() -> SavedPlan {
+    pub(crate) fn saved() -> SavedPlan {
         let account = AccountId::parse("111122223333").unwrap();
         let arn = Arn::parse("arn:aws:iam::111122223333:user/responder").unwrap();
         let now = Timestamp::UNIX_EPOCH;
@@ -467,6 +470,7 @@ mod tests {
             untouched: Vec::new(),
             trusted: Vec::new(),
             approvals: BTreeMap::new(),
+            lets_in: Vec::new(),
             batches: Vec::new(),
             accepted_gaps: Vec::new(),
             warnings: Vec::new(),
@@ -481,7 +485,7 @@ mod tests {
         }
     }
 
-    pub(super) fn names(dir: &Path) -> Vec<String> {
+    pub(crate) fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -490,7 +494,7 @@ mod tests {
         names
     }
 
-    pub(super) fn entry() -> Entry {
+    pub(crate) fn entry() -> Entry {
         let account = AccountId::parse("111122223333").unwrap();
         Entry::Opened { plan: saved().digest(), account, program: "test".into(), rehearsal: false }
     }

@@ -285,6 +285,14 @@ impl Principal {
         }
     }
 
+    /// As a person types it: `user/anna`, `role/deploy`.
+    pub fn typed(&self) -> String {
+        match self {
+            Self::User(user) => format!("user/{user}"),
+            Self::Role(role) => format!("role/{role}"),
+        }
+    }
+
     /// Its name alone.
     pub fn name(&self) -> &str {
         match self {

@@ -24,7 +24,7 @@ pub use entry::{
 };
 pub use line::{Damage, Decoded, GENESIS, decode};
 pub use ours::Ours;
-pub use said::{Evidence, Said, Spoken, Waiver, names};
+pub use said::{Evidence, Said, Spoken, Waiver, names, of_one_role};
 pub use state::{
     Asking, CanaryState, ChangeRecord, ChangeState, CutsBefore, GateState, Illegal, Listened,
     Moment, Opened, Proven, State, TakeOver, TriedCredential, Worker,
@@ -96,6 +96,21 @@ impl Journal {
             disk: tokio::sync::Mutex::new(disk),
             state: Mutex::new(Arc::new(state)),
         })
+    }
+
+    /// Goes on after what others have written since, while nothing was handed in here.
+    pub async fn read_again(
+        &self,
+        decoded: &Decoded,
+        medium: Box<dyn Medium>,
+    ) -> Result<(), Illegal> {
+        let state = State::of(decoded)?;
+        let mut disk = self.disk.lock().await;
+        disk.medium = medium;
+        decoded.head().clone_into(&mut disk.head);
+        disk.lines = decoded.lines.len() as u64;
+        *self.folded() = Arc::new(state);
+        Ok(())
     }
 
     /// Records `entry`; returns once it is safe. Entries handed in at the same time by several changes

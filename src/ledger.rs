@@ -23,7 +23,7 @@ use self::row::{row, undelivered, unseen};
 pub use self::standing::{Standing, Successor};
 pub use self::uncut::{off_before, to_answer_for, uncut};
 pub use self::word::{
-    closed_by, is_another, is_cleared, is_idle, is_let_off, is_spared, names_to_clear,
+    closed_by, is_another, is_cleared, is_idle, is_let_off, is_spared, names_to_clear, shared_role,
 };
 use self::word::{has_passed, remarks, word};
 use crate::ids::{AccessKeyId, Arn, UserName};

@@ -90,6 +90,9 @@ pub struct Plan {
     /// Steps whose changes are made a few at a time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches: Vec<Batches>,
+    /// Whom the case has let in again, or is to, while it goes on for all others. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lets_in: Vec<Principal>,
     /// Kinds of credentials that could not be listed, and over which the operator lifts all the same.
     pub accepted_gaps: Vec<String>,
     /// Identities that a change cuts and whose loss the operator accepts, although this run stands on them.
@@ -391,9 +394,15 @@ impl Plan {
         trusted.map(|trusted| trusted.reason.as_str())
     }
 
-    /// Whether it takes back what was done: then nothing else of it is carried out.
+    /// Whether it takes back what was done: then nothing else of it is carried out. One that lets somebody in again goes on
+    /// for all others.
     pub fn is_undo(&self) -> bool {
-        self.changes.iter().any(|change| change.undoes.is_some())
+        self.lets_in.is_empty() && self.changes.iter().any(|change| change.undoes.is_some())
+    }
+
+    /// Whether anything waits behind the gate. What lets somebody in again has none.
+    pub fn has_a_gate(&self) -> bool {
+        self.changes.iter().any(|change| change.is_gated() && change.undoes.is_none())
     }
 
     /// The same, with the changes alone that are carried out: of a plan that takes back, those that do.

@@ -19,6 +19,7 @@ mod permissions;
 mod reach;
 mod round;
 mod select;
+mod speakers;
 mod trust;
 mod undo;
 mod untouched;
@@ -27,9 +28,12 @@ pub use as_found::as_found;
 pub use lint::lint_together;
 pub use lockout::{comes_of, is_cut_off, refuse_lock_out};
 pub use minting::MayAssume;
-pub use newcomers::{Came, admitted_to, came_since, first_seen_by, not_seen, switched_off};
+pub use newcomers::{
+    Came, admitted_to, came_since, first_of_case, first_seen_by, not_seen, switched_off,
+};
 pub use permissions::whose_policies;
 pub use round::{Added, Earlier};
+pub use speakers::{Presence, presence, wants_of_speaker};
 pub use undo::take_back;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,8 +188,11 @@ fn plan_on(
     let draft::Drafted { mut changes, mut batches, left_out: not_drafted, problems, undecided } =
         draft::draft(playbook, taken, undecided, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
+    // What lets somebody in again waits for no other change, and stays as it was planned.
+    let mut lets_in = Vec::new();
     if let Some(earlier) = earlier {
-        changes = round::merge(earlier, inventory, changes);
+        let merged = round::merge(earlier, inventory, changes);
+        (lets_in, changes) = merged.into_iter().partition(|change| change.undoes.is_some());
         batches = round::batches(earlier.plan, batches, &changes);
         of_steps.extend(problems);
         let undecided = undecided.iter().map(|one| &one.step.id);
@@ -347,7 +354,8 @@ fn plan_on(
         principals: principals.into_iter().collect(),
         roles: roles.into(),
         credentials: credentials.into(),
-        changes: changes.into(),
+        changes: changes.into_iter().chain(lets_in).collect::<Vec<_>>().into(),
+        lets_in: earlier.map_or_else(Vec::new, |earlier| earlier.plan.lets_in.clone()),
         trusted: Vec::new(),
         approvals: playbook.approvals.clone(),
         batches,
@@ -393,7 +401,13 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
         (Some(round), Some(earlier)) if !round.undoes.is_empty() => {
             return round.earlier == earlier.digest()
                 && *inventory == earlier.inventory
-                && undo::plan(&earlier.plan, inventory, &round.begun, &round.undoes) == *found;
+                && undo::plan(
+                    &earlier.plan,
+                    inventory,
+                    &round.begun,
+                    &round.undoes,
+                    &round.lets_in,
+                ) == *found;
         }
         (None, None) => None,
         (Some(round), Some(earlier))

@@ -13,6 +13,7 @@ mod batch;
 mod beside;
 mod event;
 mod gate;
+mod heard;
 mod lifting;
 mod look;
 mod overview;
@@ -44,7 +45,8 @@ pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
 pub use together::{Ended, Together, waits_for_others};
 pub use undo::{
-    Fate, LookedAt, foresee, gone_on_with, look_before, sessions_live_until, to_take_back, undo_of,
+    Fate, LookedAt, foresee, gone_on_with, let_in_of, look_before, sessions_live_until,
+    to_take_back, undo_of,
 };
 
 use crate::clock::Clock;
@@ -245,6 +247,7 @@ impl Run<'_> {
     }
 
     async fn phases(&self) -> Result<Ending, Halt> {
+        self.hear_no_newcomer().await?;
         if self.plan.is_undo() {
             return self.take_back().await;
         }
@@ -256,6 +259,7 @@ impl Run<'_> {
             // was asked about is asked about again until somebody has said yes to it, or it is gone.
             self.survey_again().await?;
             surveyed = true;
+            self.let_in_again().await?;
         }
         self.reopen().await?;
         if !self.gate_is_still_open().await? {
@@ -263,6 +267,7 @@ impl Run<'_> {
             self.look_first().await?;
             self.cut_everything().await?;
             self.until_nothing_is_on_its_way().await?;
+            self.let_in_again().await?;
             self.settle(&self.standing_cuts(), "every cut").await?;
             self.survey_again().await?;
             self.open_gate().await?;
@@ -270,13 +275,19 @@ impl Run<'_> {
         }
         for phase in [Phase::Rotate, Phase::Recover, Phase::Destroy] {
             let idle = self.idle();
-            let due = self.due(|change| change.phase == phase && !idle.contains(&change.id));
+            let due = self.due(|change| {
+                change.phase == phase && change.undoes.is_none() && !idle.contains(&change.id)
+            });
             if !due.is_empty() {
                 self.wait_for_approvals(phase, due.len()).await?;
                 self.observer.event(&Event::PhaseBegan { phase, changes: due.len() });
                 self.drive_and_prove(due, "whatever is to be lifted behind").await?;
                 surveyed = false;
             }
+        }
+        let lets_in = self.due(|change| change.undoes.is_some());
+        if !lets_in.is_empty() {
+            self.wait_for_approvals(Phase::Recover, lets_in.len()).await?;
         }
         self.check_once_more().await?;
         if !surveyed {
@@ -329,6 +340,12 @@ impl Run<'_> {
             && self.reasons_from_before().is_empty();
         let green = accounted && ledger.unproven().next().is_none();
         if green { Ending::Proven } else { Ending::NotProven }
+    }
+
+    /// Whether as many people have approved a phase as it asks for.
+    fn is_approved(&self, phase: Phase) -> bool {
+        let asked = self.plan.approvals.get(&phase).copied().unwrap_or_default();
+        asked == 0 || self.journal.state().approved_by(phase).len() >= asked
     }
 
     /// A phase that asks for approvals is begun once enough different people have approved this very plan.

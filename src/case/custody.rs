@@ -49,6 +49,16 @@ impl Custody {
         Err(io::Error::other(Lost))
     }
 
+    /// Leaves the case to others, until it is taken again: nothing is written meanwhile.
+    pub fn rest(&self) -> io::Result<()> {
+        self.held.unlock()
+    }
+
+    /// Takes it again; `false` where somebody works on it.
+    pub fn wake(&self) -> Result<bool, CaseError> {
+        is_locked(&self.held, &self.journal)
+    }
+
     /// Replaces a file of the case, whole or not at all; not where the case is not ours any more.
     pub fn replace(&self, path: &Path, text: &str) -> Result<(), CaseError> {
         replace_while(self, path, &|out| out.write_all(text.as_bytes()))

@@ -36,16 +36,16 @@ use super::resume::may_go_on_elsewhere;
 use super::run::{confirm_all, may_begin};
 use super::there::There;
 use super::view::Style;
-use super::{credential, diagnostics, earlier, plan, rehearse, round, verify, view};
+use super::{credential, diagnostics, earlier, plan, rehearse, round, undo, verify, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
 use crate::diagnostic::counted;
-use crate::ids::Arn;
+use crate::ids::{Arn, Principal};
 use crate::inventory::Inventory;
 use crate::plan::{SavedPlan, SavedPlans, Together};
 use crate::planning::{self, Terms};
 use crate::playbook::Playbook;
-use crate::run::{self as driver, undo_of};
+use crate::run::{self as driver, let_in_of, undo_of};
 use crate::sim::Cloud;
 
 /// Surveys and plans each of them, and has it take up what lies beside.
@@ -355,16 +355,26 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
     let cases = open_all(dirs)?;
     let (mut plans, playbook) = plans_of(dir, dirs)?;
     let there = args.access.there();
+    let only = undo::named(&args.only, plans.iter().map(|saved| &saved.plan))?;
     let mut undone: Vec<SavedPlan> = Vec::new();
     let (mut waits, mut foretold): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
     for saved in plans.iter_mut().filter(|saved| !saved.plan.is_undo()) {
         let at = dirs.iter().find(|dir| is_of(dir, saved)).expect("each was read from one");
         let state = state_of(&case::read_journal(at)?)?;
-        let next = undo_of(saved, &state);
-        if next.plan.is_undo() {
-            let told = Foretold::of(&next, &state, foretold::now(dir, &state)?);
+        let next = if only.is_empty() {
+            undo_of(saved, &state)
+        } else {
+            refuse_closed(at, saved, &state, &there)?;
+            let here = |one: &&Principal| saved.plan.principals.contains(one);
+            let_in_of(saved, &state, only.iter().filter(here).cloned().collect())
+        };
+        if !undo::takes_back_nothing(&next) {
+            let alone = next.taking_back();
+            let told = Foretold::of(&alone, &state, foretold::now(dir, &state)?);
             waits.push(told.render(&typed(at), &there));
-            foretold.push(told.as_json());
+            let mut told = told.as_json();
+            told["digest"] = next.digest().into();
+            foretold.push(told);
             undone.push(next.clone());
             *saved = next;
         }
@@ -389,11 +399,13 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         for (next, waits) in undone.iter().zip(&waits) {
             view::out(&view::plan(next, view::out_detail()));
             view::out(waits);
+            view::out(&undo::goes_on(next));
         }
         if undone.is_empty() {
             view::out("\nNothing that this case has cut can be taken back, or all of it was.\n");
         } else {
-            view::hint(&format!("\nNext: portcullis undo {}{there}\n", typed(dir)));
+            let only = undo::typed_only(&args.only);
+            view::hint(&format!("\nNext: portcullis undo {}{only}{there}\n", typed(dir)));
         }
         return Ok(Exit::Done);
     }

@@ -360,6 +360,7 @@ pub(super) struct Cases {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Cut {
     #[command(flatten)]
     pub(super) whom: Whom,
@@ -378,6 +379,9 @@ pub(super) struct Cut {
     /// Show what would be cut and stop
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Show every change by itself, however many there are
+    #[arg(long)]
+    pub(super) all: bool,
     /// Do not ask
     #[arg(long)]
     pub(super) yes: bool,
@@ -459,14 +463,21 @@ pub(super) struct Verify {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Undo {
     /// The case's directory
     pub(super) case: PathBuf,
+    /// Let in again nobody but these, user/NAME or role/NAME; the case goes on for all others. Can be repeated
+    #[arg(long, value_name = "SUBJECT")]
+    pub(super) only: Vec<String>,
     #[command(flatten)]
     pub(super) access: Access,
     /// Show what would be taken back, and stop
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Show every change by itself, however many there are
+    #[arg(long)]
+    pub(super) all: bool,
     /// With --dry-run: look at the account too, and tell what somebody has changed since
     #[arg(long, requires = "dry_run")]
     pub(super) look: bool,

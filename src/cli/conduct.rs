@@ -15,7 +15,7 @@ use super::next::{self, LastDenies, after_all, awaited, is_over};
 use super::overtaken::told_overtaken;
 use super::stop::stop_when_asked;
 use super::there::{There, placed, placed_in};
-use super::verify::{is_calm, watched};
+use super::verify::{Watched, is_calm, watched};
 use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
@@ -234,7 +234,10 @@ impl Conduct<'_> {
                 Task::Verify { log, watch } => {
                     let look = async || rounds.verify(self.saved, log).await;
                     let stop = rounds.stop.clone();
-                    let watched = watched(self.clock, *watch, stop, look, is_calm).await;
+                    // In a rehearsal nobody else is there, and no time passes.
+                    let left = [Watched { case: self.case, journal: &journal }];
+                    let left = if self.world.is_none() { &left[..] } else { &[] };
+                    let watched = watched(self.clock, *watch, stop, left, look, is_calm).await;
                     watched.map(|ending| (self.saved.clone(), ending))
                 }
             }
@@ -253,8 +256,9 @@ impl Conduct<'_> {
             // Enforcement trails every change; what is tried too soon says nothing.
             self.clock.sleep(BEFORE_THE_VERDICT).await;
         }
-        let is_inside = self.world.is_some_and(intruder_is_inside);
-        if is_inside && ending == Ending::Proven && !saved.plan.is_undo() {
+        // Whoever takes it all back lets people in again, and has nobody cut.
+        let is_inside = !saved.plan.is_undo() && self.world.is_some_and(intruder_is_inside);
+        if is_inside && ending == Ending::Proven {
             // Of a rehearsal more is known than a case can know.
             ending = Ending::NotProven;
             let entry = Entry::Finished { exit: ending.exit().code() };

@@ -38,6 +38,9 @@ pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
             "say why in your words, or leave --reason out",
         ));
     }
+    if args.all {
+        view::show_everything();
+    }
     if let Some(world) = &args.world {
         return rehearse::cut(args, world);
     }

@@ -10,7 +10,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity, Source, counted};
+use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity, Source, counted, is_unsafe};
 
 /// The longest stretch of text that is shown around labels; beyond it only the place is named.
 const LONGEST_EXCERPT: usize = 16 << 10;
@@ -230,25 +230,6 @@ fn safe_line(text: &str) -> String {
 
 fn safe_char(c: char) -> char {
     if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }
-}
-
-/// Control characters, those that make text run another way than it stands in the file, and those that nobody sees.
-pub(super) fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{00ad}'
-                | '\u{061c}'
-                | '\u{115f}'..='\u{1160}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{3164}'
-                | '\u{feff}'
-                | '\u{ffa0}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]

@@ -219,7 +219,9 @@ struct Tried {
 async fn break_glass(args: &args::Doctor, caller: Option<&Caller>) -> Finding {
     let check = "break-glass";
     let cases = &args.cases.cases;
-    let how = "try it, and have it remembered: portcullis doctor --break-glass PROFILE";
+    let there = args.access.there().among(cases);
+    let how =
+        &format!("try it, and have it remembered: portcullis doctor --break-glass PROFILE{there}");
     let Some(profile) = &args.break_glass else {
         return match remembered(cases) {
             None => {

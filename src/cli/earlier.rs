@@ -111,18 +111,22 @@ pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
             tell_cuts(other, name, &mut made);
         }
     }
-    let lost = lost
-        .into_iter()
-        .map(|(begun_with, case)| Lost { case: case.clone(), why: beside.why_not(begun_with) });
-    made.lost = lost.collect();
+    made.lost.extend(lost.into_iter().map(|(begun_with, case)| Lost {
+        case: case.clone(),
+        is_taken_up: true,
+        why: beside.why_not(begun_with),
+    }));
     let mut of_it = beside.unreadable.iter().filter(|one| one.is_of(account)).peekable();
     if of_it.peek().is_some() {
         // What copies of the case itself are worth is seen to where it is opened.
         let itself = beside::itself(dir, account).ok().flatten().map(|own| own.begun_with);
         let is_other =
             |one: &&Unreadable| one.of.as_ref().map(|(_, begun)| begun) != itself.as_ref();
-        let lost = |one: &Unreadable| Lost { case: typed(&one.dir), why: Some(one.why.clone()) };
-        made.unreadable = of_it.filter(is_other).map(lost).collect();
+        made.lost.extend(of_it.filter(is_other).map(|one| Lost {
+            case: typed(&one.dir),
+            is_taken_up: false,
+            why: Some(one.why.clone()),
+        }));
     }
     made
 }

@@ -1,5 +1,6 @@
 //! What is to be done next about a case that a person is called to: the very thing, where it can be named.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -11,11 +12,11 @@ use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::diagnostic::counted;
-use crate::ids::AccountId;
-use crate::journal::{ChangeState, GateState, Note, State, names};
+use crate::ids::{AccountId, Principal};
+use crate::journal::{ChangeState, GateState, State, names};
 use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Change, Credential, Effect, Plan, SavedPlan};
-use crate::playbook::Phase;
+use crate::playbook::{FirstCut, Phase};
 use crate::report::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
 use crate::run::{gone_on_with, sessions_live_until, waits_for_others};
 
@@ -188,8 +189,12 @@ pub(super) fn after_all(
     let unproven: Vec<&Credential> = ledger.unproven().map(|row| &row.credential).collect();
     if !open.is_empty() {
         let (case, whole) = (typed(dir), whole(dir));
+        let further = further_cut(plan, &open).map_or_else(
+            || "see to what is unaccounted for above".to_owned(),
+            |further| format!("cut what is unaccounted for above, too (`{further}`)"),
+        );
         left.push(format!(
-            "see to what is unaccounted for above, or answer for it for a time (`portcullis waive {case} {} --until \
+            "{further}, or answer for it for a time (`portcullis waive {case} {} --until \
              7d --reason TEXT{there}`; then `portcullis resume {whole}{there}`)",
             typed_all(&open)
         ));
@@ -200,7 +205,7 @@ pub(super) fn after_all(
     }
     left.extend(to_hand_over(ledger).into_iter().map(|(what, _)| what.to_owned()));
     left.extend(lets_in_the_innocent(plan, state, dir, there));
-    if !plan.is_undo() && !plan.changes.iter().any(Change::is_gated) {
+    if !plan.is_undo() && !plan.has_a_gate() {
         left.push(
             format!(
                 "plan what comes next with a playbook, which finds these cuts in place (`portcullis plan PLAYBOOK{}`)",
@@ -215,16 +220,46 @@ pub(super) fn after_all(
     format!("{}{still}", left.join("; "))
 }
 
+/// The command that cuts all that is `open`, where a case has no playbook but that of its first cut.
+fn further_cut(plan: &Plan, open: &[&Credential]) -> Option<String> {
+    if plan.is_undo() || plan.playbook != FirstCut::NAME || plan.together.is_some() {
+        return None;
+    }
+    let whose = open.iter().map(|credential| credential.principal());
+    let whose: BTreeSet<Principal> = whose.collect::<Option<_>>()?;
+    let flags = whose.iter().map(|principal| match principal {
+        Principal::User(user) => format!(" {}", quoted(&format!("--user={user}"))),
+        Principal::Role(role) => format!(" {}", quoted(&format!("--role={role}"))),
+    });
+    Some(format!("portcullis cut{}", flags.collect::<String>()))
+}
+
 /// What keeps out whoever was found innocent, where no step of the plan lets him in and it can still be taken back.
 fn lets_in_the_innocent(plan: &Plan, state: &State, dir: &Path, there: &There) -> Option<String> {
-    if plan.is_undo() || plan.changes.iter().any(Change::is_gated) {
+    if plan.is_undo() || plan.has_a_gate() {
         return None;
     }
     let keeps_out = |row: &&Row| matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.iter().any(|one| one.blocks()));
     let ledger = Ledger::of(plan, state);
-    ledger.rows.iter().find(keeps_out)?;
+    let innocent = ledger.rows.iter().filter(keeps_out);
+    let innocent: BTreeSet<Option<Principal>> =
+        innocent.map(|row| row.credential.principal()).collect();
+    innocent.first()?;
+    // Where others are not innocent the case goes on for those.
+    let is_his =
+        |row: &&Row| row.credential.principal().is_some_and(|of| !innocent.contains(&Some(of)));
+    let others =
+        ledger.rows.iter().filter(is_his).any(|row| {
+            matches!(&row.standing, Standing::Blocked { .. } | Standing::Replaced { .. })
+        });
+    let only: String = if others && innocent.len() <= TYPED {
+        let typed = |whom: &Principal| format!(" --only {}", quoted(&whom.typed()));
+        innocent.iter().flatten().map(typed).collect()
+    } else {
+        String::new()
+    };
     Some(format!(
-        "to let in whoever was found innocent: portcullis undo {}{there} --dry-run, and then without it",
+        "to let in whoever was found innocent: portcullis undo {}{only}{there} --dry-run, and then without it",
         whole(dir)
     ))
 }
@@ -275,11 +310,10 @@ fn named(all: impl ExactSizeIterator<Item = String>, between: &str) -> String {
 fn by_hand<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = &'a Change> {
     plan.carried_out().filter(|change| {
         let record = state.record(&change.id);
-        let has_word = record.notes.iter().any(|note| matches!(note, Note::Attested { .. }));
         let its_turn = !change.is_gated() || record.state == ChangeState::Held;
         record.state != ChangeState::Seen
             && its_turn
-            && !has_word
+            && record.attested().is_none()
             && !ledger::is_idle(plan, state, change)
             && catalog::of(change).asks(&change.decided).is_some()
     })
@@ -311,6 +345,14 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
     }
     if plan.is_undo() {
         return next_of_held(saved, state, dir, there);
+    }
+    let held =
+        || plan.changes.iter().filter(|one| state.record(&one.id).state == ChangeState::Held);
+    if held().next().is_some() && held().all(|one| one.undoes.is_some()) && state.held.is_none() {
+        // Nothing else than whoever is to be let in again waits.
+        let mut alone = saved.clone();
+        alone.plan.lets_in.clear();
+        return next_of_held(&alone, state, dir, there);
     }
     if waits_for_others(plan, state) {
         return WITH_THE_OTHERS.to_owned();
@@ -362,7 +404,7 @@ pub(super) fn is_not_borne_out(plan: &Plan, state: &State) -> bool {
     plan.carried_out().any(|change| {
         let record = state.record(&change.id);
         record.state == ChangeState::Held
-            && record.notes.iter().any(|note| matches!(note, Note::Attested { .. }))
+            && record.attested().is_some()
             && state.attested_since(&change.id).is_none()
     })
 }

@@ -195,13 +195,17 @@ impl Rehearsed {
     }
 
     /// Who speaks: the responder, or somebody of the world who signs in for it.
-    pub(super) async fn caller_as(&self, name: Option<&str>) -> Result<Caller, Failure> {
+    pub(super) async fn caller_as(
+        &self,
+        name: Option<&str>,
+    ) -> Result<(Caller, Connection), Failure> {
         let credentials = match name {
             None => self.cloud.responder_credentials(),
             Some(name) => signed_in_as(&self.cloud, name)?,
         };
         let (connection, key) = connect_as(&self.cloud, self.clock, &credentials);
-        Ok(survey::begin(connection.read(), self.clock, key).await?.caller)
+        let caller = survey::begin(connection.read(), self.clock, key).await?.caller;
+        Ok((caller, connection))
     }
 
     /// What people did before they attested it, done in the world.

@@ -6,7 +6,7 @@ use super::args::{self, ReportFormat};
 use super::exit::{Exit, Failure};
 use super::found::read;
 use super::there::{There, placed, placed_in};
-use super::{diagnostics, follows, view};
+use super::{diagnostics, succession, view};
 use crate::case;
 use crate::report::{Report, Reports};
 
@@ -15,7 +15,7 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     if accounts.is_empty() {
         let (saved, decoded, state) = read(&args.case)?;
         let report = Report::of(&saved, &decoded, &state, args.aware_at);
-        let report = report.among(follows::of(&args.case, &saved, &state));
+        let report = report.among(succession::of(&args.case, &saved, &state));
         let there = There::of(&saved, Some(&state));
         let of_it = |text: String| placed(&text, &args.case, &there);
         let mut told = serde_json::to_value(&report).expect("plain data");
@@ -30,7 +30,7 @@ pub(super) fn report(args: &args::Report) -> Result<Exit, Failure> {
     let reports = Reports::of(each, args.aware_at).among(|account| {
         let of_it =
             accounts.iter().zip(&read).find(|(_, (saved, ..))| saved.plan.account == *account);
-        let of_it = of_it.map(|(dir, (saved, _, state))| follows::of(dir, saved, state));
+        let of_it = of_it.map(|(dir, (saved, _, state))| succession::of(dir, saved, state));
         of_it.unwrap_or_default()
     });
     let there = There::of(&read[0].0, Some(&read[0].2));

@@ -1,7 +1,7 @@
 //! `portcullis cloud serve`: a rehearsal world on loopback, for anybody's AWS client.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -21,10 +21,8 @@ const RESPONDER: &str = "responder";
 
 pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
     let world = super::rehearse::world(&args.world)?;
-    if let Some(Err(error)) = args.audit.as_deref().map(no_link) {
-        let next = "give --audit the path of a file itself";
-        return Err(Failure::new(Exit::Usage, "--audit is not followed", next).because(&error));
-    }
+    // Made before anything is served: what is not to be kept is said before anybody has done anything.
+    let audit = args.audit.as_deref().map(new_audit).transpose()?;
     view::runtime().block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
             Failure::new(
@@ -69,7 +67,7 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
         cloud.serve(listener, stop).await.map_err(|error| {
             Failure::new(Exit::Stopped, "serving failed", "serve it again").because(&error)
         })?;
-        args.audit.as_deref().map_or(Ok(()), |path| write_audit(&cloud, path))
+        audit.map_or(Ok(()), |(file, path)| write_audit(&cloud, file, path))
     })?;
     Ok(Exit::Done)
 }
@@ -123,21 +121,25 @@ fn write_profiles(
     })
 }
 
+/// A file of its own: what is there already is somebody's.
+fn new_audit(path: &Path) -> Result<(File, &Path), Failure> {
+    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    made.map(|file| (file, path)).map_err(|error| {
+        let what = format!("cannot write {}", path.display());
+        let next = "give --audit a path where no file is yet";
+        Failure::new(Exit::Refused, what, next).because(&error)
+    })
+}
+
 /// What was asked of the cloud, a line for each request.
-fn write_audit(cloud: &Cloud, path: &Path) -> Result<(), Failure> {
+fn write_audit(cloud: &Cloud, mut file: File, path: &Path) -> Result<(), Failure> {
     let lines: String = cloud
         .audit()
         .iter()
         .map(|event| serde_json::to_string(event).expect("plain data") + "\n")
         .collect();
-    let written = no_link(path).and_then(|()| std::fs::write(path, lines));
-    written.map_err(|error| {
+    file.write_all(lines.as_bytes()).map_err(|error| {
         let what = format!("cannot write {}", path.display());
-        Failure::new(Exit::Refused, what, "give --audit a path that can be written").because(&error)
+        Failure::new(Exit::Refused, what, "serve it again, with room for the file").because(&error)
     })
-}
-
-/// A link would have the audit written over whatever it leads to.
-fn no_link(path: &Path) -> std::io::Result<()> {
-    if path.is_symlink() { Err(std::io::Error::other("it is a symbolic link")) } else { Ok(()) }
 }

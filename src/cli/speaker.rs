@@ -1,19 +1,25 @@
 //! Whose word about a case counts: of whom the case is about, nobody's.
 //!
 //! He is told by what STS says of him, and by what the case and its journal know: whom a plan cuts, whom a round that waits
-//! for a yes would cut, and who holds what nothing keeps out. Knows nothing of what is said.
+//! for a yes would cut, and who holds what nothing keeps out. And he is looked up, as far as he may read of himself: whoever
+//! has appeared since the case began is nobody independent. Knows nothing of what is said.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::args;
 use super::exit::{Exit, Failure};
 use super::found::read;
 use crate::case;
-use crate::inventory::Caller;
+use crate::clock::Clock;
+use crate::cloud::ReadCloud;
+use crate::ids::{AccessKeyId, AccountId, Arn};
+use crate::inventory::{Caller, Inventory, Want};
 use crate::journal::State;
-use crate::ledger::{Ledger, Row, Standing};
-use crate::plan::{Credential, SavedPlan};
-use crate::planning;
+use crate::ledger::{self, Ledger, Row, Standing};
+use crate::plan::{Credential, SavedPlan, Together};
+use crate::planning::{self, Presence};
+use crate::survey;
 
 /// Whether the word of `caller` is taken: he is of the case's account (of several, of their home), or of the one that was named, and stands
 /// on nothing that the case cuts. Whoever took over what is cut would else clear himself.
@@ -26,6 +32,21 @@ pub(super) fn may_speak(
     // Of several accounts, the people of the one they are worked on from may speak for any.
     let own = saved.plan.together.as_ref().map_or(&saved.plan.account, |together| &together.home);
     let expected = word.from_account.as_ref().unwrap_or(own);
+    let known = accounts_known(saved);
+    if !known.contains(expected) {
+        let named: Vec<String> = known.iter().map(ToString::to_string).collect();
+        return Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "account {expected} has nothing to do with this case, and its people are not heard"
+            ),
+            format!(
+                "speak with credentials of an account that the case knows ({}): its own, those that go with it, and those \
+                 that its responder and break-glass come from; or assume a role in one of them, with --role-arn",
+                named.join(", ")
+            ),
+        ));
+    }
     if caller.account != *expected {
         return Err(Failure::new(
             Exit::Refused,
@@ -33,11 +54,15 @@ pub(super) fn may_speak(
                 "these credentials are of account {}, and the word is to come from account {expected}",
                 caller.account
             ),
-            format!(
-                "use credentials of account {expected}; or, where whoever speaks is at home in another account \
-                 (a security or single sign-on account), say so: --from-account {}",
-                caller.account
-            ),
+            if known.contains(&caller.account) {
+                format!(
+                    "use credentials of account {expected}; or, where whoever speaks is at home in another account \
+                     (a security or single sign-on account), say so: --from-account {}",
+                    caller.account
+                )
+            } else {
+                format!("use credentials of account {expected}")
+            },
         ));
     }
     let at_home = |one: &&Concerned| {
@@ -50,6 +75,71 @@ pub(super) fn may_speak(
             format!("{} {why}: that word is not taken", caller.arn),
             "somebody whom the case does not touch must say it, with credentials of his own",
         ))
+    })
+}
+
+/// The accounts whose people may speak of a case: its own, those it goes together with, and those that whoever planned it,
+/// and break-glass, come from.
+fn accounts_known(saved: &SavedPlan) -> BTreeSet<AccountId> {
+    let caller = &saved.inventory.caller;
+    let together = saved.plan.together.iter().flat_map(Together::accounts);
+    let origins = caller.came_from.iter().chain(&caller.break_glass);
+    let origins =
+        origins.filter_map(|origin| AccountId::parse(origin.arn.as_ref()?.account()).ok());
+    [saved.plan.account.clone(), caller.account.clone()]
+        .into_iter()
+        .chain(together)
+        .chain(origins)
+        .collect()
+}
+
+/// Looks up since when there is `caller`, in the account that he is of. Refuses him where he, or what he speaks with, has
+/// come since a case began; gives back why that is not known, where it is not.
+pub(super) async fn looked_up(
+    concerned: &[Concerned],
+    caller: &Caller,
+    cloud: &ReadCloud,
+    clock: Clock,
+) -> Result<Option<String>, Failure> {
+    let came_from = caller.came_from.iter().filter_map(|origin| origin.arn.as_ref());
+    let own = caller.access_key_id.as_ref().filter(|key| !is_of_a_case(concerned, key));
+    let links: Vec<(&Arn, Option<&AccessKeyId>)> = std::iter::once((&caller.arn, own))
+        .chain(came_from.map(|arn| (arn, None)))
+        .filter(|(arn, _)| arn.account() == caller.account.as_str())
+        .collect();
+    let wants: BTreeSet<Want> =
+        links.iter().flat_map(|(arn, key)| planning::wants_of_speaker(arn, *key)).collect();
+    let mut facts = Inventory::new(caller.clone(), clock.now());
+    survey::fill(cloud, &mut facts, wants).await?;
+    let mut not_known = None;
+    for one in concerned {
+        let mut first = planning::first_seen_by(&one.saved);
+        // Whom roles admitted is known of the case's own account.
+        if one.saved.plan.account != caller.account {
+            first.trusts = None;
+        }
+        for (arn, key) in &links {
+            match planning::presence(arn, *key, &first, &facts) {
+                Presence::Before => {}
+                Presence::Unknown(why) => not_known = Some(why),
+                Presence::Since(why) => {
+                    return Err(Failure::new(
+                        Exit::Refused,
+                        format!("{why}: the word of {} is not taken", caller.arn),
+                        "somebody who was there before the case began must say it, with credentials of his own",
+                    ));
+                }
+            }
+        }
+    }
+    Ok(not_known)
+}
+
+/// Whether a case has issued `key` itself.
+fn is_of_a_case(concerned: &[Concerned], key: &AccessKeyId) -> bool {
+    concerned.iter().any(|one| {
+        let issued = ledger::issued(&one.saved.plan, &one.state);
+        issued.iter().any(|issued| issued.key() == Some(key))
     })
 }
 

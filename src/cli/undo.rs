@@ -1,19 +1,28 @@
 //! `portcullis undo`: take back what a case has cut.
 //!
 //! What would be taken back is planned from the case alone, shown, asked about, kept in the case as its next round, and
-//! carried out by the driver that carries out everything else. Resumed like everything else, too.
+//! carried out by the driver that carries out everything else. Resumed like everything else, too. With `--only` it lets in
+//! again whom it names, and the case goes on for all others.
+
+use std::collections::BTreeSet;
 
 use super::args::{self, Format};
-use super::by_hand::typed;
+use super::by_hand::{quoted, typed};
 use super::exit::{Exit, Failure};
 use super::foretold::{self, Foretold};
 use super::found::{refuse_closed, state_of};
 use super::overtaken::{Doing, not_overtaken};
 use super::{accounts, diagnostics, rehearse, round, sources, view};
 use crate::case::{self, Case};
-use crate::run::undo_of;
+use crate::diagnostic::counted;
+use crate::ids::{Principal, RoleName, UserName};
+use crate::plan::{Plan, SavedPlan};
+use crate::run::{let_in_of, undo_of};
 
 pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
+    if args.all {
+        view::show_everything();
+    }
     let several = case::accounts::of(&args.case);
     if !several.is_empty() {
         return accounts::undo(args, &several);
@@ -33,24 +42,35 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
             format!("go on with it: portcullis resume {shown}{there}"),
         ));
     }
-    let next = undo_of(&saved, &state);
-    let nothing = !next.plan.is_undo();
+    let only = named(&args.only, [&saved.plan])?;
+    let next = if only.is_empty() {
+        undo_of(&saved, &state)
+    } else {
+        refuse_closed(&args.case, &saved, &state, &there)?;
+        let_in_of(&saved, &state, only)
+    };
+    let nothing = takes_back_nothing(&next);
+    let alone = next.taking_back();
     if !nothing && !rehearse::is_rehearsal(case.dir())? {
         not_overtaken(case.dir(), &next, Doing::GoOn, &there)?;
     }
     let foretold = if args.look && !nothing {
-        Foretold::by_a_look(&next, &state, case.dir(), &args.access)?
+        Foretold::by_a_look(&alone, &state, case.dir(), &args.access)?
     } else {
-        Foretold::of(&next, &state, foretold::now(case.dir(), &state)?)
+        Foretold::of(&alone, &state, foretold::now(case.dir(), &state)?)
     };
     if args.dry_run || nothing {
         if args.format == Format::Json {
-            view::out(&diagnostics::printed(&foretold.as_json()));
+            let mut told = foretold.as_json();
+            told["digest"] = next.digest().into();
+            view::out(&diagnostics::printed(&told));
         } else {
             view::out(&view::plan(&next, view::out_detail()));
             if !nothing {
                 view::out(&foretold.render(&shown, &there));
-                view::hint(&format!("\nNext: portcullis undo {shown}{there}\n"));
+                view::out(&goes_on(&next));
+                let only = typed_only(&args.only);
+                view::hint(&format!("\nNext: portcullis undo {shown}{only}{there}\n"));
             }
             if nothing {
                 view::out(
@@ -64,4 +84,70 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
         view::err(&foretold.render(&shown, &there));
     }
     round::carry_out(&case, &next, &playbook, args.into())
+}
+
+/// Whom `--only` names, of those whom one of `plans` cuts.
+pub(super) fn named<'p>(
+    only: &[String],
+    plans: impl IntoIterator<Item = &'p Plan>,
+) -> Result<BTreeSet<Principal>, Failure> {
+    let cut: BTreeSet<&Principal> = plans.into_iter().flat_map(|plan| &plan.principals).collect();
+    let refused = |what: String| {
+        let known = cut.iter().take(NAMED).map(|one| one.typed()).collect::<Vec<_>>().join(", ");
+        let more = cut.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Failure::new(Exit::Usage, what, format!("name one of {known}{more}"))
+    };
+    let parsed = |name: &String| {
+        let found = match name.split_once('/') {
+            Some(("user", name)) => UserName::parse(name).ok().map(Principal::User),
+            Some(("role", name)) => RoleName::parse(name).ok().map(Principal::Role),
+            _ => None,
+        };
+        let found = found.ok_or_else(|| refused(format!("`{name}` is no user and no role")))?;
+        if cut.contains(&found) {
+            Ok(found)
+        } else {
+            Err(refused(format!("the case cuts no {found}")))
+        }
+    };
+    only.iter().map(parsed).collect()
+}
+
+/// So many are named where somebody named nobody.
+const NAMED: usize = 12;
+
+/// The same as it was typed.
+pub(super) fn typed_only(only: &[String]) -> String {
+    only.iter().map(|name| format!(" --only {}", quoted(name))).collect()
+}
+
+/// Whether there is nothing that the round would take back.
+pub(super) fn takes_back_nothing(next: &SavedPlan) -> bool {
+    next.round.as_ref().is_none_or(|round| round.undoes.is_empty())
+}
+
+/// What else comes of a round that lets somebody in: whoever says yes to it goes on with the case.
+pub(super) fn goes_on(next: &SavedPlan) -> String {
+    if next.plan.is_undo() || takes_back_nothing(next) {
+        return String::new();
+    }
+    let left = next.to_carry_out();
+    let left = left.pending().filter(|change| change.undoes.is_none()).count();
+    let whom: Vec<String> = next.plan.lets_in.iter().map(ToString::to_string).collect();
+    let left = match left {
+        0 => "nothing else of the plan is left to be made".to_owned(),
+        left => format!(
+            "{} of the plan not made yet",
+            if left == 1 {
+                "1 change is".to_owned()
+            } else {
+                format!("{} are", counted(left, "change"))
+            }
+        ),
+    };
+    format!(
+        "\nEverybody else stays cut, and the case goes on: {left}. Let in by it: {}\n",
+        view::plain(&whom.join(", "))
+    )
 }

@@ -15,6 +15,7 @@ use super::rehearse::Going;
 use super::{accounts, credential, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
+use crate::journal::Journal;
 use crate::run::{Ending, Log, RunError};
 use crate::trail::{self, TrailEvent};
 
@@ -60,11 +61,14 @@ pub(super) fn is_calm(looked: &Result<Ending, RunError>) -> bool {
     matches!(looked, Ok(Ending::Proven | Ending::NotProven))
 }
 
-/// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop.
+/// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop. Between two
+/// looks the cases `left` are anybody's: what is said of them meanwhile is known to the next. Whoever goes on with one ends
+/// the watch.
 pub(super) async fn watched<T>(
     clock: Clock,
     watch: Duration,
     mut stop: watch::Receiver<bool>,
+    left: &[Watched<'_>],
     look: impl AsyncFn() -> T,
     calm: impl Fn(&T) -> bool,
 ) -> T {
@@ -74,15 +78,82 @@ pub(super) async fn watched<T>(
         if !calm(&seen) || clock.now() >= end {
             return seen;
         }
-        let next = clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
-        let until = next.strftime("%Y-%m-%d %H:%M UTC");
-        view::note(&format!("Looking again at {until}. Ctrl-C ends the watch.\n"));
-        tokio::select! {
-            biased;
-            Ok(_) = stop.wait_for(|stop| *stop) => return seen,
-            () = clock.sleep_until(next) => {}
+        left.iter().for_each(Watched::rest);
+        loop {
+            let next = clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
+            let until = next.strftime("%Y-%m-%d %H:%M UTC");
+            view::note(&format!("Looking again at {until}. Ctrl-C ends the watch.\n"));
+            tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|stop| *stop) => return seen,
+                () = clock.sleep_until(next) => {}
+            }
+            match wake(left).await {
+                Woken::All => break,
+                Woken::Busy if clock.now() < end => {
+                    view::note("Somebody works on the case at this moment.\n");
+                }
+                Woken::Busy => return seen,
+                Woken::GoneOnWith(why) => {
+                    view::note(&format!("The watch ends: {}.\n", view::plain(&why)));
+                    return seen;
+                }
+            }
         }
     }
+}
+
+/// A case that is watched.
+pub(super) struct Watched<'a> {
+    pub(super) case: &'a Case,
+    pub(super) journal: &'a Journal,
+}
+
+/// What came of taking cases again.
+enum Woken {
+    All,
+    /// Somebody has one of them.
+    Busy,
+    /// One of them is not as it was, and why that ends the watch.
+    GoneOnWith(String),
+}
+
+impl Watched<'_> {
+    /// Where it cannot be left to others, it stays held.
+    fn rest(&self) {
+        if let Err(error) = self.case.custody().rest() {
+            tracing::debug!(%error, "a case cannot be left to others");
+        }
+    }
+
+    /// Whether it is as it was, but for what people said.
+    async fn wake(&self) -> Result<Woken, String> {
+        if !self.case.custody().wake().map_err(|error| error.to_string())? {
+            return Ok(Woken::Busy);
+        }
+        self.case.custody().check().map_err(|error| error.to_string())?;
+        let before = self.journal.state();
+        let (decoded, medium) = self.case.journal().map_err(|error| error.to_string())?;
+        let read = self.journal.read_again(&decoded, medium).await;
+        read.map_err(|error| error.to_string())?;
+        let now = self.journal.state();
+        if (now.plan(), now.started) != (before.plan(), before.started) {
+            return Ok(Woken::GoneOnWith("somebody has gone on with the case".to_owned()));
+        }
+        Ok(Woken::All)
+    }
+}
+
+/// Takes all of them again, or leaves all to others for longer.
+async fn wake(left: &[Watched<'_>]) -> Woken {
+    for one in left {
+        let woken = one.wake().await.unwrap_or_else(Woken::GoneOnWith);
+        if !matches!(woken, Woken::All) {
+            left.iter().for_each(Watched::rest);
+            return woken;
+        }
+    }
+    Woken::All
 }
 
 /// Where to listen.
@@ -154,4 +225,48 @@ fn text_of(file: &Path) -> std::io::Result<String> {
         open.take(LONGEST + 1).read_to_string(&mut text)?
     };
     if read as u64 > LONGEST { Err(too_long()) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::case::{entry, saved};
+    use crate::journal::Entry;
+
+    /// A watch of days must not keep people from saying what they found out.
+    #[tokio::test(start_paused = true)]
+    async fn a_case_that_is_watched_is_anybody_s_between_two_looks_and_what_was_said_is_known_to_the_next()
+     {
+        let dir = tempfile::TempDir::new().unwrap();
+        let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
+        let case = Case::create(dir.path(), "a", &saved(), &[]).unwrap();
+        let (decoded, medium) = case.journal().unwrap();
+        let journal = Journal::open(&decoded, medium, clock).unwrap();
+        journal.append(entry()).await.unwrap();
+        let looks = AtomicUsize::new(0);
+        let look = async || {
+            let entries = journal.state().entries;
+            assert!(matches!(Case::open(case.dir()), Err(case::CaseError::Locked(_))));
+            journal.append(Entry::Finished { exit: 0 }).await.unwrap();
+            looks.fetch_add(1, Ordering::Relaxed);
+            entries
+        };
+        let (_ask, stop) = watch::channel(false);
+        let left = [Watched { case: &case, journal: &journal }];
+        let watching = watched(clock, Duration::from_mins(20), stop, &left, look, |_| true);
+        let says = async {
+            clock.sleep(Duration::from_mins(7)).await;
+            let other = Case::open(case.dir()).unwrap();
+            let (decoded, medium) = other.journal().unwrap();
+            let theirs = Journal::open(&decoded, medium, clock).unwrap();
+            theirs.append(Entry::Held { change: None, until: "said".to_owned() }).await.unwrap();
+        };
+        let (entries, ()) = tokio::join!(watching, says);
+        // It was opened, looked at, spoken of, looked at, and looked at.
+        assert_eq!((entries, looks.into_inner()), (4, 3));
+        let lines = case::read_journal(case.dir()).unwrap().lines.len();
+        assert_eq!(lines, 5, "nothing is written over");
+    }
 }

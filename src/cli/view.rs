@@ -23,7 +23,7 @@ pub(super) use plan::{Detail, as_json as plan_as_json, duration, plan, stale};
 pub(super) use progress::{Progress, progress_of};
 
 use super::diagnostics;
-use crate::diagnostic::{Diagnostic, Diagnostics, counted};
+use crate::diagnostic::{Diagnostic, Diagnostics, counted, is_unsafe};
 
 /// Writes to standard output. On a terminal, long lines are broken between words.
 pub(super) fn out(text: &str) {
@@ -209,7 +209,7 @@ pub(super) fn journal(lines: u64, head: &str) -> String {
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        if diagnostics::is_unsafe(c) {
+        if is_unsafe(c) {
             plain.extend(c.escape_unicode());
         } else {
             plain.push(c);

@@ -255,6 +255,13 @@ pub enum Entry {
         /// By whom, and why.
         said: Said,
     },
+    /// Nothing that somebody said counts: he has appeared since the case began.
+    Unheard {
+        /// Who, as STS gives it.
+        speaker: Arn,
+        /// What shows it, in a clause.
+        why: String,
+    },
     /// Somebody stands up for something that was done, or is so, outside.
     Attested {
         /// The change that it is the doing of; `None`: of the case.
@@ -325,6 +332,7 @@ impl Entry {
             | Self::Cleared { .. }
             | Self::Waived { .. }
             | Self::Withdrawn { .. }
+            | Self::Unheard { .. }
             | Self::Closed { .. }
             | Self::Approved { .. } => None,
         }

@@ -3,6 +3,8 @@
 //! A word is as good as the credentials it was said with: STS told whose they were, nobody signed anything. So
 //! every word keeps that name, and whoever reads the case later can ask.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +79,17 @@ pub struct Waiver {
     pub spoken: Spoken,
 }
 
+/// The role of which several of `names` are sessions that are called as whoever assumed it liked: they count as several,
+/// since that is what STS tells, and may be one person. IAM Identity Center calls its sessions after whoever has signed in.
+pub fn of_one_role(names: &[Arn]) -> Option<&str> {
+    fn role_of(arn: &Arn) -> Option<(&str, &str)> {
+        let (role, _) = arn.resource().strip_prefix("assumed-role/")?.split_once('/')?;
+        (!role.starts_with("AWSReservedSSO_")).then_some((arn.account(), role))
+    }
+    let mut seen = BTreeSet::new();
+    names.iter().filter_map(role_of).find(|role| !seen.insert(*role)).map(|(_, role)| role)
+}
+
 /// The names that speak, each once, in the order in which they first spoke.
 pub fn names<'a>(spoken: impl IntoIterator<Item = &'a Spoken>) -> Vec<Arn> {
     let mut names: Vec<Arn> = Vec::new();
@@ -86,4 +99,23 @@ pub fn names<'a>(spoken: impl IntoIterator<Item = &'a Spoken>) -> Vec<Arn> {
         }
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_of_one_role_may_be_one_person_but_where_identity_center_names_them() {
+        let of = |names: &[&str]| {
+            let arn =
+                |name: &&str| Arn::parse(format!("arn:aws:sts::111122223333:{name}")).unwrap();
+            let names: Vec<Arn> = names.iter().map(arn).collect();
+            of_one_role(&names).map(str::to_owned)
+        };
+        assert_eq!(of(&["assumed-role/ir/anna", "assumed-role/ir/ben"]).as_deref(), Some("ir"));
+        assert_eq!(of(&["assumed-role/ir/anna", "assumed-role/audit/anna", "user/ben"]), None);
+        let set = "assumed-role/AWSReservedSSO_Responders_0123456789abcdef";
+        assert_eq!(of(&[&format!("{set}/anna"), &format!("{set}/ben")]), None);
+    }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 mod change;
 
 pub use self::change::{ChangeRecord, ChangeState, Proven};
-use super::{CutOff, Entry, Heard, NoMore, Note, Outcome, Place, Said, Spoken, Waiver};
+use super::{CutOff, Entry, Heard, NoMore, Outcome, Place, Said, Spoken, Waiver};
 use crate::ids::{AccessKeyId, AccountId, Arn, ChangeId};
 use crate::plan::Credential;
 use crate::playbook::{Phase, Proof};
@@ -270,10 +270,32 @@ impl State {
     /// What somebody attested of a change since anybody last began to work on the case: no look has followed it yet.
     pub fn attested_since(&self, id: &ChangeId) -> Option<&Said> {
         let started = self.started?.at;
-        self.record(id).notes.iter().rev().find_map(|note| match note {
-            Note::Attested { at, said } if *at > started => Some(said),
-            _ => None,
-        })
+        self.record(id).attested().filter(|(at, _)| *at > started).map(|(_, said)| said)
+    }
+
+    /// Whoever has said anything of the case that counts, each as often as he spoke.
+    pub fn speakers(&self) -> impl Iterator<Item = &Arn> {
+        let of_credentials = self.cleared.values().flatten();
+        let of_credentials =
+            of_credentials.chain(self.waived.values().map(|waiver| &waiver.spoken));
+        let of_case = self.approvals.values().flatten().chain(&self.attested).chain(&self.closed);
+        let of_changes = self.changes.values().flat_map(ChangeRecord::words);
+        let of_changes = of_changes.map(|(_, said)| &said.by);
+        of_credentials.chain(of_case).map(|spoken| &spoken.said.by).chain(of_changes)
+    }
+
+    /// Nothing that `speaker` said was ever said.
+    fn unhear(&mut self, speaker: &Arn) {
+        let is_heard = |spoken: &Spoken| spoken.said.by != *speaker;
+        self.cleared.retain(|_, spoken| {
+            spoken.retain(is_heard);
+            !spoken.is_empty()
+        });
+        self.waived.retain(|_, waiver| is_heard(&waiver.spoken));
+        self.approvals.values_mut().for_each(|spoken| spoken.retain(is_heard));
+        self.attested.retain(is_heard);
+        self.closed = self.closed.take().filter(is_heard);
+        self.changes.values_mut().for_each(|record| record.unhear(speaker));
     }
 
     /// Canaries that are, or may be, still there, and why where they could not be removed.
@@ -452,6 +474,7 @@ impl State {
                 let spoken = Spoken { at: now, said: said.clone() };
                 self.withdrawn.insert(credential.clone(), spoken);
             }
+            Entry::Unheard { speaker, .. } => self.unhear(speaker),
             Entry::Attested { change: None, said } => {
                 self.attested.push(Spoken { at: now, said: said.clone() });
             }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::Principal;
-use crate::journal::{ChangeRecord, ChangeState, Moment, Note, State};
+use crate::journal::{ChangeRecord, ChangeState, Moment, State};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
 
 /// The credentials that a cut is for: of those in the plan, all that it reaches.
@@ -65,8 +65,11 @@ pub fn lift_begun(change: &Change, record: &ChangeRecord) -> Option<Moment> {
         .effects
         .iter()
         .any(|effect| matches!(effect, Effect::Lifts { barrier: Barrier::Attested, .. }));
-    let attested = || record.notes.iter().any(|note| matches!(note, Note::Attested { .. }));
-    if by_a_person { record.begun.or(record.seen).filter(|_| attested()) } else { record.begun }
+    if by_a_person {
+        record.begun.or(record.seen).filter(|_| record.attested().is_some())
+    } else {
+        record.begun
+    }
 }
 
 /// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it.

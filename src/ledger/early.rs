@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::barrier::{is_lifted, reached};
-use crate::journal::{ChangeState, Note, Said, State};
+use crate::journal::{ChangeState, Said, State};
 use crate::plan::{Change, Credential, Effect, Plan, Subject};
 use crate::playbook::Proof;
 
@@ -44,7 +44,7 @@ fn of_way_in<'a>(plan: &'a Plan, state: &'a State, way_in: &Credential) -> Optio
     plan.changes
         .reaching(way_in)
         .filter(is_to_come)
-        .map(|opening| Early { opening, attested: attested(state, opening) })
+        .map(|opening| Early { opening, attested: state.record(&opening.id).attested() })
         .max_by_key(|early| early.attested.map(|(at, _)| at))
 }
 
@@ -62,7 +62,7 @@ pub(super) fn opened_early<'a>(
     let is_shut_since = plan.changes.reaching(way_in).any(|change| {
         let record = state.record(&change.id);
         let tried = record.proof.as_ref().filter(|proven| proven.proof >= Proof::Settled);
-        let closed = tried.and(record.stood).max(attested(state, change).map(|(at, _)| at));
+        let closed = tried.and(record.stood).max(record.attested().map(|(at, _)| at));
         change.effects.iter().any(closes)
             && record.state == ChangeState::Seen
             && closed.is_some_and(|closed| opened < closed)
@@ -84,19 +84,11 @@ pub fn opened_by<'a>(plan: &'a Plan, state: &'a State, cut: &Change) -> Option<&
                 |effect: &Effect| matches!(effect, Effect::Lifts { subject, .. } if subject == of);
             change.effects.iter().any(lifts)
         };
-        let said = plan.changes.about(of).filter(opens).flat_map(|change| words(state, change));
+        let said = plan
+            .changes
+            .about(of)
+            .filter(opens)
+            .flat_map(|change| state.record(&change.id).words());
         said.filter(|(at, _)| *at <= off).last().map(|(_, said)| said)
-    })
-}
-
-/// The last word that a change is done.
-fn attested<'a>(state: &'a State, change: &Change) -> Option<(Timestamp, &'a Said)> {
-    words(state, change).last()
-}
-
-fn words<'a>(state: &'a State, change: &Change) -> impl Iterator<Item = (Timestamp, &'a Said)> {
-    state.record(&change.id).notes.iter().filter_map(|note| match note {
-        Note::Attested { at, said } => Some((*at, said)),
-        _ => None,
     })
 }

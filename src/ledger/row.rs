@@ -496,8 +496,7 @@ fn of_way_in(plan: &Plan, state: &State, way_in: &Credential) -> String {
     let said = closing().find_map(|change| state.attested_since(&change.id));
     let is_held = |change: &Change| {
         let record = state.record(&change.id);
-        record.state == ChangeState::Held
-            && record.notes.iter().any(|note| matches!(note, Note::Attested { .. }))
+        record.state == ChangeState::Held && record.attested().is_some()
     };
     let is_open_again = |change: &Change| state.record(&change.id).taken_off.is_some();
     match said {

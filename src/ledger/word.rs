@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::barrier::reached;
 use super::{Row, Standing};
-use crate::journal::{Spoken, State, names};
+use crate::ids::Arn;
+use crate::journal::{Spoken, State, names, of_one_role};
 use crate::plan::{Change, Credential, Effect, Plan};
 use crate::playbook::Mode;
 
@@ -83,6 +84,13 @@ pub(super) fn has_passed(until: Timestamp, state: &State) -> bool {
     state.last.is_some_and(|last| until <= last)
 }
 
+/// What is to be known of `names` that count as several, where nobody but whoever has assumed a role vouches for that.
+pub fn shared_role(names: &[Arn]) -> Option<String> {
+    of_one_role(names).map(|role| {
+        format!("names of sessions of one role, {role}: whoever may assume it chooses them, and it may be one person")
+    })
+}
+
 /// What was said of a credential and does not count.
 pub(super) fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -96,6 +104,9 @@ pub(super) fn remarks(plan: &Plan, state: &State, credential: &Credential) -> Ve
             named.join(" and "),
             named.len()
         ));
+    }
+    if let Some(role) = spoken.and_then(|spoken| shared_role(&names(spoken))) {
+        remarks.push(role);
     }
     if let Credential::AccessKey { id, .. } = credential {
         let places = plan.places_of(id);

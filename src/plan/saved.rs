@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
-use crate::ids::{AccessKeyId, ChangeId};
+use crate::ids::{AccessKeyId, ChangeId, Principal};
 use crate::inventory::{Answers, Inventory, digest_of};
 
 /// The version of the file's shape that this program writes and reads.
@@ -62,6 +62,9 @@ pub struct Round {
     /// The cuts that it takes back; where there are any it does nothing else.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub undoes: BTreeSet<ChangeId>,
+    /// Whom alone it lets in again by that, while the case goes on for all others; empty, where it is taken back whole.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lets_in: BTreeSet<Principal>,
 }
 
 /// A plan may be of a hundred thousand credentials: it is written as it stands, and no copy is made of it.
@@ -113,6 +116,19 @@ impl SavedPlan {
             plan.changes.retain(|change| !round.begun.contains(&change.id));
         }
         plan
+    }
+
+    /// What its round takes back, as the plan of nothing else: to be shown, and judged beforehand.
+    #[must_use]
+    pub fn taking_back(&self) -> Self {
+        let mut alone = self.clone();
+        let undoes = self.round.iter().flat_map(|round| &round.undoes).collect::<BTreeSet<_>>();
+        alone.plan.lets_in.clear();
+        alone
+            .plan
+            .changes
+            .retain(|change| change.undoes.as_ref().is_none_or(|cut| undoes.contains(cut)));
+        alone
     }
 
     /// The number of its round, from 1.

@@ -58,7 +58,7 @@ pub(super) fn found(
 /// What an operator should know of it before saying yes.
 pub(super) fn warn(plan: &mut Plan, inventory: &Inventory) {
     let mut warnings = Vec::new();
-    let gated = plan.changes.iter().any(crate::plan::Change::is_gated);
+    let gated = plan.has_a_gate();
     for found in &plan.found {
         let Some(credential) = found.whereabouts.credential() else { continue };
         if let Some(reason) = plan.trust_in(credential) {

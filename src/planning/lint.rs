@@ -118,7 +118,8 @@ fn behind_the_gate(
             problems.push(problem.at(step.place.clone(), "this step"));
         }
     }
-    for change in plan.changes.iter().filter(|change| change.is_gated()) {
+    let gated = plan.changes.iter().filter(|change| change.is_gated() && change.undoes.is_none());
+    for change in gated {
         let mut complain = |message: String, help: &str| {
             let mut problem = Diagnostic::error(Code::GateOrder, message).help(help);
             if let Some(step) = playbook.step(&change.step) {

@@ -589,7 +589,7 @@ fn session_of(arn: &Arn) -> Option<(&str, &str)> {
 }
 
 /// The role that a session or a role's own ARN is of, by its name alone.
-fn role_of(arn: &Arn) -> Option<&str> {
+pub(super) fn role_of(arn: &Arn) -> Option<&str> {
     let role = || arn.resource().strip_prefix("role/")?.rsplit('/').next();
     session_of(arn).map(|(role, _)| role).or_else(role)
 }

@@ -26,14 +26,17 @@ use crate::policy::admission::Parts;
 
 /// What the first survey has seen of the account, to compare with.
 pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
-    let first = earlier.plan.first_seen.clone();
-    first.unwrap_or_else(|| first_of(earlier.plan, earlier.inventory))
+    first_of_case(earlier.plan, earlier.inventory)
 }
 
 /// What the first survey of the case whose newest plan is `saved` has seen.
 pub fn first_seen_by(saved: &SavedPlan) -> FirstSeen {
-    let first = saved.plan.first_seen.clone();
-    first.unwrap_or_else(|| first_of(&saved.plan, &saved.inventory))
+    first_of_case(&saved.plan, &saved.inventory)
+}
+
+/// The same of a plan, and what it stands on.
+pub fn first_of_case(plan: &Plan, inventory: &Inventory) -> FirstSeen {
+    plan.first_seen.clone().unwrap_or_else(|| first_of(plan, inventory))
 }
 
 /// The beginning of a case that takes up others, of which `first` was seen: where they have not listed the roles, whom those
@@ -133,7 +136,7 @@ fn trusts(inventory: &Inventory) -> Option<BTreeMap<RoleName, BTreeSet<String>>>
 }
 
 /// Whom roles admit, and did not then: also those in scope, since it takes a quarantine to keep him out.
-fn admitted_since<'i>(
+pub(super) fn admitted_since<'i>(
     first: &'i FirstSeen,
     inventory: &'i Inventory,
 ) -> impl Iterator<Item = Credential> + 'i {
@@ -150,7 +153,7 @@ fn admitted_since<'i>(
 }
 
 /// AWS tells whole seconds: what was made in the second of the survey counts as seen by it.
-fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
+pub(super) fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
     made.as_second() > first.at.as_second()
 }
 
@@ -162,7 +165,7 @@ pub fn admitted_to(
     seen: &Inventory,
     facts: &Inventory,
 ) -> Result<Vec<Credential>, Unread> {
-    let first = plan.first_seen.clone().unwrap_or_else(|| first_of(plan, seen));
+    let first = first_of_case(plan, seen);
     if first.trusts.is_some() {
         facts.roles()?;
     }

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{Inverse, catalog};
-use crate::ids::{ChangeId, StepId};
+use crate::ids::{ChangeId, Principal, StepId};
 use crate::inventory::{Answers, Inventory};
 use crate::plan::{Change, Credential, Effect, Plan, Round, SavedPlan, Subject, Texts, Untouched};
 use crate::playbook::Phase;
@@ -18,13 +18,15 @@ use crate::playbook::Phase;
 use super::draft::Whence;
 use super::{estimate, permissions};
 
-/// The plan that takes the cuts `undoes` back, as the next round of the case; `begun` are all changes that were.
+/// The plan that takes the cuts `undoes` back, as the next round of the case; `begun` are all changes that were. Where it
+/// lets in some alone, in `lets_in`, the case goes on for all others.
 pub fn take_back(
     earlier: &SavedPlan,
     begun: BTreeSet<ChangeId>,
     undoes: BTreeSet<ChangeId>,
+    lets_in: BTreeSet<Principal>,
 ) -> SavedPlan {
-    let plan = plan(&earlier.plan, &earlier.inventory, &begun, &undoes);
+    let plan = plan(&earlier.plan, &earlier.inventory, &begun, &undoes, &lets_in);
     let round = Round {
         number: earlier.number() + 1,
         earlier: earlier.digest(),
@@ -35,16 +37,18 @@ pub fn take_back(
         as_found: Answers::default(),
         cuts_alone: false,
         undoes,
+        lets_in,
     };
     SavedPlan { plan, round: Some(round), ..earlier.clone() }
 }
 
-/// Pure: the same plan for the same four.
+/// Pure: the same plan for the same five.
 pub(super) fn plan(
     earlier: &Plan,
     inventory: &Inventory,
     begun: &BTreeSet<ChangeId>,
     undoes: &BTreeSet<ChangeId>,
+    lets_in: &BTreeSet<Principal>,
 ) -> Plan {
     let mut texts = Texts::default();
     let mut numbers: BTreeMap<StepId, usize> = BTreeMap::new();
@@ -63,6 +67,12 @@ pub(super) fn plan(
     let asked = permissions::Asked::about(&inverses, inventory);
     permissions::tell(&mut inverses, &asked, inventory, &mut texts);
     let mut plan = earlier.clone();
+    // Whoever was let in before is taken back with all.
+    let mut whom = lets_in.clone();
+    if !whom.is_empty() {
+        whom.extend(earlier.lets_in.iter().cloned());
+    }
+    plan.lets_in = whom.into_iter().collect();
     plan.changes = inverses.clone().into();
     // What cuts would be tried on: here nothing is cut.
     plan.canary = None;

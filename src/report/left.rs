@@ -4,10 +4,9 @@
 //! The screen's last line asks here too for what it has in common with the report, so that neither knows of a task that
 //! the other calls none. Text alone: `CASE` stands for the case, and whoever knows where it lies puts that in.
 
-use crate::ids::ChangeId;
 use crate::journal::{ChangeState, State};
 use crate::ledger::{self, Ledger, Row, Standing};
-use crate::plan::{Barrier, Change, Credential, Plan, SavedPlan};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan};
 
 /// So many of one kind are named; the others stand in their rows.
 const NAMED: usize = 12;
@@ -136,6 +135,14 @@ fn of_the_innocent(plan: &Plan, state: &State, row: &Row) -> Option<String> {
     }
 }
 
+/// Whether all that `change` does is to lift a deny of older sessions.
+fn lifts_sessions(change: &Change) -> bool {
+    change
+        .effects
+        .iter()
+        .all(|effect| matches!(effect, Effect::Lifts { barrier, .. } if barrier.is_of_sessions()))
+}
+
 /// The first of them, and how many more there are.
 fn named(mut all: Vec<String>) -> String {
     let more = all.len().saturating_sub(NAMED);
@@ -149,11 +156,25 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
     let mut left: Vec<String> =
         ledger.unaccounted().map(|row| format!("{}: {}", row.credential, row.detail())).collect();
     // What an undo does not carry out is nobody's to do any more.
-    let held = saved.plan.carried_out().map(|change| (&change.id, state.change(&change.id)));
-    left.extend(held.filter(|(_, record)| record.state == ChangeState::Held).map(
-        |(id, record): (&ChangeId, _)| format!("{id}: {}", record.trouble.unwrap_or_default()),
-    ));
-    left.extend(held_beyond_changes(&saved.plan, state));
+    let held = saved.plan.carried_out().map(|change| (change, state.change(&change.id)));
+    let is_over = saved.plan.is_undo() && ledger::closed_by(&saved.plan, state).is_some();
+    let held = held.filter(|(_, record)| record.state == ChangeState::Held);
+    left.extend(held.filter_map(|(change, record)| {
+        let trouble = record.trouble.unwrap_or_default();
+        if !is_over {
+            return Some(format!("{}: {trouble}", change.id));
+        }
+        // The denies of older sessions wait for nothing but time, and their rows say until when.
+        (!lifts_sessions(change)).then(|| {
+            format!(
+                "{}: {} of {} is not done, and stays so: this case is closed. Who is to be let in again is let in by hand",
+                change.id, change.what, change.target
+            )
+        })
+    }));
+    if !is_over {
+        left.extend(held_beyond_changes(&saved.plan, state));
+    }
     left.extend(undone(&saved.plan, state));
     left.extend(ledger::off_before(&saved.plan, state).map(|cut| {
         format!(
@@ -182,19 +203,22 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
     }
     left.extend(ledger.rows.iter().filter_map(|row| of_the_innocent(&saved.plan, state, row)));
     left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
-        let kind = if who.user().is_some() { "user" } else { "role" };
+        let typed = who.typed();
         let stands = format!("{who}: quarantined, and whatever works as it does stands still");
-        if saved.plan.is_undo() || ledger::closed_by(&saved.plan, state).is_some() {
+        if ledger::closed_by(&saved.plan, state).is_some() {
+            return format!("{stands}. This case is closed: where it is innocent, it is let in by hand");
+        }
+        if saved.plan.is_undo() {
             return format!(
-                "{stands}. Once it is found innocent (portcullis clear CASE {kind}/{} --reason TEXT), it is let in by: {}",
-                who.name(),
+                "{stands}. Once it is found innocent (portcullis clear CASE {typed} --reason TEXT), it is let in by: {}",
                 takes_back(&saved.plan, state)
             );
         }
         format!(
             "{stands} until a playbook gives it new credentials and lets it in (iam.access-key.replace or \
-             iam.login-profile.force-reset, then lift-quarantine). An undo is for an alarm that was false: it takes all \
-             of this case back"
+             iam.login-profile.force-reset, then lift-quarantine). Where it alone is found innocent (portcullis clear CASE \
+             {typed} --reason TEXT): portcullis undo CASE --only {typed} --dry-run. An undo without --only is for an \
+             alarm that was false: it takes all of this case back"
         )
     }));
     let unproven: Vec<String> = ledger.unproven().map(|row| row.credential.to_string()).collect();

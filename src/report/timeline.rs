@@ -107,7 +107,14 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         Entry::TakenOver { said: word, .. } => format!("taken over by {}", said(word)),
         Entry::RoundBegan { round, approved_by: Some(by), .. } => {
             let takes_back = saved.plan.is_undo() && saved.number() == *round;
-            let what = if takes_back { ", which takes back what was cut," } else { "" };
+            let own = saved.round.as_ref().filter(|_| saved.number() == *round);
+            let lets_in: Vec<String> =
+                own.iter().flat_map(|round| &round.lets_in).map(ToString::to_string).collect();
+            let what = match (takes_back, &lets_in[..]) {
+                (true, _) => ", which takes back what was cut,".to_owned(),
+                (false, []) => String::new(),
+                (false, whom) => format!(", which lets {} in again,", whom.join(" and ")),
+            };
             format!("round {round}{what} was begun; {by} said yes to it")
         }
         Entry::RoundBegan { round, .. } => {
@@ -202,6 +209,9 @@ fn sentence(saved: &SavedPlan, entry: &Entry) -> Option<String> {
         ),
         Entry::Withdrawn { credential, said: word } => {
             format!("what was said of {credential} was withdrawn, attested by {}", said(word))
+        }
+        Entry::Unheard { speaker, why } => {
+            format!("nothing that {speaker} had said counts any more: {why}")
         }
         Entry::Closed { said: word } => format!("the case was closed, attested by {}", said(word)),
         Entry::Attested { change: Some(change), said: word } => {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::{Clocks, Follows, Report, Reports};
+use crate::diagnostic::is_unsafe;
 
 /// How it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -221,9 +222,17 @@ impl Page {
     }
 }
 
-/// One line, without what would move a cursor.
+/// One line, without what would move a cursor, have text run another way, or be seen by nobody.
 fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => shown.push(' '),
+            c if is_unsafe(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// The same where Markdown and HTML would take it for theirs.
@@ -244,6 +253,7 @@ mod tests {
 
     #[test]
     fn what_an_intruder_named_things_is_shown_and_does_nothing() {
+        assert_eq!(shown("anna\u{202e}gro.elpmaxe"), "anna\\u{202e}gro.elpmaxe");
         assert_eq!(escaped("<img src=x>[a](b)\u{1b}[2J"), "\\<img src=x\\>\\[a\\](b) \\[2J");
     }
 }

@@ -32,17 +32,17 @@ pub struct MadeBeside {
     pub cuts: Vec<CutBefore>,
     /// Cases that are over, and cuts of others that are not to stand any more.
     pub let_go: BTreeMap<(String, Option<ChangeId>), NoMore>,
-    /// Cases that this one takes up, and that are not to be found or read.
+    /// Cases of which nobody can say what stands.
     pub lost: Vec<Lost>,
-    /// Cases of the account that lie there and cannot be read: nobody knows what they have found.
-    pub unreadable: Vec<Lost>,
 }
 
-/// A case that was taken up, and is not to be found or read.
+/// A case of which nobody can say what stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// Its directory, by the name that it was taken up by.
+    /// Its directory; of one that was taken up, by the name that it was taken up by.
     pub case: String,
+    /// Whether this one takes it up, and it is not to be found or read. If not, it lies there and cannot be read.
+    pub is_taken_up: bool,
     /// Why, where that is known.
     pub why: Option<String>,
 }
@@ -209,21 +209,20 @@ impl Run<'_> {
         }
         let state = self.journal.state();
         let off = ledger::off_before(self.plan, &state).map(|cut| off_before(self.plan, cut));
-        let lost = self.beside.lost.iter().map(|Lost { case, why }| {
+        let lost = self.beside.lost.iter().map(|Lost { case, is_taken_up, why }| {
             let why = why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-            format!(
-                "case {case}, which this one takes up, is not to be found or read where this one lies{why}: whether what it \
-                 has cut still stands cannot be looked at. Put it back, then resume; where it is gone for good, plan anew"
-            )
-        });
-        let unreadable = self.beside.unreadable.iter().map(|Lost { case, why }| {
-            let why = why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+            if *is_taken_up {
+                return format!(
+                    "case {case}, which this one takes up, is not to be found or read where this one lies{why}: whether what it \
+                     has cut still stands cannot be looked at. Put it back, then resume; where it is gone for good, plan anew"
+                );
+            }
             format!(
                 "case {case} is of this account and cannot be read{why}: nobody knows what it has found. Restore it from a \
                  copy; or, where it is over, lay it elsewhere; then resume"
             )
         });
-        off.chain(lost).chain(unreadable).collect()
+        off.chain(lost).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::cloud::Throttled;
-use crate::ids::{AccessKeyId, AccountId, StepId};
+use crate::ids::{AccessKeyId, AccountId, Arn, StepId};
 use crate::journal::{CutOff, Heard, Outcome, Position, Worker};
 use crate::plan::{Change, Plan};
 use crate::planning::Added;
@@ -190,6 +190,13 @@ pub enum Event<'a> {
     Withdrawn {
         /// Why.
         reason: &'a str,
+    },
+    /// Since when there is somebody who spoke of the case could not be read: he is heard.
+    NotLookedUp {
+        /// Who.
+        speaker: &'a Arn,
+        /// Why.
+        why: &'a str,
     },
     /// The gate stays shut.
     GateShut {

@@ -26,7 +26,7 @@ impl Run<'_> {
         let cuts = self.standing_cuts();
         self.enforce(&cuts, "every cut").await?;
         self.try_given().await?;
-        if !self.plan.changes.iter().any(Change::is_gated) {
+        if !self.plan.has_a_gate() {
             // Nothing waits behind it. What no step cuts is unaccounted for: the ledger says so.
             if self.reasons_from_journal().is_empty() {
                 self.is_ready();

@@ -309,8 +309,7 @@ pub(super) fn live_until(plan: &Plan, state: &State, of: &Subject) -> Result<Tim
 pub fn spoken_of(credentials: &[Credential]) -> Vec<String> {
     let typed = |credential: &Credential| match (credential, credential.principal()) {
         (Credential::Admission { .. }, _) | (_, None) => credential.typed(),
-        (_, Some(Principal::User(user))) => format!("user/{user}"),
-        (_, Some(Principal::Role(role))) => format!("role/{role}"),
+        (_, Some(principal)) => principal.typed(),
     };
     let mut named: Vec<String> = credentials.iter().map(typed).collect();
     named.sort();

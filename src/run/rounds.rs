@@ -301,6 +301,7 @@ impl Run<'_> {
                     as_found,
                     cuts_alone,
                     undoes: BTreeSet::new(),
+                    lets_in: BTreeSet::new(),
                 }),
             };
             return Ok(Some(Next { saved, added }));

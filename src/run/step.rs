@@ -348,8 +348,7 @@ impl Run<'_> {
                     return Ok(Attempt::Hold(why));
                 }
                 // It may have been done and attested by now: that is seen by looking.
-                let notes = self.journal.change(&change.id).notes;
-                let again = notes.iter().any(|note| matches!(note, Note::Attested { .. }));
+                let again = self.journal.change(&change.id).attested().is_some();
                 let state = self.journal.state();
                 let early = ledger::early(self.plan, &state, change);
                 let early = early.and_then(|early| Some((early.opening, early.attested?.1)));

@@ -58,6 +58,14 @@ pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
             _ => false,
         })
     };
+    // Somebody is let in again already: that goes on.
+    let is_on_its_way = |cut: &Change| {
+        plan.changes.iter().any(|back| {
+            back.undoes.as_ref() == Some(&cut.id)
+                && state.record(&back.id).state != ChangeState::Seen
+        })
+    };
+    let cuts = cuts.filter(|cut| !is_on_its_way(cut));
     let standing = cuts.filter(|cut| !is_gone(cut)).filter(|cut| {
         catalog::of(cut).inverse(&cut.decided).is_some_and(|inverse| !is_lifted(&inverse))
     });
@@ -66,11 +74,31 @@ pub fn to_take_back(plan: &Plan, state: &State) -> BTreeSet<ChangeId> {
 
 /// The plan that takes a case back as it stands, as its next round.
 pub fn undo_of(saved: &SavedPlan, state: &State) -> SavedPlan {
+    let undoes = to_take_back(&saved.plan, state);
+    planning::take_back(saved, begun(state), undoes, BTreeSet::new())
+}
+
+/// The plan that lets `whom` in again, and nobody else, and goes on for all others, as the next round of the case.
+pub fn let_in_of(saved: &SavedPlan, state: &State, whom: BTreeSet<Principal>) -> SavedPlan {
+    let is_of_them = |id: &ChangeId| {
+        let effects = saved.plan.change(id).into_iter().flat_map(|change| &change.effects);
+        let mut cuts = effects.filter_map(|effect| match effect {
+            Effect::Cuts { subject, .. } => Some(subject.principal()),
+            _ => None,
+        });
+        cuts.all(|of| of.is_some_and(|of| whom.contains(&of)))
+    };
+    let mut undoes = to_take_back(&saved.plan, state);
+    undoes.retain(is_of_them);
+    planning::take_back(saved, begun(state), undoes, whom)
+}
+
+fn begun(state: &State) -> BTreeSet<ChangeId> {
     let touched = state.changes.iter();
     let begun = touched
         .filter(|(_, record)| record.attempts > 0 || record.state == ChangeState::Seen)
         .map(|(id, _)| id.clone());
-    planning::take_back(saved, begun.collect(), to_take_back(&saved.plan, state))
+    begun.collect()
 }
 
 /// Until when the deny of older sessions that `change` lifts is kept, where it lifts one.
@@ -238,5 +266,18 @@ impl Run<'_> {
             .map(|(id, record)| format!("{id}: {}", record.trouble.unwrap_or_default()))
             .collect();
         Ok(if held.is_empty() { self.by_the_ledger() } else { Ending::Held(held) })
+    }
+
+    /// Lets in again whom the case is to let in while it goes on for all others, as far as it may be. What it may not is held,
+    /// and holds up nothing else.
+    pub(super) async fn let_in_again(&self) -> Result<(), Halt> {
+        let due = self.due(|change| change.undoes.is_some());
+        if due.is_empty() || self.is_apart().is_some() || !self.is_approved(Phase::Recover) {
+            return Ok(());
+        }
+        self.withdraw_by_a_look().await?;
+        self.observer.event(&Event::PhaseBegan { phase: Phase::Recover, changes: due.len() });
+        self.drive_in_order(due, Proof::Silent).await?;
+        Ok(())
     }
 }

@@ -22,8 +22,19 @@ impl Run<'_> {
     /// Looks, tries and listens, to an end like a run's. A cut that was taken off, a newcomer, and a credential that
     /// is let in are alarms: a person is needed.
     pub async fn verify(&self, log: &Log, place: Option<&Place>) -> Result<Ending, RunError> {
+        let before = self.journal.state().finished;
+        let stood = (self.troubles(), self.by_the_ledger());
         self.begin(place).await?;
         match self.left(self.verification(log).await)? {
+            // Nothing was under way: where it has shown nothing new, the case stands as it did.
+            Left::Ended(Ending::Interrupted)
+                if let Some(exit) = before
+                    && stood == (self.troubles(), self.by_the_ledger()) =>
+            {
+                self.leave_no_canary(Ending::Interrupted).await?;
+                self.record(Entry::Finished { exit }).await?;
+                Ok(Ending::Interrupted)
+            }
             Left::Ended(ending) => self.finish(ending).await,
             Left::Again(_) => unreachable!("looking again plans nothing"),
         }
@@ -78,6 +89,8 @@ impl Run<'_> {
     }
 
     async fn verification(&self, log: &Log) -> Result<Ending, Halt> {
+        self.hear_no_newcomer().await?;
+        self.withdraw_by_a_look().await?;
         let facts = self.look_around().await?;
         let mut alarms = self.troubles();
         alarms.extend(self.reasons_from_before());
@@ -131,7 +144,7 @@ impl Run<'_> {
 fn not_done(plan: &Plan, state: &State, undone: &[&Change]) -> Vec<String> {
     let is_open = plan.is_undo() || matches!(state.gate, GateState::Open(..));
     let (wait, due): (Vec<&Change>, Vec<&Change>) =
-        undone.iter().partition(|change| change.is_gated() && !is_open);
+        undone.iter().partition(|change| change.is_gated() && change.undoes.is_none() && !is_open);
     let mut told: Vec<String> =
         due.iter().map(|change| format!("{} is not done: resume", change.id)).collect();
     if let Some(first) = wait.first() {

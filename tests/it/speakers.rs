@@ -1,13 +1,20 @@
 //! Whose word about a case is not taken: of whom it is about, however he comes by his credentials.
 
+use std::time::Duration;
+
 use portcullis::clock::Clock;
 use portcullis::ids::{AccountId, Arn, RoleName};
 use portcullis::inventory::Caller;
+use portcullis::journal::{self, Entry, State};
+use portcullis::ledger::Ledger;
 use portcullis::plan::{Credential, SavedPlan};
 use portcullis::planning::comes_of;
+use portcullis::run::Log;
 
 use crate::hosted::{Hosted, in_real_time, quick_world, ran};
-use crate::stage::{PLAYBOOK, Stage, WORLD, play, somebody_with};
+use crate::stage::{
+    PLAYBOOK, Stage, WORLD, play, somebody_else, somebody_with, with_somebody_else,
+};
 
 /// His row is of the role; whom it admits is who it is about.
 #[test]
@@ -82,4 +89,126 @@ fn sessions_that_whoever_is_cut_has_made_himself_say_nothing_for_him() {
     assert!(refused.err.contains("holds what this case is about"), "{}", refused.err);
     let waive = ["waive", case, "role-sessions/auditor", "--until", "7d", "--reason", "x"];
     says(&assumed, &waive);
+}
+
+/// He is asked about himself when he speaks, and by the next run where he may not read that.
+#[test]
+fn whoever_has_come_since_the_case_began_is_nobody_independent() {
+    let hosted = Hosted::new(&with_somebody_else(&quick_world()));
+    let cut = ["cut", "--access-key", "AKIAEXAMPLELEAKED001", "--yes", "--margin", "1"];
+    let cut = ran(&mut hosted.here(&cut));
+    assert!(matches!(cut.code, Some(11 | 13)), "{}", cut.said());
+    let case = hosted.case();
+    let case = case.to_str().unwrap();
+    let state = || {
+        let text = std::fs::read(hosted.case().join("journal.jsonl")).unwrap();
+        State::of(&journal::decode(&text).unwrap()).unwrap()
+    };
+    let mut keys = Vec::new();
+    hosted.meanwhile(async |iam| {
+        for name in ["late", "friend"] {
+            iam.create_user().user_name(name).send().await.unwrap();
+            let made = iam.create_access_key().user_name(name).send().await.unwrap();
+            keys.extend(made.access_key);
+        }
+        let of_himself = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:Get*","Resource":"*"}]}"#;
+        let allow = iam.put_user_policy().user_name("late").policy_name("self");
+        allow.policy_document(of_himself).send().await.unwrap();
+    });
+    in_real_time(async {
+        let config = somebody_with(keys[0].access_key_id(), &hosted.cloud, Clock::system());
+        let iam = aws_sdk_iam::Client::new(&config);
+        while iam.get_user().user_name("late").send().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+    let says = |who: usize, words: &[&str]| {
+        let mut command = hosted.here(words);
+        command
+            .env("AWS_ACCESS_KEY_ID", keys[who].access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", keys[who].secret_access_key())
+            .env_remove("AWS_SESSION_TOKEN");
+        ran(&mut command)
+    };
+    let waive = ["waive", case, "role-sessions/auditor", "--until", "7d", "--reason", "x"];
+    let refused = says(0, &waive).ended_with(5);
+    assert!(refused.err.contains("user late was made at"), "{}", refused.err);
+    assert!(state().waived.is_empty());
+    let heard = says(1, &waive).ended_with(0);
+    assert!(
+        heard.out.contains("Not known is since when there is whoever says it"),
+        "{}",
+        heard.out
+    );
+    assert_eq!(state().waived.len(), 1);
+    let resumed = ran(&mut hosted.here(&["resume", case])).said();
+    assert!(resumed.contains("said counts no more: user friend was made at"), "{resumed}");
+    assert!(state().waived.is_empty());
+
+    // Nor is anybody of an account that the case knows nothing of, nor what stands for a reason.
+    let of_another = [&waive[..], &["--from-account", "999988887777"]].concat();
+    let refused = ran(&mut hosted.here(&of_another)).ended_with(5);
+    assert!(
+        refused.err.contains("999988887777 has nothing to do with this case"),
+        "{}",
+        refused.err
+    );
+    let copied = ["waive", case, "role-sessions/auditor", "--until", "7d", "--reason", "TEXT"];
+    let refused = ran(&mut hosted.here(&copied)).ended_with(2);
+    assert!(refused.err.contains("TEXT stands where your reason is to be"), "{}", refused.err);
+}
+
+/// A run looks up everybody who has spoken: roles by when they were made, and by whom they have come to admit.
+#[test]
+fn a_role_that_has_come_or_come_to_admit_others_speaks_for_nobody() {
+    play(async {
+        let stage = Stage::set(&with_somebody_else(WORLD), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        stage.clock.sleep(Duration::from_secs(5)).await;
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let anyone = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"666666666666"},"Action":"sts:AssumeRole"}]}"#;
+        let late = iam.create_role().role_name("late").assume_role_policy_document(anyone);
+        late.send().await.unwrap();
+        let admits = iam.update_assume_role_policy().role_name("auditor");
+        admits.policy_document(anyone).send().await.unwrap();
+        stage.let_it_settle().await;
+        let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+        let credential = &rows[0].credential;
+        for who in ["late/a", "auditor/b", "incident-responder/anna"] {
+            let by = format!("arn:aws:sts::111122223333:assumed-role/{who}");
+            let said = journal::Said { by: Arn::parse(&by).unwrap(), ..stage.said_by("x") };
+            stage.say([Entry::Cleared { credential: credential.clone(), said }]).await;
+        }
+        stage.verify(&Log::None).await;
+        let state = stage.state();
+        let heard: Vec<&str> = state.speakers().map(Arn::resource).collect();
+        assert_eq!(heard, ["assumed-role/incident-responder/anna"], "{state:#?}");
+    });
+}
+
+/// Another password by that name is nobody's whom anybody has spoken of.
+#[test]
+fn a_look_takes_back_what_was_said_of_a_password_that_was_set_up_anew() {
+    let text = PLAYBOOK;
+    play(async {
+        let world = with_somebody_else(WORLD);
+        let stage = Stage::set(&world, text).await;
+        stage.resume_to_the_end(1).await;
+        let user = portcullis::ids::UserName::parse("backup").unwrap();
+        let credential = Credential::Password { user };
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        stage
+            .say([Entry::Cleared { credential: credential.clone(), said: stage.said_by("anna") }])
+            .await;
+        stage.clock.sleep(Duration::from_secs(2)).await;
+        let anew = iam.create_login_profile().user_name("backup");
+        anew.password("Correct-Horse-7").send().await.unwrap();
+        stage.let_it_settle().await;
+        stage.verify(&Log::None).await;
+        let state = stage.state();
+        assert!(
+            state.cleared.is_empty() && state.withdrawn.contains_key(&credential),
+            "{state:#?}"
+        );
+    });
 }

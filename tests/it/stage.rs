@@ -152,6 +152,7 @@ impl Observer for Witness {
             Event::GateOpened { proof, .. } => format!("gate opened {proof}"),
             Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
             Event::Withdrawn { reason } => format!("withdrawn: {reason}"),
+            Event::NotLookedUp { speaker, why } => format!("not looked up: {speaker}: {why}"),
             Event::SurveyingAgain { round } => format!("surveying after round {round}"),
             Event::RoundBegan { round, added, .. } => format!("round {round}: {added:?}"),
         };
@@ -658,9 +659,17 @@ impl Stage {
         self.say([Entry::TakenOver { said: self.said_by("ben"), place }]).await;
     }
 
-    /// What somebody says of the stage's plan.
+    /// What somebody says of the stage's plan, as a session of the world's role for responders, or of one of another account.
     pub(crate) fn said_by(&self, name: &str) -> journal::Said {
-        let arn = format!("arn:aws:sts::111122223333:assumed-role/incident-responder/{name}");
+        let roles = self.cloud.snapshot().0;
+        let roles = roles
+            .keys()
+            .filter_map(|key| key.split_once("111122223333/roles/")?.1.split('/').next());
+        let mut roles = roles.filter(|role| role.contains("responder"));
+        let arn = match roles.next() {
+            Some(role) => format!("arn:aws:sts::111122223333:assumed-role/{role}/{name}"),
+            None => format!("arn:aws:sts::999988887777:assumed-role/security/{name}"),
+        };
         journal::Said {
             by: portcullis::ids::Arn::parse(&arn).unwrap(),
             reason: "it was looked into".to_owned(),

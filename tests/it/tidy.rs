@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["ids", "lookup", "findings", "inventory", "playbook"]),
     ("journal", &["ids", "clock", "playbook", "plan"]),
     ("ledger", &["ids", "journal", "plan", "playbook"]),
-    ("report", &["ids", "journal", "ledger", "plan", "playbook"]),
+    ("report", &["ids", "diagnostic", "journal", "ledger", "plan", "playbook"]),
     ("case", &["ids", "journal", "outbox", "plan"]),
     ("cloud", &["ids", "secret", "clock", "inventory"]),
     ("sim", &["ids", "secret", "clock", "diagnostic", "policy", "inventory"]),

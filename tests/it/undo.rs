@@ -1,6 +1,8 @@
 //! Taking back: whatever a case has cut is as it was before, to the letter, where it was found innocent; and is left cut
 //! where it was not.
 
+mod alone;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -547,6 +549,10 @@ fn of_an_undo_that_was_closed_nothing_goes_on_but_the_denies() {
     assert!(screen.contains("stays cut until a person takes it off by hand"), "{screen}");
     let (_, screen) = rehearsal.say(&["status"]);
     assert!(screen.contains("nothing: this case is closed"), "{screen}");
+    let (_, report) = rehearsal.say(&["report"]);
+    let left = report.split("Left to do").nth(1).unwrap().split("Deadlines").next().unwrap();
+    assert!(left.contains("is not done, and stays so: this case is closed"), "{left}");
+    assert!(!left.contains("esume"), "nobody goes on with it: {left}");
 }
 
 /// The steps of whose cuts an undo has taken any back.

@@ -19,7 +19,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::next::{self, LastDenies, after_all, awaited, is_over};
 use crate::cli::stop::stop_when_asked;
 use crate::cli::there::{placed, placed_in};
-use crate::cli::verify::{is_calm, watched};
+use crate::cli::verify::{Watched, is_calm, watched};
 use crate::cli::view::{self, Style};
 use crate::cli::{diagnostics, rehearse};
 use crate::cloud::Suspect;
@@ -115,8 +115,14 @@ impl Several<'_> {
                         join_all(looks).await
                     };
                     let calm = |all: &Vec<_>| all.iter().all(is_calm);
-                    let looked =
-                        watched(self.reached.clock, *watch, stop.clone(), look, calm).await;
+                    // In a rehearsal nobody else is there, and no time passes.
+                    let left = self.accounts.iter().zip(&journals);
+                    let left = left.filter(|_| self.reached.world.is_none());
+                    let left: Vec<Watched<'_>> = left
+                        .map(|(account, journal)| Watched { case: &account.case, journal })
+                        .collect();
+                    let clock = self.reached.clock;
+                    let looked = watched(clock, *watch, stop.clone(), &left, look, calm).await;
                     let plans = runs.iter().map(|(saved, _)| saved.clone());
                     plans.zip(looked).map(|(saved, ending)| Ok((saved, ending?))).collect()
                 }
@@ -219,7 +225,9 @@ impl Several<'_> {
             }
             ends.push((saved, state));
         }
-        let is_inside = self.reached.world.is_some_and(intruder_is_inside);
+        // Whoever takes it all back lets people in again, and has nobody cut.
+        let takes_back = ends.iter().all(|(saved, _)| saved.plan.is_undo());
+        let is_inside = !takes_back && self.reached.world.is_some_and(intruder_is_inside);
         let next = match exit {
             Exit::Done if is_inside => {
                 exit = Exit::NotProven;

@@ -52,12 +52,13 @@ pub(in crate::cli) fn as_json(saved: &SavedPlan) -> Value {
     })
 }
 
-/// The plan: of a further round, and of one that takes back, what it does. What was done before is told by the case's
-/// status.
+/// The plan: of a further round, and of one that takes back or lets somebody in again, what it does. What was done before is
+/// told by the case's status.
 pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
     let digest = saved.digest();
-    if saved.round.is_none() {
-        return shown(&saved.plan, &digest, detail);
+    let Some(round) = &saved.round else { return shown(&saved.plan, &digest, detail) };
+    if !round.lets_in.is_empty() {
+        return shown(&saved.taking_back().to_carry_out(), &digest, detail);
     }
     let plan = saved.to_carry_out();
     let mut text = shown(&plan, &digest, detail);

@@ -306,6 +306,12 @@ impl Observer for Progress {
                 let rest = format!("what was said does not count any more: {reason}");
                 self.line(Style::Bad, "WITHDRAWN", &rest);
             }
+            Event::NotLookedUp { speaker, why } => {
+                let rest = format!(
+                    "since when there is {speaker}, whose word counts here, is not known: {why}. Make sure of it by hand"
+                );
+                self.line(Style::Bad, "NOT SEEN", &rest);
+            }
             Event::GateShut { reasons } => {
                 let why = counted(reasons.len(), "reason");
                 let rest = format!("nothing new is issued, for {why} that the end tells");
@@ -342,7 +348,9 @@ pub(in crate::cli) fn progress_of(plan: &Plan, state: &State) -> String {
         taken_back(&mut text, plan, state);
     } else {
         for change in &plan.changes {
-            let done = (Style::Good, "done");
+            let is_undone = plan.changes.iter().any(|one| one.undoes.as_ref() == Some(&change.id))
+                && ledger::is_lifted(plan, state, change);
+            let done = (Style::Good, if is_undone { "undone" } else { "done" });
             of_change(&mut text, state, change, done);
         }
         gate(&mut text, plan, state);

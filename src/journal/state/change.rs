@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 
 use super::Moment;
-use crate::journal::{Entry, Note, Position, Receipt, Witness};
+use crate::ids::Arn;
+use crate::journal::{Entry, Note, Position, Receipt, Said, Witness};
 use crate::playbook::Proof;
 
 /// Where one change stands.
@@ -74,6 +75,7 @@ impl ChangeState {
                 | Entry::Cleared { .. }
                 | Entry::Waived { .. }
                 | Entry::Withdrawn { .. }
+                | Entry::Unheard { .. }
                 | Entry::Closed { .. }
                 | Entry::Approved { .. },
             ) => return None,
@@ -203,10 +205,30 @@ impl ChangeRecord {
             | Entry::Cleared { .. }
             | Entry::Waived { .. }
             | Entry::Withdrawn { .. }
+            | Entry::Unheard { .. }
             | Entry::Closed { .. }
             | Entry::Approved { .. } => {}
         }
         self.state = next;
+    }
+
+    /// Whose words say that it is done, and when, in order.
+    pub fn words(&self) -> impl DoubleEndedIterator<Item = (Timestamp, &Said)> {
+        self.notes.iter().filter_map(|note| match note {
+            Note::Attested { at, said } => Some((*at, said)),
+            _ => None,
+        })
+    }
+
+    /// The last of them: a later one is of what is so now.
+    pub fn attested(&self) -> Option<(Timestamp, &Said)> {
+        self.words().next_back()
+    }
+
+    /// What somebody attested of it was never said.
+    pub(super) fn unhear(&mut self, speaker: &Arn) {
+        self.notes
+            .retain(|note| !matches!(note, Note::Attested { said, .. } if said.by == *speaker));
     }
 
     fn forget_proof(&mut self) {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::journal::{Position, Receipt, Witness};
+use crate::journal::{Note, Position, Receipt, Witness};
 
 /// A round that runs unasked adds nothing but cuts: what was approved is still what is carried out. One that
 /// somebody had to say yes to is something else, and is approved anew.
@@ -137,6 +137,42 @@ fn words_are_kept_in_order_until_they_are_withdrawn() {
     let withdrawn = Entry::Withdrawn { credential: credential(), said: said("ben") };
     let state = folded(&[&all[..], &[withdrawn]].concat());
     assert!(state.cleared.is_empty() && state.waived.is_empty());
+}
+
+/// What he attested of a change is gone from it, too; what others said stays.
+#[test]
+fn whoever_is_unheard_has_said_nothing() {
+    let user = crate::ids::UserName::parse("ci").unwrap();
+    let password = Credential::Password { user: user.clone() };
+    let sessions = Credential::Sessions { user };
+    let change = ChangeId::parse("webmail.1").unwrap();
+    let mut all = Vec::new();
+    for name in ["friend", "anna"] {
+        all.extend([
+            Entry::Cleared { credential: password.clone(), said: said(name) },
+            Entry::Approved { phase: Phase::Rotate, said: said(name) },
+            Entry::Attested { change: None, said: said(name) },
+            Entry::Attested { change: Some(change.clone()), said: said(name) },
+        ]);
+    }
+    all.extend([
+        Entry::Waived {
+            credential: sessions,
+            until: "2026-04-01T00:00:00Z".parse().unwrap(),
+            said: said("friend"),
+        },
+        Entry::Closed { said: said("friend") },
+    ]);
+    let by = said("friend").by;
+    assert_eq!(folded(&all).speakers().filter(|arn| **arn == by).count(), 6);
+    let state = folded(
+        &[&all[..], &[Entry::Unheard { speaker: by.clone(), why: "he has come since".to_owned() }]]
+            .concat(),
+    );
+    assert_eq!(state.speakers().filter(|arn| **arn == by).count(), 0);
+    assert_eq!(state.speakers().count(), 4);
+    assert!(state.waived.is_empty() && state.closed.is_none());
+    assert_eq!(state.record(&change).notes.len(), 1);
 }
 
 #[test]

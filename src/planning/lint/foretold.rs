@@ -188,7 +188,7 @@ fn tell_left_open(plan: &mut Plan) -> bool {
     let more = open.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    let what_comes = if plan.changes.iter().any(Change::is_gated) {
+    let what_comes = if plan.has_a_gate() {
         "the gate will stay shut, and nothing will be issued, until a step cuts it or somebody answers for it"
     } else {
         "it stays open, and unaccounted for, until a step cuts it or somebody answers for it"
@@ -199,7 +199,7 @@ fn tell_left_open(plan: &mut Plan) -> bool {
 
 pub(super) fn gate(plan: &mut Plan) {
     let stays_shut = tell_left_open(plan);
-    if !plan.changes.iter().any(crate::plan::Change::is_gated) {
+    if !plan.has_a_gate() {
         return;
     }
     if plan.gate.proof > Proof::Settled {

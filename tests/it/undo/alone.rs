@@ -1,0 +1,234 @@
+//! One person let in again, in the middle of a case: he is as he was before, everybody else is as he is, and the case goes on.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use portcullis::ids::{Principal, UserName};
+use portcullis::journal::{self, ChangeState, Entry};
+use portcullis::ledger::Ledger;
+use portcullis::plan::SavedPlan;
+use portcullis::planning;
+use portcullis::run::{Ending, Fate, MOST_ROUNDS, foresee, let_in_of, undo_of};
+use portcullis::sim::{Fault, Snapshot};
+
+use super::{PLAYBOOK, everything_is_cleared, state_of, world};
+use crate::side_by_side::each;
+use crate::stage::{Left, Stage, Torn, play, read, somebody_else};
+use crate::verdict::no_effect_came_without_its_intent;
+use crate::words::{Rehearsal, WHY};
+
+fn alice() -> Principal {
+    Principal::User(UserName::parse("alice").unwrap())
+}
+
+/// Two people have looked into all that alice holds, and found nothing.
+async fn alice_is_cleared(stage: &Stage) {
+    let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+    let hers = rows.iter().filter(|row| row.credential.principal() == Some(alice()));
+    let hers: Vec<_> = hers.map(|row| row.credential.clone()).collect();
+    for name in ["anna", "ben"] {
+        let said = stage.said_by(name);
+        let clear = |one: &_| Entry::Cleared { credential: Clone::clone(one), said: said.clone() };
+        stage.say(hers.iter().map(clear).collect::<Vec<_>>()).await;
+    }
+}
+
+/// Plans that she is let in, and says yes to it.
+async fn begin_to_let_her_in(stage: &Stage) -> SavedPlan {
+    let state = stage.state();
+    let next = let_in_of(&stage.newest(state.round()), &state, BTreeSet::from([alice()]));
+    stage.keeps(&next);
+    stage.says_yes_to(&next).await;
+    next
+}
+
+/// What of two worlds differs, of her or of all others.
+fn differs(before: &Snapshot, after: &Snapshot, of_her: bool) -> Vec<String> {
+    let mut lines = before.changes_to(after);
+    lines.retain(|line| line.contains("/users/alice/") == of_her);
+    lines
+}
+
+#[test]
+fn whoever_alone_was_found_innocent_is_as_before_and_everybody_else_is_as_he_is() {
+    for full in [false, true] {
+        play(async {
+            let stage = Stage::set(&world(full), PLAYBOOK).await;
+            let before = state_of(&stage);
+            let ended = stage.resume_to_the_end(1).await;
+            let cut = state_of(&stage);
+            assert!(!differs(&before, &cut, true).is_empty());
+            alice_is_cleared(&stage).await;
+            let next = begin_to_let_her_in(&stage).await;
+            assert!(!next.plan.is_undo(), "the case goes on");
+            assert!(planning::follows(&next, Some(&stage.saved), &read(PLAYBOOK)));
+            let mut forged = next.clone();
+            forged.round.as_mut().unwrap().lets_in.clear();
+            assert!(!planning::follows(&forged, Some(&stage.saved), &read(PLAYBOOK)));
+
+            let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+            assert!(why.iter().all(|why| why.contains("is kept until")), "{why:#?}");
+            stage.clock.sleep(Duration::from_hours(37)).await;
+            assert_eq!(stage.resume_to_the_end(1).await, ended);
+            stage.let_it_settle().await;
+            let now = state_of(&stage);
+            assert_eq!(differs(&before, &now, true), Vec::<String>::new(), "full: {full}");
+            assert_eq!(differs(&cut, &now, false), Vec::<String>::new(), "full: {full}");
+            no_effect_came_without_its_intent(&stage);
+
+            // Once the alarm turns out to have been false for all, all of it is taken back.
+            everything_is_cleared(&stage).await;
+            let state = stage.state();
+            let next = undo_of(&stage.newest(state.round()), &state);
+            assert!(next.plan.is_undo());
+            stage.keeps(&next);
+            stage.says_yes_to(&next).await;
+            stage.resume_to_the_end(1).await;
+            stage.clock.sleep(Duration::from_hours(37)).await;
+            assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
+            stage.let_it_settle().await;
+            let left = before.changes_to(&state_of(&stage));
+            assert!(left.is_empty(), "full: {full}: {left:#?}");
+        });
+    }
+}
+
+#[test]
+fn nobody_is_let_in_alone_for_whom_nobody_has_spoken_and_the_dry_run_says_so() {
+    play(async {
+        let stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        let cut = state_of(&stage);
+        let state = stage.state();
+        let next = let_in_of(&stage.newest(state.round()), &state, BTreeSet::from([alice()]));
+        let alone = next.taking_back();
+        let foretold = foresee(&alone, &state, stage.clock.now(), None);
+        assert!(foretold.iter().all(|(change, _)| change.target.contains("alice")), "{foretold:?}");
+        begin_to_let_her_in(&stage).await;
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+        assert!(why.iter().any(|why| why.contains("nobody has cleared user alice")), "{why:#?}");
+        for (change, fate) in foretold {
+            let Fate::Kept(kept) = fate else { panic!("{}: {fate:?}", change.id) };
+            let record = stage.state().change(&change.id);
+            assert_eq!((record.state, record.trouble), (ChangeState::Held, Some(kept.why)));
+        }
+        stage.let_it_settle().await;
+        let changed = cut.changes_to(&state_of(&stage));
+        assert!(changed.is_empty(), "{changed:#?}");
+    });
+}
+
+/// Whoever hangs a key on somebody else is met by the next round, which stands on the plan that let her in.
+#[test]
+fn the_case_goes_on_for_all_others_and_does_not_cut_her_again() {
+    play(async {
+        let text = PLAYBOOK.replace(
+            "{ id: keys, phase: contain, uses: iam.access-key.deactivate, with: { user: alice, keys: all } }",
+            "{ id: keys, phase: contain, for_each: [alice, intern], uses: iam.access-key.deactivate, with: { user: \"${{ each }}\", keys: all } }",
+        );
+        let mut stage = Stage::set(&world(false), &text).await;
+        stage.most = MOST_ROUNDS;
+        stage.resume_to_the_end(1).await;
+        alice_is_cleared(&stage).await;
+        begin_to_let_her_in(&stage).await;
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let hung = iam.create_access_key().user_name("intern").send().await.unwrap();
+        let hung = hung.access_key.unwrap().access_key_id;
+        stage.let_it_settle().await;
+        stage.resume_to_the_end(1).await;
+        stage.let_it_settle().await;
+        let now = state_of(&stage).0;
+        let key =
+            |user: &str, key: &str| now[&format!("111122223333/users/{user}/keys/{key}")].clone();
+        assert_eq!(key("intern", &hung), "Inactive");
+        assert_eq!(key("intern", "AKIAEXAMPLEINTERN001"), "Inactive");
+        assert_eq!(key("alice", "AKIAEXAMPLEALICE0001"), "Active");
+        let state = stage.state();
+        assert!(state.round() > 2, "{}", stage.witness.0.lock().unwrap());
+        let newest = stage.newest(state.round());
+        assert_eq!(newest.plan.lets_in, [alice()]);
+        assert!(planning::follows(&newest, Some(&stage.newest(state.round() - 1)), &read(&text)));
+    });
+}
+
+#[test]
+fn a_crash_anywhere_while_one_is_let_in_is_resumed_to_the_same_end() {
+    let (expected, backdrop, lines, calls) = play(async {
+        let stage = Stage::set(&world(true), PLAYBOOK).await;
+        stage.resume_to_the_end(1).await;
+        alice_is_cleared(&stage).await;
+        begin_to_let_her_in(&stage).await;
+        stage.clock.sleep(Duration::from_hours(37)).await;
+        let backdrop = stage.backdrop();
+        let (first, before) = (stage.cloud.requests() + 1, stage.state().entries);
+        let ended = stage.resume_to_the_end(1).await;
+        assert!(!matches!(ended, Ending::Held(_)), "{ended:?}");
+        let decoded = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap();
+        let lines = decoded.lines.len();
+        let calls = first..=stage.cloud.requests();
+        stage.let_it_settle().await;
+        assert!(stage.state().entries > before);
+        ((ended, state_of(&stage)), backdrop, lines, calls)
+    });
+    let at_calls = calls.map(|call| (None, Some((call, Fault::StopAfter))));
+    let at_lines = (1..=lines / 2).map(|line| (Some((line, Torn::Half)), None));
+    // Lines and calls alternate, and each is the better part of a run.
+    let cases: Vec<_> = at_lines.chain(at_calls).step_by(5).collect();
+    let count = each(&cases, |(line, fault)| {
+        play(async {
+            let stage = backdrop.stage();
+            stage.cloud.set_faults(*fault);
+            let first = stage.run(*line).await;
+            stage.cloud.set_faults([]);
+            if matches!(first, Left::Crashed) {
+                let ended = stage.resume_to_the_end(1).await;
+                assert_eq!(ended, expected.0, "{line:?} {fault:?}");
+            }
+            stage.let_it_settle().await;
+            let left = expected.1.changes_to(&state_of(&stage));
+            assert!(left.is_empty(), "{line:?} {fault:?}: {left:#?}");
+            no_effect_came_without_its_intent(&stage);
+        });
+    });
+    println!("counted: {count} cases, crashes while one is let in again");
+}
+
+#[test]
+fn one_is_let_in_on_the_command_line_as_all_are() {
+    let rehearsal = Rehearsal::of(crate::stage::WORLD, super::CONTAINED);
+    let (code, screen) = rehearsal.say(&["undo", "--only", "user/nobody", "--dry-run"]);
+    assert_eq!(code, Some(2), "{screen}");
+    assert!(
+        screen.contains("the case cuts no user nobody") && screen.contains("user/ci-deploy"),
+        "{screen}"
+    );
+    let dry = ["undo", "--only", "user/ci-deploy", "--dry-run", "--all"];
+    let (code, screen) = rehearsal.say(&dry);
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("What is taken back in account 111122223333"), "{screen}");
+    assert!(
+        screen.contains("portcullis clear") && screen.contains("user/ci-deploy --reason TEXT"),
+        "{screen}"
+    );
+    assert!(screen.contains("Everybody else stays cut, and the case goes on"), "{screen}");
+    assert!(screen.contains("--only user/ci-deploy\n"), "{screen}");
+    for name in ["anna", "ben"] {
+        let clear = ["clear", "user/ci-deploy", "--as", name];
+        let (code, screen) = rehearsal.say(&[&clear[..], &WHY].concat());
+        assert_eq!(code, Some(0), "{screen}");
+    }
+    let (_, screen) = rehearsal.say(&["undo", "--only", "user/ci-deploy", "--yes"]);
+    assert!(
+        screen.contains("is kept until") && screen.contains("works        deploy-pipeline"),
+        "{screen}"
+    );
+    assert!(screen.contains("Next: from 2026-03-25 19:11 UTC on"), "{screen}");
+    let (_, status) = rehearsal.say(&["status"]);
+    assert!(status.contains("undone     quarantine.1"), "{status}");
+    let (code, screen) = rehearsal.say(&["undo", "--only", "user/ci-deploy", "--dry-run"]);
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("can be taken back, or all of it was"), "{screen}");
+    let (_, report) = rehearsal.say(&["report"]);
+    assert!(report.contains("round 2, which lets user ci-deploy in again, was begun"), "{report}");
+}
