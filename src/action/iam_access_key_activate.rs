@@ -73,7 +73,7 @@ impl Action for Activate {
         counters: &["T1531"],
         tested: &[
             "undo::what_two_people_have_cleared_is_as_it_was_before_to_the_letter",
-            "undo::a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end",
+            "undo::killed::a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end",
         ],
     };
 

@@ -2,13 +2,15 @@
 //! where it was not.
 
 mod alone;
+mod killed;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use portcullis::journal::{self, ChangeState, Entry};
+use portcullis::journal::{ChangeState, Entry};
 use portcullis::ledger::{Ledger, Row};
 use portcullis::plan::{Change, SavedPlan};
 use portcullis::planning;
@@ -17,11 +19,8 @@ use portcullis::sim::{Fault, Snapshot};
 
 use crate::honesty::{Dice, scene};
 use crate::side_by_side::each;
-use crate::stage::{Left, Stage, Torn, connect, play, read, somebody_else, terms};
-use crate::verdict::{
-    ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written, requests_of,
-};
-use crate::words::{Rehearsal, WHY};
+use crate::stage::{Left, Stage, connect, play, read, somebody_else, terms};
+use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent};
 
 /// Somebody with all that can be cut and taken back, some of it cut before; and a role, and a secret.
 const WORLD: &str = r#"
@@ -323,141 +322,6 @@ fn a_plan_of_an_undo_that_another_hand_wrote_does_not_follow() {
     });
 }
 
-#[test]
-fn a_crash_anywhere_in_an_undo_is_resumed_to_the_same_end() {
-    let (before, backdrop, lines, calls) = play(async {
-        let stage = Stage::set(&world(true), PLAYBOOK).await;
-        let before = state_of(&stage);
-        stage.resume_to_the_end(1).await;
-        everything_is_cleared(&stage).await;
-        begin_undo(&stage).await;
-        stage.clock.sleep(Duration::from_hours(37)).await;
-        let backdrop = stage.backdrop();
-        let first = stage.cloud.requests() + 1;
-        let lines = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();
-        assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven);
-        let after = journal::decode(&stage.tape.lock().unwrap().bytes).unwrap().lines.len();
-        (before, backdrop, after - lines, first..=stage.cloud.requests())
-    });
-    // A crash before a call is one after the line before it, and an answer that is lost is a crash after a call.
-    let at_lines = (1..=lines).map(|line| (Some((line, Torn::Half)), None));
-    let at_calls = calls.map(|call| (None, Some((call, Fault::StopAfter))));
-    // Every third: each is a whole undo, and lines and calls alternate.
-    let cases: Vec<_> = at_lines.chain(at_calls).step_by(3).collect();
-    let count = each(&cases, |(line, fault)| {
-        play(async {
-            let stage = backdrop.stage();
-            stage.cloud.set_faults(*fault);
-            let first = stage.run(*line).await;
-            stage.cloud.set_faults([]);
-            if !matches!(first, Left::Ended(Ending::Proven)) {
-                assert_eq!(stage.resume_to_the_end(1).await, Ending::Proven, "{line:?} {fault:?}");
-            }
-            stage.let_it_settle().await;
-            let left = before.changes_to(&state_of(&stage));
-            assert!(left.is_empty(), "{line:?} {fault:?}: {left:#?}");
-            no_effect_came_without_its_intent(&stage);
-        });
-    });
-    println!("counted: {count} cases, crashes in an undo");
-}
-
-/// Killed while it cut, taken over, taken back for a false alarm, killed again and taken over again.
-#[test]
-fn a_case_that_is_killed_and_taken_over_and_whose_undo_is_too_leaves_nothing_behind() {
-    const PAIRS: usize = 16;
-    // Killed at the given requests of either: gives back how many there were.
-    let played = async |stage: &Stage, kills: Option<(u64, u64)>| {
-        let before = state_of(stage);
-        let first = stage.cloud.requests();
-        stage.cloud.set_faults(kills.map(|(at, _)| (first + at, Fault::StopAfter)));
-        let left = stage.run(None).await;
-        let cutting = stage.cloud.requests() - first;
-        stage.cloud.set_faults([]);
-        if kills.is_some() {
-            assert!(matches!(left, Left::Crashed), "{kills:?} {left:?}");
-            stage.is_taken_over().await;
-        }
-        everything_is_cleared(stage).await;
-        assert!(begin_undo(stage).await.plan.is_undo());
-        let then = stage.cloud.requests();
-        stage.cloud.set_faults(kills.map(|(_, at)| (then + at, Fault::StopBefore)));
-        let mut times = 0;
-        loop {
-            times += 1;
-            assert!(times < 6, "{kills:?} {}", stage.witness.0.lock().unwrap());
-            match stage.run(None).await {
-                Left::Crashed => {
-                    stage.cloud.set_faults([]);
-                    stage.is_taken_over().await;
-                }
-                Left::Ended(Ending::Proven) => break,
-                Left::Ended(Ending::Held(why)) => {
-                    assert!(why.iter().all(|why| why.contains("is kept until")), "{why:#?}");
-                    stage.clock.sleep(Duration::from_hours(37)).await;
-                }
-                Left::Ended(ending) => panic!("{kills:?} {ending:?}"),
-            }
-        }
-        let undoing = stage.cloud.requests() - then;
-        stage.let_it_settle().await;
-        let left = before.changes_to(&state_of(stage));
-        assert!(left.is_empty(), "{kills:?}: {left:#?}");
-        for handed_out in ["CreateAccessKey", "PutSecretValue", "UpdateLoginProfile"] {
-            assert!(requests_of(stage, handed_out).is_empty(), "{kills:?}: {handed_out}");
-        }
-        no_effect_came_without_its_intent(stage);
-        no_secret_was_written(stage);
-        (cutting, undoing)
-    };
-    let (backdrop, (cutting, undoing)) = play(async {
-        let stage = Stage::set(&world(true), PLAYBOOK).await;
-        (stage.backdrop(), played(&stage, None).await)
-    });
-    // Something was cut by then.
-    let pairs = (16..cutting).flat_map(|one| (1..undoing).map(move |another| (one, another)));
-    let pairs: Vec<(u64, u64)> = pairs.collect();
-    let sampled: Vec<_> = pairs.iter().step_by(pairs.len() / PAIRS).copied().collect();
-    let taken = each(&sampled, |kills| {
-        play(async {
-            let stage = backdrop.stage();
-            played(&stage, Some(*kills)).await;
-            assert!(!stage.state().taken_over.is_empty());
-        });
-    });
-    println!("counted: {taken} pairs of kills, of {}, before and in an undo", pairs.len());
-}
-
-#[test]
-fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
-    let rehearsal = Rehearsal::of(crate::stage::WORLD, crate::stage::PLAYBOOK);
-    assert_eq!(rehearsal.code, Some(11));
-    let (code, screen) = rehearsal.say(&["undo", "--dry-run"]);
-    assert_eq!(code, Some(0), "{screen}");
-    assert!(screen.contains("What is taken back in account 111122223333"), "{screen}");
-    // What the case has deleted is not opened again; what counts as compromised is said to be held, and how not.
-    assert!(!screen.contains(": activate AKIAEXAMPLEHUNGON002"), "{screen}");
-    assert!(screen.contains("new-key.1 has deleted it"), "{screen}");
-    assert!(screen.contains("activate AKIAEXAMPLELEAKED001"), "{screen}");
-    let clear = "What is innocent is cleared, by 2 different people, each with credentials of his own: portcullis clear";
-    assert!(screen.contains("Held, as it stands") && screen.contains(clear), "{screen}");
-    assert!(screen.contains("Next: portcullis undo "), "{screen}");
-    assert!(screen.contains("new-key.1"), "what stays is said: {screen}");
-    let (code, looked) = rehearsal.say(&["undo", "--dry-run", "--look"]);
-    assert_eq!(code, Some(0), "{looked}");
-    assert!(looked.contains("and a look at the account"), "{looked}");
-    let (code, screen) = rehearsal.say(&["undo"]);
-    assert_eq!(code, Some(5), "nobody typed the account: {screen}");
-    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
-    assert_eq!(code, Some(13), "{screen}");
-    assert!(screen.contains("counts as compromised"), "{screen}");
-    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
-    assert_eq!(code, Some(5), "{screen}");
-    assert!(screen.contains("being taken back already"), "{screen}");
-    let (code, screen) = rehearsal.say(&["resume"]);
-    assert_eq!(code, Some(13), "{screen}");
-}
-
 /// A user with keys alone, contained.
 const CONTAINED: &str = "\
 portcullis: 1
@@ -512,80 +376,6 @@ fn an_undo_leaves_shut_out_whomever_nobody_has_spoken_for_and_lets_in_whoever_is
             );
         });
     }
-}
-
-/// Its denies wait for nothing but time, and go; whoever else is cut off stays so, whatever is said of him afterwards.
-#[test]
-fn of_an_undo_that_was_closed_nothing_goes_on_but_the_denies() {
-    let rehearsal = Rehearsal::of(crate::stage::WORLD, CONTAINED);
-    let says = |args: &[&str]| rehearsal.say(&[args, &WHY].concat());
-    let world = || std::fs::read_to_string(rehearsal.case.join("world.json")).unwrap();
-    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
-    assert_eq!(code, Some(13), "{screen}");
-    let (code, screen) = says(&["close"]);
-    assert_eq!(code, Some(0), "{screen}");
-    for name in ["anna", "ben"] {
-        let (code, screen) = says(&["clear", "everybody", "--as", name]);
-        assert_eq!(code, Some(0), "{screen}");
-        assert!(
-            screen.contains("this case is closed, and what it has left cut stays cut"),
-            "{screen}"
-        );
-        assert!(!screen.contains("may be let in again"), "{screen}");
-    }
-    let quarantined = world().contains("AWSDenyAll");
-    assert!(quarantined, "{}", world());
-    // In a rehearsal the time that is waited for comes at once.
-    for _ in 0..2 {
-        rehearsal.say(&["resume"]);
-    }
-    assert_eq!(lifts(&rehearsal), BTreeSet::from(["sessions-off".to_owned()]));
-    says(&["clear", "everybody", "--as", "anna"]);
-    let (code, screen) = rehearsal.say(&["resume"]);
-    assert_eq!(code, Some(5), "{screen}");
-    assert!(screen.contains("has closed this case"), "{screen}");
-    let (code, screen) = rehearsal.say(&["undo", "--yes"]);
-    assert_eq!(code, Some(5), "{screen}");
-    assert!(screen.contains("stays cut until a person takes it off by hand"), "{screen}");
-    let (_, screen) = rehearsal.say(&["status"]);
-    assert!(screen.contains("nothing: this case is closed"), "{screen}");
-    let (_, report) = rehearsal.say(&["report"]);
-    let left = report.split("Left to do").nth(1).unwrap().split("Deadlines").next().unwrap();
-    assert!(left.contains("is not done, and stays so: this case is closed"), "{left}");
-    assert!(!left.contains("esume"), "nobody goes on with it: {left}");
-}
-
-/// The steps of whose cuts an undo has taken any back.
-fn lifts(rehearsal: &Rehearsal) -> BTreeSet<String> {
-    let text = std::fs::read(rehearsal.case.join("journal.jsonl")).unwrap();
-    let state = journal::State::of(&journal::decode(&text).unwrap()).unwrap();
-    let round = rehearsal.case.join(format!("rounds/{}/plan.json", state.round()));
-    let saved = SavedPlan::from_text(&std::fs::read_to_string(round).unwrap()).unwrap();
-    let back = saved.plan.carried_out().filter(|change| state.record(&change.id).attempts > 0);
-    let steps = back.filter_map(|change| saved.plan.change(change.undoes.as_ref()?));
-    steps.map(|cut| cut.step.as_str().to_owned()).collect()
-}
-
-/// What the plan would have handed out is nobody's to approve any more.
-#[test]
-fn a_case_that_was_taken_back_whole_is_looked_at_and_nothing_is_to_be_done() {
-    let text = crate::stage::PLAYBOOK.replace("steps:\n", "approvals: { rotate: 1 }\nsteps:\n");
-    let rehearsal = Rehearsal::of(crate::stage::WORLD, &text);
-    assert_eq!(rehearsal.code, Some(6));
-    for name in ["anna", "ben"] {
-        let clear = ["clear", "everybody", "--as", name];
-        let (code, screen) = rehearsal.say(&[&clear[..], &WHY].concat());
-        assert_eq!(code, Some(0), "{screen}");
-    }
-    rehearsal.say(&["undo", "--yes"]);
-    let (code, screen) = rehearsal.say(&["resume"]);
-    let ended = (code, screen);
-    let (code, screen) = rehearsal.say(&["verify"]);
-    assert_eq!(code, ended.0, "{screen}\n{}", ended.1);
-    assert!(!screen.contains("must be approved"), "{screen}");
-    assert_eq!(code, Some(0), "{screen}");
-    let (_, screen) = rehearsal.say(&["status"]);
-    assert!(screen.contains("nothing is left of it"), "{screen}");
 }
 
 /// The same world, whose responder has credentials that outlive the sessions that are denied.
