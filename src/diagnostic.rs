@@ -388,13 +388,13 @@ pub fn grouped(n: usize) -> String {
 
 /// Puts problems in the order they are shown in and drops repetitions.
 pub fn sort(problems: &mut Vec<Diagnostic>) {
-    problems.sort_by(|a, b| {
-        let key = |d: &Diagnostic| d.primary.as_ref().map(|label| label.place.clone());
-        key(a)
-            .cmp(&key(b))
-            .then(a.severity.cmp(&b.severity))
-            .then(a.code.cmp(&b.code))
-            .then_with(|| a.message.cmp(&b.message))
+    // By line and column: where nothing of a file is shown, its places are in a text of their own.
+    problems.sort_by_cached_key(|one| {
+        let place = one.primary.as_ref().map(|label| {
+            let (place, name) = (&label.place, label.place.source().name().to_owned());
+            (name, place.line_column(), place.range().len())
+        });
+        (place, one.severity, one.code, one.message.clone())
     });
     problems.dedup();
 }

@@ -364,6 +364,19 @@ impl Arn {
         self.field(5)
     }
 
+    /// Whether it names one user or one role, and no more.
+    pub fn is_one_principal(&self) -> bool {
+        let named = |kind: &str| {
+            self.resource()
+                .strip_prefix(kind)
+                .is_some_and(|name| !name.is_empty() && !name.ends_with('/'))
+        };
+        self.field(2) == "iam"
+            && self.account().len() == 12
+            && !self.0.contains(['*', '?'])
+            && (named("user/") || named("role/"))
+    }
+
     fn field(&self, n: usize) -> &str {
         self.0.splitn(6, ':').nth(n).expect("parsed with six fields")
     }

@@ -11,21 +11,63 @@ use super::{ByHand, Draft, Inverse, PlanError};
 use crate::inventory::{Inventory, Probe, Tried, Unread, Want};
 use crate::journal::{Note, Position, Said};
 use crate::plan::{Barrier, Credential, Effect, Subject};
-use crate::playbook::{Beside, Field, FieldType, Proof};
+use crate::playbook::{Beside, Field, FieldType, Proof, Such};
+
+const WAY_IN: FieldType = FieldType::Such(&Such {
+    of: FieldType::Text,
+    expected: "a name for a way in: letters, digits, hyphens, dots and underscores",
+    example: "webmail",
+    judge: |value| {
+        let fits = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        Such::text(value, fits, "name it in a word or two: webmail, vpn-staff")
+    },
+});
+
+const HOST_AND_PORT: FieldType = FieldType::Such(&Such {
+    of: FieldType::Text,
+    expected: "a host and a port",
+    example: "mail.example.org:443",
+    judge: |value| {
+        let fits = |text: &str| Probe::tcp(text).is_some();
+        Such::text(value, fits, "write it as mail.example.org:443")
+    },
+});
+
+const PAGE: FieldType = FieldType::Such(&Such {
+    of: FieldType::Text,
+    expected: "a page that can be asked for: a URL, without a name and a password",
+    example: "https://mail.example.org/login",
+    judge: |value| {
+        let fits = |text: &str| Probe::http(text).is_some();
+        Such::text(value, fits, "write it as https://mail.example.org/login")
+    },
+});
+
+const STATUS: FieldType = FieldType::Such(&Such {
+    of: FieldType::Integer,
+    expected: "the status of an answer, 100 to 599",
+    example: "503",
+    judge: |value| {
+        Such::number(value, 100..=599, "write the one that the page answers with, like 503")
+    },
+});
 
 pub(super) const FIELDS: &[Field] = &[
-    Field::required("covers", FieldType::Text, "The way in, by a name of its own: `webmail`"),
+    Field::required("covers", WAY_IN, "The way in, by a name of its own: `webmail`"),
     Field::required("what", FieldType::Text, "What a person does, in a few words"),
     Field::optional("instructions", FieldType::Text, "How it is done"),
     Field::optional("owner", FieldType::Text, "Who does it"),
     Field::optional(
         "tcp",
-        FieldType::Text,
+        HOST_AND_PORT,
         "What is tried, as host:port: it must be open, or not, as the step wants it",
     ),
-    Field::optional("http", FieldType::Text, "The page that is asked for instead, a URL")
+    Field::optional("http", PAGE, "The page that is asked for instead, a URL")
         .beside(&[Beside::Not("tcp"), Beside::With("status")]),
-    Field::optional("status", FieldType::Integer, "The status that the page then answers with")
+    Field::optional("status", STATUS, "The status that the page then answers with")
         .beside(&[Beside::Not("tcp"), Beside::With("http")]),
 ];
 
@@ -74,28 +116,16 @@ pub(super) enum Way {
     Open,
 }
 
-fn impossible(message: String, help: &str) -> PlanError {
-    PlanError::Impossible { message, help: help.to_owned() }
-}
-
+/// What is tried, of a form that its type has judged.
 fn probe_of(inputs: &Inputs) -> Result<Option<Probe>, PlanError> {
     match (&inputs.tcp, &inputs.http, inputs.status) {
         (None, None, None) => Ok(None),
-        (Some(tcp), None, None) => Probe::tcp(tcp).map(Some).ok_or_else(|| {
-            impossible(format!("`{tcp}` is no host and port"), "write it as mail.example.org:443")
+        (Some(tcp), None, None) => Ok(Probe::tcp(tcp)),
+        (None, Some(url), Some(_)) => Ok(Probe::http(url)),
+        _ => Err(PlanError::Impossible {
+            message: format!("what is tried for `{}` is not clear", inputs.covers),
+            help: "give `tcp` alone, or `http` with the `status` that it answers with when this is done".to_owned(),
         }),
-        (None, Some(url), Some(status)) if (100..600).contains(&status) => {
-            Probe::http(url).map(Some).ok_or_else(|| {
-                impossible(
-                    format!("`{url}` is no page that can be asked for"),
-                    "write it as https://mail.example.org/login, without a name and a password",
-                )
-            })
-        }
-        _ => Err(impossible(
-            format!("what is tried for `{}` is not clear", inputs.covers),
-            "give `tcp` alone, or `http` with the `status` that it answers with when this is done",
-        )),
     }
 }
 
@@ -109,14 +139,6 @@ pub(super) fn plan(
     inventory: &Inventory,
     way: Way,
 ) -> Result<Vec<(Draft, Change)>, PlanError> {
-    let name_fits = !inputs.covers.trim().is_empty()
-        && inputs.covers.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if !name_fits {
-        return Err(impossible(
-            format!("`{}` is no name for a way in", inputs.covers),
-            "use letters, digits, hyphens, dots and underscores: webmail, vpn-staff",
-        ));
-    }
     let probe = probe_of(inputs)?;
     // What cannot be tried now is tried again when it is attested.
     let before = probe.as_ref().and_then(|probe| inventory.probe(probe).ok().copied());

@@ -22,7 +22,7 @@ use crate::inventory::{Inventory, Unread, User, Want};
 use crate::journal::{Delivered, Note, Position, Receipt};
 use crate::outbox::Sealed;
 use crate::plan::{Credential, Destination, Effect};
-use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
+use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase, Such};
 use crate::secret::Secret;
 
 /// Characters of a password: long enough for every account, and for a hundred bits.
@@ -87,6 +87,21 @@ enum To {
     },
 }
 
+const RECIPIENTS: FieldType = FieldType::Such(&Such {
+    of: FieldType::List(&FieldType::AgeRecipient),
+    expected: "a list of one age recipient or more: `age1` and 58 lower-case letters or digits each",
+    example: "[age1...]",
+    judge: |value| {
+        match value.as_array() {
+        Some(all) if all.is_empty() => Err(
+            "sealed to nobody, the password would be lost: name the help desk's public key, `deliver_to: [age1...]`"
+                .to_owned(),
+        ),
+        _ => Ok(()),
+    }
+    },
+});
+
 impl Action for ForceReset {
     const SHAPE: ActionShape = ActionShape {
         kind: "iam.login-profile.force-reset",
@@ -95,10 +110,7 @@ impl Action for ForceReset {
             Field::required("user", FieldType::UserName, "Whose password"),
             Field::required(
                 "deliver_to",
-                FieldType::Either(&[
-                    FieldType::List(&FieldType::AgeRecipient),
-                    FieldType::SecretId,
-                ]),
+                FieldType::Either(&[RECIPIENTS, FieldType::SecretId]),
                 "A secret of the user's own, as JSON, other fields kept; or a list of age recipients that a file in \
                  the case is sealed to",
             ),
@@ -398,10 +410,6 @@ impl To {
 
 fn destination(inputs: &Inputs, inventory: &Inventory) -> Result<To, PlanError> {
     match &inputs.deliver_to {
-        DeliverTo::File(recipients) if recipients.is_empty() => Err(PlanError::Impossible {
-            message: format!("the password of {} would be sealed to nobody", inputs.user),
-            help: "name the help desk's public key: `deliver_to: [age1...]`".to_owned(),
-        }),
         DeliverTo::File(recipients) => Ok(To::File {
             name: DeliveryName::of(&inputs.user, "password"),
             recipients: recipients.clone(),

@@ -76,7 +76,7 @@ impl Action for RestrictNetwork {
             Field::required("user", FieldType::UserName, "The user to restrict"),
             Field::optional(
                 "networks",
-                FieldType::List(&FieldType::Cidr),
+                FieldType::List(&network::OFFICE),
                 "What stays open: addresses by which offices reach the internet, your own among them",
             )
             .beside(&[Beside::Or("vpcs")]),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::PlanError;
 use crate::ids::{Cidr, PolicyName, VpcId};
+use crate::playbook::{FieldType, Such};
 
 /// The inline policy's name. Ours alone, so that taking it off never takes anything else off.
 const POLICY: &str = "PortcullisRestrictNetwork";
@@ -46,31 +47,40 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     matches!((read(one), read(other)), (Some(one), Some(other)) if one == other)
 }
 
-/// What a restriction may name, sorted and each once; refuses what would restrict nothing, or everybody.
+/// A network that AWS sees requests come from, and that is not everybody's.
+pub(super) const OFFICE: FieldType = FieldType::Such(&Such {
+    of: FieldType::Cidr,
+    expected: "a network that reaches the internet by these addresses",
+    example: "203.0.113.0/24",
+    judge: |value| {
+        let Some(network) = value.as_str().and_then(|text| Cidr::parse(text).ok()) else {
+            return Ok(());
+        };
+        if network.bits() == 0 {
+            let help = "that is the whole internet, and restricts nobody: name the addresses by which the offices \
+                        reach it";
+            return Err(help.to_owned());
+        }
+        if is_private(&network) {
+            let help = "it is private: AWS never sees it, and everybody would be shut out. Name the address by which \
+                        that network reaches the internet, or, where it reaches AWS through an endpoint, the VPC";
+            return Err(help.to_owned());
+        }
+        Ok(())
+    },
+});
+
+/// What a restriction may name, sorted and each once; refuses what would shut everybody out.
 pub(super) fn sensible(
     mut networks: Vec<Cidr>,
     mut vpcs: Vec<VpcId>,
 ) -> Result<(Vec<Cidr>, Vec<VpcId>), PlanError> {
-    let impossible =
-        |message: String, help: &str| Err(PlanError::Impossible { message, help: help.to_owned() });
     if networks.is_empty() && vpcs.is_empty() {
-        return impossible(
-            "no network stays open: that would be a quarantine".to_owned(),
-            "name networks, by the addresses they reach the internet by, or VPCs; or use `iam.user.quarantine`",
-        );
-    }
-    if let Some(all) = networks.iter().find(|network| network.bits() == 0) {
-        return impossible(
-            format!("{all} is the whole internet, and restricts nobody"),
-            "name the addresses by which the offices reach the internet",
-        );
-    }
-    if let Some(private) = networks.iter().find(|network| is_private(network)) {
-        return impossible(
-            format!("AWS never sees {private}: it is private, and would shut everybody out"),
-            "name the address by which that network reaches the internet, or, where it reaches AWS through an \
-             endpoint, the VPC",
-        );
+        return Err(PlanError::Impossible {
+            message: "no network stays open: that would be a quarantine".to_owned(),
+            help: "name networks, by the addresses they reach the internet by, or VPCs; or use `iam.user.quarantine`"
+                .to_owned(),
+        });
     }
     networks.sort();
     networks.dedup();
@@ -123,12 +133,12 @@ mod tests {
 
     #[test]
     fn what_would_restrict_nobody_or_everybody_is_refused() {
-        let refused = |all: &[&str]| sensible(networks(all), Vec::new()).is_err();
         for wrong in ["0.0.0.0/0", "::/0", "10.0.0.0/8", "192.168.1.7", "100.64.0.0/10", "fd00::/8"]
         {
-            assert!(refused(&["203.0.113.0/24", wrong]), "{wrong}");
+            assert!(OFFICE.accept(&json!(wrong)).is_err(), "{wrong}");
         }
-        assert!(refused(&[]));
+        assert!(OFFICE.accept(&json!("203.0.113.0/24")).is_ok());
+        assert!(sensible(Vec::new(), Vec::new()).is_err());
         let (sorted, _) =
             sensible(networks(&["203.0.113.7", "198.51.100.0/24", "203.0.113.7"]), Vec::new())
                 .unwrap();

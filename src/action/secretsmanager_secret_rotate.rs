@@ -27,9 +27,26 @@ use crate::ids::{Arn, SecretId, VersionId};
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Delivered, Note, Position, Receipt};
 use crate::plan::{Destination, Effect, OldValue};
-use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
+use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase, Such};
 
 pub(super) struct Rotate;
+
+const TIMES: FieldType = FieldType::Such(&Such {
+    of: FieldType::Integer,
+    expected: "how often a secret is rotated: 1 or 2",
+    example: "2",
+    judge: |value| {
+        let help = "write `times: 2` where two users take turns, and nothing otherwise";
+        Such::number(value, 1..=2, help)
+    },
+});
+
+const CHARACTERS: FieldType = FieldType::Such(&Such {
+    of: FieldType::Integer,
+    expected: "a number of characters, 16 to 4096",
+    example: "48",
+    judge: |value| Such::number(value, 16..=4096, "write 16 to 4096, or leave it out for 48"),
+});
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,7 +109,7 @@ impl Action for Rotate {
             .when("by", "rotator"),
             Field::optional(
                 "times",
-                FieldType::Integer,
+                TIMES,
                 "2 where two users take turns, so that neither keeps an old password (default 1)",
             )
             .when("by", "rotator"),
@@ -117,7 +134,7 @@ impl Action for Rotate {
             .when("by", "generated"),
             Field::optional(
                 "length",
-                FieldType::Integer,
+                CHARACTERS,
                 "Its letters and digits (default 48)",
             )
             .when("by", "generated"),
@@ -169,7 +186,7 @@ impl Action for Rotate {
         let name = called(secret, caller)?;
         let how = match inputs.by {
             By::Rotator => How::Rotator(Rotator::plan(inputs, &name, secret)?),
-            By::Generated => How::Generated(Generated::plan(inputs)?),
+            By::Generated => How::Generated(Generated::plan(inputs)),
         };
         let current = secret.holder_of(CURRENT).cloned();
         let (what, old_value, function) = match &how {

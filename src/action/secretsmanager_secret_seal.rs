@@ -20,7 +20,7 @@ use crate::ids::{Arn, SecretId};
 use crate::inventory::{Inventory, Unread, Want};
 use crate::journal::{Note, Position};
 use crate::plan::{Barrier, Credential, Effect, Subject};
-use crate::playbook::{ActionShape, EffectKind, Field, FieldType, Phase};
+use crate::playbook::{ActionShape, EffectKind, Field, FieldType, ONE_PRINCIPAL, Phase};
 
 pub(super) struct Seal;
 
@@ -55,7 +55,7 @@ impl Action for Seal {
             Field::required("secret", FieldType::SecretId, "The secret to seal"),
             Field::optional(
                 "readers",
-                FieldType::List(&FieldType::Arn),
+                FieldType::List(&ONE_PRINCIPAL),
                 "Users and roles that may go on reading it; whoever runs this always may",
             ),
         ],
@@ -95,7 +95,7 @@ impl Action for Seal {
         let caller = &inventory.caller;
         let secret = found(&inputs.secret, inventory.secret(&inputs.secret)?.as_deref(), caller)?;
         let name = called(secret, caller)?;
-        let spared = spared(&inputs.readers, caller)?;
+        let spared = spared(&inputs.readers, caller);
         let policy = inventory.secret_policy(&inputs.secret)?.as_deref();
         let Some(parts) = Parts::of(policy) else {
             return Err(PlanError::Impossible {

@@ -12,7 +12,8 @@ use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::sources::{self, Reading};
 use super::{diagnostics, sarif, view};
-use crate::diagnostic::{Diagnostics, counted};
+use crate::clock::Clock;
+use crate::diagnostic::{self, Diagnostic, Diagnostics, counted};
 use crate::playbook::Playbook;
 
 /// One playbook, checked.
@@ -30,7 +31,7 @@ impl Checked {
         Self {
             path: path.to_owned(),
             file: sources::playbook_file(path).display().to_string(),
-            reading: sources::read(path),
+            reading: sources::read(path).map(|read| read.map(with_what_is_over)),
         }
     }
 
@@ -55,6 +56,16 @@ impl Checked {
             "unreadable": self.reading.as_ref().err().map(Failure::line),
         })
     }
+}
+
+/// The same, with warnings of what time has made wrong.
+fn with_what_is_over(
+    (playbook, mut warnings): (Playbook, Vec<Diagnostic>),
+) -> (Playbook, Vec<Diagnostic>) {
+    let now = view::runtime().block_on(async { Clock::system().now() });
+    warnings.extend(playbook.reviews_passed(now));
+    diagnostic::sort(&mut warnings);
+    (playbook, warnings)
 }
 
 pub(super) fn check(args: &args::Check) -> Exit {

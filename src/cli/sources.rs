@@ -79,6 +79,29 @@ impl Folder for Beside {
         case::read_regular(&file, playbook::MAX_BYTES as u64).map_err(|error| error.to_string())
     }
 
+    fn paths(&self) -> Vec<String> {
+        const AT_MOST: usize = 500;
+        let folder = self.0.parent().unwrap_or(Path::new(""));
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let mut open = vec![(folder.to_owned(), String::new(), 0)];
+        let mut paths = Vec::new();
+        while let Some((folder, prefix, depth)) = open.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten().take(AT_MOST) {
+                let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string())
+                else {
+                    continue;
+                };
+                if kind.is_dir() && depth < 2 && open.len() < AT_MOST {
+                    open.push((entry.path(), format!("{prefix}{name}/"), depth + 1));
+                } else if kind.is_file() && entry.path() != self.0 && paths.len() < AT_MOST {
+                    paths.push(format!("{prefix}{name}"));
+                }
+            }
+        }
+        paths.sort();
+        paths
+    }
+
     fn shown(&self, path: &str) -> String {
         self.0.with_file_name(path).display().to_string()
     }

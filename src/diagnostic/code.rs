@@ -79,6 +79,8 @@ codes! {
     GateProof = "gate-proof",
     /// New credentials, and nothing is cut.
     IssuesWithoutCut = "issues-without-cut",
+    /// A list in which the same stands twice, though it is taken once.
+    ListedTwice = "listed-twice",
     /// The plan would cut off whoever runs it.
     LockOut = "lock-out",
     /// A key that must be there.
@@ -93,6 +95,8 @@ codes! {
     NothingFound = "nothing-found",
     /// More changes than the playbook allows.
     OverLimit = "over-limit",
+    /// A day for looking again that is over.
+    ReviewPassed = "review-passed",
     /// More than a playbook may hold.
     TooLarge = "too-large",
     /// An action that does not exist.

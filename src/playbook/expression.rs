@@ -19,7 +19,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo, operators};
+use cel::common::ast::{Expr, IdedExpr, SourceInfo, operators};
 use cel::parser::Parser;
 use serde_json::Value;
 
@@ -51,6 +51,8 @@ pub struct Expression {
     targets: BTreeSet<String>,
     /// Whether it asks in which account it is.
     account: bool,
+    /// What is there wherever it is true.
+    present: BTreeSet<String>,
     /// How often it puts the same things together.
     copies: u64,
 }
@@ -151,26 +153,9 @@ impl Expression {
         }
     }
 
-    /// The inputs that are there wherever it is true: it asks for each of them, and for all that is asked
-    /// beside. (`has(inputs.name)` is `inputs.name != null` by now.)
-    pub(crate) fn present_inputs(&self) -> BTreeSet<String> {
-        let mut present = BTreeSet::new();
-        let mut parts = vec![&self.ast];
-        while let Some(part) = parts.pop() {
-            let Expr::Call(call) = &part.expr else { continue };
-            if call.func_name == operators::LOGICAL_AND {
-                parts.extend(&call.args);
-                continue;
-            }
-            if call.func_name == operators::NOT_EQUALS
-                && let [IdedExpr { expr: Expr::Select(select), .. }, null] = call.args.as_slice()
-                && matches!(&select.operand.expr, Expr::Ident(root) if root == "inputs")
-                && matches!(&null.expr, Expr::Literal(LiteralValue::Null))
-            {
-                present.insert(select.field.clone());
-            }
-        }
-        present
+    /// What is there wherever it is true, though it might be nothing elsewhere: each in one spelling.
+    pub(crate) fn present(&self) -> &BTreeSet<String> {
+        &self.present
     }
 
     /// How often it puts the same things together, at most.

@@ -4,6 +4,8 @@
 //! A type accepts a value and gives it back in one canonical spelling (instants in UTC), or says what
 //! it wanted. Knows nothing of places: callers attach them. Fails with [`Mismatch`].
 
+mod such;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -11,6 +13,8 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+pub use self::such::Such;
+pub(crate) use self::such::{AGO, GROUP, ONE_PRINCIPAL, PATH, TAG_KEY, TAG_VALUE};
 use crate::diagnostic::nearest;
 use crate::ids::{
     AccessKeyId, AccountId, AgeRecipient, Arn, Cidr, InvalidId, RoleName, SecretId, UserName, VpcId,
@@ -155,6 +159,8 @@ pub enum FieldType {
     OneOf(Choices),
     /// Any of these types; the first that accepts decides.
     Either(&'static [FieldType]),
+    /// A type of which not every value will do.
+    Such(&'static Such),
     /// Any value at all; something else decides.
     Any,
     /// The name of a type, as inputs name it.
@@ -242,6 +248,7 @@ impl FieldType {
             | Self::Expressions
             | Self::TypeName => false,
             Self::Either(types) => types.iter().all(Self::is_textual),
+            Self::Such(such) => such.of.is_textual(),
             _ => true,
         }
     }
@@ -333,6 +340,13 @@ impl FieldType {
                 }
                 Err(closest)
             }
+            Self::Such(such) => match such.of.accept(value) {
+                Ok(accepted) => match (such.judge)(&accepted) {
+                    Ok(()) => Ok(accepted),
+                    Err(help) => Err(Mismatch { help: Some(help), ..self.content(value) }),
+                },
+                Err(mismatch) => Err(Mismatch { expected: self.to_string(), ..mismatch }),
+            },
             Self::Any => Ok(value.clone()),
             // Decoded by `lower`, key by key; a plain value never is one.
             Self::TypeName | Self::Table(_) | Self::MapOf(_) | Self::Expressions => {
@@ -375,6 +389,7 @@ impl FieldType {
             Self::List(item) => format!("{},...", item.example()),
             Self::OneOf(words) => words.first().map(ToString::to_string).unwrap_or_default(),
             Self::Either(types) => types.first().map(Self::example).unwrap_or_default(),
+            Self::Such(such) => such.example.to_owned(),
             Self::Any => "VALUE".to_owned(),
             Self::TypeName => "user-name".to_owned(),
             Self::Table(_) | Self::MapOf(_) | Self::Expressions => "{ ... }".to_owned(),
@@ -498,6 +513,7 @@ impl fmt::Display for FieldType {
                 }
                 Ok(())
             }
+            Self::Such(such) => f.write_str(such.expected),
             Self::Any => f.write_str("a value"),
             Self::TypeName => f.write_str("the name of a type"),
             Self::Table(_) | Self::MapOf(_) | Self::Expressions => f.write_str("a mapping"),

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::node::{Key, Kind, Node};
 use super::{version, yaml};
-use crate::diagnostic::{Code, Diagnostic, Place, Source};
+use crate::diagnostic::{Code, Diagnostic, Place, Source, nearest};
 
 /// How many fragments a playbook may have.
 const MAX_FRAGMENTS: usize = 32;
@@ -19,6 +19,11 @@ const MAX_FRAGMENTS: usize = 32;
 pub trait Folder: Sync {
     /// The bytes of a fragment, or why there are none, as a phrase. The path is relative, and has no `..`.
     fn fragment(&self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// The paths that there are, so far as somebody has looked: to say which was most likely meant.
+    fn paths(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What people call it.
     fn shown(&self, path: &str) -> String {
@@ -42,6 +47,10 @@ impl Folder for BTreeMap<String, String> {
         self.get(path)
             .map(|text| text.clone().into_bytes())
             .ok_or_else(|| "there is none".to_owned())
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.keys().cloned().collect()
     }
 }
 
@@ -158,19 +167,25 @@ impl Gathered {
                 self.unread.push(name);
                 return;
             }
-            if let Some(why) = objection(&name) {
-                let help = "name a .yaml file inside the playbook's folder: shared/contain.yaml";
-                self.problems.push(refused(why.to_owned(), help));
-                self.unread.push(name);
-                continue;
-            }
-            let bytes = match folder.fragment(&name) {
-                Ok(bytes) => bytes,
-                Err(why) => {
-                    let help = "the path is relative to the folder that the playbook is in";
-                    self.problems.push(refused(why, help));
-                    self.unread.push(name);
-                    continue;
+            let bytes = match objection(&name) {
+                Some(why) => Err((why.to_owned(), NAME_ONE)),
+                None => folder.fragment(&name).map_err(|why| (why, RELATIVE)),
+            };
+            let (name, bytes) = match bytes {
+                Ok(bytes) => (name, bytes),
+                Err((why, otherwise)) => {
+                    let meant = meant(&name, folder);
+                    let help = meant.as_ref().map(|path| format!("did you mean `{path}`?"));
+                    self.problems.push(refused(why, help.as_deref().unwrap_or(otherwise)));
+                    // What was meant is read, so that nothing that stands there is told to be missing.
+                    let read = meant.filter(|path| !taken.contains(path));
+                    let read = read.and_then(|path| Some((folder.fragment(&path).ok()?, path)));
+                    let Some((bytes, path)) = read else {
+                        self.unread.push(name);
+                        continue;
+                    };
+                    taken.insert(path.clone());
+                    (path, bytes)
                 }
             };
             let source = Source::from_bytes(folder.shown(&name), bytes);
@@ -244,6 +259,49 @@ fn included(tree: &Node) -> Vec<(String, Range<usize>)> {
 fn entry<'n>(tree: &'n Node, name: &str) -> Option<&'n (Key, Node)> {
     let Kind::Map(entries) = &tree.kind else { return None };
     entries.iter().find(|(key, _)| key.text == name)
+}
+
+const NAME_ONE: &str = "name a .yaml file inside the playbook's folder: shared/contain.yaml";
+const RELATIVE: &str = "the path is relative to the folder that the playbook is in";
+
+/// The path that was most likely meant by one that is not taken, or where nothing is: the same without detours, or one of
+/// those that there are.
+fn meant(path: &str, folder: &dyn Folder) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match part {
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    let plain = parts.join("/");
+    let plain = match plain.rsplit_once('.') {
+        Some((stem, "yml")) => format!("{stem}.yaml"),
+        _ => plain,
+    };
+    if path.starts_with('/') {
+        return None;
+    }
+    if plain != path && objection(&plain).is_none() && folder.fragment(&plain).is_ok() {
+        return Some(plain);
+    }
+    let paths = folder.paths();
+    let all = paths.iter().map(String::as_str).filter(|path| objection(path).is_none());
+    let file = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    let mut alike = all.clone().filter(|one| file(one) == file(&plain));
+    match (alike.next(), alike.next()) {
+        (Some(only), None) => Some(only.to_owned()),
+        // Of those beside it.
+        _ => {
+            let (folder, name) = plain.rsplit_once('/').unwrap_or(("", &plain));
+            let beside = all.filter_map(|one| {
+                let (other, name) = one.rsplit_once('/').unwrap_or(("", one));
+                (other == folder).then_some(name)
+            });
+            let near = nearest(name, beside)?;
+            Some(if folder.is_empty() { near.to_owned() } else { format!("{folder}/{near}") })
+        }
+    }
 }
 
 /// Why a path is not taken.

@@ -85,17 +85,24 @@ impl Playbook {
         &self,
         given: &GivenInputs,
     ) -> Result<BTreeMap<String, Value>, Vec<Diagnostic>> {
+        let names: Vec<&str> = self.inputs.iter().map(|input| input.name.as_str()).collect();
+        let files = &given.files;
+        let unseen = |written: &Written| {
+            let mut of = files.iter().filter(|file| file.holds(written));
+            of.any(|file| !file.is_wholly_of(&names))
+        };
         let mut problems = Vec::new();
         for (name, values) in &given.values {
-            if !self.inputs.iter().any(|input| input.name == *name) {
-                problems.push(self.unknown(name, values));
+            if !names.contains(&name.as_str()) {
+                problems.push(self.unknown(name, values, files));
             }
         }
         let mut bound = BTreeMap::new();
         for input in &self.inputs {
             let values = given.values.get(&input.name).map_or(&[][..], Vec::as_slice);
             let told = values.is_empty() && given.values.contains_key(&input.name);
-            let mut all = values.iter().filter_map(|value| taken(input, value, &mut problems));
+            let mut all =
+                values.iter().filter_map(|value| taken(input, value, &unseen, &mut problems));
             let value = all.next();
             // Of a key that stands twice both are looked at.
             all.for_each(drop);
@@ -105,15 +112,21 @@ impl Playbook {
                 (None, Some(default)) if nothing => Some(default.clone()),
                 (None, None) if nothing && !input.required => Some(Value::Null),
                 (None, None) if nothing && !given.unread => {
-                    problems.push(missing(input, values.first()));
+                    problems.push(missing(input, values.first(), &unseen));
                     None
                 }
                 (None, _) => None,
             };
             bound.extend(value.map(|value| (input.name.clone(), value)));
         }
-        let mut problems = yaml::all(problems, given.said.clone());
-        let names: Vec<&str> = self.inputs.iter().map(|input| input.name.as_str()).collect();
+        let told = |problem: Diagnostic| match files.iter().find(|file| file.has(&problem)) {
+            Some(file) if file.is_of(names.iter().copied()) && given.said.contains(&problem) => {
+                file.told(problem, &names)
+            }
+            _ => problem,
+        };
+        let problems = yaml::all(problems, given.said.clone());
+        let mut problems: Vec<Diagnostic> = problems.into_iter().map(told).collect();
         for file in given.files.iter().filter(|file| !file.is_of(names.iter().copied())) {
             let first = problems.iter().find(|problem| file.has(problem));
             let Some(instead) = first.map(|first| file.is_another(first, &names)) else { continue };
@@ -123,15 +136,22 @@ impl Playbook {
         if problems.is_empty() { Ok(bound) } else { Err(problems) }
     }
 
-    fn unknown(&self, name: &str, values: &[Given]) -> Diagnostic {
-        let message = format!("playbook `{}` has no input `{}`", self.name, shorten(name));
-        let problem = Diagnostic::error(Code::BadInput, message);
+    fn unknown(&self, name: &str, values: &[Given], files: &[file::Looks]) -> Diagnostic {
         let written = values.iter().find_map(|value| match value {
             Given::Written(written) => Some(written),
             _ => None,
         });
         let names = self.inputs.iter().map(|input| input.name.as_str());
-        let help = match (nearest(name, names.clone()), written) {
+        let near = nearest(name, names.clone());
+        // Only what was read as a file of inputs can be another file; and what is nearly a name tells nothing.
+        let hidden = written.filter(|written| files.iter().any(|file| file.holds(written)));
+        let called = match near {
+            None if hidden.is_some() => "of that name".to_owned(),
+            _ => format!("`{}`", shorten(name)),
+        };
+        let message = format!("playbook `{}` has no input {called}", self.name);
+        let problem = Diagnostic::error(Code::BadInput, message);
+        let help = match (near, written) {
             (Some(near), None) => format!("did you mean -i {near}=...?"),
             (Some(near), Some(_)) => format!("did you mean `{near}`?"),
             (None, _) if self.inputs.is_empty() => "it takes none".to_owned(),
@@ -139,6 +159,9 @@ impl Playbook {
         };
         let problem = problem.help(help);
         match written {
+            Some(written) if hidden.is_some() => {
+                problem.at(written.name().unseen(), file::NOT_SHOWN)
+            }
             Some(written) => problem.at(written.name().clone(), "not known"),
             None => problem,
         }
@@ -171,6 +194,17 @@ enum From<'g> {
         text: &'g str,
     },
     Written(&'g Written),
+    /// The same, in a file that may be another.
+    Unseen(&'g Written),
+}
+
+impl<'g> From<'g> {
+    fn told(self, unseen: &dyn Fn(&Written) -> bool) -> Self {
+        match self {
+            Self::Written(written) if unseen(written) => Self::Unseen(written),
+            from => from,
+        }
+    }
 }
 
 /// What was given, piece by piece, so that an item that is wrong hides no other.
@@ -215,7 +249,12 @@ fn pieces<'g>(ty: &FieldType, given: &'g Given) -> Vec<Piece<'g>> {
 }
 
 /// The value that was given, if it is one for the input. Nothing is none.
-fn taken(input: &Input, given: &Given, problems: &mut Vec<Diagnostic>) -> Option<Value> {
+fn taken(
+    input: &Input,
+    given: &Given,
+    unseen: &dyn Fn(&Written) -> bool,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Value> {
     if is_nothing(given) {
         return None;
     }
@@ -233,7 +272,7 @@ fn taken(input: &Input, given: &Given, problems: &mut Vec<Diagnostic>) -> Option
     let before = problems.len();
     for Piece { value, from } in &pieces {
         if let Err(mismatch) = value {
-            problems.push(wrong(input, item.unwrap_or(&input.ty), mismatch, *from));
+            problems.push(wrong(input, item.unwrap_or(&input.ty), mismatch, from.told(unseen)));
         }
     }
     if problems.len() > before {
@@ -252,13 +291,13 @@ fn taken(input: &Input, given: &Given, problems: &mut Vec<Diagnostic>) -> Option
         && values.is_empty()
         && input.required
     {
-        problems.push(missing(input, Some(given)));
+        problems.push(missing(input, Some(given), unseen));
         return None;
     }
     let value = if item.is_some() { Value::Array(values) } else { values.pop()? };
     for (at, objection) in input.bounds.objections(&input.ty, &value) {
         let from = at.and_then(|at| from.get(at)).copied().unwrap_or(whole);
-        problems.push(out_of_bounds(input, at.is_none(), &objection, from));
+        problems.push(out_of_bounds(input, at.is_none(), &objection, from.told(unseen)));
     }
     Some(value)
 }
@@ -280,7 +319,7 @@ fn of(input: &Input, from: From<'_>) -> String {
     }
 }
 
-fn missing(input: &Input, given: Option<&Given>) -> Diagnostic {
+fn missing(input: &Input, given: Option<&Given>, unseen: &dyn Fn(&Written) -> bool) -> Diagnostic {
     let what = input.help.as_deref().map(|help| format!(": {}", shorten(help)));
     let message = format!("input `{}` is missing{}", input.name, what.unwrap_or_default());
     let problem = Diagnostic::error(Code::BadInput, message).help(format!(
@@ -290,7 +329,10 @@ fn missing(input: &Input, given: Option<&Given>) -> Diagnostic {
     ));
     match given {
         Some(Given::Written(written)) => problem
-            .at(written.name().clone(), "nothing stands behind it")
+            .at(
+                if unseen(written) { written.name().unseen() } else { written.name().clone() },
+                "nothing stands behind it",
+            )
             .help(input.ty.written(&input.name)),
         _ => problem,
     }
@@ -305,12 +347,20 @@ fn out_of_bounds(input: &Input, whole: bool, objection: &str, from: From<'_>) ->
         let wanted = objection.split(", not ").next().unwrap_or_default();
         objection = format!("{wanted}, not {}", in_short(text));
     }
+    if let From::Unseen(written) = from {
+        let wanted = objection.split(", not ").next().unwrap_or_default();
+        objection = format!("{wanted}, not {}", written.kind());
+    }
     let message = format!("{} wants {objection}", of(input, from));
     let problem = Diagnostic::error(Code::BadInput, message);
     let bounds = "its bounds are declared here";
     match from {
         From::Written(written) => problem
             .at(written.place().clone(), "out of bounds")
+            .and(input.place.clone(), bounds)
+            .help("write another value"),
+        From::Unseen(written) => problem
+            .at(written.place().unseen(), file::NOT_SHOWN)
             .and(input.place.clone(), bounds)
             .help("write another value"),
         _ => problem
@@ -322,6 +372,7 @@ fn out_of_bounds(input: &Input, whole: bool, objection: &str, from: From<'_>) ->
 fn wrong(input: &Input, ty: &FieldType, mismatch: &Mismatch, from: From<'_>) -> Diagnostic {
     let found = match from {
         From::Text { text, .. } => in_short(text),
+        From::Unseen(written) => written.kind().to_owned(),
         _ => mismatch.found.clone(),
     };
     let message = format!("{} wants {}, not {found}", of(input, from), mismatch.expected);
@@ -336,6 +387,9 @@ fn wrong(input: &Input, ty: &FieldType, mismatch: &Mismatch, from: From<'_>) -> 
                 written.number(),
             ))
         }
+        From::Unseen(written) => problem
+            .at(written.place().unseen(), file::NOT_SHOWN)
+            .help(input.ty.written(&input.name)),
         From::Text { line: Some(_), .. } => problem.help(format!("write it like {}", ty.example())),
         From::Text { line: None, .. } => {
             problem.help(format!("give it like -i {}={}", input.name, input.ty.example()))

@@ -53,6 +53,7 @@ pub(super) fn lower(
         expressions: 0,
         names: Names { unread: gathered.unread.clone(), ..Names::default() },
         beside_with: &[],
+        each_of: Vec::new(),
         cut_short: gathered.cut_short,
         refused: refused(&gathered.problems),
     };
@@ -97,6 +98,8 @@ struct Lowering<'a> {
     names: Names,
     /// What the action of a step takes whose `with` is empty: such a key beside it has slipped out of it.
     beside_with: &'static [Field],
+    /// The texts that the `for_each` of the step lists as they stand, each with its place.
+    each_of: Vec<(String, Place)>,
     /// Whether there is more of the playbook, which is no YAML: nothing is missing in what there is.
     cut_short: bool,
     /// Where some of the text was refused.
@@ -288,6 +291,12 @@ impl Lowering<'_> {
             let mut more = self.problems.split_off(before);
             more.retain(|problem| problem.code != Code::MissingKey);
             self.problems.append(&mut more);
+        } else if !self.names.unread.is_empty() && !fields.contains_key("steps") {
+            // They may all stand in a fragment that could not be read.
+            let mut more = self.problems.split_off(before);
+            let of_steps = |problem: &Diagnostic| problem.message.ends_with("has no `steps`");
+            more.retain(|problem| problem.code != Code::MissingKey || !of_steps(problem));
+            self.problems.append(&mut more);
         }
         self.version(&fields);
         self.includes(&fields);
@@ -437,11 +446,36 @@ impl Lowering<'_> {
     fn list<'n>(&mut self, fields: &Fields<'n>, name: &'static str, example: &str) -> &'n [Node] {
         match fields.get(name) {
             None => &[],
-            Some((_, Node { kind: Kind::List(items), .. })) => items,
+            Some((_, Node { kind: Kind::List(items), .. })) => {
+                self.doubles(items, name);
+                items
+            }
             Some((_, node)) => {
                 self.wrong_type(node, &format!("`{name}` is a list"), example);
                 &[]
             }
+        }
+    }
+
+    /// Warns of what stands twice in a list: all of them are sets.
+    fn doubles(&mut self, items: &[Node], name: &str) {
+        let mut seen: BTreeMap<String, &Node> = BTreeMap::new();
+        for item in items {
+            let said = match &item.kind {
+                Kind::Text(text) => text.clone(),
+                Kind::Int(number) => number.to_string(),
+                _ => continue,
+            };
+            let Some(first) = seen.get(&said) else {
+                seen.insert(said, item);
+                continue;
+            };
+            let message = format!("`{}` stands twice in `{name}`", shorten(&said));
+            let problem = Diagnostic::warning(Code::ListedTwice, message)
+                .at(self.place(&item.range), "again here")
+                .and(self.place(&first.range), "first here")
+                .help("take one of the two out");
+            self.push(problem);
         }
     }
 

@@ -205,6 +205,7 @@ fn item_of(ty: &FieldType) -> Option<&FieldType> {
     match ty {
         FieldType::List(item) => Some(item),
         FieldType::Either(types) => types.iter().find_map(item_of),
+        FieldType::Such(such) => item_of(&such.of),
         _ => None,
     }
 }
@@ -260,6 +261,8 @@ fn literal(ty: &FieldType) -> Value {
         FieldType::Either(types) => {
             json!({ "anyOf": types.iter().map(literal).collect::<Vec<_>>() })
         }
+        // What more is asked of it, no editor can judge.
+        FieldType::Such(such) => literal(&such.of),
         FieldType::Any => json!({}),
         FieldType::TypeName => json!({ "enum": FieldType::names().collect::<Vec<_>>() }),
         FieldType::Table(fields) => table(fields),

@@ -61,11 +61,34 @@ impl Template {
                 Shape::List(item) => item.as_ref().clone(),
                 _ => Shape::Unknown,
             },
-            // Text that stands in the file may be a value of any textual type.
             Content::Literal(Value::Array(items)) if items.iter().all(Value::is_string) => {
-                Shape::Text
+                Shape::written(items.iter().filter_map(Value::as_str).map(str::to_owned))
             }
-            Content::Literal(_) | Content::Text(_) | Content::List(_) => Shape::Unknown,
+            Content::Literal(Value::Array(items)) => {
+                items.iter().map(literal_shape).reduce(Shape::join).unwrap_or(Shape::Unknown)
+            }
+            Content::List(items) => {
+                items.iter().map(Self::shape).reduce(Shape::join).unwrap_or(Shape::Unknown)
+            }
+            Content::Literal(_) | Content::Text(_) => Shape::Unknown,
+        }
+    }
+
+    /// What it is itself, where it is an item of a list.
+    fn shape(&self) -> Shape {
+        match &self.content {
+            Content::Literal(value) => literal_shape(value),
+            Content::Expression(expression) => expression.shape().clone(),
+            Content::Text(_) => Shape::Text,
+            Content::List(_) => Shape::Unknown,
+        }
+    }
+
+    /// What it is, where no expression stands in it.
+    pub(super) fn literal(&self) -> Option<&Value> {
+        match &self.content {
+            Content::Literal(value) => Some(value),
+            _ => None,
         }
     }
 
@@ -158,6 +181,15 @@ impl Template {
             .at(self.place.clone(), "with its expressions filled in")
             .help(mismatch.help.unwrap_or_else(|| self.ty.written(&self.field)))
         })
+    }
+}
+
+fn literal_shape(value: &Value) -> Shape {
+    match value {
+        Value::String(text) => Shape::written([text.clone()]),
+        Value::Bool(_) => Shape::Boolean,
+        Value::Number(number) if number.is_i64() => Shape::Integer,
+        _ => Shape::Unknown,
     }
 }
 

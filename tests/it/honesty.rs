@@ -1,5 +1,8 @@
 //! A plan is honest: in random worlds, under random playbooks, what a run then did to the world is what the plan said,
 //! change by change, and nothing else. Planned again it is the same to the byte, in whichever order the cloud answers.
+//!
+//! Where an intruder acts meanwhile, the world ends otherwise than the plan said; then whatever is otherwise is his doing,
+//! and the run itself tells it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -15,16 +18,20 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use portcullis::clock::Clock;
 use portcullis::diagnostic::Diagnostic;
 use portcullis::journal::{ChangeState, GateState};
-use portcullis::ledger::Ledger;
+use portcullis::ledger::{Ledger, Row, Standing};
 use portcullis::plan::{Barrier, Change, Credential, Destination, Effect, Plan, Subject};
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MOST_ROUNDS};
 use portcullis::sim::{Cloud, Snapshot, World};
 
+use crate::manual::attests;
 use crate::side_by_side::each;
 use crate::stage::{Stage, connect_through, plan_through, play, read, terms};
 use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
 
 const WORLDS: u64 = 120;
+
+/// Those in which somebody acts against the run, too.
+const CONTESTED_WORLDS: u64 = 48;
 
 /// Numbers that follow from a seed.
 pub(crate) struct Dice(u64);
@@ -117,6 +124,73 @@ pub(crate) fn scene(seed: u64) -> (String, String) {
     (world(&users), playbook(&people))
 }
 
+/// What a playbook of a scene asks of the account, beside what it says by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Asks {
+    If,
+    ForEach,
+    Manual,
+}
+
+/// The same playbook, in which some steps are taken only if the account has something, some for whomever it lists, and
+/// a person closes a way in outside.
+fn asking(seed: u64, playbook: &str) -> (String, BTreeSet<Asks>) {
+    let mut dice = Dice(seed.wrapping_mul(0xA076_1D64_78BD_642F) | 1);
+    let mut asks = BTreeSet::new();
+    let (head, steps) = playbook.split_once("steps:\n").unwrap();
+    let mut lines: Vec<String> = steps.lines().map(str::to_owned).collect();
+    let name_of = |line: &str| line.split("user: ").nth(1).map(|rest| rest[..3].to_owned());
+    let condition = |dice: &mut Dice, user: &str| match dice.throw(4) {
+        0 => format!("inventory.access_keys({user}).exists(key, key.active)"),
+        1 => format!("!inventory.has_password({user})"),
+        2 => format!(
+            "inventory.access_keys({user}).all(key, inventory.access_key(key.id).last_used_at == null)"
+        ),
+        _ => format!("inventory.users_in_path('/staff/').exists(user, user.name == {user})"),
+    };
+    let kind = ["quarantine", "keys-off", "sessions-off"][dice.throw(3) as usize];
+    if dice.one_in(2) {
+        let of_kind = |line: &String| line.contains(&format!("id: {kind}-"));
+        let chosen: Vec<String> =
+            lines.iter().filter(|line| of_kind(line)).filter_map(|line| name_of(line)).collect();
+        if let Some(first) = lines.iter().position(of_kind) {
+            let names: Vec<String> = chosen.iter().map(|name| format!("'{name}'")).collect();
+            let list = format!(
+                "inventory.users_in_path('/staff/').map(user, user.name).filter(name, name in [{}])",
+                names.join(", ")
+            );
+            let mut step = lines[first]
+                .replace(&format!("{kind}-{}", chosen[0]), &format!("{kind}-chosen"))
+                .replace(&format!("user: {}", chosen[0]), "user: \"${{ each }}\"")
+                .replace("uses:", &format!("for_each: \"${{{{ {list} }}}}\", uses:"));
+            if dice.one_in(2) {
+                let condition = condition(&mut dice, "each");
+                step = step.replace("uses:", &format!("if: \"{condition}\", uses:"));
+                asks.insert(Asks::If);
+            }
+            lines.retain(|line| !of_kind(line));
+            lines.insert(first.min(lines.len()), step);
+            asks.insert(Asks::ForEach);
+        }
+    }
+    for line in &mut lines {
+        let Some(name) = name_of(line).filter(|_| line.contains("phase: contain")) else {
+            continue;
+        };
+        if line.contains("for_each") || !dice.one_in(4) {
+            continue;
+        }
+        let condition = condition(&mut dice, &format!("'{name}'"));
+        *line = line.replace("uses:", &format!("if: \"{condition}\", uses:"));
+        asks.insert(Asks::If);
+    }
+    if dice.one_in(3) {
+        lines.push("  - { id: webmail-off, phase: contain, uses: manual.close, with: { covers: webmail, what: Close webmail } }".to_owned());
+        asks.insert(Asks::Manual);
+    }
+    (format!("{head}steps:\n{}\n", lines.join("\n")), asks)
+}
+
 fn world(users: &str) -> String {
     let document = "{ Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"s3:ListBucket\", Resource: \"*\" }] }";
     let policies: String = (0..10).map(|n| format!("      p{n}: {document}\n")).collect();
@@ -186,6 +260,8 @@ fn foretell(plan: &Plan, done: impl Fn(&Change) -> bool) -> Foretold {
     for change in plan.changes.iter().filter(|change| !change.already && done(change)) {
         for effect in &change.effects {
             match effect {
+                // What a person closes outside is nothing of the account.
+                Effect::Cuts { barrier: Barrier::Attested, .. } => {}
                 Effect::Cuts { subject, barrier } => {
                     foretold.lines.extend(cut(change, subject, *barrier));
                 }
@@ -312,9 +388,11 @@ fn what_a_run_did_is_what_the_plan_said() {
     let seeds: Vec<u64> = (1..=WORLDS).collect();
     let (credentials, mixed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let ends = Mutex::new(BTreeMap::<&str, usize>::new());
+    let asked = Mutex::new(BTreeMap::<Asks, usize>::new());
     let cases = each(&seeds, |seed| {
         play(async {
             let (world, playbook) = scene(*seed);
+            let (playbook, asks) = asking(*seed, &playbook);
             let again = planned_with_late_answers(&world, &playbook, *seed).await;
             mixed.fetch_add(usize::from(again.is_mixed), Ordering::Relaxed);
             let stage = match Stage::set_on(&world, &playbook, &terms()).await {
@@ -331,8 +409,15 @@ fn what_a_run_did_is_what_the_plan_said() {
                     return;
                 }
             };
+            for one in &asks {
+                *asked.lock().unwrap().entry(*one).or_default() += 1;
+            }
             let before = stage.cloud.snapshot();
-            let ending = stage.resume_to_the_end(1).await;
+            let mut ending = stage.resume_to_the_end(1).await;
+            if asks.contains(&Asks::Manual) && seed % 2 == 0 {
+                attests(&stage, "webmail-off.1").await;
+                ending = stage.resume_to_the_end(1).await;
+            }
             let state = stage.state();
             let plan = &stage.saved.plan;
             let done = |change: &Change| state.change(&change.id).state == ChangeState::Seen;
@@ -344,7 +429,12 @@ fn what_a_run_did_is_what_the_plan_said() {
                     .iter()
                     .any(|warning| warning.starts_with(&format!("{} will be held", change.id)));
                 let shut = !matches!(state.gate, GateState::Open(..));
-                assert!(announced || shut, "seed {seed}: {} came as a surprise", change.id);
+                let by_hand = change.after.contains("as somebody attests");
+                assert!(
+                    announced || shut || by_hand,
+                    "seed {seed}: {} came as a surprise",
+                    change.id
+                );
             }
             let kind = match ending {
                 Ending::NotProven => "all done",
@@ -358,15 +448,201 @@ fn what_a_run_did_is_what_the_plan_said() {
             no_secret_was_written(&stage);
         });
     });
-    let ends = ends.into_inner().unwrap();
+    let (ends, asked) = (ends.into_inner().unwrap(), asked.into_inner().unwrap());
     let (credentials, mixed) = (credentials.into_inner(), mixed.into_inner());
     println!(
-        "counted: {cases} cases, random worlds and playbooks, {ends:?}, {credentials} credentials, each of them a row; \
+        "counted: {cases} cases, random worlds and playbooks, {ends:?}, asking {asked:?}, {credentials} credentials, each of them a row; \
          planned twice, {mixed} times with answers in another order"
     );
     assert!(mixed * 10 > cases * 9, "answers were to come in another order: {mixed}");
     assert!(credentials > 300);
     assert!(ends.len() == 3 && ends.values().all(|n| *n >= 5), "the dice are loaded: {ends:?}");
+    assert!(asked.len() == 3 && asked.values().all(|n| *n >= 15), "little is asked: {asked:?}");
+}
+
+/// Whoever can do everything in the account, and whom no step cuts; and what he does against the run.
+fn with_an_intruder(seed: u64, world: &str) -> String {
+    let mut dice = Dice(seed.wrapping_mul(0xE703_7ED1_A0B4_28DB) | 1);
+    let mole = "      mole:
+        path: /ops/
+        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]
+        keys: [{ id: AKIAEXAMPLEINTRUDER }]
+";
+    let mut reacts = String::new();
+    for n in 0..1 + dice.throw(3) {
+        let user = ["ada", "ben", "cyd"][dice.throw(3) as usize];
+        let wait = 1 + dice.throw(100);
+        let (when, deed) = match dice.throw(6) {
+            0 => (
+                format!("when: {{ operation: AttachUserPolicy, target: {user} }}"),
+                format!(
+                    "DetachUserPolicy, params: {{ UserName: {user}, PolicyArn: \"arn:aws:iam::aws:policy/AWSDenyAll\" }}"
+                ),
+            ),
+            1 => (
+                format!("when: {{ operation: PutUserPolicy, target: {user} }}"),
+                format!(
+                    "DeleteUserPolicy, params: {{ UserName: {user}, PolicyName: PortcullisRevokeOlderSessions }}"
+                ),
+            ),
+            2 => (
+                format!("when: {{ operation: UpdateAccessKey, target: {user} }}"),
+                format!(
+                    "UpdateAccessKey, params: {{ UserName: {user}, AccessKeyId: AKIAEXAMPLESTAFF0001, Status: Active }}"
+                ),
+            ),
+            3 => (
+                format!("after: {wait}s"),
+                format!("CreateAccessKey, params: {{ UserName: {user} }}"),
+            ),
+            4 => (
+                format!("after: {wait}s"),
+                format!("CreateLoginProfile, params: {{ UserName: {user} }}"),
+            ),
+            _ => {
+                (format!("after: {wait}s"), "CreateUser, params: { UserName: mallory }".to_owned())
+            }
+        };
+        let react = if when.starts_with("when") {
+            format!("      react_in: {wait}s\n")
+        } else {
+            String::new()
+        };
+        let _ = write!(
+            reacts,
+            "    - name: deed {n}\n      {when}\n{react}      times: 1\n      deeds: [{{ operation: {deed} }}]\n"
+        );
+    }
+    let world = world.replacen("    users:\n", &format!("    users:\n{mole}"), 1);
+    format!("{world}intruder:\n  holds: [AKIAEXAMPLEINTRUDER]\n  reacts:\n{reacts}")
+}
+
+/// The user whom a line of a difference is about.
+fn user_of(line: &str) -> Option<&str> {
+    line[2..].strip_prefix(&format!("{ACCOUNT}/users/"))?.split(['/', ':']).next()
+}
+
+#[test]
+fn whatever_is_otherwise_than_the_plan_said_is_an_intruder_s_doing_and_is_told() {
+    let seeds: Vec<u64> = (1..=CONTESTED_WORLDS).collect();
+    let (disturbed, said) = (AtomicUsize::new(0), Mutex::new(BTreeMap::<&str, usize>::new()));
+    let cases = each(&seeds, |seed| {
+        play(async {
+            let (world, playbook) = scene(*seed);
+            let (playbook, _) = asking(*seed, &playbook);
+            let world = with_an_intruder(*seed, &world);
+            let Ok(mut stage) = Stage::set_on(&world, &playbook, &terms()).await else { return };
+            stage.most = MOST_ROUNDS;
+            let before = stage.cloud.snapshot();
+            // He does all he has in mind in the first run or soon after; whoever looks again afterwards is told.
+            stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            let ending = stage.resume_to_the_end(1).await;
+            let (plan, state) = (stage.plan(), stage.state());
+            let ledger = Ledger::of(&plan, &state);
+            let told = match &ending {
+                Ending::Held(why) | Ending::Stopped(why) => why.join("\n"),
+                Ending::Asking { beyond, .. } => beyond.join("\n"),
+                other => format!("{other:?}"),
+            };
+            let his: BTreeSet<String> = stage
+                .cloud
+                .audit()
+                .iter()
+                .filter(|event| event.intruder && event.writes && event.took_effect)
+                .filter_map(|event| event.resource.rsplit('/').next().map(str::to_owned))
+                .collect();
+            let done = |change: &Change| state.change(&change.id).was_seen;
+            let after = stage.cloud.snapshot();
+            let mut otherwise = BTreeSet::new();
+            // What was seen done, and is so no more: he took it off, and that is on record for this very change.
+            let mut foretold = Foretold::default();
+            for change in plan.changes.iter().filter(|change| !change.already && done(change)) {
+                let mut one = foretell(&plan, |other| other.id == change.id);
+                // What he has made since may be cut in a round: it was not there before.
+                let stands = |line: &String| match line.strip_prefix("+ ") {
+                    Some(key) if key.contains("/keys/") => {
+                        after.0.get(key).is_none_or(|status| status == "Inactive")
+                    }
+                    Some(key) => after.0.contains_key(key),
+                    None => true,
+                };
+                if change.effects.iter().any(|effect| matches!(effect, Effect::Cuts { .. }))
+                    && !one.lines.iter().all(stands)
+                {
+                    let lifted = plan.changes.iter().any(|other| {
+                        done(other)
+                            && other.effects.iter().any(|effect| {
+                                matches!(effect, Effect::Lifts { .. } | Effect::Destroys { .. })
+                            })
+                    });
+                    let user = one.lines.iter().find_map(|line| user_of(line)).unwrap_or_default();
+                    let record = state.change(&change.id);
+                    let owned = record.contested || told.contains(change.id.to_string().as_str());
+                    assert!(
+                        lifted || owned && his.contains(user),
+                        "seed {seed}: {} is undone, in silence: {record:?}\n{told}",
+                        change.id
+                    );
+                    otherwise.insert(if record.contested { "contested" } else { "held" });
+                }
+                foretold.lines.append(&mut one.lines);
+            }
+            // What came beside it is his; and what he hung on those in scope is open in the ledger.
+            for line in before.changes_to(&after) {
+                let is_foretold = foretold.lines.iter().any(|it| line.starts_with(it.as_str()));
+                let Some(user) = user_of(&line).filter(|_| !is_foretold) else { continue };
+                let ours = plan.changes.iter().any(|change| {
+                    done(change)
+                        && change.effects.iter().any(|effect| match effect {
+                            Effect::Issues { user: of, .. } => of.as_str() == user,
+                            Effect::Lifts { subject, .. } => {
+                                subject.user().is_some_and(|of| of.as_str() == user)
+                            }
+                            Effect::Destroys { credential } => credential.typed().contains("AKIA"),
+                            _ => false,
+                        })
+                });
+                assert!(his.contains(user) || ours, "seed {seed}: nobody did that: {line}\n{told}");
+                let in_scope = plan.users().any(|of| of.as_str() == user);
+                let new = line.starts_with("+ ")
+                    && before.0.keys().all(|key| !line[2..].starts_with(key.as_str()));
+                let Some(id) = line.rsplit_once("/keys/").map(|(_, id)| id) else { continue };
+                let id = id.split(':').next().unwrap_or_default();
+                let issued =
+                    ledger.issued.iter().filter_map(|one| one.key()).any(|key| key.as_str() == id);
+                if in_scope && new && !issued {
+                    let row = ledger.rows.iter().find(|row| row.credential.typed() == id);
+                    let is_told = told.contains(id) || told.contains(user);
+                    let open = |row: &Row| {
+                        matches!(
+                            row.standing,
+                            Standing::Unaccounted { .. } | Standing::OutOfReach { .. }
+                        )
+                    };
+                    let blocked = |row: &Row| matches!(row.standing, Standing::Blocked { .. });
+                    otherwise.insert(match row {
+                        Some(row) if open(row) => "unaccounted",
+                        Some(row) if blocked(row) => "cut in a round",
+                        Some(row) => panic!("seed {seed}: {id} is {:?}", row.standing),
+                        None if is_told => "asked about",
+                        None => panic!("seed {seed}: {id} is no row, and nobody is told:\n{told}"),
+                    });
+                }
+            }
+            disturbed.fetch_add(usize::from(!otherwise.is_empty()), Ordering::Relaxed);
+            for one in otherwise {
+                *said.lock().unwrap().entry(one).or_default() += 1;
+            }
+            no_effect_came_without_its_intent(&stage);
+            no_secret_was_written(&stage);
+        });
+    });
+    let (disturbed, said) = (disturbed.into_inner(), said.into_inner().unwrap());
+    println!(
+        "counted: {cases} cases, random worlds with an intruder, {disturbed} end otherwise, told as {said:?}"
+    );
+    assert!(disturbed * 4 > cases, "he disturbs little: {disturbed} of {cases}");
 }
 
 /// Between us and the cloud: every answer is late, by a time that its request and a seed decide, so that answers come in

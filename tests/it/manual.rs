@@ -9,7 +9,7 @@ use portcullis::playbook::{Phase, Proof};
 use portcullis::report::Report;
 use portcullis::run::{Ending, MOST_ROUNDS};
 
-use crate::stage::{Left, Stage, Torn, WORLD, play, terms};
+use crate::stage::{Left, Stage, Torn, WORLD, play, terms, told};
 use crate::verdict::{no_secret_was_written, the_intruder_is_out};
 use crate::words::{Rehearsal, WHY};
 
@@ -38,7 +38,7 @@ fn world() -> String {
     format!("{before}{OUTSIDE}")
 }
 
-async fn attests(stage: &Stage, change: &str) {
+pub(crate) async fn attests(stage: &Stage, change: &str) {
     let change = Some(ChangeId::parse(change).unwrap());
     stage.say([Entry::Attested { change, said: stage.said_by("anna") }]).await;
 }
@@ -313,15 +313,17 @@ fn what_a_step_asks_of_a_person_must_be_clear_and_what_is_opened_must_have_been_
         )
     };
     let opens = PLAYBOOK.replace("covers: webmail, what: Close", "covers: web-mail, what: Close");
-    let refused = [
-        (of("covers: \"web mail\", what: x"), "is no name for a way in"),
-        (of("covers: mail, what: x, tcp: mail.example.org"), "is no host and port"),
-        (
-            of("covers: mail, what: x, http: \"https://anna:pw@mail.example.org/\", status: 503"),
-            "is no page",
-        ),
-        (opens, "which no step closes first"),
-    ];
+    let page = "covers: mail, what: x, http: \"https://mail.example.org/\", status: 5";
+    for (text, says) in [
+        (of("covers: \"web mail\", what: x"), "wants a name for a way in"),
+        (of("covers: mail, what: x, tcp: mail.example.org"), "wants a host and a port"),
+        (of(&page.replace("mail.example", "anna:pw@mail.example")), "a URL, without a name"),
+        (of(page), "wants the status of an answer, 100 to 599"),
+    ] {
+        let told = told(&text);
+        assert!(told.contains(says) && told.contains("playbook.yaml:5:"), "{says}: {told}");
+    }
+    let refused = [(opens, "which no step closes first")];
     play(async {
         for (text, says) in refused {
             let problems = Stage::set_on(&world(), &text, &terms()).await.err().unwrap();

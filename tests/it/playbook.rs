@@ -231,12 +231,13 @@ fn remarks<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
 /// Everything that is wrong with a playbook: as it is read, or with what its remarks say is given.
 fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
     let source = Source::new(name, text);
-    let (playbook, warnings) = match playbook::read(&source, &ACTIONS) {
+    let (playbook, mut warnings) = match playbook::read(&source, &ACTIONS) {
         Err(problems) => return problems,
         Ok(read) => read,
     };
     let given = remarks(text, "given");
     if given.is_empty() {
+        warnings.extend(playbook.reviews_passed(inventory().taken_at));
         return warnings;
     }
     let given: GivenInputs = given

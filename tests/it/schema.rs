@@ -125,6 +125,8 @@ const BEYOND_IT: &[(&str, &str)] = &[
     ("wrong-type--other-identifier.yaml", "what an expression gives"),
     ("expression-failed--always.yaml", "what an expression gives"),
     ("wrong-type--object.yaml", "what an expression gives"),
+    ("wrong-type--literal-arguments.yaml", "what an expression gives"),
+    ("wrong-type--may-be-nothing.yaml", "what an expression gives"),
     ("wrong-type--operands.yaml", "what an expression gives"),
     ("unsupported-yaml--tag.yaml", "what a tag makes of a value"),
 ];

@@ -8,7 +8,9 @@ use portcullis::run::{Ending, MOST_ROUNDS};
 use portcullis::sim::Fault;
 
 use crate::proof::{enforced, without_the_auditor};
-use crate::stage::{Left, PLAYBOOK, Stage, Torn, play, somebody_else, terms, with_somebody_else};
+use crate::stage::{
+    Left, PLAYBOOK, Stage, Torn, play, somebody_else, terms, told, with_somebody_else,
+};
 use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
 
 /// The shipped world, in which the leaked key could read three secrets: one that a function rotates, one that
@@ -296,9 +298,8 @@ fn plans_that_seal_the_wrong_way_are_refused() {
         refused(&world(""), &seal("\"arn:aws:iam::111122223333:user/ci/ci-deploy\""));
     assert_eq!(code, Code::GateOrder);
     assert!(message.contains("would leave user ci-deploy reading"), "{message}");
-    let (code, message) = refused(&world(""), &seal("\"arn:aws:iam::111122223333:role/*\""));
-    assert_eq!(code, Code::CannotPlan);
-    assert!(message.contains("is not one user or role"), "{message}");
+    let told = told(&playbook(&seal("\"arn:aws:iam::111122223333:role/*\"")));
+    assert!(told.contains("wants the ARN of one user or role"), "{told}");
     let (code, message) =
         refused(&world(""), &one("unseal", "recover", "unseal", "secret: shop/db"));
     assert_eq!(code, Code::GateOrder, "{message}");
@@ -328,15 +329,19 @@ fn what_cannot_be_rotated_is_said_when_it_is_planned() {
             "secret: shop/db, by: rotator, rotator: \"arn:aws:lambda:us-east-1:111122223333:function:other\"",
             "and not by arn:aws:lambda:us-east-1:111122223333:function:other",
         ),
-        (&world(""), "secret: shop/db, by: rotator, times: 3", "not rotated 3 times"),
-        (
-            &world(""),
-            "secret: shop/hook, by: generated, verifiers_read_secret: true, length: 8",
-            "8 characters are too few",
-        ),
     ] {
         let message = says(world, with);
         assert!(message.contains(expected), "{message}");
+    }
+    for (with, expected) in [
+        ("secret: shop/db, by: rotator, times: 300", "how often a secret is rotated: 1 or 2"),
+        (
+            "secret: shop/hook, by: generated, verifiers_read_secret: true, length: 8",
+            "a number of characters, 16 to 4096",
+        ),
+    ] {
+        let told = told(&playbook(&one("rotate", "rotate", "rotate", with)));
+        assert!(told.contains("error[bad-value]") && told.contains(expected), "{told}");
     }
 }
 

@@ -240,6 +240,12 @@ pub(crate) fn read_in(text: &str, fragments: &BTreeMap<String, String>) -> Playb
     }
 }
 
+/// What people are told of a playbook that is refused as it is read.
+pub(crate) fn told(text: &str) -> String {
+    let read = playbook::read(&Source::new("playbook.yaml", text), &Actions::new());
+    portcullis::cli::diagnostics::text(&read.err().unwrap_or_default().into(), false)
+}
+
 /// Terms under which the shipped playbook runs to its end.
 pub(crate) fn terms() -> Terms {
     Terms { gate: Some(Proof::Settled), ..Terms::default() }

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Inputs, impossible};
+use super::{Change, Inputs};
 use crate::action::delivery::{self, CURRENT, STAGED};
-use crate::action::{ApplyError, Notes, Permission, PlanError};
+use crate::action::{ApplyError, Notes, Permission};
 use crate::cloud::WriteCloud;
 use crate::ids::VersionId;
 use crate::inventory::SecretMetadata;
@@ -27,15 +27,8 @@ pub(super) struct Generated {
 }
 
 impl Generated {
-    pub(super) fn plan(inputs: &Inputs) -> Result<Self, PlanError> {
-        let length = inputs.length.unwrap_or(LENGTH);
-        if !(16..=4096).contains(&length) {
-            return Err(impossible(
-                format!("{length} characters are too few or too many"),
-                "write 16 to 4096",
-            ));
-        }
-        Ok(Self { field: inputs.field.clone(), length })
+    pub(super) fn plan(inputs: &Inputs) -> Self {
+        Self { field: inputs.field.clone(), length: inputs.length.unwrap_or(LENGTH) }
     }
 
     /// What is done, for people.

@@ -1,18 +1,23 @@
-//! Judges a parsed expression: what it may name, what it may call, what it costs, and what it gives.
+//! Judges a parsed expression: what it may name, what it costs, and what it gives.
 //!
 //! Every finding is collected. A type that cannot be known is [`Shape::Unknown`], which fits
-//! everywhere and is checked again when there is a value.
+//! everywhere and is checked again when there is a value. What may be nothing has no use until it was asked whether it
+//! is there: `present` follows such questions. What is called is judged in `calls`, what stands between two values in
+//! `operators`, and `loops` has what is done for each of many.
+
+mod calls;
+mod loops;
+mod operators;
+mod present;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cel::common::ast::{
-    CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators,
-};
+use cel::common::ast::{Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr};
 
 use super::copies::{AT_MOST, copies};
 use super::functions::{self, FUNCTIONS, Function};
 use super::rewrite::rewrite;
-use super::shape::{Shape, attribute_names, explain_misfit};
+use super::shape::{Shape, attribute_names};
 use super::{Expression, Parsed};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -29,20 +34,11 @@ pub(crate) struct Names {
     pub(crate) copies: BTreeMap<String, u64>,
     /// What the items of the step's `for_each` are, where it has one.
     pub(crate) each: Option<Shape>,
-    /// Fragments that could not be read: a name that is not known may be declared there.
+    /// What is there for certain though it might be nothing, because the step's `if` has asked for it: as
+    /// [`Expression::present`] has it.
+    pub(crate) present: BTreeSet<String>,
+    /// Fragments that could not be read: a name that is like none that is known is taken for one of theirs.
     pub(crate) unread: Vec<String>,
-}
-
-impl Names {
-    /// What to do about a name that is not known, or something that is nowhere.
-    pub(crate) fn unless_unread(&self, help: String) -> String {
-        if self.unread.is_empty() {
-            return help;
-        }
-        let files = self.unread.iter().map(|path| format!("`{}`", shorten(path)));
-        let files = files.collect::<Vec<_>>().join(" or ");
-        format!("{help}; or it stands in {files}, which could not be read")
-    }
 }
 
 /// The item of a step's `for_each`.
@@ -52,10 +48,6 @@ pub(super) const ACCOUNT: &str = "account";
 
 const ROOTS: &[&str] = &["inputs", "targets", "inventory"];
 
-/// Functions of values, each with the receiver's and arguments' demands in `Checker::function`.
-const VALUE_FUNCTIONS: &[&str] = &["size", "contains", "startsWith", "endsWith", "string", "has"];
-const LOOPS: &[&str] = &["all", "exists", "exists_one", "filter", "map"];
-
 /// Checks and rewrites.
 pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Diagnostic>> {
     let mut checker = Checker {
@@ -63,6 +55,7 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
         names,
         problems: Vec::new(),
         variables: names.each.iter().map(|shape| (EACH.to_owned(), shape.clone())).collect(),
+        present: names.present.iter().cloned().collect(),
         loops: 0,
         inputs: BTreeSet::new(),
         targets: BTreeSet::new(),
@@ -80,6 +73,7 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
         );
     }
     let Checker { problems, inputs, targets, account, instants, .. } = checker;
+    let present = present::where_true(&parsed.ast);
     let parsed = Parsed { instants, ..parsed };
     if !problems.is_empty() {
         return Err(problems);
@@ -87,7 +81,7 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
     let mut calls = Vec::new();
     let ast = rewrite(parsed.ast.clone(), &parsed, &mut calls);
     let Parsed { text, place, .. } = parsed;
-    Ok(Expression { text, place, ast, calls, shape, inputs, targets, account, copies })
+    Ok(Expression { text, place, ast, calls, shape, inputs, targets, account, present, copies })
 }
 
 struct Checker<'p> {
@@ -96,6 +90,8 @@ struct Checker<'p> {
     problems: Vec<Diagnostic>,
     /// Variables of loops, innermost last.
     variables: Vec<(String, Shape)>,
+    /// What is there for certain where we are, though it might be nothing elsewhere.
+    present: Vec<String>,
     loops: usize,
     inputs: BTreeSet<String>,
     targets: BTreeSet<String>,
@@ -115,12 +111,32 @@ impl Checker<'_> {
             Code::WrongType => "of another type",
             _ => "here",
         };
+        self.labelled(code, expr, label, message, help)
+    }
+
+    fn labelled(
+        &mut self,
+        code: Code,
+        expr: &IdedExpr,
+        label: &str,
+        message: String,
+        help: String,
+    ) -> Shape {
         let problem = Diagnostic::error(code, message).at(self.place(expr), label).help(help);
         self.problems.push(problem);
         Shape::Unknown
     }
 
     fn shape(&mut self, expr: &IdedExpr) -> Shape {
+        let shape = match self.shape_anywhere(expr) {
+            Shape::Nullable(inner) if self.is_present(expr) => *inner,
+            shape => shape,
+        };
+        self.with_what_is_present(expr, shape)
+    }
+
+    /// What it gives, whatever was asked about it.
+    fn shape_anywhere(&mut self, expr: &IdedExpr) -> Shape {
         match &expr.expr {
             Expr::Literal(literal) => self.literal(expr, literal),
             Expr::Ident(name) => self.variable(expr, name),
@@ -145,7 +161,7 @@ impl Checker<'_> {
         let kind = match literal {
             LiteralValue::Boolean(_) => return Shape::Boolean,
             LiteralValue::Int(_) => return Shape::Integer,
-            LiteralValue::String(_) => return Shape::Text,
+            LiteralValue::String(text) => return Shape::written([text.inner().to_owned()]),
             LiteralValue::Null => return Shape::Null,
             LiteralValue::Double(_) => "fractions",
             LiteralValue::UInt(_) => "unsigned numbers",
@@ -200,6 +216,10 @@ impl Checker<'_> {
             Expr::Ident(root) if self.is_root(root) => self.name_under(expr, root, &select.field),
             _ => {
                 let shape = self.shape(&select.operand);
+                if shape.may_be_nothing() {
+                    let needed = format!("`.{}`", shorten(&select.field));
+                    return self.may_be_nothing(&select.operand, &needed, select.test);
+                }
                 self.field(expr, &shape, &select.field)
             }
         };
@@ -217,7 +237,7 @@ impl Checker<'_> {
             "targets" => (&self.names.targets, "target"),
             _ => {
                 let help = match functions::find(name) {
-                    Some(function) => format!("call it: {}", signature(function)),
+                    Some(function) => format!("call it: {}", function.signature()),
                     None => format!("the functions are {}", function_names()),
                 };
                 let message = format!("`inventory.{}` is not a value", shorten(name));
@@ -232,13 +252,17 @@ impl Checker<'_> {
         }
         let help = match nearest(name, known.keys().map(String::as_str)) {
             Some(near) => format!("did you mean `{root}.{near}`?"),
+            None if !self.names.unread.is_empty() => {
+                let used = if root == "inputs" { &mut self.inputs } else { &mut self.targets };
+                used.insert(name.to_owned());
+                return Shape::Unknown;
+            }
             None if known.is_empty() => format!("declare it under `{root}:`"),
             None => format!(
                 "declare it under `{root}:`; there are {}",
                 known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
             ),
         };
-        let help = self.names.unless_unread(help);
         let message = format!("there is no {kind} `{}`", shorten(name));
         self.problem(Code::UnknownReference, expr, message, help)
     }
@@ -246,14 +270,13 @@ impl Checker<'_> {
     fn field(&mut self, expr: &IdedExpr, shape: &Shape, name: &str) -> Shape {
         match shape {
             Shape::Unknown => Shape::Unknown,
-            Shape::Nullable(inner) => self.field(expr, inner, name),
-            Shape::Object(attributes) => {
-                if let Some(attribute) = attributes.iter().find(|a| a.name == name) {
-                    return (attribute.shape)();
+            Shape::Object(object) => {
+                if let Some(shape) = object.field(name) {
+                    return shape;
                 }
-                let help = match nearest(name, attributes.iter().map(|a| a.name)) {
+                let help = match nearest(name, object.attributes().iter().map(|a| a.name)) {
                     Some(near) => format!("did you mean `.{near}`?"),
-                    None => format!("it has {}", attribute_names(attributes)),
+                    None => format!("it has {}", attribute_names(object.attributes())),
                 };
                 let message = format!("there is no field `{}`", shorten(name));
                 self.problem(Code::UnknownReference, expr, message, help)
@@ -276,283 +299,6 @@ impl Checker<'_> {
         }
         Shape::List(Box::new(item.unwrap_or(Shape::Unknown)))
     }
-
-    fn comprehension(&mut self, expr: &IdedExpr, loop_: &ComprehensionExpr) -> Shape {
-        let range = self.shape(&loop_.iter_range);
-        let item = match range {
-            Shape::List(item) => *item,
-            Shape::Unknown => Shape::Unknown,
-            other => {
-                let message = format!("a loop runs over a list, not over {other}");
-                let help = match other {
-                    Shape::Nullable(_) | Shape::Null => {
-                        "give the input a default that is a list, or mark it `required: true`"
-                    }
-                    _ => "put it in brackets if one alone is meant: [inputs.user]",
-                };
-                self.problem(Code::WrongType, &loop_.iter_range, message, help.to_owned())
-            }
-        };
-        if self.loops > 0 {
-            return self.problem(
-                Code::ExpressionCost,
-                expr,
-                "a loop within a loop".to_owned(),
-                "give the inner list a name under `targets`; where it hangs on the outer item, let `for_each` go \
-                 through the outer list, and `if` ask the inner one"
-                    .to_owned(),
-            );
-        }
-        if ROOTS.contains(&loop_.iter_var.as_str()) || loop_.iter_var == EACH {
-            let message = format!("a loop's variable cannot be called `{}`", loop_.iter_var);
-            let help = "call it by a name of its own: inputs.users.map(user, user)".to_owned();
-            return self.problem(Code::BadExpression, expr, message, help);
-        }
-        self.loops += 1;
-        self.variables.push((loop_.accu_var.clone(), Shape::Unknown));
-        self.variables.push((loop_.iter_var.clone(), item));
-        let step = self.shape(&loop_.loop_step);
-        self.variables.truncate(self.variables.len() - 2);
-        self.loops -= 1;
-        match &loop_.accu_init.expr {
-            // `map` and `filter` collect; the others ask.
-            Expr::List(_) => match step {
-                list @ Shape::List(_) => list,
-                _ => Shape::List(Box::new(Shape::Unknown)),
-            },
-            _ => Shape::Boolean,
-        }
-    }
-
-    fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Shape {
-        if let Some(target) = &call.target {
-            if let Expr::Ident(root) = &target.expr
-                && self.is_root(root)
-            {
-                return self.inventory_call(expr, root, call);
-            }
-            let receiver = self.shape(target);
-            return self.function(expr, call, Some((target, receiver)));
-        }
-        match call.func_name.as_str() {
-            name if name.starts_with(['_', '!', '-', '@']) => self.operator(expr, call),
-            _ => self.function(expr, call, None),
-        }
-    }
-
-    fn inventory_call(&mut self, expr: &IdedExpr, root: &str, call: &CallExpr) -> Shape {
-        for argument in &call.args {
-            // Their own problems are reported whatever the call is.
-            if root != "inventory" || functions::find(&call.func_name).is_none() {
-                self.shape(argument);
-            }
-        }
-        if root != "inventory" {
-            let message = format!("`{root}` has no functions");
-            let function = &call.func_name;
-            let help = if functions::find(function).is_some() {
-                format!("write inventory.{function}(...)")
-            } else {
-                format!("name a value: {root}.NAME; functions are asked of `inventory`")
-            };
-            return self.problem(Code::BadExpression, expr, message, help);
-        }
-        let Some(function) = functions::find(&call.func_name) else {
-            let names = FUNCTIONS.iter().map(|function| function.name);
-            let help = match nearest(&call.func_name, names) {
-                Some(near) => format!("did you mean `inventory.{near}`?"),
-                None => format!("the functions are {}", function_names()),
-            };
-            let message = format!("the inventory has no function `{}`", shorten(&call.func_name));
-            return self.problem(Code::UnknownReference, expr, message, help);
-        };
-        if call.args.len() != function.arguments.len() {
-            for argument in &call.args {
-                self.shape(argument);
-            }
-            let message = format!(
-                "`inventory.{}` takes {}, not {}",
-                function.name,
-                count(function.arguments.len()),
-                call.args.len()
-            );
-            let help = format!("write {}", signature(function));
-            return self.problem(Code::BadExpression, expr, message, help);
-        }
-        for (argument, (name, ty)) in call.args.iter().zip(function.arguments) {
-            let shape = self.shape(argument);
-            if let Err(misfit) = shape.fits(ty, true) {
-                let (message, help) = explain_misfit(&misfit, &shape, name, ty);
-                self.problem(Code::WrongType, argument, message, help);
-            }
-        }
-        (function.result)()
-    }
-
-    fn function(
-        &mut self,
-        expr: &IdedExpr,
-        call: &CallExpr,
-        receiver: Option<(&IdedExpr, Shape)>,
-    ) -> Shape {
-        let mut operands: Vec<(&IdedExpr, Shape)> = Vec::new();
-        let is_method = receiver.is_some();
-        operands.extend(receiver);
-        for argument in &call.args {
-            let shape = self.shape(argument);
-            operands.push((argument, shape));
-        }
-        let name = call.func_name.as_str();
-        let shapes: Vec<&Shape> = operands.iter().map(|(_, shape)| shape).collect();
-        match (name, shapes.as_slice()) {
-            ("size", [Shape::List(_)]) => Shape::Integer,
-            ("size", [of]) if of.is_textual() => Shape::Integer,
-            ("contains" | "startsWith" | "endsWith", [a, b])
-                if is_method && a.is_textual() && b.is_textual() =>
-            {
-                Shape::Boolean
-            }
-            ("string", [Shape::Integer | Shape::Boolean]) if !is_method => Shape::Text,
-            ("string", [of]) if !is_method && of.is_textual() => Shape::Text,
-            (known, _) if VALUE_FUNCTIONS.contains(&known) => {
-                let help = match known {
-                    "size" => "it counts a list or a text: size(inputs.names)",
-                    "string" => "it writes a number as text: string(10)",
-                    "has" => "it asks whether a value is there: has(inputs.name)",
-                    _ => "it compares texts: inputs.name.startsWith('ci-')",
-                };
-                let message = format!("`{known}` does not take these");
-                self.problem(Code::WrongType, expr, message, help.to_owned())
-            }
-            (unknown, _) => {
-                let all = VALUE_FUNCTIONS.iter().chain(LOOPS).copied();
-                let help = match nearest(unknown, all.clone()) {
-                    Some(near) if near != unknown => format!("did you mean `{near}`?"),
-                    Some(near) => format!("a loop is written list.{near}(x, x == 'a')"),
-                    None if functions::find(unknown).is_some() => {
-                        format!("write inventory.{unknown}(...)")
-                    }
-                    None => format!("the functions are {}", all.collect::<Vec<_>>().join(", ")),
-                };
-                let message = format!("there is no function `{}`", shorten(unknown));
-                self.problem(Code::UnknownReference, expr, message, help)
-            }
-        }
-    }
-
-    fn operator(&mut self, expr: &IdedExpr, call: &CallExpr) -> Shape {
-        let shapes: Vec<Shape> = call.args.iter().map(|argument| self.shape(argument)).collect();
-        let integers = |shapes: &[Shape]| {
-            shapes.iter().all(|shape| matches!(shape, Shape::Integer | Shape::Unknown))
-        };
-        let booleans = |shapes: &[Shape]| {
-            shapes.iter().all(|shape| matches!(shape, Shape::Boolean | Shape::Unknown))
-        };
-        let name = call.func_name.as_str();
-        match (name, shapes.as_slice()) {
-            (operators::CONDITIONAL, [condition, yes, no])
-                if booleans(std::slice::from_ref(condition)) =>
-            {
-                yes.clone().join(no.clone())
-            }
-            (operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT, operands)
-                if booleans(operands) =>
-            {
-                Shape::Boolean
-            }
-            // Part of how loops are written out; only the parser writes it.
-            (operators::NOT_STRICTLY_FALSE, [_]) | (operators::IN, [_, Shape::Unknown]) => {
-                Shape::Boolean
-            }
-            (operators::EQUALS | operators::NOT_EQUALS, [a, b]) if a.same_kind(b) => Shape::Boolean,
-            (
-                operators::LESS
-                | operators::LESS_EQUALS
-                | operators::GREATER
-                | operators::GREATER_EQUALS,
-                operands,
-            ) if operands.iter().any(Shape::is_instant) => {
-                self.order_of_instants(expr, call, operands)
-            }
-            (
-                operators::LESS
-                | operators::LESS_EQUALS
-                | operators::GREATER
-                | operators::GREATER_EQUALS,
-                operands,
-            ) if integers(operands) => Shape::Boolean,
-            (operators::ADD, [Shape::Unknown, other] | [other, Shape::Unknown]) => other.clone(),
-            (operators::ADD, [Shape::List(a), Shape::List(b)]) => {
-                Shape::List(Box::new(a.as_ref().clone().join(b.as_ref().clone())))
-            }
-            (operators::ADD, [a, b]) if a.is_textual() && b.is_textual() => Shape::Text,
-            (
-                operators::ADD
-                | operators::SUBSTRACT
-                | operators::MULTIPLY
-                | operators::DIVIDE
-                | operators::MODULO
-                | operators::NEGATE,
-                operands,
-            ) if integers(operands) => Shape::Integer,
-            (operators::INDEX, [Shape::List(item), Shape::Integer | Shape::Unknown]) => {
-                item.as_ref().clone()
-            }
-            (operators::INDEX, [Shape::Unknown, _]) => Shape::Unknown,
-            (operators::IN, [item, Shape::List(of)]) if item.same_kind(of) => Shape::Boolean,
-            _ => {
-                let written: String =
-                    name.chars().filter(|c| !matches!(c, '_' | '@')).collect::<String>();
-                let given: Vec<String> = shapes.iter().map(ToString::to_string).collect();
-                let message = format!("`{written}` does not go with {}", given.join(" and "));
-                let order = [
-                    operators::LESS,
-                    operators::LESS_EQUALS,
-                    operators::GREATER,
-                    operators::GREATER_EQUALS,
-                ];
-                let help = match name {
-                    _ if order.contains(&name) => {
-                        "whole numbers and instants have an order, and nothing else: size(inputs.users) > 0"
-                    }
-                    operators::EQUALS | operators::NOT_EQUALS => {
-                        "both sides are of one kind: each == 'ci-deploy'"
-                    }
-                    operators::IN => "a list stands on the right: 'ci-deploy' in inputs.users",
-                    operators::INDEX => "a list has numbered items: inputs.users[0]",
-                    operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT => {
-                        "it goes with what is true or false: inputs.rotate && size(inputs.users) > 0"
-                    }
-                    operators::ADD => {
-                        "both sides are whole numbers, texts or lists; a number becomes a text with string(...): \
-                         'ci-' + string(1)"
-                    }
-                    operators::CONDITIONAL => "inputs.rotate ? 'yes' : 'no'",
-                    _ => "it goes with whole numbers: size(inputs.users) - 1",
-                };
-                self.problem(Code::WrongType, expr, message, help.to_owned())
-            }
-        }
-    }
-}
-
-impl Checker<'_> {
-    /// Instants are compared with instants. A text that is written out counts as one where it can be read so.
-    fn order_of_instants(&mut self, expr: &IdedExpr, call: &CallExpr, sides: &[Shape]) -> Shape {
-        for (side, shape) in call.args.iter().zip(sides) {
-            let is_written = matches!(&side.expr, Expr::Literal(LiteralValue::String(text))
-                if FieldType::Timestamp.accept(&text.inner().into()).is_ok());
-            if shape.is_instant() || is_written || matches!(shape, Shape::Unknown) {
-                continue;
-            }
-            let message = format!("an instant is compared with {shape}");
-            let help = "write an instant like '2026-03-19T00:00:00Z', give the input `type: timestamp`, or ask \
-                        for inventory.ago('90d')";
-            return self.problem(Code::WrongType, side, message, help.to_owned());
-        }
-        self.instants.insert(expr.id);
-        Shape::Boolean
-    }
 }
 
 /// What may be written where a field is asked of something that has none: of a name or an item of a list what the
@@ -560,7 +306,7 @@ impl Checker<'_> {
 fn instead_of_a_field(shape: &Shape, name: &str) -> String {
     if let Shape::List(item) = shape {
         return match item.as_ref() {
-            Shape::Object(attributes) if attributes.iter().any(|one| one.name == name) => {
+            Shape::Object(object) if object.field(name).is_some() => {
                 format!(
                     "a field is one item's: [0].{name}, or .map(one, one.{name}) for that of each"
                 )
@@ -572,13 +318,13 @@ fn instead_of_a_field(shape: &Shape, name: &str) -> String {
         let takes =
             |function: &&Function| matches!(function.arguments, [(_, wanted)] if wanted == ty);
         let has = |function: &&Function| match (function.result)() {
-            Shape::Object(attributes) => attributes.iter().any(|one| one.name == name),
+            Shape::Object(object) => object.field(name).is_some(),
             _ => false,
         };
         let all = FUNCTIONS.iter().filter(takes);
         match all.clone().find(has) {
-            Some(function) => vec![format!("{}.{name}", signature(function))],
-            None => all.map(signature).collect(),
+            Some(function) => vec![format!("{}.{name}", function.signature())],
+            None => all.map(Function::signature).collect(),
         }
     };
     let asked = match shape {
@@ -593,13 +339,4 @@ fn instead_of_a_field(shape: &Shape, name: &str) -> String {
 
 fn function_names() -> String {
     FUNCTIONS.iter().map(|f| format!("`{}`", f.name)).collect::<Vec<_>>().join(", ")
-}
-
-fn signature(function: &Function) -> String {
-    let arguments: Vec<&str> = function.arguments.iter().map(|(name, _)| *name).collect();
-    format!("inventory.{}({})", function.name, arguments.join(", "))
-}
-
-fn count(n: usize) -> String {
-    if n == 1 { "one argument".to_owned() } else { format!("{n} arguments") }
 }

@@ -16,7 +16,7 @@ use super::functions::Unanswered;
 use super::indexed::{Indexed, Lookup, plain};
 use super::meter::{Meter, Scales, Spent};
 use super::rewrite::call_variable;
-use super::shape::Shape;
+use super::shape::{Shape, Wanted};
 use super::{CallSite, Expression};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inventory::{Inventory, Want};
@@ -182,7 +182,8 @@ fn stand_in(shape: &Shape) -> Value {
     match shape {
         Shape::Boolean => Value::Bool(false),
         Shape::List(_) => Value::Array(Vec::new()),
-        Shape::Object(attributes) => attributes
+        Shape::Object(object) => object
+            .attributes()
             .iter()
             .map(|attribute| (attribute.name.to_owned(), stand_in(&(attribute.shape)())))
             .collect(),
@@ -206,21 +207,9 @@ impl Answers<'_> {
         let mut accepted = Vec::with_capacity(arguments.len());
         for ((name, ty), value) in function.arguments.iter().zip(arguments) {
             accepted.push(ty.accept(value).map_err(|mismatch| {
-                fail(
-                    Diagnostic::error(
-                        Code::WrongType,
-                        format!(
-                            "`{name}` of `inventory.{}` wants {}, and this is {}",
-                            function.name, mismatch.expected, mismatch.found
-                        ),
-                    )
-                    .at(place.clone(), "asked here")
-                    .help(
-                        mismatch.help.unwrap_or_else(|| {
-                            format!("ask about one that is, like {}", ty.example())
-                        }),
-                    ),
-                )
+                let (message, help) = Wanted::Argument(function, name).explain(ty, &mismatch);
+                let problem = Diagnostic::error(Code::WrongType, message);
+                fail(problem.at(place.clone(), "asked here").help(help))
             })?);
         }
         let wants: BTreeSet<Want> = (function.wants)(&accepted)

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::shape::Shape;
 use crate::ids::{AccessKeyId, UserName};
 use crate::inventory::{Inventory, Status, Unread, User, Want};
-use crate::playbook::field::{FieldType, shorten};
+use crate::playbook::field::{AGO, FieldType, GROUP, ONE_PRINCIPAL, PATH};
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits};
 
@@ -32,6 +32,26 @@ pub struct Function {
     pub answer: fn(&Inventory, &[Value]) -> Result<Value, Unanswered>,
     /// What it is for, in one line.
     pub help: &'static str,
+}
+
+impl Function {
+    /// How it is called, with the names of its arguments.
+    pub(crate) fn signature(&self) -> String {
+        let arguments: Vec<&str> = self.arguments.iter().map(|(name, _)| *name).collect();
+        self.call(&arguments.join(", "))
+    }
+
+    /// How it is called, with values.
+    pub(super) fn example(&self) -> String {
+        let value = |(_, ty): &(_, FieldType)| format!("'{}'", ty.example());
+        let arguments: Vec<String> = self.arguments.iter().map(value).collect();
+        self.call(&arguments.join(", "))
+    }
+
+    /// How it is called with these arguments.
+    pub(super) fn call(&self, arguments: &str) -> String {
+        format!("inventory.{}({arguments})", self.name)
+    }
 }
 
 /// Why a function has no answer although everything it wants was asked.
@@ -70,7 +90,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "access_key",
         arguments: &[("id", FieldType::AccessKeyId)],
-        result: || Shape::Object(ACCESS_KEY),
+        result: || Shape::object(ACCESS_KEY),
         wants: |arguments| {
             access_key_id(arguments).map(Want::AccessKeyLastUsed).into_iter().collect()
         },
@@ -80,14 +100,14 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "access_keys",
         arguments: USER,
-        result: || Shape::List(Box::new(Shape::Object(KEY_OF_USER))),
+        result: || Shape::List(Box::new(Shape::object(KEY_OF_USER))),
         wants: |arguments| of_user(arguments, Want::AccessKeys),
         answer: access_keys,
         help: "the access keys of a user",
     },
     Function {
         name: "ago",
-        arguments: &[("duration", FieldType::Duration)],
+        arguments: &[("duration", AGO)],
         result: || Shape::Of(FieldType::Timestamp),
         wants: |_| BTreeSet::new(),
         answer: selecting::ago,
@@ -119,7 +139,7 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "secrets_readable_by",
-        arguments: &[("principal", FieldType::Arn)],
+        arguments: &[("principal", ONE_PRINCIPAL)],
         result: selecting::secrets,
         wants: |_| BTreeSet::from([Want::Secrets, Want::Authorization]),
         answer: selecting::secrets_readable_by,
@@ -136,14 +156,14 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "users",
         arguments: &[],
-        result: || Shape::List(Box::new(Shape::Object(LISTED_USER))),
+        result: || Shape::List(Box::new(Shape::object(LISTED_USER))),
         wants: |_| BTreeSet::from([Want::Users]),
         answer: |inventory, _| users(inventory, "/"),
         help: "every user of the account",
     },
     Function {
         name: "users_in_group",
-        arguments: &[("group", FieldType::Text)],
+        arguments: &[("group", GROUP)],
         result: selecting::users,
         wants: |_| BTreeSet::from([Want::Authorization]),
         answer: selecting::users_in_group,
@@ -151,8 +171,8 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "users_in_path",
-        arguments: &[("path", FieldType::Text)],
-        result: || Shape::List(Box::new(Shape::Object(LISTED_USER))),
+        arguments: &[("path", PATH)],
+        result: || Shape::List(Box::new(Shape::object(LISTED_USER))),
         wants: |_| BTreeSet::from([Want::Users]),
         answer: users_in_path,
         help: "the users whose path is this one or below it, as in /ci/",
@@ -285,12 +305,5 @@ fn users(inventory: &Inventory, path: &str) -> Result<Value, Unanswered> {
 
 fn users_in_path(inventory: &Inventory, arguments: &[Value]) -> Result<Value, Unanswered> {
     let path = arguments.first().and_then(Value::as_str).unwrap_or_default();
-    // `/ci` would select `/cicd/` too, and `ci/` nobody: neither is what was meant.
-    if !(path.starts_with('/') && path.ends_with('/')) {
-        return Err(Unanswered::Nothing {
-            message: format!("`{}` is not a path: a path begins and ends with `/`", shorten(path)),
-            help: "write it like /ci/".to_owned(),
-        });
-    }
     users(inventory, path)
 }

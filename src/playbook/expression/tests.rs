@@ -128,6 +128,87 @@ fn values_are_what_cel_says() {
     }
 }
 
+/// Each with what it wants in place of what may be nothing: nothing, where that was asked for.
+#[test]
+fn what_may_be_nothing_is_there_where_it_was_asked_for() {
+    let used = "inventory.access_key(inputs.key).last_used_at";
+    for good in [
+        "has(inputs.maybe) ? inputs.maybe : inputs.user",
+        "inputs.maybe != null ? size(inputs.maybe) : 0",
+        "null == inputs.maybe ? 0 : size(inputs.maybe)",
+        "!has(inputs.maybe) ? 0 : size(inputs.maybe)",
+        "has(inputs.maybe) && size(inputs.maybe) > 0",
+        "!has(inputs.maybe) || size(inputs.maybe) > 0",
+        "!(inputs.maybe == null || inputs.yes) && inputs.maybe.startsWith('a')",
+        "inputs.yes && has(inputs.maybe) && inputs.users.exists(u, u == inputs.maybe + 'x')",
+        "(has(inputs.maybe) && inputs.yes || inputs.maybe != null) ? inputs.maybe + 'x' : ''",
+        "[inputs.maybe].filter(it, it != null).map(it, it + 'x')",
+        "[inventory.access_key(inputs.key)].filter(k, has(k.last_used_at)).all(k, k.last_used_at > inventory.ago('1d'))",
+        "inputs.maybe == 'a' || inputs.maybe in ['b'] || inputs.maybe != null",
+        &format!("has({used}) && {used} > inventory.ago('1d')"),
+        &format!(
+            "has({used}) && inventory.access_key( inputs.key ).last_used_at > inventory.ago('1d')"
+        ),
+    ] {
+        if let Err(problems) = read(good) {
+            panic!("{good}: {problems:?}");
+        }
+    }
+    for (bad, help) in [
+        ("has(inputs.maybe) ? 0 : size(inputs.maybe)", "has(inputs.maybe) ? ... : ..."),
+        ("has(inputs.maybe) || inputs.maybe.contains('a')", "has(inputs.maybe) && ..."),
+        (
+            "inputs.yes && has(inputs.maybe) || size(inputs.maybe) > 0",
+            "has(inputs.maybe) ? ... : ...",
+        ),
+        ("size(inputs.maybe) > 0 && has(inputs.maybe)", "has(inputs.maybe) ? ... : ..."),
+        ("inputs.maybe + 'x'", "has(inputs.maybe) ? ... : ..."),
+        ("inputs.users.map(u, inputs.maybe + u)", "has(inputs.maybe) ? ... : ..."),
+        (&format!("{used} > inventory.ago('1d')"), &format!("has({used}) && ...")),
+        (
+            &format!(
+                "has(inventory.access_key(inputs.other).last_used_at) && {used} > inventory.ago('1d')"
+            ),
+            &format!("has({used}) && ..."),
+        ),
+    ] {
+        let problems = read(bad).expect_err(bad);
+        let [problem] = problems.as_slice() else { panic!("{bad}: {problems:?}") };
+        assert!(problem.message.ends_with("this may be nothing"), "{bad}: {}", problem.message);
+        let told = problem.help.as_deref().unwrap_or_default();
+        assert_eq!(told, format!("ask first whether it is there: {help}"), "{bad}");
+    }
+}
+
+/// What is written out, also by way of a condition, a loop or a sum, is judged as a value is.
+#[test]
+fn what_is_written_out_is_judged_where_it_stands() {
+    for (bad, at) in [
+        ("inventory.has_password('a b')", "'a b'"),
+        (
+            "inventory.has_password(inputs.yes ? inputs.user : 'a b')",
+            "inputs.yes ? inputs.user : 'a b'",
+        ),
+        ("['a', 'b c'].exists(u, inventory.has_password(u))", "u"),
+        (
+            "inventory.secrets_readable_by('arn:aws:iam::111122223333:' + 'root')",
+            "'arn:aws:iam::111122223333:' + 'root'",
+        ),
+        ("inventory.ago('90') < inventory.ago('-1d')", "'90'"),
+    ] {
+        let problems = read(bad).expect_err(bad);
+        let label = problems[0].primary.as_ref().unwrap();
+        assert_eq!((problems[0].code, label.place.text()), (Code::WrongType, at), "{bad}");
+    }
+    for good in [
+        "['a', 'b c'].filter(u, u != 'b c').exists(u, inventory.has_password(u))",
+        "inputs.user.startsWith('/') && size(inventory.users_in_path(inputs.user)) > 0",
+        "['/a/', 'b'].exists(p, p.startsWith('/') && size(inventory.users_in_path(p)) > 0)",
+    ] {
+        assert!(read(good).is_ok(), "{good}: {:?}", read(good));
+    }
+}
+
 #[test]
 fn what_expressions_cost_has_an_end() {
     let users: Value = (0..10_000).map(|n| format!("u{n}")).collect();
@@ -342,6 +423,9 @@ fn keeps(value: &Value, shape: &Shape) -> bool {
         | (Shape::Object(_), Value::Object(_)) => true,
         (Shape::Integer, Value::Number(n)) => n.is_i64(),
         (Shape::Of(ty), value) => ty.accept(value).is_ok(),
+        (Shape::Written(written), Value::String(text)) => {
+            written.gives(text, |shape| keeps(value, shape))
+        }
         (Shape::List(item), Value::Array(values)) => values.iter().all(|value| keeps(value, item)),
         (Shape::Nullable(inner), value) => keeps(value, inner),
         _ => false,

@@ -1,15 +1,17 @@
 //! A file of inputs: one mapping, read as playbooks are, with the place of every value in it.
 //!
 //! Knows no playbook: what a value must be is not its business. What it refuses hides nothing else that stands there.
-//! The file may be the wrong one, and hold a secret: what has the name of no input in it is told by its kind, and
-//! nothing of it is shown.
+//! The file may be the wrong one, and hold a secret. So of a value no more is shown than is certainly that of an input:
+//! what stands behind the name of one, in a file that has no names but those of inputs. Of everything else it is told
+//! where it stands. A name that is nearly that of an input is a slip, and no sign of another file; but what stands
+//! behind it is not shown.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
 use super::Given;
-use crate::diagnostic::{Code, Diagnostic, Place, Source, nearest};
+use crate::diagnostic::{Code, Diagnostic, Label, Place, Source, nearest};
 use crate::playbook::node::{Kind, Node};
 use crate::playbook::yaml;
 
@@ -61,6 +63,18 @@ impl Written {
         self.items.as_deref()
     }
 
+    /// What it is, without what it says.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a truth value",
+            Value::Number(_) => "a number",
+            Value::String(_) => "such a text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "a mapping",
+        }
+    }
+
     /// A number as it stands there: what it is taken for may be another text.
     pub(super) fn number(&self) -> Option<&str> {
         self.value.is_number().then(|| self.place.text())
@@ -75,8 +89,11 @@ pub(super) struct Read {
     pub(super) problems: Vec<Diagnostic>,
     /// Whether any other may stand there, too.
     pub(super) unread: bool,
-    names: BTreeMap<String, usize>,
+    names: BTreeMap<String, Place>,
 }
+
+/// What is said where nothing of a text is shown.
+pub(super) const NOT_SHOWN: &str = "not shown: it may be a secret";
 
 /// What is no text of YAML at all.
 const NO_YAML: &str = "no YAML";
@@ -87,8 +104,10 @@ pub(super) struct Looks {
     source: Source,
     /// What it is instead of a mapping.
     otherwise: Option<&'static str>,
-    /// What it has names for, each with its line.
-    names: BTreeMap<String, usize>,
+    /// Whether it ends before its end, because it is no YAML from there on.
+    cut_short: bool,
+    /// What it has names for, each with its place.
+    names: BTreeMap<String, Place>,
 }
 
 impl Looks {
@@ -97,9 +116,41 @@ impl Looks {
         inputs.any(|name| self.names.contains_key(name))
     }
 
+    /// Whether all its names are those of inputs, or nearly.
+    pub(super) fn is_wholly_of(&self, inputs: &[&str]) -> bool {
+        self.names.keys().all(|name| {
+            inputs.contains(&name.as_str()) || nearest(name, inputs.iter().copied()).is_some()
+        })
+    }
+
+    /// Whether a value stands in this file.
+    pub(super) fn holds(&self, written: &Written) -> bool {
+        *written.file() == self.source
+    }
+
+    /// What is said of a problem of this file that was found before anything was known of inputs: what it is, and nothing
+    /// of what stands there, unless that is certainly of an input.
+    pub(super) fn told(&self, problem: Diagnostic, inputs: &[&str]) -> Diagnostic {
+        if self.is_wholly_of(inputs) && !self.cut_short || problem.code == Code::TooLarge {
+            return problem;
+        }
+        let place = problem.primary.as_ref().map(|label| label.place.unseen());
+        let message = match problem.code {
+            Code::DuplicateKey => "a name stands twice",
+            Code::BadInput => "no input takes what stands here",
+            Code::NotYaml => "from here on it is no YAML",
+            _ => "what stands here is not read",
+        };
+        Diagnostic::error(problem.code, message)
+            .at(place.unwrap_or_else(|| Place::new(&self.source, 0..0).unseen()), NOT_SHOWN)
+            .help(format!("portcullis explain {}; or is it the wrong file?", problem.code))
+    }
+
     /// Whether a problem is one of this file.
     pub(super) fn has(&self, problem: &Diagnostic) -> bool {
-        problem.primary.as_ref().is_some_and(|label| *label.place.source() == self.source)
+        // By its name: what is not shown stands in a text of its own.
+        let name = |label: &Label| label.place.source().name() == self.source.name();
+        problem.primary.as_ref().is_some_and(name)
     }
 
     /// What is said in place of its problems, of which this is the first: that it is not of these inputs, and nothing
@@ -115,9 +166,9 @@ impl Looks {
             _ if first.code == Code::TooLarge => (first.message.clone(), None),
             Some(what) => (format!("a file of inputs is a mapping, and this is {what}"), None),
             None => {
-                let near = |(name, line): (&String, &usize)| {
+                let near = |(name, place): (&String, &Place)| {
                     let near = nearest(name, inputs.iter().copied())?;
-                    Some(format!("did you mean `{near}`, in line {line}?"))
+                    Some(format!("did you mean `{near}`, in line {}?", place.line()))
                 };
                 let takes = || match inputs {
                     [] => "the playbook takes none".to_owned(),
@@ -132,7 +183,7 @@ impl Looks {
         let place = first.primary.as_ref().map(|label| label.place.unseen());
         let place = place.unwrap_or_else(|| Place::new(&self.source, 0..0).unseen());
         Diagnostic::error(code, message)
-            .at(place, "not shown: it may be a secret")
+            .at(place, NOT_SHOWN)
             .help(format!("{help}; or is it the wrong file?"))
     }
 }
@@ -156,7 +207,7 @@ pub(super) fn read(source: &Source) -> (Read, Looks) {
     }
     read.problems = yaml::all(found, said);
     let names = std::mem::take(&mut read.names);
-    (read, Looks { source: source.clone(), otherwise, names })
+    (read, Looks { source: source.clone(), otherwise, cut_short, names })
 }
 
 /// What is no mapping, by its kind alone.
@@ -184,7 +235,7 @@ impl Read {
             // What a merge key would have brought along is not known.
             self.unread |= key.text == "<<";
             let name = Place::new(source, key.range.clone());
-            self.names.entry(key.text.clone()).or_insert_with(|| name.line());
+            self.names.entry(key.text.clone()).or_insert_with(|| name.clone());
             let written = written(source, &name, &node, problems).map(Given::Written);
             let values = self.values.entry(key.text).or_default();
             values.extend(written.filter(|written| !values.contains(written)));

@@ -86,7 +86,12 @@ impl Lowering<'_> {
             let required = self.scalar(&given, INPUT, "required").and_then(|v| v.as_bool());
             let help = self.scalar(&given, INPUT, "help");
             let default = match (&ty, given.get("default")) {
-                (Some(ty), Some((_, node))) => self.literal(node, "default", ty),
+                (Some(ty), Some((_, node))) => {
+                    if let Kind::List(items) = &node.kind {
+                        self.doubles(items, "default");
+                    }
+                    self.literal(node, "default", ty)
+                }
                 _ => None,
             };
             let bounds = ty.as_ref().map(|ty| self.bounds(&given, ty)).unwrap_or_default();

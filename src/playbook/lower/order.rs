@@ -107,9 +107,10 @@ fn needs(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>], index: &BTreeMap<
                 let near = lowering.suggest(need.as_str(), index.keys().map(StepId::as_str));
                 let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
+                    // It may stand in a fragment that could not be read.
+                    None if !lowering.names.unread.is_empty() => continue,
                     None => "name the id of another step".to_owned(),
                 };
-                let help = lowering.names.unless_unread(help);
                 let problem = Diagnostic::error(
                     Code::UnknownReference,
                     format!("there is no step `{}`", shorten(need.as_str())),
@@ -223,9 +224,9 @@ fn cuts_before_issuing(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
     let issues = steps.iter().find_map(|step| {
         step.action.filter(|(action, _)| action.effects.contains(&EffectKind::Issues))
     });
-    if let (false, Some((action, range))) = (cuts, issues) {
+    // What cuts may stand in a fragment that could not be read.
+    if let (false, Some((action, range))) = (cuts || !lowering.names.unread.is_empty(), issues) {
         let help = "add a step of phase `contain` that cuts, as `iam.access-key.deactivate` does";
-        let help = lowering.names.unless_unread(help.to_owned());
         let problem = Diagnostic::error(
             Code::IssuesWithoutCut,
             format!("`{}` makes a new credential, and nothing is cut before", action.kind),

@@ -115,8 +115,9 @@ impl<'a> Lowering<'a> {
         let condition = self.condition(&fields);
         let needs = self.needs(&fields);
         let action = self.action(&fields);
-        let everywhere = self.names.inputs.clone();
-        self.narrow(condition.as_ref());
+        if let Some(condition) = &condition {
+            self.narrow(condition);
+        }
         let with = match self.beside_with {
             [] => self.with(&fields, action, &what, &whole),
             // Said of each key that has slipped out of it.
@@ -128,8 +129,9 @@ impl<'a> Lowering<'a> {
         };
         let reason = said("reason", &FieldType::Text);
         let review_by = said("review_by", &FieldType::Timestamp);
-        self.names.inputs = everywhere;
+        self.names.present.clear();
         self.names.each = None;
+        self.each_of.clear();
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
         let said = Said { condition, for_each, with, reason, review_by };
         let step = match (&id, phase, action) {
@@ -159,7 +161,8 @@ impl<'a> Lowering<'a> {
         Draft {
             what,
             start: node.range.start,
-            is_whole: self.problems.len() == before && before < MAX_PROBLEMS,
+            is_whole: before < MAX_PROBLEMS
+                && self.problems[before..].iter().all(|one| one.code == Code::ListedTwice),
             said,
             id,
             id_range: whole,
@@ -218,14 +221,11 @@ impl<'a> Lowering<'a> {
         Some(expression)
     }
 
-    /// What the step's `if` asks for is there in its `with`.
-    fn narrow(&mut self, condition: Option<&Expression>) {
-        for name in condition.iter().flat_map(|condition| condition.present_inputs()) {
-            if let Some(shape) = self.names.inputs.get_mut(&name)
-                && let Shape::Nullable(inner) = shape
-            {
-                *shape = inner.as_ref().clone();
-            }
+    /// What the step's `if` asks for is there in the rest of it; and of the items, those that it lets through are taken.
+    fn narrow(&mut self, condition: &Expression) {
+        self.names.present.clone_from(condition.present());
+        if condition.asks_each() {
+            self.names.each = self.names.each.take().map(Shape::chosen_from);
         }
     }
 
@@ -235,14 +235,21 @@ impl<'a> Lowering<'a> {
         if let Kind::List(items) = &node.kind {
             let plain =
                 |item: &&Node| !matches!(item.kind, Kind::Text(_) | Kind::Int(_) | Kind::Bool(_));
-            if let Some(item) = items.iter().find(plain) {
+            for item in items.iter().filter(plain) {
                 self.wrong_type(
                     item,
                     "an item of `for_each` is text, a number, true or false",
                     "`for_each: [ci-deploy, backup]`",
                 );
+            }
+            if items.iter().any(|item| plain(&item)) {
                 return None;
             }
+            let text = |item: &Node| match &item.kind {
+                Kind::Text(text) => Some((text.clone(), self.place(&item.range))),
+                _ => None,
+            };
+            self.each_of = items.iter().filter_map(text).collect();
         }
         self.template(node, "for_each", &EACH, true)
     }

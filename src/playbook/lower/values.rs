@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use super::{Fields, Lowering, MAX_EXPRESSIONS, MAX_PROBLEMS, example};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::playbook::expression::check::check;
-use crate::playbook::expression::shape::{Misfit, Shape, explain_misfit};
+use crate::playbook::expression::shape::{Misfit, Shape, Wanted, explain_misfit};
 use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{Beside, Field, FieldType, shorten};
 use crate::playbook::node::{Key, Kind, Node};
@@ -289,6 +289,9 @@ impl Lowering<'_> {
         required: bool,
     ) -> Option<Template> {
         let before = self.problems.len();
+        if let Kind::List(items) = &node.kind {
+            self.doubles(items, name);
+        }
         let content = self.content(node, name, ty, required);
         let content = self.never_silently(before, content, node, name)?;
         Some(Template {
@@ -402,7 +405,7 @@ impl Lowering<'_> {
                     shape => {
                         let misfit = match shape {
                             Shape::Nullable(_) | Shape::Null => Misfit::MayBeAbsent,
-                            Shape::Object(attributes) => Misfit::Object(attributes),
+                            Shape::Object(object) => Misfit::Object(object.attributes()),
                             _ => Misfit::OtherType,
                         };
                         self.misfit(&misfit, expression, name, &FieldType::Text);
@@ -415,14 +418,18 @@ impl Lowering<'_> {
     }
 
     fn misfit(&mut self, misfit: &Misfit, expression: &Expression, name: &str, ty: &FieldType) {
-        let (message, help) = explain_misfit(misfit, expression.shape(), name, ty);
-        let label = match misfit {
-            Misfit::MayBeAbsent => "may be nothing",
-            _ => "of another type",
-        };
-        let problem = Diagnostic::error(Code::WrongType, message)
-            .at(expression.place().clone(), label)
+        let wanted = Wanted::Field(name);
+        let (message, help) = explain_misfit(misfit, expression.shape(), wanted, ty);
+        let mut problem = Diagnostic::error(Code::WrongType, message)
+            .at(expression.place().clone(), misfit.label())
             .help(help);
+        if let Misfit::Written(wrong) = misfit {
+            let is_wrong = |text: &str| wrong.iter().any(|(one, _)| one == text);
+            let items = self.each_of.iter().filter(|(text, _)| is_wrong(text)).take(8);
+            for (_, place) in items {
+                problem = problem.and(place.clone(), "this item");
+            }
+        }
         self.push(problem);
     }
 
@@ -491,6 +498,7 @@ fn item_type(ty: &FieldType) -> Option<&FieldType> {
     match ty {
         FieldType::List(item) => Some(item),
         FieldType::Either(types) => types.iter().find_map(item_type),
+        FieldType::Such(such) => item_type(&such.of),
         FieldType::Any => Some(&FieldType::Any),
         _ => None,
     }

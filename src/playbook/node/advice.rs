@@ -53,7 +53,7 @@ pub(super) fn advice(text: &str, at: usize, message: &str) -> Advice {
             let expression = start + bare..start + bare + "${{".len();
             return Advice {
                 mend: Some((expression, "without quotes, these are brackets")),
-                ..IN_QUOTES.into()
+                ..in_quotes(line, bare).into()
             };
         }
         return unclosed(text[at..].chars().next().unwrap_or_default());
@@ -86,11 +86,11 @@ pub(super) fn advice(text: &str, at: usize, message: &str) -> Advice {
     if message.contains("expected ':'") {
         return "behind a key stand a colon and a space: `title: ...`".into();
     }
-    columns(&text[start..at], line, message, bare.is_some())
+    columns(&text[start..at], line, message, bare)
 }
 
 /// Mistakes of where a key begins, and of what stands behind one.
-fn columns(before: &str, line: &str, message: &str, bare: bool) -> Advice {
+fn columns(before: &str, line: &str, message: &str, bare: Option<usize>) -> Advice {
     let indent = line.len() - line.trim_start_matches([' ', '-']).len();
     // `key: ...`, with nothing before the key.
     let key = line[indent..].split_once(':').map(|(key, _)| key);
@@ -99,7 +99,7 @@ fn columns(before: &str, line: &str, message: &str, bare: bool) -> Advice {
     });
     let at_its_colon = is_key && before.len() == indent + key.map_or(0, str::len);
     let at_its_begin = is_key && before.len() <= indent;
-    if message.contains("mapping values are not allowed") && (at_its_colon || !bare) {
+    if message.contains("mapping values are not allowed") && (at_its_colon || bare.is_none()) {
         return if at_its_colon {
             "this key begins further to the right than the one above it: let both begin in the same column"
         } else {
@@ -110,8 +110,8 @@ fn columns(before: &str, line: &str, message: &str, bare: bool) -> Advice {
     if message.contains("did not find expected") && at_its_begin {
         return "this key begins further to the left than those it belongs with: let it begin in their column".into();
     }
-    if bare {
-        return IN_QUOTES.into();
+    if let Some(bare) = bare {
+        return in_quotes(line, bare).into();
     }
     if message.contains("did not find expected")
         && before.trim_end().ends_with([']', '}', '"', '\''])
@@ -123,7 +123,24 @@ fn columns(before: &str, line: &str, message: &str, bare: bool) -> Advice {
         .into()
 }
 
-const IN_QUOTES: &str = "put the whole expression in quotes: \"${{ ... }}\"";
+/// What goes in quotes where an expression stands without any at `at`: it alone, or with the text around it; in those
+/// that it has not within itself.
+fn in_quotes(line: &str, at: usize) -> String {
+    let (before, from) = line.split_at(at);
+    let begins = before.trim_end().is_empty()
+        || before.trim_end().ends_with([':', '-', '[', '{', ','])
+            && before.ends_with([' ', '[', '{']);
+    let behind = from.split_once("}}").map_or("", |(_, behind)| behind.trim());
+    let ends = behind.is_empty() || behind.starts_with([',', '}', ']', '#']);
+    let quote = if from.contains('"') { '\'' } else { '"' };
+    if begins && ends {
+        format!("put the whole expression in quotes: {quote}${{{{ ... }}}}{quote}")
+    } else {
+        format!(
+            "put the whole text in quotes, from its beginning to its end: {quote}... ${{{{ ... }}}} ...{quote}"
+        )
+    }
+}
 
 fn closing(bracket: char) -> char {
     if bracket == '[' { ']' } else { '}' }

@@ -118,6 +118,30 @@ fn every_line_of_a_list_that_is_wrong_is_told_by_its_number_and_not_shown() {
     assert!(!told.contains("hunter2") && !told.contains("horse"), "{told}");
 }
 
+/// A name of an input stands in other files too: that of a user, say.
+#[test]
+fn of_a_file_that_has_other_names_than_those_of_inputs_no_value_is_shown() {
+    let hidden = ["hunter2", "wJalrXUt", "correct horse"];
+    for text in [
+        "who: hunter2 hunter2\naws_secret_access_key: wJalrXUt\n",
+        "apiVersion: v1\nwho: { name: hunter2 }\nwhere: [wJalrXUt]\nkey: hunter2\n",
+        "key: AKIA hunter2\ncount: 7000\nnote: wJalrXUt\nnote: hunter2\nmetadata: on\n",
+        // One that is nearly that of an input is a slip, and may be none.
+        "key: AKIAIOSFODNN7EXAMPLE\nwhere: prod/key\nnotes: hunter2\n",
+        // What is no YAML may be anything.
+        "key: AKIAIOSFODNN7EXAMPLE\nwhere: prod/key\nnote: \"correct horse\n battery hunter2\n",
+        "key: AKIAIOSFODNN7EXAMPLE\nwhere: prod/key\nhunter2 wJalrXUt\n",
+    ] {
+        let told = told(&from_file(text));
+        assert!(!hidden.iter().any(|secret| told.contains(secret)), "{text}\n{told}");
+        assert!(told.contains("--> case.yaml:"), "where it stands is told: {told}");
+        assert!(told.contains("not shown: it may be a secret"), "{told}");
+    }
+    // What stands behind the name of an input, among no others, is that input's.
+    let told = told(&from_file("key: AKIA\nwhere: prod/key\n"));
+    assert!(told.contains("1 | key: AKIA"), "{told}");
+}
+
 #[test]
 fn what_stands_in_a_file_that_cannot_be_read_is_not_called_missing() {
     for text in ["key: \"AKIA\nwhere: x\n", "- key\n", "<<: { key: AKIA }\n"] {

@@ -98,6 +98,8 @@ const MISTAKES: &[Mistake] = &[
     ("needs: [cut]", "for_each: [eve, mallory]", "unused-each"),
     ("id: new", "id: new\n    if: inputs.key != 'x' || true", "constant-if"),
     ("id: keys", "id: keys\n    for_each: []", "empty-list"),
+    ("needs: [cut]", "needs: [cut, cut]", "listed-twice"),
+    ("if: each != 'eve'", "if: \"inventory.has_password('eve eve')\"", "wrong-type"),
     ("user: ada", "user: inputs.kye", "bare-expression"),
     // Of the text itself: what is refused is blanked, and the rest is read as if it were mended.
     ("default: [ada]", "default: &who [ada]", "unsupported-yaml"),
@@ -136,6 +138,7 @@ fn says_nothing_beside(quiet: usize, other: usize) -> bool {
         ("secret-id }", "", "nothing flows into a field that is not there"),
         ("if: each", "inputs.users.map", "what the items are is not known"),
         ("if: each", "for_each: *who", "what the items are is not known"),
+        ("targets.nobody", "include: [nowhere", "it may stand there"),
     ];
     pairs
         .iter()

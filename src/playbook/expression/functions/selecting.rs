@@ -5,19 +5,18 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Attribute, LISTED_USER, Unanswered};
 use crate::ids::{Arn, GroupName};
 use crate::inventory::{Authorization, Inventory, ListedSecret, OwnPolicies, UserDetail, Want};
 use crate::playbook::expression::shape::Shape;
-use crate::playbook::field::{FieldType, parse_duration, shorten};
+use crate::playbook::field::{FieldType, TAG_KEY, TAG_VALUE, parse_duration, shorten};
 use crate::policy::reach::Reach;
 use crate::policy::{Caller, Context};
 
-pub(super) const TAG: &[(&str, FieldType)] =
-    &[("key", FieldType::Text), ("value", FieldType::Text)];
+pub(super) const TAG: &[(&str, FieldType)] = &[("key", TAG_KEY), ("value", TAG_VALUE)];
 
 pub(super) const LISTED_SECRET: &[Attribute] = &[
     Attribute { name: "name", shape: || Shape::Text },
@@ -32,11 +31,11 @@ pub(super) const LISTED_SECRET: &[Attribute] = &[
 ];
 
 pub(super) fn users() -> Shape {
-    Shape::List(Box::new(Shape::Object(LISTED_USER)))
+    Shape::List(Box::new(Shape::object(LISTED_USER)))
 }
 
 pub(super) fn secrets() -> Shape {
-    Shape::List(Box::new(Shape::Object(LISTED_SECRET)))
+    Shape::List(Box::new(Shape::object(LISTED_SECRET)))
 }
 
 fn text(arguments: &[Value], n: usize) -> &str {
@@ -172,11 +171,7 @@ fn nowhere(inventory: &Inventory, message: String) -> Unanswered {
 /// Counted from the survey and not from now, so that the same inventory gives the same plan.
 pub(super) fn ago(inventory: &Inventory, given: &[Value]) -> Result<Value, Unanswered> {
     let length = parse_duration(text(given, 0)).unwrap_or(SignedDuration::ZERO);
-    match inventory.taken_at.checked_sub(length) {
-        Ok(at) => Ok(json!(at.to_string())),
-        Err(_) => Err(Unanswered::Nothing {
-            message: format!("there was no time {} ago", text(given, 0)),
-            help: "write a shorter time, like 90d or 12h".to_owned(),
-        }),
-    }
+    // Its type lets no length through that goes back beyond the beginning of time.
+    let at = inventory.taken_at.checked_sub(length).unwrap_or(Timestamp::MIN);
+    Ok(json!(at.to_string()))
 }

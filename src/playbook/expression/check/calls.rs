@@ -1,0 +1,142 @@
+//! What is called: questions to the inventory, and the functions of values.
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr};
+
+use super::{Checker, function_names};
+use crate::diagnostic::{Code, nearest};
+use crate::playbook::expression::functions::{self, FUNCTIONS};
+use crate::playbook::expression::shape::{Shape, Wanted, explain_misfit};
+use crate::playbook::field::shorten;
+
+/// Functions of values, each with the receiver's and arguments' demands in `Checker::function`.
+const VALUE_FUNCTIONS: &[&str] = &["size", "contains", "startsWith", "endsWith", "string", "has"];
+const LOOPS: &[&str] = &["all", "exists", "exists_one", "filter", "map"];
+
+impl Checker<'_> {
+    pub(super) fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Shape {
+        if let Some(target) = &call.target {
+            if let Expr::Ident(root) = &target.expr
+                && self.is_root(root)
+            {
+                return self.inventory_call(expr, root, call);
+            }
+            let receiver = self.shape(target);
+            return self.function(expr, call, Some((target, receiver)));
+        }
+        match call.func_name.as_str() {
+            name if name.starts_with(['_', '!', '-', '@']) => self.operator(expr, call),
+            _ => self.function(expr, call, None),
+        }
+    }
+
+    fn inventory_call(&mut self, expr: &IdedExpr, root: &str, call: &CallExpr) -> Shape {
+        for argument in &call.args {
+            // Their own problems are reported whatever the call is.
+            if root != "inventory" || functions::find(&call.func_name).is_none() {
+                self.shape(argument);
+            }
+        }
+        if root != "inventory" {
+            let message = format!("`{root}` has no functions");
+            let function = &call.func_name;
+            let help = if functions::find(function).is_some() {
+                format!("write inventory.{function}(...)")
+            } else {
+                format!("name a value: {root}.NAME; functions are asked of `inventory`")
+            };
+            return self.problem(Code::BadExpression, expr, message, help);
+        }
+        let Some(function) = functions::find(&call.func_name) else {
+            let names = FUNCTIONS.iter().map(|function| function.name);
+            let help = match nearest(&call.func_name, names) {
+                Some(near) => format!("did you mean `inventory.{near}`?"),
+                None => format!("the functions are {}", function_names()),
+            };
+            let message = format!("the inventory has no function `{}`", shorten(&call.func_name));
+            return self.problem(Code::UnknownReference, expr, message, help);
+        };
+        if call.args.len() != function.arguments.len() {
+            for argument in &call.args {
+                self.shape(argument);
+            }
+            let message = format!(
+                "`inventory.{}` takes {}, not {}",
+                function.name,
+                count(function.arguments.len()),
+                call.args.len()
+            );
+            let help = format!("write {}", function.signature());
+            return self.problem(Code::BadExpression, expr, message, help);
+        }
+        for (argument, (name, ty)) in call.args.iter().zip(function.arguments) {
+            let shape = self.shape(argument);
+            if let Err(misfit) = shape.fits(ty, true) {
+                let wanted = Wanted::Argument(function, name);
+                let (message, help) = explain_misfit(&misfit, &shape, wanted, ty);
+                self.labelled(Code::WrongType, argument, misfit.label(), message, help);
+            }
+        }
+        (function.result)()
+    }
+
+    fn function(
+        &mut self,
+        expr: &IdedExpr,
+        call: &CallExpr,
+        receiver: Option<(&IdedExpr, Shape)>,
+    ) -> Shape {
+        let mut operands: Vec<(&IdedExpr, Shape)> = Vec::new();
+        let is_method = receiver.is_some();
+        operands.extend(receiver);
+        for argument in &call.args {
+            let shape = self.shape(argument);
+            operands.push((argument, shape));
+        }
+        let name = call.func_name.as_str();
+        if VALUE_FUNCTIONS.contains(&name)
+            && let Some((nothing, _)) = operands.iter().find(|(_, shape)| shape.may_be_nothing())
+        {
+            let asks = ["contains", "startsWith", "endsWith"].contains(&name);
+            return self.may_be_nothing(nothing, &format!("`{name}`"), asks);
+        }
+        let shapes: Vec<&Shape> = operands.iter().map(|(_, shape)| shape).collect();
+        match (name, shapes.as_slice()) {
+            ("size", [Shape::List(_)]) => Shape::Integer,
+            ("size", [of]) if of.is_textual() => Shape::Integer,
+            ("contains" | "startsWith" | "endsWith", [a, b])
+                if is_method && a.is_textual() && b.is_textual() =>
+            {
+                Shape::Boolean
+            }
+            ("string", [Shape::Integer | Shape::Boolean]) if !is_method => Shape::Text,
+            ("string", [of]) if !is_method && of.is_textual() => Shape::Text,
+            (known, _) if VALUE_FUNCTIONS.contains(&known) => {
+                let help = match known {
+                    "size" => "it counts a list or a text: size(inputs.names)",
+                    "string" => "it writes a number as text: string(10)",
+                    "has" => "it asks whether a value is there: has(inputs.name)",
+                    _ => "it compares texts: inputs.name.startsWith('ci-')",
+                };
+                let message = format!("`{known}` does not take these");
+                self.problem(Code::WrongType, expr, message, help.to_owned())
+            }
+            (unknown, _) => {
+                let all = VALUE_FUNCTIONS.iter().chain(LOOPS).copied();
+                let help = match nearest(unknown, all.clone()) {
+                    Some(near) if near != unknown => format!("did you mean `{near}`?"),
+                    Some(near) => format!("a loop is written list.{near}(x, x == 'a')"),
+                    None if functions::find(unknown).is_some() => {
+                        format!("write inventory.{unknown}(...)")
+                    }
+                    None => format!("the functions are {}", all.collect::<Vec<_>>().join(", ")),
+                };
+                let message = format!("there is no function `{}`", shorten(unknown));
+                self.problem(Code::UnknownReference, expr, message, help)
+            }
+        }
+    }
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "one argument".to_owned() } else { format!("{n} arguments") }
+}
