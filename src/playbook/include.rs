@@ -289,19 +289,17 @@ fn meant(path: &str, folder: &dyn Folder) -> Option<String> {
     let all = paths.iter().map(String::as_str).filter(|path| objection(path).is_none());
     let file = |path: &str| path.rsplit('/').next().map(str::to_owned);
     let mut alike = all.clone().filter(|one| file(one) == file(&plain));
-    match (alike.next(), alike.next()) {
-        (Some(only), None) => Some(only.to_owned()),
-        // Of those beside it.
-        _ => {
-            let (folder, name) = plain.rsplit_once('/').unwrap_or(("", &plain));
-            let beside = all.filter_map(|one| {
-                let (other, name) = one.rsplit_once('/').unwrap_or(("", one));
-                (other == folder).then_some(name)
-            });
-            let near = nearest(name, beside)?;
-            Some(if folder.is_empty() { near.to_owned() } else { format!("{folder}/{near}") })
-        }
+    if let (Some(only), None) = (alike.next(), alike.next()) {
+        return Some(only.to_owned());
     }
+    // Of those beside it.
+    let (folder, name) = plain.rsplit_once('/').unwrap_or(("", &plain));
+    let beside = all.filter_map(|one| {
+        let (other, name) = one.rsplit_once('/').unwrap_or(("", one));
+        (other == folder).then_some(name)
+    });
+    let near = nearest(name, beside)?;
+    Some(if folder.is_empty() { near.to_owned() } else { format!("{folder}/{near}") })
 }
 
 /// Why a path is not taken.

@@ -198,7 +198,7 @@ enum From<'g> {
     Unseen(&'g Written),
 }
 
-impl<'g> From<'g> {
+impl From<'_> {
     fn told(self, unseen: &dyn Fn(&Written) -> bool) -> Self {
         match self {
             Self::Written(written) if unseen(written) => Self::Unseen(written),

@@ -40,7 +40,7 @@ pub(super) enum Content {
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     Text(String),
-    Expression(Expression),
+    Expression(Box<Expression>),
 }
 
 impl Template {
@@ -101,7 +101,7 @@ impl Template {
                 .iter()
                 .filter_map(|part| match part {
                     Part::Text(_) => None,
-                    Part::Expression(expression) => Some(expression),
+                    Part::Expression(expression) => Some(expression.as_ref()),
                 })
                 .collect(),
             Content::List(items) => items.iter().flat_map(Template::expressions).collect(),

@@ -31,7 +31,7 @@ use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_w
 const WORLDS: u64 = 120;
 
 /// Those in which somebody acts against the run, too.
-const CONTESTED_WORLDS: u64 = 48;
+const CONTESTED_WORLDS: u64 = 24;
 
 /// Numbers that follow from a seed.
 pub(crate) struct Dice(u64);
@@ -51,6 +51,14 @@ impl Dice {
 
     fn one_in(&mut self, sides: u64) -> bool {
         self.throw(sides) == 0
+    }
+
+    fn one_of<'t>(&mut self, [a, b, c]: [&'t str; 3]) -> &'t str {
+        match self.throw(3) {
+            0 => a,
+            1 => b,
+            _ => c,
+        }
     }
 }
 
@@ -148,7 +156,7 @@ fn asking(seed: u64, playbook: &str) -> (String, BTreeSet<Asks>) {
         ),
         _ => format!("inventory.users_in_path('/staff/').exists(user, user.name == {user})"),
     };
-    let kind = ["quarantine", "keys-off", "sessions-off"][dice.throw(3) as usize];
+    let kind = dice.one_of(["quarantine", "keys-off", "sessions-off"]);
     if dice.one_in(2) {
         let of_kind = |line: &String| line.contains(&format!("id: {kind}-"));
         let chosen: Vec<String> =
@@ -469,8 +477,8 @@ fn with_an_intruder(seed: u64, world: &str) -> String {
         keys: [{ id: AKIAEXAMPLEINTRUDER }]
 ";
     let mut reacts = String::new();
-    for n in 0..1 + dice.throw(3) {
-        let user = ["ada", "ben", "cyd"][dice.throw(3) as usize];
+    for n in 0..=dice.throw(3) {
+        let user = dice.one_of(["ada", "ben", "cyd"]);
         let wait = 1 + dice.throw(100);
         let (when, deed) = match dice.throw(6) {
             0 => (
@@ -630,7 +638,7 @@ fn whatever_is_otherwise_than_the_plan_said_is_an_intruder_s_doing_and_is_told()
                     });
                 }
             }
-            disturbed.fetch_add(usize::from(!otherwise.is_empty()), Ordering::Relaxed);
+            disturbed.fetch_add(usize::from(!his.is_empty()), Ordering::Relaxed);
             for one in otherwise {
                 *said.lock().unwrap().entry(one).or_default() += 1;
             }
@@ -640,9 +648,10 @@ fn whatever_is_otherwise_than_the_plan_said_is_an_intruder_s_doing_and_is_told()
     });
     let (disturbed, said) = (disturbed.into_inner(), said.into_inner().unwrap());
     println!(
-        "counted: {cases} cases, random worlds with an intruder, {disturbed} end otherwise, told as {said:?}"
+        "counted: {cases} cases, random worlds with an intruder, he changes something in {disturbed}; what is otherwise in the \
+         end is told as {said:?}"
     );
-    assert!(disturbed * 4 > cases, "he disturbs little: {disturbed} of {cases}");
+    assert!(disturbed * 4 > cases, "he changes little: {disturbed} of {cases}");
 }
 
 /// Between us and the cloud: every answer is late, by a time that its request and a seed decide, so that answers come in

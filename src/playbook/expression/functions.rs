@@ -110,7 +110,7 @@ pub const FUNCTIONS: &[Function] = &[
         arguments: &[("duration", AGO)],
         result: || Shape::Of(FieldType::Timestamp),
         wants: |_| BTreeSet::new(),
-        answer: selecting::ago,
+        answer: |inventory, given| Ok(selecting::ago(inventory, given)),
         help: "the moment that long before the survey began",
     },
     Function {

@@ -373,7 +373,9 @@ impl Lowering<'_> {
         for piece in template::pieces(text, &place) {
             parts.push(match piece {
                 Piece::Text(text) => Some(Part::Text(text)),
-                Piece::Expression(parsed) => self.expression(parsed).map(Part::Expression),
+                Piece::Expression(parsed) => {
+                    self.expression(parsed).map(Box::new).map(Part::Expression)
+                }
             });
         }
         let mut parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
@@ -384,7 +386,7 @@ impl Lowering<'_> {
                 self.misfit(&misfit, &expression, name, ty);
                 return None;
             }
-            return Some(Content::Expression(expression));
+            return Some(Content::Expression(*expression));
         }
         let mut good = true;
         if !ty.takes_text() {
