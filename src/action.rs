@@ -161,6 +161,12 @@ pub trait Action: Send + Sync + 'static {
         writes.map(|name| Permission::to(name)).collect()
     }
 
+    /// The same change by the ways that are left where `refused` are not allowed, with the state wanted; `None` where that
+    /// leaves none, or takes none away. Pure.
+    fn without(_change: &Self::Change, _refused: &[&str]) -> Option<(Self::Change, String)> {
+        None
+    }
+
     /// How a cut is tried on a canary, where it can be: the same change, decided for it. Pure. `facts` show how the
     /// cut itself stands, where there is more than one way.
     fn on_canary(

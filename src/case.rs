@@ -473,6 +473,8 @@ mod tests {
             lets_in: Vec::new(),
             batches: Vec::new(),
             accepted_gaps: Vec::new(),
+            at_best: Vec::new(),
+            unplanned: Vec::new(),
             warnings: Vec::new(),
         };
         let inventory = Inventory { caller, taken_at: now, answers: Answers::default() };

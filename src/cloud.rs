@@ -56,6 +56,7 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient as HttpClient;
 
 pub use attempt::{CallError, Cause, Certainty, NO_CONNECTION, NO_CREDENTIALS};
 pub use connection::{Connection, Endpoint};
+pub use credentials::Lasts;
 pub use elsewhere::Elsewhere;
 pub use guard::{PROBES, READS, WRITES};
 pub use iam::{InlinePolicy, Made, Minted, ReadIam, WriteIam};

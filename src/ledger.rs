@@ -4,6 +4,7 @@
 //! is not a standing, and inactive is blocked, not dead. With one credential unaccounted, or one whose
 //! standing is not proven, a run is not green, and its exit code says so.
 
+mod at_best;
 mod barrier;
 mod early;
 mod row;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use self::at_best::at_best;
 pub use self::barrier::{barriers, is_lifted, lift_begun, quarantined, reached};
 pub use self::early::{Early, early, opened_by};
 pub use self::row::{issued, rotation};
@@ -98,6 +100,21 @@ impl Row {
     /// Whether nothing is known to stand in the way, or nothing is known at all.
     pub fn is_unaccounted(&self) -> bool {
         matches!(self.standing, Standing::Unaccounted { .. } | Standing::OutOfReach { .. })
+    }
+
+    /// Whether its standing was not seen to be enforced, and must be.
+    pub fn is_unproven(&self) -> bool {
+        // What is let be by anybody's word is not cut, so that there is nothing to prove.
+        !matches!(
+            self.standing,
+            Standing::Unaccounted { .. }
+                | Standing::OutOfReach { .. }
+                | Standing::Trusted { .. }
+                | Standing::Cleared { .. }
+                | Standing::Reopened { .. }
+                | Standing::Waived { .. }
+        ) && self.proof.as_ref().is_none_or(|shown| shown.proof < Proof::Enforced)
+            || self.let_in.is_some()
     }
 }
 
@@ -235,18 +252,6 @@ impl Ledger {
 
     /// Rows whose standing was not seen to be enforced: read back, and read back again, is not proof.
     pub fn unproven(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| {
-            // What is let be by anybody's word is not cut, so that there is nothing to prove.
-            !matches!(
-                row.standing,
-                Standing::Unaccounted { .. }
-                    | Standing::OutOfReach { .. }
-                    | Standing::Trusted { .. }
-                    | Standing::Cleared { .. }
-                    | Standing::Reopened { .. }
-                    | Standing::Waived { .. }
-            ) && row.proof.as_ref().is_none_or(|shown| shown.proof < Proof::Enforced)
-                || row.let_in.is_some()
-        })
+        self.rows.iter().filter(|row| row.is_unproven())
     }
 }

@@ -26,7 +26,7 @@ pub use credential::{Credential, credential_wants, credentials_of, longest_sessi
 pub use effect::{Barrier, Destination, Effect, OldValue, Subject};
 pub use found::{Found, Import, Whereabouts};
 pub use listed::Listed;
-pub use outlook::{Estimate, Have, Permission, Unknown};
+pub use outlook::{Estimate, Have, Permission, Shortfall, Unknown, Unplanned};
 pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
 pub use together::{SavedPlans, Together};
@@ -109,6 +109,13 @@ pub struct Plan {
     pub canary: Option<PlannedCanary>,
     /// How much it asks of the cloud, and how long that takes.
     pub estimate: Estimate,
+    /// What keeps its run from ending with 0, whatever goes well: where there is any, that ends with 11 at best.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_best: Vec<Shortfall>,
+    /// Steps behind the gate that are not planned, because something is wrong with one of them: what cuts is planned all
+    /// the same, and the run is held for the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unplanned: Vec<Unplanned>,
     /// What the operator should know before saying yes.
     pub warnings: Vec<String>,
 }
@@ -189,6 +196,9 @@ pub struct PlannedCanary {
     pub makes: String,
     /// How often, where all goes well.
     pub times: usize,
+    /// The requests that write which that takes: to make it, cut it and remove it.
+    #[serde(default)]
+    pub writes: usize,
     /// The mechanisms that are tried on it.
     pub tries: Vec<String>,
     /// Cuts that cannot be tried so, and count where what they cover is covered otherwise.
@@ -392,6 +402,24 @@ impl Plan {
     pub fn trust_in(&self, credential: &Credential) -> Option<&str> {
         let trusted = self.trusted.iter().find(|trusted| trusted.credential == *credential);
         trusted.map(|trusted| trusted.reason.as_str())
+    }
+
+    /// What keeps its run from coming to an end by itself: steps that are not planned, a sentence each; those that wait for
+    /// another, with it.
+    pub fn not_planned(&self) -> Vec<String> {
+        let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+        for Unplanned { step, why } in &self.unplanned {
+            let step = format!("`{step}`");
+            match reasons.iter_mut().find(|(known, _)| known == why) {
+                Some((_, steps)) => steps.push(step),
+                None => reasons.push((why, vec![step])),
+            }
+        }
+        let told = reasons.into_iter().map(|(why, steps)| {
+            let (of, is) = if steps.len() == 1 { ("step", "is") } else { ("steps", "are") };
+            format!("{of} {} {is} not planned: {why}", steps.join(", "))
+        });
+        told.collect()
     }
 
     /// Whether it takes back what was done: then nothing else of it is carried out. One that lets somebody in again goes on

@@ -22,6 +22,7 @@ mod select;
 mod speakers;
 mod trust;
 mod undo;
+mod unplanned;
 mod untouched;
 
 pub use as_found::as_found;
@@ -147,7 +148,8 @@ fn plan_on(
     // What this case has done decides nothing again; what an action then does, it decides by what there is.
     let seen = earlier.map(|earlier| as_found::without_us(inventory, earlier));
     let seen = seen.as_deref().unwrap_or(inventory);
-    let Targets { known: targets, needs, problems: of_targets } = playbook.targets(inputs, seen);
+    let Targets { known: targets, needs, problems: mut of_targets } =
+        playbook.targets(inputs, seen);
     // What costs too much is not thought about again with more to think about.
     let too_dear = |problems: &[Diagnostic]| {
         problems.iter().any(|problem| problem.code == Code::ExpressionCost)
@@ -185,16 +187,35 @@ fn plan_on(
         return Ok(Planned::Needs(wants));
     }
     let (mut warnings, mut texts) = (Vec::new(), Texts::default());
-    let draft::Drafted { mut changes, mut batches, left_out: not_drafted, problems, undecided } =
-        draft::draft(playbook, taken, undecided, inventory, &trust, &mut texts);
+    let draft::Drafted {
+        mut changes,
+        mut batches,
+        left_out: not_drafted,
+        problems,
+        unread,
+        undecided,
+    } = draft::draft(playbook, taken, undecided, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
+    of_steps.extend(unread);
+    // What is refused anyway is told with all else that is wrong.
+    let unplanned = if problems.is_empty() && refused.is_empty() {
+        let wrong = unplanned::Wrong {
+            of_targets: &mut of_targets,
+            of_steps: &mut of_steps,
+            undecided: &undecided,
+        };
+        unplanned::behind_the_gate(playbook, wrong, &mut changes, earlier)
+    } else {
+        Vec::new()
+    };
+    of_steps.extend(problems);
+    batches.retain(|batches| changes.iter().any(|change| change.step == batches.step));
     // What lets somebody in again waits for no other change, and stays as it was planned.
     let mut lets_in = Vec::new();
     if let Some(earlier) = earlier {
         let merged = round::merge(earlier, inventory, changes);
         (lets_in, changes) = merged.into_iter().partition(|change| change.undoes.is_some());
         batches = round::batches(earlier.plan, batches, &changes);
-        of_steps.extend(problems);
         let undecided = undecided.iter().map(|one| &one.step.id);
         refused.extend(round::not_forgiven(
             earlier.plan,
@@ -208,9 +229,8 @@ fn plan_on(
         }
     } else {
         // Told with all that is wrong beside it: whoever mends one thing and asks again loses a round each time.
-        let of_steps = of_steps.into_iter().map(|(_, problem)| problem);
-        let before = of_targets.into_iter().chain(of_steps).chain(std::mem::take(&mut refused));
-        refused = before.chain(draft::told_once(problems)).collect();
+        let before = of_targets.into_iter().chain(std::mem::take(&mut refused));
+        refused = before.chain(draft::told_once(of_steps)).collect();
     }
     let mut problems = refused;
     let principals: BTreeSet<_> = changes
@@ -247,15 +267,18 @@ fn plan_on(
     let gate = terms.gate(playbook);
     let enforced = gate.proof >= Proof::Enforced;
     let asked = permissions::Asked::about(&changes, inventory);
-    let mut wants: Vec<Want> = asked.wants().collect();
-    if enforced {
-        wants.extend(canary::wants(&changes, inventory));
-    }
-    let wants: BTreeSet<Want> = wants.into_iter().filter(unread).collect();
+    let wants: BTreeSet<Want> = asked.wants().filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
     permissions::tell(&mut changes, &asked, inventory, &mut texts);
+    permissions::leave_out_refused(&mut changes, &mut texts);
+    // By which way each is cut decides how that is tried.
+    let wants = if enforced { canary::wants(&changes, inventory) } else { Vec::new() };
+    let wants: BTreeSet<Want> = wants.into_iter().filter(unread).collect();
+    if !wants.is_empty() {
+        return Ok(Planned::Needs(wants));
+    }
     warnings.extend(changes.iter().flat_map(|change| {
         let action = catalog::find(&change.kind).expect("planned from the same catalog");
         action.warnings(&change.decided)
@@ -365,6 +388,8 @@ fn plan_on(
         found,
         canary,
         estimate: Estimate::default(),
+        at_best: Vec::new(),
+        unplanned,
         warnings,
     };
     newcomers::tell_taken_up(&mut plan);

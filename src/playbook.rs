@@ -137,8 +137,8 @@ pub struct Limits {
     pub principals: Option<usize>,
     /// How many principals, in percent of the account's users.
     pub percent: Option<usize>,
-    /// Where it says so, if it does.
-    pub place: Option<Place>,
+    /// Where each that there is is written, by its key.
+    pub places: BTreeMap<&'static str, Place>,
 }
 
 /// A credential that is left alone in a breach.

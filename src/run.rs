@@ -310,6 +310,10 @@ impl Run<'_> {
         if !waiting.is_empty() {
             return Ok(Ending::Held(waiting));
         }
+        // Cut is what could be; the rest nobody has planned.
+        if !self.plan.unplanned.is_empty() {
+            return Ok(Ending::Held(self.plan.not_planned()));
+        }
         Ok(self.by_the_ledger())
     }
 

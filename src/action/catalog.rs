@@ -49,6 +49,8 @@ pub trait ErasedAction: Send + Sync {
     ) -> Result<Position, Unread>;
     /// As [`Action::permissions`].
     fn permissions(&self, change: &Decided) -> Vec<Permission>;
+    /// As [`Action::without`].
+    fn without(&self, change: &Decided, refused: &[&str]) -> Option<(Decided, String)>;
     /// As [`Action::warnings`].
     fn warnings(&self, change: &Decided) -> Vec<String>;
     /// As [`Action::on_canary`].
@@ -128,6 +130,11 @@ impl<A: Action> ErasedAction for Erased<A> {
 
     fn permissions(&self, change: &Decided) -> Vec<Permission> {
         A::permissions(&decided(change))
+    }
+
+    fn without(&self, change: &Decided, refused: &[&str]) -> Option<(Decided, String)> {
+        let (change, after) = A::without(&decided(change), refused)?;
+        Some((Decided::new(&change).expect("plain data"), after))
     }
 
     fn on_canary(

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::command;
 use super::iam_lift_quarantine::{self, LiftQuarantine};
-use super::principal::{Kind, Named, OfRole, OfUser, changeable, is_somebody_else, operations};
+use super::principal::{
+    Kind, Named, OfRole, OfUser, Operations, changeable, is_somebody_else, operations,
+};
 use super::quarantine_barriers::{self as barriers, Barrier};
 use super::{
     About, Action, ApplyError, ByHand, Canary, Draft, Inverse, Notes, Permission, PlanError, Trial,
@@ -42,7 +44,8 @@ pub(super) struct Change {
     principal: Principal,
     /// Its unique id: another under the same name is somebody else.
     id: String,
-    /// The ways to do it, the first to be tried first; the next only where AWS says there is no room.
+    /// The ways to do it, the first to be tried first; the next only where AWS says that there is no room, or that it is
+    /// not allowed.
     ladder: Vec<Barrier>,
     /// The boundary that the last rung displaces.
     boundary: Option<Arn>,
@@ -149,7 +152,6 @@ impl<N: Named> Action for Quarantine<N> {
             (None, false) => Barrier::LADDER.to_vec(),
             (None, true) => Barrier::LADDER[1..].to_vec(),
         };
-        let names: Vec<&str> = ladder.iter().map(|barrier| barrier.describe()).collect();
         let draft = Draft {
             target: principal.to_string(),
             what: "deny everything".to_owned(),
@@ -157,7 +159,7 @@ impl<N: Named> Action for Quarantine<N> {
                 Some(barrier) => format!("quarantined: {}", barrier.describe()),
                 None => "not quarantined".to_owned(),
             },
-            after: format!("quarantined: {}", names.join("; if there is no room, ")),
+            after: wanted(&ladder),
             already: !standing.is_empty(),
             effects: vec![Effect::Cuts {
                 subject: Subject::Principal { principal: principal.clone() },
@@ -181,18 +183,32 @@ impl<N: Named> Action for Quarantine<N> {
 
     fn permissions(change: &Change) -> Vec<Permission> {
         let (deny_all, operations) = (change.deny_all.as_str(), operations(&change.principal));
-        let rung = |barrier: &Barrier| match barrier {
-            Barrier::Managed => Permission::to(operations.attach).with("iam:PolicyARN", deny_all),
-            Barrier::Inline => Permission::to(operations.put),
-            Barrier::Boundary => {
-                Permission::to(operations.bound).with("iam:PermissionsBoundary", deny_all)
+        let rung = |barrier: &Barrier| {
+            let permission = Permission::to(permission_for(*barrier, &operations));
+            match barrier {
+                Barrier::Managed => permission.with("iam:PolicyARN", deny_all),
+                Barrier::Inline => permission,
+                Barrier::Boundary => permission.with("iam:PermissionsBoundary", deny_all),
             }
         };
         let mut rungs: Vec<Permission> = change.ladder.iter().map(rung).collect();
         for further in rungs.iter_mut().skip(1) {
-            further.only_if = Some("there is no room for a policy");
+            further.only_if = Some("there is no room for a policy, or it is refused");
         }
         rungs
+    }
+
+    fn without(change: &Change, refused: &[&str]) -> Option<(Change, String)> {
+        let operations = operations(&change.principal);
+        let mut ladder = change.ladder.clone();
+        ladder.retain(|barrier| !refused.contains(&permission_for(*barrier, &operations)));
+        let is_other = !ladder.is_empty() && ladder.len() < change.ladder.len();
+        is_other.then(|| {
+            let (principal, id) = (change.principal.clone(), change.id.clone());
+            let (boundary, deny_all) = (change.boundary.clone(), change.deny_all.clone());
+            let after = wanted(&ladder);
+            (Change { principal, id, ladder, boundary, deny_all }, after)
+        })
     }
 
     fn on_canary(change: &Change, facts: &Inventory, canary: &Canary) -> Option<Trial<Change>> {
@@ -297,7 +313,7 @@ impl<N: Named> Action for Quarantine<N> {
     ) -> Result<(), ApplyError> {
         let Change { principal, deny_all, .. } = change;
         let iam = cloud.iam();
-        let mut last = None;
+        let mut first = None;
         for barrier in &change.ladder {
             let answer = match barrier {
                 Barrier::Managed => iam.attach_policy(principal, deny_all).await,
@@ -309,13 +325,33 @@ impl<N: Named> Action for Quarantine<N> {
             };
             match answer {
                 Ok(()) => return Ok(()),
-                Err(error) if error.is_quota() => {
-                    notes.note(Note::NoRoom { tried: barrier.describe().to_owned() }).await?;
-                    last = Some(error);
+                // Both say for certain that nothing was put on.
+                Err(error) if error.is_quota() || error.is_denied() => {
+                    let tried = barrier.describe().to_owned();
+                    let is_quota = error.is_quota();
+                    let note =
+                        if is_quota { Note::NoRoom { tried } } else { Note::NotAllowed { tried } };
+                    notes.note(note).await?;
+                    first.get_or_insert(error);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(last.expect("a ladder has at least one rung").into())
+        Err(first.expect("a ladder has at least one rung").into())
+    }
+}
+
+/// The state that a ladder is to lead to.
+fn wanted(ladder: &[Barrier]) -> String {
+    let names: Vec<&str> = ladder.iter().map(|barrier| barrier.describe()).collect();
+    format!("quarantined: {}", names.join("; if there is no room, "))
+}
+
+/// What must be allowed to take a rung.
+fn permission_for(barrier: Barrier, operations: &Operations) -> &'static str {
+    match barrier {
+        Barrier::Managed => operations.attach,
+        Barrier::Inline => operations.put,
+        Barrier::Boundary => operations.bound,
     }
 }

@@ -86,13 +86,18 @@ pub(super) async fn make(
             }
         }
     }
+    let all: Vec<_> = plans.iter().map(|saved| &saved.plan).collect();
+    let problems = planning::lint_together(playbook, &all, refused.is_none());
+    if !problems.is_empty() {
+        view::err("\nIn all accounts together:\n");
+        let together = plan::refused(problems);
+        refused = Some(match refused {
+            Some(known) => known.and(together),
+            None => together,
+        });
+    }
     if let Some(refused) = refused {
         return Err(refused);
-    }
-    let all: Vec<_> = plans.iter().map(|saved| &saved.plan).collect();
-    let problems = planning::lint_together(playbook, &all);
-    if !problems.is_empty() {
-        return Err(plan::refused(problems));
     }
     Ok(SavedPlans::new(plans).expect("made for these accounts, together"))
 }

@@ -235,6 +235,9 @@ pub(super) struct Plan {
     /// End with exit code 4 if there is anything to do
     #[arg(long)]
     pub(super) check: bool,
+    /// Plan in this world, in the built-in cloud, as `rehearse` would: needs no account, and is not run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "profile", "role_arn", "endpoint_url"])]
+    pub(super) world: Option<PathBuf>,
     #[command(flatten)]
     pub(super) cases: Cases,
 }

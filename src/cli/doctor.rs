@@ -17,6 +17,7 @@ use super::live::Live;
 use super::view::{self, Style};
 use super::{diagnostics, permitted};
 use crate::case;
+use crate::cloud::Lasts;
 use crate::ids::{AccessKeyId, Arn};
 use crate::inventory::{Caller, Inventory, Origin};
 
@@ -171,8 +172,17 @@ async fn cloud(access: &Access, findings: &mut Vec<Finding>) -> Option<Caller> {
 
 async fn lasts(live: &Live) -> Finding {
     let check = "credentials";
-    let Some(ends) = live.connection.credentials_end_at().await else {
-        return Finding::good(check, "when they end is not known, or never");
+    let ends = match live.connection.credentials_last().await {
+        Some(Lasts::Until(ends)) => ends,
+        Some(Lasts::WithoutEnd) => {
+            return Finding::good(check, "they are a key's, which does not end by itself");
+        }
+        Some(Lasts::NobodyKnows) | None => {
+            let says = "they are a session's, and nobody knows when that ends";
+            let next = "take fresh ones before you begin; by a profile (role, SSO, credential_process) their end is known, \
+                        and they are got anew on the way";
+            return Finding::careful(check, says, next);
+        }
     };
     let left = ends.duration_since(live.clock.now());
     let shown = view::duration(u64::try_from(left.as_secs()).unwrap_or(0));

@@ -12,6 +12,7 @@ use super::responder::{Means, Responder};
 use super::{doctor, origin, view};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
+use crate::diagnostic::nearest;
 use crate::ids::AccessKeyId;
 use crate::inventory::{Inventory, Origin};
 use crate::survey;
@@ -31,6 +32,7 @@ impl Live {
     pub(super) async fn connect(access: &Access) -> Result<Self, Failure> {
         refuse_stray_endpoint(access)?;
         refuse_no_endpoint(access)?;
+        refuse_no_such_profile(access).await?;
         let region = region(access, &configured(access).await)?;
         let endpoint = match &access.endpoint_url {
             Some(url) => Endpoint::Url(url.clone()),
@@ -149,6 +151,29 @@ async fn came_from(access: &Access, responder: &Responder) -> Result<Vec<Origin>
         came_from.insert(0, Origin { how, arn: Some(arn), access_key_id: key });
     }
     Ok(came_from)
+}
+
+/// A profile that is not there has neither region nor credentials, and that is not what is wrong with it.
+async fn refuse_no_such_profile(access: &Access) -> Result<(), Failure> {
+    let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (whence, profile) = match (&access.profile, named("AWS_PROFILE")) {
+        (Some(profile), _) => ("--profile", profile.clone()),
+        // What is in the environment comes before a profile that is named there.
+        (None, Some(profile)) if named("AWS_ACCESS_KEY_ID").is_none() => ("AWS_PROFILE", profile),
+        _ => return Ok(()),
+    };
+    let Some(others) = origin::instead_of(&profile).await else { return Ok(()) };
+    let others: Vec<String> = others.iter().map(|other| view::plain(other)).collect();
+    let next = match nearest(&profile, others.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None if others.is_empty() => {
+            "the files of the AWS tools have no profile: aws configure, or aws configure sso"
+                .to_owned()
+        }
+        None => format!("there are: {}", others.join(", ")),
+    };
+    let what = format!("there is no profile {}, which {whence} names", view::plain(&profile));
+    Err(Failure::new(Exit::Refused, what, next))
 }
 
 fn no_credentials(access: &Access, error: &dyn std::error::Error) -> Failure {

@@ -374,7 +374,16 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
     }
     to_attest(plan, state, dir, there)
         .or_else(|| awaited(saved, state, dir, there))
-        .unwrap_or(resume)
+        .unwrap_or_else(|| {
+            if plan.unplanned.is_empty() {
+                return resume;
+            }
+            format!(
+                "where what is said above is mended in the account: {resume}; where the playbook is, plan with it, which \
+                 finds these cuts in place: portcullis plan PLAYBOOK{}",
+                there.beside(dir)
+            )
+        })
 }
 
 /// Until when a case that is taken back waits, where it waits for nothing else.

@@ -24,6 +24,23 @@ pub(super) async fn of_profile(profile: Option<&str>) -> Vec<Origin> {
     read(&Fs::real(), &Env::real(), profile).await
 }
 
+/// The profiles that there are, where one was named that is not among them; `None` where it is, or nobody can tell.
+pub(super) async fn instead_of(profile: &str) -> Option<Vec<String>> {
+    absent(&Fs::real(), &Env::real(), profile).await
+}
+
+async fn absent(files: &Fs, environment: &Env, profile: &str) -> Option<Vec<String>> {
+    let chosen = Some(profile.to_owned().into());
+    let profiles =
+        profile::load(files, environment, &EnvConfigFiles::default(), chosen).await.ok()?;
+    if profiles.get_profile(profile).is_some() {
+        return None;
+    }
+    let mut all: Vec<String> = profiles.profiles().map(str::to_owned).collect();
+    all.sort();
+    Some(all)
+}
+
 async fn read(files: &Fs, environment: &Env, profile: Option<&str>) -> Vec<Origin> {
     let chosen = profile.map(|name| name.to_owned().into());
     match profile::load(files, environment, &EnvConfigFiles::default(), chosen).await {
@@ -98,5 +115,8 @@ sso_account_id = 111122223333
         assert_eq!(of("portal").await, []);
         assert_eq!(of("nobody").await, []);
         assert!(of("loop").await.len() <= LONGEST);
+        assert_eq!(absent(&files, &environment, "portal").await, None);
+        let all = ["base", "hop", "loop", "pool", "portal", "respond"].map(str::to_owned);
+        assert_eq!(absent(&files, &environment, "portl").await, Some(all.to_vec()));
     }
 }

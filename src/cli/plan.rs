@@ -13,7 +13,7 @@ use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::reach::Lasting;
 use super::view::Detail;
-use super::{accounts, by_hand, diagnostics, earlier, sources, view};
+use super::{accounts, by_hand, diagnostics, earlier, rehearse, sources, view};
 use crate::case;
 use crate::cloud::ReadCloud;
 use crate::diagnostic::Diagnostic;
@@ -39,15 +39,24 @@ pub(super) struct Shown<'a> {
     pub(super) cases: &'a Path,
 }
 
+impl<'a> Shown<'a> {
+    pub(super) fn of(args: &'a args::Plan) -> Self {
+        Self {
+            format: args.format,
+            every_change: args.all,
+            output: args.output.as_deref(),
+            replace: args.replace,
+            check: args.check,
+            cases: &args.cases.cases,
+        }
+    }
+}
+
 pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
-    let shown = Shown {
-        format: args.format,
-        every_change: args.all,
-        output: args.output.as_deref(),
-        replace: args.replace,
-        check: args.check,
-        cases: &args.cases.cases,
-    };
+    if let Some(world) = &args.world {
+        return rehearse::plan(args, world);
+    }
+    let shown = Shown::of(args);
     show(&args.playbook, &args.given, &args.access, &shown)
 }
 
@@ -93,35 +102,7 @@ pub(super) fn show(
         let lasting = Lasting::of(&live.connection, plans.plans(), live.clock).await;
         Ok((Made::Several(plans), beside, lasting))
     })?;
-    // What is read by machines, or kept, stands alone on standard output.
-    let note: fn(&str) = match shown.format {
-        PlanFormat::Text => {
-            let detail = if shown.every_change { Detail::Everything } else { view::out_detail() };
-            view::out(&match &made {
-                Made::One(saved) => view::plan(saved, detail),
-                Made::Several(plans) => accounts::shown(plans, detail),
-            });
-            if let Some(lasting) = lasting {
-                let line = lasting.line();
-                let careful = || view::Style::Careful.paint(line.trim_end()) + "\n";
-                view::out(&if lasting.suffices() { line.clone() } else { careful() });
-            }
-            view::hint
-        }
-        PlanFormat::Json => {
-            let mut told = match &made {
-                Made::One(saved) => view::plan_as_json(saved),
-                Made::Several(plans) => accounts::as_json(plans),
-            };
-            told["credentials"] = lasting.map(Lasting::as_json).into();
-            view::out(&diagnostics::printed(&told));
-            view::note
-        }
-        PlanFormat::AwsCli => {
-            view::out(&by_hand::script(made.plans()));
-            view::note
-        }
-    };
+    let note = told(&made, lasting, shown);
     for saved in made.plans() {
         view::err(&earlier::told(&beside, saved, &access.there()));
     }
@@ -145,12 +126,50 @@ pub(super) fn show(
             "\nNothing was changed. Next: the same with -o plan.json, then portcullis run plan.json{there}\n"
         ));
     }
+    Ok(ended(&made, shown))
+}
+
+/// Shows what was made. Gives back where what is said beside it goes.
+pub(super) fn told(made: &Made, lasting: Option<Lasting>, shown: &Shown<'_>) -> fn(&str) {
+    // What is read by machines, or kept, stands alone on standard output.
+    match shown.format {
+        PlanFormat::Text => {
+            let detail = if shown.every_change { Detail::Everything } else { view::out_detail() };
+            view::out(&match made {
+                Made::One(saved) => view::plan(saved, detail),
+                Made::Several(plans) => accounts::shown(plans, detail),
+            });
+            if let Some(lasting) = lasting {
+                let line = lasting.line();
+                let careful = || view::Style::Careful.paint(line.trim_end()) + "\n";
+                view::out(&if lasting.is_too_short() { careful() } else { line.clone() });
+            }
+            view::hint
+        }
+        PlanFormat::Json => {
+            let mut told = match made {
+                Made::One(saved) => view::plan_as_json(saved),
+                Made::Several(plans) => accounts::as_json(plans),
+            };
+            told["credentials"] = lasting.map(Lasting::as_json).into();
+            view::out(&diagnostics::printed(&told));
+            view::note
+        }
+        PlanFormat::AwsCli => {
+            view::out(&by_hand::script(made.plans()));
+            view::note
+        }
+    }
+}
+
+/// How it ends: by what there is to do, where that is asked.
+pub(super) fn ended(made: &Made, shown: &Shown<'_>) -> Exit {
     let to_do = |saved: &SavedPlan| {
         saved.plan.pending().next().is_some()
             || saved.plan.changes.is_empty() && !left_open(saved).is_empty()
     };
     let to_do = shown.check && made.plans().iter().any(to_do);
-    Ok(if to_do { Exit::Differs } else { Exit::Done })
+    if to_do { Exit::Differs } else { Exit::Done }
 }
 
 /// What was saved earlier may be what somebody has read and said yes to, and is needed to see what has changed since.
@@ -168,7 +187,7 @@ fn in_the_way(output: &Path) -> Failure {
 }
 
 /// What came of planning: the plan of one account, or those of several that go together.
-enum Made {
+pub(super) enum Made {
     One(Box<SavedPlan>),
     Several(SavedPlans),
 }
@@ -234,7 +253,8 @@ pub(super) fn nothing_to_do(plans: &[SavedPlan], format: Format) -> Option<Exit>
     match format {
         Format::Text => {
             let mut text =
-                "\nNothing to do: no step changes anything. Why is said above.\n".to_owned();
+                "\nNothing to do: no step cuts or changes anything, so that nothing is proven either. Why is said above.\n"
+                    .to_owned();
             for credential in &open {
                 let _ = writeln!(text, "  - no step cuts the {credential}");
             }

@@ -9,12 +9,13 @@ use super::doctor::break_glass_beside;
 use super::exit::{Exit, Failure};
 use super::live::Live;
 use super::overtaken::{Doing, not_overtaken};
-use super::{args, view};
+use super::{args, sources, view};
 use crate::clock::Clock;
-use crate::cloud::Connection;
+use crate::cloud::{Connection, Lasts};
 use crate::ids::StepId;
 use crate::inventory::Caller;
 use crate::plan::{Plan, SavedPlan};
+use crate::playbook::FirstCut;
 
 /// Connects to where `saved` is for, as somebody who may carry it out. What is minted from here on bears the name of the
 /// case in `dir`.
@@ -42,40 +43,51 @@ pub(super) async fn reach(
 pub(super) async fn remaining(connection: &Connection, plans: &[SavedPlan], clock: Clock) {
     let Some(lasting) = Lasting::of(connection, plans, clock).await else { return };
     let line = lasting.line();
-    if lasting.suffices() { view::note(&line) } else { view::err(&line) }
+    if lasting.is_too_short() { view::err(&line) } else { view::note(&line) }
 }
 
 /// How long the responder's credentials last, beside how long a run takes. They are got anew where that goes without a
 /// person; where it does not, a run stops and resumes. It is of whoever asks, and so it stands in no plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lasting {
-    ends: Timestamp,
+    /// When they end, and in how many seconds; `None` of a session of which nobody has said it.
+    ends: Option<(Timestamp, u64)>,
     /// Seconds.
-    left: u64,
     needed: u64,
 }
 
 impl Lasting {
-    /// `None` where nobody knows when they end. Accounts are worked on side by side.
+    /// `None` where they do not end by themselves. Accounts are worked on side by side.
     pub(super) async fn of(
         connection: &Connection,
         plans: &[SavedPlan],
         clock: Clock,
     ) -> Option<Self> {
-        let ends = connection.credentials_end_at().await?;
-        let left = u64::try_from(ends.duration_since(clock.now()).as_secs()).unwrap_or(0);
+        let left = |ends: Timestamp| ends.duration_since(clock.now()).as_secs();
+        let ends = match connection.credentials_last().await? {
+            Lasts::Until(ends) => Some((ends, u64::try_from(left(ends)).unwrap_or(0))),
+            Lasts::NobodyKnows => None,
+            Lasts::WithoutEnd => return None,
+        };
         let needed = plans.iter().map(|saved| saved.plan.estimate.seconds).max()?;
-        Some(Self { ends, left, needed })
+        Some(Self { ends, needed })
     }
 
-    pub(super) fn suffices(self) -> bool {
-        self.left >= self.needed
+    pub(super) fn is_too_short(self) -> bool {
+        self.ends.is_some_and(|(_, left)| left < self.needed)
     }
 
     pub(super) fn line(self) -> String {
-        let (left, needed) = (view::duration(self.left), view::duration(self.needed));
+        let needed = view::duration(self.needed);
+        let Some((_, left)) = self.ends else {
+            return format!(
+                "The credentials are a session's, and nobody knows when that ends; the run takes about {needed}. Where they \
+                 end on the way, it stops and resumes.\n"
+            );
+        };
+        let left = view::duration(left);
         let line = format!("The credentials last for {left}; the run takes about {needed}.");
-        if self.suffices() {
+        if !self.is_too_short() {
             return format!("{line}\n");
         }
         format!("{line} They will be got anew on the way, or the run stops and resumes.\n")
@@ -83,10 +95,10 @@ impl Lasting {
 
     pub(super) fn as_json(self) -> Value {
         json!({
-            "end_at": self.ends,
-            "seconds_left": self.left,
+            "end_at": self.ends.map(|(at, _)| at),
+            "seconds_left": self.ends.map(|(_, left)| left),
             "seconds_needed": self.needed,
-            "suffice": self.suffices(),
+            "suffice": self.ends.map(|_| !self.is_too_short()),
         })
     }
 }
@@ -109,8 +121,14 @@ pub(super) fn fits(
         ));
     }
     goes_there(plan, endpoint)?;
-    let nowhere = |_: &StepId| None;
-    let warnings = crate::planning::refuse_lock_out(plan, &saved.inventory, caller, &nowhere)
+    // Of a first cut there is no playbook that anybody has seen.
+    let place_of = |step: &StepId| {
+        let shown = format!("{}, in the plan", plan.playbook);
+        let is_seen = plan.playbook != FirstCut::NAME;
+        let playbook = is_seen.then(|| sources::of_plan(&shown, saved)).flatten()?;
+        Some(playbook.step(step)?.place.clone())
+    };
+    let warnings = crate::planning::refuse_lock_out(plan, &saved.inventory, caller, &place_of)
         .map_err(|problem| {
             let next = "nothing was changed. Run it as somebody else";
             Failure::of(Exit::Refused, vec![problem], next)

@@ -4,6 +4,7 @@
 //! world file. The state of the world is kept in the case beside the journal and saved before every line
 //! of it, so that stopping and resuming a rehearsal means what it means for real.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::io::ErrorKind;
@@ -13,6 +14,7 @@ use std::pin::Pin;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
+use serde_json::Value;
 
 use super::args::{self, Format};
 use super::by_hand::typed;
@@ -30,6 +32,7 @@ use crate::ids::AccessKeyId;
 use crate::inventory::Caller;
 use crate::journal::{Entry, Medium};
 use crate::plan::{Credential, Effect, Plan, SavedPlan, Subject};
+use crate::planning::Terms;
 use crate::playbook::{Playbook, Written};
 use crate::sim::{self, Cloud, PlacedInput, World};
 use crate::survey;
@@ -41,15 +44,10 @@ const STATE: &str = "world.json";
 pub(super) const REGION: &str = "us-east-1";
 
 pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
-    let playbook = sources::playbook(&args.playbook)?;
     let beside = sources::playbook_file(&args.playbook).with_file_name(WORLD);
     let world_file = args.world.clone().unwrap_or(beside);
-    let (world, source) = world_in(&world_file)?;
-    let given = world.placed_inputs(&source).into_iter().map(|input| {
-        let PlacedInput { name, name_at, value, value_at, items_at } = input;
-        (name, Written::new(name_at, value_at, value, items_at))
-    });
-    let (inputs, terms) = sources::asked(&playbook, &args.given, given.collect(), None)?;
+    let Staged { playbook, world, inputs, terms } =
+        staged(&args.playbook, &args.given, &world_file)?;
     view::virtual_runtime().block_on(async {
         let clock = Clock::starting_at(world.now());
         let cloud = Cloud::new(&world, clock);
@@ -79,6 +77,54 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
         let (cases, begun) = (&args.cases.cases, (&saved, &playbook));
         play(cases, begun, &cloud, &connection, &caller, clock, args.format).await
     })
+}
+
+/// A playbook, and all that it is planned with in a world.
+struct Staged {
+    playbook: Playbook,
+    world: World,
+    inputs: BTreeMap<String, Value>,
+    terms: Terms,
+}
+
+fn staged(playbook: &Path, given: &args::Given, world_file: &Path) -> Result<Staged, Failure> {
+    let playbook = sources::playbook(playbook)?;
+    let (world, source) = world_in(world_file)?;
+    let behind = world.placed_inputs(&source).into_iter().map(|input| {
+        let PlacedInput { name, name_at, value, value_at, items_at } = input;
+        (name, Written::new(name_at, value_at, value, items_at))
+    });
+    let (inputs, terms) = sources::asked(&playbook, given, behind.collect(), None)?;
+    Ok(Staged { playbook, world, inputs, terms })
+}
+
+/// Plans in a world, and no more.
+pub(super) fn plan(args: &args::Plan, world_file: &Path) -> Result<Exit, Failure> {
+    let Staged { playbook, world, inputs, terms } =
+        staged(&args.playbook, &args.given, world_file)?;
+    let made = view::virtual_runtime().block_on(async {
+        let clock = Clock::starting_at(world.now());
+        let cloud = Cloud::new(&world, clock);
+        let (connection, key) = connect(&cloud, clock);
+        let inventory = survey::begin(connection.read(), clock, key).await?;
+        let roles = accounts::named(&playbook, &inputs, &inventory)?;
+        if !roles.is_empty() {
+            let ways = accounts::enter(&connection, &inventory, clock, &[], &roles).await?;
+            let plans = accounts::make(&playbook, &inputs, &terms, &ways, &roles, None).await?;
+            return Ok::<_, Failure>(plan::Made::Several(plans));
+        }
+        let saved = plan::make(&playbook, &inputs, &terms, connection.read(), inventory).await?;
+        Ok(plan::Made::One(Box::new(saved)))
+    })?;
+    let shown = plan::Shown::of(args);
+    let note = plan::told(&made, None, &shown);
+    note(&format!(
+        "\nOf the world in {}; nothing real was looked at. Next: portcullis rehearse {} --world {}\n",
+        world_file.display(),
+        typed(&args.playbook),
+        typed(world_file)
+    ));
+    Ok(plan::ended(&made, &shown))
 }
 
 /// Rehearses a first cut.

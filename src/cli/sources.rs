@@ -236,6 +236,13 @@ fn terms(given: &args::Given, imports: Vec<Import>, endpoint: Option<&str>) -> T
 )]
 pub(super) struct DoesNotFollow;
 
+/// The playbook that a saved plan holds, shown under a name of its own.
+pub(super) fn of_plan(shown: &str, saved: &SavedPlan) -> Option<Playbook> {
+    let source = Source::new(shown, saved.playbook.clone());
+    let read = playbook::read_in(&source, &saved.fragments, &Actions::new());
+    read.ok().map(|(playbook, _)| playbook)
+}
+
 /// The playbook of a saved plan, if the plan is the one that follows from what it stands on: for a later round,
 /// on the plan of the one before. Whoever can write the file can also write its digest.
 pub(super) fn follows(

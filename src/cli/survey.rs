@@ -18,7 +18,7 @@ use super::stop::asked_to_stop;
 use super::{accounts, args, diagnostics, sources, view};
 use crate::case;
 use crate::cloud::{Connection, ReadCloud};
-use crate::diagnostic::{Diagnostic, counted};
+use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::ids::AccountId;
 use crate::inventory::{Inventory, SavedInventories, SavedInventory, Want};
 use crate::plan::Together;
@@ -46,8 +46,12 @@ struct Reading {
 /// How the reading ended.
 enum End {
     Whole,
-    /// The playbook does not come to a plan in these accounts.
-    Problems(Vec<(AccountId, Vec<Diagnostic>)>),
+    /// The playbook does not come to a plan in these accounts. What it would ask beyond what is wrong, nobody knows; of what
+    /// is wrong with a plan as a whole, everything was read.
+    Problems {
+        all: Vec<(AccountId, Vec<Diagnostic>)>,
+        is_whole: bool,
+    },
     Interrupted,
     Failed(SurveyError),
 }
@@ -86,7 +90,7 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
     let saved = kept(all);
     match args.format {
         // Where it is refused, what is wrong is the document.
-        args::SurveyFormat::Json if matches!(end, End::Problems(_)) => {}
+        args::SurveyFormat::Json if matches!(end, End::Problems { is_whole: false, .. }) => {}
         args::SurveyFormat::Json => view::out(&diagnostics::harmless(&saved.to_text())),
         args::SurveyFormat::Text => {
             let each: Vec<String> = saved.each().iter().map(view::inventory).collect();
@@ -146,7 +150,12 @@ async fn read(all: &mut [Reading], asked: &Asked, file: Option<&Path>) -> Result
             }
         }
         if parts.is_empty() {
-            break if problems.is_empty() { End::Whole } else { End::Problems(problems) };
+            let is_whole = problems.iter().flat_map(|(_, found)| found).all(is_of_a_whole_plan);
+            break if problems.is_empty() {
+                End::Whole
+            } else {
+                End::Problems { all: problems, is_whole }
+            };
         }
         let filled = tokio::select! {
             biased;
@@ -169,17 +178,28 @@ async fn read(all: &mut [Reading], asked: &Asked, file: Option<&Path>) -> Result
         }
     };
     let stopped = match &end {
-        End::Whole | End::Problems(_) => None,
+        End::Whole | End::Problems { is_whole: true, .. } => None,
+        End::Problems { is_whole: false, .. } => {
+            Some("the playbook does not come to a plan".to_owned())
+        }
         End::Interrupted => Some("it was interrupted".to_owned()),
         End::Failed(error) => Some(error.0.to_string()),
     };
     for one in all.iter_mut() {
         // What nothing is asked of any more is whole, whatever stopped the others.
-        let is_whole = open(asked, &one.terms, &one.saved.inventory).is_ok_and(|w| w.is_empty());
+        let is_whole = match open(asked, &one.terms, &one.saved.inventory) {
+            Ok(wants) => wants.is_empty(),
+            Err(problems) => problems.iter().all(is_of_a_whole_plan),
+        };
         one.saved.stopped = stopped.clone().filter(|_| !is_whole);
     }
     keep(all, file)?;
     Ok(end)
+}
+
+/// Whether a problem is one of a plan that there would be but for it: to see it, all was read that the playbook asks.
+fn is_of_a_whole_plan(problem: &Diagnostic) -> bool {
+    matches!(problem.code, Code::LockOut | Code::OverLimit | Code::GateOrder)
 }
 
 fn answers(all: &[Reading]) -> usize {
@@ -261,7 +281,6 @@ fn ended(
     file: Option<&Path>,
 ) -> Result<Exit, Failure> {
     let again = again(args, file);
-    let strong = view::Style::Strong.paint("Next");
     match end {
         End::Failed(error) => Err(Failure::new(
             Exit::Stopped,
@@ -272,46 +291,59 @@ fn ended(
         End::Interrupted => {
             Err(Failure::new(Exit::Interrupted, "interrupted; nothing was changed", again))
         }
-        End::Problems(problems) => {
-            let next = "nothing was changed. See to what is said above, then survey again";
-            let of_each = problems.into_iter().map(|(account, problems)| {
+        End::Problems { all, is_whole: false } => {
+            let next = format!("nothing was changed. See to what is said above, then: {again}");
+            let of_each = all.into_iter().map(|(account, problems)| {
                 if saved.each().len() > 1 {
                     view::err(&format!("\nIn account {account}:\n"));
                 }
-                let refused = Failure::of(Exit::Refused, problems, next);
-                if saved.each().len() > 1 { refused.in_account(&account) } else { refused }
+                let stopped = Failure::of(Exit::Stopped, problems, next.clone());
+                if saved.each().len() > 1 { stopped.in_account(&account) } else { stopped }
             });
             Err(of_each.reduce(Failure::and).expect("there are problems of some account"))
         }
-        End::Whole => {
-            let has_gaps = |one: &&SavedInventory| one.inventory.gaps().next().is_some();
-            let with_gaps: Vec<&SavedInventory> = saved.each().iter().filter(has_gaps).collect();
-            let where_ = |all: &[&SavedInventory]| match all.len() {
-                _ if saved.each().len() == 1 => String::new(),
-                n if n == saved.each().len() => format!(" in {}", counted(n, "account")),
-                _ => {
-                    let ids = all.iter().map(|one| one.inventory.caller.account.to_string());
-                    format!(" in {}", ids.collect::<Vec<_>>().join(" and "))
-                }
-            };
-            if !with_gaps.is_empty() {
-                let where_ = where_(&with_gaps);
+        End::Problems { all, is_whole: true } => {
+            for (account, problems) in all {
                 view::err(&format!(
-                    "\nNot everything could be read{where_}. {strong}: allow what was refused, then {again}\n"
+                    "\nOf what was read in account {account}, `portcullis plan` would be refused:\n"
                 ));
-                return Ok(Exit::Stopped);
+                view::diagnostics(problems);
             }
-            let next = match file {
-                Some(file) => format!("later, portcullis diff {} NEWER", typed(file)),
-                None => again,
-            };
-            let where_ = where_(&saved.each().iter().collect::<Vec<_>>());
-            view::note(&format!(
-                "\nEverything was read{where_}, and nothing was changed. {strong}: {next}\n"
-            ));
-            Ok(Exit::Done)
+            Ok(whole(saved, file, again))
         }
+        End::Whole => Ok(whole(saved, file, again)),
     }
+}
+
+/// Says that all was read that could be.
+fn whole(saved: &SavedInventories, file: Option<&Path>, again: String) -> Exit {
+    let strong = view::Style::Strong.paint("Next");
+    let has_gaps = |one: &&SavedInventory| one.inventory.gaps().next().is_some();
+    let with_gaps: Vec<&SavedInventory> = saved.each().iter().filter(has_gaps).collect();
+    let where_ = |all: &[&SavedInventory]| match all.len() {
+        _ if saved.each().len() == 1 => String::new(),
+        n if n == saved.each().len() => format!(" in {}", counted(n, "account")),
+        _ => {
+            let ids = all.iter().map(|one| one.inventory.caller.account.to_string());
+            format!(" in {}", ids.collect::<Vec<_>>().join(" and "))
+        }
+    };
+    if !with_gaps.is_empty() {
+        let where_ = where_(&with_gaps);
+        view::err(&format!(
+            "\nNot everything could be read{where_}. {strong}: allow what was refused, then {again}\n"
+        ));
+        return Exit::Stopped;
+    }
+    let next = match file {
+        Some(file) => format!("later, portcullis diff {} NEWER", typed(file)),
+        None => again,
+    };
+    let where_ = where_(&saved.each().iter().collect::<Vec<_>>());
+    view::note(&format!(
+        "\nEverything was read{where_}, and nothing was changed. {strong}: {next}\n"
+    ));
+    Exit::Done
 }
 
 /// What was read earlier of accounts that are not asked about now would be lost.

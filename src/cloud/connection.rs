@@ -16,10 +16,9 @@ use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProt
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
-use jiff::Timestamp;
 
 use super::attempt::{Heard, Recording};
-use super::credentials::Held;
+use super::credentials::{Held, Lasts};
 use super::elsewhere::Elsewhere;
 use super::guard::{CANARY_MINTS, Fence, Guard, PROBES, READS, WRITES};
 use super::pace::Pace;
@@ -225,10 +224,10 @@ impl Connection {
         &self.read
     }
 
-    /// When the responder's credentials end; `None` where that is not known.
-    pub async fn credentials_end_at(&self) -> Option<Timestamp> {
+    /// How long the responder's credentials last; `None` where there are none.
+    pub async fn credentials_last(&self) -> Option<Lasts> {
         self.held.ready().await;
-        self.held.expire_at().await
+        self.held.lasts().await
     }
 
     /// Gets the responder's credentials anew, and uses them if they are of the same account.

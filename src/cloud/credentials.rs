@@ -24,6 +24,17 @@ const BEFORE_THE_END: SignedDuration = SignedDuration::from_secs(60);
 /// Where fresh ones were not to be had, they are asked for again after this.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
+/// How long credentials last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// Until then.
+    Until(Timestamp),
+    /// They are a session's, which ends by itself, and whoever gave them did not say when.
+    NobodyKnows,
+    /// They are a key's, which does not end by itself.
+    WithoutEnd,
+}
+
 /// The credentials that all handles of one connection sign with. Clones share them.
 #[derive(Clone)]
 pub(super) struct Held(Arc<Inner>);
@@ -100,9 +111,15 @@ impl Held {
         self.0.kept.lock().await.account.get_or_insert_with(|| account.clone());
     }
 
-    /// When those that are kept end; `None` where that is not known.
-    pub(super) async fn expire_at(&self) -> Option<Timestamp> {
-        self.0.kept.lock().await.credentials.as_ref()?.expiry().map(instant)
+    /// How long those that are kept last; `None` where there are none.
+    pub(super) async fn lasts(&self) -> Option<Lasts> {
+        let kept = self.0.kept.lock().await;
+        let credentials = kept.credentials.as_ref()?;
+        Some(match (credentials.expiry(), credentials.session_token()) {
+            (Some(ends), _) => Lasts::Until(instant(ends)),
+            (None, Some(_)) => Lasts::NobodyKnows,
+            (None, None) => Lasts::WithoutEnd,
+        })
     }
 
     async fn get(&self, kept: &mut Kept) {

@@ -711,6 +711,11 @@ pub enum Note {
         /// What was tried.
         tried: String,
     },
+    /// A way was not allowed, and the next was tried.
+    NotAllowed {
+        /// What was tried.
+        tried: String,
+    },
     /// Somebody attests that it is done. Not noted by `apply`: an [`Entry::Attested`] of the change is seen by
     /// its action as this.
     Attested {

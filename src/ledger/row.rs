@@ -555,7 +555,7 @@ pub fn issued(plan: &Plan, state: &State) -> Vec<Issued> {
     seen(plan, state).flat_map(|change| issued_by(change, state)).collect()
 }
 
-fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
+pub(super) fn issued_by(change: &Change, state: &State) -> Vec<Issued> {
     let Some(receipt) = &state.record(&change.id).receipt else { return Vec::new() };
     let at = receipt.password_set_at;
     change

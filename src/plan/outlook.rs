@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Text;
+use crate::ids::StepId;
 
 /// A permission that a change needs, and whether whoever surveyed has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,26 @@ pub struct Unknown {
     pub ty: Text,
     /// When it is known: "once it is minted".
     pub known: Text,
+}
+
+/// What keeps a run from ending with 0, whatever goes well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shortfall {
+    /// What is open or not proven even then.
+    pub why: String,
+    /// What would make it end with 0, where anything would.
+    pub then: Option<String>,
+}
+
+/// A step that is not planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unplanned {
+    /// Which.
+    pub step: StepId,
+    /// Why not, with where that is written.
+    pub why: String,
 }
 
 /// How much a run will ask of the cloud, and how long that takes. Not a promise: throttling, retries and

@@ -1,11 +1,12 @@
 //! What is made to try the cuts on: part of the plan where the gate asks for enforced proof.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::permissions;
 use crate::action::{self, CANARY_PATH, Canary, catalog};
 use crate::ids::ChangeId;
 use crate::inventory::{Inventory, Want};
+use crate::journal::Refusal;
 use crate::plan::{Change, Decided, Permission, PlannedCanary};
 use crate::playbook::Proof;
 
@@ -65,11 +66,17 @@ pub(super) fn plan(changes: &[Change], inventory: &Inventory) -> Option<PlannedC
     let needs = changes.iter().flat_map(|change| &change.needs);
     let first: BTreeSet<&ChangeId> =
         needs.filter(|need| need.proof >= Proof::Enforced).map(|need| &need.change).collect();
-    let first = cuts().filter(|change| first.contains(&change.id)).filter_map(mechanism);
-    let first: BTreeSet<&str> = first.collect();
-    let with_role =
-        cuts().any(|cut| trial(cut, inventory).is_some_and(|(_, trial)| trial.with.is_of_role()));
-    let times = usize::from(!first.is_empty()) + usize::from(first.len() < all.len());
+    // What is tried at each time, with what that takes.
+    let mut at_first: BTreeMap<&str, Tries> = BTreeMap::new();
+    let mut later: BTreeMap<&str, Tries> = BTreeMap::new();
+    for cut in cuts() {
+        let Some((_, trial)) = trial(cut, inventory) else { continue };
+        let at = if first.contains(&cut.id) { &mut at_first } else { &mut later };
+        at.insert(trial.mechanism, Tries::of(&trial));
+    }
+    later.retain(|mechanism, _| !at_first.contains_key(mechanism));
+    let times = [&at_first, &later].into_iter().filter(|tries| !tries.is_empty());
+    let with_role = times.clone().any(|tries| tries.values().any(|one| one.is_of_role));
     Some(PlannedCanary {
         makes: if with_role {
             format!(
@@ -78,11 +85,36 @@ pub(super) fn plan(changes: &[Change], inventory: &Inventory) -> Option<PlannedC
         } else {
             format!("a user under {CANARY_PATH}, who may do one harmless thing")
         },
-        times,
+        writes: times.clone().map(|tries| writes(tries.values())).sum(),
+        times: times.count(),
         tries: all.into_iter().map(str::to_owned).collect(),
         untried: cuts().filter(|cut| mechanism(cut).is_none()).map(|cut| cut.id.clone()).collect(),
         permissions: permissions::tell_of(&needed(changes, inventory), inventory),
     })
+}
+
+/// What trying one mechanism takes.
+struct Tries {
+    is_of_role: bool,
+    /// Whether what cuts it is removed by itself.
+    leaves_something: bool,
+}
+
+impl Tries {
+    fn of(trial: &action::Trial<Decided>) -> Self {
+        // A key that was switched off goes with all keys.
+        let leaves_something = trial.shown_by != Refusal::NotAccepted;
+        Self { is_of_role: trial.with.is_of_role(), leaves_something }
+    }
+}
+
+/// Requests that write, for one user with two keys and one policy, and a role with one where it is tried on that.
+fn writes<'t>(tries: impl Iterator<Item = &'t Tries> + Clone) -> usize {
+    let to_make = 1 + 2 + 1;
+    // The role, what it may do, and who may assume it.
+    let of_role = if tries.clone().any(|one| one.is_of_role) { 3 } else { 0 };
+    let to_cut: usize = tries.map(|one| 1 + usize::from(one.leaves_something)).sum();
+    2 * (to_make + of_role) + to_cut
 }
 
 /// Every permission it takes, with the ARN it takes it for. No name is decided yet.

@@ -23,8 +23,10 @@ pub(super) struct Drafted<'p> {
     pub(super) batches: Vec<Batches>,
     /// What would have been cut, and is trusted; and where a step finds nothing to change.
     pub(super) left_out: Vec<Untouched>,
-    /// Steps that cannot be planned.
+    /// Steps that cannot be planned, for what whoever has typed or written it can mend.
     pub(super) problems: Vec<(StepId, Diagnostic)>,
+    /// Steps that cannot be planned, because something could not be read.
+    pub(super) unread: Vec<(StepId, Diagnostic)>,
     pub(super) undecided: Vec<Undecided<'p>>,
 }
 
@@ -73,7 +75,9 @@ pub(super) fn draft<'p>(
             Ok(drafts) => drafts,
             Err(error) => {
                 let problem = cannot_plan(step, item.as_deref(), &error);
-                drafted.problems.push((step.id.clone(), problem));
+                let is_unread = matches!(error, PlanError::Unread(_));
+                let of = if is_unread { &mut drafted.unread } else { &mut drafted.problems };
+                of.push((step.id.clone(), problem));
                 drafted.undecided.push(Undecided::taken(step, *action, with));
                 continue;
             }

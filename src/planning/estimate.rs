@@ -61,7 +61,7 @@ pub(super) fn estimate(plan: &Plan, surveyed: Option<&Inventory>) -> Estimate {
         // Made, given keys, shown to be let in, cut, asked until it is refused, and removed.
         let (times, tries) = (canary.times, canary.tries.len());
         estimate.requests += 24 * times + 9 * tries + cuts;
-        estimate.writes += 9 * times + 2 * tries;
+        estimate.writes += canary.writes;
         trying = 8 * times as u64 + 8 * tries as u64;
     }
     let asking = u64::try_from(estimate.requests).unwrap_or(u64::MAX) / PER_SECOND;

@@ -1,5 +1,6 @@
 //! Is a finished plan safe? The second of the gate's three places, the lock-out, the limits.
 
+mod at_best;
 mod foretold;
 mod review;
 mod seals;
@@ -51,6 +52,8 @@ pub(super) fn lint(
     if plan.together.is_none() && undecided.is_empty() {
         accepted_gaps([&*plan].into_iter(), &mut problems);
     }
+    plan.at_best = at_best::shortfalls(plan, inventory);
+    foretold::cuts_nobody(playbook, plan);
     foretold::gate(plan);
     foretold::unapproved(plan);
     foretold::refusals(plan);
@@ -91,7 +94,7 @@ fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut
         )
         .help("allow iam:GetAccountSummary, or take `limits.percent` out for `limits.principals`"),
     };
-    if let Some(place) = &playbook.limits.place {
+    if let Some(place) = playbook.limits.places.get("percent") {
         problem = problem.at(place.clone(), "the limit");
     }
     problems.push(problem);
@@ -319,7 +322,7 @@ fn limits(playbook: &Playbook, what: &str, plans: &[&Plan]) -> Vec<Diagnostic> {
             named.join(", ")
         );
         let mut problem = Diagnostic::error(Code::OverLimit, message).help(help);
-        if let Some(place) = &limits.place {
+        if let Some(place) = limits.places.get(key) {
             problem = problem.at(place.clone(), "the limit");
         }
         let most = of_steps.first().and_then(|(step, n)| Some((playbook.step(step)?, n)));
@@ -367,8 +370,12 @@ fn most_first<'p>(of_steps: impl Iterator<Item = (&'p StepId, usize)>) -> Vec<(S
     of_steps
 }
 
-/// What is wrong with the plans of several accounts together, and not with one alone.
-pub fn lint_together(playbook: &Playbook, plans: &[&Plan]) -> Vec<Diagnostic> {
+/// What is wrong with the plans of several accounts together, and not with one alone. Where they are not `all` there are to
+/// be, what is too much of these is too much of all.
+pub fn lint_together(playbook: &Playbook, plans: &[&Plan], all: bool) -> Vec<Diagnostic> {
+    if !all {
+        return limits(playbook, "plan of the other accounts", plans);
+    }
     let mut problems = limits(playbook, "plan of all accounts", plans);
     accepted_gaps(plans.iter().copied(), &mut problems);
     problems

@@ -171,6 +171,29 @@ pub(super) fn tell(
     }
 }
 
+/// Has the changes made by the ways that are left, where one is known to be refused and there is another: nothing is tried
+/// that is known to come to nothing, and what is said of it is said of what will be done.
+pub(super) fn leave_out_refused(changes: &mut [Change], texts: &mut Texts) {
+    for change in changes.iter_mut().filter(|change| !change.already) {
+        let refused = change.permissions.iter().filter(|one| one.have == Have::Cannot);
+        let refused: Vec<&str> = refused.map(|one| one.action.as_str()).collect();
+        if refused.is_empty() {
+            continue;
+        }
+        let action = catalog::of(change);
+        let Some((decided, after)) = action.without(&change.decided, &refused) else { continue };
+        let needed = action.permissions(&decided);
+        change.permissions.retain_mut(|known| {
+            let still = needed.iter().find(|one| known.action == one.action);
+            if let Some(still) = still {
+                known.only_if = still.only_if.map(|text| texts.share(text));
+            }
+            still.is_some()
+        });
+        (change.decided, change.after) = (decided, texts.share(after));
+    }
+}
+
 fn judge(simulated: Option<&Simulated>, refused: Option<&str>) -> (Have, Option<String>) {
     match simulated {
         // A condition that was not given may turn it either way.

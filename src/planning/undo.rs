@@ -78,6 +78,11 @@ pub(super) fn plan(
     plan.canary = None;
     plan.estimate = estimate::estimate(&plan, None);
     plan.untouched = left(earlier, begun, undoes);
+    // One that lets somebody in goes on for all others, and to the same end.
+    if plan.lets_in.is_empty() {
+        plan.at_best.clear();
+        plan.unplanned.clear();
+    }
     plan.warnings = vec![
         "whatever is opened again works for whoever has it: a cut comes off only where all that it keeps out is cleared, \
          waived, trusted, replaced or dead; for the rest a person is called"

@@ -85,7 +85,7 @@ fn undone(plan: &Plan, state: &State) -> Option<String> {
 }
 
 /// What keeps somebody out who was found innocent, or may be, and who lets him in.
-fn of_the_innocent(plan: &Plan, state: &State, row: &Row) -> Option<String> {
+fn of_the_innocent(plan: &Plan, state: &State, ledger: &Ledger, row: &Row) -> Option<String> {
     let (credential, back) = (&row.credential, takes_back(plan, state));
     match &row.standing {
         Standing::Cleared { barriers, .. } if barriers.iter().any(|barrier| barrier.blocks()) => {
@@ -110,6 +110,22 @@ fn of_the_innocent(plan: &Plan, state: &State, row: &Row) -> Option<String> {
                 && !by.contains(&Barrier::Quarantine)
                 && matches!(credential, Credential::AccessKey { .. }) =>
         {
+            // Somebody has a new key, and of which of his old ones that does the work nobody has said.
+            let user = credential.user();
+            let new = ledger.issued.iter().filter(|new| Some(&new.user) == user);
+            let new: Vec<String> = new
+                .filter_map(|new| {
+                    let delivered = new.delivered.as_ref()?;
+                    Some(format!("{} in {delivered}", new.key()?))
+                })
+                .collect();
+            if let (Some(user), false) = (user, new.is_empty()) {
+                return Some(format!(
+                    "{credential}: off, and {user} has a new key ({}): whatever worked with the old one stands still until it \
+                     has that. What is put in the place of what, `replaces` says",
+                    new.join(", ")
+                ));
+            }
             Some(format!(
                 "{credential}: off, and nothing in its place, so that whatever works with it stands still. Where it is \
                  innocent: portcullis clear CASE {} --reason TEXT; then: {back}",
@@ -201,7 +217,9 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
             ));
         }
     }
-    left.extend(ledger.rows.iter().filter_map(|row| of_the_innocent(&saved.plan, state, row)));
+    left.extend(
+        ledger.rows.iter().filter_map(|row| of_the_innocent(&saved.plan, state, ledger, row)),
+    );
     left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
         let typed = who.typed();
         let stands = format!("{who}: quarantined, and whatever works as it does stands still");

@@ -315,6 +315,25 @@ fn accounts_are_gone_on_with_in_whichever_order_they_were_named() {
     }
 }
 
+/// What is too much of all together is told beside what is wrong in one: whoever mends one thing and asks again loses a round.
+#[test]
+fn what_is_wrong_of_several_accounts_together_is_told_beside_the_refusal_of_one() {
+    let world = with_a_third();
+    let control = "      control:\n        trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\" }";
+    assert_eq!(world.matches(control).count(), 1, "in the third account");
+    let world = world.replace(control, &control.replace("control:", "other:"));
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let limited = PLAYBOOK.replace("\nsteps:\n", "\nlimits: { changes: 10 }\nsteps:\n");
+    assert_ne!(limited, PLAYBOOK);
+    std::fs::write(at("playbook.yaml"), limited).unwrap();
+    std::fs::write(at("world.yaml"), world).unwrap();
+    let refused = told(&["plan", &at("playbook.yaml"), "--world", &at("world.yaml")], 5);
+    assert!(refused.contains("In account 222233334444"), "{refused}");
+    assert!(refused.contains("there is no role control"), "{refused}");
+    assert!(refused.contains("the plan of the other accounts has "), "{refused}");
+}
+
 /// What the program is asked, and what it says, on either stream.
 fn told(args: &[&str], code: i32) -> String {
     let output = portcullis(args);

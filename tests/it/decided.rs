@@ -150,3 +150,36 @@ fn what_cannot_be_chosen_any_more_keeps_nothing_else_from_being_cut() {
         assert!(!format!("{ending:?}").contains("cannot be planned"), "{ending:?}");
     });
 }
+
+/// What comes behind the gate keeps no cut from being made, and nothing of it is done that nobody has planned.
+#[test]
+fn what_cannot_be_planned_behind_the_gate_keeps_no_cut_from_being_made() {
+    play(async {
+        let playbook = THE_ONE.replace("(k, k.active)[0]", "(k, k.active)[7]");
+        let stage = set(&with_one_key(), &playbook).await;
+        let plan = &stage.saved.plan;
+        assert!(plan.changes.iter().all(|change| change.cuts()), "{:?}", plan.changes);
+        let [unplanned] = &plan.unplanned[..] else { panic!("{:?}", plan.unplanned) };
+        assert_eq!(unplanned.step.as_str(), "new-key");
+        assert!(unplanned.why.contains("line"), "{unplanned:?}");
+        let Left::Ended(Ending::Held(reasons)) = stage.run(None).await else { panic!("held") };
+        assert!(reasons[0].contains("step `new-key` is not planned"), "{reasons:?}");
+        let keys = another(&stage).list_access_keys().user_name(VICTIM).send().await.unwrap();
+        let statuses = keys.access_key_metadata().iter().map(|key| key.status().unwrap().as_str());
+        assert_eq!(statuses.collect::<Vec<_>>(), ["Inactive"]);
+        // Nor is it ever called proven, however often it is gone on with.
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::Held(_))));
+    });
+}
+
+/// What is wrong with a cut is refused.
+#[test]
+fn a_plan_whose_cuts_are_wrong_is_refused() {
+    play(async {
+        let wrong = "keys: [\"${{ inventory.access_keys('ci-deploy')[7].id }}\"] }";
+        let playbook = THE_ONE.replace("keys: all }", wrong);
+        assert_ne!(playbook, THE_ONE);
+        let terms = crate::stage::terms();
+        assert!(Stage::set_on(&with_one_key(), &playbook, &terms).await.is_err());
+    });
+}

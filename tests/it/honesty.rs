@@ -444,6 +444,10 @@ fn what_a_run_did_is_what_the_plan_said() {
                     change.id
                 );
             }
+            assert!(
+                ending != Ending::NotProven || !plan.at_best.is_empty(),
+                "seed {seed}: a surprise"
+            );
             let kind = match ending {
                 Ending::NotProven => "all done",
                 Ending::Held(_) => "held",

@@ -382,7 +382,8 @@ steps:
         portcullis(&["rehearse", folder.to_str().unwrap(), "--cases", cases.to_str().unwrap()]);
     let screen = said(&played);
     assert_eq!(played.status.code(), Some(0), "{screen}");
-    assert!(screen.contains("Nothing to do: no step changes anything."), "{screen}");
+    assert!(screen.contains("Nothing to do: no step cuts or changes anything"), "{screen}");
+    assert!(screen.contains("nothing is cut: step `quarantine` cuts nobody here."), "{screen}");
     assert!(!cases.exists(), "{screen}");
 
     // Found in the open, active, and cut by nothing: that is no end.

@@ -2,12 +2,16 @@
 //! the containment by hand is what the program would have done.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
+use std::collections::BTreeMap;
+
 use portcullis::journal::ChangeState;
 use portcullis::plan::{Have, Permission};
 use portcullis::run::{Ending, MOST_ROUNDS};
 use serde_json::Value;
 
+use crate::honesty::scene;
 use crate::hosted::{Hosted, quick_world, ran};
+use crate::side_by_side::each;
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play};
 
 /// The permissions of one change, as the plan has them.
@@ -52,12 +56,78 @@ fn of_what_is_to_be_read_before_the_yes_the_weightiest_stands_first() {
     assert_ne!(settled, PLAYBOOK);
     let terms = portcullis::planning::Terms::default();
     let stage = play(async { Stage::set_on(&world, &settled, &terms).await.unwrap() });
-    let warnings = stage.saved.plan.warnings;
-    assert!(warnings[0].contains("The run will end with exit code 11"), "{warnings:?}");
+    let plan = stage.saved.plan;
+    let [short, _] = &plan.at_best[..] else { panic!("{:?}", plan.at_best) };
+    assert!(short.why.contains("the gate asks for settled proof"), "{short:?}");
+    let warnings = plan.warnings;
     let refused: Vec<_> = warnings.iter().filter(|one| one.contains("is not allowed to")).collect();
     let [refused] = refused[..] else { panic!("{warnings:?}") };
     for said in ["iam:CreateAccessKey (new-key.1)", "iam:UpdateAccessKey (keys-off.1 and 1 more)"] {
         assert!(refused.contains(said), "{refused}");
+    }
+}
+
+/// What is said to keep a run from ending with 0 does, and what keeps it from that is said.
+#[test]
+fn a_run_that_can_at_best_end_with_11_is_told_so_and_no_other_is() {
+    let ends = std::sync::Mutex::new(BTreeMap::<(bool, u8), usize>::new());
+    let seeds: Vec<u64> = (0..24).collect();
+    each(&seeds, |seed| {
+        let (world, playbook) = scene(*seed);
+        let enforced = playbook.replace("proof: settled", "proof: enforced");
+        assert_ne!(enforced, playbook);
+        play(async {
+            let terms = portcullis::planning::Terms::default();
+            let Ok(mut stage) = Stage::set_on(&world, &enforced, &terms).await else { return };
+            stage.most = MOST_ROUNDS;
+            let ending = stage.resume_to_the_end(1).await;
+            let foretold = !stage.saved.plan.at_best.is_empty();
+            assert!(
+                !foretold || ending != Ending::Proven,
+                "{seed}: {:?}",
+                stage.saved.plan.at_best
+            );
+            assert!(foretold || ending != Ending::NotProven, "{seed}: nothing was said");
+            *ends.lock().unwrap().entry((foretold, ending.exit().code())).or_default() += 1;
+        });
+    });
+    let ends = ends.into_inner().unwrap();
+    println!("counted: 24 cases, whether 11 was foretold, and how it ended: {ends:?}");
+    assert!(ends.get(&(false, 0)).is_some_and(|n| *n >= 3), "{ends:?}");
+    assert!(ends.keys().any(|(foretold, _)| *foretold), "{ends:?}");
+}
+
+/// The shipped world without the role that trusts whoever is in the account.
+fn without_auditor(world: &str) -> String {
+    let trusting = "AWS: \"arn:aws:iam::111122223333:root\"";
+    assert!(world.contains(trusting));
+    world.replace(trusting, "AWS: \"arn:aws:iam::999988887777:root\"")
+}
+
+/// What each reason is, and that it is one: the world ends in 11, and in 0 once it is seen to.
+#[test]
+fn what_would_make_a_run_end_with_0_is_said_with_what_keeps_it_from_that() {
+    let settled = PLAYBOOK.replace("proof: enforced", "proof: settled");
+    assert_ne!(settled, PLAYBOOK);
+    let no_gate = settled.split_once("  - id: new-key").unwrap().0;
+    let sound = without_auditor(WORLD);
+    for (world, playbook, why) in [
+        (&*sound, PLAYBOOK, None),
+        (WORLD, PLAYBOOK, Some("no step cuts the sessions of role auditor")),
+        (&sound, &settled, Some("the gate asks for settled proof")),
+        (&sound, no_gate, Some("the gate asks for settled proof")),
+    ] {
+        play(async {
+            let terms = portcullis::planning::Terms::default();
+            let stage = Stage::set_on(world, playbook, &terms).await.unwrap();
+            let said: Vec<&str> =
+                stage.saved.plan.at_best.iter().map(|short| short.why.as_str()).collect();
+            assert_eq!(said.len(), usize::from(why.is_some()), "{said:?}");
+            assert!(why.is_none_or(|why| said[0].contains(why)), "{said:?}");
+            let Left::Ended(ending) = stage.run(None).await else { panic!("nothing crashes") };
+            let ends = if why.is_some() { Ending::NotProven } else { Ending::Proven };
+            assert_eq!(ending, ends, "{said:?}");
+        });
     }
 }
 
@@ -95,6 +165,41 @@ fn what_is_permitted_is_done_and_what_is_not_is_held_as_the_plan_says() {
                 let done = state.change(&change.id).state == ChangeState::Seen;
                 assert_eq!(done, !refused && !waits, "{}", change.id);
             }
+        });
+    }
+}
+
+/// Where one way of a quarantine is not allowed, the next is taken: known in advance it is what the plan says, and found out on
+/// the way it is noted.
+#[test]
+fn a_quarantine_is_put_on_by_whichever_way_is_allowed() {
+    let attach = |world: &str| {
+        let other = world.replace(
+            "[\"iam:AttachUserPolicy\", \"iam:DetachUserPolicy\"]",
+            "[\"iam:DetachUserPolicy\"]",
+        );
+        assert_ne!(other, world);
+        without_auditor(&other)
+    };
+    for (world, is_known) in
+        [(attach(WORLD), true), (attach(&without("iam:SimulatePrincipalPolicy")), false)]
+    {
+        play(async {
+            let terms = portcullis::planning::Terms::default();
+            let stage = Stage::set_on(&world, PLAYBOOK, &terms).await.unwrap();
+            let plan = &stage.saved.plan;
+            let quarantine = plan.changes.iter().find(|c| c.id.as_str() == "quarantine.1").unwrap();
+            let first = "quarantined: inline deny of everything";
+            assert_eq!(quarantine.after.starts_with(first), is_known, "{}", quarantine.after);
+            assert!(!quarantine.is_refused(), "{:?}", quarantine.permissions);
+            let warned = plan.warnings.iter().any(|said| said.contains("is not allowed to"));
+            assert!(!warned, "{:?}", plan.warnings);
+            let Left::Ended(ending) = stage.run(None).await else { panic!("nothing crashes") };
+            assert_eq!(ending, Ending::Proven);
+            assert_eq!(stage.state().change(&quarantine.id).state, ChangeState::Seen);
+            // It was lifted again, as the playbook says, and by then nobody was let in.
+            let tape = format!("{:?}", stage.state().change(&quarantine.id).notes);
+            assert_eq!(tape.contains("NotAllowed"), !is_known, "{tape}");
         });
     }
 }
@@ -138,7 +243,8 @@ fn a_permission_that_hangs_on_what_is_done_is_known() {
             "ArnEquals: { \"iam:PolicyARN\": \"arn:aws:iam::aws:policy/ReadOnlyAccess\" }",
         );
         let stage = Stage::set(&other, PLAYBOOK).await;
-        assert_eq!(permissions_of(&stage, "quarantine.1")[0].have, Have::Cannot);
+        let inline = &permissions_of(&stage, "quarantine.1")[0];
+        assert_eq!((inline.action.as_str(), inline.have), ("iam:PutUserPolicy", Have::Can));
     });
 }
 
@@ -176,6 +282,40 @@ fn estimated(others: usize) {
     });
 }
 
+/// Within a tenth, also where roles are made to try cuts on.
+#[test]
+fn the_writes_that_are_estimated_are_those_that_are_made() {
+    for folder in [
+        "leaked-access-key",
+        "leaked-key-list",
+        "pipeline-sweep",
+        "stolen-laptop",
+        "stolen-role-sessions",
+    ] {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks").join(folder);
+        let text = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+        play(async {
+            let terms = portcullis::planning::Terms::default();
+            let set = Stage::set_on(&text("world.yaml"), &text("playbook.yaml"), &terms).await;
+            let mut stage = set.unwrap();
+            stage.most = MOST_ROUNDS;
+            let said = stage.saved.plan.estimate.writes;
+            let before = stage.cloud.audit().len();
+            stage.resume_to_the_end(1).await;
+            let responder = stage.saved.plan.caller.as_str().to_owned();
+            let audit = stage.cloud.audit();
+            let ours = audit[before..].iter().filter(|e| e.writes && e.principal == responder);
+            let mut kinds = BTreeMap::<&str, usize>::new();
+            for event in ours.clone() {
+                *kinds.entry(&event.operation).or_default() += 1;
+            }
+            let made = ours.count();
+            println!("{folder}: estimated {said} writes, made {made}: {kinds:?}");
+            assert!(said.abs_diff(made) * 10 <= made, "{folder}: {said}, {made}: {kinds:?}");
+        });
+    }
+}
+
 #[test]
 fn the_exit_code_says_whether_there_is_something_to_do() {
     let world = quick_world();
@@ -201,6 +341,32 @@ fn the_exit_code_says_whether_there_is_something_to_do() {
     std::fs::create_dir_all(calm.dir().join("cut")).unwrap();
     std::fs::write(calm.dir().join("cut/playbook.yaml"), cut).unwrap();
     ran(&mut calm.here(&["plan", "cut", "--check"])).ended_with(0);
+}
+
+#[test]
+fn a_plan_of_a_world_needs_no_account_and_is_the_one_that_is_rehearsed() {
+    let (folder, world) = ("playbooks/leaked-access-key", "playbooks/leaked-access-key/world.yaml");
+    let plan = |further: &[&str]| {
+        let typed = [&["plan", folder, "--world", world], further].concat();
+        let done = crate::check::portcullis(&typed);
+        (done.status.code(), crate::check::said(&done))
+    };
+    let (code, shown) = plan(&[]);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("Plan for account 111122223333"), "{shown}");
+    let next = format!("Next: portcullis rehearse {folder} --world {world}");
+    assert!(shown.contains(&next) && !shown.contains("portcullis run"), "{shown}");
+    assert_eq!(plan(&["--check"]).0, Some(4));
+    let (code, refused) = plan(&["-o", "plan.json"]);
+    assert_eq!(code, Some(2), "it is of nothing real, and not run: {refused}");
+    let digest = |text: &str| {
+        let line = text.lines().find(|line| line.trim().starts_with("digest")).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    let cases = tempfile::tempdir().unwrap();
+    let typed = ["rehearse", folder, "--cases", cases.path().to_str().unwrap()];
+    let rehearsed = crate::check::said(&crate::check::portcullis(&typed));
+    assert_eq!(digest(&shown), digest(&rehearsed));
 }
 
 #[test]

@@ -52,3 +52,19 @@ fn a_report_says_what_happened_how_everything_stands_and_what_is_left() {
     assert_eq!(report["record"]["head"], status["journal"]["head"]);
     assert_eq!(report["summary"].as_array().unwrap().len(), 5);
 }
+
+/// Which of his keys a new one is for, the playbook need not say.
+#[test]
+fn a_key_whose_owner_has_a_new_one_is_not_said_to_have_nothing_in_its_place() {
+    let without = PLAYBOOK.replace("      replaces: ${{ inputs.access_key_id }}\n", "");
+    assert_ne!(without, PLAYBOOK);
+    let text = told(&Rehearsal::of(WORLD, &without), &[]);
+    assert!(!text.contains("nothing in its place"), "{text}");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains(
+            "access key AKIAEXAMPLELEAKED001 of ci-deploy: off, and ci-deploy has a new key (AKIA"
+        ),
+        "{text}"
+    );
+}

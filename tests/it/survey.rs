@@ -397,6 +397,33 @@ fn what_a_playbook_asks_can_be_surveyed_alone_and_compared_with_its_plan() {
     assert!(!same.out.contains("Not comparable"), "{}", same.out);
 }
 
+/// A survey changes nothing, and locks nobody out.
+#[test]
+fn what_a_plan_would_be_refused_for_is_told_by_a_survey_that_ends_as_one() {
+    let hosted = Hosted::new(&with_all_in_sight());
+    let playbook = "portcullis: 1\nname: own\ntitle: Cuts whoever works with it\nmode: breach\ncounters: [T1078.004]\n\
+                    steps:\n  - id: web-off\n    title: Web off\n    phase: contain\n    uses: iam.role.quarantine\n    \
+                    with: { role: incident-responder }\n";
+    std::fs::write(hosted.dir().join("p.yaml"), playbook).unwrap();
+    let told = ran(&mut hosted.here(&["survey", "p.yaml", "-o", "a.json"])).ended_with(0);
+    assert!(told.err.contains("`portcullis plan` would be refused"), "{}", told.err);
+    assert!(told.err.contains("lock-out"), "{}", told.err);
+    assert!(told.err.contains("Everything was read"), "{}", told.err);
+    let planned = ran(&mut hosted.here(&["plan", "p.yaml"])).ended_with(5);
+    assert!(planned.err.contains("lock-out"), "{}", planned.err);
+    let as_json = ran(&mut hosted.here(&["survey", "p.yaml", "--format", "json"])).ended_with(0);
+    assert!(serde_json::from_str::<Value>(&as_json.out).is_ok(), "{}", as_json.out);
+}
+
+#[test]
+fn what_could_not_be_listed_is_counted_by_nobody() {
+    let world = crate::hosted::quick_world().replace("                  - iam:ListUsers\n", "");
+    let hosted = Hosted::new(&world);
+    let shown = ran(&mut hosted.here(&["survey"])).ended_with(10);
+    assert!(shown.out.contains("users: not known, iam:ListUsers was refused"), "{}", shown.out);
+    assert!(!shown.out.contains("0 users"), "{}", shown.out);
+}
+
 /// The shipped world, whose responder may read everything.
 pub(crate) fn with_all_in_sight() -> String {
     let world = crate::hosted::quick_world();

@@ -31,7 +31,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("survey", &["ids", "clock", "inventory", "cloud"]),
     (
         "planning",
-        &["ids", "lookup", "diagnostic", "inventory", "playbook", "plan", "policy", "action"],
+        &[
+            "ids",
+            "lookup",
+            "diagnostic",
+            "inventory",
+            "playbook",
+            "plan",
+            "policy",
+            "journal",
+            "ledger",
+            "action",
+        ],
     ),
     (
         "run",

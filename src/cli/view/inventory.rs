@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
 use crate::ids::UserName;
-use crate::inventory::{Inventory, PasswordPolicy, SavedInventory, Status, Want};
+use crate::inventory::{Inventory, PasswordPolicy, SavedInventory, Status, Unread, Want};
 
 /// As text.
 pub(in crate::cli) fn inventory(saved: &SavedInventory) -> String {
@@ -48,18 +48,34 @@ fn as_of(saved: &SavedInventory, want: &Want) -> String {
     format!("  [as of {}]", when(saved.sittings[sitting].taken_at))
 }
 
-/// How many there are of each kind, and how many of them can be used.
+/// How many there are of each kind, how many of them can be used, and of how many users that is not known.
 #[derive(Default)]
-struct Tally(BTreeMap<Kind, (usize, usize)>);
+struct Tally(BTreeMap<Kind, (usize, usize, usize)>);
 
 /// What one of it is called, and what several are.
 type Kind = (&'static str, &'static str);
 
+const ACCESS_KEYS: Kind = ("access key", "access keys");
+const LOGIN_PROFILE: Kind = ("console password", "console passwords");
+const SERVICE_SPECIFIC_CREDENTIALS: Kind =
+    ("password of a single service", "passwords of single services");
+const SSH_PUBLIC_KEYS: Kind = ("SSH key", "SSH keys");
+const SIGNING_CERTIFICATES: Kind = ("signing certificate", "signing certificates");
+const MFA_DEVICES: Kind = ("MFA device", "MFA devices");
+
 impl Tally {
     fn count(&mut self, kind: Kind, is_active: bool) {
-        let (all, active) = self.0.entry(kind).or_default();
+        let (all, active, _) = self.0.entry(kind).or_default();
         *all += 1;
         *active += usize::from(is_active);
+    }
+
+    /// What was asked of a user, where it was answered: what was not is no nought.
+    fn known<T>(&mut self, kind: Kind, answer: Result<T, Unread>) -> Option<T> {
+        if answer.is_err() {
+            self.0.entry(kind).or_default().2 += 1;
+        }
+        answer.ok()
     }
 }
 
@@ -101,24 +117,51 @@ fn users(saved: &SavedInventory) -> (String, String) {
     }
     let mut totals = String::new();
     let _ = writeln!(totals, "\n{}", Style::Strong.paint("In all"));
-    let _ = writeln!(totals, "  {}", counted(of_users.len(), "user"));
-    for ((one, several), (all, active)) in &tally.0 {
+    let _ = writeln!(totals, "  {}", how_many(of_users.len(), inventory));
+    for ((one, several), (all, active, unknown)) in &tally.0 {
         let kind = if *all == 1 { one } else { several };
-        let _ = writeln!(totals, "  {} {kind}, {} of them active", grouped(*all), grouped(*active));
+        let known = format!("{} {kind}, {} of them active", grouped(*all), grouped(*active));
+        let line = match (*all, *unknown) {
+            (_, 0) => known,
+            (0, n) => format!("{several}: not known of {}", counted(n, "user")),
+            (_, n) => format!("{known}; not known of {}", counted(n, "user")),
+        };
+        let _ = writeln!(totals, "  {line}");
     }
     if let Ok(policy) = inventory.password_policy() {
         let _ = writeln!(totals, "  console passwords: {}", passwords(policy.as_ref()));
     }
     if let Ok(summary) = inventory.account_summary() {
-        let of = |name: &str| summary.get(name).copied().unwrap_or_default();
+        let of = |name: &str| summary.get(name).copied();
+        let keys = of("AccountAccessKeysPresent").map(|keys| usize::try_from(keys).unwrap_or(0));
         let _ = writeln!(
             totals,
             "  the root user: {}, MFA {}",
-            counted(usize::try_from(of("AccountAccessKeysPresent")).unwrap_or(0), "access key"),
-            if of("AccountMFAEnabled") > 0 { "enabled" } else { "NOT enabled" }
+            keys.map_or("access keys not known".to_owned(), |keys| counted(keys, "access key")),
+            match of("AccountMFAEnabled") {
+                Some(0) => "NOT enabled",
+                Some(_) => "enabled",
+                None => "not known",
+            }
         );
     }
     (text, totals)
+}
+
+/// How many users there are, as far as anybody was told.
+fn how_many(known: usize, inventory: &Inventory) -> String {
+    let named = counted(known, "user");
+    match inventory.users() {
+        Ok(_) => named,
+        Err(unread) if unread.gap.is_some() && known == 0 => {
+            format!("users: not known, {} was refused", unread.operation())
+        }
+        Err(unread) if unread.gap.is_some() => {
+            format!("{named} known of; how many there are is not known")
+        }
+        Err(_) if known == 0 => "no user was asked about".to_owned(),
+        Err(_) => format!("{named} asked about"),
+    }
 }
 
 /// What console passwords must be like.
@@ -138,7 +181,7 @@ fn passwords(policy: Option<&PasswordPolicy>) -> String {
 fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut Tally) {
     match want {
         Want::AccessKeys(user) => {
-            for key in inventory.access_keys(user).into_iter().flatten() {
+            for key in tally.known(ACCESS_KEYS, inventory.access_keys(user)).into_iter().flatten() {
                 let used = match inventory.access_key_last_used(&key.id) {
                     Ok(Some(used)) => match used.last_used_at {
                         Some(at) => format!(", last used {}", when(at)),
@@ -148,17 +191,23 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
                 };
                 let (state, since) = (state(key.status), when(key.created_at));
                 lines.push(format!("access key {}, {state}, since {since}{used}", key.id));
-                tally.count(("access key", "access keys"), key.status == Status::Active);
+                tally.count(ACCESS_KEYS, key.status == Status::Active);
             }
         }
         Want::LoginProfile(user) => {
-            for profile in inventory.login_profile(user).into_iter().flatten() {
+            for profile in
+                tally.known(LOGIN_PROFILE, inventory.login_profile(user)).into_iter().flatten()
+            {
                 lines.push(format!("console password, since {}", when(profile.created_at)));
-                tally.count(("console password", "console passwords"), true);
+                tally.count(LOGIN_PROFILE, true);
             }
         }
         Want::ServiceSpecificCredentials(user) => {
-            for one in inventory.service_specific_credentials(user).into_iter().flatten() {
+            for one in tally
+                .known(SERVICE_SPECIFIC_CREDENTIALS, inventory.service_specific_credentials(user))
+                .into_iter()
+                .flatten()
+            {
                 let ends =
                     one.expires_at.map_or(String::new(), |at| format!(", until {}", when(at)));
                 let (state, since) = (state(one.status), when(one.created_at));
@@ -166,39 +215,39 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
                     "{} password {}, {state}, since {since}{ends}",
                     one.service, one.id
                 ));
-                tally.count(
-                    ("password of a single service", "passwords of single services"),
-                    one.status == Status::Active,
-                );
+                tally.count(SERVICE_SPECIFIC_CREDENTIALS, one.status == Status::Active);
             }
         }
         Want::SshPublicKeys(user) => {
-            for one in inventory.ssh_public_keys(user).into_iter().flatten() {
+            for one in
+                tally.known(SSH_PUBLIC_KEYS, inventory.ssh_public_keys(user)).into_iter().flatten()
+            {
                 let since =
                     one.uploaded_at.map_or(String::new(), |at| format!(", since {}", when(at)));
                 lines.push(format!("SSH key {}, {}{since}", one.id, state(one.status)));
-                tally.count(("SSH key", "SSH keys"), one.status == Status::Active);
+                tally.count(SSH_PUBLIC_KEYS, one.status == Status::Active);
             }
         }
         Want::SigningCertificates(user) => {
-            for one in inventory.signing_certificates(user).into_iter().flatten() {
+            for one in tally
+                .known(SIGNING_CERTIFICATES, inventory.signing_certificates(user))
+                .into_iter()
+                .flatten()
+            {
                 let since =
                     one.uploaded_at.map_or(String::new(), |at| format!(", since {}", when(at)));
                 lines.push(format!("signing certificate {}, {}{since}", one.id, state(one.status)));
-                tally.count(
-                    ("signing certificate", "signing certificates"),
-                    one.status == Status::Active,
-                );
+                tally.count(SIGNING_CERTIFICATES, one.status == Status::Active);
             }
         }
         Want::MfaDevices(user) => {
-            for one in inventory.mfa_devices(user).into_iter().flatten() {
+            for one in tally.known(MFA_DEVICES, inventory.mfa_devices(user)).into_iter().flatten() {
                 lines.push(format!(
                     "MFA device {}, since {}: a second factor, and no way in by itself",
                     one.serial,
                     when(one.enabled_at)
                 ));
-                tally.count(("MFA device", "MFA devices"), true);
+                tally.count(MFA_DEVICES, true);
             }
         }
         _ => {}

@@ -17,7 +17,8 @@ use self::walk::{Stop, stops};
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
 use crate::plan::{
-    Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Whereabouts,
+    Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Shortfall,
+    Whereabouts,
 };
 use crate::playbook::{FirstCut, Phase};
 
@@ -137,16 +138,39 @@ fn inputs(plan: &Plan) -> impl Iterator<Item = String> {
 }
 
 fn warnings(text: &mut String, plan: &Plan, shown: usize) {
-    if plan.warnings.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
-    let lines = if shown == usize::MAX {
+    let mut lines: Vec<String> = at_best(plan).into_iter().chain(not_planned(plan)).collect();
+    lines.extend(if shown == usize::MAX {
         plan.warnings.iter().map(|warning| plain(warning)).collect()
     } else {
         alike::sentences(plan, &plan.warnings)
-    };
+    });
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
     listed(text, "  - ", &lines, shown);
+}
+
+/// That it cannot end with 0, why, and what would make it: with which number a run ends is what its caller goes by.
+fn at_best(plan: &Plan) -> Option<String> {
+    let told = |Shortfall { why, then }: &Shortfall| match then {
+        Some(then) => plain(&format!("{why} (for 0: {then})")),
+        None => plain(why),
+    };
+    let all: Vec<String> = plan.at_best.iter().map(told).collect();
+    (!all.is_empty()).then(|| format!("at best it ends with exit code 11: {}", all.join("; ")))
+}
+
+/// That it will be held when it has cut, and for what.
+fn not_planned(plan: &Plan) -> Option<String> {
+    let steps = plan.not_planned();
+    (!steps.is_empty()).then(|| {
+        format!(
+            "once all is cut and proven, the run is held with exit code 13: {}. Mend that, and plan again; what is cut by \
+             then is found cut",
+            plain(&steps.join("; "))
+        )
+    })
 }
 
 /// How much it is, in a sentence.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{cut_by_itself, stays_quarantined};
-use crate::action::CANARY_PATH;
+use crate::action::{CANARY_PATH, catalog};
 use crate::diagnostic::counted;
 use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Change, Credential, Effect, Have, Plan, longest_session};
 use crate::planning::canary;
-use crate::playbook::{Phase, Proof};
+use crate::playbook::{EffectKind, Phase, Playbook, Proof, Step};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
 /// measured).
@@ -29,6 +29,29 @@ pub(super) fn approvals(plan: &mut Plan) {
             ));
         }
     }
+}
+
+/// Steps that are there to cut, of which none cuts anybody: that is seldom what was meant, and proves nothing.
+pub(super) fn cuts_nobody(playbook: &Playbook, plan: &mut Plan) {
+    let is_to_cut = |step: &&Step| {
+        let action = catalog::find(&step.uses);
+        action.is_some_and(|action| action.shape().effects.contains(&EffectKind::Cuts))
+    };
+    let steps: Vec<String> =
+        playbook.steps.iter().filter(is_to_cut).map(|step| format!("`{}`", step.id)).collect();
+    // Of several accounts one may have nobody in it to be cut.
+    if steps.is_empty() || plan.together.is_some() || plan.changes.iter().any(Change::cuts) {
+        return;
+    }
+    let more = steps.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = steps.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let (of, cut) = if steps.len() == 1 { ("step", "cuts") } else { ("steps", "cut") };
+    plan.warnings.push(format!(
+        "nothing is cut: {of} {named}{more} {cut} nobody here. Where somebody is to be cut, see what selects him, and whether \
+         {} is the account",
+        plan.account
+    ));
 }
 
 /// A phase that deletes for good, without anybody's approval.
@@ -179,11 +202,11 @@ fn left_open(plan: &Plan) -> Vec<&Credential> {
     plan.credentials.iter().filter(stays_open).collect()
 }
 
-/// Says what stays open; whether there is anything.
-fn tell_left_open(plan: &mut Plan) -> bool {
+/// Says what stays open.
+fn tell_left_open(plan: &mut Plan) {
     let open: Vec<String> = left_open(plan).iter().map(ToString::to_string).collect();
     if open.is_empty() {
-        return false;
+        return;
     }
     let more = open.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -194,11 +217,10 @@ fn tell_left_open(plan: &mut Plan) -> bool {
         "it stays open, and unaccounted for, until a step cuts it or somebody answers for it"
     };
     plan.warnings.push(format!("no step cuts the {named}{more}: {what_comes}"));
-    true
 }
 
 pub(super) fn gate(plan: &mut Plan) {
-    let stays_shut = tell_left_open(plan);
+    tell_left_open(plan);
     if !plan.has_a_gate() {
         return;
     }
@@ -225,16 +247,6 @@ pub(super) fn gate(plan: &mut Plan) {
                 what_will_be_cut(plan)
             )),
         }
-    } else {
-        plan.warnings.push(
-            if stays_shut {
-                "the gate asks for settled proof: that cuts are enforced is inferred, not shown"
-            } else {
-                "the gate opens on settled proof: that cuts are enforced is inferred, not shown. The run will \
-                 end with exit code 11"
-            }
-            .to_owned(),
-        );
     }
     if plan.gate.margin_seconds < LEAST_SENSIBLE_MARGIN {
         plan.warnings.push(format!(

@@ -415,10 +415,15 @@ impl Lowering<'_> {
     }
 
     pub(super) fn limits(&mut self, fields: &Fields<'_>) -> Limits {
-        let mut limits = Limits { changes: None, principals: None, percent: None, place: None };
+        let mut limits =
+            Limits { changes: None, principals: None, percent: None, places: BTreeMap::new() };
         let Some((key, node)) = fields.get("limits") else { return limits };
-        limits.place = Some(self.place(&key.range));
         let given = self.fields(node, LIMITS, "`limits`", &key.range);
+        for key in ["changes", "principals", "percent"] {
+            if let Some((_, value)) = given.get(key) {
+                limits.places.insert(key, self.place(&value.range));
+            }
+        }
         limits.changes = self.limit(&given, "changes");
         limits.principals = self.limit(&given, "principals");
         limits.percent = self.limit(&given, "percent");

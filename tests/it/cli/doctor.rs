@@ -64,6 +64,7 @@ fn a_responder_who_is_ready_is_told_so_and_break_glass_is_remembered() {
     let first = told(&mut doctor(), 0);
     says(&first, "identity", "good", "assumed-role/incident-responder");
     says(&first, "endpoint", "good", &hosted.url);
+    says(&first, "credentials", "careful", "a session's, and nobody knows when that ends");
     says(&first, "clock", "good", "0 s apart");
     says(&first, "cases", "good", "has room");
     says(&first, "break-glass", "careful", "never tried");
@@ -84,7 +85,7 @@ fn a_responder_who_is_ready_is_told_so_and_break_glass_is_remembered() {
     let writes = hosted.cloud.audit().into_iter().filter(|event| event.writes).count();
     assert_eq!(writes, 0);
     let text = ran(&mut doctor()).ended_with(0);
-    assert!(text.out.contains("Nothing would fail tonight; 2 to see to."), "{}", text.out);
+    assert!(text.out.contains("Nothing would fail tonight; 3 to see to."), "{}", text.out);
 }
 
 #[test]
@@ -135,9 +136,27 @@ fn break_glass_that_is_nothing_of_the_kind_is_told() {
     let hosted = hosted(&world());
     let glass = |profile: &str| told(hosted.here(&["doctor"]).args(["--break-glass", profile]), 5);
     says(&glass("own"), "break-glass", "bad", "is who you work as anyway");
-    says(&glass("nobody"), "break-glass", "bad", "no AWS credentials were found");
+    says(&glass("nobody"), "break-glass", "bad", "there is no profile nobody");
     let file = hosted.dir().join("cases/break-glass.json");
     assert!(!file.exists(), "what did not work was not tried");
+}
+
+/// Not "no region", and not "no credentials": whoever mistypes it looks for neither.
+#[test]
+fn a_profile_that_is_not_there_is_told_as_that() {
+    let hosted = hosted(&world());
+    let playbook = crate::hosted::playbook_in(hosted.dir());
+    let mut plan = vec!["plan".to_owned(), playbook];
+    plan.extend(hosted.typed_inputs());
+    let plan: Vec<&str> = plan.iter().map(String::as_str).collect();
+    for command in [&["doctor"][..], &["survey"], &plan, &["cut", "--user", "x"]] {
+        let mut typed = bare(hosted.dir(), command);
+        typed.args(["--profile", "glas", "--endpoint-url", &hosted.url]);
+        let refused = ran(&mut typed).ended_with(5);
+        let said = refused.out + &refused.err;
+        assert!(said.contains("there is no profile glas, which --profile names"), "{said}");
+        assert!(said.contains("did you mean glass?"), "{said}");
+    }
 }
 
 #[test]

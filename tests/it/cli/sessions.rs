@@ -86,10 +86,12 @@ fn a_plan_says_how_long_the_credentials_last_beside_what_the_run_takes() {
     assert_eq!(told["credentials"]["suffice"], false, "{told:#}");
     let left = told["credentials"]["seconds_left"].as_u64().unwrap();
     assert!((3_000..=3_600).contains(&left), "{left}");
-    // A key of a user has no end, and none is told.
-    let with_a_key = ran(&mut hosted.plan(&["--format", "json"])).ended_with(0).out;
-    let told: serde_json::Value = serde_json::from_str(&with_a_key).unwrap();
-    assert_eq!(told["credentials"], serde_json::Value::Null);
+    // Of a session that somebody has pasted nobody knows the end: that is told, and nothing else is taken for it.
+    let pasted = ran(&mut hosted.plan(&[])).ended_with(0).out;
+    assert!(pasted.contains("are a session's, and nobody knows when that ends"), "{pasted}");
+    let pasted = ran(&mut hosted.plan(&["--format", "json"])).ended_with(0).out;
+    let told: serde_json::Value = serde_json::from_str(&pasted).unwrap();
+    assert_eq!(told["credentials"]["suffice"], serde_json::Value::Null);
 }
 
 #[test]

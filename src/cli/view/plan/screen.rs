@@ -20,6 +20,8 @@ const WARNINGS: usize = 8;
 const WAYS_IN: usize = 2;
 /// From how many whats to whats a step of a long plan is told to go.
 const WAYS: usize = 2;
+/// In so many columns it can be told from what to what.
+const BOTH: usize = 36;
 /// How many steps are named where they have something in common.
 const STEPS: usize = 2;
 
@@ -48,7 +50,7 @@ pub(super) fn shown(plan: &Plan, digest: &str, width: usize) -> String {
     let _ = writeln!(text, "  digest  {digest}");
     changes(&mut text, plan, width);
     batches(&mut text, plan);
-    may_break(&mut text, plan);
+    may_break(&mut text, plan, width);
     taken_back(&mut text, plan, width);
     let mut seen = BTreeSet::new();
     let unknowns = plan.changes.iter().flat_map(|change| &change.unknowns);
@@ -110,6 +112,7 @@ fn one_by_one(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
     let mut place = whence(&group[0], plan);
     for ((before, after), changes) in ways(group) {
         let turn_in = |room| turn(before, after, room);
+        let of_each = if changes.len() > 1 { "each: " } else { "" };
         let mut turned = false;
         for change in &changes {
             let Change { id, target, what, .. } = change;
@@ -117,16 +120,21 @@ fn one_by_one(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
             let id = format!("{:<14}", id.as_str());
             let room = width.saturating_sub(4 + id.chars().count());
             let mut said = cut(&format!("{}: {}{mark}", plain(target), plain(what)), room);
-            let mut fits = |more: &str| {
-                let fits = said.chars().count() + more.chars().count() <= room;
-                if fits {
-                    said += more;
+            let left = |said: &str| room.saturating_sub(said.chars().count());
+            // Where the beginning of both fits, it needs no line of its own.
+            let whole = format!("  {of_each}{}", turn_in(usize::MAX));
+            let beside = left(&said).saturating_sub(2 + of_each.len());
+            if change.id == changes[changes.len() - 1].id {
+                if whole.chars().count() <= left(&said) {
+                    (said, turned) = (said + &whole, true);
+                } else if beside >= BOTH {
+                    (said, turned) = (format!("{said}  {of_each}{}", turn_in(beside)), true);
                 }
-                fits
-            };
-            turned = changes.len() == 1 && fits(&format!("  {}", turn_in(usize::MAX)));
-            if let Some(place) = place.take() {
-                fits(&format!(" ({place})"));
+            }
+            if let Some(place) = place.take().map(|place| format!(" ({place})"))
+                && place.chars().count() <= left(&said)
+            {
+                said += &place;
             }
             let _ = writeln!(text, "  {}  {said}", Style::Strong.paint(&id));
             if changes.len() > 1 {
@@ -134,7 +142,6 @@ fn one_by_one(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
             }
         }
         if !turned {
-            let of_each = if changes.len() > 1 { "each: " } else { "" };
             let room = width.saturating_sub(INDENT.len() + of_each.len());
             let _ = writeln!(text, "{INDENT}{of_each}{}", turn_in(room));
         }
@@ -215,20 +222,16 @@ fn kinds(plan: &Plan) -> Vec<(String, &Change)> {
 }
 
 /// What may break by each kind: the first that is to be feared, whole, and how much more there is.
-fn may_break(text: &mut String, plan: &Plan) {
-    let mut lines = String::new();
-    for (who, change) in kinds(plan) {
-        let Some(hazard) = change.hazards.first() else { continue };
+fn may_break(text: &mut String, plan: &Plan, width: usize) {
+    let hazards = kinds(plan).into_iter().filter_map(|(who, change)| {
+        let hazard = change.hazards.first()?;
         let more = match change.hazards.len() - 1 {
             0 => String::new(),
             n => format!(" +{n}"),
         };
-        let line = format!("    {who}: {}{more}", plain(hazard));
-        let _ = writeln!(lines, "{}", Style::Faint.paint(&line));
-    }
-    if !lines.is_empty() {
-        let _ = write!(text, "{}\n{lines}", Style::Strong.paint("What it may break"));
-    }
+        Some(format!("{who}: {}{more}", plain(hazard)))
+    });
+    packed(text, "may break", &hazards.collect::<Vec<_>>(), width, usize::MAX);
 }
 
 /// How what is done is taken back, in the first words of it; `...` where there is more to know.
@@ -238,7 +241,7 @@ fn taken_back(text: &mut String, plan: &Plan, width: usize) {
         let back = undo.split_once(';').map(|(first, _)| format!("{first} ..."));
         format!("{who}: {}", back.unwrap_or(undo))
     });
-    let lines = if plan.changes.len() <= ONE_BY_ONE { 3 } else { 6 };
+    let lines = if plan.changes.len() <= ONE_BY_ONE { 2 } else { 6 };
     packed(text, "back", &backs.collect::<Vec<_>>(), width, lines);
 }
 
@@ -326,7 +329,7 @@ fn painted(
     }
     let line = format!("  {label:<10}  {}", parts.join("; "));
     // Lines are broken between words.
-    let room = lines * width.saturating_sub(INDENT.len());
+    let room = lines.saturating_mul(width.saturating_sub(INDENT.len()));
     let _ = writeln!(text, "{}", style.paint(&cut(&line, room.max(width))));
 }
 

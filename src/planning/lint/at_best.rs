@@ -1,0 +1,121 @@
+//! What keeps a run from ending with 0 whatever goes well, said before anybody says yes: of what is open or unproven even
+//! then, why, and what would make it end with 0.
+
+use std::collections::BTreeMap;
+
+use crate::action::catalog;
+use crate::inventory::Inventory;
+use crate::ledger::{Row, Standing, at_best};
+use crate::plan::{Change, Credential, Effect, Plan, Shortfall};
+use crate::planning::canary;
+use crate::playbook::Proof;
+
+/// How many of what has a reason in common are named.
+const NAMED: usize = 3;
+
+/// Why something is open or unproven at the end, in the order in which it is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    Settled,
+    OldValue,
+    NotReplaced,
+    ByHand,
+    Roles,
+    NotRead,
+    NotCut,
+    ValueUntried,
+    CutUntried,
+}
+
+/// What keeps the plan from ending with 0, each with what would make it.
+pub(super) fn shortfalls(plan: &Plan, inventory: &Inventory) -> Vec<Shortfall> {
+    let mut all: BTreeMap<Why, (Vec<Row>, usize)> = BTreeMap::new();
+    for row in at_best(plan, |change| strongest(plan, change, inventory)) {
+        let (named, more) = all.entry(why(plan, &row)).or_default();
+        if named.len() < NAMED {
+            named.push(row);
+        } else {
+            *more += 1;
+        }
+    }
+    all.into_iter().map(|(why, (named, more))| told(why, &named, more)).collect()
+}
+
+/// The strongest proof that a change can come to.
+fn strongest(plan: &Plan, change: &Change, inventory: &Inventory) -> Option<Proof> {
+    if !change.cuts() {
+        return None;
+    }
+    let is_by_hand = change.is_by_hand();
+    if is_by_hand && catalog::of(change).look(&change.decided).is_empty() {
+        return Some(Proof::ReadBack);
+    }
+    let is_tried = plan.gate.proof >= Proof::Enforced && canary::can_be_tried(change, inventory);
+    Some(if is_by_hand || is_tried { Proof::Enforced } else { Proof::Settled })
+}
+
+fn why(plan: &Plan, row: &Row) -> Why {
+    match (&row.credential, &row.standing) {
+        (Credential::SecretValue { .. }, Standing::Unaccounted { .. }) => {
+            let mut reaching = plan.changes.reaching(&row.credential);
+            let is_new = reaching.any(|change| change.effects.iter().any(puts_in_a_new_value));
+            if is_new { Why::OldValue } else { Why::NotReplaced }
+        }
+        (Credential::SecretValue { .. }, _) => Why::ValueUntried,
+        (Credential::RoleSessions { .. }, Standing::Unaccounted { .. }) => Why::Roles,
+        (_, Standing::OutOfReach { .. }) => Why::NotRead,
+        (_, Standing::Unaccounted { .. }) => Why::NotCut,
+        (Credential::Manual { .. }, _) => Why::ByHand,
+        _ if plan.gate.proof < Proof::Enforced => Why::Settled,
+        _ => Why::CutUntried,
+    }
+}
+
+fn puts_in_a_new_value(effect: &Effect) -> bool {
+    matches!(effect, Effect::Rotates { .. } | Effect::Delivers { .. })
+}
+
+fn told(why: Why, named: &[Row], more: usize) -> Shortfall {
+    let all: Vec<String> = named.iter().map(|row| row.credential.to_string()).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let these = format!("{}{more}", all.join(", "));
+    let answer = "answer for it for a time, by `portcullis waive`";
+    let (why, then) = match why {
+        Why::Settled => (
+            "the gate asks for settled proof: that cuts are enforced is inferred, not shown"
+                .to_owned(),
+            "leave `--gate settled` out, or write `gate: { proof: enforced }`".to_owned(),
+        ),
+        Why::OldValue => (
+            format!("the {these} stays good where it is checked until somebody changes it there"),
+            format!("change it there, then {answer}"),
+        ),
+        Why::NotReplaced => (
+            format!("no step replaces the {these}, and whoever knows it can use it"),
+            "add `secretsmanager.secret.rotate` in phase rotate".to_owned(),
+        ),
+        Why::ByHand => (
+            format!("nothing but a person's word says that the {these} is closed"),
+            "give its step a `probe`".to_owned(),
+        ),
+        Why::Roles => (
+            format!("no step cuts the {these}, which somebody in scope may have"),
+            format!("cut them by `iam.role.quarantine` or `iam.role.revoke-sessions`, or {answer}"),
+        ),
+        Why::NotRead => (
+            format!("nothing shows the {these}"),
+            "allow what was refused, and plan again".to_owned(),
+        ),
+        Why::NotCut => {
+            (format!("no step cuts, and keeps cut, the {these}"), format!("add one, or {answer}"))
+        }
+        Why::ValueUntried => {
+            (format!("that the old {these} is refused by now, nothing here can try"), String::new())
+        }
+        Why::CutUntried => (
+            format!("nothing can try whether the cut of the {these} is enforced"),
+            "cut it by what can be tried, too, like a quarantine".to_owned(),
+        ),
+    };
+    Shortfall { why, then: Some(then).filter(|then| !then.is_empty()) }
+}
