@@ -192,11 +192,11 @@ fn plan_on(
         mut batches,
         left_out: not_drafted,
         problems,
-        unread,
+        unread: not_read,
         undecided,
     } = draft::draft(playbook, taken, undecided, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
-    of_steps.extend(unread);
+    of_steps.extend(not_read);
     // What is refused anyway is told with all else that is wrong.
     let unplanned = if problems.is_empty() && refused.is_empty() {
         let wrong = unplanned::Wrong {

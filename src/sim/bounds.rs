@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::intruder::script::{DeedFile, IntruderFile};
+use super::misfit::Misfits;
 use super::world::{AccountFile, RoleFile, UserFile, World};
 use crate::ids::{GroupName, PolicyName};
 
@@ -25,16 +26,17 @@ const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(36);
 const LONGEST_NAME: usize = 128;
 const LONGEST_SECRET: usize = 65_536;
 
-/// What is to be said against a world, if anything.
-pub(super) fn check(world: &World) -> Result<(), String> {
+/// Finds everything that is more than a world may be.
+pub(super) fn check(world: &World, found: &mut Misfits) {
     if world.rate_limit == Some(0) {
         let instead = "leave it out where nothing is throttled";
-        return Err(format!(
-            "rate_limit: a service admits a request in a second at least; {instead}"
-        ));
+        found.bad(
+            &[&"rate_limit"],
+            format!("rate_limit: a service admits a request in a second at least; {instead}"),
+        );
     }
     if !(1..=1000).contains(&world.page_size) {
-        return Err("page_size: from 1 to 1000".to_owned());
+        found.bad(&[&"page_size"], "page_size: from 1 to 1000");
     }
     for (key, value, longest) in [
         ("lag", world.lag, LONGEST_LAG),
@@ -42,160 +44,193 @@ pub(super) fn check(world: &World) -> Result<(), String> {
         ("latency", world.latency, LONGEST_LATENCY),
     ] {
         if value > longest {
-            return Err(format!("{key}: {longest:#} at most, not {value:#}"));
+            found.bad(&[&key], format!("{key}: {longest:#} at most, not {value:#}"));
         }
     }
-    at_most(world.region.len(), 32, "characters").map_err(|e| format!("region: {e}"))?;
+    found.within(&[&"region"], Some("region".to_owned()), |found| {
+        found.at_most(&[], world.region.len(), 32, "characters");
+    });
     if world.responder.as_ref().is_some_and(|responder| responder.lasts > LONGEST_SESSION) {
-        return Err("responder: lasts: no session lasts longer than 36 hours".to_owned());
+        found.bad(
+            &[&"responder", &"lasts"],
+            "responder: lasts: no session lasts longer than 36 hours",
+        );
     }
     for (id, account) in &world.accounts {
-        of_account(account).map_err(|e| format!("account {id}: {e}"))?;
+        found.within(&[&"accounts", id], Some(format!("account {id}")), |found| {
+            of_account(account, found);
+        });
     }
-    for session in &world.sessions {
-        let policies = session.policies.iter().flatten().map(length).sum();
-        at_most(session.name.len(), LONGEST_NAME, "characters of its name")
-            .and_then(|()| at_most(policies, 2_048 * 11, "characters of policies"))
-            .map_err(|e| format!("session {}: {e}", session.id))?;
-        if session.expires_at.duration_since(session.issued_at) > LONGEST_SESSION {
-            return Err(format!("session {}: none lasts longer than 36 hours", session.id));
-        }
+    for (n, session) in world.sessions.iter().enumerate() {
+        let about = Some(format!("session {}", session.id));
+        found.within(&[&"sessions", &n], about, |found| {
+            let policies = session.policies.iter().flatten().map(length).sum();
+            found.at_most(&[&"name"], session.name.len(), LONGEST_NAME, "characters of its name");
+            found.at_most(&[&"policies"], policies, 2_048 * 11, "characters of policies");
+            if session.expires_at.duration_since(session.issued_at) > LONGEST_SESSION {
+                found.bad(&[&"expires_at"], "none lasts longer than 36 hours");
+            }
+        });
     }
-    for consumer in &world.consumers {
-        at_most(consumer.name.len(), LONGEST_NAME, "characters of its name")
-            .and_then(|()| at_most(consumer.needs.len(), 100, "needs"))
-            .map_err(|e| format!("consumer {}: {e}", begin(&consumer.name)))?;
+    for (n, consumer) in world.consumers.iter().enumerate() {
+        let about = Some(format!("consumer {}", begin(&consumer.name)));
+        found.within(&[&"consumers", &n], about, |found| {
+            found.at_most(&[&"name"], consumer.name.len(), LONGEST_NAME, "characters of its name");
+            found.at_most(&[&"needs"], consumer.needs.len(), 100, "needs");
+        });
     }
-    for name in world.targets.keys().chain(world.remote.keys()) {
-        at_most(name.len(), LONGEST_NAME, "characters of a name")
-            .map_err(|e| format!("{}: {e}", begin(name)))?;
+    let named = world.targets.keys().map(|name| ("targets", name));
+    for (key, name) in named.chain(world.remote.keys().map(|name| ("remote", name))) {
+        found.within(&[&key, name], Some(begin(name)), |found| {
+            found.at_most(&[], name.len(), LONGEST_NAME, "characters of a name");
+        });
     }
-    of_intruder(&world.intruder).map_err(|e| format!("intruder: {e}"))
+    found.within(&[&"intruder"], Some("intruder".to_owned()), |found| {
+        of_intruder(&world.intruder, found);
+    });
 }
 
-fn of_account(account: &AccountFile) -> Result<(), String> {
+fn of_account(account: &AccountFile, found: &mut Misfits) {
     for (name, user) in &account.users {
-        of_user(user).map_err(|e| format!("user {name}: {e}"))?;
+        found.within(&[&"users", name], Some(format!("user {name}")), |found| of_user(user, found));
     }
     for (name, group) in &account.groups {
-        let at = |e| format!("group {}: {e}", begin(name));
-        GroupName::parse(name).map_err(|_| at(format!("not {}", GroupName::EXPECTED)))?;
-        path(&group.path)
-            .and_then(|()| at_most(group.attached.len(), 20, "attached policies"))
-            .and_then(|()| inline(&group.inline, 5_120))
-            .map_err(at)?;
+        found.within(&[&"groups", name], Some(format!("group {}", begin(name))), |found| {
+            if GroupName::parse(name).is_err() {
+                found.bad(&[], format!("not {}", GroupName::EXPECTED));
+            }
+            path(&group.path, found);
+            found.at_most(&[&"attached"], group.attached.len(), 20, "attached policies");
+            inline(&group.inline, 5_120, found);
+        });
     }
     for (name, role) in &account.roles {
-        of_role(role).map_err(|e| format!("role {name}: {e}"))?;
+        found.within(&[&"roles", name], Some(format!("role {name}")), |found| of_role(role, found));
     }
     for (name, policy) in &account.policies {
-        at_most(length(policy), 6_144, "characters").map_err(|e| format!("policy {name}: {e}"))?;
+        found.within(&[&"policies", name], Some(format!("policy {name}")), |found| {
+            found.at_most(&[], length(policy), 6_144, "characters");
+        });
     }
     for (name, secret) in &account.secrets {
-        let at = |e| format!("secret {name}: {e}");
-        at_most(length(&secret.value), LONGEST_SECRET, "bytes of its value").map_err(at)?;
-        at_most(secret.policy.as_ref().map_or(0, length), 20_480, "characters of its policy")
-            .map_err(at)?;
-        tags(&secret.tags).map_err(at)?;
+        found.within(&[&"secrets", name], Some(format!("secret {name}")), |found| {
+            found.at_most(&[&"value"], length(&secret.value), LONGEST_SECRET, "bytes of its value");
+            let policy = secret.policy.as_ref().map_or(0, length);
+            found.at_most(&[&"policy"], policy, 20_480, "characters of its policy");
+            tags(&secret.tags, found);
+        });
     }
-    Ok(())
 }
 
-fn of_user(user: &UserFile) -> Result<(), String> {
-    path(&user.path)?;
-    at_most(user.attached.len(), 20, "attached policies")?;
-    at_most(user.groups.len(), 10, "groups")?;
-    at_most(user.mfa.len(), 8, "MFA devices")?;
-    at_most(user.ssh_keys.len(), 5, "SSH keys")?;
-    at_most(user.certificates.len(), 2, "signing certificates")?;
-    for uploaded in user.ssh_keys.iter().chain(&user.certificates) {
-        at_most(uploaded.body.len(), 16_384, "characters of a key or a certificate")?;
+fn of_user(user: &UserFile, found: &mut Misfits) {
+    path(&user.path, found);
+    found.at_most(&[&"attached"], user.attached.len(), 20, "attached policies");
+    found.at_most(&[&"groups"], user.groups.len(), 10, "groups");
+    found.at_most(&[&"mfa"], user.mfa.len(), 8, "MFA devices");
+    found.at_most(&[&"ssh_keys"], user.ssh_keys.len(), 5, "SSH keys");
+    found.at_most(&[&"certificates"], user.certificates.len(), 2, "signing certificates");
+    for (key, all) in [("ssh_keys", &user.ssh_keys), ("certificates", &user.certificates)] {
+        for (n, uploaded) in all.iter().enumerate() {
+            let long = uploaded.body.len();
+            found.at_most(&[&key, &n], long, 16_384, "characters of a key or a certificate");
+        }
     }
-    for credential in &user.service_credentials {
-        at_most(credential.service.len(), LONGEST_NAME, "characters of the name of a service")?;
+    for (n, credential) in user.service_credentials.iter().enumerate() {
+        let (at, long) = ("service_credentials", credential.service.len());
+        found.at_most(&[&at, &n], long, LONGEST_NAME, "characters of the name of a service");
     }
-    inline(&user.inline, 2_048)?;
-    tags(&user.tags)
+    inline(&user.inline, 2_048, found);
+    tags(&user.tags, found);
 }
 
-fn of_role(role: &RoleFile) -> Result<(), String> {
-    path(&role.path)?;
+fn of_role(role: &RoleFile, found: &mut Misfits) {
+    path(&role.path, found);
     let hours = SignedDuration::from_hours(1)..=SignedDuration::from_hours(12);
     if !hours.contains(&role.max_session) {
-        return Err("max_session: from 1 hour to 12 hours".to_owned());
+        found.bad(&[&"max_session"], "max_session: from 1 hour to 12 hours");
     }
-    at_most(role.attached.len(), 20, "attached policies")?;
-    at_most(length(&role.trust), 4_096, "characters of its trust")?;
-    inline(&role.inline, 10_240)
+    found.at_most(&[&"attached"], role.attached.len(), 20, "attached policies");
+    found.at_most(&[&"trust"], length(&role.trust), 4_096, "characters of its trust");
+    inline(&role.inline, 10_240, found);
 }
 
-fn of_intruder(intruder: &IntruderFile) -> Result<(), String> {
-    at_most(intruder.tries.len(), 200, "tries")?;
-    at_most(intruder.source_ip.as_ref().map_or(0, String::len), 64, "characters of source_ip")?;
+fn of_intruder(intruder: &IntruderFile, found: &mut Misfits) {
+    found.at_most(&[&"tries"], intruder.tries.len(), 200, "tries");
+    let source = intruder.source_ip.as_ref().map_or(0, String::len);
+    found.at_most(&[&"source_ip"], source, 64, "characters of source_ip");
     let mut deeds = 0_usize;
     for (n, reaction) in intruder.reacts.iter().enumerate() {
         deeds = deeds.saturating_add(reaction.deeds.len().saturating_mul(reaction.times()));
         let name =
             reaction.name.as_ref().map_or_else(|| format!("reaction {}", n + 1), |n| begin(n));
-        let at = |e| format!("{name}: {e}");
-        at_most(
-            reaction.name.as_ref().map_or(0, String::len),
-            LONGEST_NAME,
-            "characters of its name",
-        )
-        .map_err(at)?;
-        for deed in &reaction.deeds {
-            of_deed(deed).map_err(|e| at(format!("{}: {e}", begin(&deed.operation))))?;
-        }
+        found.within(&[&"reacts", &n], Some(name), |found| {
+            let name = reaction.name.as_ref().map_or(0, String::len);
+            found.at_most(&[&"name"], name, LONGEST_NAME, "characters of its name");
+            for (n, deed) in reaction.deeds.iter().enumerate() {
+                found.within(&[&"deeds", &n], Some(begin(&deed.operation)), |found| {
+                    of_deed(deed, found);
+                });
+            }
+        });
     }
     if deeds > MOST_DEEDS {
-        return Err(format!(
+        let message = format!(
             "he would do {deeds} deeds, and does {MOST_DEEDS} at most: fewer `times`, or fewer that `reacts`"
-        ));
+        );
+        found.bad(&[&"reacts"], message);
     }
-    Ok(())
 }
 
-fn of_deed(deed: &DeedFile) -> Result<(), String> {
-    at_most(deed.label.as_ref().map_or(0, String::len), LONGEST_NAME, "characters of `as`")?;
+fn of_deed(deed: &DeedFile, found: &mut Misfits) {
+    let label = deed.label.as_ref().map_or(0, String::len);
+    found.at_most(&[&"as"], label, LONGEST_NAME, "characters of `as`");
     for (name, value) in &deed.params {
         let is_document = ["Policy", "Document", "String"].iter().any(|end| name.ends_with(end));
         let most = if is_document { LONGEST_SECRET } else { 2_048 };
-        at_most(name.len(), LONGEST_NAME, "characters of the name of a parameter")?;
-        at_most(length(value), most, "characters").map_err(|e| format!("{name}: {e}"))?;
+        let long = name.len();
+        found.at_most(
+            &[&"params", name],
+            long,
+            LONGEST_NAME,
+            "characters of the name of a parameter",
+        );
+        found.within(&[&"params", name], Some(begin(name)), |found| {
+            found.at_most(&[], length(value), most, "characters");
+        });
     }
-    at_most(deed.params.len(), 50, "parameters")
+    found.at_most(&[&"params"], deed.params.len(), 50, "parameters");
 }
 
 /// As AWS has paths of users, groups and roles.
-fn path(path: &str) -> Result<(), String> {
+fn path(path: &str, found: &mut Misfits) {
     let is_one = path.starts_with('/')
         && path.ends_with('/')
         && path.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-    at_most(path.len(), 512, "characters of its path")?;
-    if is_one { Ok(()) } else { Err("path: it begins and ends with /, as in /ci/".to_owned()) }
+    found.at_most(&[&"path"], path.len(), 512, "characters of its path");
+    if !is_one {
+        found.bad(&[&"path"], "path: it begins and ends with /, as in /ci/");
+    }
 }
 
-fn tags(tags: &BTreeMap<String, String>) -> Result<(), String> {
-    at_most(tags.len(), 50, "tags")?;
-    tags.iter().try_for_each(|(key, value)| {
-        at_most(key.chars().count(), 128, "characters of the key of a tag")?;
-        at_most(value.chars().count(), 256, "characters of the value of a tag")
-    })
+fn tags(tags: &BTreeMap<String, String>, found: &mut Misfits) {
+    found.at_most(&[&"tags"], tags.len(), 50, "tags");
+    for (key, value) in tags {
+        let long = key.chars().count();
+        found.at_most(&[&"tags", key], long, 128, "characters of the key of a tag");
+        let long = value.chars().count();
+        found.at_most(&[&"tags", key], long, 256, "characters of the value of a tag");
+    }
 }
 
 /// AWS counts what stands in inline policies together.
-fn inline(policies: &BTreeMap<PolicyName, Value>, most: usize) -> Result<(), String> {
-    at_most(policies.values().map(length).sum(), most, "characters of inline policies")
+fn inline(policies: &BTreeMap<PolicyName, Value>, most: usize, found: &mut Misfits) {
+    let all = policies.values().map(length).sum();
+    found.at_most(&[&"inline"], all, most, "characters of inline policies");
 }
 
 /// How long a value is as JSON without white space, or as the text it is.
 fn length(value: &Value) -> usize {
     value.as_str().map_or_else(|| value.to_string().len(), str::len)
-}
-
-fn at_most(found: usize, most: usize, of_what: &str) -> Result<(), String> {
-    if found <= most { Ok(()) } else { Err(format!("{found} {of_what}; AWS has {most} at most")) }
 }
 
 /// A name as far as it can be shown.

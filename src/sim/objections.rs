@@ -2,9 +2,8 @@
 //!
 //! The reader of worlds stops at the first thing that it cannot read. The entry that it stands in is blanked in a copy
 //! of the text, and reading begins again, so that the next is found too; what only follows from a blank is left out. Of
-//! what reads well and does not fit together the place is found by the names in the sentence. Knows lines and words of
-//! YAML as people write it, and nothing of what a world means. Where no place is certain, it is the beginning of what
-//! the sentence is about.
+//! what reads well and does not fit together the world itself tells where it is. Knows lines and words of YAML as people
+//! write it, and nothing of what a world means.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,7 +12,11 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::World;
-use super::spelling::{named, words};
+use super::lines::Lines;
+use super::misfit::{Kind as Misfitting, Misfit};
+use super::places::Places;
+use super::said::{Kind, Said};
+use super::spelling::words;
 use super::text::{self, Objection};
 use crate::diagnostic::{Code, Diagnostic, Place, Source, nearest};
 
@@ -40,12 +43,16 @@ pub(super) fn read(source: &Source) -> Result<World, Vec<Diagnostic>> {
     let error = match serde_yaml::from_str::<World>(source.text()) {
         Err(error) => error,
         Ok(world) => {
-            let found = world.objections();
-            let problems = found.iter().map(|message| does_not_fit(source, message)).collect();
-            return if found.is_empty() { Ok(world) } else { Err(problems) };
+            let found = world.misfits();
+            if found.is_empty() {
+                return Ok(world);
+            }
+            let places = Places::of(source.text());
+            return Err(found.iter().map(|one| does_not_fit(source, &places, one)).collect());
         }
     };
-    Err(Reading { source, plain: source.text().to_owned(), blanks: Vec::new() }.go_on(error))
+    Err(Reading { source, plain: source.text().to_owned(), blanks: Vec::new(), cut_short: false }
+        .go_on(error))
 }
 
 fn not_utf_8((place, byte): (Place, u8)) -> Diagnostic {
@@ -70,6 +77,8 @@ struct Reading<'s> {
     /// The text with what could not be read blanked, as long as it was.
     plain: String,
     blanks: Vec<Range<usize>>,
+    /// Whether it is no YAML from somewhere on: then of what should stand there nothing is called missing.
+    cut_short: bool,
 }
 
 impl Reading<'_> {
@@ -81,32 +90,75 @@ impl Reading<'_> {
             let Some(error) = next.take() else { break };
             let at = error.location().map_or(0, |at| byte_at(&self.plain, at.line(), at.column()));
             let said = Said::of(&error.to_string());
-            if serde_yaml::from_str::<IgnoredAny>(&self.plain).is_err() {
+            if let Err(broken) = serde_yaml::from_str::<IgnoredAny>(&self.plain) {
+                // What is no YAML stands further down than what it was first read for.
+                let at = broken.location();
+                let at = at.map_or(0, |at| byte_at(&self.plain, at.line(), at.column()));
+                let said = Said::of(&broken.to_string());
                 let message = format!("not YAML: {}", said.sentence);
                 let problem = Diagnostic::error(Code::NotYaml, message);
-                // What was blanked may have held the rest together.
-                if self.blanks.is_empty() {
+                // What was blanked, or cut off, may have held the rest together.
+                if self.blanks.is_empty() && !self.cut_short {
                     let help = "look at this line and the one above it: a quote, a bracket, a comma or a colon is \
                                 missing or too much";
                     let place = Place::new(self.source, word_at(&self.plain, at));
                     problems.push(problem.at(place, "here").help(help));
                 }
-                break;
+                if self.cut_short || !self.cut(at) {
+                    break;
+                }
+                next = self.again(&mut problems);
+                continue;
             }
             problems.extend(self.problem(&said, at));
             if !self.blank(&said, at) {
                 break;
             }
-            match serde_yaml::from_str::<World>(&self.plain) {
-                Err(error) => next = Some(error),
-                Ok(world) => {
-                    let found = world.objections();
-                    let found = found.iter().filter(|message| !self.is_blanked(message));
-                    problems.extend(found.map(|message| does_not_fit(self.source, message)));
-                }
-            }
+            next = self.again(&mut problems);
         }
         problems
+    }
+
+    /// Reads what is left; where that can be read, says what of it does not fit.
+    fn again(&self, problems: &mut Vec<Diagnostic>) -> Option<serde_yaml::Error> {
+        let world = match serde_yaml::from_str::<World>(&self.plain) {
+            Ok(world) => world,
+            Err(error) => return Some(error),
+        };
+        let (found, places) = (world.misfits(), Places::of(&self.plain));
+        let stands = |misfit: &&Misfit| {
+            let only_follows = self.cut_short && misfit.kind == Misfitting::Missing;
+            !only_follows && !self.is_blanked(&misfit.why)
+        };
+        let found = found.iter().filter(stands);
+        problems.extend(found.map(|one| does_not_fit(self.source, &places, one)));
+        None
+    }
+
+    /// Leaves of a text that is no YAML what stands above that, if that is.
+    fn cut(&mut self, at: usize) -> bool {
+        self.cut_short = true;
+        let line = self.plain[..at].rfind('\n').map_or(0, |end| end + 1);
+        // Where the line goes on with what was begun above, what was begun goes too.
+        let entry = |text: &str| {
+            let begins = |(at, line): (usize, &str)| {
+                (!line.starts_with([' ', '-', '#', '\n', '\r', ']', '}'])).then_some(at)
+            };
+            let mut at = 0;
+            let lines = text.split_inclusive('\n').map(|line| {
+                at += line.len();
+                (at - line.len(), line)
+            });
+            lines.filter_map(begins).last()
+        };
+        for end in [Some(line), entry(&self.plain[..line])].into_iter().flatten() {
+            let above = &self.plain[..end];
+            if end > 0 && serde_yaml::from_str::<IgnoredAny>(above).is_ok() {
+                self.plain.truncate(end);
+                return true;
+            }
+        }
+        false
     }
 
     /// What is to be said, unless it only follows from what was blanked.
@@ -147,7 +199,7 @@ impl Reading<'_> {
             Kind::Missing { key } => {
                 let own =
                     |blank: &Range<usize>| key_of(&self.source.text()[blank.clone()]) == Some(key);
-                if self.blanks.iter().any(own) {
+                if self.cut_short || self.blanks.iter().any(own) {
                     return None;
                 }
                 let example = NEEDED.iter().find(|(name, _)| name == key && said.path.is_empty());
@@ -243,67 +295,6 @@ fn blank_of(c: char) -> impl Iterator<Item = char> {
     std::iter::repeat_n(c, times)
 }
 
-/// What the reader says, taken apart.
-struct Said {
-    /// Where it is, by the keys that lead there.
-    path: String,
-    sentence: String,
-    kind: Kind,
-}
-
-enum Kind {
-    Unknown { key: String, known: Vec<String> },
-    Word { word: String, known: Vec<String> },
-    Missing { key: String },
-    Twice { key: String },
-    Type { found: String, wanted: String },
-    Other,
-}
-
-impl Said {
-    fn of(full: &str) -> Self {
-        let full = without_place(full);
-        let full = full.as_str();
-        let of_a_path = |c: char| c.is_alphanumeric() || "_-/@+=.[]?".contains(c);
-        let (path, sentence) = match full.split_once(": ") {
-            Some((path, rest)) if path.contains(['.', '[']) && path.chars().all(of_a_path) => {
-                (path, rest)
-            }
-            Some((path, rest)) if !path.contains(' ') && !path.starts_with('`') => (path, rest),
-            _ => ("", full),
-        };
-        let quoted = |text: &str| -> Vec<String> {
-            text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-        };
-        let all = quoted(sentence);
-        let first = || all.first().cloned().unwrap_or_default();
-        let rest = || all.iter().skip(1).cloned().collect();
-        let kind = if sentence.starts_with("unknown field") {
-            Kind::Unknown { key: first(), known: rest() }
-        } else if sentence.starts_with("unknown variant") {
-            Kind::Word { word: first(), known: rest() }
-        } else if sentence.starts_with("missing field") {
-            Kind::Missing { key: first() }
-        } else if sentence.starts_with("duplicate ") {
-            Kind::Twice { key: first() }
-        } else if let Some((found, wanted)) =
-            sentence.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
-        {
-            Kind::Type { found: found.to_owned(), wanted: wanted.to_owned() }
-        } else {
-            Kind::Other
-        };
-        Self { path: path.to_owned(), sentence: sentence.to_owned(), kind }
-    }
-}
-
-/// A sentence of the reader without the place that it tells, which is shown.
-fn without_place(full: &str) -> String {
-    let Some((front, rest)) = full.split_once(" at line ") else { return full.to_owned() };
-    let of_a_place = |c: char| c.is_ascii_digit() || " column".contains(c);
-    format!("{front}{}", rest.trim_start_matches(of_a_place))
-}
-
 /// The byte of a line and column, both from 1; columns count characters.
 fn byte_at(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
@@ -332,150 +323,55 @@ fn key_of(entry: &str) -> Option<&str> {
     Some(key.trim_matches(['"', '\'']))
 }
 
-/// A text by its lines, and what is indented below what.
-struct Lines<'t> {
-    text: &'t str,
-    starts: Vec<usize>,
-}
-
-impl<'t> Lines<'t> {
-    fn of(text: &'t str) -> Self {
-        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
-        let starts = std::iter::once(0).chain(breaks).filter(|at| *at < text.len());
-        Self { text, starts: starts.collect() }
-    }
-
-    fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    /// The line that a byte is in.
-    fn at(&self, byte: usize) -> usize {
-        self.starts.partition_point(|start| *start <= byte).saturating_sub(1)
-    }
-
-    fn bytes(&self, lines: &Range<usize>) -> Range<usize> {
-        let start = |line: usize| self.starts.get(line).copied().unwrap_or(self.text.len());
-        start(lines.start)..start(lines.end)
-    }
-
-    fn line(&self, line: usize) -> &'t str {
-        self.text[self.bytes(&(line..line + 1))].trim_end()
-    }
-
-    fn is_empty(&self, line: usize) -> bool {
-        let line = self.line(line).trim_start();
-        line.is_empty() || line.starts_with('#')
-    }
-
-    fn indent(&self, line: usize) -> usize {
-        let line = self.line(line);
-        line.len() - line.trim_start_matches(' ').len()
-    }
-
-    fn is_item(&self, line: usize) -> bool {
-        self.line(line).trim_start_matches(' ').starts_with("- ")
-    }
-
-    /// A line and all that belongs to it.
-    fn block(&self, line: usize) -> Range<usize> {
-        let own = self.indent(line);
-        let holds_a_list = !self.is_item(line) && self.line(line).ends_with(':');
-        let belongs = |next: &usize| {
-            self.is_empty(*next)
-                || self.indent(*next) > own
-                || self.indent(*next) == own && holds_a_list && self.is_item(*next)
-        };
-        let end = (line + 1..self.len()).find(|next| !belongs(next)).unwrap_or(self.len());
-        line..end
-    }
-
-    /// The line that a line is indented below.
-    fn parent(&self, line: usize) -> Option<usize> {
-        let own = self.indent(line);
-        (0..line).rev().find(|before| {
-            !self.is_empty(*before)
-                && (self.indent(*before) < own
-                    || self.indent(*before) == own && self.is_item(line) && !self.is_item(*before))
-        })
-    }
-
-    /// The lines of the entry that a line begins, or of what it belongs to: `of_the_whole` where the line only begins the
-    /// mapping that is meant.
-    fn entry(&self, line: usize, of_the_whole: bool) -> Option<Range<usize>> {
-        if self.is_item(line) {
-            return Some(self.block(line));
-        }
-        // What stands between brackets on one line goes with it.
-        if !of_the_whole || self.line(line).contains('{') {
-            return Some(self.block(line));
-        }
-        self.parent(line).map(|parent| self.block(parent))
-    }
-}
-
 /// What reads well and does not fit together, with its place and what may be meant.
-fn does_not_fit(source: &Source, message: &str) -> Diagnostic {
-    let lines = Lines::of(source.text());
-    let (subjects, last) = message.rsplit_once(": ").unwrap_or(("", message));
-    let mut scope = 0..lines.len();
-    for name in subjects.split(": ").filter_map(|subject| words(subject).last()) {
-        let defines = |line: &usize| {
-            let text = lines.line(*line).trim_start_matches([' ', '-']);
-            let key = text.split_once(':').map_or("", |(key, _)| key).trim_matches(['"', '\'']);
-            key == name || ["id", "name"].contains(&key) && words(text).nth(1) == Some(name)
-        };
-        let holds = |line: &usize| {
-            lines.line(*line).contains('{') && words(lines.line(*line)).any(|word| word == name)
-        };
-        if let Some(line) = scope.clone().find(defines).or_else(|| scope.clone().find(holds)) {
-            let of_an_item = !lines.is_item(line) && !lines.line(line).ends_with(':');
-            let item = lines.parent(line).filter(|parent| of_an_item && lines.is_item(*parent));
-            scope = lines.block(item.unwrap_or(line));
+fn does_not_fit(source: &Source, places: &Places<'_>, misfit: &Misfit) -> Diagnostic {
+    let (at, meant) = (place_of(places, misfit), meant(source.text(), places, misfit));
+    let place = |at: Range<usize>| {
+        let at = if at.is_empty() { word_at(source.text(), at.start) } else { at };
+        Place::new(source, at)
+    };
+    let code = match misfit.kind {
+        Misfitting::Missing | Misfitting::Misnamed => Code::UnknownReference,
+        Misfitting::Bad | Misfitting::Twice(_) => Code::BadValue,
+    };
+    let message = format!("the world does not fit together: {}", misfit.why);
+    let problem = Diagnostic::error(code, message);
+    let (problem, help) = match &misfit.kind {
+        Misfitting::Twice(first) => (
+            problem.at(place(at), "again here").and(place(places.at(first)), "first here"),
+            "give one of the two another",
+        ),
+        Misfitting::Bad => (problem.at(place(at), "here"), PAGE),
+        Misfitting::Missing | Misfitting::Misnamed => {
+            (problem.at(place(at), "not there"), "name one that is there, or add it")
         }
+    };
+    problem.help(meant.map_or_else(|| help.to_owned(), |meant| format!("did you mean `{meant}`?")))
+}
+
+fn place_of(places: &Places<'_>, misfit: &Misfit) -> Range<usize> {
+    let key = matches!(misfit.kind, Misfitting::Misnamed).then(|| places.key(&misfit.path));
+    key.flatten().unwrap_or_else(|| places.at(&misfit.path))
+}
+
+/// What of the keys of a world was most likely meant by a name that nothing has.
+fn meant<'t>(text: &'t str, places: &Places<'_>, misfit: &Misfit) -> Option<&'t str> {
+    if misfit.kind != Misfitting::Missing || misfit.why.contains("did you mean") {
+        return None;
     }
-    let of_a_name = |c: char| c.is_alphanumeric() || "_-/@+=.".contains(c);
-    let stands_at = |name: &str, from: usize| {
-        let bytes = lines.bytes(&scope);
-        let found = source.text()[bytes.clone()].match_indices(name);
-        let mut all = found.map(|(at, _)| bytes.start + at..bytes.start + at + name.len());
-        all.find(|at| {
-            let (before, behind) = (&source.text()[..at.start], &source.text()[at.end..]);
-            at.start >= from && !before.ends_with(of_a_name) && !behind.starts_with(of_a_name)
-        })
-    };
-    // An ARN is one name.
-    let absent =
-        last.rsplit_once("there is no ").and_then(|(_, what)| what.split_whitespace().nth(1));
-    let name = absent.or_else(|| named(last));
-    let first = name.and_then(|name| Some((name, stands_at(name, 0)?)));
-    let quoted = last.split('`').nth(1).and_then(|key| stands_at(key, 0));
-    let begin = lines.bytes(&scope).start;
-    let begin = begin + source.text()[begin..].len()
-        - source.text()[begin..].trim_start_matches([' ', '-']).len();
-    let is_missing = last.contains("there is no ") || last.contains("nowhere");
-    let (code, label) =
-        if is_missing { (Code::UnknownReference, "not there") } else { (Code::BadValue, "here") };
-    let problem = Diagnostic::error(code, format!("the world does not fit together: {message}"));
-    let problem = match (first, last.starts_with("two ")) {
-        (Some((name, first)), true) if let Some(again) = stands_at(name, first.end) => problem
-            .at(Place::new(source, again), "again here")
-            .and(Place::new(source, first), "first here"),
-        (Some((_, first)), _) => problem.at(Place::new(source, first), label),
-        (None, _) => problem
-            .at(Place::new(source, quoted.unwrap_or_else(|| word_at(source.text(), begin))), label),
-    };
-    let keys = source.text().lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    let name = text.get(places.at(&misfit.path))?.trim_matches(['"', '\'']);
+    let keys = text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
     let keys = keys.map(|key| key.trim_start_matches("- ").trim_matches(['"', '\'']));
-    let meant = name
-        .filter(|_| is_missing)
-        .and_then(|name| nearest(name, keys.filter(|key| *key != name && key.len() > 2)));
-    problem.help(match meant {
-        Some(meant) if !message.contains("did you mean") => format!("did you mean `{meant}`?"),
-        _ if is_missing => "name one that is there, or add it".to_owned(),
-        _ if last.starts_with("two ") => "give one of the two another".to_owned(),
-        _ => PAGE.to_owned(),
-    })
+    nearest(name, keys.filter(|key| *key != name && key.len() > 2))
+}
+
+/// The same in one line, for whoever has no file to be shown.
+pub(super) fn in_a_line(text: &str, misfit: &Misfit) -> String {
+    let places = Places::of(text);
+    let line = text[..place_of(&places, misfit).start].matches('\n').count() + 1;
+    let meant = meant(text, &places, misfit);
+    let meant = meant.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+    format!("{} (line {line}){meant}", misfit.why)
 }
 
 /// An input for the playbook beside a world.
@@ -495,72 +391,23 @@ pub struct PlacedInput {
 
 /// The inputs of a world, with their places.
 pub(super) fn inputs(source: &Source, inputs: &BTreeMap<String, Value>) -> Vec<PlacedInput> {
-    let lines = Lines::of(source.text());
-    // Both may stand on one line.
-    let mut scope = 0..lines.text.len();
-    for key in ["rehearsal", "inputs"] {
-        let Some(at) = key_within(lines.text, &scope, key) else { continue };
-        let block = lines.block(lines.at(at.start));
-        scope = at.end..lines.bytes(&block).end.max(at.end);
-    }
-    let begin = Place::new(source, scope.start..scope.start);
+    let places = Places::of(source.text());
     let placed = |(name, value): (&String, &Value)| {
-        let Some(name_at) = key_within(lines.text, &scope, name) else {
-            let (name_at, value_at) = (begin.clone(), begin.clone());
-            return PlacedInput {
-                name: name.clone(),
-                name_at,
-                value: value.clone(),
-                value_at,
-                items_at: Vec::new(),
-            };
+        let path = ["rehearsal", "inputs", name].map(str::to_owned);
+        let at = |range: Option<Range<usize>>| {
+            Place::new(source, range.unwrap_or_else(|| places.at(&path)))
         };
-        let line = lines.at(name_at.start);
-        let mut own = name_at.end..lines.bytes(&lines.block(line)).end.min(scope.end);
-        let value_at = value_behind(lines.text, &own);
-        own.start = value_at.start;
-        let items = value.as_array().into_iter().flatten();
-        let items_at = items.map(|item| {
-            let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
-            let at = lines.text[own.clone()].find(&text).map(|at| own.start + at);
-            let at = at.map_or_else(|| value_at.clone(), |at| at..at + text.len());
-            own.start = at.end.min(own.end);
-            Place::new(source, at)
+        let items = value.as_array().into_iter().flatten().enumerate().map(|(n, _)| {
+            let item: Vec<String> = path.iter().cloned().chain([n.to_string()]).collect();
+            at(places.value(&item))
         });
-        let items_at = items_at.collect();
         PlacedInput {
             name: name.clone(),
-            name_at: Place::new(source, name_at),
+            name_at: at(places.key(&path)),
             value: value.clone(),
-            value_at: Place::new(source, value_at),
-            items_at,
+            value_at: at(places.value(&path)),
+            items_at: items.collect(),
         }
     };
     inputs.iter().map(placed).collect()
-}
-
-/// Where a key stands, the first time.
-fn key_within(text: &str, scope: &Range<usize>, key: &str) -> Option<Range<usize>> {
-    let of_a_name = |c: char| c.is_alphanumeric() || "_-".contains(c);
-    let found = text[scope.clone()].match_indices(key).map(|(at, _)| scope.start + at);
-    found.map(|at| at..at + key.len()).find(|at| {
-        let behind = text[at.end..].trim_start_matches(['"', '\'', ' ']);
-        !text[..at.start].ends_with(of_a_name) && behind.starts_with(':')
-    })
-}
-
-/// The value that stands behind a key, on its line or below it.
-fn value_behind(text: &str, behind: &Range<usize>) -> Range<usize> {
-    let rest = &text[behind.clone()];
-    let rest = rest.trim_start_matches(['"', '\'', ' ', ':']);
-    let value = rest.trim_start_matches([' ', '\n', '\r']);
-    let start = behind.end - value.len();
-    let line = value.lines().next().unwrap_or_default();
-    let end = match line.chars().next() {
-        Some(quote @ ('"' | '\'')) => line[1..].find(quote).map(|end| end + 2),
-        Some('[') => line.find(']').map(|end| end + 1),
-        _ => line.find([',', '}']).or_else(|| line.find(" #")),
-    };
-    let value = line[..end.unwrap_or(line.len())].trim_end();
-    start..start + value.len()
 }

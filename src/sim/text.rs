@@ -15,9 +15,9 @@ use crate::diagnostic::Code;
 /// The longest text that is read at all: a world of ten thousand users has half as much.
 pub const LONGEST: usize = 8 << 20;
 /// How many values there may be.
-const MOST_VALUES: usize = 500_000;
+pub(super) const MOST_VALUES: usize = 500_000;
 /// No world is nested like this. Readers of YAML take long to find out.
-const DEEPEST: usize = 500;
+pub(super) const DEEPEST: usize = 500;
 
 /// Whether brackets, or indentation, go deeper than any world does: told from the characters alone.
 fn lies_too_deep(yaml: &str) -> bool {

@@ -16,12 +16,10 @@ use super::intruder::script::IntruderFile;
 use super::objections::{self, PlacedInput};
 use super::remote::Remote;
 use super::rotation::Behaviour;
-use super::spelling::placed;
 use super::state::{PasswordPolicy, SessionKind};
 use super::text;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::ids::{AccessKeyId, AccountId, Arn, PolicyName, RoleName, SecretId, UserName, VpcId};
-use crate::policy::Document;
 
 /// A world file that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -460,9 +458,9 @@ impl World {
         }
         let world: World =
             serde_yaml::from_str(yaml).map_err(|e| WorldError::Unreadable(e.to_string()))?;
-        match world.objections().into_iter().next() {
+        match world.misfits().into_iter().next() {
             None => Ok(world),
-            Some(why) => Err(WorldError::Inconsistent(placed(yaml, why))),
+            Some(misfit) => Err(WorldError::Inconsistent(objections::in_a_line(yaml, &misfit))),
         }
     }
 
@@ -484,210 +482,5 @@ impl World {
     /// Inputs for the playbook beside the world.
     pub fn rehearsal_inputs(&self) -> &BTreeMap<String, Value> {
         &self.rehearsal.inputs
-    }
-
-    /// What does not fit together in it, a sentence each.
-    pub(super) fn objections(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut object = |why: String| found.push(why);
-        if self.world != 1 {
-            object(format!("world: {} is not a version this program knows", self.world));
-        }
-        super::bounds::check(self).err().into_iter().for_each(&mut object);
-        let mut keys = BTreeSet::new();
-        for (id, account) in &self.accounts {
-            account
-                .objections(id.as_str())
-                .into_iter()
-                .for_each(|e| object(format!("account {id}: {e}")));
-            for key in account.users.values().flat_map(|u| &u.keys) {
-                if !keys.insert(key.id.as_str()) {
-                    object(format!("two keys have the id {}", key.id));
-                }
-            }
-        }
-        for session in &self.sessions {
-            if !keys.insert(session.id.as_str()) {
-                object(format!("two credentials have the id {}", session.id));
-            }
-            if let Err(error) = self.check_session(session) {
-                object(format!("session {}: {error}", session.id));
-            }
-        }
-        if let Err(error) = self.intruder.check(self, &keys) {
-            object(format!("intruder: {error}"));
-        }
-        for secret in &self.intruder.read {
-            if !self.accounts.values().any(|account| account.secrets.contains_key(secret)) {
-                object(format!("intruder: there is no secret {secret} to have been read"));
-            }
-        }
-        for (name, target) in &self.targets {
-            if let Err(error) = self.check_target(target) {
-                object(format!("target {name}: {error}"));
-            }
-        }
-        for secret in self.accounts.values().flat_map(|account| account.secrets.values()) {
-            self.check_rotator(secret).err().into_iter().for_each(&mut object);
-        }
-        for consumer in &self.consumers {
-            if let Err(error) = self.check_consumer(consumer, &keys) {
-                object(format!("consumer {}: {error}", consumer.name));
-            }
-        }
-        if let Some(responder) = &self.responder {
-            self.check_responder(responder).err().into_iter().for_each(&mut object);
-        }
-        found
-    }
-
-    fn check_responder(&self, responder: &Responder) -> Result<(), String> {
-        let account = self.account(&responder.account)?;
-        match (&responder.role, &responder.key) {
-            (Some(role), None) if account.roles.contains_key(role) => Ok(()),
-            (None, Some(key))
-                if account.users.values().any(|u| u.keys.iter().any(|k| k.id == *key)) =>
-            {
-                Ok(())
-            }
-            _ => Err("responder: needs a role or a key of its account".to_owned()),
-        }
-    }
-
-    fn account(&self, id: &AccountId) -> Result<&AccountFile, String> {
-        self.accounts.get(id).ok_or_else(|| format!("there is no account {id}"))
-    }
-
-    fn check_session(&self, session: &SessionFile) -> Result<(), String> {
-        let account = self.account(&session.of.account)?;
-        if !session.id.as_str().starts_with("ASIA") {
-            return Err("the id of a session begins with ASIA".to_owned());
-        }
-        for policy in session.policies.iter().flatten() {
-            Document::from_value(policy).map_err(|e| e.to_string())?;
-        }
-        match (session.kind, &session.of.user, &session.of.role) {
-            (SessionKind::AssumeRole, None, Some(role)) => {
-                account.roles.get(role).map(|_| ()).ok_or(format!("there is no role {role}"))
-            }
-            (
-                SessionKind::SessionToken | SessionKind::FederationToken | SessionKind::Console,
-                Some(user),
-                None,
-            ) => account.users.get(user).map(|_| ()).ok_or(format!("there is no user {user}")),
-            _ => Err("assume-role is of a role, the other kinds are of a user".to_owned()),
-        }
-    }
-
-    fn check_target(&self, target: &TargetFile) -> Result<(), String> {
-        match (&target.account, &target.reader, &target.reads) {
-            (None, None, None) if !target.logins.is_empty() => Ok(()),
-            (Some(account), Some(reader), Some(secret)) if target.logins.is_empty() => {
-                self.account(account)?.check_reader(reader, secret)
-            }
-            _ => Err("needs either `logins`, or `account`, `as` and `reads`".to_owned()),
-        }
-    }
-
-    fn check_rotator(&self, secret: &SecretFile) -> Result<(), String> {
-        let Some(rotator) = &secret.rotator else { return Ok(()) };
-        let at = |what: &str| Err(format!("rotator {}: {what}", rotator.arn));
-        if rotator.target.as_ref().is_some_and(|target| !self.targets.contains_key(target)) {
-            return at("its target is not among `targets`");
-        }
-        if !matches!(rotator.users.len(), 0 | 2) {
-            return at("`users` are two that take turns, or left out");
-        }
-        Ok(())
-    }
-
-    fn check_consumer(&self, consumer: &ConsumerFile, keys: &BTreeSet<&str>) -> Result<(), String> {
-        let account = self.account(&consumer.account)?;
-        if let Some(target) = &consumer.logs_in_to
-            && !self.targets.contains_key(target)
-        {
-            return Err(format!("there is no target {target}"));
-        }
-        if consumer.logs_in_to.is_some() && consumer.key.is_some() {
-            return Err("a key signs in to nothing".to_owned());
-        }
-        match (&consumer.key, &consumer.reader, &consumer.reads) {
-            (Some(key), None, None) if keys.contains(key.as_str()) => Ok(()),
-            (Some(key), None, None) => Err(format!("its key {key} exists nowhere")),
-            (None, Some(reader), Some(secret)) => account.check_reader(reader, secret),
-            (None, Some(ReaderFile { role: Some(role), user: None }), None) => {
-                let found = account.roles.get(role).map(|_| ());
-                found.ok_or_else(|| format!("there is no role {role}"))
-            }
-            _ => Err("needs either `key`, or `as` and `reads`, or `as` with a role".to_owned()),
-        }
-    }
-}
-
-impl AccountFile {
-    fn check_reader(&self, reader: &ReaderFile, secret: &SecretId) -> Result<(), String> {
-        if !self.secrets.contains_key(secret) {
-            return Err(format!("there is no secret {secret}"));
-        }
-        match (&reader.role, &reader.user) {
-            (Some(role), None) if self.roles.contains_key(role) => Ok(()),
-            (None, Some(user)) if self.users.contains_key(user) => Ok(()),
-            _ => Err("`as` needs a role or a user of its account".to_owned()),
-        }
-    }
-
-    fn objections(&self, id: &str) -> Vec<String> {
-        let sound = |policies: &BTreeMap<PolicyName, Value>| -> Vec<String> {
-            let unsound = policies.iter().filter_map(|(name, policy)| {
-                Some(format!("policy {name}: {}", Document::from_value(policy).err()?))
-            });
-            unsound.collect()
-        };
-        let known = |arns: &mut dyn Iterator<Item = &String>| -> Vec<String> {
-            let unknown = arns.filter(|arn| !self.knows_policy(id, arn));
-            unknown.map(|arn| format!("there is no policy {arn}")).collect()
-        };
-        let mut found = sound(&self.policies);
-        if self.password_policy.as_ref().is_some_and(|p| !(6..=128).contains(&p.minimum_length)) {
-            found.push("password_policy: a password has at least 6 to 128 characters".to_owned());
-        }
-        for (name, user) in &self.users {
-            let mut of_it = sound(&user.inline);
-            of_it.extend(known(&mut user.attached.iter().chain(&user.boundary)));
-            if user.keys.len() > 2 {
-                of_it.push("a user has at most two keys".to_owned());
-            }
-            let unknown = user.groups.iter().filter(|group| !self.groups.contains_key(*group));
-            of_it.extend(unknown.map(|group| format!("there is no group {group}")));
-            found.extend(of_it.into_iter().map(|e| format!("user {name}: {e}")));
-        }
-        for (name, group) in &self.groups {
-            let mut of_it = sound(&group.inline);
-            of_it.extend(known(&mut group.attached.iter()));
-            found.extend(of_it.into_iter().map(|e| format!("group {name}: {e}")));
-        }
-        for (name, role) in &self.roles {
-            let mut of_it = sound(&role.inline);
-            of_it.extend(known(&mut role.attached.iter().chain(&role.boundary)));
-            if let Err(error) = Document::from_value(&role.trust) {
-                of_it.push(format!("trust: {error}"));
-            }
-            found.extend(of_it.into_iter().map(|e| format!("role {name}: {e}")));
-        }
-        for (name, secret) in &self.secrets {
-            let policy = secret.policy.as_ref().map(Document::from_value);
-            if let Some(Err(error)) = policy {
-                found.push(format!("secret {name}: {error}"));
-            }
-        }
-        found
-    }
-
-    fn knows_policy(&self, id: &str, arn: &str) -> bool {
-        super::managed::document(arn).is_some()
-            || arn
-                .strip_prefix(&format!("arn:aws:iam::{id}:policy/"))
-                .and_then(|name| PolicyName::parse(name).ok())
-                .is_some_and(|name| self.policies.contains_key(&name))
     }
 }

@@ -136,7 +136,7 @@ fn json_says_of_every_playbook_whether_it_is_right() {
 #[test]
 fn what_is_refused_is_a_document_too() {
     let broken = "tests/data/broken/unknown-key.yaml";
-    let nowhere = ["rehearse", SHIPPED, "-i", "deliver_to=nowhere", "--format", "json"];
+    let nowhere = ["rehearse", SHIPPED, "-i", "deliver_to=deploy/nowhere", "--format", "json"];
     for (args, exit, code) in [
         (&["plan", broken, "--format", "json"][..], 3, "unknown-key"),
         (&["survey", broken, "--format", "json"], 3, "unknown-key"),

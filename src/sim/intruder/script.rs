@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::ids::{AccessKeyId, AccountId, SecretId, UserName};
 use crate::sim::audit::AuditEvent;
+use crate::sim::misfit::{Misfits, Step};
 use crate::sim::operations::OPERATIONS;
 use crate::sim::signin::CONSOLE_LOGIN;
 use crate::sim::spelling::is_near;
@@ -167,22 +168,25 @@ impl IntruderFile {
         &self,
         world: &World,
         credentials: &BTreeSet<&str>,
-    ) -> Result<(), String> {
+        found: &mut Misfits,
+    ) {
         let mut usable = BTreeSet::new();
-        for held in &self.holds {
+        for (n, held) in self.holds.iter().enumerate() {
             match held {
                 HeldFile::Credential(id) if credentials.contains(id.as_str()) => {
                     usable.insert(id.as_str());
                 }
-                HeldFile::Credential(id) => return Err(format!("{id} exists nowhere")),
+                HeldFile::Credential(id) => {
+                    found.missing(&[&"holds", &n], format!("{id} exists nowhere"));
+                }
                 HeldFile::Password(known) => {
                     let account = world.accounts.get(&known.account);
                     let user = account.and_then(|account| account.users.get(&known.password_of));
                     if user.is_none_or(|user| user.password.is_none()) {
                         let (user, account) = (&known.password_of, &known.account);
-                        return Err(format!(
-                            "there is no user {user} with a password in {account}"
-                        ));
+                        let message =
+                            format!("there is no user {user} with a password in {account}");
+                        found.missing(&[&"holds", &n, &"password_of"], message);
                     }
                 }
             }
@@ -190,10 +194,10 @@ impl IntruderFile {
         let labels = self.reacts.iter().flat_map(|reaction| &reaction.deeds);
         usable.extend(labels.filter_map(|deed| deed.label.as_deref()));
         for (n, reaction) in self.reacts.iter().enumerate() {
-            let name = reaction.name_or(n);
-            reaction.check(world, &usable).map_err(|error| format!("{name}: {error}"))?;
+            found.within(&[&"reacts", &n], Some(reaction.name_or(n)), |found| {
+                reaction.check(world, &usable, found);
+            });
         }
-        Ok(())
     }
 }
 
@@ -208,43 +212,43 @@ impl ReactionFile {
         self.name.clone().unwrap_or_else(|| format!("reaction {}", n + 1))
     }
 
-    fn check(&self, world: &World, usable: &BTreeSet<&str>) -> Result<(), String> {
+    fn check(&self, world: &World, usable: &BTreeSet<&str>, found: &mut Misfits) {
         let triggers = [self.at.is_some(), self.after.is_some(), self.when.is_some()];
         match triggers.iter().filter(|given| **given).count() {
             0 if self.every.is_none() => {
-                return Err("it needs `at`, `after`, `when` or `every`".to_owned());
+                found.bad(&[], "it needs `at`, `after`, `when` or `every`");
             }
             0 | 1 => {}
-            _ => return Err("only one of `at`, `after` and `when` can begin it".to_owned()),
+            _ => found.bad(&[&"when"], "only one of `at`, `after` and `when` can begin it"),
         }
         if self.every.is_some_and(|every| every < SignedDuration::from_secs(1)) {
-            return Err("`every` is at least a second".to_owned());
+            found.bad(&[&"every"], "`every` is at least a second");
         }
         if !self.react_in.is_zero() && self.when.is_none() {
-            return Err("`react_in` goes with `when`".to_owned());
+            found.bad(&[&"react_in"], "`react_in` goes with `when`");
         }
         if self.times.is_some_and(|times| !(1..=MOST).contains(&times)) {
-            return Err(format!("`times` is from 1 to {MOST}"));
+            found.bad(&[&"times"], format!("`times` is from 1 to {MOST}"));
         }
         if let Some(when) = &self.when {
             match (&when.refused, &when.operation, &when.target) {
-                (Some(refused), None, None) => known(refused)?,
-                (None, Some(operation), _) => known(operation)?,
+                (Some(refused), None, None) => known(refused, &[&"when", &"refused"], found),
+                (None, Some(operation), _) => known(operation, &[&"when", &"operation"], found),
                 (None, None, Some(_)) => {}
                 _ => {
-                    return Err(
-                        "`when` needs an `operation` or a `target`, or else `refused`".to_owned()
-                    );
+                    let message = "`when` needs an `operation` or a `target`, or else `refused`";
+                    found.bad(&[&"when"], message);
                 }
             }
         }
         if self.deeds.is_empty() {
-            return Err("it has no deeds".to_owned());
+            found.bad(&[&"deeds"], "it has no deeds");
         }
-        for deed in &self.deeds {
-            deed.check(world, usable).map_err(|error| format!("{}: {error}", deed.operation))?;
+        for (n, deed) in self.deeds.iter().enumerate() {
+            found.within(&[&"deeds", &n], Some(deed.operation.clone()), |found| {
+                deed.check(world, usable, found);
+            });
         }
-        Ok(())
     }
 
     /// When it begins by itself, in a world whose instants are moved by `shift`.
@@ -296,49 +300,49 @@ const PARAMETERS: &[&str] = &[
 ];
 
 impl DeedFile {
-    fn check(&self, world: &World, usable: &BTreeSet<&str>) -> Result<(), String> {
-        known(&self.operation)?;
+    fn check(&self, world: &World, usable: &BTreeSet<&str>, found: &mut Misfits) {
+        known(&self.operation, &[&"operation"], found);
         if let Some(with) = &self.credential
             && !usable.contains(with.as_str())
         {
-            return Err(format!("`with`: he does not hold {with}, nor does a deed call one so"));
+            let message = format!("`with`: he does not hold {with}, nor does a deed call one so");
+            found.missing(&[&"with"], message);
         }
         if let Some(account) = &self.account
             && !world.accounts.contains_key(account)
         {
-            return Err(format!("there is no account {account}"));
+            found.missing(&[&"account"], format!("there is no account {account}"));
         }
         for secret in ["Password", "NewPassword", "OldPassword"] {
             if self.params.contains_key(secret) {
-                return Err(format!("leave {secret} out: no secret stands in a world file"));
+                let message = format!("leave {secret} out: no secret stands in a world file");
+                found.bad(&[&"params", &secret], message);
             }
         }
         for given in self.params.keys() {
             let name = given.split('.').next().unwrap_or(given);
             let slip = PARAMETERS.iter().find(|known| is_near(name, known));
             if let Some(meant) = slip.filter(|_| !PARAMETERS.contains(&name)) {
-                return Err(format!("there is no parameter {name}; did you mean {meant}?"));
+                let message = format!("there is no parameter {name}; did you mean {meant}?");
+                found.named(&[&"params", given], message);
             }
         }
         if self.operation == CONSOLE_LOGIN {
             let named = self.params.get("UserName").and_then(Value::as_str);
-            let fits = named.is_some() && self.params.len() == 1 && self.credential.is_none();
-            return if fits {
-                Ok(())
-            } else {
-                Err("it takes a `UserName` and nothing else: he uses the password he knows".into())
-            };
+            if named.is_none() || self.params.len() != 1 || self.credential.is_some() {
+                let message =
+                    "it takes a `UserName` and nothing else: he uses the password he knows";
+                found.bad(&[&"params"], message);
+            }
         }
-        Ok(())
     }
 }
 
 /// Whether there is such an operation, by its name.
-fn known(operation: &str) -> Result<(), String> {
-    if operation == CONSOLE_LOGIN || OPERATIONS.iter().any(|o| o.name == operation) {
-        return Ok(());
+fn known(operation: &str, at: &[Step<'_>], found: &mut Misfits) {
+    if operation != CONSOLE_LOGIN && OPERATIONS.iter().all(|one| one.name != operation) {
+        found.missing(at, format!("the rehearsal cloud has no operation {operation}"));
     }
-    Err(format!("the rehearsal cloud has no operation {operation}"))
 }
 
 /// What begins a reaction that does not begin by itself.

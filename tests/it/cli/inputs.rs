@@ -113,8 +113,43 @@ fn all_that_is_wrong_with_a_world_is_shown_where_it_stands() {
             "its key AKIAEXAMPLEBACKUP009 exists nowhere",
             "--> w.yaml:169:10",
             "role auditor: there is no policy arn:aws:iam::aws:policy/NoSuch",
-            "--> w.yaml:136:21",
+            "--> w.yaml:136:20",
         ],
+    );
+    // Of what is more than AWS has, all.
+    told(
+        &[
+            ("lag: 4s", "lag: 4s\npage_size: 0\nrate_limit: 0"),
+            ("        path: /ci/", "        path: ci"),
+            ("        max_session: 12h", "        max_session: 13h"),
+        ],
+        &[
+            "--> w.yaml:13:12",
+            "page_size: from 1 to 1000",
+            "--> w.yaml:14:13",
+            "rate_limit: a service admits a request in a second at least",
+            "--> w.yaml:22:15",
+            "user ci-deploy: path: it begins and ends with /",
+            "role incident-responder: max_session: from 1 hour to 12 hours",
+            "^^^ here",
+        ],
+    );
+    // Two of one id are shown both; and above what is no YAML the rest is read all the same.
+    told(
+        &[("- id: AKIAEXAMPLEBACKUP003", "- id: AKIAEXAMPLELEAKED001")],
+        &[
+            "two keys have the id AKIAEXAMPLELEAKED001",
+            "first here",
+            "its key AKIAEXAMPLEBACKUP003 exists nowhere",
+            "not there",
+        ],
+    );
+    told(
+        &[
+            ("        path: /ci/", "        pth: /ci/"),
+            ("        max_session: 12h", "        max_session: 12h: 1"),
+        ],
+        &["not YAML", "a quote, a bracket", "has no key `pth`", "did you mean `path`?"],
     );
     // What it gives the playbook is judged as a file of inputs is.
     told(
