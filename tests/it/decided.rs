@@ -158,7 +158,7 @@ fn what_cannot_be_planned_behind_the_gate_keeps_no_cut_from_being_made() {
         let playbook = THE_ONE.replace("(k, k.active)[0]", "(k, k.active)[7]");
         let stage = set(&with_one_key(), &playbook).await;
         let plan = &stage.saved.plan;
-        assert!(plan.changes.iter().all(|change| change.cuts()), "{:?}", plan.changes);
+        assert!(plan.changes.iter().all(portcullis::plan::Change::cuts), "{:?}", plan.changes);
         let [unplanned] = &plan.unplanned[..] else { panic!("{:?}", plan.unplanned) };
         assert_eq!(unplanned.step.as_str(), "new-key");
         assert!(unplanned.why.contains("line"), "{unplanned:?}");
