@@ -166,7 +166,7 @@ fn all_that_is_wrong_with_a_world_is_shown_where_it_stands() {
             "write it like `access_key_id: AKIA...`",
             "--> w.yaml:181:16",
             "write it like `leaked_at: 2026-03-19T00:00:00Z`",
-            "--> w.yaml:182:16",
+            "--> w.yaml:182:15",
             "not the text `arn:aws:x`",
             "has no input `tikcet`",
             "--> w.yaml:184:5",
