@@ -112,6 +112,11 @@ fn instants_are_compared_with_instants_and_as_such() {
         ("inventory.ago('1d') < 5", "an instant is compared with a whole number"),
         ("inventory.ago('1d') < 'yesterday'", "an instant is compared with text"),
         ("'a' < 'b'", "does not go with"),
+        // A key that was never used has no instant.
+        (
+            "inventory.access_key('AKIAEXAMPLEANNOLD001').last_used_at < inventory.ago('1d')",
+            "this may be nothing",
+        ),
     ] {
         let text = format!(
             "portcullis: 1\nname: x\ntitle: X\nsteps:\n  - {{ id: q, phase: contain, if: \"{wrong}\", uses: iam.user.quarantine, with: {{ user: ann }} }}\n"
@@ -122,12 +127,6 @@ fn instants_are_compared_with_instants_and_as_such() {
         assert_eq!(problems[0].code, Code::WrongType, "{wrong}");
         assert!(problems[0].message.contains(word), "{}", problems[0].message);
     }
-    // A key that was never used has no instant.
-    let (code, message) = refused(
-        "inventory.access_key('AKIAEXAMPLEANNOLD001').last_used_at < inventory.ago('1d') ? ['ann'] : []",
-    );
-    assert_eq!(code, Code::ExpressionFailed);
-    assert!(message.contains("an instant that is compared is not there"), "{message}");
 }
 
 #[test]
