@@ -114,6 +114,15 @@ pub enum Planned {
     Needs(BTreeSet<Want>),
 }
 
+/// What is wrong and keeps no plan from being made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Forgiving {
+    /// What concerns steps behind the gate alone.
+    BehindTheGate,
+    /// Nothing: there is no plan anyway, and all that is wrong is told.
+    Nothing,
+}
+
 /// Plans. `inputs` come from [`Playbook::bind_inputs`].
 pub fn plan(
     playbook: &Playbook,
@@ -121,7 +130,7 @@ pub fn plan(
     inventory: &Inventory,
     terms: &Terms,
 ) -> Result<Planned, Vec<Diagnostic>> {
-    plan_on(playbook, inputs, inventory, terms, None)
+    plan_on(playbook, inputs, inventory, terms, None, Forgiving::BehindTheGate)
 }
 
 /// Plans the next round of a case: the same playbook and inputs, what the world has come to, and what is being
@@ -132,7 +141,8 @@ pub fn plan_again(
     earlier: &Earlier<'_>,
 ) -> Result<Planned, Vec<Diagnostic>> {
     let terms = Terms::of(earlier.plan);
-    plan_on(playbook, &earlier.plan.inputs, inventory, &terms, Some(earlier))
+    let inputs = &earlier.plan.inputs;
+    plan_on(playbook, inputs, inventory, &terms, Some(earlier), Forgiving::BehindTheGate)
 }
 
 fn plan_on(
@@ -141,10 +151,11 @@ fn plan_on(
     inventory: &Inventory,
     terms: &Terms,
     earlier: Option<&Earlier<'_>>,
+    forgiving: Forgiving,
 ) -> Result<Planned, Vec<Diagnostic>> {
     let account = &inventory.caller.account;
     let home = terms.together.as_ref().is_none_or(|together| together.home == *account);
-    let playbook = &*playbook.in_account(home);
+    let (given, playbook) = (playbook, &*playbook.in_account(home));
     // What this case has done decides nothing again; what an action then does, it decides by what there is.
     let seen = earlier.map(|earlier| as_found::without_us(inventory, earlier));
     let seen = seen.as_deref().unwrap_or(inventory);
@@ -198,7 +209,8 @@ fn plan_on(
     left_out.extend(not_drafted);
     of_steps.extend(not_read);
     // What is refused anyway is told with all else that is wrong.
-    let unplanned = if problems.is_empty() && refused.is_empty() {
+    let forgives = forgiving == Forgiving::BehindTheGate;
+    let unplanned = if forgives && problems.is_empty() && refused.is_empty() {
         let wrong = unplanned::Wrong {
             of_targets: &mut of_targets,
             of_steps: &mut of_steps,
@@ -396,8 +408,12 @@ fn plan_on(
     trust.tell(&mut plan);
     found::warn(&mut plan, inventory);
     plan.estimate = estimate::estimate(&plan, Some(inventory));
+    let this_round = earlier;
     let earlier = earlier.map(|earlier| earlier.plan);
     problems.extend(lint::lint(playbook, &mut plan, inventory, earlier, &undecided));
+    if !problems.is_empty() && !plan.unplanned.is_empty() {
+        return plan_on(given, inputs, inventory, terms, this_round, Forgiving::Nothing);
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -452,6 +468,13 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
         }
         _ => return false,
     };
-    matches!(plan_on(playbook, &found.inputs, inventory, &Terms::of(found), earlier.as_ref()),
+    matches!(plan_on(
+        playbook,
+        &found.inputs,
+        inventory,
+        &Terms::of(found),
+        earlier.as_ref(),
+        Forgiving::BehindTheGate,
+    ),
         Ok(Planned::Plan(made)) if *made == *found)
 }

@@ -1,12 +1,13 @@
-//! What cuts waits for nothing that comes after it: where a step behind the gate cannot be planned, the cuts are planned all the
-//! same, and nothing behind the gate is. What others of those steps would hand out or let in, nobody has judged without it.
-//! The run cuts, proves, and is held for the rest.
+//! What cuts waits for nothing that comes after it: where a step behind the gate cannot be planned, for an expression without
+//! a value or something that may not be read, the cuts are planned all the same, and nothing behind the gate is. What
+//! others of those steps would hand out or let in, nobody has judged without it. The run cuts, proves, and is held for the
+//! rest.
 
 use std::collections::BTreeSet;
 
 use super::draft::Undecided;
 use super::round::Earlier;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::StepId;
 use crate::plan::{Change, Unplanned};
 use crate::playbook::Playbook;
@@ -38,6 +39,14 @@ pub(super) fn behind_the_gate(
         .map(|one| &one.step.id)
         .chain(of_steps.iter().map(|(step, _)| step))
         .collect();
+    // What somebody has typed or left out is mended in the next line.
+    let is_slip = |problem: &Diagnostic| {
+        use Code::{CannotPlan, CouldNotRead, ExpressionFailed};
+        !matches!(problem.code, CannotPlan | CouldNotRead | ExpressionFailed)
+    };
+    if of_targets.iter().chain(of_steps.iter().map(|(_, problem)| problem)).any(is_slip) {
+        return Vec::new();
+    }
     let nothing_is_wrong = of_targets.is_empty() && of_steps.is_empty();
     // What waits for nobody adds nothing to what is approved.
     let adds_nothing = earlier.is_some_and(|earlier| earlier.cuts_alone && !known.is_empty());

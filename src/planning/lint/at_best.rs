@@ -79,7 +79,7 @@ fn told(why: Why, named: &[Row], more: usize) -> Shortfall {
     let all: Vec<String> = named.iter().map(|row| row.credential.to_string()).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let these = format!("{}{more}", all.join(", "));
-    let answer = "answer for it for a time, by `portcullis waive`";
+    let answer = "answer for it for a time (`waive`)";
     let (why, then) = match why {
         Why::Settled => (
             "the gate asks for settled proof: that cuts are enforced is inferred, not shown"

@@ -50,7 +50,7 @@ fn without_credentials_nothing_begins() {
     world.refuses(5, run.args(["--endpoint-url", &url]), &words);
     let mut profile = plan_with_nothing(&world.hosted);
     profile.args(["--region", "us-east-1", "--endpoint-url", &url, "--profile", "nobody"]);
-    world.refuses(5, &mut profile, &words);
+    world.refuses(5, &mut profile, &["there is no profile nobody", "--profile names"]);
     assert_eq!(world.hosted.cloud.requests(), asked);
 }
 
