@@ -431,17 +431,6 @@ fn the_word_of_somebody_whom_the_case_cuts_is_not_taken() {
 }
 
 /// That the run may lose whom it runs as says nothing for whoever else has his credentials.
-#[test]
-fn a_lock_out_that_was_accepted_makes_nobody_s_word_of_himself_count() {
-    let accepted = ["--accept-lockout", "arn:aws:iam::111122223333:user/ops/backup"];
-    let rehearsal = Rehearsal::played(WORLD, TWO_USERS, &accepted);
-    assert_eq!(rehearsal.code, Some(13));
-    let clear = ["clear", "user/backup", "--as", "backup"];
-    let (code, screen) = rehearsal.say(&[&clear[..], &WHY].concat());
-    assert_eq!(code, Some(5), "{screen}");
-    assert!(screen.contains("among those whom this case cuts off"), "{screen}");
-}
-
 /// `world`, in which somebody makes himself a user with a key while `ci-deploy` is cut.
 fn with_a_newcomer(world: &str) -> String {
     let makes = "
