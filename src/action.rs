@@ -56,6 +56,7 @@ pub use canary::{
     CANARY_MAY, CANARY_PATH, CANARY_POLICY, CANARY_POLICY_TO_ASSUME, CANARY_TAG, Canary, Trial,
     Tried, canary_may_assume, canary_role_trusts, refusal,
 };
+pub use seal_policy::without_the_seal;
 
 use crate::cloud::{CallError, WRITES, WriteCloud};
 use crate::ids::{ActionKind, Principal, UserName};

@@ -427,7 +427,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::ids::{AccountId, Arn};
-    use crate::inventory::{Answers, Caller, Inventory};
+    use crate::inventory::{Caller, Inventory};
     use crate::journal::{Entry, Journal};
     use crate::plan::{Estimate, GateTerms, Listed, Plan};
     use crate::playbook::{Mode, Proof};
@@ -477,7 +477,7 @@ mod tests {
             unplanned: Vec::new(),
             warnings: Vec::new(),
         };
-        let inventory = Inventory { caller, taken_at: now, answers: Answers::default() };
+        let inventory = Inventory::new(caller, now);
         SavedPlan {
             plan,
             inventory,

@@ -64,6 +64,8 @@ pub use exit::{Exit, Failure};
 
 use args::Command;
 
+use crate::ids::looks_like_a_secret;
+
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let matches = Args::command().try_get_matches();
@@ -130,12 +132,19 @@ fn mistyped(mut error: clap::Error, for_a_program: bool) -> ExitCode {
     Exit::Usage.into()
 }
 
-/// An external id is not repeated because it was mistyped.
+/// An external id is not repeated because it was mistyped, nor what looks like a secret wherever it was pasted.
 fn keep_to_itself(error: &mut clap::Error) {
     use clap::error::{ContextKind, ContextValue};
     let of = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
     if of.starts_with("--external-id") && error.get(ContextKind::InvalidValue).is_some() {
         error.insert(ContextKind::InvalidValue, ContextValue::String("...".to_owned()));
+    }
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
+    {
+        if matches!(error.get(kind), Some(ContextValue::String(typed)) if looks_like_a_secret(typed))
+        {
+            error.insert(kind, ContextValue::String("...".to_owned()));
+        }
     }
 }
 

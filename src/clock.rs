@@ -36,6 +36,12 @@ impl Clock {
         self.origin.saturating_add(passed).unwrap_or(Timestamp::MAX)
     }
 
+    /// The same, set back by so much; forward, where it is less than nothing.
+    #[must_use]
+    pub fn set_back(self, by: SignedDuration) -> Self {
+        Self { origin: self.origin.saturating_sub(by).unwrap_or(self.origin), ..self }
+    }
+
     /// Waits for `duration`.
     pub async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;

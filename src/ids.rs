@@ -23,6 +23,22 @@ pub struct InvalidId {
     pub expected: &'static str,
 }
 
+/// Text that is not what it should be, as it is repeated.
+fn shown(text: &str) -> String {
+    if looks_like_a_secret(text) {
+        return "what was given".to_owned();
+    }
+    text.chars().take(80).collect()
+}
+
+/// Whether text looks like the secret of an access key: it lies beside the id in every file, and is pasted for it.
+pub fn looks_like_a_secret(text: &str) -> bool {
+    text.len() == 40
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+'))
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
+        && text.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $accepts:expr) => {
         $(#[$doc])*
@@ -41,7 +57,7 @@ macro_rules! id {
                 if accepts(&text) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(InvalidId { given: text.chars().take(80).collect(), expected: Self::EXPECTED })
+                    Err(InvalidId { given: shown(&text), expected: Self::EXPECTED })
                 }
             }
 

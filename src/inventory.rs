@@ -528,10 +528,19 @@ pub type Answer = Result<Fact, Box<Gap>>;
 pub struct Inventory {
     /// Who read it, and so in which account.
     pub caller: Caller,
-    /// When the reading began.
+    /// When the reading began, by AWS's own clock where an answer told it: it is compared with when AWS has made what it
+    /// lists.
     pub taken_at: Timestamp,
+    /// So many seconds the clock of whoever read it was ahead of AWS's then; behind, where it is less than nothing.
+    #[serde(default, skip_serializing_if = "is_in_time")]
+    pub clock_ahead: i64,
     /// Every question asked, with its answer or the reason there is none.
     pub answers: Answers,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_in_time(seconds: &i64) -> bool {
+    *seconds == 0
 }
 
 /// Something was judged that had not been read. Planning and judging ask for what they need first,
@@ -575,7 +584,7 @@ macro_rules! answer {
 impl Inventory {
     /// An inventory in which nothing has been asked yet.
     pub fn new(caller: Caller, taken_at: Timestamp) -> Self {
-        Self { caller, taken_at, answers: Answers::default() }
+        Self { caller, taken_at, clock_ahead: 0, answers: Answers::default() }
     }
 
     /// The questions that have no answer, with the reasons.

@@ -32,7 +32,8 @@ pub use text::{Decided, Text, Texts};
 pub use together::{SavedPlans, Together};
 
 use crate::ids::{
-    AccessKeyId, AccountId, ActionKind, Arn, ChangeId, Principal, RoleName, StepId, UserName,
+    AccessKeyId, AccountId, ActionKind, Arn, ChangeId, Principal, RoleName, SecretId, StepId,
+    UserName,
 };
 use crate::playbook::{Mode, Phase, Proof};
 
@@ -132,13 +133,32 @@ pub struct FirstSeen {
     /// Whether that is of a later survey, because the first could not list them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trusts_came_later: bool,
+    /// Of every secret into which something new is put, as it was: of one that a later round is the first to name, as that
+    /// has found it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub readers: BTreeMap<SecretId, SecretSeen>,
+}
+
+/// Who may read a secret, by what the secret says itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSeen {
+    /// The digests of the parts of its policy, without a seal of ours. `None` where it could not be read.
+    pub policy: Option<BTreeSet<String>>,
+    /// The function that rotates it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotator: Option<Arn>,
 }
 
 impl FirstSeen {
-    /// The earlier of two beginnings, with the roles of the earlier that has listed them.
+    /// The earlier of two beginnings, with the roles of the earlier that has listed them, and of every secret the first that
+    /// was seen.
     #[must_use]
     pub fn or_earlier(self, other: Self) -> Self {
-        let (earlier, later) = if self.at <= other.at { (self, other) } else { (other, self) };
+        let (mut earlier, later) = if self.at <= other.at { (self, other) } else { (other, self) };
+        for (secret, seen) in later.readers {
+            earlier.readers.entry(secret).or_insert(seen);
+        }
         if earlier.trusts.is_some() {
             return earlier;
         }
@@ -361,13 +381,19 @@ impl Plan {
     /// Whether a credential came to be known after the first survey, of somebody whom no step has selected.
     pub fn is_newcomer(&self, credential: &Credential) -> bool {
         let in_scope = |principal| self.principals.binary_search(&principal).is_ok();
-        if matches!(credential, Credential::Admission { .. }) {
+        if matches!(credential, Credential::Admission { .. } | Credential::Reader { .. }) {
             return true;
         }
         self.first_seen.is_some()
             && self.credentials.contains(credential)
+            && !self.is_in_reach(credential)
             && credential.principal().is_some_and(|principal| !in_scope(principal))
             && !self.was_found(credential)
+    }
+
+    /// Whether it is the sessions of a role that somebody in scope may have assumed.
+    pub fn is_in_reach(&self, credential: &Credential) -> bool {
+        self.roles.reaching(credential).any(|reach| reach.sessions == *credential)
     }
 
     /// Whether an earlier case has left a credential open that no step of this one cuts.

@@ -17,6 +17,7 @@ mod newcomers;
 mod order;
 mod permissions;
 mod reach;
+mod readers;
 mod round;
 mod select;
 mod speakers;
@@ -33,6 +34,7 @@ pub use newcomers::{
     Came, admitted_to, came_since, first_of_case, first_seen_by, not_seen, switched_off,
 };
 pub use permissions::whose_policies;
+pub use readers::{came_to, filled_by, told_by};
 pub use round::{Added, Earlier};
 pub use speakers::{Presence, presence, wants_of_speaker};
 pub use undo::take_back;
@@ -46,7 +48,7 @@ use self::select::Selection;
 use self::trust::Trust;
 use crate::action::catalog;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::{Arn, Principal, UserName};
+use crate::ids::{Arn, Principal, SecretId, UserName};
 use crate::inventory::{Gap, Inventory, Want};
 use crate::plan::{
     Change, Credential, Effect, Estimate, FirstSeen, GateTerms, Import, Plan, RoleInReach,
@@ -264,17 +266,34 @@ fn plan_on(
     let takes_up = terms.takes_up.as_ref();
     let roles = (!changes.is_empty() || takes_up.is_some()).then_some(Want::Roles);
     let found = found::wants(&terms.imports);
-    let first_seen = earlier.map(newcomers::first_seen);
+    let mut first_seen = earlier.map(newcomers::first_seen);
     // What cuts waits for no look at everybody: that is had before the gate.
     let compared = first_seen.as_ref().zip(earlier).filter(|(_, earlier)| !earlier.cuts_alone);
     let newcomers = compared.map(|(first, _)| newcomers::wants(first, inventory));
     let newcomers = newcomers.into_iter().flatten();
-    let wants =
-        users.iter().flat_map(of_each).chain(roles).chain(summary).chain(found).chain(newcomers);
-    let wants: BTreeSet<Want> = wants.filter(unread).collect();
+    // So is who may read what is handed out: whoever may later is told by who may now.
+    let filled = readers::filled(&changes);
+    let filled = filled.into_iter().filter(|_| earlier.is_none_or(|earlier| !earlier.cuts_alone));
+    let filled: Vec<SecretId> = filled.cloned().collect();
+    let readers = filled.iter().flat_map(readers::told_by);
+    let wants = users.iter().flat_map(of_each).chain(roles).chain(summary).chain(found);
+    let wants: BTreeSet<Want> = wants.chain(newcomers).chain(readers).filter(unread).collect();
     if !wants.is_empty() {
         return Ok(Planned::Needs(wants));
     }
+    if let Some(first) = &mut first_seen {
+        readers::first_see(first, &filled, inventory);
+    }
+    let mut roles = reach::roles(&users, inventory);
+    let may_read = reach::not_cut(&roles, &principals);
+    let may_read = may_read.filter(|_| !filled.is_empty()).cloned().collect::<BTreeSet<_>>();
+    // What they may do is told by one listing, and of everybody.
+    if !may_read.is_empty() && unread(&Want::Authorization) {
+        return Ok(Planned::Needs([Want::Authorization].into()));
+    }
+    let may_read = reach::readers(may_read, &filled, inventory);
+    warnings.extend(may_read.as_ref().err().cloned());
+    let compared = first_seen.as_ref().zip(earlier).filter(|(_, earlier)| !earlier.cuts_alone);
 
     let gate = terms.gate(playbook);
     let enforced = gate.proof >= Proof::Enforced;
@@ -306,6 +325,7 @@ fn plan_on(
     if let Some((first, earlier)) = compared {
         credentials.extend(newcomers::newcomers(earlier, first, inventory, &principals));
     }
+    credentials.extend(may_read.into_iter().flatten());
     let came_before = takes_up.iter().flat_map(|(_, up)| &up.open);
     credentials.extend(came_before.cloned());
     if let Some(earlier) = earlier {
@@ -315,6 +335,7 @@ fn plan_on(
     }
     credentials.sort();
     credentials.dedup();
+    warnings.extend(clocks_apart(inventory));
     let gaps = inventory.gaps().filter(|(want, _)| !matches!(want, Want::Simulation(_)));
     let gaps: BTreeSet<String> = gaps
         .map(|(_, Gap { operation, code, message, .. })| {
@@ -330,7 +351,6 @@ fn plan_on(
             )
         }));
     }
-    let mut roles = reach::roles(&users, inventory);
     if let Some(earlier) = earlier {
         let known = earlier.plan.roles.iter().filter(|reach| !roles.contains(reach));
         let known: Vec<RoleInReach> = known.cloned().collect();
@@ -374,7 +394,8 @@ fn plan_on(
         endpoint: terms.endpoint.clone(),
         inputs: inputs.clone(),
         surveyed_at: inventory.taken_at,
-        first_seen: first_seen.or_else(|| Some(newcomers::taken_up(&takes_up?.0, inventory))),
+        first_seen: first_seen
+            .or_else(|| Some(newcomers::taken_up(&takes_up?.0, &changes, inventory))),
         takes_up: takes_up.map(|(_, up)| up.clone()),
         came,
         gate,
@@ -418,6 +439,23 @@ fn plan_on(
         return Err(problems);
     }
     Ok(Planned::Plan(Box::new(plan)))
+}
+
+/// So many seconds clocks may be apart before it is worth a word.
+const A_LITTLE: u64 = 5;
+
+/// That the clock of whoever surveyed is not AWS's.
+fn clocks_apart(inventory: &Inventory) -> Option<String> {
+    let apart = inventory.clock_ahead;
+    let way = if apart > 0 { "ahead of" } else { "behind" };
+    (apart.unsigned_abs() > A_LITTLE).then(|| {
+        format!(
+            "the clock of this machine is {} s {way} AWS's: what is compared with AWS's moments goes by AWS's own; set it \
+             right all the same (chronyc makestep, timedatectl set-ntp true), for AWS refuses requests that are off by \
+             five minutes",
+            apart.unsigned_abs()
+        )
+    })
 }
 
 /// Whether a saved plan is the one that follows from its playbook, inputs and inventory. Planning is pure,

@@ -16,6 +16,7 @@ mod inputs;
 mod lower;
 mod node;
 mod passed;
+mod reach;
 mod schema;
 mod second_reader;
 mod template;
@@ -43,6 +44,7 @@ pub use self::inputs::{Given, GivenInputs, Written};
 pub use self::lower::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use self::node::Node;
 pub use self::node::{MAX_BYTES, too_long};
+pub use self::reach::reach_of;
 pub use self::schema::schema;
 pub use self::template::Template;
 pub use self::vocabulary::{

@@ -12,6 +12,7 @@ mod wholesale;
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -26,16 +27,35 @@ pub use self::wholesale::at_once;
 #[error("the account could not be read")]
 pub struct SurveyError(#[source] pub CallError);
 
-/// Begins an inventory: who is asking, and with which key where that is known.
+/// Begins an inventory: who is asking, and with which key where that is known; and how far `clock` is off. AWS tells its
+/// time to the second: a clock that may be right is.
 pub async fn begin(
     cloud: &ReadCloud,
     clock: Clock,
     access_key_id: Option<AccessKeyId>,
 ) -> Result<Inventory, SurveyError> {
-    let taken_at = clock.now();
-    let mut caller = cloud.sts().caller().await.map_err(SurveyError)?;
+    let asked = clock.now();
+    let (mut caller, told) = cloud.sts().identity().await.map_err(SurveyError)?;
     caller.access_key_id = access_key_id;
-    Ok(Inventory::new(caller, taken_at))
+    let mut inventory = Inventory::new(caller, told.unwrap_or(asked));
+    if let Some(told) = told {
+        let now = clock.now();
+        let (apart, asking) = (now.duration_since(told), now.duration_since(asked));
+        let is_in_time = !apart.is_negative() && apart <= TOLD_TO + asking.min(TOLD_TO);
+        // A slow answer sets it back too far, and never too little.
+        inventory.clock_ahead = if is_in_time { 0 } else { apart.as_secs() };
+    }
+    Ok(inventory)
+}
+
+/// AWS tells its time in whole seconds.
+const TOLD_TO: SignedDuration = SignedDuration::from_secs(1);
+
+/// `clock`, by which `begun` was begun, as AWS's own goes: what is put on record is compared with when AWS has made what
+/// it lists, and a clock that runs ahead would take whatever came since for what was there.
+#[must_use]
+pub fn by_aws(begun: &Inventory, clock: Clock) -> Clock {
+    clock.set_back(SignedDuration::from_secs(begun.clock_ahead))
 }
 
 /// What somebody who thinks on an inventory comes to.

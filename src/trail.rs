@@ -76,10 +76,62 @@ impl TrailEvent {
     }
 
     /// Whether it shows that whoever signed it was let in: not refused, and not the one question that is answered
-    /// under any deny.
+    /// under any deny. Whoever is told that what he asked for is not there, or that he asked wrongly, was let in to be told;
+    /// who was told to come back later may not have been.
     pub fn lets_in(&self) -> bool {
-        self.error.is_none() && self.name != "GetCallerIdentity"
+        let turned_away = |code: &str| is_one_of(code, REFUSALS) || is_one_of(code, THROTTLES);
+        !self.error.as_deref().is_some_and(turned_away) && self.name != "GetCallerIdentity"
     }
+
+    /// Whether it was refused, and not for another reason.
+    pub fn is_refused(&self) -> bool {
+        self.error.as_deref().is_some_and(|code| is_one_of(code, REFUSALS))
+    }
+}
+
+/// Codes of requests that nobody was let in with: not authorised, or not known. A code that is not among them is of a request
+/// that came further.
+const REFUSALS: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "Forbidden",
+    "ForbiddenException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "NotAuthorized",
+    "NotAuthorizedException",
+    "SignatureDoesNotMatch",
+    "UnauthorizedAccess",
+    "UnauthorizedException",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+];
+
+/// Codes of requests that were too many: before anybody asked who made them, or behind it.
+const THROTTLES: &[&str] = &[
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// EC2 puts whose fault it is before a code.
+fn is_one_of(code: &str, codes: &[&str]) -> bool {
+    codes.contains(&code.strip_prefix("Client.").unwrap_or(code))
 }
 
 /// Reads a file of events: as CloudTrail writes them, `{"Records": [...]}`, or as its `lookup-events` prints them.
@@ -138,21 +190,24 @@ pub enum Says {
 }
 
 /// What a log says, after `since`, of requests that a cut should have refused. `probes` are credentials of ours that
-/// were refused.
+/// were refused; by `now`, since nothing that is yet to come is heard.
 pub fn says(
     events: &[TrailEvent],
     is_cut: impl Fn(&TrailEvent) -> bool,
     probes: &BTreeSet<AccessKeyId>,
     since: Timestamp,
+    now: Timestamp,
 ) -> Says {
     let let_in = events.iter().filter(|event| is_cut(event) && event.lets_in()).max();
     if let Some(event) = let_in {
         return Says::LetIn(event.clone());
     }
     let is_probe = |event: &&TrailEvent| {
-        event.credential.as_ref().is_some_and(|id| probes.contains(id)) && event.at > since
+        event.credential.as_ref().is_some_and(|id| probes.contains(id))
+            && event.at > since
+            && event.at <= now
     };
-    let probe = events.iter().filter(|event| is_probe(event) && event.error.is_some()).max();
+    let probe = events.iter().filter(|event| is_probe(event) && event.is_refused()).max();
     probe.map_or(Says::CannotTell, |probe| Says::Nothing { probe: probe.clone() })
 }
 
@@ -188,7 +243,8 @@ mod tests {
         let cut = |event: &TrailEvent| {
             event.credential.as_ref().is_some_and(|id| id.as_str() == LEAKED) && event.at > since
         };
-        let of = |records: Vec<Value>| says(&log(&records), cut, &keys(&[CANARY]), since);
+        let now = "2026-03-24T07:16:00Z".parse().unwrap();
+        let of = |records: Vec<Value>| says(&log(&records), cut, &keys(&[CANARY]), since, now);
         let before = event("2026-03-24T07:11:00Z", "ListBuckets", LEAKED, None);
         assert_eq!(of(vec![before.clone()]), Says::CannotTell);
         let let_in = event("2026-03-24T07:13:00Z", "GetRandomPassword", CANARY, None);
@@ -203,6 +259,38 @@ mod tests {
         let used = event("2026-03-24T07:13:30Z", "ListBuckets", LEAKED, None);
         let heard = of([quiet, vec![used]].concat());
         assert!(matches!(heard, Says::LetIn(event) if event.name == "ListBuckets"));
+    }
+
+    #[test]
+    fn who_was_refused_for_another_reason_was_let_in_and_ours_then_proves_nothing() {
+        let since = "2026-03-24T07:12:00Z".parse().unwrap();
+        let now = "2026-03-24T07:16:00Z".parse().unwrap();
+        let cut =
+            |event: &TrailEvent| event.credential.as_ref().is_some_and(|id| id.as_str() == LEAKED);
+        let of = |records: &[Value]| says(&log(records), cut, &keys(&[CANARY]), since, now);
+        let ours = |at: &str, code| event(at, "GetRandomPassword", CANARY, Some(code));
+        let theirs = |code| event("2026-03-24T07:13:00Z", "CreateLoginProfile", LEAKED, Some(code));
+        let refused = ours("2026-03-24T07:14:00Z", "AccessDenied");
+        for (code, is_let_in) in [
+            ("AccessDenied", false),
+            ("Client.UnauthorizedOperation", false),
+            ("ThrottlingException", false),
+            ("NoSuchEntityException", true),
+            ("ResourceNotFoundException", true),
+            ("EntityAlreadyExistsException", true),
+            ("ValidationException", true),
+            ("Anything", true),
+        ] {
+            let said = of(&[theirs(code), refused.clone()]);
+            assert_eq!(matches!(said, Says::LetIn(_)), is_let_in, "{code}: {said:?}");
+        }
+        for probe in [
+            ours("2026-03-24T07:14:00Z", "ThrottlingException"),
+            ours("2026-03-24T07:14:00Z", "ResourceNotFoundException"),
+            ours("2026-03-24T07:17:00Z", "AccessDenied"),
+        ] {
+            assert_eq!(of(std::slice::from_ref(&probe)), Says::CannotTell, "{probe}");
+        }
     }
 
     #[test]

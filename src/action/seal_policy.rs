@@ -60,6 +60,14 @@ impl Parts {
     }
 }
 
+/// A policy without a seal of ours; as it is, where it is not like one.
+pub fn without_the_seal(policy: Option<&str>) -> Option<String> {
+    match Parts::of(policy) {
+        Some(parts) => parts.without_the_seal(policy),
+        None => policy.map(str::to_owned),
+    }
+}
+
 /// The seal itself. Negated operators hold where a request does not have the key at all, so that nobody slips
 /// through for want of one.
 pub(super) fn statement(spared: &[String]) -> Value {

@@ -20,7 +20,6 @@ use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
 use crate::cloud::{Connection, Suspect};
-use crate::diagnostic::counted;
 use crate::inventory::Caller;
 use crate::journal::{Decoded, Entry, Journal, Medium, Place, Said, State, Worker};
 use crate::ledger::Ledger;
@@ -112,12 +111,6 @@ impl Conduct<'_> {
         let (case, there) = (accounts::whole_or_itself(self.case.dir()), &self.there);
         let case = typed(&case);
         let resume = format!("portcullis resume {case}{there}");
-        if decoded.torn > 0 {
-            view::err(&format!(
-                "The last line of the journal was cut short ({}): what it was about to announce had not begun.\n",
-                counted(decoded.torn, "byte")
-            ));
-        }
         let journal = open_journal(decoded, medium, self.clock)?;
         let state = journal.state();
         if state.plan().is_some_and(|plan| plan != digest) {

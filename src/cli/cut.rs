@@ -45,7 +45,7 @@ pub(super) fn cut(args: &args::Cut) -> Result<Exit, Failure> {
         return rehearse::cut(args, world);
     }
     view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
+        let mut live = Live::connect(&args.access).await?;
         let inventory = live.begin_among(&args.cases.cases).await?;
         let caller = inventory.caller.clone();
         let endpoint = args.access.endpoint_url.as_deref();

@@ -23,7 +23,8 @@ use crate::inventory::{Caller, Inventory, Origin};
 
 /// AWS refuses requests whose time is off by five minutes.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(4);
-/// Sessions are denied by AWS's clock and not by ours, so a little does no harm.
+/// What is compared with AWS's moments goes by AWS's clock as it was when a command began, so a little does no harm; a
+/// clock that is off by more may be one that does not go right.
 const CLOCKS_SLIGHTLY_APART: SignedDuration = SignedDuration::from_secs(30);
 /// A case with its world and its journal takes some megabytes.
 const ROOM_NEEDED: u64 = 16 << 20;
@@ -149,7 +150,7 @@ fn case_directory(cases: &Path) -> Finding {
 /// Everything for which AWS must be asked. Gives back who we are.
 async fn cloud(access: &Access, findings: &mut Vec<Finding>) -> Option<Caller> {
     let reached = match Live::connect(access).await {
-        Ok(live) => live.begin().await.map(|inventory| (live, inventory)),
+        Ok(mut live) => live.begin().await.map(|inventory| (live, inventory)),
         Err(failure) => Err(failure),
     };
     let (live, inventory) = match reached {
@@ -165,7 +166,7 @@ async fn cloud(access: &Access, findings: &mut Vec<Finding>) -> Option<Caller> {
     let whither = access.endpoint_url.as_deref().unwrap_or("AWS itself");
     findings.push(Finding::good("endpoint", format!("{whither}, region {}", live.region())));
     findings.push(lasts(&live).await);
-    findings.push(clocks(&live).await);
+    findings.push(clocks(&live, inventory.clock_ahead).await);
     findings.extend(permitted::findings(&live, inventory).await);
     Some(caller)
 }
@@ -193,13 +194,14 @@ async fn lasts(live: &Live) -> Finding {
     Finding::good(check, format!("they last for {shown}"))
 }
 
-async fn clocks(live: &Live) -> Finding {
+async fn clocks(live: &Live, ahead: i64) -> Finding {
     let check = "clock";
     let theirs = match live.connection.read().sts().time().await {
         Ok(theirs) => theirs,
         Err(error) => return Finding::careful(check, error.to_string(), "try again"),
     };
-    let apart = theirs.duration_since(live.clock.now()).abs();
+    let own = live.clock.now() + SignedDuration::from_secs(ahead);
+    let apart = theirs.duration_since(own).abs();
     let says = format!("this clock and AWS's are {} s apart", apart.as_secs());
     let next = "set the clock of this machine (chronyc makestep, timedatectl set-ntp true)";
     match apart {
@@ -257,7 +259,7 @@ async fn break_glass(args: &args::Doctor, caller: Option<&Caller>) -> Finding {
         ..args.access.clone()
     };
     let reached = match Live::connect(&access).await {
-        Ok(live) => live.begin().await.map(|inventory| (live, inventory)),
+        Ok(mut live) => live.begin().await.map(|inventory| (live, inventory)),
         Err(failure) => Err(failure),
     };
     let (live, Inventory { caller: glass, .. }) = match reached {

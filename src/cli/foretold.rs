@@ -116,7 +116,7 @@ impl<'a> Foretold<'a> {
         if rehearse::is_rehearsal(dir)? {
             return view::virtual_runtime().block_on(async {
                 let (cloud, clock) = rehearse::world_of(dir)?;
-                let (connection, _) = rehearse::connect(&cloud, clock);
+                let (connection, _, clock) = rehearse::begin(&cloud, clock).await?;
                 let found = look_before(next, state, connection.read(), clock).await?;
                 Ok(looked(clock.now(), &found))
             });

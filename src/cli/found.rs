@@ -5,8 +5,10 @@ use std::path::Path;
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::there::There;
+use super::view;
 use crate::case::{self, accounts};
 use crate::clock::Clock;
+use crate::diagnostic::counted;
 use crate::journal::{ChangeState, Decoded, Journal, Medium, State};
 use crate::ledger;
 use crate::plan::{Change, SavedPlan};
@@ -41,7 +43,18 @@ pub(super) fn open_journal(
     medium: Box<dyn Medium>,
     clock: Clock,
 ) -> Result<Journal, Failure> {
+    tell_torn(decoded);
     Journal::open(decoded, medium, clock).map_err(|error| makes_no_sense(&error))
+}
+
+/// Says what a crash has left of a last line, and how much that is.
+pub(super) fn tell_torn(decoded: &Decoded) {
+    if decoded.torn > 0 {
+        view::err(&format!(
+            "The last line of the journal was cut short ({}): what it was about to announce had not begun.\n",
+            counted(decoded.torn, "byte")
+        ));
+    }
 }
 
 /// What has somebody say yes to a case that was never begun.

@@ -67,16 +67,17 @@ impl Live {
         self.region.as_ref()
     }
 
-    /// Begins an inventory: asks who we are.
-    pub(super) async fn begin(&self) -> Result<Inventory, Failure> {
+    /// Begins an inventory: asks who we are. From then on our clock goes as AWS's does.
+    pub(super) async fn begin(&mut self) -> Result<Inventory, Failure> {
         let key = self.access_key_id.clone();
         let mut inventory = survey::begin(self.connection.read(), self.clock, key).await?;
+        self.clock = survey::by_aws(&inventory, self.clock);
         inventory.caller.came_from.clone_from(&self.came_from);
         Ok(inventory)
     }
 
     /// The same, with what is remembered beside the cases in `cases`: a plan leaves break-glass standing.
-    pub(super) async fn begin_among(&self, cases: &Path) -> Result<Inventory, Failure> {
+    pub(super) async fn begin_among(&mut self, cases: &Path) -> Result<Inventory, Failure> {
         let mut inventory = self.begin().await?;
         inventory.caller.break_glass = doctor::tried_break_glass(cases);
         Ok(inventory)

@@ -74,7 +74,7 @@ pub(super) fn show(
     let endpoint = access.endpoint_url.as_deref();
     let (inputs, terms) = sources::asked(&playbook, given, Vec::new(), endpoint)?;
     let (made, beside, lasting) = view::runtime().block_on(async {
-        let live = Live::connect(access).await?;
+        let mut live = Live::connect(access).await?;
         let inventory = live.begin_among(shown.cases).await?;
         let roles = accounts::named(&playbook, &inputs, &inventory)?;
         let read = live.connection.read();

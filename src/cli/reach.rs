@@ -28,7 +28,7 @@ pub(super) async fn reach(
     not_overtaken(dir, saved, doing, &access.there())?;
     // Before anything is sent to where it was not meant to go.
     goes_there(&saved.plan, access.endpoint_url.as_deref())?;
-    let live = Live::connect(access).await?;
+    let mut live = Live::connect(access).await?;
     live.work_on(dir).await;
     // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
     let mut caller = live.begin().await?.caller;

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::cloud::{Connection, Endpoint, Outside};
 use crate::diagnostic::{Code, Diagnostic, Place, Source};
 use crate::ids::AccessKeyId;
-use crate::inventory::Caller;
+use crate::inventory::{Caller, Inventory};
 use crate::journal::{Entry, Medium};
 use crate::plan::{Credential, Effect, Plan, SavedPlan, Subject};
 use crate::planning::Terms;
@@ -58,8 +58,7 @@ pub(super) fn rehearse(args: &args::Rehearse) -> Result<Exit, Failure> {
             world_file.display()
         ));
         note(&view::not_modelled(sim::NOT_MODELLED));
-        let (connection, key) = connect(&cloud, clock);
-        let inventory = survey::begin(connection.read(), clock, key).await?;
+        let (connection, inventory, clock) = begin(&cloud, clock).await?;
         let caller = inventory.caller.clone();
         let detail = match args.format {
             Format::Text => view::out_detail(),
@@ -139,8 +138,7 @@ pub(super) fn cut(args: &args::Cut, world_file: &Path) -> Result<Exit, Failure> 
             world_file.display()
         ));
         note(&view::not_modelled(sim::NOT_MODELLED));
-        let (connection, key) = connect(&cloud, clock);
-        let inventory = survey::begin(connection.read(), clock, key).await?;
+        let (connection, inventory, clock) = begin(&cloud, clock).await?;
         let caller = inventory.caller.clone();
         let (saved, playbook) = cut::planned(args, connection.read(), inventory, None).await?;
         if args.dry_run {
@@ -240,18 +238,20 @@ impl Rehearsed {
         Ok(Self { cloud, clock })
     }
 
-    /// Who speaks: the responder, or somebody of the world who signs in for it.
+    /// Who speaks: the responder, or somebody of the world who signs in for it; on his connection, and when by the world's
+    /// clock.
     pub(super) async fn caller_as(
         &self,
         name: Option<&str>,
-    ) -> Result<(Caller, Connection), Failure> {
+    ) -> Result<(Caller, Connection, Clock), Failure> {
         let credentials = match name {
             None => self.cloud.responder_credentials(),
             Some(name) => signed_in_as(&self.cloud, name)?,
         };
         let (connection, key) = connect_as(&self.cloud, self.clock, &credentials);
-        let caller = survey::begin(connection.read(), self.clock, key).await?.caller;
-        Ok((caller, connection))
+        let begun = survey::begin(connection.read(), self.clock, key).await?;
+        let clock = survey::by_aws(&begun, self.clock);
+        Ok((begun.caller, connection, clock))
     }
 
     /// What people did before they attested it, done in the world.
@@ -298,7 +298,8 @@ pub(super) fn resume(
         notes(going.format)(
             "Going on with a rehearsal in the built-in cloud. Nothing real is touched.\n",
         );
-        let (cloud, clock) = world_of(case.dir())?;
+        let (cloud, own) = world_of(case.dir())?;
+        let (mut connection, mut begun, clock) = begin(&cloud, own).await?;
         let state = found::state_of(&case::read_journal(case.dir())?)?;
         let until = waits_for_time(&saved.plan, &state);
         if let Some(until) = until.filter(|_| matches!(going.task, Task::Run)) {
@@ -307,9 +308,9 @@ pub(super) fn resume(
             notes(going.format)(&format!("In its world it is {at} now: nothing is done before.\n"));
             clock.sleep_until(until).await;
             cloud.sign_in_anew();
+            (connection, begun, _) = begin(&cloud, own).await?;
         }
-        let (connection, key) = connect(&cloud, clock);
-        let caller = survey::begin(connection.read(), clock, key).await?.caller;
+        let caller = begun.caller;
         go(case, (saved, playbook), &cloud, &connection, &caller, clock, going).await
     })
 }
@@ -317,8 +318,8 @@ pub(super) fn resume(
 /// The time in the world of a rehearsal, and who its responder is.
 pub(super) async fn responder(case: &Case) -> Result<(Clock, Caller), Failure> {
     let (cloud, clock) = world_of(case.dir())?;
-    let (connection, key) = connect(&cloud, clock);
-    Ok((clock, survey::begin(connection.read(), clock, key).await?.caller))
+    let (_, begun, clock) = begin(&cloud, clock).await?;
+    Ok((clock, begun.caller))
 }
 
 /// Goes on with the next round of a rehearsal, once somebody has said yes to it.
@@ -330,8 +331,8 @@ pub(super) fn next_round(
 ) -> Result<Exit, Failure> {
     view::virtual_runtime().block_on(async {
         let (cloud, clock) = world_of(case.dir())?;
-        let (connection, key) = connect(&cloud, clock);
-        let caller = survey::begin(connection.read(), clock, key).await?.caller;
+        let (connection, begun, clock) = begin(&cloud, clock).await?;
+        let caller = begun.caller;
         round::begin(case, next, clock, &caller.arn).await?;
         let going = Going { taking_over: None, format, task: &Task::Run };
         go(case, (next, playbook), &cloud, &connection, &caller, clock, going).await
@@ -435,6 +436,17 @@ pub(super) fn signed_in_as(cloud: &Cloud, name: &str) -> Result<sim::Credentials
              a session will do",
         )
     })
+}
+
+/// Handles on the rehearsal cloud, what an inventory begins with, and `clock` as the world's goes.
+pub(super) async fn begin(
+    cloud: &Cloud,
+    clock: Clock,
+) -> Result<(Connection, Inventory, Clock), Failure> {
+    let (connection, key) = connect(cloud, clock);
+    let begun = survey::begin(connection.read(), clock, key).await?;
+    let clock = survey::by_aws(&begun, clock);
+    Ok((connection, begun, clock))
 }
 
 /// Handles on the rehearsal cloud, as its responder.

@@ -80,7 +80,7 @@ fn say_yes(case: &Case, next: &SavedPlan, whole: &Path, args: &args::Run) -> Res
     } else {
         goes_there(&next.plan, args.access.endpoint_url.as_deref())?;
         view::runtime().block_on(async {
-            let live = Live::connect(&args.access).await?;
+            let mut live = Live::connect(&args.access).await?;
             let caller = live.begin().await?.caller;
             let home = next.plan.together.as_ref().map(|together| &together.home);
             if home != Some(&caller.account) {

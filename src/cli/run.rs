@@ -82,7 +82,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
             (Opened::One(saved), playbook) => Wanted::Saved(saved, Box::new(playbook)),
             (Opened::Several(plans), playbook) => {
                 return view::runtime().block_on(async {
-                    let live = Live::connect(&args.access).await?;
+                    let mut live = Live::connect(&args.access).await?;
                     let begun = live.begin_among(&args.cases.cases).await?;
                     let wanted = accounts::Wanted::Saved(plans);
                     accounts::run(args, &live, &begun, &playbook, wanted).await
@@ -96,7 +96,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         Wanted::Playbook(Box::new(playbook), Box::new(asked))
     };
     view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
+        let mut live = Live::connect(&args.access).await?;
         let inventory = live.begin_among(&args.cases.cases).await?;
         let (saved, playbook) = match source {
             Wanted::Saved(saved, playbook) => (*saved, *playbook),
@@ -206,7 +206,7 @@ fn show_saved(args: &args::Run) -> Result<Exit, Failure> {
         }
     };
     view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
+        let mut live = Live::connect(&args.access).await?;
         let inventory = live.begin_among(&args.cases.cases).await?;
         fits(&saved, &inventory.caller, args.access.endpoint_url.as_deref())?;
         note(&look_again(&saved, &live).await?);

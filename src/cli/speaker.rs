@@ -1,13 +1,15 @@
 //! Whose word about a case counts: of whom the case is about, nobody's.
 //!
 //! He is told by what STS says of him, and by what the case and its journal know: whom a plan cuts, whom a round that waits
-//! for a yes would cut, and who holds what nothing keeps out. And he is looked up, as far as he may read of himself: whoever
-//! has appeared since the case began is nobody independent. Knows nothing of what is said.
+//! for a yes would cut, and who holds what nothing keeps out; in each account of it, and in every other case of those that is
+//! open beside it or was taken up by it. And he is looked up, as far as he may read of himself: whoever has appeared since the
+//! case began is nobody independent. Knows nothing of what is said.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::args;
+use super::beside::Beside;
 use super::exit::{Exit, Failure};
 use super::found::read;
 use crate::case;
@@ -65,10 +67,7 @@ pub(super) fn may_speak(
             },
         ));
     }
-    let at_home = |one: &&Concerned| {
-        one.saved.plan.account == caller.account || one.saved.plan.together.is_none()
-    };
-    let refused = concerned.iter().filter(at_home).find_map(|one| one.why_not(caller));
+    let refused = concerned.iter().find_map(|one| one.why_not(caller));
     refused.map_or(Ok(()), |why| {
         Err(Failure::new(
             Exit::Refused,
@@ -187,10 +186,27 @@ impl Concerned {
     }
 }
 
-/// What is known of the account of the case in `dir`, and of the other accounts of the case that it is a part of.
+/// What is known of the account of the case in `dir`, and of the other accounts of the case that it is a part of; and of what
+/// other cases of theirs, which lie beside it, are open or were taken up by it: whoever is cut by one is whom the others are
+/// about, too.
 pub(super) fn concerned(dir: &Path) -> Result<Vec<Concerned>, Failure> {
     let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_owned()));
     let all = case::accounts::whole(dir).map_or_else(Vec::new, |whole| case::accounts::of(&whole));
     let others = all.into_iter().filter(|other| other.file_name() != name.as_deref());
-    std::iter::once(dir.to_owned()).chain(others).map(|dir| Concerned::of(&dir)).collect()
+    let own = std::iter::once(dir.to_owned()).chain(others).map(|dir| Concerned::of(&dir));
+    let mut all = own.collect::<Result<Vec<_>, _>>()?;
+    let mut beside = Vec::new();
+    for Concerned { saved, .. } in &all {
+        let account = &saved.plan.account;
+        let up = saved.plan.takes_up.iter().flat_map(|up| up.cases.values());
+        let up: BTreeSet<&String> = up.collect();
+        let around = Beside::around(&case::accounts::whole_or_itself(dir), account);
+        let of_it =
+            around.any_of(account).filter(|one| one.is_open() || up.contains(&one.begun_with));
+        for one in of_it {
+            beside.push(Concerned::of(&one.dir)?);
+        }
+    }
+    all.extend(beside);
+    Ok(all)
 }

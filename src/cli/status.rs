@@ -9,7 +9,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
-use super::found::{read, typed_to_begin};
+use super::found::{read, tell_torn, typed_to_begin};
 use super::next::{LastDenies, after_all, awaited, is_over, of_all_proven, of_over};
 use super::overtaken::told_overtaken;
 use super::rehearse::is_rehearsal;
@@ -111,6 +111,10 @@ struct One<'a> {
 impl<'a> One<'a> {
     fn of(dir: &'a Path) -> Result<Self, Failure> {
         let (saved, decoded, state) = read(dir)?;
+        // Whoever works on it may be in the middle of one.
+        if !case::is_worked_on(dir) {
+            tell_torn(&decoded);
+        }
         let ledger = Ledger::of(&saved.plan, &state);
         let there = There::of(&saved, Some(&state));
         // It goes on with the others, where there are any.

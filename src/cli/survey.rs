@@ -82,8 +82,8 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
     let earlier = args.resume.as_deref().map(sources::inventories).transpose()?;
     let file = args.output.as_deref().or(args.resume.as_deref());
     let (all, end) = view::runtime().block_on(async {
-        let live = Live::connect(&args.access).await?;
-        let mut all = begin(&live, &asked, &args.access, earlier).await?;
+        let mut live = Live::connect(&args.access).await?;
+        let mut all = begin(&mut live, &asked, &args.access, earlier).await?;
         let end = read(&mut all, &asked, file).await?;
         Ok::<_, Failure>((all, end))
     })?;
@@ -102,7 +102,7 @@ pub(super) fn survey(args: &args::Survey) -> Result<Exit, Failure> {
 
 /// Enters every account that is asked about, and goes on with what was read of it earlier.
 async fn begin(
-    live: &Live,
+    live: &mut Live,
     asked: &Asked,
     access: &args::Access,
     earlier: Option<SavedInventories>,

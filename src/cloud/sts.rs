@@ -21,11 +21,6 @@ pub struct ReadSts {
 }
 
 impl ReadSts {
-    /// Who is asking. (`sts:GetCallerIdentity`, which needs no permission)
-    pub async fn caller(&self) -> Result<Caller, CallError> {
-        self.identity().await.map(|(caller, _)| caller)
-    }
-
     /// The time by AWS's own clock, to the second. Session denies take theirs from here, because
     /// AWS compares them with when *it* issued a session.
     pub async fn time(&self) -> Result<Timestamp, CallError> {
@@ -43,7 +38,8 @@ impl ReadSts {
         }
     }
 
-    async fn identity(&self) -> Result<(Caller, Option<Timestamp>), CallError> {
+    /// Who is asking, and AWS's time where the answer tells it. (`sts:GetCallerIdentity`, which needs no permission)
+    pub async fn identity(&self) -> Result<(Caller, Option<Timestamp>), CallError> {
         let (output, date) = self
             .pace
             .read(|| attempt("sts:GetCallerIdentity", self.client.get_caller_identity().send()))

@@ -89,7 +89,7 @@ fn hash_of(before: &str, body: &[u8]) -> String {
 /// whole but does not check was not cut short, it was changed; like any other bad line it is damage.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
     let mut decoded = Decoded::default();
-    let mut rest = bytes;
+    let (mut rest, mut longest) = (bytes, SHORTEST);
     while !rest.is_empty() {
         let number = decoded.lines.len() + 1;
         let end = rest.iter().position(|&b| b == b'\n').map(|i| i + 1);
@@ -102,16 +102,48 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
             // A body that is not JSON was torn: a crash can leave the line's end and lose its middle.
             return match parts.filter(|(_, body)| is_json(body)) {
                 Some(_) => damage("does not match its hash: it, or a line before it, was changed"),
-                None if tail.is_empty() => Ok(Decoded { torn: line.len(), ..decoded }),
+                None if tail.is_empty() && is_one_line(line, number, longest) => {
+                    Ok(Decoded { torn: line.len(), ..decoded })
+                }
+                None if tail.is_empty() => damage(
+                    "and what follows it are more than one line that was cut short: no crash leaves that",
+                ),
                 None => damage("is not a line of a journal"),
             };
         };
         decoded.lines.push(read_body(body, number)?);
         decoded.good += line.len();
+        longest = longest.max(line.len());
         decoded.head = Some(String::from_utf8_lossy(hash).into_owned());
         rest = tail;
     }
     Ok(decoded)
+}
+
+/// No line is shorter.
+const SHORTEST: usize = OPEN.len() + HASH + MIDDLE.len() + CLOSE.len();
+
+/// Whether the end of a journal may be the one line that was being written when it crashed: it begins as that does, or is no
+/// longer than one that is known. What was synced before it is whole.
+fn is_one_line(end: &[u8], number: usize, longest: usize) -> bool {
+    let begins = || {
+        let (hash, body) = (OPEN.len(), format!("{{\"v\":{VERSION},\"seq\":{number},"));
+        let middle = [MIDDLE, body.as_bytes()].concat();
+        let is = |at: usize, what: &[u8]| {
+            let there = end.get(at..).unwrap_or_default();
+            let length = there.len().min(what.len());
+            there[..length] == what[..length]
+        };
+        let mut digits = end.iter().skip(hash).take(HASH);
+        let mut text = end.strip_suffix(b"\n").unwrap_or(end).iter();
+        is(0, OPEN)
+            && digits.all(u8::is_ascii_hexdigit)
+            && is(hash + HASH, &middle)
+            // A body has none of these, and neither has a part of one.
+            && text.all(|byte| *byte >= b' ')
+    };
+    let another = end.windows(OPEN.len()).skip(1).any(|part| part == OPEN);
+    !another && (end.len() <= longest || begins())
 }
 
 /// The hash and the body of a whole line.
@@ -189,6 +221,41 @@ mod tests {
             assert_eq!(decoded.torn == 0, bytes[..n].is_empty() || bytes[n - 1] == b'\n');
         }
         assert_eq!(decode(&bytes).unwrap().lines, lines);
+    }
+
+    #[test]
+    fn what_a_crash_leaves_is_one_line_and_more_is_damage() {
+        let (bytes, lines) = journal();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let starts: Vec<usize> = text.match_indices("{\"hash\":\"").map(|(at, _)| at).collect();
+        // Two lines that have become one, or nothing.
+        let last = bytes.len() - 1;
+        let joined = |n: usize| {
+            let mut joined = bytes.clone();
+            joined[starts[n] - 1] = b' ';
+            joined
+        };
+        for end in [last, last + 1] {
+            assert_eq!(decode(&joined(2)[..end]).unwrap_err().line, 2);
+        }
+        let mut blank = bytes.clone();
+        blank[starts[1]..].fill(0);
+        assert_eq!(decode(&blank).unwrap_err().line, 2);
+        let mut blank = bytes.clone();
+        blank[starts[1] + 120..].fill(0);
+        assert_eq!(decode(&blank).unwrap_err().line, 2);
+        // The last one alone may be lost, to the last byte of it.
+        for from in [starts[2], starts[2] + 120] {
+            let mut blank = bytes.clone();
+            blank[from..].fill(0);
+            assert_eq!(decode(&blank).unwrap().lines, lines[..2]);
+        }
+        // And be as long as it likes, where it is what was being written.
+        let head = decode(&bytes[..starts[2]]).unwrap().head().to_owned();
+        let entries = vec![lines[1].entries.clone(); 300].concat();
+        let (long, _) = encode(&head, &Line { seq: 3, at: lines[2].at, entries });
+        let torn = [&bytes[..starts[2]], &long[..long.len() - 100]].concat();
+        assert_eq!(decode(&torn).unwrap().torn, long.len() - 100);
     }
 
     #[test]

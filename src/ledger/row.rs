@@ -158,6 +158,12 @@ pub(super) fn row(
                      keeps him out{UNTIL_SAID}"
                 )
             }
+            Credential::Reader { .. } => {
+                format!(
+                    "nobody who could read the secret by its own policy when the account was first surveyed: what is put \
+                     into it he reads{UNTIL_SAID}"
+                )
+            }
             _ if is_unplanned(plan, state, &credential) => {
                 "it has come since the case was last planned: `resume` plans what cuts it, or asks about it"
                     .to_owned()
@@ -171,7 +177,9 @@ pub(super) fn row(
                 )
             }
             Credential::RoleSessions { role } => {
-                format!("role {role} trusts somebody in scope, and no step cuts its sessions")
+                let reads = plan.credentials.contains(&credential);
+                let reads = if reads { "; it may read what is handed out" } else { "" };
+                format!("role {role} trusts somebody in scope, and no step cuts its sessions{reads}")
             }
             Credential::Manual { .. } => of_way_in(plan, state, &credential),
             _ if all.contains(&Barrier::Network) => {

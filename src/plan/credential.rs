@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccessKeyId, Principal, RoleName, SecretId, UserName};
 use crate::inventory::{Inventory, Unread, Want};
+use crate::policy::admission::Whom;
 
 /// One way in. Ordered, so that lists of them always come out the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,6 +95,22 @@ pub enum Credential {
         part: String,
         /// Whom it admits, in the policy's words.
         who: String,
+        /// What sort of somebody that is.
+        #[serde(default)]
+        whom: Whom,
+    },
+    /// Somebody who has come to read a secret into which something new is put, by its own policy or as the function that
+    /// rotates it, and did not when the account was first surveyed.
+    Reader {
+        /// Which secret.
+        secret: SecretId,
+        /// What of the policy it is: a digest, so that whoever is admitted later is another.
+        part: String,
+        /// Who, in the policy's words.
+        who: String,
+        /// What sort of somebody that is.
+        #[serde(default)]
+        whom: Whom,
     },
     /// Whoever has come into the account since it was first surveyed, where that could not be listed.
     Unseen {
@@ -122,6 +139,7 @@ impl Credential {
             Self::UnlistedRoles { .. }
             | Self::RoleSessions { .. }
             | Self::Admission { .. }
+            | Self::Reader { .. }
             | Self::Unseen { .. }
             | Self::SecretValue { .. }
             | Self::Manual { .. } => None,
@@ -193,6 +211,7 @@ impl Credential {
             Self::UnlistedRoles { of, operation } => format!("unlisted-roles/{of}/{operation}"),
             Self::RoleSessions { role } => format!("role-sessions/{role}"),
             Self::Admission { role, part, .. } => format!("admission/{role}/{part}"),
+            Self::Reader { secret, part, .. } => format!("reader/{secret}/{part}"),
             Self::Unseen { operation } => format!("unseen/{operation}"),
             Self::SecretValue { secret } => format!("secret/{secret}"),
             Self::Manual { name } => format!("manual/{name}"),
@@ -225,6 +244,9 @@ impl fmt::Display for Credential {
             Self::RoleSessions { role } => write!(f, "sessions of role {role}"),
             Self::Admission { role, who, .. } => {
                 write!(f, "admission of {who} to role {role}, with the sessions it has given")
+            }
+            Self::Reader { secret, who, .. } => {
+                write!(f, "reading of secret {secret} by {who}")
             }
             Self::Unseen { operation } => {
                 write!(f, "whoever has come in since and {operation} would list")

@@ -9,10 +9,12 @@
 //! Kept with the plan of each round, which follows from it. Pure.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::Earlier;
-use crate::ids::{AccessKeyId, ChangeId, Principal};
+use crate::ids::{AccessKeyId, Arn, ChangeId, PolicyName, Principal};
 use crate::inventory::{
     AccessKey, Answers, Authorization, Fact, Inventory, ListedSecret, OwnPolicies, Status, Want,
 };
@@ -61,6 +63,17 @@ pub fn as_found(saved: &SavedPlan, begun: &BTreeSet<ChangeId>) -> Answers {
         for role in roles {
             if let Err(at) = kept.roles.binary_search_by(|known| known.name.cmp(&role.name)) {
                 kept.roles.insert(at, role.clone());
+            }
+        }
+        let own = kept.users.iter().map(|user| &user.policies);
+        let own = own.chain(kept.roles.iter().map(|role| &role.policies));
+        let managed: BTreeSet<Arn> =
+            own.flat_map(|own| own.attached.iter().chain(&own.boundary)).cloned().collect();
+        for arn in managed {
+            if let (Some(document), false) =
+                (all.managed.get(&arn), kept.managed.contains_key(&arn))
+            {
+                kept.managed.insert(arn, document.clone());
             }
         }
         if !(kept.users.is_empty() && kept.roles.is_empty()) {
@@ -185,19 +198,93 @@ impl<'a> OurKeys<'a> {
     }
 }
 
-/// Everybody, and of those in `found` the policies that they had.
+/// Everybody, and of those in `found` the policies that they had, with whatever else allows them anything now: somebody may
+/// have given them more since. What denies since then is ours, or of somebody who would have them left out.
 fn with_policies_of(found: &Authorization, all: &Authorization) -> Authorization {
-    let mut all = all.clone();
+    let now = all;
+    let mut all = now.clone();
+    for (arn, document) in &found.managed {
+        all.managed.entry(arn.clone()).or_insert_with(|| document.clone());
+    }
     let users =
         all.users.iter_mut().map(|user| (Principal::User(user.name.clone()), &mut user.policies));
     let roles =
         all.roles.iter_mut().map(|role| (Principal::Role(role.name.clone()), &mut role.policies));
     for (principal, policies) in users.chain(roles) {
         if let Some(before) = policies_of(found, &principal) {
-            policies.clone_from(before);
+            *policies = joined(before, policies, (&found.managed, &now.managed));
         }
     }
     all
+}
+
+/// The texts of managed policies.
+type Managed = BTreeMap<Arn, String>;
+
+/// What somebody had, and what allows him anything now. Of managed policies `managed` has the texts, as they were and as
+/// they are.
+fn joined(before: &OwnPolicies, now: &OwnPolicies, managed: (&Managed, &Managed)) -> OwnPolicies {
+    let (were, are) = managed;
+    let mut joined = before.clone();
+    let mut since: Vec<String> = Vec::new();
+    let new = now.inline.iter().filter(|(name, text)| before.inline.get(*name) != Some(*text));
+    since.extend(new.filter_map(|(_, text)| allowing(text)));
+    for arn in now.attached.iter().filter(|arn| !before.attached.contains(*arn)) {
+        match are.get(arn) {
+            Some(text) => since.extend(allowing(text)),
+            None if is_deny_all(arn) => {}
+            // A policy whose text is not told may say anything.
+            None => joined.attached.push(arn.clone()),
+        }
+    }
+    for arn in &before.attached {
+        if let (Some(was), Some(is)) = (were.get(arn), are.get(arn))
+            && was != is
+        {
+            joined.attached.retain(|one| one != arn);
+            since.push(was.clone());
+            since.extend(allowing(is));
+        }
+    }
+    joined.attached.sort();
+    if now.boundary != before.boundary && !now.boundary.as_ref().is_some_and(is_deny_all) {
+        joined.boundary = None;
+    }
+    let mut n = 0;
+    for text in since {
+        // Under names that nobody has.
+        let name = loop {
+            n += 1;
+            let name = PolicyName::parse(format!("since-{n}")).expect("a policy name");
+            if !joined.inline.contains_key(&name) {
+                break name;
+            }
+        };
+        joined.inline.insert(name, text);
+    }
+    joined
+}
+
+/// What of a policy allows anything, if anything does; all of one that is not understood.
+fn allowing(text: &str) -> Option<String> {
+    let Ok(mut policy) = serde_json::from_str::<Value>(text) else { return Some(text.to_owned()) };
+    let Some(statements) = policy.get_mut("Statement") else { return Some(text.to_owned()) };
+    let denies = |statement: &Value| statement.get("Effect").is_some_and(|is| is == "Deny");
+    match statements {
+        Value::Array(all) => {
+            all.retain(|statement| !denies(statement));
+            if all.is_empty() {
+                return None;
+            }
+        }
+        one if denies(one) => return None,
+        _ => {}
+    }
+    Some(policy.to_string())
+}
+
+fn is_deny_all(arn: &Arn) -> bool {
+    arn.account() == "aws" && arn.resource() == "policy/AWSDenyAll"
 }
 
 fn policies_of<'a>(found: &'a Authorization, principal: &Principal) -> Option<&'a OwnPolicies> {

@@ -16,11 +16,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, Place, counted, nearest};
-use crate::ids::{AccessKeyId, Arn, Principal, StepId, UserName};
-use crate::inventory::{Caller, Inventory, ListedRole, Origin};
-use crate::plan::{Change, Credential, Effect, Plan, Subject};
+use crate::ids::{AccessKeyId, Arn, Principal, SecretId, StepId, UserName};
+use crate::inventory::{Caller, Inventory, ListedRole, Origin, RoleDetail};
+use crate::plan::{Change, Credential, Effect, Plan, Subject, Together};
+use crate::playbook::reach_of;
 use crate::policy::Document;
+use crate::policy::admission::Whom;
 use crate::policy::trust::{Admission, Admitted, admits, admitted, everybody_admitted};
+
+/// What somebody is admitted to.
+enum Opened<'c> {
+    /// A role, by its name.
+    Role(&'c str),
+    /// The value of a secret.
+    Secret(&'c SecretId),
+}
 
 /// What a cut would take.
 struct Lost {
@@ -37,6 +47,9 @@ struct Lost {
 enum Whose {
     Caller,
     BreakGlass,
+    /// Nobody's whom a run stands on: whoever says something of the case. A secret that is sealed for him takes nothing
+    /// from his word.
+    Speaker,
 }
 
 /// One identity of a chain: somebody, whose credentials those before it were got with.
@@ -102,7 +115,7 @@ pub(super) fn accepts_nothing(plan: &Plan, inventory: &Inventory, problems: &mut
 /// Whether the plan cuts what `caller` stands on, be it accepted or not: that a run may lose whom it runs as makes nobody's
 /// word of him any better.
 pub fn is_cut_off(plan: &Plan, inventory: &Inventory, caller: &Caller) -> bool {
-    !lost(plan, inventory, caller, Whose::Caller, &chain(caller), &mut Vec::new()).is_empty()
+    !lost(plan, inventory, caller, Whose::Speaker, &chain(caller), &mut Vec::new()).is_empty()
 }
 
 /// Whether `caller`, or anybody whom its credentials were got with, is who holds `credential`, or whom it opens a role to.
@@ -113,8 +126,15 @@ pub fn comes_of(
     credential: &Credential,
 ) -> bool {
     let chain = chain(caller);
-    if let Credential::Admission { who, .. } = credential
-        && chain.iter().any(|link| link.is_admitted_as(who, plan))
+    let admitted = match credential {
+        Credential::Admission { role, who, whom, .. } => {
+            Some((who, whom, Opened::Role(role.as_str())))
+        }
+        Credential::Reader { secret, who, whom, .. } => Some((who, whom, Opened::Secret(secret))),
+        _ => None,
+    };
+    if let Some((who, whom, opened)) = admitted
+        && chain.iter().any(|link| link.is_admitted(who, whom, &opened, plan, inventory))
     {
         return true;
     }
@@ -177,7 +197,7 @@ impl Whose {
                 "the run cuts what it stands on, and that was accepted: {path}. It will stop there; go on with \
                  other credentials: portcullis resume CASE"
             ),
-            Self::BreakGlass => format!(
+            Self::BreakGlass | Self::Speaker => format!(
                 "the plan cuts break-glass, and that was accepted: {path}. Have another way in at hand before it runs"
             ),
         }
@@ -193,7 +213,7 @@ impl Whose {
                 "run from an identity the playbook does not touch: a break-glass user, or an incident role \
                  (--profile NAME, --role-arn ARN); or cut less, so that it is left out",
             ),
-            Self::BreakGlass => (
+            Self::BreakGlass | Self::Speaker => (
                 "the plan would cut off break-glass, the way in that is left when nothing else goes",
                 "cut less, so that it is left out; or try a break-glass that the playbook does not touch, or another key \
                  of it, which is remembered in its place: portcullis doctor --break-glass PROFILE",
@@ -235,12 +255,73 @@ impl<'c> Link<'c> {
         role_of(self.arn?).filter(|_| self.is_of(plan))
     }
 
-    /// Whether a trust policy that names `who` means it. Of another account nobody here knows who is who: whoever comes from
-    /// one that is named may be meant.
-    fn is_admitted_as(&self, who: &str, plan: &Plan) -> bool {
+    /// Whether a policy that admits `who` may mean it. Whoever of an account its own policies let may be anybody of it of whom
+    /// those are not known; but whoever the case is worked on as was there before it, and if he is not in its hands himself,
+    /// somebody must be able to speak.
+    fn is_admitted(
+        &self,
+        who: &str,
+        whom: &Whom,
+        opened: &Opened<'_>,
+        plan: &Plan,
+        inventory: &Inventory,
+    ) -> bool {
+        let Some(arn) = self.arn else { return false };
+        match whom {
+            Whom::Named => self.is_named(who, plan),
+            Whom::Account(account) => {
+                arn.account() == account
+                    && !self.works_on_it(inventory)
+                    && self.may_come_in(opened, inventory)
+            }
+            Whom::Other => false,
+            Whom::Anyone => !self.works_on_it(inventory),
+        }
+    }
+
+    /// Whether it is whoever the case is worked on as, or with whose credentials that is done.
+    fn works_on_it(&self, inventory: &Inventory) -> bool {
+        let caller = &inventory.caller;
+        let own = caller.came_from.iter().filter_map(|origin| origin.arn.as_ref());
+        let mut own = std::iter::once(&caller.arn).chain(own);
+        let is_it = |arn: &Arn| {
+            own.any(|own| {
+                own.account() == arn.account()
+                    && (own == arn || role_of(own).is_some() && role_of(own) == role_of(arn))
+            })
+        };
+        self.arn.is_some_and(is_it)
+    }
+
+    /// Whether its own policies let it through what was opened, as far as they are known.
+    fn may_come_in(&self, opened: &Opened<'_>, inventory: &Inventory) -> bool {
+        let Some(arn) = self.arn else { return true };
+        let Ok(all) = inventory.authorization() else { return true };
+        let of_role = |role: &RoleDetail| {
+            role.arn.account() == arn.account() && role_of(arn) == Some(role.name.as_str())
+        };
+        let role = all.roles.iter().find(|role| of_role(role)).map(|role| &role.arn);
+        let account = arn.account();
+        let Some(reach) = reach_of(all, account, role.unwrap_or(arn).as_str()) else { return true };
+        let (action, resource) = match opened {
+            Opened::Role(name) => {
+                let opened = all.roles.iter().find(|role| role.name.as_str() == *name);
+                ("sts:AssumeRole", opened.map(|role| &role.arn))
+            }
+            Opened::Secret(secret) => {
+                ("secretsmanager:GetSecretValue", inventory.arn_of_secret(secret))
+            }
+        };
+        resource.is_none_or(|resource| reach.may(action, resource.as_str(), account, None))
+    }
+
+    /// Whether a policy that names `who` means it. Of an account that is none of the case's nobody here knows who is who:
+    /// whoever comes from one that is named may be meant.
+    fn is_named(&self, who: &str, plan: &Plan) -> bool {
         let Some(arn) = self.arn.filter(|arn| who.contains(arn.account())) else { return false };
         let named = |name: &str| who.rsplit('/').next() == Some(name);
-        !self.is_of(plan)
+        let accounts = plan.together.as_ref().map(Together::accounts).unwrap_or_default();
+        !(self.is_of(plan) || accounts.iter().any(|account| account.as_str() == arn.account()))
             || who == arn.as_str()
             || role_of(arn).is_some_and(|role| who.contains(":role/") && named(role))
             || session_of(arn).is_some_and(|(role, session)| {

@@ -4,10 +4,10 @@
 //! is in no step, a role that lets him in. No playbook has selected them, so no step can be planned for them. They are
 //! rows of the ledger that no cut covers, and keep the gate shut until somebody has spoken of them.
 //!
-//! Users, keys and passwords are known by when AWS says that they were made, and the responder's clock by when he
-//! surveyed: where it is ahead, what came in between is missed, and `doctor` says how far it is off. Roles, whose trust may be
-//! changed at any time, are known by comparing whom they admit with what the first survey has seen; whoever is admitted
-//! later is a row of his own, so that nothing that was said of another is said of him. Canaries of a case that runs
+//! Users, keys and passwords are known by when AWS says that they were made, and the first survey by what time AWS told it
+//! then: the clock of whoever surveyed has no say. Roles, whose trust may be changed at any time, are known by comparing whom they admit with what the first survey has seen; whoever is admitted
+//! later is a row of his own, so that nothing that was said of another is said of him. Who has come to read what will be
+//! handed out is told by `readers`. Canaries of a case that runs
 //! beside this one count as having come: a path and a tag can be anybody's. Not looked for are service passwords, SSH keys
 //! and certificates of users who were there before, and policies: what somebody may do is no way in.
 
@@ -15,14 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::readers;
 use super::round::{Earlier, is_our_own};
 use crate::ids::{AccessKeyId, Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Status, Unread, Want};
 use crate::plan::{
-    Credential, FirstSeen, Plan, RoleInReach, SavedPlan, TakenUp, Untouched, credential_wants,
-    credentials_of,
+    Change, Credential, FirstSeen, Plan, RoleInReach, SavedPlan, TakenUp, Untouched,
+    credential_wants, credentials_of,
 };
-use crate::policy::admission::Parts;
+use crate::policy::admission::{Beyond, Parts};
 
 /// What the first survey has seen of the account, to compare with.
 pub(super) fn first_seen(earlier: &Earlier<'_>) -> FirstSeen {
@@ -41,12 +42,14 @@ pub fn first_of_case(plan: &Plan, inventory: &Inventory) -> FirstSeen {
 
 /// The beginning of a case that takes up others, of which `first` was seen: where they have not listed the roles, whom those
 /// admit now is all that is known.
-pub(super) fn taken_up(first: &FirstSeen, inventory: &Inventory) -> FirstSeen {
-    if first.trusts.is_some() {
-        return first.clone();
+pub(super) fn taken_up(first: &FirstSeen, changes: &[Change], inventory: &Inventory) -> FirstSeen {
+    let mut first = first.clone();
+    readers::first_see(&mut first, readers::filled(changes), inventory);
+    if first.trusts.is_none() {
+        first.trusts = trusts(inventory);
+        first.trusts_came_later = first.trusts.is_some();
     }
-    let trusts = trusts(inventory);
-    FirstSeen { trusts_came_later: trusts.is_some(), trusts, ..first.clone() }
+    first
 }
 
 /// Of what earlier cases have left open, what no step of this one cuts.
@@ -56,7 +59,7 @@ pub(super) fn untouched<'a>(
 ) -> impl Iterator<Item = Untouched> + 'a {
     let open = takes_up.into_iter().flat_map(|(_, up)| &up.open);
     let left = open.filter(|one| {
-        matches!(one, Credential::Admission { .. })
+        matches!(one, Credential::Admission { .. } | Credential::Reader { .. })
             || !one.principal().is_some_and(|of| principals.contains(&of))
     });
     left.map(|credential| Untouched {
@@ -125,7 +128,14 @@ pub(super) fn tell_taken_up(plan: &mut Plan) {
 }
 
 fn first_of(plan: &Plan, inventory: &Inventory) -> FirstSeen {
-    FirstSeen { at: plan.surveyed_at, trusts: trusts(inventory), trusts_came_later: false }
+    let mut first = FirstSeen {
+        at: plan.surveyed_at,
+        trusts: trusts(inventory),
+        trusts_came_later: false,
+        readers: BTreeMap::new(),
+    };
+    readers::first_see(&mut first, readers::filled(&plan.changes), inventory);
+    first
 }
 
 /// Of every role, what its trust policy is made of.
@@ -146,15 +156,20 @@ pub(super) fn admitted_since<'i>(
             let none = BTreeSet::new();
             let beyond = Parts::of(&role.trust).beyond(first.get(&role.name).unwrap_or(&none));
             let role = &role.name;
-            let admission = |(part, who)| Credential::Admission { role: role.clone(), part, who };
+            let admission = |Beyond { part, who, whom }| Credential::Admission {
+                role: role.clone(),
+                part,
+                who,
+                whom,
+            };
             beyond.into_iter().map(admission).collect::<Vec<_>>()
         })
     })
 }
 
-/// AWS tells whole seconds: what was made in the second of the survey counts as seen by it.
+/// AWS tells whole seconds: what was made in the second of the survey may have come behind it.
 pub(super) fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
-    made.as_second() > first.at.as_second()
+    made.as_second() >= first.at.as_second()
 }
 
 /// Whom `role` admits by `facts`, and did not when the case that `plan` is of began; `seen` is what the plan stands on.
@@ -177,6 +192,7 @@ pub fn admitted_to(
 /// What must be read to tell.
 pub(super) fn wants(first: &FirstSeen, inventory: &Inventory) -> Vec<Want> {
     let mut wants = vec![Want::Users, Want::Roles];
+    wants.extend(first.readers.keys().flat_map(readers::told_by));
     for user in inventory.users().into_iter().flatten() {
         if is_new(user.created_at, first) {
             wants.extend(credential_wants(&user.name));
@@ -200,6 +216,7 @@ pub fn not_seen(first: &FirstSeen, inventory: &Inventory) -> BTreeSet<String> {
     if first.trusts.is_none() || first.trusts_came_later {
         refused.insert(Want::Roles.operation().to_owned());
     }
+    refused.extend(readers::not_seen(first, inventory));
     refused
 }
 
@@ -256,6 +273,7 @@ pub(super) fn newcomers(
         }
     }
     found.extend(admitted_since(first, inventory));
+    found.extend(readers::came(first, inventory));
     found.retain(|credential| {
         let is_canary = |principal: Principal| {
             [earlier.canaries, &before.canaries]

@@ -1,10 +1,12 @@
-//! What is in scope although no step names it: roles that somebody cut may have assumed, and values that somebody may know.
+//! What is in scope although no step names it: roles that somebody cut may have assumed, and values that somebody may know. Those
+//! of the roles that may read what is handed out keep the gate shut (design 0026).
 
 use std::collections::BTreeSet;
 
-use crate::ids::{Principal, UserName};
+use crate::ids::{Principal, RoleName, SecretId, UserName};
 use crate::inventory::Inventory;
 use crate::plan::{Change, Credential, Effect, RoleInReach, Subject, credentials_of};
+use crate::playbook::reach_of;
 use crate::policy::Document;
 use crate::policy::trust::{Admission, admits};
 
@@ -54,6 +56,60 @@ pub(super) fn roles(users: &BTreeSet<UserName>, inventory: &Inventory) -> Vec<Ro
         }
     }
     reach
+}
+
+/// Of `roles`, those of which no step cuts the sessions.
+pub(super) fn not_cut<'r>(
+    roles: &'r [RoleInReach],
+    principals: &'r BTreeSet<Principal>,
+) -> impl Iterator<Item = &'r RoleName> {
+    roles.iter().filter_map(|reach| match &reach.sessions {
+        Credential::RoleSessions { role } => {
+            (!principals.contains(&Principal::Role(role.clone()))).then_some(role)
+        }
+        _ => None,
+    })
+}
+
+/// The sessions of those of `roles` that may read one of `secrets`, as far as policies can tell: whoever holds one reads what
+/// is put into it. Or that it cannot be told.
+pub(super) fn readers(
+    roles: BTreeSet<RoleName>,
+    secrets: &[SecretId],
+    inventory: &Inventory,
+) -> Result<Vec<Credential>, String> {
+    let account = inventory.caller.account.as_str();
+    let called = || roles.iter().map(RoleName::to_string).collect::<Vec<_>>().join(", ");
+    let all = match inventory.authorization() {
+        Ok(all) => all,
+        Err(_) if roles.is_empty() => return Ok(Vec::new()),
+        Err(unread) => {
+            return Err(format!(
+                "whether sessions of {}, which no step cuts, may read what is put into {} is not known ({unread}): the gate \
+                 does not wait for them. Allow it, and plan again; or see to them by hand",
+                counted_roles(&roles, &called()),
+                secrets.iter().map(SecretId::to_string).collect::<Vec<_>>().join(", ")
+            ));
+        }
+    };
+    let may_read = |role: &RoleName| {
+        let Some(found) = all.roles.iter().find(|one| one.name == *role) else { return true };
+        let Some(reach) = reach_of(all, account, found.arn.as_str()) else { return true };
+        secrets.iter().any(|secret| {
+            let Some(arn) = inventory.arn_of_secret(secret) else { return true };
+            let policy = inventory.secret_policy(secret).ok().and_then(Option::as_deref);
+            reach.may("secretsmanager:GetSecretValue", arn.as_str(), account, policy)
+        })
+    };
+    let sessions = |role: RoleName| Credential::RoleSessions { role };
+    Ok(roles.into_iter().filter(may_read).map(sessions).collect())
+}
+
+fn counted_roles(roles: &BTreeSet<RoleName>, called: &str) -> String {
+    match roles.len() {
+        0..=5 => format!("role {called}"),
+        n => format!("{n} roles"),
+    }
 }
 
 /// Every credential that the principals hold, and what the changes cut that is nobody's.

@@ -68,7 +68,9 @@ pub(super) fn untouched(
         if let Effect::Delivers { to: Destination::Secret { secret } } = effect {
             untouched.push(Untouched {
                 what: format!("other readers of secret {secret}"),
-                why: "not examined: whoever may read it will read what is new in it".to_owned(),
+                why: "not examined: whoever may read it will read what is new in it. Whom its own policy comes to admit \
+                      meanwhile, and a function that comes to rotate it, keeps it from being handed out"
+                    .to_owned(),
             });
         }
     }

@@ -1,6 +1,6 @@
-//! What of one trust policy was not in another: whom it admits since.
+//! What of one policy of a role or a secret was not in another: whom it admits since.
 //!
-//! A trust policy is taken apart into whom it admits to what, and into what it refuses, each known by a digest. Two
+//! A policy is taken apart into whom it admits to what, and into what it refuses, each known by a digest. Two
 //! policies that differ in order, in `Sid`s or in how they are spelt have the same parts; one that admits fewer, or
 //! on further conditions, has none that the other lacks. What cannot be taken apart is a part as it stands, so that
 //! any difference shows: AWS names a principal that was deleted by its bare id, so that whoever was admitted and is gone
@@ -8,12 +8,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::trust::Admitted;
 
-/// The parts of one trust policy.
+/// What sort of somebody a policy admits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// A principal, by its whole ARN or unique id.
+    Named,
+    /// Whoever of this account its own policies allow it.
+    Account(String),
+    /// A service, an identity provider or another that is no principal of IAM.
+    Other,
+    /// Anyone at all; or nobody can tell.
+    #[default]
+    Anyone,
+}
+
+impl From<Admitted<'_>> for Whom {
+    fn from(admitted: Admitted<'_>) -> Self {
+        match admitted {
+            Admitted::Named(_) => Self::Named,
+            Admitted::Account(account) => Self::Account(account.to_owned()),
+            Admitted::Other(_) => Self::Other,
+            Admitted::Anyone => Self::Anyone,
+        }
+    }
+}
+
+/// Somebody whom a policy admits and another did not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// What of the policy it is: a digest.
+    pub part: String,
+    /// Who, in the policy's words.
+    pub who: String,
+    /// What sort of somebody.
+    pub whom: Whom,
+}
+
+/// The parts of one policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
     /// What it admits, each with the digest that it has without its conditions.
@@ -24,6 +62,7 @@ pub struct Parts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Admits {
     who: String,
+    whom: Whom,
     on_no_condition: String,
 }
 
@@ -31,7 +70,7 @@ struct Admits {
 const LONGEST: usize = 200;
 
 impl Parts {
-    /// Takes a trust policy apart.
+    /// Takes a policy apart.
     pub fn of(trust: &str) -> Self {
         let mut parts = Self::default();
         let read: Option<Value> = serde_json::from_str(trust).ok();
@@ -43,7 +82,7 @@ impl Parts {
         match statements {
             Some(statements) => statements.into_iter().for_each(|one| parts.take(one)),
             None => parts.admit(
-                "whomever a trust policy that cannot be read admits",
+                ("whomever a policy that cannot be read admits", Whom::Anyone),
                 &json!(trust),
                 None,
             ),
@@ -57,17 +96,24 @@ impl Parts {
         self.admits.keys().cloned().chain(refuses).collect()
     }
 
-    /// What these admit that those of which `known` are the digests did not: a digest, and who.
-    pub fn beyond(&self, known: &BTreeSet<String>) -> Vec<(String, String)> {
+    /// What these admit that those of which `known` are the digests did not.
+    pub fn beyond(&self, known: &BTreeSet<String>) -> Vec<Beyond> {
         let admits = self
             .admits
             .iter()
             .filter(|(part, is)| !known.contains(*part) && !known.contains(&is.on_no_condition))
-            .map(|(part, is)| (part.clone(), is.who.clone()));
+            .map(|(part, is)| Beyond {
+                part: part.clone(),
+                who: is.who.clone(),
+                whom: is.whom.clone(),
+            });
         let refused = known.iter().filter_map(|part| part.strip_prefix(REFUSES));
         let no_more = refused.filter(|part| !self.refuses.contains(*part));
-        let no_more =
-            no_more.map(|part| (part.to_owned(), "whomever a deny kept out before".to_owned()));
+        let no_more = no_more.map(|part| Beyond {
+            part: part.to_owned(),
+            who: "whomever a deny kept out before".to_owned(),
+            whom: Whom::Anyone,
+        });
         admits.chain(no_more).collect()
     }
 
@@ -82,28 +128,33 @@ impl Parts {
                 let conditions = rest.remove("Condition").filter(|found| *found != json!({}));
                 rest.remove("Action");
                 for (kind, name) in named {
-                    let who = Admitted::called(&kind, &name).to_string();
+                    let admitted = Admitted::called(&kind, &name);
+                    let who = admitted.to_string();
                     for does in &does {
                         rest.insert("Principal".to_owned(), json!([kind, name]));
                         rest.insert("Action".to_owned(), json!(does.to_ascii_lowercase()));
-                        self.admit(&who, &Value::Object(rest.clone()), conditions.clone());
+                        let who = (who.as_str(), Whom::from(admitted));
+                        self.admit(who, &Value::Object(rest.clone()), conditions.clone());
                     }
                 }
             }
             (true, ..) => {
                 self.refuses.insert(digest(&Value::Object(rest)));
             }
-            (false, ..) => self.admit("everybody but whom it names", &Value::Object(rest), None),
+            (false, ..) => {
+                let who = ("everybody but whom it names", Whom::Anyone);
+                self.admit(who, &Value::Object(rest), None);
+            }
         }
     }
 
-    fn admit(&mut self, who: &str, what: &Value, conditions: Option<Value>) {
+    fn admit(&mut self, (who, whom): (&str, Whom), what: &Value, conditions: Option<Value>) {
         let on_no_condition = digest(what);
         let part = conditions
             .map_or_else(|| on_no_condition.clone(), |found| digest(&json!([what, found])));
         // It is no command, whatever it says: what is to be typed stands between such marks.
         let who = who.chars().take(LONGEST).map(|c| if c == '`' { '\'' } else { c }).collect();
-        self.admits.insert(part, Admits { who, on_no_condition });
+        self.admits.insert(part, Admits { who, whom, on_no_condition });
     }
 }
 
@@ -136,7 +187,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 
 /// The beginning of the SHA-256, in hexadecimal, of a value whose fields and lists are put in order: in a policy
 /// neither has one. Long enough that nobody finds two.
-fn digest(value: &Value) -> String {
+pub fn digest(value: &Value) -> String {
     hex::encode(&Sha256::digest(in_order(value).to_string())[..16])
 }
 
@@ -169,7 +220,7 @@ mod tests {
 
     fn since(was: &str, is: &str) -> Vec<String> {
         let beyond = Parts::of(&trust(is)).beyond(&Parts::of(&trust(was)).digests());
-        beyond.into_iter().map(|(_, who)| who).collect()
+        beyond.into_iter().map(|one| one.who).collect()
     }
 
     const A: &str = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/a"},"Action":"sts:AssumeRole"}"#;

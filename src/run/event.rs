@@ -160,12 +160,14 @@ pub enum Event<'a> {
         /// Which, and what is there instead.
         cut: &'a CutOff,
     },
-    /// Every way in is proven cut.
+    /// Every way in is proven cut, of those that a step cuts.
     GateOpened {
         /// On the strength of this: what could not be tried is covered by what was.
         proof: Proof,
         /// How many cuts are proven how surely.
         cuts: &'a BTreeMap<Proof, usize>,
+        /// How many roles that somebody in scope may have assumed nothing cuts.
+        roles: usize,
     },
     /// The world is surveyed again, in full.
     SurveyingAgain {

@@ -13,11 +13,12 @@ use super::beside::wants;
 use super::uncut::uncut;
 use super::{Event, Halt, Run};
 use crate::cloud::Urgency;
-use crate::ids::{AccessKeyId, ChangeId, Principal, UserName};
+use crate::ids::{AccessKeyId, ChangeId, Principal, SecretId, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
 use crate::ledger;
 use crate::plan::{Change, Credential, Effect, Subject, credential_wants, credentials_of};
+use crate::planning;
 use crate::playbook::Proof;
 
 impl Run<'_> {
@@ -52,7 +53,8 @@ impl Run<'_> {
             let proof = self.weakest_proof();
             self.record(Entry::GateOpened { proof }).await?;
             let cuts = self.proofs();
-            self.observer.event(&Event::GateOpened { proof, cuts: &cuts });
+            let roles = self.roles_not_cut();
+            self.observer.event(&Event::GateOpened { proof, cuts: &cuts, roles });
             return Ok(());
         }
         self.shut(reasons).await
@@ -190,6 +192,24 @@ impl Run<'_> {
         reasons
     }
 
+    /// Why something new must not be put into `secret` now: somebody has come to read it since the case began, and nobody
+    /// answers for him.
+    pub(super) async fn would_be_read(&self, secret: &SecretId) -> Result<Option<String>, Halt> {
+        let facts = self.look_at(&[], planning::told_by(secret), Urgency::Rest).await?;
+        let came = match planning::came_to(secret, self.plan, self.inventory, &facts) {
+            Ok(came) => came,
+            Err(unread) => {
+                return Ok(Some(format!(
+                    "who may read secret {secret} could be read when the case began and cannot be now ({unread}). Allow it, \
+                     then resume"
+                )));
+            }
+        };
+        let state = self.journal.state();
+        let open = came.iter().find(|one| !ledger::is_let_off(self.plan, &state, one));
+        Ok(open.map(|reader| uncut(self.plan, reader, true)))
+    }
+
     /// How many of the cuts that stand are proven how surely.
     fn proofs(&self) -> BTreeMap<Proof, usize> {
         let state = self.journal.state();
@@ -199,6 +219,16 @@ impl Run<'_> {
             *proofs.entry(proven.map_or(Proof::ReadBack, |proven| proven.proof)).or_default() += 1;
         }
         proofs
+    }
+
+    /// How many roles that somebody in scope may have assumed nothing cuts.
+    fn roles_not_cut(&self) -> usize {
+        let state = self.journal.state();
+        let is_open = |sessions: &&Credential| {
+            !ledger::barriers(self.plan, &state, sessions).keys().any(|barrier| barrier.blocks())
+        };
+        let in_reach = self.plan.roles.iter().map(|reach| &reach.sessions).filter(is_open);
+        in_reach.collect::<BTreeSet<_>>().len()
     }
 
     fn weakest_proof(&self) -> Proof {

@@ -26,6 +26,7 @@ use crate::journal::{AppendError, ChangeState, Entry, Journal, Note, Position};
 use crate::ledger;
 use crate::outbox::Outbox;
 use crate::plan::{Change, Effect, Subject};
+use crate::planning;
 
 /// Attempts at one change in one run, when what goes wrong looks as if it might pass. With the waits
 /// between them about a minute.
@@ -380,8 +381,8 @@ impl Run<'_> {
     /// Whether the responder's credentials are good again: asking who we are gets fresh ones where they can be
     /// had, and they are of this account or not taken.
     pub(super) async fn is_let_in_again(&self) -> Result<bool, Halt> {
-        match self.cloud.read().sts().caller().await {
-            Ok(caller) => Ok(caller.account == self.plan.account),
+        match self.cloud.read().sts().identity().await {
+            Ok((caller, _)) => Ok(caller.account == self.plan.account),
             Err(error) if error.is_credentials() => {
                 Err(Halt::Stopped(vec![self.not_accepted(&error)]))
             }
@@ -440,7 +441,10 @@ impl Run<'_> {
                 }
                 Effect::Lifts { subject, barrier } => would_open(subject, *barrier, &facts),
                 Effect::Destroys { credential } => self.destroying_would_lose(credential).await?,
-                _ => None,
+                _ => match planning::filled_by(effect) {
+                    Some(secret) => self.would_be_read(secret).await?,
+                    None => None,
+                },
             };
             if until.is_some() {
                 return Ok(until);

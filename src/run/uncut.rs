@@ -11,6 +11,8 @@ use crate::plan::{Change, Credential, Effect, Plan, Subject};
 pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> String {
     let since = if plan.was_left_open(credential) {
         ", which an earlier case of the account has left open"
+    } else if plan.is_in_reach(credential) {
+        ", which somebody in scope may have, and which may read what is handed out"
     } else if has_come {
         ", which has come since the account was first surveyed"
     } else {
@@ -104,6 +106,10 @@ fn by_itself(plan: &Plan, credential: &Credential) -> String {
              or cut all of role {role}: {}",
             session(format!("role/{role}")),
             cut(&format!("--role={role}"))
+        ),
+        (Credential::Reader { secret, .. }, _) => format!(
+            "Find out who put it there (CloudTrail: PutResourcePolicy, RotateSecret), take it off by hand (`aws \
+             secretsmanager get-resource-policy --secret-id {secret}`), and cut him too; what is in the secret he may have read"
         ),
         (
             Credential::Unlisted { operation, .. } | Credential::NotUnderstood { operation, .. },

@@ -183,3 +183,23 @@ fn a_plan_whose_cuts_are_wrong_is_refused() {
         assert!(Stage::set_on(&with_one_key(), &playbook, &terms).await.is_err());
     });
 }
+
+/// What somebody gives a role while it is being cut is none of the case's own doing: what it may read then is asked about.
+#[test]
+fn what_a_role_is_given_while_it_is_cut_is_not_overlooked() {
+    let playbook = include_str!("../../playbooks/stolen-role-sessions/playbook.yaml");
+    let shipped = include_str!("../../playbooks/stolen-role-sessions/world.yaml");
+    let may = "              - { Effect: Allow, Action: \"iam:PutRolePolicy\", Resource: \"arn:aws:iam::111122223333:role/web\" }\n";
+    let first = "              - Effect: Allow\n                Action: \"secretsmanager:GetSecretValue\"\n";
+    let gives = "  read: [web/db]\n  reacts:\n    - name: gives his role more\n      when: { operation: AttachRolePolicy, target: web }\n      react_in: 1s\n      times: 1\n      deeds:\n        - { operation: PutRolePolicy, with: ASIAEXAMPLEWEBTAKEN1, params: { RoleName: web, PolicyName: more, PolicyDocument: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Action: \"secretsmanager:GetSecretValue\", Resource: \"*\" }] } } }\n";
+    let world = shipped.replacen(first, &format!("{may}{first}"), 1);
+    assert_ne!(world, shipped);
+    let world = world.replacen("  read: [web/db]\n", gives, 1);
+    play(async {
+        let mut stage = Stage::set(&world, playbook).await;
+        stage.most = MOST_ROUNDS;
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Asking { beyond, .. }) = left else { panic!("{left:?}") };
+        assert!(beyond.iter().any(|why| why.contains("payroll/db")), "{beyond:#?}");
+    });
+}

@@ -75,7 +75,7 @@ fn connection(stage: &Stage, then: &[&str]) -> Connection {
 /// Runs once, as the command line does: first it asks who it is.
 async fn run(stage: &Stage, then: &[&str]) -> Ending {
     let connection = connection(stage, then);
-    connection.read().sts().caller().await.unwrap();
+    connection.read().sts().identity().await.unwrap();
     match stage.run_on(&connection, None, None).await {
         Left::Ended(ending) => ending,
         Left::Crashed => panic!("nothing crashes"),

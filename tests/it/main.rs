@@ -30,6 +30,7 @@ mod password_reset;
 mod playbook;
 mod process;
 mod proof;
+mod readers;
 mod readme;
 mod refusals;
 mod report;

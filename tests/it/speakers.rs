@@ -9,6 +9,7 @@ use portcullis::journal::{self, Entry, State};
 use portcullis::ledger::Ledger;
 use portcullis::plan::{Credential, SavedPlan};
 use portcullis::planning::comes_of;
+use portcullis::policy::admission::Whom;
 use portcullis::run::Log;
 
 use crate::hosted::{Hosted, in_real_time, quick_world, ran};
@@ -21,9 +22,9 @@ use crate::stage::{
 fn whom_a_role_has_come_to_admit_is_whom_the_row_of_that_is_about() {
     play(async {
         let stage = Stage::set(WORLD, PLAYBOOK).await;
-        let is_he = |who: &str, arn: &str| {
+        let is_he = |who: &str, whom: &Whom, arn: &str| {
             let role = RoleName::parse("pipeline").unwrap();
-            let (part, who) = ("0".to_owned(), who.to_owned());
+            let (part, who, whom) = ("0".to_owned(), who.to_owned(), whom.clone());
             let arn = Arn::parse(arn).unwrap();
             let caller = Caller {
                 account: AccountId::parse(arn.account()).unwrap(),
@@ -34,24 +35,29 @@ fn whom_a_role_has_come_to_admit_is_whom_the_row_of_that_is_about() {
                 break_glass: Vec::new(),
             };
             let SavedPlan { plan, inventory, .. } = &stage.saved;
-            comes_of(plan, inventory, &caller, &Credential::Admission { role, part, who })
+            comes_of(plan, inventory, &caller, &Credential::Admission { role, part, who, whom })
         };
         let evil = "arn:aws:sts::666666666666:assumed-role/evil/anna";
         let ours = "arn:aws:sts::111122223333:assumed-role/incident-responder/anna";
-        for (who, arn, expected) in [
-            ("arn:aws:iam::666666666666:role/evil", evil, true),
-            ("anyone of account 666666666666 whose own policies allow it", evil, true),
-            ("arn:aws:iam::666666666666:role/evil", ours, false),
-            ("anyone of account 111122223333 whose own policies allow it", ours, false),
-            ("arn:aws:iam::111122223333:role/ir/incident-responder", ours, true),
-            ("arn:aws:iam::111122223333:user/mallory", ours, false),
-            (
-                "arn:aws:iam::111122223333:user/mallory",
-                "arn:aws:iam::111122223333:user/mallory",
-                true,
-            ),
+        let mallory = "arn:aws:iam::111122223333:user/mallory";
+        let of = |account: &str| Whom::Account(account.to_owned());
+        for (who, whom, arn, expected) in [
+            ("arn:aws:iam::666666666666:role/evil", Whom::Named, evil, true),
+            ("anyone of account 666666666666", of("666666666666"), evil, true),
+            ("arn:aws:iam::666666666666:role/evil", Whom::Named, ours, false),
+            // Of whoever may be meant by his own policies, the one alone speaks who works on the case.
+            ("anyone of account 111122223333", of("111122223333"), ours, false),
+            ("anyone of account 111122223333", of("111122223333"), mallory, true),
+            ("anyone of account 111122223333", of("111122223333"), evil, false),
+            ("anyone at all", Whom::Anyone, ours, false),
+            ("anyone at all", Whom::Anyone, mallory, true),
+            ("anyone at all", Whom::Anyone, evil, true),
+            ("ec2.amazonaws.com", Whom::Other, mallory, false),
+            ("arn:aws:iam::111122223333:role/ir/incident-responder", Whom::Named, ours, true),
+            (mallory, Whom::Named, ours, false),
+            (mallory, Whom::Named, mallory, true),
         ] {
-            assert_eq!(is_he(who, arn), expected, "{who}: {arn}");
+            assert_eq!(is_he(who, &whom, arn), expected, "{who}: {arn}");
         }
     });
 }
@@ -211,4 +217,43 @@ fn a_look_takes_back_what_was_said_of_a_password_that_was_set_up_anew() {
             "{state:#?}"
         );
     });
+}
+
+/// Whom one case cuts is whom every other is about that lies beside it: what the one has left open the other answers for.
+#[test]
+fn whom_a_case_beside_it_cuts_says_nothing_in_a_case() {
+    let hosted = Hosted::new(&quick_world());
+    let session = |key: &str| {
+        in_real_time(async {
+            let his = somebody_with(key, &hosted.cloud, Clock::system());
+            let minted = aws_sdk_sts::Client::new(&his).get_session_token().send().await.unwrap();
+            minted.credentials.unwrap()
+        })
+    };
+    let (backup, leaked) = (session("AKIAEXAMPLEBACKUP003"), session("AKIAEXAMPLELEAKED001"));
+    let cases = || {
+        let all = std::fs::read_dir(hosted.dir().join("cases")).unwrap();
+        all.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let cut = |what: &[&str]| {
+        let said = ran(&mut hosted.here(&[&["cut", "--yes", "--margin", "1"], what].concat()));
+        assert!(matches!(said.code, Some(0 | 11 | 13)), "{}", said.said());
+    };
+    cut(&["--user", "backup"]);
+    let first = cases().remove(0);
+    cut(&["--access-key", "AKIAEXAMPLELEAKED001"]);
+    let second = cases().into_iter().find(|case| *case != first).unwrap();
+    for (case, about, with) in
+        [(&second, "user/ci-deploy", &backup), (&first, "user/backup", &leaked)]
+    {
+        let words = ["clear", case.to_str().unwrap(), about, "--reason", "x"];
+        let mut command = hosted.here(&words);
+        command
+            .env("AWS_ACCESS_KEY_ID", with.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", with.secret_access_key())
+            .env("AWS_SESSION_TOKEN", with.session_token());
+        let refused = ran(&mut command).ended_with(5);
+        assert!(refused.err.contains("whom this case cuts off"), "{}", refused.err);
+        ran(&mut hosted.here(&words)).ended_with(0);
+    }
 }

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("trail", &["ids"]),
     ("inventory", &["ids", "lookup"]),
     ("playbook", &["ids", "diagnostic", "inventory", "policy"]),
-    ("plan", &["ids", "lookup", "findings", "inventory", "playbook"]),
+    ("plan", &["ids", "lookup", "findings", "policy", "inventory", "playbook"]),
     ("journal", &["ids", "clock", "playbook", "plan"]),
     ("ledger", &["ids", "journal", "plan", "playbook"]),
     ("report", &["ids", "diagnostic", "journal", "ledger", "plan", "playbook"]),

@@ -135,8 +135,7 @@ pub(super) fn reach(
     if rehearse::is_rehearsal(dir)? {
         return view::virtual_runtime().block_on(async {
             let (cloud, clock) = rehearse::world_of(dir)?;
-            let (home, key) = rehearse::connect(&cloud, clock);
-            let begun = survey::begin(home.read(), clock, key).await?;
+            let (home, begun, clock) = rehearse::begin(&cloud, clock).await?;
             let ways = enter(&home, &begun, clock, &access.external_id_of, &roles).await?;
             let world = Some(&cloud);
             let there = There::default();
@@ -144,7 +143,7 @@ pub(super) fn reach(
         });
     }
     view::runtime().block_on(async {
-        let live = Live::connect(access).await?;
+        let mut live = Live::connect(access).await?;
         // Break-glass was asked about when it was planned: what was begun can be looked at and taken back.
         let begun = live.begin().await?;
         let endpoint = access.endpoint_url.as_deref();

@@ -260,10 +260,17 @@ impl Observer for Progress {
                 let word = if cut.never_seen { "NOT CUT" } else { "CONTESTED" };
                 self.line(Style::Bad, word, &rest);
             }
-            Event::GateOpened { cuts, .. } => {
+            Event::GateOpened { cuts, roles, .. } => {
                 let told = cuts.iter().rev().map(|(proof, of)| format!("{of} {proof}"));
                 let told = told.collect::<Vec<_>>().join(", ");
-                let rest = format!("every way in is cut; proof of the cuts: {told}");
+                let ways = match *roles {
+                    0 => "every way in is cut".to_owned(),
+                    1 => "every way in that a step cuts is cut; a role in reach is not".to_owned(),
+                    n => {
+                        format!("every way in that a step cuts is cut; {n} roles in reach are not")
+                    }
+                };
+                let rest = format!("{ways}; proof of the cuts: {told}");
                 self.line(Style::Good, "GATE OPEN", &rest);
             }
             Event::SurveyingAgain { round } => {

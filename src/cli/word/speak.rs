@@ -111,9 +111,9 @@ pub(super) fn speak_of(
     if rehearse::is_rehearsal(first.dir)? {
         return view::virtual_runtime().block_on(async {
             let rehearsed = Rehearsed::load(&first.case)?;
-            let (caller, connection) = rehearsed.caller_as(word.as_whom.as_deref()).await?;
+            let (caller, connection, clock) = rehearsed.caller_as(word.as_whom.as_deref()).await?;
             let speaker = Speaker { caller: &caller, cloud: connection.read() };
-            on_record(&speaker, rehearsed.clock, Some(&rehearsed)).await
+            on_record(&speaker, clock, Some(&rehearsed)).await
         });
     }
     if let Some(name) = &word.as_whom {
@@ -125,7 +125,7 @@ pub(super) fn speak_of(
     }
     goes_there(&first.saved.plan, word.access.endpoint_url.as_deref())?;
     view::runtime().block_on(async {
-        let live = Live::connect(&word.access).await?;
+        let mut live = Live::connect(&word.access).await?;
         let caller = live.begin().await?.caller;
         let speaker = Speaker { caller: &caller, cloud: live.connection.read() };
         on_record(&speaker, live.clock, None).await

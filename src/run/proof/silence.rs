@@ -167,10 +167,12 @@ impl Run<'_> {
         let is_cut = |event: &TrailEvent| {
             theirs(event) && cuts.iter().any(|cut| cut.should_have_refused(event))
         };
+        let now = self.clock.now();
         let Credential::RoleSessions { role } = credential else {
-            return heard(&trail::says(&told.events, is_cut, probes, since));
+            return heard(&trail::says(&told.events, is_cut, probes, since, now));
         };
-        match (trail::says(&told.events, is_cut, &told.of_our_roles, since), told.not_told.get(role)) {
+        let said = trail::says(&told.events, is_cut, &told.of_our_roles, since, now);
+        match (said, told.not_told.get(role)) {
             (let_in @ Says::LetIn(_), _) => heard(&let_in),
             (_, Some(why)) => Heard::CannotTell { why: why.clone() },
             (Says::CannotTell, None) => Heard::CannotTell {
@@ -387,7 +389,7 @@ impl Run<'_> {
             let mut refused = false;
             for key in keys {
                 match self.look_up(&key, from).await? {
-                    Ok(events) => refused = events.iter().any(|event| event.error.is_some()),
+                    Ok(events) => refused = events.iter().any(TrailEvent::is_refused),
                     Err(why) => return Ok(Err(why)),
                 }
                 if refused {

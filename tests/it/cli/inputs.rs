@@ -292,6 +292,11 @@ fn of_what_was_not_meant_as_an_input_hardly_anything_is_shown() {
     let told = here(&["plan", "p", "--external-id-of", "open-sesame"]);
     assert!(!told.said().contains("sesame"), "{}", told.said());
     refused(told, 2, &["--external-id-of", "write it as ACCOUNT=ID"]);
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    for typed in [&["cut", "--access-key", secret][..], &["cut", secret]] {
+        let told = here(typed);
+        assert!(told.code != Some(0) && !told.said().contains("wJalr"), "{}", told.said());
+    }
 }
 
 /// The wrong file behind `--inputs`.

@@ -9,12 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Attribute, LISTED_USER, Unanswered};
-use crate::ids::{Arn, GroupName};
-use crate::inventory::{Authorization, Inventory, ListedSecret, OwnPolicies, UserDetail, Want};
+use crate::ids::GroupName;
+use crate::inventory::{Inventory, ListedSecret, UserDetail, Want};
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::field::{FieldType, TAG_KEY, TAG_VALUE, parse_duration, shorten};
-use crate::policy::reach::Reach;
-use crate::policy::{Caller, Context};
+use crate::playbook::reach_of;
 
 pub(super) const TAG: &[(&str, FieldType)] = &[("key", TAG_KEY), ("value", TAG_VALUE)];
 
@@ -119,43 +118,6 @@ pub(super) fn secrets_readable_by(
         }
     }
     Ok(readable.into())
-}
-
-/// What is known of a user or role, by its ARN.
-fn reach_of(all: &Authorization, account: &str, principal: &str) -> Option<Reach> {
-    let mut context = Context::new();
-    context.set("aws:PrincipalArn", principal);
-    context.set("aws:PrincipalAccount", account);
-    let user = all.users.iter().find(|user| user.arn.as_str() == principal);
-    let role = all.roles.iter().find(|role| role.arn.as_str() == principal);
-    let (id, tags, own) = match (user, role) {
-        (Some(user), _) => (&user.id, &user.tags, &user.policies),
-        (None, Some(role)) => (&role.id, &role.tags, &role.policies),
-        (None, None) => return None,
-    };
-    if let Some(user) = user {
-        context.set("aws:username", user.name.as_str());
-        context.set("aws:userid", id.as_str());
-    }
-    for (key, value) in tags {
-        context.set(&format!("aws:PrincipalTag/{key}"), value.as_str());
-    }
-    let groups = user.into_iter().flat_map(|user| &user.groups);
-    let groups = groups.filter_map(|name| all.groups.iter().find(|group| group.name == *name));
-    let mut owners: Vec<&OwnPolicies> = groups.map(|group| &group.policies).collect();
-    owners.push(own);
-    // A policy whose text is not told may say anything.
-    let managed = |arn: &Arn| all.managed.get(arn).map_or("", String::as_str);
-    let inline = owners.iter().flat_map(|own| own.inline.values()).map(String::as_str);
-    let attached = owners.iter().flat_map(|own| &own.attached).map(managed);
-    let caller = Caller {
-        account: account.to_owned(),
-        arn: principal.to_owned(),
-        behind: None,
-        unique_id: id.clone(),
-    };
-    let boundary = own.boundary.as_ref().map(managed);
-    Some(Reach::of(caller, context, inline.chain(attached), boundary))
 }
 
 fn nowhere(inventory: &Inventory, message: String) -> Unanswered {

@@ -1,0 +1,118 @@
+//! Who has come to read what will be handed out: a secret that somebody opens a second before he is cut off.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use portcullis::journal::Entry;
+use portcullis::plan::Credential;
+use portcullis::run::{Ending, MOST_ROUNDS};
+
+use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
+use crate::verdict::the_gate_was_kept;
+
+const SECRET: &str = "deploy/aws-key";
+
+async fn lets_read(stage: &Stage, who: &str) {
+    let policy = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{who}"}},"Action":"secretsmanager:GetSecretValue","Resource":"*"}}]}}"#
+    );
+    let other = aws_sdk_secretsmanager::Client::new(&somebody_else(&stage.cloud, stage.clock));
+    let put = other.put_resource_policy().secret_id(SECRET).resource_policy(policy);
+    put.send().await.unwrap();
+}
+
+/// Somebody answers for all whom the plan, or the last look, has found to have come to read.
+async fn answers_for_readers(stage: &Stage) {
+    let (plan, until) = (stage.plan(), stage.clock.now() + SignedDuration::from_hours(9));
+    let readers = plan.credentials.iter().filter(|one| matches!(one, Credential::Reader { .. }));
+    let waived = readers.map(|credential| Entry::Waived {
+        credential: credential.clone(),
+        until,
+        said: stage.said_by("anna"),
+    });
+    stage.say(waived.collect::<Vec<_>>()).await;
+}
+
+#[test]
+fn whoever_comes_to_read_what_will_be_delivered_keeps_the_gate_shut_until_he_is_spoken_of() {
+    play(async {
+        let mut stage = Stage::set(&with_somebody_else(WORLD), PLAYBOOK).await;
+        stage.most = MOST_ROUNDS;
+        for who in ["444455556666", "777788889999"] {
+            let later = async {
+                stage.clock.sleep(Duration::from_secs(10)).await;
+                lets_read(&stage, who).await;
+            };
+            let (left, ()) = tokio::join!(stage.run(None), later);
+            let Left::Ended(Ending::Held(why)) = left else { panic!("{who}: {left:?}") };
+            let said = format!("reading of secret {SECRET} by anyone of account {who}");
+            assert!(why.iter().any(|why| why.contains(&said)), "{who}: {why:#?}");
+            assert_eq!(the_gate_was_kept(&stage), 0, "{who}: nothing is handed out");
+            answers_for_readers(&stage).await;
+        }
+        let left = stage.run(None).await;
+        assert!(matches!(left, Left::Ended(Ending::NotProven)), "{left:?}");
+        assert!(the_gate_was_kept(&stage) > 0);
+    });
+}
+
+/// Also where no survey is made in between: the secret is looked at before every attempt.
+#[test]
+fn a_secret_that_was_opened_since_is_delivered_into_by_nobody_who_looks() {
+    play(async {
+        let stage = Stage::set(&with_somebody_else(WORLD), PLAYBOOK).await;
+        lets_read(&stage, "444455556666").await;
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
+        assert!(why.iter().any(|why| why.contains("reading of secret")), "{why:#?}");
+        assert_eq!(the_gate_was_kept(&stage), 0, "nothing is handed out");
+    });
+}
+
+#[test]
+fn where_the_policy_may_not_be_read_the_run_says_that_it_has_not_seen_who_reads() {
+    play(async {
+        let may = "                  - secretsmanager:GetResourcePolicy\n";
+        assert!(WORLD.contains(may));
+        let mut stage = Stage::set(&WORLD.replacen(may, "", 1), PLAYBOOK).await;
+        stage.most = MOST_ROUNDS;
+        let left = stage.run(None).await;
+        assert!(matches!(left, Left::Ended(Ending::NotProven)), "{left:?}");
+        assert!(the_gate_was_kept(&stage) > 0);
+        assert!(stage.state().not_seen.contains("secretsmanager:GetResourcePolicy"));
+    });
+}
+
+/// A session of a role in reach that nobody cuts would read what is delivered.
+#[test]
+fn a_role_in_reach_that_may_read_what_is_delivered_keeps_the_gate_shut() {
+    let policy = "        attached: [\"arn:aws:iam::aws:policy/IAMReadOnlyAccess\"]\n";
+    let reads = format!(
+        "{policy}        inline: {{ reads: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"secretsmanager:GetSecretValue\", Resource: \"*\" }}] }} }}\n"
+    );
+    let world = WORLD.replacen(policy, &reads, 1);
+    assert_ne!(world, WORLD);
+    play(async {
+        let stage = Stage::set(&world, PLAYBOOK).await;
+        let left = stage.run(None).await;
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{left:?}") };
+        assert!(why.iter().any(|why| why.contains("role-sessions/auditor")), "{why:#?}");
+        assert_eq!(the_gate_was_kept(&stage), 0, "nothing is handed out");
+        let role = portcullis::ids::RoleName::parse("auditor").unwrap();
+        let until = stage.clock.now() + SignedDuration::from_hours(9);
+        let credential = Credential::RoleSessions { role };
+        stage.say([Entry::Waived { credential, until, said: stage.said_by("anna") }]).await;
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
+        assert!(the_gate_was_kept(&stage) > 0);
+    });
+    // Where its policies may not be read, that is said, and the gate does not wait for it.
+    let may = "                  - iam:GetAccountAuthorizationDetails\n";
+    let blind = world.replacen(may, "", 1);
+    assert_ne!(blind, world);
+    play(async {
+        let stage = Stage::set(&blind, PLAYBOOK).await;
+        let told = &stage.saved.plan.warnings;
+        assert!(told.iter().any(|told| told.contains("sessions of role auditor")), "{told:#?}");
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
+    });
+}
