@@ -118,7 +118,6 @@ const REFUSALS: &[&str] = &[
 /// Codes of requests that were too many: before anybody asked who made them, or behind it.
 const THROTTLES: &[&str] = &[
     "BandwidthLimitExceeded",
-    "LimitExceededException",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",

@@ -348,7 +348,7 @@ async fn not_anothers(
     }
     Err(ApplyError::Refused(format!(
         "secret {} holds access key {key} of {owner}, which is active: whoever reads it would work as {} from then on. Plan \
-         anew with another secret; or, where that is meant, deactivate that key first. Nothing was issued, and nothing deleted",
+         anew with another secret; or, where that is meant, deactivate that key first. Nothing was delivered",
         change.deliver_to, change.user
     )))
 }

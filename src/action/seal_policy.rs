@@ -35,7 +35,10 @@ impl Parts {
             *statements = json!([statements.take()]);
         }
         let all = statements.as_array_mut()?;
-        let is_seal = |statement: &Value| statement.get("Sid") == Some(&json!(SID));
+        // Our name alone is anybody's to give: an allowance that bears it is no seal.
+        let is = |statement: &Value, key, value| statement.get(key) == Some(&json!(value));
+        let is_seal =
+            |statement: &Value| is(statement, "Sid", SID) && is(statement, "Effect", "Deny");
         let seal = all.iter().find(|statement| is_seal(statement)).cloned();
         all.retain(|statement| !is_seal(statement));
         let empty = all.is_empty();

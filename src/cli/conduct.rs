@@ -15,7 +15,7 @@ use super::next::{self, LastDenies, after_all, awaited, is_over};
 use super::overtaken::told_overtaken;
 use super::stop::stop_when_asked;
 use super::there::{There, placed, placed_in};
-use super::verify::{Watched, is_calm, watched};
+use super::verify::{Watched, is_calm, spoilt, watched};
 use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
@@ -230,8 +230,10 @@ impl Conduct<'_> {
                     // In a rehearsal nobody else is there, and no time passes.
                     let left = [Watched { case: self.case, journal: &journal }];
                     let left = if self.world.is_none() { &left[..] } else { &[] };
-                    let watched = watched(self.clock, *watch, stop, left, look, is_calm).await;
-                    watched.map(|ending| (self.saved.clone(), ending))
+                    let spoilt = |_, why: &str| Ok(spoilt(why));
+                    let watched = watched(self.clock, *watch, stop, left, look, is_calm, spoilt);
+                    watched
+                        .await.map(|ending| (self.saved.clone(), ending))
                 }
             }
         });

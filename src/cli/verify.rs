@@ -15,7 +15,7 @@ use super::rehearse::Going;
 use super::{accounts, credential, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
-use crate::journal::Journal;
+use crate::journal::{Journal, State};
 use crate::run::{Ending, Log, RunError};
 use crate::trail::{self, TrailEvent};
 
@@ -61,9 +61,14 @@ pub(super) fn is_calm(looked: &Result<Ending, RunError>) -> bool {
     matches!(looked, Ok(Ending::Proven | Ending::NotProven))
 }
 
+/// What a watch comes to that could not look again.
+pub(super) fn spoilt(why: &str) -> Ending {
+    Ending::Stopped(vec![format!("the watch ended, and what was seen last may not be so any more: {why}")])
+}
+
 /// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop. Between two
 /// looks the cases `left` are anybody's: what is said of them meanwhile is known to the next. Whoever goes on with one ends
-/// the watch.
+/// the watch: what was seen last is then `spoilt`, since nobody has looked at what has come of it.
 pub(super) async fn watched<T>(
     clock: Clock,
     watch: Duration,
@@ -71,6 +76,7 @@ pub(super) async fn watched<T>(
     left: &[Watched<'_>],
     look: impl AsyncFn() -> T,
     calm: impl Fn(&T) -> bool,
+    spoilt: impl Fn(T, &str) -> T,
 ) -> T {
     let end = clock.now().saturating_add(watch).unwrap_or(jiff::Timestamp::MAX);
     loop {
@@ -93,11 +99,8 @@ pub(super) async fn watched<T>(
                 Woken::Busy if clock.now() < end => {
                     view::note("Somebody works on the case at this moment.\n");
                 }
-                Woken::Busy => return seen,
-                Woken::GoneOnWith(why) => {
-                    view::note(&format!("The watch ends: {}.\n", view::plain(&why)));
-                    return seen;
-                }
+                Woken::Busy => return spoilt(seen, "somebody works on the case"),
+                Woken::GoneOnWith(why) => return spoilt(seen, &why),
             }
         }
     }
@@ -134,12 +137,12 @@ impl Watched<'_> {
         self.case.custody().check().map_err(|error| error.to_string())?;
         let before = self.journal.state();
         let (decoded, medium) = self.case.journal().map_err(|error| error.to_string())?;
-        let read = self.journal.read_again(&decoded, medium).await;
-        read.map_err(|error| error.to_string())?;
-        let now = self.journal.state();
+        let now = State::of(&decoded).map_err(|error| error.to_string())?;
         if (now.plan(), now.started) != (before.plan(), before.started) {
             return Ok(Woken::GoneOnWith("somebody has gone on with the case".to_owned()));
         }
+        let read = self.journal.read_again(&decoded, medium).await;
+        read.map_err(|error| error.to_string())?;
         Ok(Woken::All)
     }
 }
@@ -255,7 +258,7 @@ mod tests {
         };
         let (_ask, stop) = watch::channel(false);
         let left = [Watched { case: &case, journal: &journal }];
-        let watching = watched(clock, Duration::from_mins(20), stop, &left, look, |_| true);
+        let watching = watched(clock, Duration::from_mins(20), stop, &left, look, |_| true, |_, _| 99);
         let says = async {
             clock.sleep(Duration::from_mins(7)).await;
             let other = Case::open(case.dir()).unwrap();

@@ -675,6 +675,12 @@ pub(super) fn role_of(arn: &Arn) -> Option<&str> {
     session_of(arn).map(|(role, _)| role).or_else(role)
 }
 
+/// The roles that `caller` works through.
+pub(super) fn own_roles(caller: &Caller) -> BTreeSet<&str> {
+    let own = chain(caller).into_iter().filter_map(|link| link.arn);
+    own.filter(|arn| arn.account() == caller.account.as_str()).filter_map(role_of).collect()
+}
+
 /// The permission set of IAM Identity Center that a role is made for: `AWSReservedSSO_NAME_0123456789abcdef`.
 fn permission_set(role: &str) -> Option<&str> {
     Some(role.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?.0)

@@ -1,5 +1,5 @@
 //! What is in scope although no step names it: roles that somebody cut may have assumed, and values that somebody may know. Those
-//! of the roles that may read what is handed out keep the gate shut (design 0026).
+//! of the roles that may read what is handed out keep the gate shut (design 0028).
 
 use std::collections::BTreeSet;
 

@@ -19,7 +19,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::next::{self, LastDenies, after_all, awaited, is_over};
 use crate::cli::stop::stop_when_asked;
 use crate::cli::there::{placed, placed_in};
-use crate::cli::verify::{Watched, is_calm, watched};
+use crate::cli::verify::{Watched, is_calm, spoilt, watched};
 use crate::cli::view::{self, Style};
 use crate::cli::{diagnostics, rehearse};
 use crate::cloud::Suspect;
@@ -122,7 +122,9 @@ impl Several<'_> {
                         .map(|(account, journal)| Watched { case: &account.case, journal })
                         .collect();
                     let clock = self.reached.clock;
-                    let looked = watched(clock, *watch, stop.clone(), &left, look, calm).await;
+                    let spoilt = |all: Vec<_>, why: &str| all.iter().map(|_| Ok(spoilt(why))).collect();
+                    let looked =
+                        watched(clock, *watch, stop.clone(), &left, look, calm, spoilt).await;
                     let plans = runs.iter().map(|(saved, _)| saved.clone());
                     plans.zip(looked).map(|(saved, ending)| Ok((saved, ending?))).collect()
                 }

@@ -96,7 +96,7 @@ fn told(why: Why, named: &[Row], more: usize) -> Shortfall {
         ),
         Why::ByHand => (
             format!("nothing but a person's word says that the {these} is closed"),
-            "give its step a `probe`".to_owned(),
+            "have its step try it: `tcp`, or `http` with `status`".to_owned(),
         ),
         Why::Roles => (
             format!("no step cuts the {these}, which somebody in scope may have"),
