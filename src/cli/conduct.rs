@@ -232,8 +232,7 @@ impl Conduct<'_> {
                     let left = if self.world.is_none() { &left[..] } else { &[] };
                     let spoilt = |_, why: &str| Ok(spoilt(why));
                     let watched = watched(self.clock, *watch, stop, left, look, is_calm, spoilt);
-                    watched
-                        .await.map(|ending| (self.saved.clone(), ending))
+                    watched.await.map(|ending| (self.saved.clone(), ending))
                 }
             }
         });

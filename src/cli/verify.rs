@@ -63,7 +63,9 @@ pub(super) fn is_calm(looked: &Result<Ending, RunError>) -> bool {
 
 /// What a watch comes to that could not look again.
 pub(super) fn spoilt(why: &str) -> Ending {
-    Ending::Stopped(vec![format!("the watch ended, and what was seen last may not be so any more: {why}")])
+    Ending::Stopped(vec![format!(
+        "the watch ended, and what was seen last may not be so any more: {why}"
+    )])
 }
 
 /// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop. Between two
@@ -258,7 +260,8 @@ mod tests {
         };
         let (_ask, stop) = watch::channel(false);
         let left = [Watched { case: &case, journal: &journal }];
-        let watching = watched(clock, Duration::from_mins(20), stop, &left, look, |_| true, |_, _| 99);
+        let watching =
+            watched(clock, Duration::from_mins(20), stop, &left, look, |_| true, |_, _| 99);
         let says = async {
             clock.sleep(Duration::from_mins(7)).await;
             let other = Case::open(case.dir()).unwrap();

@@ -12,9 +12,10 @@ use crate::verdict::the_gate_was_kept;
 
 const SECRET: &str = "deploy/aws-key";
 
+/// Under a name that is ours: it is anybody's to give.
 async fn lets_read(stage: &Stage, who: &str) {
     let policy = format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{who}"}},"Action":"secretsmanager:GetSecretValue","Resource":"*"}}]}}"#
+        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"PortcullisSeal","Effect":"Allow","Principal":{{"AWS":"{who}"}},"Action":"secretsmanager:GetSecretValue","Resource":"*"}}]}}"#
     );
     let other = aws_sdk_secretsmanager::Client::new(&somebody_else(&stage.cloud, stage.clock));
     let put = other.put_resource_policy().secret_id(SECRET).resource_policy(policy);
@@ -114,5 +115,23 @@ fn a_role_in_reach_that_may_read_what_is_delivered_keeps_the_gate_shut() {
         let told = &stage.saved.plan.warnings;
         assert!(told.iter().any(|told| told.contains("sessions of role auditor")), "{told:#?}");
         assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
+    });
+}
+
+/// Whoever runs it works through his role: he would have to cut himself, and no word that comes through it would count.
+#[test]
+fn the_role_that_the_run_works_through_is_not_waited_for() {
+    let outside = "{ AWS: \"arn:aws:iam::999988887777:root\" }";
+    let world = WORLD.replace(outside, "{ AWS: \"arn:aws:iam::111122223333:root\" }");
+    assert_ne!(world, WORLD);
+    play(async {
+        let stage = Stage::set(&world, PLAYBOOK).await;
+        let role = portcullis::ids::RoleName::parse("incident-responder").unwrap();
+        let own = Credential::RoleSessions { role };
+        let plan = &stage.saved.plan;
+        assert!(plan.roles.iter().any(|role| role.sessions == own), "it is a row");
+        assert!(!plan.credentials.contains(&own));
+        assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
+        assert!(the_gate_was_kept(&stage) > 0);
     });
 }

@@ -122,7 +122,8 @@ impl Several<'_> {
                         .map(|(account, journal)| Watched { case: &account.case, journal })
                         .collect();
                     let clock = self.reached.clock;
-                    let spoilt = |all: Vec<_>, why: &str| all.iter().map(|_| Ok(spoilt(why))).collect();
+                    let spoilt =
+                        |all: Vec<_>, why: &str| all.iter().map(|_| Ok(spoilt(why))).collect();
                     let looked =
                         watched(clock, *watch, stop.clone(), &left, look, calm, spoilt).await;
                     let plans = runs.iter().map(|(saved, _)| saved.clone());
