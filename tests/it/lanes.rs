@@ -71,7 +71,7 @@ accounts:
     roles:
       responder:
         max_session: 12h
-        trust: {{ Version: "2012-10-17", Statement: [{{ Effect: Allow, Principal: {{ AWS: "arn:aws:iam::111122223333:root" }}, Action: "sts:AssumeRole" }}] }}
+        trust: {{ Version: "2012-10-17", Statement: [{{ Effect: Allow, Principal: {{ AWS: "arn:aws:iam::999988887777:root" }}, Action: "sts:AssumeRole" }}] }}
         attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
         inline:
           but: {{ Version: "2012-10-17", Statement: [{{ Effect: Deny, Action: "{denied}", Resource: "*" }}] }}

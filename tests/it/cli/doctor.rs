@@ -70,7 +70,7 @@ fn a_responder_who_is_ready_is_told_so_and_break_glass_is_remembered() {
     says(&first, "break-glass", "careful", "never tried");
     // Its role is allowed the secrets of the deploy pipeline only.
     says(&first, "permissions", "careful", "not for every secret");
-    says(&first, "permissions", "careful", "refused, and seldom needed: iam:GetAccountAuthor");
+    says(&first, "permissions", "careful", "refused, and seldom needed: iam:GetAccountPass");
     assert!(!hosted.dir().join("cases").exists(), "nothing is left behind");
     let tried = told(doctor().args(["--break-glass", "glass"]), 0);
     says(&tried, "break-glass", "good", "user/break-glass was let in just now");
