@@ -111,9 +111,9 @@ fn all_that_is_wrong_with_a_world_is_shown_where_it_stands() {
             "--> w.yaml:22:18",
             "did you mean `deployers`?",
             "its key AKIAEXAMPLEBACKUP009 exists nowhere",
-            "--> w.yaml:169:10",
+            "--> w.yaml:171:10",
             "role auditor: there is no policy arn:aws:iam::aws:policy/NoSuch",
-            "--> w.yaml:136:20",
+            "--> w.yaml:138:20",
         ],
     );
     // Of what is more than AWS has, all.
@@ -162,14 +162,14 @@ fn all_that_is_wrong_with_a_world_is_shown_where_it_stands() {
             ("deliver_to: deploy/aws-key", "deliver_to: deploy/aws-key\n    tikcet: x"),
         ],
         &[
-            "--> w.yaml:180:20",
+            "--> w.yaml:182:20",
             "write it like `access_key_id: AKIA...`",
-            "--> w.yaml:181:16",
+            "--> w.yaml:183:16",
             "write it like `leaked_at: 2026-03-19T00:00:00Z`",
-            "--> w.yaml:182:15",
+            "--> w.yaml:184:15",
             "not the text `arn:aws:x`",
             "has no input `tikcet`",
-            "--> w.yaml:184:5",
+            "--> w.yaml:186:5",
         ],
     );
 }
