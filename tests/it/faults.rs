@@ -99,7 +99,14 @@ fn faults_and_crashes_by_seed_leave_no_canary() {
             let runs = stage.run_through(&faults, crash).await;
             stage.let_it_settle().await;
             let Some(Left::Ended(ending)) = runs.last() else { unreachable!() };
-            the_world_is_as_it_should_be(&stage, &before, ending);
+            let mut ending = ending.clone();
+            if stage.state().canaries_left().next().is_some() {
+                // What may not be removed is told, and goes with the next run that may.
+                stage.cloud.set_faults([]);
+                ending = stage.resume_to_the_end(1).await;
+                stage.let_it_settle().await;
+            }
+            the_world_is_as_it_should_be(&stage, &before, &ending);
         });
     });
     println!("counted: {cases} cases, with canaries by seed");
