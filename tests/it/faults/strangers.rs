@@ -155,7 +155,11 @@ steps:
   - {{ id: key, phase: rotate, uses: iam.access-key.replace, with: {{ user: {fresh}, deliver_to: {SECRET} }} }}
 "
     );
+    // Nobody's key is in the secret yet.
+    let held = "          access_key_id: AKIAEXAMPLELEAKED001\n          secret_access_key: \"@secret-of AKIAEXAMPLELEAKED001\"\n";
+    assert!(WORLD.contains(held));
     let world = WORLD
+        .replace(held, "")
         .replace("lag: 4s", "lag: 4s\nread_lag: 6s")
         .replace("      backup:\n", &format!("      {fresh}: {{ path: /ci/ }}\n      backup:\n"));
     play(async {
