@@ -33,6 +33,7 @@ SOON = (*MARGIN, "--gate", "settled")
 # What may be asked for before somebody has said yes: it changes nothing and reveals no secret.
 READS = {
     "iam:GetAccessKeyLastUsed",
+    "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountSummary",
     "iam:GetLoginProfile",
     "iam:GetUser",
@@ -47,6 +48,7 @@ READS = {
     "iam:ListUsers",
     "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
+    "secretsmanager:GetResourcePolicy",
     "sts:GetCallerIdentity",
 }
 
