@@ -266,6 +266,7 @@ class TheWholeWay(Story):
     def test_an_operator_who_types_the_account_needs_no_saved_plan(self):
         """The same from the playbook at once; where a slot is free, no key is used up."""
         self.account = Account(self.moto, second_key=False)
+        self.let_the_second_pass()
         self.operator = Operator(self.directory, self.account.responder)
         others = self.account.others()
         options = [*self.given(), *SOON, *self.there()]
