@@ -197,17 +197,19 @@ fn tells_of(operation: &str) -> &'static str {
     }
 }
 
-/// `1 answer in the first alone, 2 questions answered in neither`.
-fn unanswered(of: Unanswered) -> String {
-    let Unanswered { first_alone, second_alone, neither } = of;
+/// `1 read in the first alone, 2 read in neither; of user ann, user ben`.
+fn unanswered(unanswered: &Unanswered) -> String {
+    let Unanswered { first_alone, second_alone, neither, of } = unanswered;
     let told = [
         (first_alone, "read in the first alone"),
         (second_alone, "read in the second alone"),
         (neither, "read in neither"),
     ];
-    let told = told.into_iter().filter(|(count, _)| *count > 0);
+    let told = told.into_iter().filter(|(count, _)| **count > 0);
     let told: Vec<String> = told.map(|(count, where_)| format!("{count} {where_}")).collect();
-    told.join(", ")
+    let names: Vec<String> = of.iter().map(self::of).collect();
+    let of = if names.is_empty() { String::new() } else { format!("; of {}", first_of(&names)) };
+    format!("{}{of}", told.join(", "))
 }
 
 fn of(thing: &Thing) -> String {
@@ -294,13 +296,17 @@ fn as_text(compared: &Compared<'_>) -> String {
     if !found.not_compared.is_empty() {
         let _ = writeln!(text, "\n{}", Style::Bad.paint("Not comparable"));
         for (operation, of) in &found.not_compared {
-            let _ = writeln!(text, "  {} ({operation}): {}", tells_of(operation), unanswered(*of));
+            let _ = writeln!(text, "  {} ({operation}): {}", tells_of(operation), unanswered(of));
         }
         let next = "Whatever is different there is not told. See to it that both may read it, and survey again; or \
                     compare two surveys of the same extent.";
         let _ = writeln!(text, "  {next}");
     }
     text
+}
+
+fn named(thing: &Thing) -> Value {
+    json!({"kind": thing.kind, "name": thing.name})
 }
 
 fn as_json(compared: &Compared<'_>) -> Value {
@@ -314,8 +320,9 @@ fn as_json(compared: &Compared<'_>) -> Value {
         json!({"kind": thing.kind, "name": thing.name, "of": whose(thing), "changed": altered})
     });
     let not_compared = found.not_compared.iter().map(|(operation, of)| {
-        let Unanswered { first_alone, second_alone, neither } = of;
-        json!({"operation": operation, "first_alone": first_alone, "second_alone": second_alone, "neither": neither})
+        let Unanswered { first_alone, second_alone, neither, of } = of;
+        let of: Vec<Value> = of.iter().map(named).collect();
+        json!({"operation": operation, "first_alone": first_alone, "second_alone": second_alone, "neither": neither, "of": of})
     });
     json!({
         "version": 1,
@@ -328,6 +335,6 @@ fn as_json(compared: &Compared<'_>) -> Value {
         "compared": found.compared,
         "not_compared": not_compared.collect::<Vec<_>>(),
         "beyond": found.beyond.asked,
-        "beyond_things": found.beyond.things.iter().map(|thing| json!({"kind": thing.kind, "name": thing.name})).collect::<Vec<_>>(),
+        "beyond_things": found.beyond.things.iter().map(named).collect::<Vec<_>>(),
     })
 }

@@ -74,7 +74,7 @@ pub enum Extent {
 }
 
 /// How many questions have an answer in one of two inventories alone, or were asked and have none in either.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unanswered {
     /// Answered in the first alone.
     pub first_alone: usize,
@@ -82,6 +82,8 @@ pub struct Unanswered {
     pub second_alone: usize,
     /// Answered in neither.
     pub neither: usize,
+    /// The users, roles and secrets that they are about.
+    pub of: BTreeSet<Thing>,
 }
 
 impl Thing {
@@ -101,6 +103,7 @@ impl Unanswered {
         self.first_alone += other.first_alone;
         self.second_alone += other.second_alone;
         self.neither += other.neither;
+        self.of.extend(other.of);
     }
 }
 
@@ -152,6 +155,7 @@ pub fn difference(first: &Inventory, second: &Inventory, extent: Extent) -> Diff
             (None, None) => unanswered.neither = 1,
         }
         if unanswered != Unanswered::default() {
+            unanswered.of.extend(asked_of(want));
             found.not_compared.entry(operation).or_default().add(unanswered);
         }
     }
@@ -331,6 +335,18 @@ impl<'i> Existing<'i> {
         };
         no_user || no_role || no_secret
     }
+}
+
+/// The user, role or secret that a question is about.
+fn asked_of(want: &Want) -> Option<Thing> {
+    let (kind, name) = match want {
+        Want::Secret(secret) | Want::SecretPolicy(secret) => ("secret", secret.to_string()),
+        _ => match (want.user(), want.role()) {
+            (Some(user), _) => ("user", user.to_string()),
+            (None, role) => ("role", role?.to_string()),
+        },
+    };
+    Some(Thing { kind, name, of: None })
 }
 
 fn things(want: &Want, fact: &Fact) -> BTreeMap<Thing, Fields> {
@@ -619,7 +635,9 @@ mod tests {
         ] {
             let found = compared(&first, &second);
             assert!(found.is_none(), "{found:?}");
-            let first_alone = Unanswered { first_alone: 1, ..Unanswered::default() };
+            let ann = Thing { kind: "user", name: "ann".to_owned(), of: None };
+            let first_alone =
+                Unanswered { first_alone: 1, of: [ann].into(), ..Unanswered::default() };
             assert_eq!(found.not_compared["iam:ListAccessKeys"], first_alone);
             assert!(!found.is_whole());
         }

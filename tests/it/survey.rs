@@ -290,7 +290,7 @@ fn an_inventory_that_was_edited_is_refused() {
         ),
         (whole.replace(&digest[..8], "00000000"), "it says 00000000"),
         (older, "it was written by an older version"),
-        (whole.replace(&format!("\"digest\":\"{digest}\","), ""), "missing field `digest`"),
+        (whole.replace(&format!("\"digest\":\"{digest}\","), ""), "there is no `digest`"),
     ] {
         assert_ne!(edited, whole);
         write(&edited);
@@ -430,6 +430,44 @@ fn what_could_not_be_listed_is_counted_by_nobody() {
     let shown = ran(&mut hosted.here(&["survey"])).ended_with(10);
     assert!(shown.out.contains("users: not known, iam:ListUsers was refused"), "{}", shown.out);
     assert!(!shown.out.contains("0 users"), "{}", shown.out);
+}
+
+/// Of whom something was refused, that is told with him: he looked like somebody who holds nothing.
+#[test]
+fn what_could_not_be_read_of_somebody_is_told_with_him() {
+    let denied = "        inline:\n          rotate:";
+    let deny = "        inline:\n          blind: { Version: \"2012-10-17\", Statement: [{ Effect: Deny, Action: [\"iam:GetLoginProfile\", \
+                \"iam:ListMFADevices\", \"iam:ListAccessKeys\"], Resource: \"arn:aws:iam::*:user/ci/ci-deploy\" }] }\n          rotate:";
+    let seeing = with_all_in_sight();
+    let refusing = seeing.replacen(denied, deny, 1);
+    assert_ne!(refusing, seeing);
+    let hosted = Hosted::new(&refusing);
+    let shown = ran(&mut hosted.here(&["survey", "-o", "less.json"])).ended_with(10);
+    let his = shown.out.split("\n  ci-deploy\n").nth(1).unwrap();
+    let his: Vec<&str> = his.lines().take_while(|line| line.starts_with("    ")).collect();
+    let refused = |what: &str, operation: &str| {
+        format!("    {what}: not read ({operation} answered AccessDenied)")
+    };
+    for told in [
+        refused("access keys", "iam:ListAccessKeys"),
+        refused("console passwords", "iam:GetLoginProfile"),
+        refused("MFA devices", "iam:ListMFADevices"),
+    ] {
+        assert!(his.contains(&told.as_str()), "{told}: {}", shown.out);
+        assert_eq!(shown.out.matches(&told).count(), 1, "{}", shown.out);
+    }
+    let saved = json_of(&hosted, "less.json").to_string();
+    assert!(saved.contains("iam:GetLoginProfile") && saved.contains("AccessDenied"), "{saved}");
+    let told = ran(&mut bare(hosted.dir(), &["diff", "less.json", "less.json"])).ended_with(11).out;
+    assert!(
+        told.contains("(iam:ListAccessKeys): 1 read in neither; of user ci-deploy\n"),
+        "{told}"
+    );
+    let args = ["diff", "less.json", "less.json", "--format", "json"];
+    let told: Value =
+        serde_json::from_str(&ran(&mut bare(hosted.dir(), &args)).ended_with(11).out).unwrap();
+    let of = json!([{"kind": "user", "name": "ci-deploy"}]);
+    assert_eq!(told["not_compared"][0]["of"], of, "{told:#}");
 }
 
 /// The shipped world, whose responder may read everything.

@@ -71,11 +71,25 @@ impl Tally {
     }
 
     /// What was asked of a user, where it was answered: what was not is no nought.
-    fn known<T>(&mut self, kind: Kind, answer: Result<T, Unread>) -> Option<T> {
-        if answer.is_err() {
+    fn known<T>(
+        &mut self,
+        kind: Kind,
+        answer: Result<T, Unread>,
+        lines: &mut Vec<String>,
+    ) -> Option<T> {
+        if let Err(unread) = &answer {
             self.0.entry(kind).or_default().2 += 1;
+            lines.push(format!("{}: not read ({})", kind.1, why(unread)));
         }
         answer.ok()
+    }
+}
+
+/// Why there is no answer, in a few words.
+fn why(unread: &Unread) -> String {
+    match &unread.gap {
+        Some(gap) => format!("{} answered {}", gap.operation, gap.code),
+        None => "not asked".to_owned(),
     }
 }
 
@@ -109,6 +123,10 @@ fn users(saved: &SavedInventory) -> (String, String) {
             held(&mut lines, inventory, want, &mut tally);
             let as_of = as_of(saved, want);
             lines[before..].iter_mut().for_each(|line| line.push_str(&as_of));
+        }
+        // Of whom nothing is told, nothing is shown to be so.
+        if wants.is_empty() {
+            lines.push("nothing of it was asked".to_owned());
         }
         let _ = writeln!(text, "  {}", plain(user.as_str()));
         for line in lines {
@@ -181,12 +199,15 @@ fn passwords(policy: Option<&PasswordPolicy>) -> String {
 fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut Tally) {
     match want {
         Want::AccessKeys(user) => {
-            for key in tally.known(ACCESS_KEYS, inventory.access_keys(user)).into_iter().flatten() {
+            for key in
+                tally.known(ACCESS_KEYS, inventory.access_keys(user), lines).into_iter().flatten()
+            {
                 let used = match inventory.access_key_last_used(&key.id) {
                     Ok(Some(used)) => match used.last_used_at {
                         Some(at) => format!(", last used {}", when(at)),
                         None => ", never used".to_owned(),
                     },
+                    Err(unread) if unread.gap.is_some() => ", last use not read".to_owned(),
                     _ => String::new(),
                 };
                 let (state, since) = (state(key.status), when(key.created_at));
@@ -195,8 +216,10 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
             }
         }
         Want::LoginProfile(user) => {
-            for profile in
-                tally.known(LOGIN_PROFILE, inventory.login_profile(user)).into_iter().flatten()
+            for profile in tally
+                .known(LOGIN_PROFILE, inventory.login_profile(user), lines)
+                .into_iter()
+                .flatten()
             {
                 lines.push(format!("console password, since {}", when(profile.created_at)));
                 tally.count(LOGIN_PROFILE, true);
@@ -204,7 +227,11 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
         }
         Want::ServiceSpecificCredentials(user) => {
             for one in tally
-                .known(SERVICE_SPECIFIC_CREDENTIALS, inventory.service_specific_credentials(user))
+                .known(
+                    SERVICE_SPECIFIC_CREDENTIALS,
+                    inventory.service_specific_credentials(user),
+                    lines,
+                )
                 .into_iter()
                 .flatten()
             {
@@ -219,8 +246,10 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
             }
         }
         Want::SshPublicKeys(user) => {
-            for one in
-                tally.known(SSH_PUBLIC_KEYS, inventory.ssh_public_keys(user)).into_iter().flatten()
+            for one in tally
+                .known(SSH_PUBLIC_KEYS, inventory.ssh_public_keys(user), lines)
+                .into_iter()
+                .flatten()
             {
                 let since =
                     one.uploaded_at.map_or(String::new(), |at| format!(", since {}", when(at)));
@@ -230,7 +259,7 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
         }
         Want::SigningCertificates(user) => {
             for one in tally
-                .known(SIGNING_CERTIFICATES, inventory.signing_certificates(user))
+                .known(SIGNING_CERTIFICATES, inventory.signing_certificates(user), lines)
                 .into_iter()
                 .flatten()
             {
@@ -241,7 +270,9 @@ fn held(lines: &mut Vec<String>, inventory: &Inventory, want: &Want, tally: &mut
             }
         }
         Want::MfaDevices(user) => {
-            for one in tally.known(MFA_DEVICES, inventory.mfa_devices(user)).into_iter().flatten() {
+            for one in
+                tally.known(MFA_DEVICES, inventory.mfa_devices(user), lines).into_iter().flatten()
+            {
                 lines.push(format!(
                     "MFA device {}, since {}: a second factor, and no way in by itself",
                     one.serial,
