@@ -75,6 +75,7 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(error) => return mistyped(error, for_a_program),
     };
+    stop::survive_file_size_limits();
     if args.quiet {
         view::be_quiet();
     }

@@ -6,6 +6,7 @@
 //! Knows neither playbooks nor terminals: showing is `cli::diagnostics`' business. Cannot fail.
 
 mod code;
+mod misread;
 mod near;
 
 use std::cmp::Ordering;
@@ -14,6 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use code::Code;
+pub use misread::Misread;
 pub use near::nearest;
 
 /// A text that was read, under the name the user gave for it. Cheap to copy.
@@ -77,6 +79,21 @@ impl Source {
     fn of(name: String, text: String, is_withheld: bool) -> Self {
         let (lines, broken) = (Lines::of(&text), Vec::new());
         Self(Arc::new(Inner { name, text, lines, broken, is_withheld }))
+    }
+
+    /// Whether any of `keys` stands in it as a key that no other holds, as far as its lines tell, read as nothing yet. Where
+    /// none does it is another sort of file, perhaps somebody's credentials.
+    pub fn has_key(&self, keys: &[&str]) -> bool {
+        let is_key = |line: &str| {
+            let line = line.trim_start_matches('\u{feff}').trim_start_matches(['{', ' ']);
+            let line = line.trim_start_matches(['"', '\'']);
+            let rest = keys.iter().find_map(|key| line.strip_prefix(key));
+            rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+        };
+        // Of JSON that is laid out the outermost keys are moved in, too.
+        let may_be =
+            |line: &&str| !line.starts_with([' ', '\t']) || line.trim_start().starts_with('"');
+        self.text().lines().filter(may_be).any(|line| is_key(line.trim_start()))
     }
 
     /// Whether its lines are not to be shown.

@@ -60,7 +60,43 @@ pub(super) fn read(path: &Path) -> Result<Reading, Failure> {
             return Err(Failure::new(Exit::Invalid, what, next).because(&error));
         }
     };
-    Ok(playbook::read_in(&Source::from_bytes(name, bytes), &Beside(file), &Actions::new()))
+    let source = Source::from_bytes(name, bytes);
+    if let Some(refused) = of_ours(&source) {
+        return Err(refused);
+    }
+    if !source.text().trim().is_empty() && !source.has_key(&["portcullis", "title", "steps"]) {
+        return Ok(Err(vec![no_playbook(&source)]));
+    }
+    Ok(playbook::read_in(&source, &Beside(file), &Actions::new()))
+}
+
+/// Another sort of file, of which nothing is shown: whoever slips may have named his credentials.
+fn no_playbook(source: &Source) -> Diagnostic {
+    let message = format!(
+        "{} is no playbook: no line of it begins with `portcullis:`, `title:` or `steps:`",
+        source.name()
+    );
+    Diagnostic::error(Code::MissingKey, message)
+        .help("name a playbook's folder, or its file: it begins with `portcullis: 1`")
+}
+
+/// A file that Portcullis has written itself, given as a playbook.
+fn of_ours(source: &Source) -> Option<Failure> {
+    let (name, typed) = (source.name(), super::by_hand::typed(Path::new(source.name())));
+    let (what, next) = if source.has_key(&["portcullis_plan", "portcullis_plans"]) {
+        let next = format!(
+            "to carry it out: portcullis run {typed}; to plan anew, name the playbook that it was made of"
+        );
+        ("a saved plan", next)
+    } else if source.has_key(&["portcullis_inventory", "portcullis_inventories"]) {
+        let next = format!(
+            "to compare it with another: portcullis diff {typed} NEWER; or name a playbook"
+        );
+        ("a saved inventory", next)
+    } else {
+        return None;
+    };
+    Some(Failure::new(Exit::Invalid, format!("{name} is {what}, and no playbook"), next))
 }
 
 /// The folder of a playbook, by the playbook's file.

@@ -6,6 +6,16 @@ use tokio::sync::watch;
 use super::exit::{Exit, Failure};
 use super::view;
 
+/// Lets a limit of file sizes (`ulimit -f`) be an error of whoever writes, and not the death of the program in the middle of
+/// it: once somebody listens for the system's signal, it ends nobody any more.
+pub(super) fn survive_file_size_limits() {
+    // SIGXFSZ, wherever there is one to a number: Linux, macOS and the BSDs.
+    let file_size = SignalKind::from_raw(25);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    // Where it cannot be had, the program ends by the signal, and what it has begun is looked at by whoever resumes.
+    let _ = runtime.is_ok_and(|runtime| runtime.block_on(async { signal(file_size).is_ok() }));
+}
+
 /// Done when somebody presses Ctrl-C, or the system ends the session.
 pub(super) async fn asked_to_stop() {
     let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));

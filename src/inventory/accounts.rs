@@ -74,7 +74,8 @@ impl SavedInventories {
         if found != VERSION {
             return Err(OpenError::Version { found });
         }
-        let files: Files = serde_json::from_str(text).map_err(OpenError::NotAnInventory)?;
+        let files: Files =
+            serde_json::from_str(text).map_err(|error| OpenError::NotAnInventory(error.into()))?;
         let each = files.accounts.iter().map(|file| SavedInventory::from_text(&file.to_string()));
         let all = Self::new(each.collect::<Result<_, _>>()?).ok_or(OpenError::NotOneAccount)?;
         let (said, actual) = (files.digest, digest_of_all(all.each()));

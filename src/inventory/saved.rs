@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Caller, Inventory, Want, answers, digest_of};
+use crate::diagnostic::Misread;
 
 /// The version of the file's shape that this program writes and reads.
 pub(super) const VERSION: u32 = 2;
@@ -40,7 +41,7 @@ pub struct SavedInventory {
 pub enum OpenError {
     /// Not JSON, or not of this shape.
     #[error("this is not an inventory that `portcullis survey -o` wrote")]
-    NotAnInventory(#[source] serde_json::Error),
+    NotAnInventory(#[source] Misread),
     /// From another version of the program.
     #[error(
         "the inventory has format {found}, and this program reads format {VERSION}: it was written by {} version",
@@ -130,12 +131,12 @@ impl SavedInventory {
             portcullis_inventory: u32,
         }
         let Versioned { portcullis_inventory: found } =
-            serde_json::from_str(text).map_err(OpenError::NotAnInventory)?;
+            serde_json::from_str(text).map_err(|error| OpenError::NotAnInventory(error.into()))?;
         if found != VERSION {
             return Err(OpenError::Version { found });
         }
         let File { digest: said, sittings, stopped, .. } =
-            serde_json::from_str(text).map_err(OpenError::NotAnInventory)?;
+            serde_json::from_str(text).map_err(|error| OpenError::NotAnInventory(error.into()))?;
         let mut sittings = sittings.into_iter();
         let mut saved = Self::new(sittings.next().ok_or(OpenError::NotOneAccount)?);
         for mut next in sittings {

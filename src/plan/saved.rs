@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
+use crate::diagnostic::Misread;
 use crate::ids::{AccessKeyId, ChangeId, Principal};
 use crate::inventory::{Answers, Inventory, digest_of};
 
@@ -81,7 +82,7 @@ pub(super) struct File<Content> {
 pub enum OpenError {
     /// Not JSON, or not of this shape.
     #[error("this is not a plan that `portcullis plan -o` wrote")]
-    NotAPlan(#[source] serde_json::Error),
+    NotAPlan(#[source] Misread),
     /// From another version of the program.
     #[error(
         "the plan has format {found}, and this program reads format {VERSION}: it was made by {} version",
@@ -162,7 +163,7 @@ impl SavedPlan {
             portcullis_plan: u32,
         }
         let Versioned { portcullis_plan: found } =
-            serde_json::from_str(text).map_err(OpenError::NotAPlan)?;
+            serde_json::from_str(text).map_err(|error| OpenError::NotAPlan(error.into()))?;
         if found != VERSION {
             return Err(OpenError::Version { found });
         }
@@ -170,11 +171,11 @@ impl SavedPlan {
             Ok(file) => file,
             // What was edited may be no plan any more.
             Err(error) => {
-                let file: File<serde_json::Value> =
-                    serde_json::from_str(text).map_err(OpenError::NotAPlan)?;
+                let file: File<serde_json::Value> = serde_json::from_str(text)
+                    .map_err(|error| OpenError::NotAPlan(error.into()))?;
                 let actual = digest_of(&file.content);
                 return Err(if actual == file.digest {
-                    OpenError::NotAPlan(error)
+                    OpenError::NotAPlan(error.into())
                 } else {
                     OpenError::Edited { said: file.digest, actual }
                 });

@@ -132,7 +132,7 @@ impl SavedPlans {
     /// Reads a file's text, and refuses what was edited or is not for this version.
     pub fn from_text(text: &str) -> Result<Self, OpenError> {
         let files: Files<serde_json::Value> =
-            serde_json::from_str(text).map_err(OpenError::NotAPlan)?;
+            serde_json::from_str(text).map_err(|error| OpenError::NotAPlan(error.into()))?;
         if files.portcullis_plans != VERSION {
             return Err(OpenError::Version { found: files.portcullis_plans });
         }

@@ -33,6 +33,15 @@ const PAGE: &str = "docs/worlds.md has every key of a world, with an example";
 
 /// The world in a file, or all that is wrong with it.
 pub(super) fn read(source: &Source) -> Result<World, Vec<Diagnostic>> {
+    // Whoever slips may have named his credentials: of another sort of file nothing is shown.
+    if !source.text().trim().is_empty() && !source.has_key(&["world", "now", "accounts"]) {
+        let message = format!(
+            "{} is no world: no line of it begins with `world:`, `now:` or `accounts:`",
+            source.name()
+        );
+        let help = format!("name the file of a world: it begins with `world: 1`; {PAGE}");
+        return Err(vec![Diagnostic::error(Code::MissingKey, message).help(help)]);
+    }
     let broken: Vec<Diagnostic> = source.broken().take(MOST).map(not_utf_8).collect();
     if !broken.is_empty() {
         return Err(broken);

@@ -52,16 +52,29 @@ fn corpus() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         format!("{head}targets:\n  t: \"${{{{ {expression} }}}}\"\nsteps: []\n").into_bytes()
     };
     vec![
-        ("an alias bomb", bomb().into_bytes(), "unsupported-yaml"),
-        ("a million brackets", "[".repeat(1_000_000).into_bytes(), "too-large"),
-        ("a million closed ones", ("[".repeat(500_000) + &"]".repeat(500_000)).into(), "too-large"),
-        ("mappings in mappings", "{a: ".repeat(200_000).into_bytes(), "too-large"),
+        ("an alias bomb", format!("{head}{}", bomb()).into_bytes(), "unsupported-yaml"),
+        (
+            "a million brackets",
+            format!("{head}help: {}", "[".repeat(1_000_000)).into(),
+            "too-large",
+        ),
+        (
+            "a million closed ones",
+            format!("{head}help: {}{}", "[".repeat(500_000), "]".repeat(500_000)).into(),
+            "too-large",
+        ),
+        (
+            "mappings in mappings",
+            format!("{head}help: {}", "{a: ".repeat(200_000)).into(),
+            "too-large",
+        ),
+        ("no playbook", "[".repeat(1_000_000).into_bytes(), "missing-key"),
         ("NUL", b"portcullis: 1\0\n".to_vec(), "not-yaml"),
         ("invalid UTF-8", b"title: \xff\xfe\n".to_vec(), "not-yaml"),
         (
             "UTF-16",
             "portcullis: 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            "not-yaml",
+            "missing-key",
         ),
         (
             "a scalar of 20 MB",

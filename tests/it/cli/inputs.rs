@@ -365,6 +365,68 @@ fn the_page_of_a_code_is_shown_and_an_unknown_code_is_told_the_others() {
 }
 
 #[test]
+fn a_saved_plan_given_as_a_playbook_is_told_apart() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("plan.json", "{\n  \"portcullis_plan\": 9,\n  \"digest\": \"\"\n}\n");
+    write("all.json", "{\"portcullis_inventory\":1,\"digest\":\"\"}");
+    for command in ["check", "plan"] {
+        let told = ["plan.json is a saved plan", "portcullis run plan.json"];
+        refused(ran(&mut bare(dir.path(), &[command, "plan.json"])), 3, &told);
+        let told = ["all.json is a saved inventory", "portcullis diff all.json"];
+        refused(ran(&mut bare(dir.path(), &[command, "all.json"])), 3, &told);
+    }
+}
+
+/// Whoever slips names his credentials: whatever is refused for what it is shows nothing of what stands in it.
+#[test]
+fn nothing_is_shown_of_another_sort_of_file() {
+    let secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLE";
+    let files = [
+        format!("[default]\naws_access_key_id = {secret}\naws_secret_access_key = {secret}\n"),
+        format!("{{\"AccessKeyId\": \"{secret}\", \"SecretAccessKey\": \"{secret}\"}}"),
+        format!("{{\n  \"Credentials\": {{ \"SessionToken\": \"{secret}\" }}\n}}\n"),
+        format!("\"{secret}\"\n"),
+        format!("- {secret}: {secret}\n"),
+        // As a file of ours that is not whole.
+        format!("{{\"portcullis_inventory\": \"{secret}\"}}"),
+        format!("{{\"portcullis_plan\": \"{secret}\"}}"),
+        format!("{{\"portcullis_plans\": 1, \"digest\": \"\", \"accounts\": \"{secret}\"}}"),
+        format!("{{\"portcullis_inventories\": 1, \"digest\": [\"{secret}\"]}}"),
+    ];
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    for file in files {
+        std::fs::write(dir.path().join("wrong"), &file).unwrap();
+        for (args, code) in [
+            (&["check", "wrong"][..], 3),
+            (&["plan", &playbook, "--world", "wrong"], 3),
+            (&["rehearse", &playbook, "--world", "wrong"], 3),
+            (&["run", "wrong"], 0),
+            (&["diff", "wrong", "wrong"], 5),
+        ] {
+            let ran = ran(&mut bare(dir.path(), args));
+            assert!(!ran.said().contains(secret), "{args:?}: {}", ran.said());
+            if code > 0 {
+                refused(ran, code, &[]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_an_error_and_no_death() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    let plain = bare(dir.path(), &[]);
+    let mut limited = std::process::Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""]).arg(plain.get_program());
+    limited.args(["rehearse", &playbook]).current_dir(dir.path());
+    limited.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    refused(ran(&mut limited), 5, &["cannot write cases", "File too large"]);
+}
+
+#[test]
 fn a_key_or_a_secret_that_the_account_does_not_have_is_refused() {
     let world = Untouched::new();
     let playbook = playbook_in(world.hosted.dir());
