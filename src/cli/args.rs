@@ -700,8 +700,8 @@ pub(super) struct Serve {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Explain {
-    /// The code in brackets: error[unknown-key]
-    pub(super) code: String,
+    /// The code in brackets: error[unknown-key]; without one, all of them are listed
+    pub(super) code: Option<String>,
     /// How to tell it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,

@@ -9,6 +9,15 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
     let folded = |text: &str| text.to_lowercase().replace(['_', ' '], "-");
     let wanted = folded(text);
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    // The end of a name with dots in it is no slip: `secret.seal`.
+    let mut endings = candidates.iter().filter(|candidate| {
+        let front = candidate.strip_suffix(text);
+        front.is_some_and(|front| front.ends_with('.'))
+    });
+    if let (Some(whole), None) = (endings.next(), endings.next()) {
+        return Some(whole);
+    }
     candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= LONGEST)
@@ -25,6 +34,15 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_known_by_its_end_where_that_is_of_no_other() {
+        let kinds = ["secretsmanager.secret.seal", "iam.user.quarantine", "iam.role.quarantine"];
+        assert_eq!(nearest("secret.seal", kinds), Some(kinds[0]));
+        assert_eq!(nearest("role.quarantine", kinds), Some(kinds[2]));
+        assert_eq!(nearest("ole.quarantine", kinds), Some(kinds[2]), "a slip of the finger");
+        assert_eq!(nearest("quarantine", kinds), None);
+    }
 
     #[test]
     fn only_near_misses_are_suggested() {

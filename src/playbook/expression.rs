@@ -230,13 +230,17 @@ impl Parsed {
                     .errors
                     .first()
                     .map_or((None, String::new()), |e| (byte_at(text, e.pos), e.msg.clone()));
-                let place = match at {
-                    Some(at) if verbatim => inner_place(&place, text, at..at + 1),
+                let moment = at.and_then(|at| bare_moment(text, at));
+                let place = match moment.clone().or_else(|| at.map(|at| at..at + 1)) {
+                    Some(range) if verbatim => inner_place(&place, text, range),
                     _ => place,
                 };
                 let message = readable(&message);
                 let help = match at.and_then(|at| bare_duration(text, at)) {
                     Some(duration) => format!("a duration is a text: '{duration}'"),
+                    None if let Some(range) = moment => {
+                        format!("a moment is a text: '{}'", &text[range])
+                    }
                     None => "expressions are CEL, as in ${{ inputs.name }}".to_owned(),
                 };
                 Err(Diagnostic::error(Code::BadExpression, format!("not an expression: {message}"))
@@ -341,6 +345,16 @@ fn bare_duration(text: &str, at: usize) -> Option<&str> {
     let ends = !text[end..].starts_with(|c: char| c == '_' || c.is_alphanumeric());
     let digits = text[..at].trim_end_matches(|c: char| c.is_ascii_digit()).len();
     (ends && digits < at).then(|| &text[digits..end])
+}
+
+/// The moment around `at`, written as no text: `2026-03-24T07:10:00Z`.
+fn bare_moment(text: &str, at: usize) -> Option<Range<usize>> {
+    let of_a_moment = |c: char| c.is_ascii_digit() || "-:.+TZtz".contains(c);
+    let (before, after) = (text.get(..at)?, text.get(at..)?);
+    let start = before.trim_end_matches(of_a_moment).len();
+    let end = text.len() - after.trim_start_matches(of_a_moment).len();
+    text[start..end].parse::<jiff::Timestamp>().ok()?;
+    Some(start..end)
 }
 
 /// What other languages write.

@@ -151,11 +151,17 @@ impl Lowering<'_> {
         // What a merge key would have brought along is not known.
         let merged = entries.iter().any(|(key, _)| self.is_merge_key(key));
         for field in table.iter().filter(|field| field.required && !merged) {
-            if !fields.contains_key(field.name) {
+            if !fields.contains_key(field.name) && !self.may_be_in_a_fragment(field) {
                 self.missing_key(field, what, whole);
             }
         }
         fields
+    }
+
+    /// Whether a field may stand in a fragment that could not be read: the steps of a playbook, all of them.
+    fn may_be_in_a_fragment(&self, field: &'static Field) -> bool {
+        let is_of_playbook = PLAYBOOK.iter().any(|own| std::ptr::eq(own, field));
+        is_of_playbook && field.name == "steps" && !self.names.unread.is_empty()
     }
 
     /// `<<` without quotes, of which it was said that it is not read.
@@ -290,12 +296,6 @@ impl Lowering<'_> {
         if self.cut_short {
             let mut more = self.problems.split_off(before);
             more.retain(|problem| problem.code != Code::MissingKey);
-            self.problems.append(&mut more);
-        } else if !self.names.unread.is_empty() && !fields.contains_key("steps") {
-            // They may all stand in a fragment that could not be read.
-            let mut more = self.problems.split_off(before);
-            let of_steps = |problem: &Diagnostic| problem.message.ends_with("has no `steps`");
-            more.retain(|problem| problem.code != Code::MissingKey || !of_steps(problem));
             self.problems.append(&mut more);
         }
         self.version(&fields);

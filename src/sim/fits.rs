@@ -87,11 +87,22 @@ impl World {
             _ => false,
         };
         if !fits {
-            let message = "responder: needs a role or a key of its account";
+            let of = &responder.account;
             match (&responder.role, &responder.key) {
-                (Some(_), None) => found.missing(&[&"role"], message),
-                (None, Some(_)) => found.missing(&[&"key"], message),
-                _ => found.bad(&[], message),
+                (Some(role), None) => {
+                    found.missing(&[&"role"], format!("account {of} has no role `{role}`"));
+                }
+                (None, Some(key)) => {
+                    let message = format!("no user of account {of} has access key {key}");
+                    found.missing(&[&"key"], message);
+                }
+                (Some(_), Some(_)) => {
+                    found.bad(&[], "write `role` or `key`, and not both: Portcullis runs as one");
+                }
+                (None, None) => found.bad(
+                    &[],
+                    "it has neither `role`, a role of its account, nor `key`, an access key of one of its users",
+                ),
             }
         }
     }

@@ -47,11 +47,32 @@ impl Said {
         } else if let Some((found, wanted)) =
             sentence.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
         {
-            Kind::Type { found: found.to_owned(), wanted: wanted.to_owned() }
+            Kind::Type { found: in_words(found), wanted: in_words(wanted) }
         } else {
             Kind::Other
         };
-        Self { path: path.to_owned(), sentence: sentence.to_owned(), kind }
+        Self { path: path.to_owned(), sentence: in_words(sentence), kind }
+    }
+}
+
+/// What is wanted, without the names that our own types have.
+fn in_words(said: &str) -> String {
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_ascii_uppercase());
+    if said.starts_with("data did not match any variant of untagged enum") {
+        return "it has none of the forms that can stand here".to_owned();
+    }
+    for (named, words) in
+        [("struct ", "a mapping"), ("internally tagged enum ", "a mapping"), ("enum ", "a word")]
+    {
+        if let Some(at) = said.find(named).filter(|at| is_name(&said[at + named.len()..])) {
+            let rest = said[at + named.len()..].trim_start_matches(char::is_alphanumeric);
+            return format!("{}{words}{rest}", &said[..at]);
+        }
+    }
+    match said {
+        "a map" | "map" => "a mapping".to_owned(),
+        "a sequence" | "sequence" => "a list".to_owned(),
+        other => other.to_owned(),
     }
 }
 

@@ -486,6 +486,15 @@ fn what_other_languages_write_is_told_in_the_words_of_this_one() {
         assert!(problem.help.unwrap().contains(write), "{text}");
         assert_eq!(problem.message, format!("not an expression: `{at}` means nothing in one"));
     }
+    for text in ["inputs.since > 2026-03-24T07:10:00Z", "2026-03-24T07:10:00+01:00 < inputs.since"]
+    {
+        let source = Source::new("p", text);
+        let place = Place::new(&source, 0..text.len());
+        let Err(problem) = Parsed::parse(text, place) else { panic!("{text}") };
+        let at = problem.primary.unwrap().place.text().to_owned();
+        assert!(at.starts_with("2026-03-24T07:10:00") && at.len() > 19, "{at}");
+        assert_eq!(problem.help.unwrap(), format!("a moment is a text: '{at}'"));
+    }
     // Nor is the parser heard where nothing of the kind stands.
     for text in ["inputs.n #", "inputs.user ?", "'a"] {
         let source = Source::new("p", text);

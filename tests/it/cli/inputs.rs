@@ -365,6 +365,20 @@ fn the_page_of_a_code_is_shown_and_an_unknown_code_is_told_the_others() {
 }
 
 #[test]
+fn without_a_code_all_of_them_are_listed() {
+    let all = here(&["explain"]).ended_with(0).out;
+    assert!(all.lines().any(|line| line == "gate-order") && all.lines().count() > 20, "{all}");
+    let all = here(&["explain", "--format", "json"]).ended_with(0).out;
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    assert!(all["codes"].as_array().unwrap().contains(&"gate-order".into()), "{all}");
+}
+
+#[test]
+fn an_action_is_found_by_the_end_of_its_name() {
+    refused(here(&["actions", "secret.seal"]), 2, &["did you mean `secretsmanager.secret.seal`?"]);
+}
+
+#[test]
 fn a_saved_plan_given_as_a_playbook_is_told_apart() {
     let dir = tempfile::TempDir::new().unwrap();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
@@ -412,6 +426,29 @@ fn nothing_is_shown_of_another_sort_of_file() {
             }
         }
     }
+}
+
+#[test]
+fn a_world_is_told_in_words_of_worlds() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let playbook = playbook_in(dir.path());
+    let world = "world: 1\nnow: 2026-03-24T07:10:00Z\nresponder: { account: \"111122223333\" }\naccounts:\n  \
+                 \"111122223333\":\n    users:\n      ann:\n        keys: [AKIAX]\n    roles: [a]\n";
+    std::fs::write(dir.path().join("w.yaml"), world).unwrap();
+    let args = ["plan", &playbook, "--world", "w.yaml"];
+    let told = refused(
+        ran(&mut bare(dir.path(), &args)),
+        3,
+        &[
+            "keys[0]` wants a mapping, and this is string",
+            "roles` wants a mapping, and this is a list",
+        ],
+    );
+    assert!(!told.contains("struct ") && !told.contains("File"), "{told}");
+    let world = world.replace("keys: [AKIAX]", "keys: []").replace("roles: [a]", "roles: {}");
+    std::fs::write(dir.path().join("w.yaml"), world).unwrap();
+    let neither = "it has neither `role`, a role of its account, nor `key`";
+    refused(ran(&mut bare(dir.path(), &args)), 3, &[neither]);
 }
 
 #[test]

@@ -125,6 +125,11 @@ impl Checker<'_> {
                 let help = match nearest(unknown, all.clone()) {
                     Some(near) if near != unknown => format!("did you mean `{near}`?"),
                     Some(near) => format!("a loop is written list.{near}(x, x == 'a')"),
+                    None if ["now", "today", "date", "time", "timestamp"].contains(&unknown) => {
+                        "a moment is inventory.ago('90d'), so long before the survey began; or a text: \
+                         '2026-03-24T07:10:00Z'"
+                            .to_owned()
+                    }
                     None if functions::find(unknown).is_some() => {
                         format!("write inventory.{unknown}(...)")
                     }

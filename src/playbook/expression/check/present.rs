@@ -12,7 +12,6 @@ use super::Checker;
 use crate::diagnostic::Code;
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::expression::walk;
-use crate::playbook::field::shorten;
 
 /// What is there wherever a condition is true.
 pub(super) fn where_true(condition: &IdedExpr) -> BTreeSet<String> {
@@ -139,7 +138,7 @@ impl Checker<'_> {
         };
         let then = if asks { "&& ..." } else { "? ... : ..." };
         let message = format!("{needed} needs a value, and this may be nothing");
-        let help = format!("ask first whether it is there: {} {then}", shorten(&question));
+        let help = format!("ask first whether it is there: {question} {then}");
         self.labelled(Code::WrongType, part, "may be nothing", message, help)
     }
 }
