@@ -387,6 +387,7 @@ fn plan_on(
         }
         (None, None) => Vec::new(),
     };
+    changes.extend(lets_in);
     let mut plan = Plan {
         playbook: playbook.name.clone(),
         title: playbook.title.clone(),
@@ -413,7 +414,7 @@ fn plan_on(
         principals: principals.into_iter().collect(),
         roles: roles.into(),
         credentials: credentials.into(),
-        changes: changes.into_iter().chain(lets_in).collect::<Vec<_>>().into(),
+        changes: changes.into(),
         lets_in: earlier.map_or_else(Vec::new, |earlier| earlier.plan.lets_in.clone()),
         trusted: Vec::new(),
         approvals: playbook.approvals.clone(),
