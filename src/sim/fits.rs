@@ -72,7 +72,9 @@ impl World {
             });
         }
         if let Some(responder) = &self.responder {
-            found.within(&[&"responder"], None, |found| self.check_responder(responder, found));
+            found.within(&[&"responder"], Some("responder".to_owned()), |found| {
+                self.check_responder(responder, found)
+            });
         }
         found.into_all()
     }
