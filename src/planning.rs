@@ -5,7 +5,9 @@
 //! byte, for the same playbook, inputs and inventory. All problems come at once.
 
 mod as_found;
+mod behind;
 mod canary;
+mod chain;
 mod draft;
 mod elsewhere;
 mod estimate;
@@ -27,8 +29,9 @@ mod unplanned;
 mod untouched;
 
 pub use as_found::as_found;
+pub use chain::comes_of;
 pub use lint::lint_together;
-pub use lockout::{comes_of, is_cut_off, refuse_lock_out};
+pub use lockout::{is_cut_off, refuse_lock_out};
 pub use minting::MayAssume;
 pub use newcomers::{
     Came, admitted_to, came_since, first_of_case, first_seen_by, not_seen, switched_off,
@@ -287,7 +290,7 @@ fn plan_on(
     let mut roles = reach::roles(&users, inventory);
     let may_read = reach::not_cut(&roles, &principals);
     // Whoever runs this is in it himself: that his role may read tells nobody anything, and nobody would cut it.
-    let own = lockout::own_roles(&inventory.caller);
+    let own = chain::own_roles(&inventory.caller);
     let may_read = may_read.filter(|role| !filled.is_empty() && !own.contains(role.as_str()));
     let may_read = may_read.cloned().collect::<BTreeSet<_>>();
     // What they may do is told by one listing, and of everybody.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::lockout::role_of;
+use super::chain::role_of;
 use super::newcomers::{admitted_since, is_new};
 use crate::ids::{AccessKeyId, Arn, RoleName, UserName};
 use crate::inventory::{Inventory, Want};
