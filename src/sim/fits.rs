@@ -73,7 +73,7 @@ impl World {
         }
         if let Some(responder) = &self.responder {
             found.within(&[&"responder"], Some("responder".to_owned()), |found| {
-                self.check_responder(responder, found)
+                self.check_responder(responder, found);
             });
         }
         found.into_all()
