@@ -25,7 +25,8 @@ use self::row::{row, undelivered, unseen};
 pub use self::standing::{Standing, Successor};
 pub use self::uncut::{off_before, to_answer_for, uncut};
 pub use self::word::{
-    closed_by, is_another, is_cleared, is_idle, is_let_off, is_spared, names_to_clear, shared_role,
+    closed_by, is_another, is_cleared, is_idle, is_let_off, is_spared, names_to_clear,
+    names_to_let_in, shared_role, spoken_for_by, whom_it_lets_in,
 };
 use self::word::{has_passed, remarks, word};
 use crate::ids::{AccessKeyId, Arn, UserName};

@@ -287,7 +287,7 @@ impl Run<'_> {
         }
         let lets_in = self.due(|change| change.undoes.is_some());
         if !lets_in.is_empty() {
-            self.wait_for_approvals(Phase::Recover, lets_in.len()).await?;
+            self.wait_for_who_lets_in(&lets_in).await?;
         }
         self.check_once_more().await?;
         if !surveyed {
@@ -344,12 +344,6 @@ impl Run<'_> {
             && self.reasons_from_before().is_empty();
         let green = accounted && ledger.unproven().next().is_none();
         if green { Ending::Proven } else { Ending::NotProven }
-    }
-
-    /// Whether as many people have approved a phase as it asks for.
-    fn is_approved(&self, phase: Phase) -> bool {
-        let asked = self.plan.approvals.get(&phase).copied().unwrap_or_default();
-        asked == 0 || self.journal.state().approved_by(phase).len() >= asked
     }
 
     /// A phase that asks for approvals is begun once enough different people have approved this very plan.

@@ -46,11 +46,56 @@ pub(super) fn awaited(
     if saved.plan.carried_out().any(|change| is_to_be_looked_at(&saved.plan, state, change)) {
         return None;
     }
+    let alone = lets_in_alone(saved, state, dir, there);
+    awaited_by_all(saved, state, dir, there).map_or(alone.clone(), |all| {
+        Some(alone.map_or(all.clone(), |alone| format!("{alone}; and {all}")))
+    })
+}
+
+/// What people say for those alone whom the case is to let in again while it goes on, where what lifts is to be approved.
+fn lets_in_alone(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> Option<String> {
+    let plan = &saved.plan;
+    if plan.is_undo() {
+        return None;
+    }
+    let lifts = plan.carried_out().filter(|change| change.undoes.is_some());
+    let lifts = lifts.filter(|change| state.record(&change.id).state != ChangeState::Seen);
+    let mut short: BTreeSet<Principal> = BTreeSet::new();
+    let mut names = 0;
+    for lift in lifts {
+        let of_it = ledger::names_to_let_in(plan, state, lift);
+        names = names.max(of_it);
+        short.extend(ledger::whom_it_lets_in(lift).filter(|_| of_it > 0));
+    }
+    if short.is_empty() {
+        return None;
+    }
+    let whom: Vec<String> = short.iter().map(ToString::to_string).collect();
+    let typed_as: Vec<String> = short.iter().map(Principal::typed).collect();
+    let who = if names == 1 {
+        "1 more person says".to_owned()
+    } else {
+        format!("{names} more people say")
+    };
+    Some(format!(
+        "to let in {} alone, {who} so, each with credentials of his own: portcullis clear {} {} --reason TEXT{}; then \
+         portcullis resume {}{there}",
+        whom.join(" and "),
+        typed(dir),
+        in_a_command(&typed_as),
+        there.for_others(),
+        whole(dir)
+    ))
+}
+
+/// Approval of the phase that comes next.
+fn awaited_by_all(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> Option<String> {
     let due = |phase: &Phase| {
         let undone = |change: &&Change| state.change(&change.id).state != ChangeState::Seen;
+        let of_all = |change: &&Change| change.undoes.is_none() || saved.plan.is_undo();
         let needed = |change: &&Change| !ledger::is_idle(&saved.plan, state, change);
         let of_it = |change: &Change| change.phase == *phase;
-        saved.plan.carried_out().filter(undone).filter(needed).any(of_it)
+        saved.plan.carried_out().filter(undone).filter(of_all).filter(needed).any(of_it)
     };
     // One phase after the other: what a later one asks for is asked for when it comes to it.
     let phase = [Phase::Rotate, Phase::Recover, Phase::Destroy].into_iter().find(due)?;
@@ -370,7 +415,16 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
         && !plan.changes.iter().any(is_new);
     // An alarm, or something else that only a person can see to.
     if stuck || shut || state.held.is_some() {
-        return format!("do what is asked above, then: {resume}");
+        let asked = format!("do what is asked above, then: {resume}");
+        if !held().any(|one| one.undoes.is_some()) {
+            return asked;
+        }
+        let mut alone = saved.clone();
+        alone.plan.lets_in.clear();
+        return format!(
+            "{asked}. For whoever is to be let in alone: {}",
+            next_of_held(&alone, state, dir, there)
+        );
     }
     to_attest(plan, state, dir, there)
         .or_else(|| awaited(saved, state, dir, there))

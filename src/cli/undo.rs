@@ -147,7 +147,7 @@ pub(super) fn goes_on(next: &SavedPlan) -> String {
         ),
     };
     format!(
-        "\nEverybody else stays cut, and the case goes on: {left}. Let in by it: {}\n",
+        "\nEverybody else stays cut, and the case goes on: {left}. Let in by it, as far as it comes off: {}\n",
         view::plain(&whom.join(", "))
     )
 }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::barrier::reached;
 use super::{Row, Standing};
-use crate::ids::Arn;
+use crate::ids::{Arn, Principal};
 use crate::journal::{Spoken, State, names, of_one_role};
 use crate::plan::{Change, Credential, Effect, Plan};
-use crate::playbook::Mode;
+use crate::playbook::{Mode, Phase};
 
 /// How many different names it takes to clear a credential: in a breach one person may be mistaken, or not be
 /// who he seems.
@@ -36,6 +36,46 @@ pub fn is_cleared(plan: &Plan, state: &State, credential: &Credential) -> bool {
 pub fn is_let_off(plan: &Plan, state: &State, credential: &Credential) -> bool {
     let waived = state.waived.get(credential).is_some_and(|w| !has_passed(w.until, state));
     waived || is_cleared(plan, state, credential)
+}
+
+/// Who has spoken for `whom`, each for all of his that anybody has spoken for: the one who is found innocent, or let be, is
+/// named by them, and nobody else.
+pub fn spoken_for_by(plan: &Plan, state: &State, whom: &Principal) -> Vec<Arn> {
+    let of_his = |one: &&Credential| one.principal().as_ref() == Some(whom);
+    let mut by: Option<Vec<Arn>> = None;
+    for credential in plan.credentials.iter().filter(of_his) {
+        let cleared = state.cleared.get(credential).into_iter().flatten();
+        let waived = state.waived.get(credential).filter(|waiver| !has_passed(waiver.until, state));
+        let of_this = names(cleared.chain(waived.map(|waiver| &waiver.spoken)));
+        if of_this.is_empty() {
+            continue;
+        }
+        match &mut by {
+            Some(by) => by.retain(|one| of_this.contains(one)),
+            None => by = Some(of_this),
+        }
+    }
+    by.unwrap_or_default()
+}
+
+/// How many people are still to say that whoever `lift` lets in alone may be let in, where the plan asks for approval of
+/// what lifts: whoever has spoken for him has approved that, and of nobody else's.
+pub fn names_to_let_in(plan: &Plan, state: &State, lift: &Change) -> usize {
+    let asked = plan.approvals.get(&Phase::Recover).copied().unwrap_or_default();
+    let mut names = state.approved_by(Phase::Recover);
+    if let Some(whom) = whom_it_lets_in(lift) {
+        let spoken = spoken_for_by(plan, state, &whom);
+        names.extend(spoken.into_iter().filter(|one| !names.contains(one)).collect::<Vec<_>>());
+    }
+    asked.saturating_sub(names.len())
+}
+
+/// Whom a change lets in that takes back a cut.
+pub fn whom_it_lets_in(lift: &Change) -> Option<Principal> {
+    lift.effects.iter().find_map(|effect| match effect {
+        Effect::Lifts { subject, .. } => subject.principal(),
+        _ => None,
+    })
 }
 
 /// Whether `credential`, as it was set up at `made`, is another than the one that somebody spoke of before.

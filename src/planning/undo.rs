@@ -77,7 +77,7 @@ pub(super) fn plan(
     // What cuts would be tried on: here nothing is cut.
     plan.canary = None;
     plan.estimate = estimate::estimate(&plan, None);
-    plan.untouched = left(earlier, begun, undoes);
+    plan.untouched = left(earlier, begun, undoes, lets_in);
     // One that lets somebody in goes on for all others, and to the same end.
     if plan.lets_in.is_empty() {
         plan.at_best.clear();
@@ -107,7 +107,20 @@ fn change(cut: &Change, number: usize, inverse: Inverse, texts: &mut Texts) -> C
 }
 
 /// What was done and is not taken back, and why not.
-fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>) -> Vec<Untouched> {
+fn left(
+    earlier: &Plan,
+    begun: &BTreeSet<ChangeId>,
+    undoes: &BTreeSet<ChangeId>,
+    lets_in: &BTreeSet<Principal>,
+) -> Vec<Untouched> {
+    // Where some are let in alone, what was cut of others may stand or not: this does nothing about it.
+    let is_of_others = |change: &Change| {
+        let cut = change.effects.iter().filter_map(|effect| match effect {
+            Effect::Cuts { subject, .. } => Some(subject.principal()),
+            _ => None,
+        });
+        !lets_in.is_empty() && !cut.flatten().any(|whom| lets_in.contains(&whom))
+    };
     // Two cuts may be taken back by one change.
     let covered: BTreeSet<_> = earlier
         .changes
@@ -150,6 +163,7 @@ fn left(earlier: &Plan, begun: &BTreeSet<ChangeId>, undoes: &BTreeSet<ChangeId>)
         why: match (&change.irreversible, change.cuts()) {
             (Some(irreversible), _) => irreversible.to_string(),
             (None, true) if change.already => "it was so before the case".to_owned(),
+            (None, true) if is_of_others(change) => "it is of nobody whom this lets in".to_owned(),
             (None, true) if change.is_by_hand() => {
                 "nobody has attested that it is closed, or it was opened again: there is nothing to take back".to_owned()
             }

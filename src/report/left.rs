@@ -63,6 +63,16 @@ fn takes_back(plan: &Plan, state: &State) -> &'static str {
     }
 }
 
+/// What takes back what still stands in the way of the one who holds `credential`, and of nobody else.
+fn takes_back_alone(plan: &Plan, state: &State, credential: &Credential) -> String {
+    match credential.principal() {
+        Some(whom) if ledger::closed_by(plan, state).is_none() && !plan.is_undo() => {
+            format!("portcullis undo CASE --only {}", whom.typed())
+        }
+        _ => takes_back(plan, state).to_owned(),
+    }
+}
+
 /// Whether the last run ended with all of it proven.
 fn is_proven(state: &State) -> bool {
     state.finished == Some(0)
@@ -128,8 +138,9 @@ fn of_the_innocent(plan: &Plan, state: &State, ledger: &Ledger, row: &Row) -> Op
             }
             Some(format!(
                 "{credential}: off, and nothing in its place, so that whatever works with it stands still. Where it is \
-                 innocent: portcullis clear CASE {} --reason TEXT; then: {back}",
-                credential.typed()
+                 innocent: portcullis clear CASE {} --reason TEXT; then: {}",
+                credential.typed(),
+                takes_back_alone(plan, state, credential)
             ))
         }
         // Nothing brings it back, and somebody is to have another.

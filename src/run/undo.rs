@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::cloud::ReadCloud;
 use crate::ids::{ChangeId, Principal};
 use crate::inventory::{Inventory, Want};
-use crate::journal::{ChangeState, Position, State};
+use crate::journal::{ChangeState, Entry, Position, State};
 use crate::ledger::{self, Ledger, Standing};
 use crate::plan::{
     Barrier, Change, Credential, Effect, Plan, SavedPlan, Subject, credential_wants,
@@ -271,13 +271,34 @@ impl Run<'_> {
     /// Lets in again whom the case is to let in while it goes on for all others, as far as it may be. What it may not is held,
     /// and holds up nothing else.
     pub(super) async fn let_in_again(&self) -> Result<(), Halt> {
-        let due = self.due(|change| change.undoes.is_some());
-        if due.is_empty() || self.is_apart().is_some() || !self.is_approved(Phase::Recover) {
+        let state = self.journal.state();
+        let is_approved = |lift: &Change| ledger::names_to_let_in(self.plan, &state, lift) == 0;
+        let due = self.due(|change| change.undoes.is_some() && is_approved(change));
+        if due.is_empty() || self.is_apart().is_some() {
             return Ok(());
         }
         self.withdraw_by_a_look().await?;
         self.observer.event(&Event::PhaseBegan { phase: Phase::Recover, changes: due.len() });
         self.drive_in_order(due, Proof::Silent).await?;
         Ok(())
+    }
+
+    /// Whom the case is to let in alone, for whom not enough people have spoken where the plan asks for approval of what
+    /// lifts: approval of the whole phase would be one of letting in everybody.
+    pub(super) async fn wait_for_who_lets_in(&self, due: &[&Change]) -> Result<(), Halt> {
+        let state = self.journal.state();
+        let short = due.iter().map(|lift| (lift, ledger::names_to_let_in(self.plan, &state, lift)));
+        let short: Vec<_> = short.filter(|(_, names)| *names > 0).collect();
+        let Some(names) = short.iter().map(|(_, names)| *names).max() else { return Ok(()) };
+        let whom = short.iter().filter_map(|(lift, _)| ledger::whom_it_lets_in(lift));
+        let whom: BTreeSet<String> = whom.map(|whom| whom.to_string()).collect();
+        let people =
+            if names == 1 { "1 more person speaks" } else { &format!("{names} more people speak") };
+        let until = format!(
+            "{} is let in again once {people} for that one alone",
+            whom.into_iter().collect::<Vec<_>>().join(" and ")
+        );
+        self.record(Entry::Held { change: None, until: until.clone() }).await?;
+        Err(Halt::Waiting(vec![until]))
     }
 }

@@ -127,9 +127,13 @@ impl Run<'_> {
                 );
                 return Ok(Ending::Waiting(vec![until]));
             }
-            if let Some(phase) = undone.iter().map(|change| change.phase).min() {
-                let due = undone.iter().filter(|change| change.phase == phase).count();
+            let of_all = |change: &&&Change| change.undoes.is_none() || self.plan.is_undo();
+            let phased: Vec<&&Change> = undone.iter().filter(of_all).collect();
+            if let Some(phase) = phased.iter().map(|change| change.phase).min() {
+                let due = phased.iter().filter(|change| change.phase == phase).count();
                 self.wait_for_approvals(phase, due).await?;
+            } else {
+                self.wait_for_who_lets_in(&undone).await?;
             }
         }
         if !undone.is_empty() {

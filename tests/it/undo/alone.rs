@@ -9,6 +9,7 @@ use portcullis::journal::{self, ChangeState, Entry};
 use portcullis::ledger::Ledger;
 use portcullis::plan::SavedPlan;
 use portcullis::planning;
+use portcullis::playbook::Phase;
 use portcullis::run::{Ending, Fate, MOST_ROUNDS, foresee, let_in_of, undo_of};
 use portcullis::sim::{Fault, Snapshot};
 
@@ -117,6 +118,35 @@ fn nobody_is_let_in_alone_for_whom_nobody_has_spoken_and_the_dry_run_says_so() {
         let changed = cut.changes_to(&state_of(&stage));
         assert!(changed.is_empty(), "{changed:#?}");
     });
+}
+
+/// To approve the phase would be to let in everybody: of her alone two people have spoken, and of nobody else.
+#[test]
+fn one_is_let_in_by_the_words_for_her_while_the_phase_of_all_waits_for_approval() {
+    for (asked, is_let_in) in [(2, true), (3, false)] {
+        play(async {
+            let text = PLAYBOOK.replacen(
+                "steps:",
+                &format!("approvals: {{ recover: {asked} }}\nsteps:"),
+                1,
+            ) + "  - { id: intern-back, phase: recover, uses: iam.user.lift-quarantine, with: { user: intern } }\n";
+            let stage = Stage::set(&world(false), &text).await;
+            let before = state_of(&stage);
+            stage.resume_to_the_end(1).await;
+            let cut = state_of(&stage);
+            alice_is_cleared(&stage).await;
+            begin_to_let_her_in(&stage).await;
+            stage.clock.sleep(Duration::from_hours(37)).await;
+            let ended = stage.resume_to_the_end(1).await;
+            assert!(!matches!(ended, Ending::Proven), "{ended:?}");
+            stage.let_it_settle().await;
+            let now = state_of(&stage);
+            let hers = differs(&before, &now, true);
+            assert_eq!(hers.is_empty(), is_let_in, "{asked}: {hers:#?}");
+            assert_eq!(differs(&cut, &now, false), Vec::<String>::new(), "{asked}");
+            assert!(stage.state().approved_by(Phase::Recover).is_empty());
+        });
+    }
 }
 
 /// Whoever hangs a key on somebody else is met by the next round, which stands on the plan that let her in.
