@@ -272,8 +272,12 @@ async fn break_glass(args: &args::Doctor, caller: Option<&Caller>) -> Finding {
                 format!("{} is of account {}, not of {}", glass.arn, glass.account, caller.account);
             return Finding::bad(check, says, "name the profile that is meant for this account");
         }
-        if glass.arn == caller.arn {
-            let says = format!("{} is who you work as anyway", glass.arn);
+        if falls_with(&glass.arn, &caller.arn) {
+            let says = if glass.arn == caller.arn {
+                format!("{} is who you work as anyway", glass.arn)
+            } else {
+                format!("{} is a session of the very role that you work as", glass.arn)
+            };
             return Finding::bad(
                 check,
                 says,
@@ -294,6 +298,15 @@ async fn break_glass(args: &args::Doctor, caller: Option<&Caller>) -> Finding {
         Ok(()) => Finding::good(check, format!("{} was let in just now", tried.arn)),
         Err(error) => Finding::failed(check, &Failure::from(error)),
     }
+}
+
+/// Whether whatever keeps `caller` out keeps `glass` out, too: two sessions of one role are no two ways in.
+fn falls_with(glass: &Arn, caller: &Arn) -> bool {
+    let role = |arn: &Arn| {
+        let (role, _) = arn.resource().strip_prefix("assumed-role/")?.rsplit_once('/')?;
+        Some((arn.account().to_owned(), role.to_owned()))
+    };
+    glass == caller || role(glass).is_some_and(|of| role(caller) == Some(of))
 }
 
 /// Break-glass, as it is remembered beside the cases, and what it was got with; empty where nobody has tried it.
@@ -318,4 +331,22 @@ fn remembered(cases: &Path) -> Option<Tried> {
 
 fn is_stale(tried: &Tried) -> bool {
     crate::clock::Clock::system().now().duration_since(tried.tried_at) > STALE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_session_of_the_same_role_is_no_second_way_in() {
+        let falls = |glass: &str| {
+            let arn = |of: &str| Arn::parse(format!("arn:aws:{of}")).unwrap();
+            falls_with(&arn(glass), &arn("sts::111122223333:assumed-role/responder/anna"))
+        };
+        assert!(falls("sts::111122223333:assumed-role/responder/anna"));
+        assert!(falls("sts::111122223333:assumed-role/responder/ben"));
+        assert!(!falls("sts::111122223333:assumed-role/break-glass/anna"));
+        assert!(!falls("sts::444455556666:assumed-role/responder/anna"));
+        assert!(!falls("iam::111122223333:user/responder"));
+    }
 }

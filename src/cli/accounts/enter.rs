@@ -18,7 +18,7 @@ use crate::cli::responder::session_name;
 use crate::cli::there::There;
 use crate::cli::{args, rehearse, view};
 use crate::clock::Clock;
-use crate::cloud::{Connection, Elsewhere};
+use crate::cloud::{CallError, Cause, Connection, Elsewhere, NO_CONNECTION};
 use crate::ids::{AccountId, Arn};
 use crate::inventory::{Inventory, Origin};
 use crate::plan::SavedPlan;
@@ -69,14 +69,14 @@ pub(in crate::cli) async fn enter(
     external_ids: &[(AccountId, String)],
     roles: &[Arn],
 ) -> Result<Vec<Way>, Failure> {
-    let one = async |role: &Arn| -> Result<Way, String> {
+    let one = async |role: &Arn| -> Result<Way, (String, bool)> {
         let asked = external_ids.iter().find(|(of, _)| of.as_str() == role.account());
         let elsewhere = home.elsewhere(role, asked.map(|(_, id)| id.as_str()));
-        let (connection, key) = elsewhere.enter().await.map_err(|error| error.to_string())?;
+        let (connection, key) = elsewhere.enter().await.map_err(|error| shut(&error))?;
         let begun_there = survey::begin(connection.read(), clock, key).await;
-        let mut there = begun_there.map_err(|error| error.0.to_string())?;
+        let mut there = begun_there.map_err(|error| shut(&error.0))?;
         if there.caller.account.as_str() != role.account() {
-            return Err(format!("it leads into account {}", there.caller.account));
+            return Err((format!("it leads into account {}", there.caller.account), true));
         }
         let from = &begun.caller;
         there.caller.came_from.push(Origin {
@@ -90,11 +90,14 @@ pub(in crate::cli) async fn enter(
     };
     let entered = join_all(roles.iter().map(one)).await;
     let mut ways = vec![Way { connection: home.clone(), begun: begun.clone(), elsewhere: None }];
-    let mut shut_out = Vec::new();
+    let (mut shut_out, mut was_refused) = (Vec::new(), false);
     for (role, entered) in roles.iter().zip(entered) {
         match entered {
             Ok(way) => ways.push(way),
-            Err(why) => shut_out.push(format!("account {} as {role}: {why}", role.account())),
+            Err((why, refused)) => {
+                was_refused |= refused;
+                shut_out.push(format!("account {} as {role}: {why}", role.account()));
+            }
         }
     }
     if shut_out.is_empty() {
@@ -103,12 +106,30 @@ pub(in crate::cli) async fn enter(
     Err(Failure::new(
         Exit::Refused,
         format!("cannot enter {}; nothing was changed", shut_out.join("; ")),
-        format!(
-            "have the role's trust policy admit {}, and let that assume it (sts:AssumeRole); where it asks for an \
-             external id: --external-id-of ACCOUNT=ID; or leave the account out of `accounts`, and see to it by itself",
-            begun.caller.arn
-        ),
+        to_be_let_in(&begun.caller.arn, was_refused),
     ))
+}
+
+/// Why there is no way in, and whether that was said by whoever answered: of who got no answer nothing is known.
+fn shut(error: &CallError) -> (String, bool) {
+    let unheard = matches!(error.cause, Cause::Lost | Cause::Unavailable | Cause::Throttled);
+    let unsent = error.cause == Cause::NotSent && error.code == NO_CONNECTION;
+    (error.to_string(), !unheard && !unsent)
+}
+
+/// What lets `caller` into the accounts that he could not enter.
+fn to_be_let_in(caller: &Arn, was_refused: bool) -> String {
+    let by_itself = "or leave the account out of `accounts`, and see to it by itself";
+    if !was_refused {
+        return format!(
+            "it did not answer, and refused nobody: see to the network on the way there (endpoint, proxy), or wait, and try \
+             again; {by_itself}"
+        );
+    }
+    format!(
+        "have the role's trust policy admit {caller}, and let that assume it (sts:AssumeRole); where it asks for an \
+         external id: --external-id-of ACCOUNT=ID; {by_itself}"
+    )
 }
 
 /// A case of several accounts that is taken up again: every account entered, and found to be the one of its plan.
@@ -215,4 +236,33 @@ impl Way {
 /// The roles that lead into the other accounts.
 pub(super) fn roles_of(saved: &SavedPlan) -> Vec<Arn> {
     saved.plan.together.as_ref().map(|together| together.others.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::Certainty;
+
+    #[test]
+    fn whoever_got_no_answer_is_not_told_to_change_whom_a_role_trusts() {
+        let error = |cause, code: &str| CallError {
+            operation: "sts:GetCallerIdentity".to_owned(),
+            certainty: Certainty::DidNot,
+            cause,
+            code: code.to_owned(),
+            message: String::new(),
+        };
+        let caller = Arn::parse("arn:aws:iam::111122223333:user/anna").unwrap();
+        for (cause, code, trust) in [
+            (Cause::Lost, "Lost", false),
+            (Cause::Unavailable, "ServiceUnavailable", false),
+            (Cause::NotSent, NO_CONNECTION, false),
+            (Cause::Refused, "AccessDenied", true),
+        ] {
+            let (_, refused) = shut(&error(cause, code));
+            let next = to_be_let_in(&caller, refused);
+            assert_eq!(next.contains("trust policy"), trust, "{cause:?}: {next}");
+            assert_eq!(next.contains("network"), !trust, "{cause:?}: {next}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::inventory::Inventory;
 use crate::ledger::{Row, Standing, at_best};
 use crate::plan::{Change, Credential, Effect, Plan, Shortfall};
 use crate::planning::canary;
-use crate::playbook::Proof;
+use crate::playbook::{FirstCut, Proof};
 
 /// How many of what has a reason in common are named.
 const NAMED: usize = 3;
@@ -38,7 +38,7 @@ pub(super) fn shortfalls(plan: &Plan, inventory: &Inventory) -> Vec<Shortfall> {
             *more += 1;
         }
     }
-    all.into_iter().map(|(why, (named, more))| told(why, &named, more)).collect()
+    all.into_iter().map(|(why, (named, more))| told(plan, why, &named, more)).collect()
 }
 
 /// The strongest proof that a change can come to.
@@ -75,7 +75,7 @@ fn puts_in_a_new_value(effect: &Effect) -> bool {
     matches!(effect, Effect::Rotates { .. } | Effect::Delivers { .. })
 }
 
-fn told(why: Why, named: &[Row], more: usize) -> Shortfall {
+fn told(plan: &Plan, why: Why, named: &[Row], more: usize) -> Shortfall {
     let all: Vec<String> = named.iter().map(|row| row.credential.to_string()).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let these = format!("{}{more}", all.join(", "));
@@ -84,7 +84,11 @@ fn told(why: Why, named: &[Row], more: usize) -> Shortfall {
         Why::Settled => (
             "the gate asks for settled proof: that cuts are enforced is inferred, not shown"
                 .to_owned(),
-            "leave `--gate settled` out, or write `gate: { proof: enforced }`".to_owned(),
+            if plan.playbook == FirstCut::NAME {
+                "go on with a playbook whose gate asks for enforced, which finds these cuts in place".to_owned()
+            } else {
+                "leave `--gate settled` out, or write `gate: { proof: enforced }`".to_owned()
+            },
         ),
         Why::OldValue => (
             format!("the {these} stays good where it is checked until somebody changes it there"),
