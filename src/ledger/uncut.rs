@@ -57,6 +57,12 @@ pub fn to_answer_for(plan: &Plan, state: &State) -> BTreeSet<Credential> {
     uncut(plan, state).chain(kept_out).cloned().collect()
 }
 
+/// Whether what allowed a lift is nobody's proof but somebody's word, in a case that goes on: once that holds no more, neither
+/// does the lift.
+fn is_by_a_word_alone(plan: &Plan, lift: &Change) -> bool {
+    lift.undoes.is_some() && !plan.is_undo()
+}
+
 /// Whether a credential that no barrier covers any more was destroyed, or freed by a lift that was itself allowed.
 fn is_gone_or_lifted(plan: &Plan, state: &State, credential: &Credential) -> bool {
     plan.changes.reaching(credential).any(|change| {
@@ -64,8 +70,9 @@ fn is_gone_or_lifted(plan: &Plan, state: &State, credential: &Credential) -> boo
         change.effects.iter().any(|effect| match effect {
             Effect::Destroys { credential: gone } => gone == credential && record().attempts > 0,
             // Whom a role has come to admit since is let in by no lift that was allowed before.
-            Effect::Lifts { subject, .. } => {
+            Effect::Lifts { subject, barrier } => {
                 !matches!(credential, Credential::Admission { .. })
+                    && (barrier.is_of_sessions() || !is_by_a_word_alone(plan, change))
                     && subject.covers(credential)
                     && record().attempts > 0
                     && lift_begun(change, record()).is_some()

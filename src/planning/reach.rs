@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{Principal, RoleName, SecretId, UserName};
-use crate::inventory::Inventory;
+use crate::ids::{Arn, Principal, RoleName, SecretId, UserName};
+use crate::inventory::{Inventory, RoleDetail};
 use crate::plan::{Change, Credential, Effect, RoleInReach, Subject, credentials_of};
 use crate::playbook::reach_of;
 use crate::policy::Document;
+use crate::policy::reach::Reach;
 use crate::policy::trust::{Admission, admits};
 
 /// Roles that somebody in scope may have assumed, by their trust policies. What is not known of them is a row
@@ -71,8 +72,8 @@ pub(super) fn not_cut<'r>(
     })
 }
 
-/// The sessions of those of `roles` that may read one of `secrets`, as far as policies can tell: whoever holds one reads what
-/// is put into it. Or that it cannot be told.
+/// The sessions of those of `roles` that may read one of `secrets`, or give themselves that by one request, as far as policies
+/// can tell: whoever holds one reads what is put into it. Or that it cannot be told.
 pub(super) fn readers(
     roles: BTreeSet<RoleName>,
     secrets: &[SecretId],
@@ -95,14 +96,32 @@ pub(super) fn readers(
     let may_read = |role: &RoleName| {
         let Some(found) = all.roles.iter().find(|one| one.name == *role) else { return true };
         let Some(reach) = reach_of(all, account, found.arn.as_str()) else { return true };
-        secrets.iter().any(|secret| {
-            let Some(arn) = inventory.arn_of_secret(secret) else { return true };
-            let policy = inventory.secret_policy(secret).ok().and_then(Option::as_deref);
-            reach.may("secretsmanager:GetSecretValue", arn.as_str(), account, policy)
-        })
+        gives_itself(&reach, found, account)
+            || secrets.iter().any(|secret| {
+                let Some(arn) = inventory.arn_of_secret(secret) else { return true };
+                let policy = inventory.secret_policy(secret).ok().and_then(Option::as_deref);
+                READS_OR_OPENS.iter().any(|one| reach.may(one, arn.as_str(), account, policy))
+            })
     };
     let sessions = |role: RoleName| Credential::RoleSessions { role };
     Ok(roles.into_iter().filter(may_read).map(sessions).collect())
+}
+
+/// What reads a secret, or has whoever asks read it with the next request.
+const READS_OR_OPENS: [&str; 2] =
+    ["secretsmanager:GetSecretValue", "secretsmanager:PutResourcePolicy"];
+
+/// What gives a role more than it has: whoever may do it to himself may read with the next request.
+const GIVES_A_ROLE: [&str; 2] = ["iam:PutRolePolicy", "iam:AttachRolePolicy"];
+
+/// Whether a role may give itself whatever it likes, by one request.
+fn gives_itself(reach: &Reach, role: &RoleDetail, account: &str) -> bool {
+    let may = |action: &str, of: &Arn| reach.may(action, of.as_str(), account, None);
+    GIVES_A_ROLE.iter().any(|action| may(action, &role.arn))
+        || role.policies.attached.iter().any(|policy| {
+            // AWS's own are nobody's to change.
+            policy.account() == account && may("iam:CreatePolicyVersion", policy)
+        })
 }
 
 fn counted_roles(roles: &BTreeSet<RoleName>, called: &str) -> String {

@@ -118,6 +118,39 @@ fn a_role_in_reach_that_may_read_what_is_delivered_keeps_the_gate_shut() {
     });
 }
 
+/// What he may give himself with the next request he has.
+#[test]
+fn a_role_in_reach_that_may_let_itself_read_keeps_the_gate_shut() {
+    let policy = "        attached: [\"arn:aws:iam::aws:policy/IAMReadOnlyAccess\"]\n";
+    let may = |action: &str, on: &str| {
+        let inline = format!(
+            "{policy}        inline: {{ gives: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"{action}\", Resource: \"{on}\" }}] }} }}\n"
+        );
+        let world = WORLD.replacen(policy, &inline, 1);
+        assert_ne!(world, WORLD);
+        play(async {
+            let stage = Stage::set(&world, PLAYBOOK).await;
+            let left = stage.run(None).await;
+            (left, the_gate_was_kept(&stage))
+        })
+    };
+    let auditor = "arn:aws:iam::111122223333:role/auditor";
+    for (action, on) in [
+        ("iam:PutRolePolicy", auditor),
+        ("iam:AttachRolePolicy", "*"),
+        ("secretsmanager:PutResourcePolicy", "*"),
+    ] {
+        let (left, kept) = may(action, on);
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{action}: {left:?}") };
+        assert!(why.iter().any(|why| why.contains("role-sessions/auditor")), "{action}: {why:#?}");
+        assert_eq!(kept, 0, "{action}: nothing is handed out");
+    }
+    // To others it may give what it likes: it is not one of them.
+    let (left, kept) = may("iam:PutRolePolicy", "arn:aws:iam::111122223333:role/other");
+    assert!(matches!(left, Left::Ended(Ending::NotProven)), "{left:?}");
+    assert!(kept > 0);
+}
+
 /// Whoever runs it works through his role: he would have to cut himself, and no word that comes through it would count.
 #[test]
 fn the_role_that_the_run_works_through_is_not_waited_for() {

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use portcullis::ids::{Principal, UserName};
+use jiff::SignedDuration;
+use portcullis::ids::{ChangeId, Principal, UserName};
 use portcullis::journal::{self, ChangeState, Entry};
 use portcullis::ledger::Ledger;
 use portcullis::plan::SavedPlan;
@@ -147,6 +148,50 @@ fn one_is_let_in_by_the_words_for_her_while_the_phase_of_all_waits_for_approval(
             assert!(stage.state().approved_by(Phase::Recover).is_empty());
         });
     }
+}
+
+/// What took the cuts off was one person's word, and the gate has not been open yet.
+#[test]
+fn once_the_word_that_let_her_in_holds_no_more_the_gate_stays_shut() {
+    let text = PLAYBOOK.to_owned()
+        + "  - { id: leak, phase: contain, uses: manual.close, with: { covers: leak, what: Close the leak } }\n"
+        + "  - { id: anew, phase: rotate, uses: secretsmanager.secret.rotate, with: { secret: shop/db, by: generated, verifiers_read_secret: true } }\n";
+    let rotated = |runs_out: bool| {
+        play(async {
+            let stage = Stage::set(&world(false), &text).await;
+            assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+            let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+            let hers = rows.iter().filter(|row| row.credential.principal() == Some(alice()));
+            let hours = if runs_out { 1 } else { 99 };
+            let until = stage.clock.now() + SignedDuration::from_hours(hours);
+            let said = stage.said_by("anna");
+            let waived = hers.map(|row| Entry::Waived {
+                credential: row.credential.clone(),
+                until,
+                said: said.clone(),
+            });
+            stage.say(waived.collect::<Vec<_>>()).await;
+            begin_to_let_her_in(&stage).await;
+            let cut = state_of(&stage);
+            assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+            stage.let_it_settle().await;
+            assert!(!differs(&cut, &state_of(&stage), true).is_empty(), "she is let in");
+            stage.clock.sleep(Duration::from_hours(2)).await;
+            let before = state_of(&stage);
+            let change = Some(ChangeId::parse("leak.1").unwrap());
+            stage.say([Entry::Attested { change, said }]).await;
+            let left = stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            let told = format!("{left:?}");
+            if runs_out {
+                assert!(told.contains("password of alice"), "{told}");
+            }
+            let changed = before.changes_to(&state_of(&stage));
+            changed.iter().any(|line| line.contains("/secrets/"))
+        })
+    };
+    assert!(rotated(false), "what she holds is answered for");
+    assert!(!rotated(true), "nothing is handed out beside what nobody answers for");
 }
 
 /// Whoever hangs a key on somebody else is met by the next round, which stands on the plan that let her in.
