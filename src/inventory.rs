@@ -607,6 +607,15 @@ impl Inventory {
         })
     }
 
+    /// Keys of which it was asked whose they are, and that are this user's. Sorted.
+    pub fn keys_known_of(&self, user: &UserName) -> impl Iterator<Item = &AccessKeyId> {
+        let is_his = move |answer: &Answer| matches!(answer, Ok(Fact::AccessKeyLastUsed(Some(used))) if used.user == *user);
+        self.answers.iter_if(is_his).filter_map(|(want, _)| match want {
+            Want::AccessKeyLastUsed(id) => Some(id),
+            _ => None,
+        })
+    }
+
     answer!(
         /// Who owns a key, and when it was last used.
         access_key_last_used, AccessKeyLastUsed(id: AccessKeyId) -> Option<Box<KeyUse>>);

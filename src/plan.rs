@@ -113,8 +113,7 @@ pub struct Plan {
     /// What keeps its run from ending with 0, whatever goes well: where there is any, that ends with 11 at best.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_best: Vec<Shortfall>,
-    /// Steps behind the gate that are not planned, because something is wrong with one of them: what cuts is planned all
-    /// the same, and the run is held for the rest.
+    /// Steps that are not planned: what cuts is planned all the same, and the run is held for the rest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unplanned: Vec<Unplanned>,
     /// What the operator should know before saying yes.
@@ -225,6 +224,12 @@ pub struct PlannedCanary {
     pub untried: Vec<ChangeId>,
     /// Permissions that it takes, and whether they are there.
     pub permissions: Vec<Permission>,
+    /// Mechanisms that are not tried after all, each with what is not allowed to try them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub in_vain: BTreeMap<String, Vec<String>>,
+    /// What is not allowed that removing it takes: it is made, and stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<String>,
 }
 
 /// Sessions of a role that somebody in scope may have assumed.
@@ -434,7 +439,7 @@ impl Plan {
     /// another, with it.
     pub fn not_planned(&self) -> Vec<String> {
         let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
-        for Unplanned { step, why } in &self.unplanned {
+        for Unplanned { step, why, .. } in &self.unplanned {
             let step = format!("`{step}`");
             match reasons.iter_mut().find(|(known, _)| known == why) {
                 Some((_, steps)) => steps.push(step),

@@ -26,11 +26,12 @@ mod speakers;
 mod trust;
 mod undo;
 mod unplanned;
+mod unread;
 mod untouched;
 
 pub use as_found::as_found;
 pub use chain::comes_of;
-pub use lint::lint_together;
+pub use lint::{left_open, lint_together};
 pub use lockout::{is_cut_off, refuse_lock_out};
 pub use minting::MayAssume;
 pub use newcomers::{
@@ -122,8 +123,8 @@ pub enum Planned {
 /// What is wrong and keeps no plan from being made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Forgiving {
-    /// What concerns steps behind the gate alone.
-    BehindTheGate,
+    /// What keeps no other cut from being made: what concerns steps behind the gate alone, and questions that are refused.
+    WhatCanWait,
     /// Nothing: there is no plan anyway, and all that is wrong is told.
     Nothing,
 }
@@ -135,7 +136,7 @@ pub fn plan(
     inventory: &Inventory,
     terms: &Terms,
 ) -> Result<Planned, Vec<Diagnostic>> {
-    plan_on(playbook, inputs, inventory, terms, None, Forgiving::BehindTheGate)
+    plan_on(playbook, inputs, inventory, terms, None, Forgiving::WhatCanWait)
 }
 
 /// Plans the next round of a case: the same playbook and inputs, what the world has come to, and what is being
@@ -147,7 +148,7 @@ pub fn plan_again(
 ) -> Result<Planned, Vec<Diagnostic>> {
     let terms = Terms::of(earlier.plan);
     let inputs = &earlier.plan.inputs;
-    plan_on(playbook, inputs, inventory, &terms, Some(earlier), Forgiving::BehindTheGate)
+    plan_on(playbook, inputs, inventory, &terms, Some(earlier), Forgiving::WhatCanWait)
 }
 
 fn plan_on(
@@ -208,23 +209,34 @@ fn plan_on(
         mut batches,
         left_out: not_drafted,
         problems,
-        unread: not_read,
-        undecided,
+        unread: of_unread,
+        mut undecided,
     } = draft::draft(playbook, taken, undecided, inventory, &trust, &mut texts);
     left_out.extend(not_drafted);
-    of_steps.extend(not_read);
     // What is refused anyway is told with all else that is wrong.
-    let forgives = forgiving == Forgiving::BehindTheGate;
-    let unplanned = if forgives && problems.is_empty() && refused.is_empty() {
+    let can_wait = forgiving == Forgiving::WhatCanWait;
+    let forgives = can_wait && problems.is_empty() && refused.is_empty();
+    let unread::LeftOut { mut unplanned, accepted, concerned, undecided: not_read, kept } =
+        // What goes wrong in a later round is not all told before anything is done.
+        if forgives || can_wait && earlier.is_some() {
+            unread::leave_out(playbook, of_unread, &changes, &terms.accepted_gaps, earlier)
+        } else {
+            unread::LeftOut { kept: of_unread, ..unread::LeftOut::default() }
+        };
+    warnings.extend(accepted);
+    for draft::Unread { step, problem, undecided: of_step, .. } in kept {
+        of_steps.push((step.id.clone(), problem));
+        undecided.push(of_step);
+    }
+    let all_is_decided = undecided.is_empty();
+    if forgives {
         let wrong = unplanned::Wrong {
             of_targets: &mut of_targets,
             of_steps: &mut of_steps,
             undecided: &undecided,
         };
-        unplanned::behind_the_gate(playbook, wrong, &mut changes, earlier)
-    } else {
-        Vec::new()
-    };
+        unplanned.extend(unplanned::behind_the_gate(playbook, wrong, &mut changes, earlier));
+    }
     of_steps.extend(problems);
     batches.retain(|batches| changes.iter().any(|change| change.step == batches.step));
     // What lets somebody in again waits for no other change, and stays as it was planned.
@@ -250,7 +262,7 @@ fn plan_on(
         refused = before.chain(draft::told_once(of_steps)).collect();
     }
     let mut problems = refused;
-    let principals: BTreeSet<_> = changes
+    let mut principals: BTreeSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
         .filter_map(|effect| match effect {
@@ -258,6 +270,7 @@ fn plan_on(
             _ => None,
         })
         .collect();
+    principals.extend(concerned);
     let users: BTreeSet<_> = principals.iter().filter_map(Principal::user).cloned().collect();
     let of_each = |user: &UserName| {
         let itself = [Want::User(user.clone()), Want::MfaDevices(user.clone())];
@@ -438,7 +451,10 @@ fn plan_on(
     plan.estimate = estimate::estimate(&plan, Some(inventory));
     let this_round = earlier;
     let earlier = earlier.map(|earlier| earlier.plan);
-    problems.extend(lint::lint(playbook, &mut plan, inventory, earlier, &undecided));
+    // What is left out may cut what others wait for; that it is accepted otherwise, it does not hide.
+    undecided.extend(not_read);
+    let known = lint::Known { undecided: &undecided, all_is_decided };
+    problems.extend(lint::lint(playbook, &mut plan, inventory, earlier, &known));
     if !problems.is_empty() && !plan.unplanned.is_empty() {
         return plan_on(given, inputs, inventory, terms, this_round, Forgiving::Nothing);
     }
@@ -519,7 +535,7 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
         inventory,
         &Terms::of(found),
         earlier.as_ref(),
-        Forgiving::BehindTheGate,
+        Forgiving::WhatCanWait,
     ),
         Ok(Planned::Plan(made)) if *made == *found)
 }

@@ -4,6 +4,7 @@
 //! taken. It does nothing about the sessions the key has already minted: `iam.user.revoke-sessions` does.
 //! A key that its owner is not shown to have any more is cut only if nobody has it: whoever renames the
 //! owner takes the key along, and active.
+//! Where his keys cannot be listed, those are cut whose ids are known, unseen; the rest is a row of the ledger.
 //! Undo never activates a key that counts as compromised.
 
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,27 @@ impl Keys {
     }
 }
 
+/// The keys to cut, each with its status where that is shown. What cannot be listed does not keep known ids from being
+/// cut: those that are named, and those of which AWS has told that they are the user's.
+fn to_cut(
+    inputs: &Inputs,
+    inventory: &Inventory,
+) -> Result<Vec<(AccessKeyId, Option<Status>)>, PlanError> {
+    let Inputs { user, keys } = inputs;
+    let Err(unread) = inventory.access_keys(user) else {
+        let found = keys.of(user, inventory)?.into_iter();
+        return Ok(found.map(|key| (key.id.clone(), Some(key.status))).collect());
+    };
+    let known: Vec<AccessKeyId> = match keys {
+        Keys::These(ids) => ids.clone(),
+        Keys::All => inventory.keys_known_of(user).cloned().collect(),
+    };
+    if unread.gap.is_none() || known.is_empty() {
+        return Err(unread.into());
+    }
+    Ok(known.into_iter().map(|id| (id, None)).collect())
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
@@ -127,30 +149,27 @@ impl Action for Deactivate {
         let Some(owner) = inventory.user(user)? else {
             return Err(no_such_user(user, inventory));
         };
-        let keys = inputs.keys.of(user, inventory)?;
-        let draft = |key: &AccessKey| Draft {
+        let draft = |key: &AccessKeyId, status: Option<Status>| Draft {
             target: format!("user {user}"),
-            what: format!("deactivate {}", key.id),
-            before: match key.status {
-                Status::Active => "active".to_owned(),
-                Status::Inactive => "inactive".to_owned(),
+            what: format!("deactivate {key}"),
+            before: match status {
+                Some(Status::Active) => "active".to_owned(),
+                Some(Status::Inactive) => "inactive".to_owned(),
+                None => "not known: the user's keys cannot be listed".to_owned(),
             },
             after: "inactive".to_owned(),
-            already: key.status == Status::Inactive,
+            already: status == Some(Status::Inactive),
             effects: vec![Effect::Cuts {
                 subject: Subject::Credential {
-                    credential: Credential::AccessKey { user: user.clone(), id: key.id.clone() },
+                    credential: Credential::AccessKey { user: user.clone(), id: key.clone() },
                 },
                 barrier: Barrier::Inactive,
             }],
             irreversible: None,
         };
-        let change = |key: &AccessKey| Change {
-            user: user.clone(),
-            user_id: owner.id.clone(),
-            key: key.id.clone(),
-        };
-        Ok(keys.into_iter().map(|key| (draft(key), change(key))).collect())
+        let change = |key| Change { user: user.clone(), user_id: owner.id.clone(), key };
+        let keys = to_cut(inputs, inventory)?.into_iter();
+        Ok(keys.map(|(key, status)| (draft(&key, status), change(key))).collect())
     }
 
     fn look(change: &Change) -> Vec<Want> {

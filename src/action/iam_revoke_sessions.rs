@@ -154,15 +154,16 @@ impl<N: Named> Action for RevokeSessions<N> {
             before,
             "sessions issued before the moment of the write are denied",
         );
-        let proven = match principal {
-            Principal::User(_) => "deny sessions again, once keys and quarantine are proven",
+        // Whether a step cuts any of that, planning knows, and has it wait for the proof.
+        let again = match principal {
+            Principal::User(_) => "deny sessions again, behind every cut of what mints them",
             Principal::Role(_) => {
-                "deny sessions again, once whoever can assume the role is proven cut"
+                "deny sessions again, behind every cut of whoever can assume the role"
             }
         };
         let second = draft(
             Barrier::SessionsSecondPass,
-            proven,
+            again,
             "as the first pass left it".to_owned(),
             "sessions issued before the moment of the second write are denied",
         );

@@ -159,6 +159,7 @@ impl Action for Rotate {
              not examined",
             "connections that are open with the old value stay open",
             "the previous value stays readable by its label until it is stripped",
+            "generated without `field`, it is held where the secret holds a JSON object",
         ],
         unknowns: &[Unknown {
             what: "whether what checks the value refuses the old one",
@@ -231,6 +232,13 @@ impl Action for Rotate {
         match change.how {
             How::Rotator(_) => Rotator::permissions(),
             How::Generated(_) => Generated::permissions(),
+        }
+    }
+
+    fn warnings(change: &Change) -> Vec<String> {
+        match &change.how {
+            How::Rotator(_) => Vec::new(),
+            How::Generated(generated) => generated.warnings(change),
         }
     }
 

@@ -2,7 +2,8 @@
 //! this laptop is at hand. A shell script: it can be kept, printed, read aloud, and run by `sh`.
 //!
 //! Every word is quoted, whoever chose it. What stands behind the gate is not in it: nobody should hand out
-//! anything new from a script that cannot see whether the cuts stand.
+//! anything new from a script that cannot see whether the cuts stand. What the plan warns of is told above and again
+//! at the end; what of the credentials in scope no command here cuts is listed there, and then it ends with 1.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +14,9 @@ use crate::action::catalog;
 use crate::action::{ByHand, Word};
 use crate::diagnostic::counted;
 use crate::ids::ChangeId;
-use crate::plan::{Change, Plan, SavedPlan};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan};
+use crate::planning;
+use crate::playbook::EffectKind;
 
 const NOW: &str = "\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"";
 
@@ -90,32 +93,72 @@ fn head(text: &mut String, saved: &SavedPlan) {
         plan.surveyed_at
     ));
     comment(
-        "Run it with sh, with credentials that it does not cut. A command that fails stops no other; what is not cut is \
-         listed at the end, which is then exit code 1.",
+        "Run it with sh, with credentials that it does not cut. A command that fails stops no other; what is not cut, and \
+         what stays open because no step cuts it, is listed at the end, which is then exit code 1.",
     );
     comment(
         "The clock of the machine must be right: sessions are denied by the time at which it runs.",
     );
+    if !plan.warnings.is_empty() {
+        comment("Before you run it, what the plan warns of:");
+    }
+    for warning in &plan.warnings {
+        comment(&format!("  - {warning}"));
+    }
 }
 
-/// What a script keeps of what did not go through.
+/// What the script says at its end of the plan that it is of: what that warns of, and what it leaves open.
+fn told_at_the_end(text: &mut String, plan: &Plan) {
+    if !plan.warnings.is_empty() {
+        text.push('\n');
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(text, "warned_of {}", quoted(&plain(warning)));
+    }
+    let in_reach = plan.roles.iter().map(|reach| &reach.sessions);
+    let in_reach = in_reach.filter(|sessions| {
+        plan.trust_in(sessions).is_none()
+            && !plan.changes.reaching(sessions).any(|cut| cut.keeps_out(sessions))
+    });
+    let open: BTreeSet<&Credential> =
+        planning::left_open(plan).into_iter().chain(in_reach).collect();
+    for left_out in &plan.unplanned {
+        let told = format!("whatever step {} would cut: {}", left_out.step, left_out.why);
+        let _ = writeln!(text, "still_open {}", quoted(&plain(&told)));
+    }
+    for credential in open {
+        let _ = writeln!(text, "still_open {}", quoted(&plain(&credential.to_string())));
+    }
+}
+
+/// What a script keeps of what did not go through, of what nothing in it is for, and of what is to be known.
 const NOT_CUT: &str = "\
-failures=0 list= left_out=
+failures=0 list= left_out= open= warnings=
 not_cut() {
   failures=$((failures + 1))
   list=\"$list
   $1\"
   printf 'NOT CUT: %s\\n' \"$1\" >&2
 }
+still_open() {
+  open=\"$open
+  $1\"
+}
+warned_of() {
+  warnings=\"$warnings
+  - $1\"
+}
 ";
 
-/// How a script ends: with what is not cut, if anything.
+/// How a script ends: with what the plan warns of, what stays open and what is not cut, if anything.
 const END: &str = "
+[ -z \"$warnings\" ] || printf '\\nThe plan warns:%s\\n' \"$warnings\" >&2
+[ -z \"$open\" ] || printf '\\nSTILL OPEN, and cut by nothing in here:%s\\n' \"$open\" >&2
 if [ \"$failures\" -gt 0 ]; then
   printf '\\nNOT CUT, %s in all:%s\\n' \"$failures\" \"$list\" >&2
   exit 1
 fi
-[ -z \"$left_out\" ] || exit 1
+[ -z \"$left_out$open\" ] || exit 1
 echo 'Every command here went through. Look in the console that every cut stands.'
 ";
 
@@ -156,7 +199,11 @@ fn cuts(text: &mut String, saved: &SavedPlan) {
         let by_hand = action.by_hand(&change.decided)?;
         Some(Cut { at, change, by_hand, batch: batches.get(&change.id).copied() })
     });
-    let cuts: Vec<Cut<'_>> = cuts.collect();
+    let mut cuts: Vec<Cut<'_>> = cuts.collect();
+    let here: BTreeSet<&ChangeId> = cuts.iter().map(|cut| &cut.change.id).collect();
+    let at: BTreeMap<&ChangeId, u64> = cuts.iter().map(|cut| (&cut.change.id, cut.at)).collect();
+    // Of two that write the same at once, one is enough.
+    cuts.retain(|cut| !repeats_at_once(plan, cut.change, &at));
     for (step, _) in plan.batches.iter().enumerate().filter(|(_, of)| of.stop_at.is_some()) {
         let _ = writeln!(text, "failed_{step}=0 stopped_{step}=");
     }
@@ -181,15 +228,54 @@ fn cuts(text: &mut String, saved: &SavedPlan) {
         let said = format!("Not done here, but by people, as it says above: {}", people.join(", "));
         let _ = writeln!(text, "\necho {}", quoted(&said));
     }
-    let behind = plan.changes.len() - cuts.len();
-    if behind > 0 {
+    let behind: Vec<&Change> =
+        plan.changes.iter().filter(|change| !here.contains(&change.id)).collect();
+    if !behind.is_empty() {
         let _ = writeln!(
             text,
-            "\n# Not in here: {} that {} until all of this is seen to be cut: what is issued, delivered\n# or lifted. \
-             Look in the console that every cut stands; then use the program, or decide by hand.",
-            counted(behind, "change"),
-            if behind == 1 { "waits" } else { "wait" }
+            "\n# Not in here: {} that {} until all of this is seen to be cut: what is {}.\n# Look in the console that every \
+             cut stands; then use the program, or decide by hand.",
+            counted(behind.len(), "change"),
+            if behind.len() == 1 { "waits" } else { "wait" },
+            what_they_do(&behind)
         );
+    }
+    told_at_the_end(text, plan);
+}
+
+/// Whether a change denies sessions once more, behind nothing but the denial before it.
+fn repeats_at_once(plan: &Plan, change: &Change, at: &BTreeMap<&ChangeId, u64>) -> bool {
+    let denies = |change: &Change, pass: Barrier| {
+        change
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Cuts { barrier, .. } if *barrier == pass))
+    };
+    denies(change, Barrier::SessionsSecondPass)
+        && !change.needs.is_empty()
+        && change.needs.iter().all(|need| {
+            let first = plan.change(&need.change);
+            first.is_some_and(|first| denies(first, Barrier::SessionsFirstPass))
+                && at.get(&need.change) == at.get(&change.id)
+        })
+}
+
+/// What changes come to that are left to the program: "issued, delivered or lifted".
+fn what_they_do(changes: &[&Change]) -> String {
+    let effects = || changes.iter().flat_map(|change| &change.effects);
+    let kinds = [
+        (EffectKind::Issues, "issued"),
+        (EffectKind::Delivers, "delivered"),
+        (EffectKind::Lifts, "lifted"),
+        (EffectKind::Destroys, "deleted for good"),
+        (EffectKind::Cuts, "cut otherwise than by a command"),
+    ];
+    let is_done = |kind: EffectKind| effects().any(|effect| effect.kind() == kind);
+    let done = kinds.into_iter().filter(|(kind, _)| is_done(*kind)).map(|(_, word)| word);
+    let done: Vec<&str> = done.collect();
+    match done.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        other => other.concat(),
     }
 }
 

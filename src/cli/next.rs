@@ -13,7 +13,7 @@ use crate::action::catalog;
 use crate::case::accounts;
 use crate::diagnostic::counted;
 use crate::ids::{AccountId, Principal};
-use crate::journal::{ChangeState, GateState, State, names};
+use crate::journal::{ChangeState, GateState, Note, State, names};
 use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Change, Credential, Effect, Plan, SavedPlan};
 use crate::playbook::{FirstCut, Phase};
@@ -405,16 +405,30 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
     let resume = format!("portcullis resume {whole}{there}");
     let waits: Vec<_> = by_hand(plan, state).map(|change| &change.id).collect();
     let is_new = |change: &Change| state.attested_since(&change.id).is_some();
-    let stuck = plan.changes.iter().any(|change| {
-        state.record(&change.id).state == ChangeState::Held
-            && !waits.contains(&&change.id)
-            && !is_new(change)
-    });
+    let stuck: Vec<&Change> = plan
+        .changes
+        .iter()
+        .filter(|change| {
+            state.record(&change.id).state == ChangeState::Held
+                && !waits.contains(&&change.id)
+                && !is_new(change)
+        })
+        .collect();
+    let in_vain = |change: &&Change| {
+        matches!(state.record(&change.id).notes.last(), Some(Note::NotAsPlanned))
+    };
     let shut = matches!(state.gate, GateState::Shut(_))
         && waits.is_empty()
         && !plan.changes.iter().any(is_new);
+    // The same plan would come to the same, however often.
+    if !stuck.is_empty() && stuck.iter().all(in_vain) && !shut {
+        return format!(
+            "mend the playbook as is said above, and plan with it, which finds these cuts in place: portcullis plan PLAYBOOK{}",
+            there.beside(dir)
+        );
+    }
     // An alarm, or something else that only a person can see to.
-    if stuck || shut || state.held.is_some() {
+    if !stuck.is_empty() || shut || state.held.is_some() {
         let asked = format!("do what is asked above, then: {resume}");
         if !held().any(|one| one.undoes.is_some()) {
             return asked;

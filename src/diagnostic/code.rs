@@ -109,6 +109,8 @@ codes! {
     UnsupportedVersion = "unsupported-version",
     /// YAML that playbooks do not use.
     UnsupportedYaml = "unsupported-yaml",
+    /// Approvals of a phase that no step is of.
+    UnusedApproval = "unused-approval",
     /// A step for each of many, in which nothing is different for any.
     UnusedEach = "unused-each",
     /// An input that nothing uses.

@@ -716,6 +716,8 @@ pub enum Note {
         /// What was tried.
         tried: String,
     },
+    /// What is there is not what the step is for: no further attempt comes to anything else, until that is planned anew.
+    NotAsPlanned,
     /// Somebody attests that it is done. Not noted by `apply`: an [`Entry::Attested`] of the change is seen by
     /// its action as this.
     Attested {

@@ -253,6 +253,7 @@ impl State {
             stood: None,
             unproven: None,
             trouble: None,
+            refused: false,
             contested: false,
             taken_off: None,
             was_seen: false,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::barrier::{barriers, is_lifted, is_seen, lift_begun, seen};
 use super::early::opened_early;
-use super::word::{is_cleared, is_let_off};
+use super::word::{is_cleared, is_let_off, is_spared};
 use super::{Issued, Row, RowProof, Silent, Standing, Successor, is_dead};
 use crate::ids::{AccessKeyId, Principal, SecretId, VersionId};
 use crate::journal::{
@@ -176,17 +176,18 @@ pub(super) fn row(
                     "it has come since the account was first surveyed, and no step cuts it{UNTIL_SAID}"
                 )
             }
+            Credential::Manual { .. } => of_way_in(plan, state, &credential),
+            _ if let Some(why) = was_to_be_cut(plan, state, &credential) => why,
             Credential::RoleSessions { role } => {
                 let reads = plan.credentials.contains(&credential);
                 let reads = if reads { "; it may read what is handed out" } else { "" };
                 format!("role {role} trusts somebody in scope, and no step cuts its sessions{reads}")
             }
-            Credential::Manual { .. } => of_way_in(plan, state, &credential),
             _ if all.contains(&Barrier::Network) => {
                 "restricted to certain networks, and not cut: whoever is inside them can use it"
                     .to_owned()
             }
-            _ => "no step cuts it, or its cut was not seen".to_owned(),
+            _ => "no step cuts it".to_owned(),
         };
         return row(credential, Standing::Unaccounted { why }, None);
     }
@@ -232,6 +233,29 @@ pub(super) fn row(
         },
     };
     row(credential, standing, proof)
+}
+
+/// What became of the change that was to cut a credential, where one was and it is not seen done.
+fn was_to_be_cut(plan: &Plan, state: &State, credential: &Credential) -> Option<String> {
+    let mut cuts = plan.changes.reaching(credential).filter(|change| {
+        change.keeps_out(credential)
+            && !is_seen(change, state)
+            && !is_lifted(plan, state, change)
+            && !is_spared(plan, state, change)
+    });
+    let first = cuts.next()?;
+    // Of several, one that AWS refused says most.
+    let refused = |change: &&Change| state.record(&change.id).refused;
+    let cut = Some(first).into_iter().chain(cuts).find(refused).unwrap_or(first);
+    let record = state.record(&cut.id);
+    let became = match record.state {
+        ChangeState::Held if record.refused => "and was refused",
+        ChangeState::Held => "and is held: a person is called",
+        _ if record.was_seen => "and was taken off again",
+        _ if record.attempts > 0 => "and is not seen to be done",
+        _ => "and was not begun",
+    };
+    Some(format!("{} was to cut it, {became}", cut.id))
 }
 
 /// What mints sessions that a deny of older ones does not reach, where nothing else keeps them out.

@@ -66,6 +66,9 @@ pub struct Unplanned {
     pub step: StepId,
     /// Why not, with where that is written.
     pub why: String,
+    /// Whether it would cut something: the gate stays shut without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before_the_gate: bool,
 }
 
 /// How much a run will ask of the cloud, and how long that takes. Not a promise: throttling, retries and

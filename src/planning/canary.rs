@@ -7,15 +7,15 @@ use crate::action::{self, CANARY_PATH, Canary, catalog};
 use crate::ids::ChangeId;
 use crate::inventory::{Inventory, Want};
 use crate::journal::Refusal;
-use crate::plan::{Change, Decided, Permission, PlannedCanary};
+use crate::plan::{Change, Decided, Have, Permission, PlannedCanary};
 use crate::playbook::Proof;
 
-/// What making and removing one takes, beside what cuts it.
-const ALWAYS: [&str; 11] = [
-    "iam:CreateUser",
-    "iam:TagUser",
-    "iam:PutUserPolicy",
-    "iam:CreateAccessKey",
+/// What making one takes, beside what cuts it.
+const TO_MAKE: [&str; 4] =
+    ["iam:CreateUser", "iam:TagUser", "iam:PutUserPolicy", "iam:CreateAccessKey"];
+
+/// What removing it takes.
+const TO_REMOVE: [&str; 7] = [
     "iam:GetUser",
     "iam:ListAccessKeys",
     "iam:ListAttachedUserPolicies",
@@ -25,16 +25,20 @@ const ALWAYS: [&str; 11] = [
     "iam:DeleteUser",
 ];
 
-/// And where a role is made as well, that he can assume.
-const FOR_A_ROLE: [&str; 7] = [
-    "iam:CreateRole",
-    "iam:PutRolePolicy",
+/// What making a role as well takes, that he can assume.
+const TO_MAKE_A_ROLE: [&str; 2] = ["iam:CreateRole", "iam:PutRolePolicy"];
+
+/// And removing that.
+const TO_REMOVE_A_ROLE: [&str; 5] = [
     "iam:GetRole",
     "iam:ListAttachedRolePolicies",
     "iam:ListRolePolicies",
     "iam:DeleteRolePolicy",
     "iam:DeleteRole",
 ];
+
+/// What takes a policy off that a trial has attached.
+const TO_DETACH: [&str; 2] = ["iam:DetachUserPolicy", "iam:DetachRolePolicy"];
 
 /// Whether `change` can be tried on a canary.
 pub(super) fn can_be_tried(change: &Change, inventory: &Inventory) -> bool {
@@ -77,6 +81,7 @@ pub(super) fn plan(changes: &[Change], inventory: &Inventory) -> Option<PlannedC
     later.retain(|mechanism, _| !at_first.contains_key(mechanism));
     let times = [&at_first, &later].into_iter().filter(|tries| !tries.is_empty());
     let with_role = times.clone().any(|tries| tries.values().any(|one| one.is_of_role));
+    let permissions = permissions::tell_of(&needed(changes, inventory), inventory);
     Some(PlannedCanary {
         makes: if with_role {
             format!(
@@ -89,7 +94,9 @@ pub(super) fn plan(changes: &[Change], inventory: &Inventory) -> Option<PlannedC
         times: times.count(),
         tries: all.into_iter().map(str::to_owned).collect(),
         untried: cuts().filter(|cut| mechanism(cut).is_none()).map(|cut| cut.id.clone()).collect(),
-        permissions: permissions::tell_of(&needed(changes, inventory), inventory),
+        in_vain: in_vain(changes, inventory, &permissions),
+        stays: stays(&permissions),
+        permissions,
     })
 }
 
@@ -117,6 +124,47 @@ fn writes<'t>(tries: impl Iterator<Item = &'t Tries> + Clone) -> usize {
     2 * (to_make + of_role) + to_cut
 }
 
+/// Of the permissions that it takes, those that are known to be refused in any case.
+fn refused(permissions: &[Permission]) -> impl Iterator<Item = &str> {
+    let cannot = |one: &&Permission| one.have == Have::Cannot && one.only_if.is_none();
+    permissions.iter().filter(cannot).map(|one| one.action.as_str())
+}
+
+/// Mechanisms for which the canary cannot be made, or not be cut so, each with what is not allowed.
+fn in_vain(
+    changes: &[Change],
+    inventory: &Inventory,
+    permissions: &[Permission],
+) -> BTreeMap<String, Vec<String>> {
+    let refused: BTreeSet<&str> = refused(permissions).collect();
+    let mut in_vain = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.cuts()) {
+        let Some((action, trial)) = trial(change, inventory) else { continue };
+        let of_role = trial.with.is_of_role();
+        let takes = TO_MAKE.iter().chain(TO_MAKE_A_ROLE.iter().filter(|_| of_role)).copied();
+        let cutting = action.permissions(&trial.change).into_iter();
+        let cutting = cutting.filter(|one| one.only_if.is_none()).map(|one| one.action);
+        let missing: BTreeSet<&str> =
+            takes.chain(cutting).filter(|one| refused.contains(one)).collect();
+        if !missing.is_empty() {
+            let missing = missing.into_iter().map(str::to_owned).collect();
+            in_vain.insert(trial.mechanism.to_owned(), missing);
+        }
+    }
+    in_vain
+}
+
+/// What is not allowed of what removing one takes.
+fn stays(permissions: &[Permission]) -> Vec<String> {
+    let is_to_remove = |action: &&str| {
+        TO_REMOVE.contains(action)
+            || TO_REMOVE_A_ROLE.contains(action)
+            || TO_DETACH.contains(action)
+    };
+    let stays: BTreeSet<&str> = refused(permissions).filter(is_to_remove).collect();
+    stays.into_iter().map(str::to_owned).collect()
+}
+
 /// Every permission it takes, with the ARN it takes it for. No name is decided yet.
 fn needed(changes: &[Change], inventory: &Inventory) -> Vec<(action::Permission, String)> {
     let caller = &inventory.caller;
@@ -135,10 +183,11 @@ fn needed(changes: &[Change], inventory: &Inventory) -> Vec<(action::Permission,
     };
     for change in changes.iter().filter(|change| change.cuts()) {
         let Some((action, trial)) = trial(change, inventory) else { continue };
-        let (on, always, attach, detach) = if trial.with.is_of_role() {
-            (&role, &FOR_A_ROLE[..], "iam:AttachRolePolicy", "iam:DetachRolePolicy")
+        let of_role = trial.with.is_of_role();
+        let (on, attach, detach) = if of_role {
+            (&role, "iam:AttachRolePolicy", "iam:DetachRolePolicy")
         } else {
-            (&user, &[][..], "iam:AttachUserPolicy", "iam:DetachUserPolicy")
+            (&user, "iam:AttachUserPolicy", "iam:DetachUserPolicy")
         };
         for permission in action.permissions(&trial.change) {
             if permission.action == attach {
@@ -146,21 +195,13 @@ fn needed(changes: &[Change], inventory: &Inventory) -> Vec<(action::Permission,
             }
             add(permission, on);
         }
-        for action in always {
+        for action in TO_MAKE_A_ROLE.iter().chain(&TO_REMOVE_A_ROLE).filter(|_| of_role) {
             add(action::Permission::to(action), on);
         }
         // The user makes every call: the role's sessions are his.
-        for action in ALWAYS {
+        for action in TO_MAKE.iter().chain(&TO_REMOVE) {
             add(action::Permission::to(action), &user);
         }
     }
     all
-}
-
-/// Permissions without which no canary comes to anything.
-pub(super) fn refused(canary: &PlannedCanary) -> Vec<&str> {
-    let cannot = |permission: &&Permission| {
-        permission.have == crate::plan::Have::Cannot && permission.only_if.is_none()
-    };
-    canary.permissions.iter().filter(cannot).map(|one| one.action.as_str()).collect()
 }

@@ -25,9 +25,22 @@ pub(super) struct Drafted<'p> {
     pub(super) left_out: Vec<Untouched>,
     /// Steps that cannot be planned, for what whoever has typed or written it can mend.
     pub(super) problems: Vec<(StepId, Diagnostic)>,
-    /// Steps that cannot be planned, because something could not be read.
-    pub(super) unread: Vec<(StepId, Diagnostic)>,
+    /// Steps that cannot be planned because a question was refused.
+    pub(super) unread: Vec<Unread<'p>>,
     pub(super) undecided: Vec<Undecided<'p>>,
+}
+
+/// What a refused question keeps from being planned, for one item of a step.
+pub(super) struct Unread<'p> {
+    pub(super) step: &'p Step,
+    /// The operation that was refused.
+    pub(super) operation: String,
+    /// How, in one word.
+    pub(super) code: String,
+    /// Whom it is about, as far as the playbook names him.
+    pub(super) of: Option<Principal>,
+    pub(super) problem: Diagnostic,
+    pub(super) undecided: Undecided<'p>,
 }
 
 /// What cannot be planned, for one item of a step: nobody knows what it would come to.
@@ -42,17 +55,21 @@ impl<'p> Undecided<'p> {
     pub(super) fn taken(step: &'p Step, action: &dyn ErasedAction, with: &Value) -> Self {
         let lets_in = [EffectKind::Issues, EffectKind::Lifts];
         let of = action.shape().effects.iter().any(|effect| lets_in.contains(effect));
-        let named = |field: &str| with.get(field).and_then(Value::as_str);
-        let user = named("user").and_then(|user| UserName::parse(user).ok()).map(Principal::User);
-        let role =
-            || named("role").and_then(|role| RoleName::parse(role).ok()).map(Principal::Role);
-        Self { step, lets_in: user.or_else(role).filter(|_| of) }
+        Self { step, lets_in: named(with).filter(|_| of) }
     }
 
     /// A step of which it is not known for whom it is taken, or whether it is.
     pub(super) fn perhaps(step: &'p Step) -> Self {
         Self { step, lets_in: None }
     }
+}
+
+/// The user or role that a step is for.
+fn named(with: &Value) -> Option<Principal> {
+    let named = |field: &str| with.get(field).and_then(Value::as_str);
+    let user = named("user").and_then(|user| UserName::parse(user).ok()).map(Principal::User);
+    let role = || named("role").and_then(|role| RoleName::parse(role).ok()).map(Principal::Role);
+    user.or_else(role)
 }
 
 /// Lets every action decide, beside what is undecided already. The changes of a step are numbered through, whatever items they are for.
@@ -75,9 +92,22 @@ pub(super) fn draft<'p>(
             Ok(drafts) => drafts,
             Err(error) => {
                 let problem = cannot_plan(step, item.as_deref(), &error);
-                let is_unread = matches!(error, PlanError::Unread(_));
-                let of = if is_unread { &mut drafted.unread } else { &mut drafted.problems };
-                of.push((step.id.clone(), problem));
+                let gap = match &error {
+                    PlanError::Unread(unread) => unread.gap.as_ref(),
+                    PlanError::Impossible { .. } => None,
+                };
+                if let Some(gap) = gap {
+                    drafted.unread.push(Unread {
+                        step,
+                        operation: gap.operation.clone(),
+                        code: gap.code.clone(),
+                        of: named(with),
+                        problem,
+                        undecided: Undecided::taken(step, *action, with),
+                    });
+                    continue;
+                }
+                drafted.problems.push((step.id.clone(), problem));
                 drafted.undecided.push(Undecided::taken(step, *action, with));
                 continue;
             }

@@ -7,6 +7,7 @@ mod seals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::foretold::left_open;
 use super::draft::Undecided;
 use super::lockout::{accepts_nothing, cuts_off_break_glass, refuse_lock_out};
 use crate::diagnostic::{Code, Diagnostic, counted, grouped, nearest};
@@ -14,6 +15,13 @@ use crate::ids::{AccountId, ChangeId, Principal, SecretId, StepId};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Credential, Destination, Effect, Plan, Subject};
 use crate::playbook::{Playbook, shorten};
+
+/// Which steps come to nothing that is known.
+pub(super) struct Known<'a> {
+    pub(super) undecided: &'a [Undecided<'a>],
+    /// Whether none of them is so for anything but a refused question.
+    pub(super) all_is_decided: bool,
+}
 
 /// What makes a plan unsafe; and adds the warnings that an operator should read before saying yes. What a later round,
 /// after `earlier`, cuts of break-glass is asked about instead: refused, it would keep every other cut from being made.
@@ -23,11 +31,12 @@ pub(super) fn lint(
     plan: &mut Plan,
     inventory: &Inventory,
     earlier: Option<&Plan>,
-    undecided: &[Undecided<'_>],
+    known: &Known<'_>,
 ) -> Vec<Diagnostic> {
+    let Known { undecided, all_is_decided } = *known;
     let mut problems = Vec::new();
     // What keeps the run from ending proven, and what cannot be taken back, is read first.
-    let known = std::mem::take(&mut plan.warnings);
+    let told = std::mem::take(&mut plan.warnings);
     let mut caller = inventory.caller.clone();
     if let Some(earlier) = earlier {
         caller.break_glass.clear();
@@ -49,7 +58,7 @@ pub(super) fn lint(
     problems.extend(limits(playbook, "plan", &[&*plan]));
     share(playbook, plan, inventory, &mut problems);
     // Of several accounts one may have the gap: then it is judged of all.
-    if plan.together.is_none() && undecided.is_empty() {
+    if plan.together.is_none() && all_is_decided {
         accepted_gaps([&*plan].into_iter(), &mut problems);
     }
     plan.at_best = at_best::shortfalls(plan, inventory);
@@ -60,7 +69,7 @@ pub(super) fn lint(
     foretold::lifts(plan);
     seals::seals(playbook, plan, undecided, &mut problems);
     seals::kept_out(plan, inventory);
-    plan.warnings.extend(known);
+    plan.warnings.extend(told);
     foretold::vanished_keys(plan, inventory);
     foretold::approvals(plan);
     review::passed(plan);
@@ -294,7 +303,7 @@ fn limits(playbook: &Playbook, what: &str, plans: &[&Plan]) -> Vec<Diagnostic> {
             limits.changes,
             "changes",
             format!("has {}", counted(changes, "change")),
-            changes_of_steps as fn(&[&Plan]) -> Vec<(StepId, usize)>,
+            changes_of_steps as fn(&Playbook, &[&Plan]) -> Vec<OfStep>,
         ),
         (
             principals,
@@ -306,28 +315,26 @@ fn limits(playbook: &Playbook, what: &str, plans: &[&Plan]) -> Vec<Diagnostic> {
     ] {
         let Some(limit) = limit.filter(|limit| found > *limit) else { continue };
         let message = format!("the {what} {does}, and the playbook allows {limit}");
-        let of_steps = of_steps(plans);
-        let named: Vec<String> = of_steps
-            .iter()
-            .take(NAMED_STEPS)
-            .map(|(step, n)| format!("{} of step `{step}`", grouped(*n)))
-            .collect();
+        let of_steps = of_steps(playbook, plans);
+        let named: Vec<&str> =
+            of_steps.iter().take(NAMED_STEPS).map(|of| of.in_a_list.as_str()).collect();
         let more = match of_steps.len() - named.len() {
             0 => String::new(),
-            more => format!(", and of {}", counted(more, "step")),
+            more => format!("; and those of {}", counted(more, "more step")),
         };
         let help = format!(
             "they are {}{more}: let these select fewer; or, if all are meant, write `limits: {{ {key}: {found} }}`, and \
              read each before you say yes",
-            named.join(", ")
+            named.join("; ")
         );
         let mut problem = Diagnostic::error(Code::OverLimit, message).help(help);
         if let Some(place) = limits.places.get(key) {
             problem = problem.at(place.clone(), "the limit");
         }
-        let most = of_steps.first().and_then(|(step, n)| Some((playbook.step(step)?, n)));
-        if let Some((step, n)) = most {
-            problem = problem.and(step.place.clone(), format!("{} of this step", grouped(*n)));
+        for OfStep { step, label, .. } in of_steps.into_iter().take(NAMED_STEPS) {
+            if let Some(step) = playbook.step(&step) {
+                problem = problem.and(step.place.clone(), label);
+            }
         }
         problems.push(problem);
     }
@@ -337,17 +344,36 @@ fn limits(playbook: &Playbook, what: &str, plans: &[&Plan]) -> Vec<Diagnostic> {
 /// How many steps are named that more comes of than is allowed.
 const NAMED_STEPS: usize = 3;
 
+/// How many principals are named of each of them.
+const NAMED_PRINCIPALS: usize = 5;
+
+/// What of too much comes of one step.
+struct OfStep {
+    step: StepId,
+    /// As it is told among the others.
+    in_a_list: String,
+    /// As it is told where the step stands.
+    label: String,
+}
+
 /// How many changes are to be made for each step; the most first.
-fn changes_of_steps(plans: &[&Plan]) -> Vec<(StepId, usize)> {
+fn changes_of_steps(_: &Playbook, plans: &[&Plan]) -> Vec<OfStep> {
     let mut of_steps: BTreeMap<&StepId, usize> = BTreeMap::new();
     for change in plans.iter().flat_map(|plan| plan.pending()) {
         *of_steps.entry(&change.step).or_default() += 1;
     }
-    most_first(of_steps.into_iter())
+    let mut of_steps: Vec<(&StepId, usize)> = of_steps.into_iter().collect();
+    of_steps.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let told = of_steps.into_iter().map(|(step, n)| OfStep {
+        step: step.clone(),
+        in_a_list: format!("{} of step `{step}`", grouped(n)),
+        label: format!("{} of this step", grouped(n)),
+    });
+    told.collect()
 }
 
-/// How many principals each step cuts, in all accounts; the most first.
-fn principals_of_steps(plans: &[&Plan]) -> Vec<(StepId, usize)> {
+/// Whom each step cuts, in all accounts, that none before it cuts: each is told once, by the first that selects him.
+fn principals_of_steps(playbook: &Playbook, plans: &[&Plan]) -> Vec<OfStep> {
     let mut of_steps: BTreeMap<&StepId, BTreeSet<(&AccountId, Principal)>> = BTreeMap::new();
     for plan in plans {
         for change in &plan.changes {
@@ -355,19 +381,33 @@ fn principals_of_steps(plans: &[&Plan]) -> Vec<(StepId, usize)> {
                 Effect::Cuts { subject, .. } => Some((&plan.account, subject.principal()?)),
                 _ => None,
             });
-            let mut cut = cut.peekable();
-            if cut.peek().is_some() {
-                of_steps.entry(&change.step).or_default().extend(cut);
-            }
+            of_steps.entry(&change.step).or_default().extend(cut);
         }
     }
-    most_first(of_steps.into_iter().map(|(step, cut)| (step, cut.len())))
-}
-
-fn most_first<'p>(of_steps: impl Iterator<Item = (&'p StepId, usize)>) -> Vec<(StepId, usize)> {
-    let mut of_steps: Vec<_> = of_steps.map(|(step, n)| (step.clone(), n)).collect();
-    of_steps.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    of_steps
+    let mut known: BTreeSet<(&AccountId, Principal)> = BTreeSet::new();
+    let mut told = Vec::new();
+    for step in &playbook.steps {
+        let Some(cut) = of_steps.remove(&step.id) else { continue };
+        let new: Vec<_> = cut.into_iter().filter(|one| known.insert(one.clone())).collect();
+        if new.is_empty() {
+            continue;
+        }
+        let of = |account: &AccountId| match plans {
+            [_] => String::new(),
+            _ => format!(" of account {account}"),
+        };
+        let named = new.iter().take(NAMED_PRINCIPALS);
+        let named: Vec<String> =
+            named.map(|(account, principal)| format!("{principal}{}", of(account))).collect();
+        let more = match new.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let label = format!("{}{more}", named.join(", "));
+        let in_a_list = format!("{label}, by step `{}`", step.id);
+        told.push(OfStep { step: step.id.clone(), in_a_list, label });
+    }
+    told
 }
 
 /// What is wrong with the plans of several accounts together, and not with one alone. Where they are not `all` there are to

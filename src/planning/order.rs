@@ -7,7 +7,7 @@ use super::minting::Minting;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{ChangeId, Principal, StepId};
 use crate::lookup::Lookup;
-use crate::plan::{Barrier, Change, Credential, Effect, Need};
+use crate::plan::{Barrier, Change, Credential, Effect, Need, Subject};
 use crate::playbook::{Phase, Playbook, Proof};
 
 /// Sorts `changes`. Fails with the changes that wait for each other: the playbook's own needs form no
@@ -137,6 +137,7 @@ pub(super) fn connect(
 ) {
     let mut of_steps: BTreeMap<StepId, Vec<ChangeId>> = BTreeMap::new();
     let mut made_anew: BTreeMap<Principal, Vec<ChangeId>> = BTreeMap::new();
+    let mut first_passes: BTreeMap<(StepId, Subject), ChangeId> = BTreeMap::new();
     let mut proofs: Lookup<ChangeId, Proof> = Lookup::default();
     for change in changes.iter() {
         of_steps.entry(change.step.clone()).or_default().push(change.id.clone());
@@ -145,6 +146,10 @@ pub(super) fn connect(
             if let Effect::Issues { user, replaces: Some(Credential::Password { .. }) } = effect {
                 let principal = Principal::User(user.clone());
                 made_anew.entry(principal).or_default().push(change.id.clone());
+            }
+            if let Effect::Cuts { subject, barrier: Barrier::SessionsFirstPass } = effect {
+                let of = (change.step.clone(), subject.clone());
+                first_passes.entry(of).or_insert_with(|| change.id.clone());
             }
         }
     }
@@ -168,7 +173,14 @@ pub(super) fn connect(
             match effect {
                 Effect::Cuts { subject, barrier: Barrier::SessionsSecondPass } => {
                     let Some(principal) = subject.principal() else { continue };
-                    needs.extend(minting.first(&principal).into_iter().map(proven));
+                    let first = minting.first(&principal);
+                    // Nothing is cut that mints: then it comes behind the first pass, and is no second of it.
+                    let pass = first_passes.get(&(change.step.clone(), subject.clone()));
+                    needs.extend(
+                        pass.filter(|_| first.is_empty())
+                            .map(|pass| Need { change: pass.clone(), proof: Proof::ReadBack }),
+                    );
+                    needs.extend(first.into_iter().map(proven));
                 }
                 // A new password, too, is read before it counts: lifted at once, the old one would still let in.
                 Effect::Lifts { subject, .. } => {

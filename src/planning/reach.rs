@@ -150,7 +150,10 @@ pub(super) fn credentials(
             Effect::Cuts { subject: Subject::Credential { credential }, .. } => Some(credential),
             _ => None,
         });
-    credentials.extend(closed.filter(|one| matches!(one, Credential::Manual { .. })).cloned());
+    // A key whose id is known is one whether its holder's keys can be listed or not.
+    let by_itself =
+        |one: &&Credential| matches!(one, Credential::Manual { .. } | Credential::AccessKey { .. });
+    credentials.extend(closed.filter(by_itself).cloned());
     credentials.extend(values_in_scope(changes));
     credentials
 }

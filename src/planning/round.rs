@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::diagnostic::Diagnostic;
 use crate::ids::{AccessKeyId, ChangeId, StepId};
 use crate::inventory::{Answers, Inventory};
-use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject, Text};
+use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject, Text, Unplanned};
 
 /// What a case has come to when it is planned again.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,8 @@ pub struct Added {
     pub changes: Vec<ChangeId>,
     /// Credentials that were not there.
     pub credentials: Vec<Credential>,
+    /// Steps that could not be planned for everybody they are for, and can be now.
+    pub planned_at_last: BTreeSet<StepId>,
     /// Why somebody must say yes first, a sentence each; empty where it is containment within the scope that was
     /// approved.
     pub beyond: Vec<String>,
@@ -66,7 +68,10 @@ pub struct Added {
 impl Added {
     /// Whether there is nothing new: the round before was the last.
     pub fn is_nothing(&self) -> bool {
-        self.changes.is_empty() && self.credentials.is_empty() && self.beyond.is_empty()
+        self.changes.is_empty()
+            && self.credentials.is_empty()
+            && self.planned_at_last.is_empty()
+            && self.beyond.is_empty()
     }
 
     /// What `later`, which stands on `inventory`, adds to `earlier`.
@@ -90,6 +95,10 @@ impl Added {
         added.beyond.extend(cuts_off_break_glass(earlier, later, inventory));
         let new = later.credentials.iter().filter(|one| !credentials.contains(one));
         added.credentials = new.cloned().collect();
+        let left: BTreeSet<&StepId> = later.unplanned.iter().map(|one| &one.step).collect();
+        let is_planned = |one: &&Unplanned| !left.contains(&one.step);
+        let planned = earlier.unplanned.iter().filter(is_planned);
+        added.planned_at_last = planned.map(|one| one.step.clone()).collect();
         added
     }
 }

@@ -51,9 +51,16 @@ impl Trust {
                 // An optional input that was left out: nothing is trusted.
                 Ok(Evaluated::Value(Value::Null)) => {}
                 Ok(Evaluated::Value(value)) => {
-                    let id = value.as_str().and_then(|id| AccessKeyId::parse(id).ok());
-                    let id = id.expect("the template is of an access key's type");
-                    trust.keys.insert(id, (trusted.reason.clone(), trusted.place.clone()));
+                    let all = match &value {
+                        Value::Array(all) => all.as_slice(),
+                        one => std::slice::from_ref(one),
+                    };
+                    let ids = all.iter().map(|id| {
+                        let id = id.as_str().and_then(|id| AccessKeyId::parse(id).ok());
+                        id.expect("the template is of an access key's type, or of a list of those")
+                    });
+                    let told = (trusted.reason.clone(), trusted.place.clone());
+                    trust.keys.extend(ids.map(|id| (id, told.clone())));
                 }
                 Ok(Evaluated::Needs(more)) => trust.needs.extend(more),
                 Err(problem) => {
@@ -115,26 +122,51 @@ impl Trust {
         Verdict::Keep
     }
 
-    /// Writes into the plan which of the credentials in scope are trusted, and what of it to know.
+    /// Writes into the plan which of the credentials in scope are trusted, and what of it to know: what has one reason, at
+    /// one place, is told in one sentence.
     pub(super) fn tell(&self, plan: &mut Plan) {
         let mut found = BTreeSet::new();
+        let mut open: BTreeMap<&(String, Place), Vec<String>> = BTreeMap::new();
         for credential in &plan.credentials {
             let Credential::AccessKey { id, user } = credential else { continue };
-            let Some((reason, _)) = self.keys.get(id) else { continue };
+            let Some(told) = self.keys.get(id) else { continue };
             found.insert(id);
-            plan.warnings.push(format!(
-                "access key {id} of {user} is not cut: the playbook trusts it ({reason}). Nothing shows that \
-                 nobody else has it"
-            ));
-            let trusted = Trusted { credential: credential.clone(), reason: reason.clone() };
+            open.entry(told).or_default().push(format!("{id} of {user}"));
+            let trusted = Trusted { credential: credential.clone(), reason: told.0.clone() };
             plan.trusted.push(trusted);
         }
-        for id in self.keys.keys().filter(|id| !found.contains(id)) {
+        let mut nobodys: BTreeMap<&(String, Place), Vec<String>> = BTreeMap::new();
+        for (id, told) in self.keys.iter().filter(|(id, _)| !found.contains(id)) {
+            nobodys.entry(told).or_default().push(id.to_string());
+        }
+        for ((reason, _), keys) in open {
+            let (are, it) = if keys.len() == 1 { ("is", "it") } else { ("are", "them") };
             plan.warnings.push(format!(
-                "access key {id}, which the playbook trusts, belongs to nobody whom the plan cuts off"
+                "{} {are} not cut: the playbook trusts {it} ({reason}). Nothing shows that nobody else has {it}",
+                access_keys(&keys)
+            ));
+        }
+        for keys in nobodys.into_values() {
+            plan.warnings.push(format!(
+                "{}, which the playbook trusts, {} to nobody whom the plan cuts off",
+                access_keys(&keys),
+                if keys.len() == 1 { "belongs" } else { "belong" }
             ));
         }
     }
+}
+
+/// How many keys are named in one sentence; the rest is counted. Each stands under what is not touched.
+const NAMED: usize = 5;
+
+/// "access key A", "access keys A, B and 3 more".
+fn access_keys(keys: &[String]) -> String {
+    let named = keys[..keys.len().min(NAMED)].join(", ");
+    let more = match keys.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!("access {} {named}{more}", if keys.len() == 1 { "key" } else { "keys" })
 }
 
 /// Whether the key stands in a step's `with`.

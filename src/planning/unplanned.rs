@@ -1,7 +1,7 @@
 //! What cuts waits for nothing that comes after it: where a step behind the gate cannot be planned, for an expression without
 //! a value or something that may not be read, the cuts are planned all the same, and nothing behind the gate is. What
 //! others of those steps would hand out or let in, nobody has judged without it. The run cuts, proves, and is held for the
-//! rest.
+//! rest. What is refused of a step that cuts, `unread` has left out before.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,8 @@ pub(super) fn behind_the_gate(
     if earlier.is_some_and(|earlier| earlier.plan.has_a_gate()) {
         return Vec::new();
     }
-    let known = earlier.map_or(&[][..], |earlier| &earlier.plan.unplanned);
+    let known = earlier.into_iter().flat_map(|earlier| &earlier.plan.unplanned);
+    let known: Vec<Unplanned> = known.filter(|one| !one.before_the_gate).cloned().collect();
     let is_behind =
         |step: &StepId| playbook.step(step).is_some_and(|step| step.phase.is_behind_the_gate());
     let concerned: BTreeSet<&StepId> = undecided
@@ -62,11 +63,11 @@ pub(super) fn behind_the_gate(
         of_targets.clear();
         of_steps.clear();
         changes.retain(|change| !change.phase.is_behind_the_gate());
-        return known.to_vec();
+        return known;
     }
     let mut unplanned: Vec<Unplanned> = Vec::new();
     for (step, problem) in std::mem::take(of_steps) {
-        unplanned.push(Unplanned { step, why: told(&problem) });
+        unplanned.push(Unplanned { step, why: told(&problem), before_the_gate: false });
     }
     let of_targets: Vec<String> = std::mem::take(of_targets).iter().map(told).collect();
     let because = match unplanned.first() {
@@ -84,7 +85,7 @@ pub(super) fn behind_the_gate(
         } else {
             because.clone()
         };
-        unplanned.push(Unplanned { step: step.id.clone(), why });
+        unplanned.push(Unplanned { step: step.id.clone(), why, before_the_gate: false });
     }
     changes.retain(|change| !change.phase.is_behind_the_gate());
     unplanned

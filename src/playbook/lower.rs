@@ -18,6 +18,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use self::tables::FRAGMENT;
+pub(super) use self::tables::KEY_OR_KEYS;
 pub use self::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use super::Playbook;
 use super::expression::check::{EACH, Names};
@@ -319,6 +320,7 @@ impl Lowering<'_> {
             accounts: accounts.as_ref(),
             targets: &targets,
             trusted: &trusted,
+            approvals: &approvals,
         };
         warnings::check(self, &declared, &steps);
         let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
@@ -335,7 +337,7 @@ impl Lowering<'_> {
             gate,
             limits,
             trusted,
-            approvals,
+            approvals: approvals.into_iter().map(|(phase, (people, _))| (phase, people)).collect(),
             steps: steps.into_iter().filter_map(|draft| draft.step).collect(),
         })
     }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::field::{Beside, Field, FieldType};
-use super::lower::{APPROVALS, GATE, INPUT, LIMITS, PLAYBOOK, STEP};
+use super::lower::{APPROVALS, GATE, INPUT, KEY_OR_KEYS, LIMITS, PLAYBOOK, STEP};
 use super::vocabulary::{ActionShape, Vocabulary};
 
 /// Lower-case words joined by hyphens, as `ids` has them.
@@ -44,8 +44,7 @@ pub fn schema(vocabulary: &dyn Vocabulary) -> Value {
     }
     properties["limits"]["properties"]["percent"]["maximum"] = json!(100);
     let key = &mut properties["trusted"]["items"]["properties"]["access_key"];
-    let choices = [literal(&FieldType::AccessKeyId), pattern(HAS_EXPRESSION)];
-    narrow(key, json!({ "anyOf": choices }));
+    narrow(key, json!({ "anyOf": written(&KEY_OR_KEYS) }));
     properties["inputs"]["additionalProperties"] = json!({ "$ref": "#/definitions/input" });
 
     // Of its own, or of what it includes.
@@ -183,11 +182,7 @@ fn step(actions: &[ActionShape]) -> Value {
 fn of_action(action: &ActionShape) -> Value {
     let phases: Vec<&str> = action.phases.iter().map(|phase| phase.as_str()).collect();
     let with = object(action.fields, |field| {
-        let mut choices = vec![literal(&field.ty), pattern(HAS_EXPRESSION)];
-        if let Some(item) = item_of(&field.ty) {
-            let item = json!({ "anyOf": [literal(item), pattern(HAS_EXPRESSION)] });
-            choices.push(json!({ "type": "array", "items": item }));
-        }
+        let mut choices = written(&field.ty);
         if !field.required {
             choices.push(json!({ "type": "null" }));
         }
@@ -198,6 +193,16 @@ fn of_action(action: &ActionShape) -> Value {
         then["required"] = json!(["with"]);
     }
     when("uses", action.kind, &then)
+}
+
+/// A value of a type, written out or as expressions.
+fn written(ty: &FieldType) -> Vec<Value> {
+    let mut choices = vec![literal(ty), pattern(HAS_EXPRESSION)];
+    if let Some(item) = item_of(ty) {
+        let item = json!({ "anyOf": [literal(item), pattern(HAS_EXPRESSION)] });
+        choices.push(json!({ "type": "array", "items": item }));
+    }
+    choices
 }
 
 /// What the items of a list may be, where a list may stand.

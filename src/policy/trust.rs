@@ -122,6 +122,25 @@ pub fn everybody_admitted(document: &Document) -> Vec<Admitted<'_>> {
     all
 }
 
+/// Whether `document`, the trust policy of a role, admits `account`, or anybody of it by his ARN.
+pub fn admits_account(document: &Document, account: &str) -> bool {
+    everybody_admitted(document).into_iter().any(|admitted| match admitted {
+        Admitted::Account(of) => of == account,
+        Admitted::Named(who) => who.split(':').nth(4) == Some(account),
+        Admitted::Anyone => true,
+        Admitted::Other(_) => false,
+    })
+}
+
+/// Whether `document`, the trust policy of a role, admits whoever signs in by the identity provider with that ARN.
+pub fn admits_provider(document: &Document, provider: &str) -> bool {
+    everybody_admitted(document).into_iter().any(|admitted| match admitted {
+        Admitted::Other(who) => who == provider || who == "*",
+        Admitted::Anyone => true,
+        Admitted::Account(_) | Admitted::Named(_) => false,
+    })
+}
+
 /// Whom `document`, the trust policy of a role, admits, where every one of them is named by a whole ARN or id;
 /// `None` where accounts, everybody, services or identity providers are admitted too.
 pub fn admitted(document: &Document) -> Option<Vec<&str>> {

@@ -183,6 +183,10 @@ impl Run<'_> {
                 reasons.push(format!("{label} is not cut: {why}"));
             }
         }
+        let unplanned = self.plan.unplanned.iter().filter(|one| one.before_the_gate);
+        reasons.extend(
+            unplanned.map(|one| format!("step `{}` is not planned: {}", one.step, one.why)),
+        );
         reasons.extend(ledger::uncut(self.plan, &state).map(|credential| {
             let has_come =
                 !self.plan.credentials.contains(credential) || self.plan.is_newcomer(credential);

@@ -152,6 +152,7 @@ fn of_role(role: &RoleFile, found: &mut Misfits) {
     found.at_most(&[&"attached"], role.attached.len(), 20, "attached policies");
     found.at_most(&[&"trust"], length(&role.trust), 4_096, "characters of its trust");
     inline(&role.inline, 10_240, found);
+    tags(&role.tags, found);
 }
 
 fn of_intruder(intruder: &IntruderFile, found: &mut Misfits) {

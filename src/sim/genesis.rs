@@ -377,6 +377,7 @@ impl Builder {
             boundary: file.boundary.clone(),
             max_session: file.max_session.as_secs(),
             description: String::new(),
+            tags: file.tags.clone(),
         }
     }
 

@@ -59,6 +59,7 @@ impl Engine {
                 role.boundary.iter().for_each(|b| all.put(format!("{at}/boundary"), b));
                 role.attached.iter().for_each(|p| all.put(format!("{at}/attached/{p}"), ""));
                 role.inline.iter().for_each(|(n, p)| all.put(format!("{at}/inline/{n}"), p));
+                role.tags.iter().for_each(|(k, v)| all.put(format!("{at}/tags/{k}"), v));
             }
             for (arn, policy) in &account.policies {
                 all.put(format!("{id}/policies/{arn}"), &policy.document);

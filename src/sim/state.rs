@@ -184,6 +184,8 @@ pub(super) struct Role {
     pub(super) boundary: Option<String>,
     pub(super) max_session: i64,
     pub(super) description: String,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -314,6 +314,8 @@ pub struct RoleFile {
     pub boundary: Option<String>,
     #[serde(default = "one_hour", deserialize_with = "span")]
     pub max_session: SignedDuration,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// One secret, with its current value: a text, or fields that become JSON.

@@ -419,6 +419,8 @@ fn every_example_of_the_language_can_be_planned_and_is_what_the_schema_wants() {
         ("since", json!("2026-03-19T00:00:00Z")),
         ("production", json!("backup")),
         ("window", json!("2026-03-28T22:00:00Z")),
+        ("provider", json!("arn:aws:iam::111122223333:oidc-provider/build.example")),
+        ("supplier", json!("111122223333")),
     ];
     let examples = examples();
     assert!(examples.len() >= 3);

@@ -387,10 +387,18 @@ fn a_plan_for_machines_is_one_document_and_the_saved_one() {
     assert_eq!(quiet.err, "");
 }
 
+/// The same without a role that trusts whoever is in the account: no step cuts its sessions.
+fn trusted_by_nobody() -> String {
+    let auditor = "Principal: { AWS: \"arn:aws:iam::111122223333:root\" }";
+    let world = quick_world();
+    assert_eq!(world.matches(auditor).count(), 1);
+    world.replace(auditor, "Principal: { AWS: \"arn:aws:iam::999988887777:root\" }")
+}
+
 /// The script is run by a shell, with an `aws` that writes down what it is called with.
 #[test]
 fn the_containment_by_hand_is_what_the_program_would_do() {
-    let hosted = Hosted::new(&quick_world());
+    let hosted = Hosted::new(&trusted_by_nobody());
     let script = ran(&mut hosted.plan(&["--format", "aws-cli", "--margin", "1"])).ended_with(0);
     std::fs::write(hosted.dir().join("cut.sh"), &script.out).unwrap();
     let bin = hosted.dir().join("bin");
@@ -472,7 +480,7 @@ fn by_hand(hosted: &Hosted, script: &str, refused: &[&str]) -> (Vec<String>, std
 /// for no pause stands behind one.
 #[test]
 fn the_containment_by_hand_pauses_between_batches_and_before_nothing_else() {
-    let hosted = Hosted::new(&quick_world());
+    let hosted = Hosted::new(&trusted_by_nobody());
     let playbook = "portcullis: 1
 name: few
 title: A few at a time
@@ -543,6 +551,36 @@ fn by_hand_what_is_not_cut_is_listed_at_the_end() {
     for key in ["AKIAEXAMPLELEAKED001", "AKIAEXAMPLEHUNGON002"] {
         assert!(list.contains(&format!("user ci-deploy: deactivate {key}")), "{said}");
     }
+}
+
+/// A script that leaves a way in open says so and does not end as if all were cut, though every command went through.
+#[test]
+fn by_hand_what_no_step_cuts_and_what_the_plan_warns_of_is_told_at_both_ends() {
+    let hosted = Hosted::new(&quick_world());
+    let playbook = "portcullis: 1
+name: part
+title: One key of two
+mode: breach
+steps:
+  - { id: key-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: [AKIAEXAMPLELEAKED001] } }
+  - { id: gone, phase: destroy, uses: iam.access-key.delete, with: { user: ci-deploy, keys: [AKIAEXAMPLELEAKED001] } }
+";
+    std::fs::write(hosted.dir().join("part.yaml"), playbook).unwrap();
+    let script = ran(&mut hosted.here(&["plan", "part.yaml", "--format", "aws-cli"])).ended_with(0);
+    let warned = "no step cuts the access key AKIAEXAMPLEHUNGON002 of ci-deploy";
+    let head = script.out.split("get-caller-identity").next().unwrap();
+    assert!(head.contains(&format!("#   - {warned}")), "{head}");
+    assert!(
+        script.out.contains("until all of this is seen to be cut: what is deleted for good.\n")
+    );
+    let (calls, ended) = by_hand(&hosted, &script.out, &[]);
+    assert_eq!(calls, ["update-access-key ci-deploy"]);
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let (warnings, open) = said.split_once("STILL OPEN").unwrap_or_else(|| panic!("{said}"));
+    assert!(warnings.contains(warned), "{said}");
+    assert!(open.contains("\n  access key AKIAEXAMPLEHUNGON002 of ci-deploy\n"), "{said}");
+    assert!(!open.contains("AKIAEXAMPLELEAKED001"), "{said}");
 }
 
 /// The region is that of the secret, whatever the shell has; and whoever has to take the last rung knows what was there.

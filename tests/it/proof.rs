@@ -222,6 +222,43 @@ fn a_credential_that_is_refused_for_want_of_permission_shows_nothing() {
     });
 }
 
+/// Where the canary can have no role, cuts of users are shown on it all the same, and the plan says which are not. What
+/// was refused is not told as if no step had tried it.
+#[test]
+fn what_cannot_be_tried_is_foretold_and_the_rest_is_shown() {
+    let may_not = r#"        inline: { no: { Version: "2012-10-17", Statement: [{ Effect: Deny, Action: "iam:PutRolePolicy", Resource: "*" }] } }
+"#;
+    let admin = "        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let world = roles::WORLD.replacen(admin, &format!("{admin}{may_not}"), 1);
+    assert_ne!(world, roles::WORLD);
+    play(async {
+        let playbook = roles_and_their_sessions();
+        let stage = Stage::set_on(&world, &playbook, &enforced()).await.unwrap();
+        let foretold = stage.saved.plan.warnings.iter();
+        let foretold: Vec<_> = foretold.filter(|one| one.contains("shown enforced")).collect();
+        let [foretold] = foretold[..] else { panic!("{:?}", stage.saved.plan.warnings) };
+        let said = "what is cut so cannot be shown enforced: AWSDenyAll attached to a role; a deny of a role's sessions \
+                    issued before a moment: ";
+        assert!(foretold.starts_with(said), "{foretold}");
+        let Ending::Held(_) = stage.resume_to_the_end(1).await else { panic!("not held") };
+        stage.let_it_settle().await;
+        assert!(canaries_came_and_went(&stage) > 0);
+        let ledger = Ledger::of(&stage.saved.plan, &stage.state());
+        for row in &ledger.rows {
+            let proof = row.proof.as_ref().map(|shown| shown.proof);
+            match &row.credential {
+                Credential::RoleSessions { role } if role.as_str() == "deploy" => {
+                    assert_eq!(row.detail(), "deploy-sessions.1 was to cut it, and was refused");
+                }
+                Credential::RoleSessions { .. } => {
+                    assert!(proof < Some(Proof::Enforced), "{row:?}");
+                }
+                _ => assert_eq!(proof, Some(Proof::Enforced), "{row:?}"),
+            }
+        }
+    });
+}
+
 /// Whoever has no permission for canaries learns it from the plan; with the permission a resumption goes on from
 /// there, and cuts sessions anew behind the proof that they could not be minted any more.
 #[test]
@@ -287,7 +324,10 @@ fn a_canary_that_cannot_be_removed_is_said_and_goes_when_it_can() {
         let world = with_somebody_else(&without_the_auditor())
             .replace(may, r#"Action: ["iam:CreateUser", "iam:TagUser"]"#);
         let stage = set(&world).await;
-        assert!(stage.saved.plan.warnings.join("\n").contains("iam:DeleteUser is not allowed"));
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(warned.contains("is not removed again: iam:DeleteUser is not allowed"), "{warned}");
+        // It can be made, and so every cut can be tried.
+        assert!(!warned.contains("shown enforced"), "{warned}");
         // Everything is proven, and something of ours is left: that is no success.
         assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
         let left: Vec<_> = stage.state().canaries_left().map(|(name, _)| name.to_owned()).collect();

@@ -6,9 +6,9 @@ use portcullis::ids::UserName;
 use portcullis::inventory::{Answer, Fact, Gap, Want};
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::planning::{self, Planned, Terms};
-use portcullis::run::Ending;
+use portcullis::run::{Ending, MOST_ROUNDS};
 
-use crate::stage::{PLAYBOOK, Stage, WORLD, play, read, terms};
+use crate::stage::{PLAYBOOK, Stage, WORLD, play, read, somebody_else, terms, with_somebody_else};
 use crate::verdict::{ACCOUNT, VICTIM, requests_of, the_intruder_is_out};
 
 fn refused(what: &str, world: &str, playbook: &str) -> Vec<Diagnostic> {
@@ -224,6 +224,74 @@ fn roles_that_could_not_be_listed_are_a_row_that_is_out_of_reach() {
         );
         assert!(matches!(row.standing, Standing::OutOfReach { .. }), "{row:?}");
         assert_eq!(unseen.next(), None);
+    });
+}
+
+/// Contained by what needs no listing, and by what does; then let in again.
+const LISTED: &str = "portcullis: 1
+name: listed
+title: Somebody is contained, and let in again
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: quarantine, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: [AKIAEXAMPLELEAKED001, AKIAEXAMPLEHUNGON002] } }
+  - { id: ssh-off, phase: contain, uses: iam.ssh-key.deactivate, with: { user: ci-deploy, keys: all } }
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+  - { id: lift, phase: recover, uses: iam.user.lift-quarantine, with: { user: ci-deploy } }
+";
+
+/// Keys whose ids are known are cut although nobody may list them, every other cut is made, and the gate stays shut over
+/// what is not seen. Once it may be seen the same case goes on, and nobody is asked.
+#[test]
+fn a_listing_that_is_refused_keeps_nothing_else_from_being_cut() {
+    let may =
+        ["                  - iam:ListAccessKeys\n", "                  - iam:ListSSHPublicKeys\n"];
+    let world = may.iter().fold(with_somebody_else(WORLD), |world, one| world.replace(one, ""));
+    play(async {
+        let mut stage = Stage::set_on(&world, LISTED, &terms()).await.unwrap();
+        let unplanned = &stage.saved.plan.unplanned;
+        let [left_out] = unplanned.as_slice() else { panic!("{unplanned:?}") };
+        assert_eq!(left_out.step.as_str(), "ssh-off");
+        let said = "iam:ListSSHPublicKeys answered AccessDenied of user ci-deploy (line 8)";
+        assert!(left_out.why.starts_with(said), "{left_out:?}");
+        let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+        let why = why.join("\n");
+        assert!(why.contains("step `ssh-off` is not planned: iam:ListSSHPublicKeys"), "{why}");
+        stage.let_it_settle().await;
+        let world = stage.cloud.snapshot();
+        for key in ["AKIAEXAMPLELEAKED001", "AKIAEXAMPLEHUNGON002"] {
+            assert_eq!(world.0[&format!("{ACCOUNT}/users/{VICTIM}/keys/{key}")], "Inactive");
+        }
+        assert!(quarantined(&stage), "and is not let in over what is not seen");
+
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:List*","Resource":"*"}]}"#;
+        let put = other.put_role_policy().role_name("incident-responder").policy_name("more");
+        put.policy_document(document).send().await.unwrap();
+        stage.let_it_settle().await;
+        stage.most = MOST_ROUNDS;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert_eq!(stage.plan().unplanned, []);
+        assert!(!quarantined(&stage));
+    });
+}
+
+/// What the operator accepts by name keeps nothing waiting; the row is there.
+#[test]
+fn a_step_whose_listing_shows_nothing_is_left_out_where_that_is_accepted() {
+    let world = WORLD.replace("                  - iam:ListSSHPublicKeys\n", "");
+    play(async {
+        let accepted = vec!["iam:ListSSHPublicKeys".to_owned()];
+        let terms = Terms { accepted_gaps: accepted, ..terms() };
+        let stage = Stage::set_on(&world, LISTED, &terms).await.unwrap();
+        assert_eq!(stage.saved.plan.unplanned, []);
+        let warned = stage.saved.plan.warnings.join("\n");
+        assert!(
+            warned.contains("step `ssh-off` (line 8) is left out for user ci-deploy"),
+            "{warned}"
+        );
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert!(!quarantined(&stage));
     });
 }
 

@@ -210,6 +210,36 @@ fn no_further_batch_is_begun_where_too_many_changes_wait_for_a_person() {
     });
 }
 
+/// What an expression selects is trusted as what is written out is: shown key by key, and left as it is.
+#[test]
+fn a_list_of_keys_is_trusted_and_told_in_one_sentence() {
+    let text = playbook(
+        "\
+trusted:
+  - { access_key: \"${{ inventory.access_keys('ci-deploy').map(key, key.id) }}\", reason: All are ours }
+steps:
+  - { id: sessions, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
+",
+    );
+    play(async {
+        let stage = Stage::set(WORLD, &text).await;
+        let plan = &stage.saved.plan;
+        assert_eq!(plan.trusted.len(), 2);
+        let told = "access keys AKIAEXAMPLEHUNGON002 of ci-deploy, AKIAEXAMPLELEAKED001 of ci-deploy are not cut: the \
+                    playbook trusts them (All are ours)";
+        let told = plan.warnings.iter().filter(|one| one.starts_with(told)).count();
+        assert_eq!(told, 1, "{:?}", plan.warnings);
+        stage.resume_to_the_end(1).await;
+        let world = stage.cloud.snapshot().0;
+        let keys: Vec<&String> = world
+            .iter()
+            .filter_map(|(at, status)| at.contains("/users/ci-deploy/keys/").then_some(status))
+            .collect();
+        assert_eq!(keys, ["Active", "Active"]);
+    });
+}
+
 #[test]
 fn a_share_of_the_account_is_a_limit() {
     let of = |percent: u32| playbook(&format!("limits: {{ percent: {percent} }}\n{BATCHES}"));
@@ -230,19 +260,54 @@ fn a_share_of_the_account_is_a_limit() {
 fn over_the_limit_it_is_said_of_which_steps_the_changes_are() {
     let text = playbook(&format!("limits: {{ principals: 1, changes: 1 }}\n{BATCHES}"));
     let Err(problems) = play(Stage::set_on(WORLD, &text, &terms())) else { panic!() };
-    for (what, key) in [("principals", "principals: 2"), ("changes", "changes: 2")] {
+    for (what, key, of_step, label) in [
+        (
+            "principals",
+            "principals: 2",
+            "they are user backup, user ci-deploy, by step `quarantine`: ",
+            "user backup, user ci-deploy",
+        ),
+        ("changes", "changes: 2", "2 of step `quarantine`", "2 of this step"),
+    ] {
         let of = |one: &&portcullis::diagnostic::Diagnostic| {
             one.code == Code::OverLimit && one.message.contains(what)
         };
         let problem = problems.iter().find(of).unwrap();
         let help = problem.help.as_deref().unwrap();
-        assert!(help.contains("2 of step `quarantine`"), "{help}");
+        assert!(help.contains(of_step), "{help}");
         assert!(help.contains(&format!("write `limits: {{ {key} }}`")), "{help}");
-        assert_eq!(problem.others[0].text, "2 of this step");
+        assert_eq!(problem.others[0].text, label);
         let place = &problem.primary.as_ref().unwrap().place;
         let written = text.find(&format!("{what}: 1")).unwrap() + what.len() + 2;
         assert_eq!((place.text(), place.range().start), ("1", written), "the number is mended");
     }
+}
+
+/// A user and a role are two principals, whatever number of steps cuts the user.
+#[test]
+fn over_the_limit_everybody_is_named_once_with_the_step_that_selects_him() {
+    let text = playbook(
+        "\
+limits: { principals: 1 }
+steps:
+  - { id: quarantine, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
+  - { id: keys-off, phase: contain, uses: iam.access-key.deactivate, with: { user: ci-deploy, keys: all } }
+  - { id: roles-off, phase: contain, uses: iam.role.revoke-sessions, with: { role: deploy-role } }
+",
+    );
+    let world = WORLD.replace(
+        "    roles:\n",
+        "    roles:\n      deploy-role:\n        trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: \"sts:AssumeRole\" }] }\n",
+    );
+    assert_ne!(world, WORLD);
+    let Err(problems) = play(Stage::set_on(&world, &text, &terms())) else { panic!() };
+    let [problem] = problems.as_slice() else { panic!("{problems:#?}") };
+    let help = problem.help.as_deref().unwrap();
+    let named =
+        "they are user ci-deploy, by step `quarantine`; role deploy-role, by step `roles-off`: ";
+    assert!(help.starts_with(named), "{help}");
+    let labels: Vec<&str> = problem.others.iter().map(|label| label.text.as_str()).collect();
+    assert_eq!(labels, ["user ci-deploy", "role deploy-role"]);
 }
 
 #[test]

@@ -129,6 +129,28 @@ fn works(stage: &Stage, name: &str) -> bool {
     stage.cloud.consumers().into_iter().find(|consumer| consumer.name == name).unwrap().works
 }
 
+/// Nothing mints sessions of somebody whom no other step cuts: then there is nothing to wait for but the first pass.
+#[test]
+fn a_second_pass_that_waits_for_no_cut_waits_for_the_first() {
+    play(async {
+        let stage = set(&playbook(&[USER[2]])).await;
+        let second =
+            stage.saved.plan.changes.iter().find(|one| one.id.as_str() == "sessions-off.2");
+        let needs: Vec<&str> =
+            second.unwrap().needs.iter().map(|need| need.change.as_str()).collect();
+        assert_eq!(needs, ["sessions-off.1"]);
+        stage.resume_to_the_end(1).await;
+        let seen = stage.line_of(|entry| {
+            matches!(entry, Entry::Observed { change, position }
+                if change.as_str() == "sessions-off.1" && position.is_done())
+        });
+        let begun = stage.line_of(|entry| {
+            matches!(entry, Entry::Intended { change } if change.as_str() == "sessions-off.2")
+        });
+        assert!(seen < begun, "{seen} {begun}");
+    });
+}
+
 #[test]
 fn sessions_of_roles_are_denied_after_whoever_can_mint_them_and_new_ones_work() {
     play(async {

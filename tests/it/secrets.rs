@@ -496,8 +496,20 @@ fn a_generated_value_leaves_the_old_one_open_where_nobody_has_changed_it() {
         assert!(why.contains("the old value is good where it is checked"), "{why}");
         assert_eq!(known(&stage)[0], "sign in to db", "and so it is");
         let whole = "secret: shop/db, by: generated, verifiers_read_secret: false";
-        let why = held(&rotating("", whole).await).await;
+        let stage = rotating("", whole).await;
+        let foretold = |stage: &Stage| {
+            let mut warnings = stage.saved.plan.warnings.iter();
+            warnings.any(|one| one.contains("Where that is a JSON object the change will be held"))
+        };
+        assert!(foretold(&stage));
+        let why = held(&stage).await;
         assert!(why.contains("holds a JSON object"), "{why}");
+        // A resumption comes to the same: nobody is told to try one.
+        assert!(why.contains("plan anew, with the `field` that it goes into"), "{why}");
+        let state = stage.state();
+        let mut records = state.changes.values();
+        assert!(records.any(|one| matches!(one.notes.last(), Some(Note::NotAsPlanned))));
+        assert!(!foretold(&rotating("", with).await));
     });
 }
 

@@ -38,6 +38,16 @@ accounts:
         max_session: 12h
         trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: "sts:AssumeRole" }] }
         attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+      cloud-build:
+        path: /ci/
+        tags: { team: red }
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Federated: "arn:aws:iam::111122223333:oidc-provider/build.example" }, Action: "sts:AssumeRoleWithWebIdentity" }] }
+      supplier:
+        path: /ci/deep/
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: ["arn:aws:iam::444455556666:role/x", "111122223333"] }, Action: "sts:AssumeRole" }] }
+      AWSServiceRoleForSupport:
+        path: /aws-service-role/support.amazonaws.com/
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Service: support.amazonaws.com }, Action: "sts:AssumeRole" }] }
       batch:
         trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: "sts:AssumeRole" }] }
     secrets:
@@ -71,6 +81,30 @@ fn users_are_selected_by_tag_and_by_group() {
     let (code, message) = refused("inventory.users_in_group('stuff').map(u, u.name)");
     assert_eq!(code, Code::NothingFound);
     assert_eq!(message, "there is no group stuff in this account");
+}
+
+#[test]
+fn roles_are_selected_by_path_by_tag_and_by_whom_they_trust() {
+    let are = |list: &str, expected: &str| {
+        assert!(holds(&format!("{list}.map(r, r.name) == {expected}")), "{list}: {expected}");
+    };
+    are(
+        "inventory.roles().filter(r, r.changeable)",
+        "['admin', 'batch', 'cloud-build', 'supplier']",
+    );
+    are("inventory.roles().filter(r, !r.changeable)", "['AWSServiceRoleForSupport']");
+    are("inventory.roles_in_path('/ci/')", "['cloud-build', 'supplier']");
+    are("inventory.roles_in_path('/ci/deep/')", "['supplier']");
+    are("inventory.roles_tagged('team', 'red')", "['cloud-build']");
+    are("inventory.roles_trusting_account('444455556666')", "['supplier']");
+    are("inventory.roles_trusting_account('111122223333')", "['supplier']");
+    are("inventory.roles_trusting_account('999988887777')", "[]");
+    let provider = "inventory.roles_trusting_provider('arn:aws:iam::111122223333:";
+    are(&format!("{provider}oidc-provider/build.example')"), "['cloud-build']");
+    are(&format!("{provider}saml-provider/build.example')"), "[]");
+    let (code, message) = refused(&format!("{provider}role/x').size() > 0 ? ['ann'] : []"));
+    assert_eq!(code, Code::NothingFound);
+    assert!(message.contains("is not the ARN of an identity provider"), "{message}");
 }
 
 #[test]

@@ -38,6 +38,18 @@ impl Generated {
         format!("put a value of {} letters and digits{into}", self.length)
     }
 
+    /// What a plan, which knows no value, cannot see.
+    pub(super) fn warnings(&self, change: &Change) -> Vec<String> {
+        if self.field.is_some() {
+            return Vec::new();
+        }
+        vec![format!(
+            "secret {}: a value alone takes the place of what it holds. Where that is a JSON object the change will be held, \
+             and nothing is written: give its step the `field` that the value goes into",
+            change.name
+        )]
+    }
+
     pub(super) fn permissions() -> Vec<Permission> {
         vec![
             Permission::to("secretsmanager:GetSecretValue"),
@@ -65,9 +77,10 @@ impl Generated {
             None => cloud.secrets().current_value(secret).await?,
         };
         if field.is_none() && there.as_ref().is_some_and(delivery::is_object) {
+            notes.note(Note::NotAsPlanned).await?;
             return Err(ApplyError::Refused(format!(
-                "secret {} holds a JSON object, and a value alone would take its place; say which `field` it goes \
-             into. Nothing was written",
+                "secret {} holds a JSON object, and a value alone would take its place: plan anew, with the `field` that it \
+                 goes into. Nothing was written",
                 change.name
             )));
         }

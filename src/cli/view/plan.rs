@@ -166,8 +166,8 @@ fn not_planned(plan: &Plan) -> Option<String> {
     let steps = plan.not_planned();
     (!steps.is_empty()).then(|| {
         format!(
-            "once all is cut and proven, the run is held with exit code 13: {}. Mend that, and plan again; what is cut by \
-             then is found cut",
+            "once all is cut and proven that can be, the run is held with exit code 13: {}. Mend that, and plan again; what is \
+             cut by then is found cut",
             plain(&steps.join("; "))
         )
     })
@@ -444,15 +444,26 @@ fn ways(group: &[Change]) -> Vec<((&str, &str), Vec<&Change>)> {
 /// What is made and removed again to try the cuts on, and what it takes.
 fn canary(text: &mut String, plan: &Plan) {
     let Some(canary) = &plan.canary else { return };
-    let _ =
-        writeln!(text, "\n{}", Style::Strong.paint("Made to try the cuts on, and removed again"));
+    let head = if canary.stays.is_empty() {
+        "Made to try the cuts on, and removed again"
+    } else {
+        "Made to try the cuts on"
+    };
+    let _ = writeln!(text, "\n{}", Style::Strong.paint(head));
     let times = match canary.times {
         1 => "once".to_owned(),
         n => format!("{n} times"),
     };
     let _ = writeln!(text, "  {}, {times}; tried on it:", plain(&canary.makes));
     for mechanism in &canary.tries {
-        let _ = writeln!(text, "  - {mechanism}");
+        let in_vain = canary.in_vain.get(mechanism);
+        let in_vain =
+            in_vain.map(|missing| format!(" (not to be tried: no {})", missing.join(", ")));
+        let _ = writeln!(text, "  - {mechanism}{}", in_vain.unwrap_or_default());
+    }
+    if !canary.stays.is_empty() {
+        let stays = Style::Bad.paint("It cannot be removed again");
+        let _ = writeln!(text, "  {stays}: no {}", canary.stays.join(", "));
     }
     let _ = writeln!(
         text,
@@ -491,7 +502,11 @@ fn few(all: &[&str]) -> String {
 
 /// Which steps go a few at a time, and which phases wait for somebody.
 fn batches(text: &mut String, plan: &Plan) {
-    if plan.batches.is_empty() && plan.approvals.is_empty() {
+    // What no change is of, the run never comes to.
+    let waits = |phase: &Phase| plan.changes.iter().any(|change| change.phase == *phase);
+    let approvals: Vec<(&Phase, &usize)> =
+        plan.approvals.iter().filter(|(phase, _)| waits(phase)).collect();
+    if plan.batches.is_empty() && approvals.is_empty() {
         return;
     }
     let _ = writeln!(text, "\n{}", Style::Strong.paint("Not all at once"));
@@ -508,7 +523,7 @@ fn batches(text: &mut String, plan: &Plan) {
         }
         text.push('\n');
     }
-    for (phase, people) in &plan.approvals {
+    for (phase, people) in approvals {
         let _ = writeln!(text, "  {phase}: waits for {}", counted(*people, "approval"));
     }
 }

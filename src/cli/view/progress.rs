@@ -301,6 +301,10 @@ impl Observer for Progress {
                     ),
                 };
                 self.line(Style::Bad, &format!("ROUND {round}"), &rest);
+                for step in &added.planned_at_last {
+                    let rest = format!("step {step} is planned, which could not be before");
+                    self.line(Style::Strong, "", &rest);
+                }
                 for credential in &added.credentials {
                     self.line(Style::Bad, "", &format!("new: {credential}"));
                 }

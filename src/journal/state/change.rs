@@ -85,6 +85,7 @@ impl ChangeState {
 
 /// All that is known of one change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct ChangeRecord {
     /// Where it stands.
     pub state: ChangeState,
@@ -106,6 +107,8 @@ pub struct ChangeRecord {
     pub unproven: Option<(Moment, String)>,
     /// The last trouble, in a sentence.
     pub trouble: Option<String>,
+    /// Whether the last attempt came to nothing, and is known to.
+    pub refused: bool,
     /// Somebody took it off again after it had been seen.
     pub contested: bool,
     /// When that was last found so.
@@ -135,6 +138,7 @@ impl ChangeRecord {
             Entry::Intended { .. } => {
                 self.attempts += 1;
                 self.begun = Some(now);
+                self.refused = false;
                 self.seen = None;
                 self.forget_proof();
             }
@@ -146,13 +150,17 @@ impl ChangeRecord {
                 self.seen = None;
                 self.forget_proof();
             }
-            Entry::Failed { why, .. } => self.trouble = Some(why.clone()),
+            Entry::Failed { why, may_have, .. } => {
+                self.trouble = Some(why.clone());
+                self.refused = !may_have;
+            }
             Entry::Applied { receipt, .. } => self.receipt = Some(receipt.clone()),
             Entry::Observed { position, .. } if position.is_done() => {
                 self.seen.get_or_insert(now);
                 self.was_seen = true;
                 self.gone = *position == Position::Gone;
                 self.trouble = None;
+                self.refused = false;
             }
             Entry::Observed { position, .. } => {
                 self.gone = false;

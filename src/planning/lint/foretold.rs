@@ -1,6 +1,6 @@
 //! What of a plan will wait, be held or stay open, said in advance: warnings, and nothing that is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{cut_by_itself, stays_quarantined};
 use crate::action::{CANARY_PATH, catalog};
@@ -8,7 +8,6 @@ use crate::diagnostic::counted;
 use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
 use crate::plan::{Barrier, Change, Credential, Effect, Have, Plan, longest_session};
-use crate::planning::canary;
 use crate::playbook::{EffectKind, Phase, Playbook, Proof, Step};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
@@ -189,7 +188,7 @@ fn what_will_be_cut(plan: &Plan) -> &'static str {
 
 /// What no step cuts of what people in scope hold: it stays open, and nothing is handed out while it does. The gate asks
 /// the same of the ledger.
-fn left_open(plan: &Plan) -> Vec<&Credential> {
+pub fn left_open(plan: &Plan) -> Vec<&Credential> {
     let stays_open = |credential: &&Credential| {
         let accepted = matches!(credential, Credential::Unlisted { operation, .. }
             if plan.accepted_gaps.contains(operation));
@@ -219,27 +218,56 @@ fn tell_left_open(plan: &mut Plan) {
     plan.warnings.push(format!("no step cuts the {named}{more}: {what_comes}"));
 }
 
+/// What is made to try the cuts on, and will not be removed again.
+fn canaries(plan: &mut Plan) {
+    let Some(canary) = plan.canary.as_ref().filter(|canary| !canary.stays.is_empty()) else {
+        return;
+    };
+    // What cannot be made need not be removed.
+    if canary.tries.iter().all(|tried| canary.in_vain.contains_key(tried)) {
+        return;
+    }
+    plan.warnings.push(format!(
+        "what is made under {CANARY_PATH} to try the cuts on is not removed again: {} is not allowed to {} there. Allow it \
+         before you run, or delete it by hand when the case is closed; it may make one harmless call",
+        canary.stays.join(", "),
+        plan.caller
+    ));
+}
+
+/// Cuts that nothing will show to be enforced, because what that takes is not allowed.
+fn tried_in_vain(plan: &mut Plan) {
+    let Some(canary) = plan.canary.as_ref().filter(|canary| !canary.in_vain.is_empty()) else {
+        return;
+    };
+    let missing: BTreeSet<&str> = canary.in_vain.values().flatten().map(String::as_str).collect();
+    let missing: Vec<&str> = missing.into_iter().collect();
+    let all = canary.tries.iter().all(|tried| canary.in_vain.contains_key(tried));
+    let what = if all {
+        "no cut can be shown enforced".to_owned()
+    } else {
+        let mechanisms: Vec<&str> = canary.in_vain.keys().map(String::as_str).collect();
+        format!("what is cut so cannot be shown enforced: {}", mechanisms.join("; "))
+    };
+    let warning = format!(
+        "{what}: {} is not allowed to {} on users and roles under {CANARY_PATH}. {} will be cut, the gate will stay shut, \
+         and nothing will be issued. Allow it before you run; `--gate settled` lowers the gate for one run",
+        missing.join(", "),
+        plan.caller,
+        what_will_be_cut(plan)
+    );
+    plan.warnings.push(warning);
+}
+
 pub(super) fn gate(plan: &mut Plan) {
     tell_left_open(plan);
+    canaries(plan);
     if !plan.has_a_gate() {
         return;
     }
     if plan.gate.proof > Proof::Settled {
         match &plan.canary {
-            Some(canary) => {
-                let refused = canary::refused(canary);
-                if !refused.is_empty() {
-                    let warning = format!(
-                        "no cut can be shown enforced: {} is not allowed to {} on users under \
-                         {CANARY_PATH}. {} will be cut, the gate will stay shut, and nothing will be \
-                         issued. Allow it before you run; `--gate settled` lowers the gate for one run",
-                        refused.join(", "),
-                        plan.caller,
-                        what_will_be_cut(plan)
-                    );
-                    plan.warnings.push(warning);
-                }
-            }
+            Some(_) => tried_in_vain(plan),
             None => plan.warnings.push(format!(
                 "the gate asks for {} proof, and no cut of this plan can be tried. {} will be cut, the \
                  gate will stay shut, and nothing will be issued. `--gate settled` lowers it for one run",

@@ -4,6 +4,7 @@
 //! how to answer from an inventory. Answers are plain values; lists are sorted, so that nothing
 //! depends on the order in which the cloud listed things. Never reads a cloud.
 
+mod roles;
 mod selecting;
 
 use std::collections::BTreeSet;
@@ -122,12 +123,52 @@ pub const FUNCTIONS: &[Function] = &[
         help: "whether a user can sign in to the console",
     },
     Function {
+        name: "roles",
+        arguments: &[],
+        result: roles::roles,
+        wants: |_| BTreeSet::from([Want::Roles]),
+        answer: roles::all,
+        help: "every role of the account",
+    },
+    Function {
+        name: "roles_in_path",
+        arguments: &[("path", PATH)],
+        result: roles::roles,
+        wants: |_| BTreeSet::from([Want::Roles]),
+        answer: roles::in_path,
+        help: "the roles whose path is this one or below it, as in /ci/",
+    },
+    Function {
+        name: "roles_tagged",
+        arguments: selecting::TAG,
+        result: roles::roles,
+        wants: |_| BTreeSet::from([Want::Authorization]),
+        answer: roles::tagged,
+        help: "the roles that have a tag with that value",
+    },
+    Function {
         name: "roles_trusting",
         arguments: USER,
         result: || Shape::List(Box::new(Shape::Of(FieldType::RoleName))),
         wants: |arguments| of_user(arguments, |_| Want::Roles),
         answer: roles_trusting,
         help: "the roles whose trust policy admits a user, by name or as one of the account",
+    },
+    Function {
+        name: "roles_trusting_account",
+        arguments: &[("account", FieldType::AccountId)],
+        result: roles::roles,
+        wants: |_| BTreeSet::from([Want::Roles]),
+        answer: roles::trusting_account,
+        help: "the roles whose trust policy admits an account, or anybody of it by name",
+    },
+    Function {
+        name: "roles_trusting_provider",
+        arguments: &[("provider", FieldType::Arn)],
+        result: roles::roles,
+        wants: |_| BTreeSet::from([Want::Roles]),
+        answer: roles::trusting_provider,
+        help: "the roles whose trust policy admits whoever signs in by an OIDC or SAML provider, by its ARN",
     },
     Function {
         name: "secrets",
@@ -304,6 +345,10 @@ fn users(inventory: &Inventory, path: &str) -> Result<Value, Unanswered> {
 }
 
 fn users_in_path(inventory: &Inventory, arguments: &[Value]) -> Result<Value, Unanswered> {
-    let path = arguments.first().and_then(Value::as_str).unwrap_or_default();
-    users(inventory, path)
+    users(inventory, path(arguments))
+}
+
+/// The only argument, whose type was checked before.
+fn path(arguments: &[Value]) -> &str {
+    arguments.first().and_then(Value::as_str).unwrap_or_default()
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, TRUSTED};
+use super::tables::{APPROVALS, BATCHES, GATE, INPUT, KEY_OR_KEYS, LIMITS, TRUSTED};
 use super::{Fields, Lowering, kebab, order};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::playbook::bounds::{Bounds, has_order};
 use crate::playbook::expression::Parsed;
 use crate::playbook::expression::check::check;
@@ -460,7 +460,7 @@ impl Lowering<'_> {
             let access_key = given.get("access_key").and_then(|(_, node)| {
                 // It may be an optional input; a key that is left empty is a mistake.
                 let required = matches!(node.kind, Kind::Null);
-                self.template(node, "access_key", &FieldType::AccessKeyId, required)
+                self.template(node, "access_key", &KEY_OR_KEYS, required)
             });
             let reason = self.scalar(&given, TRUSTED, "reason");
             let reason = reason.and_then(|value| value.as_str().map(|text| text.trim().to_owned()));
@@ -480,12 +480,18 @@ impl Lowering<'_> {
         trusted
     }
 
-    pub(super) fn approvals(&mut self, fields: &Fields<'_>) -> BTreeMap<Phase, usize> {
+    /// How many must approve each phase, and where it says so.
+    pub(super) fn approvals(&mut self, fields: &Fields<'_>) -> BTreeMap<Phase, (usize, Place)> {
         let Some((key, node)) = fields.get("approvals") else { return BTreeMap::new() };
         let given = self.fields(node, APPROVALS, "`approvals`", &key.range);
         let phases =
             APPROVALS.iter().filter_map(|field| Some((Phase::find(field.name)?, field.name)));
-        phases.filter_map(|(phase, name)| Some((phase, self.limit(&given, name)?))).collect()
+        let told = phases.filter_map(|(phase, name)| {
+            let people = self.limit(&given, name)?;
+            let (key, _) = given.get(name)?;
+            Some((phase, (people, self.place(&key.range))))
+        });
+        told.collect()
     }
 
     pub(super) fn batches(&mut self, fields: &Fields<'_>) -> Option<Batches> {

@@ -89,13 +89,25 @@ pub const GATE: &[Field] = &[
 /// What a plan may not exceed.
 pub const LIMITS: &[Field] = &[
     Field::optional("changes", FieldType::Integer, "how many changes a plan may have"),
-    Field::optional("principals", FieldType::Integer, "how many principals a plan may cut off"),
-    Field::optional("percent", FieldType::Integer, "the same, in percent of the account's users"),
+    Field::optional(
+        "principals",
+        FieldType::Integer,
+        "how many users and roles a plan may cut off",
+    ),
+    Field::optional("percent", FieldType::Integer, "how many users, in percent of the account's"),
 ];
+
+/// One key, or several that have a reason in common.
+pub(in crate::playbook) const KEY_OR_KEYS: FieldType =
+    FieldType::Either(&[FieldType::AccessKeyId, FieldType::List(&FieldType::AccessKeyId)]);
 
 /// A credential that is left alone in a breach.
 pub const TRUSTED: &[Field] = &[
-    Field::required("access_key", FieldType::AccessKeyId, "the key that `keys: all` leaves out"),
+    Field::required(
+        "access_key",
+        KEY_OR_KEYS,
+        "the key, or a list of those, that `keys: all` leaves out",
+    ),
     Field::required("reason", FieldType::Text, "why it is not compromised"),
 ];
 

@@ -20,7 +20,7 @@ use crate::playbook::expression::evaluate::{Evaluated, Scope};
 use crate::playbook::expression::meter::Spent;
 use crate::playbook::expression::{EMPTY, Expression};
 use crate::playbook::template::{Content, Template};
-use crate::playbook::{Input, Target, Trusted};
+use crate::playbook::{Input, Phase, Target, Trusted};
 
 /// What a playbook says before its steps.
 pub(super) struct Declared<'p> {
@@ -28,6 +28,7 @@ pub(super) struct Declared<'p> {
     pub(super) accounts: Option<&'p Template>,
     pub(super) targets: &'p [Target],
     pub(super) trusted: &'p [Trusted],
+    pub(super) approvals: &'p BTreeMap<Phase, (usize, Place)>,
 }
 
 /// Judges what the playbook declares and does.
@@ -111,7 +112,7 @@ fn is_empty_list(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty)
 }
 
-/// Inputs, targets and items that nothing uses.
+/// Inputs, targets, items and approvals that nothing uses.
 fn unused(lowering: &mut Lowering<'_>, declared: &Declared<'_>, drafts: &[Draft<'_, '_>]) {
     for (n, draft) in drafts.iter().enumerate() {
         let Some(list) = draft.said.for_each.as_ref() else { continue };
@@ -133,6 +134,18 @@ fn unused(lowering: &mut Lowering<'_>, declared: &Declared<'_>, drafts: &[Draft<
     let includes = || lowering.parts.texts().any(|text| text.contains("include"));
     if unread || lowering.cut_short && includes() {
         return;
+    }
+    // A step whose phase is not known may be of any.
+    let of_any = drafts.iter().any(|draft| draft.phase.is_none());
+    let is_empty = |phase: Phase| {
+        !of_any && drafts.iter().all(|draft| draft.phase.is_none_or(|(of, _)| of != phase))
+    };
+    for (phase, (_, place)) in declared.approvals.iter().filter(|(phase, _)| is_empty(**phase)) {
+        let message = format!("no step is of phase `{phase}`: nobody is asked to approve it");
+        let problem = Diagnostic::warning(Code::UnusedApproval, message)
+            .at(place.clone(), "nothing waits for this")
+            .help("take it out, or name the phase that the steps are of");
+        lowering.push(problem);
     }
     let expressions: Vec<&Expression> = declared
         .targets

@@ -37,7 +37,8 @@ struct Equipped {
     key: CanaryKey,
     second_key: CanaryKey,
     session: Option<(CanaryKey, Timestamp)>,
-    role: Option<Arn>,
+    /// Where cuts of roles are tried; or why it has none.
+    role: Option<Result<Arn, String>>,
 }
 
 /// What a canary is made for.
@@ -154,13 +155,25 @@ impl Run<'_> {
         self.said(may, "allowed its one call").await?;
         let first = self.said(iam.create_access_key(name).await, "given a key").await?;
         let second = self.said(iam.create_access_key(name).await, "given a key").await?;
-        let role = if wanted.role { Some(self.make_role(name, &user.arn).await?) } else { None };
+        // Cuts of users are tried all the same.
+        let role = if wanted.role {
+            Some(match self.make_role(name, &user.arn).await {
+                Ok(role) => Ok(role),
+                Err(Left::Vain(why)) => Err(why),
+                Err(left) => return Err(left),
+            })
+        } else {
+            None
+        };
         let canary = Canary {
             user: name.clone(),
             user_id: user.id,
             keys: [first.id.clone(), second.id.clone()],
             role: role_of(name),
-            role_id: role.as_ref().map_or(String::new(), |role| role.id.clone()),
+            role_id: match &role {
+                Some(Ok(role)) => role.id.clone(),
+                _ => String::new(),
+            },
         };
         let probes = self.probes;
         let key = probes.with_canary(&suspect(first));
@@ -181,7 +194,13 @@ impl Run<'_> {
         self.record(entry).await.map_err(Halt::from)?;
         let minted = self.clock.now();
         let session = session.map(|session| (probes.with_canary(&session), minted));
-        Ok(Equipped { canary, key, second_key, session, role: role.map(|role| role.arn) })
+        Ok(Equipped {
+            canary,
+            key,
+            second_key,
+            session,
+            role: role.map(|role| role.map(|role| role.arn)),
+        })
     }
 
     /// The role that the canary whose ARN is `user` can assume.
@@ -239,7 +258,8 @@ impl Run<'_> {
         let (canary, name) = (&made.canary, made.canary.user.to_string());
         // Sessions of the role are minted for one trial each: what was tried before denies the older ones.
         let of_role = match &made.role {
-            Some(role) if mechanism.with.is_of_role() => {
+            Some(Err(why)) if mechanism.with.is_of_role() => return Err(Left::Vain(why.clone())),
+            Some(Ok(role)) if mechanism.with.is_of_role() => {
                 // Not every server has heard yet that he may.
                 let mint = || made.key.assume(role);
                 let session = self.minted(mint, CallError::is_denied, until).await?;

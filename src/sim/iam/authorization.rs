@@ -43,7 +43,7 @@ fn user(account: &str, name: &str, user: &User) -> Xml {
         inline("UserPolicyList", &user.inline),
         tree("GroupList", groups),
         attached(&user.attached),
-        tree("Tags", super::users::tags(user)),
+        tree("Tags", super::users::tags(&user.tags)),
     ];
     fields.extend(boundary(user.boundary.as_ref()));
     tree("member", fields)
@@ -74,6 +74,7 @@ fn role(account: &str, name: &str, role: &Role) -> Xml {
         encoded("AssumeRolePolicyDocument", &role.trust),
         inline("RolePolicyList", &role.inline),
         attached(&role.attached),
+        tree("Tags", super::users::tags(&role.tags)),
     ];
     fields.extend(boundary(role.boundary.as_ref()));
     tree("member", fields)

@@ -76,6 +76,7 @@ pub(in crate::sim) fn create(call: &mut Call<'_>) -> Answer {
         boundary: None,
         max_session,
         description: call.params.get("Description").unwrap_or_default().to_owned(),
+        tags: BTreeMap::new(),
     };
     let answer = describe(call.account_id(), &name, &role);
     call.edit().roles.insert(name, role);

@@ -34,15 +34,15 @@ fn with_details(call: &Call<'_>, name: &str, user: &User) -> Vec<Xml> {
             ],
         ));
     }
-    fields.push(tree("Tags", tags(user)));
+    fields.push(tree("Tags", tags(&user.tags)));
     fields
 }
 
-pub(super) fn tags(user: &User) -> Vec<Xml> {
+pub(super) fn tags(tags: &BTreeMap<String, String>) -> Vec<Xml> {
     let tag = |(key, value): (&String, &String)| {
         tree("member", vec![text("Key", key.as_str()), text("Value", value.as_str())])
     };
-    user.tags.iter().map(tag).collect()
+    tags.iter().map(tag).collect()
 }
 
 fn describe_group(account: &str, name: &str, group: &Group) -> Xml {
@@ -186,7 +186,7 @@ pub(in crate::sim) fn tag(call: &mut Call<'_>) -> Answer {
 
 pub(in crate::sim) fn list_tags(call: &mut Call<'_>) -> Answer {
     call.params.required("UserName")?;
-    let tags = tags(call.shown_user()?.1);
+    let tags = tags(&call.shown_user()?.1.tags);
     Ok(Reply::Xml(call.page("Tags", tags)?))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn secrets() -> Shape {
     Shape::List(Box::new(Shape::object(LISTED_SECRET)))
 }
 
-fn text(arguments: &[Value], n: usize) -> &str {
+pub(super) fn text(arguments: &[Value], n: usize) -> &str {
     arguments.get(n).and_then(Value::as_str).unwrap_or_default()
 }
 
