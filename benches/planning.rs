@@ -71,6 +71,7 @@ fn answer(want: &Want, users: usize) -> Fact {
                         arn: arn("user", &name),
                         name: UserName::parse(&name).unwrap(),
                         path: "/".to_owned(),
+                        id: String::new(),
                         created_at: at(),
                     }
                 })

@@ -259,6 +259,9 @@ pub struct ListedUser {
     pub path: String,
     /// Its ARN.
     pub arn: Arn,
+    /// Its unique id (`AIDA...`); not in what older versions have saved.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -79,6 +79,19 @@ struct Disk {
     broken: bool,
 }
 
+/// Why nobody goes on with a journal that was left to others for a while.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotGoneOn {
+    /// It makes no sense.
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
+    /// It is another one.
+    #[error(
+        "the journal is not the one that was left to others: what it had by then is not there any more, or was changed"
+    )]
+    Rewritten,
+}
+
 impl Journal {
     /// Goes on after what was decoded (nothing, for a new case).
     pub fn open(decoded: &Decoded, medium: Box<dyn Medium>, clock: Clock) -> Result<Self, Illegal> {
@@ -103,9 +116,12 @@ impl Journal {
         &self,
         decoded: &Decoded,
         medium: Box<dyn Medium>,
-    ) -> Result<(), Illegal> {
+    ) -> Result<(), NotGoneOn> {
         let state = State::of(decoded)?;
         let mut disk = self.disk.lock().await;
+        if !decoded.goes_on_from(disk.lines, &disk.head) {
+            return Err(NotGoneOn::Rewritten);
+        }
         disk.medium = medium;
         decoded.head().clone_into(&mut disk.head);
         disk.lines = decoded.lines.len() as u64;

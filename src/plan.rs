@@ -136,6 +136,10 @@ pub struct FirstSeen {
     /// has found it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub readers: BTreeMap<SecretId, SecretSeen>,
+    /// Unique ids of users, keys and roles that the survey has listed and that were made in its very second: AWS tells whole
+    /// seconds, and who was made behind it in that second was not listed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub listed: BTreeSet<String>,
 }
 
 /// Who may read a secret, by what the secret says itself.
@@ -150,6 +154,11 @@ pub struct SecretSeen {
 }
 
 impl FirstSeen {
+    /// Whether what has this unique id was there when it was surveyed, although it was made in that second.
+    pub fn has_listed(&self, id: &str) -> bool {
+        self.listed.contains(id)
+    }
+
     /// The earlier of two beginnings, with the roles of the earlier that has listed them, and of every secret the first that
     /// was seen.
     #[must_use]

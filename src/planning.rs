@@ -302,8 +302,10 @@ fn plan_on(
     }
     let mut roles = reach::roles(&users, inventory);
     let may_read = reach::not_cut(&roles, &principals);
-    // Whoever runs this is in it himself: that his role may read tells nobody anything, and nobody would cut it.
-    let own = chain::own_roles(&inventory.caller);
+    // Whoever works on this is in it himself: that his role may read tells nobody anything, and nobody would cut it. Where
+    // another goes on, what the rounds before have found of his role stays a row.
+    let mut own = chain::own_roles(&inventory.caller);
+    own.extend(earlier.into_iter().flat_map(round::roles_of_workers));
     let may_read = may_read.filter(|role| !filled.is_empty() && !own.contains(role.as_str()));
     let may_read = may_read.cloned().collect::<BTreeSet<_>>();
     // What they may do is told by one listing, and of everybody.
@@ -524,6 +526,7 @@ pub fn follows(saved: &SavedPlan, earlier: Option<&SavedPlan>, playbook: &Playbo
                 canaries: &round.canaries,
                 seen_off: &round.seen_off,
                 as_found: &round.as_found,
+                workers: &round.workers,
                 cuts_alone: round.cuts_alone,
             })
         }

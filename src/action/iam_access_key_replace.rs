@@ -85,6 +85,7 @@ impl Action for Replace {
             "iam:CreateAccessKey",
             "iam:DeleteAccessKey",
             "secretsmanager:DescribeSecret",
+            "secretsmanager:GetResourcePolicy",
             "secretsmanager:GetSecretValue",
             "secretsmanager:PutSecretValue",
             "secretsmanager:UpdateSecretVersionStage",

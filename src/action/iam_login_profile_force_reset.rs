@@ -127,6 +127,7 @@ impl Action for ForceReset {
             "iam:ListMFADevices",
             "iam:UpdateLoginProfile",
             "secretsmanager:DescribeSecret",
+            "secretsmanager:GetResourcePolicy",
             "secretsmanager:GetSecretValue",
             "secretsmanager:PutSecretValue",
             "secretsmanager:UpdateSecretVersionStage",

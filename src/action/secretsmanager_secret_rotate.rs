@@ -145,6 +145,7 @@ impl Action for Rotate {
     const ABOUT: About = About {
         permissions: &[
             "secretsmanager:DescribeSecret",
+            "secretsmanager:GetResourcePolicy",
             "secretsmanager:RotateSecret",
             "secretsmanager:GetSecretValue",
             "secretsmanager:UpdateSecretVersionStage",

@@ -363,6 +363,8 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
     let only = undo::named(&args.only, plans.iter().map(|saved| &saved.plan))?;
     let mut undone: Vec<SavedPlan> = Vec::new();
     let (mut waits, mut foretold): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
+    let undo = format!("portcullis undo {}{}{there}", typed(dir), undo::typed_only(&args.only));
+    let mut nexts: Vec<String> = Vec::new();
     for saved in plans.iter_mut().filter(|saved| !saved.plan.is_undo()) {
         let at = dirs.iter().find(|dir| is_of(dir, saved)).expect("each was read from one");
         let state = state_of(&case::read_journal(at)?)?;
@@ -377,6 +379,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
             let alone = next.taking_back();
             let told = Foretold::of(&alone, &state, foretold::now(dir, &state)?);
             waits.push(told.render(&typed(at), &there));
+            nexts.push(told.next(&typed(at), &undo, &there));
             let mut told = told.as_json();
             told["digest"] = next.digest().into();
             foretold.push(told);
@@ -409,8 +412,9 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         if undone.is_empty() {
             view::out("\nNothing that this case has cut can be taken back, or all of it was.\n");
         } else {
-            let only = undo::typed_only(&args.only);
-            view::hint(&format!("\nNext: portcullis undo {}{only}{there}\n", typed(dir)));
+            // As soon as something comes off anywhere, that is what is next.
+            let next = if nexts.contains(&undo) { &undo } else { &nexts[0] };
+            view::hint(&format!("\nNext: {next}\n"));
         }
         return Ok(Exit::Done);
     }

@@ -69,6 +69,15 @@ impl Unreadable {
     pub(super) fn is_of(&self, account: &AccountId) -> bool {
         self.of.as_ref().is_some_and(|(of, _)| of == account)
     }
+
+    /// Whether it may be a case of that account, and not a copy of the one that was begun with `own`. Of what not even the
+    /// plan can be read it may be of any.
+    pub(super) fn may_be_of(&self, account: &AccountId, own: Option<&String>) -> bool {
+        match &self.of {
+            Some((of, begun_with)) => of == account && own != Some(begun_with),
+            None => !is_rehearsal(&self.dir).unwrap_or(false),
+        }
+    }
 }
 
 /// Which of two copies came further.
@@ -168,6 +177,14 @@ impl Beside {
             Some(format!("beside {}, {}", copy.dir.display(), known.why))
         });
         told.into_iter().next()
+    }
+
+    /// The same, to keep.
+    pub(super) fn into_any_of(mut self, account: &AccountId) -> impl Iterator<Item = Other> {
+        let of = self.of.remove(account).unwrap_or_default();
+        let account = account.clone();
+        let disputed = self.disputed.into_iter();
+        of.into_iter().chain(disputed.filter(move |other| other.saved.plan.account == account))
     }
 
     /// What one is called where they lie.

@@ -172,6 +172,28 @@ impl<'a> Foretold<'a> {
         text
     }
 
+    /// What is typed after a dry run: the undo, `undo`; where nothing of it would come off, first what somebody must say.
+    pub(super) fn next(&self, case: &str, undo: &str, there: &There) -> String {
+        let comes_off = |(_, fate): &(&Change, Fate)| matches!(fate, Fate::Made | Fate::ByHand(_));
+        let changes: Vec<&(&Change, Fate)> = self.changes.iter().collect();
+        let unspoken = unspoken(&changes);
+        if self.changes.iter().any(comes_off) || unspoken.is_empty() {
+            return undo.to_owned();
+        }
+        let said = changes.iter().any(|(_, fate)| Kind::of(fate) == Kind::NobodySpoke);
+        let whom = if said {
+            in_a_command(&spoken_of(&unspoken))
+        } else {
+            typed_all(&unspoken.iter().collect::<Vec<_>>())
+        };
+        format!(
+            "nothing comes off before somebody is cleared; where the alarm was false, {}: portcullis clear {case} {whom} \
+             --reason TEXT{}; then {undo}",
+            by(&self.next.plan),
+            there.for_others()
+        )
+    }
+
     /// What is typed about all of one kind.
     fn typed(&self, kind: Kind, changes: &[&(&Change, Fate)], case: &str, there: &There) -> String {
         let unspoken = unspoken(changes);

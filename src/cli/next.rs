@@ -518,16 +518,21 @@ pub(super) fn of_all_proven<'a>(
     there: &There,
 ) -> String {
     let mut taken_back = true;
-    let still = all.filter_map(|(plan, state)| {
-        taken_back &= plan.is_undo();
-        let still = still_quarantined(plan, state)?;
-        Some(format!(". In account {}: {still}", plan.account))
-    });
-    let still: String = still.collect();
+    let all = all.inspect(|(plan, _)| taken_back &= plan.is_undo());
+    let still = still_in_each(all);
     if taken_back {
         return format!("nothing by these plans{still}");
     }
     format!("nothing by these plans but to {}{still}", look_again(dir, there))
+}
+
+/// Whoever stays cut off in accounts of which nothing else is told, a sentence for each.
+pub(super) fn still_in_each<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String {
+    let still = all.filter_map(|(plan, state)| {
+        let still = still_quarantined(plan, state)?;
+        Some(format!(". In account {}: {still}", plan.account))
+    });
+    still.collect()
 }
 
 /// What is next about several accounts that ended alike: what is next of each, and of all that they go on together.

@@ -6,7 +6,7 @@ use super::args::{self, Format};
 use super::by_hand::typed;
 use super::conduct::{Conduct, Task, worked_on_by};
 use super::exit::{Exit, Failure};
-use super::found::{refuse_closed, state_of, typed_to_begin};
+use super::found::{refuse_closed, state_of, tell_torn, typed_to_begin};
 use super::overtaken::Doing;
 use super::reach::{fits, reach};
 use super::rehearse::Going;
@@ -72,6 +72,8 @@ fn take_over(args: &args::Resume, reason: &str) -> Result<Exit, Failure> {
         ));
     }
     refuse_closed(dir, &saved, &state_of(&journal)?, &args.access.there())?;
+    // What is taken over is a copy without it.
+    tell_torn(&journal);
     if rehearse::is_rehearsal(dir)? {
         let case = Case::take_over(dir)?;
         let going = Going { taking_over: Some(reason), format: args.format, task: &Task::Run };

@@ -6,12 +6,16 @@
 //! case began is nobody independent. Knows nothing of what is said.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args;
-use super::beside::Beside;
+use super::beside::{Beside, Other, Unreadable};
+use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::found::read;
+use super::rehearse::is_rehearsal;
+use super::there::There;
+use super::view::plain;
 use crate::case;
 use crate::clock::Clock;
 use crate::cloud::ReadCloud;
@@ -99,15 +103,19 @@ pub(super) async fn looked_up(
     caller: &Caller,
     cloud: &ReadCloud,
     clock: Clock,
+    there: &There,
 ) -> Result<Option<String>, Failure> {
-    let came_from = caller.came_from.iter().filter_map(|origin| origin.arn.as_ref());
-    let own = caller.access_key_id.as_ref().filter(|key| !is_of_a_case(concerned, key));
-    let links: Vec<(&Arn, Option<&AccessKeyId>)> = std::iter::once((&caller.arn, own))
-        .chain(came_from.map(|arn| (arn, None)))
-        .filter(|(arn, _)| arn.account() == caller.account.as_str())
-        .collect();
+    let came_from = caller.came_from.iter();
+    let came_from =
+        came_from.filter_map(|one| Some((one.arn.as_ref()?, one.access_key_id.as_ref())));
+    let links: Vec<(&Arn, Option<&AccessKeyId>)> =
+        std::iter::once((&caller.arn, caller.access_key_id.as_ref()))
+            .chain(came_from)
+            .filter(|(arn, _)| arn.account() == caller.account.as_str())
+            .collect();
     let wants: BTreeSet<Want> =
-        links.iter().flat_map(|(arn, key)| planning::wants_of_speaker(arn, *key)).collect();
+        links.iter().flat_map(|(arn, _)| planning::wants_of_speaker(arn)).collect();
+    let is_ours = |key: &AccessKeyId| is_of_a_case(concerned, key);
     let mut facts = Inventory::new(caller.clone(), clock.now());
     survey::fill(cloud, &mut facts, wants).await?;
     let mut not_known = None;
@@ -118,16 +126,10 @@ pub(super) async fn looked_up(
             first.trusts = None;
         }
         for (arn, key) in &links {
-            match planning::presence(arn, *key, &first, &facts) {
+            match planning::presence(arn, *key, is_ours, &first, &facts) {
                 Presence::Before => {}
                 Presence::Unknown(why) => not_known = Some(why),
-                Presence::Since(why) => {
-                    return Err(Failure::new(
-                        Exit::Refused,
-                        format!("{why}: the word of {} is not taken", caller.arn),
-                        "somebody who was there before the case began must say it, with credentials of his own",
-                    ));
-                }
+                Presence::Since(why) => return Err(one.came_since(&why, caller, there)),
             }
         }
     }
@@ -148,13 +150,54 @@ pub(super) struct Concerned {
     state: State,
     /// The plan of the round that waits for a yes.
     asked: Option<SavedPlan>,
+    /// Where it lies, where it is another case than the one that is spoken of.
+    beside: Option<PathBuf>,
 }
 
 impl Concerned {
     fn of(dir: &Path) -> Result<Self, Failure> {
         let (saved, _, state) = read(dir)?;
+        Self::new(dir, saved, state, None)
+    }
+
+    fn beside(other: Other) -> Result<Self, Failure> {
+        let Other { dir, saved, state, .. } = other;
+        Self::new(&dir, saved, state, Some(dir.clone()))
+    }
+
+    fn new(
+        dir: &Path,
+        saved: SavedPlan,
+        state: State,
+        beside: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
         let asked = state.asking.as_ref().map(|asking| case::read_round(dir, asking.round));
-        Ok(Self { saved, asked: asked.transpose()?, state })
+        Ok(Self { saved, asked: asked.transpose()?, state, beside })
+    }
+
+    /// Refuses the word of `caller`, who has come since this case began, or speaks with what has.
+    fn came_since(&self, why: &str, caller: &Caller, there: &There) -> Failure {
+        let before =
+            "somebody who was there before the case began must say it, with credentials of his own";
+        let (of, next) = match &self.beside {
+            None => (String::new(), before.to_owned()),
+            Some(dir) => {
+                let whole = typed(&case::accounts::whole_or_itself(dir));
+                let close = format!("portcullis close {whole} --reason TEXT{}", there.for_others());
+                let close = match self.state.closed {
+                    Some(_) => String::new(),
+                    None => {
+                        format!("; or, where {whole} is over, such a one closes it first: {close}")
+                    }
+                };
+                (
+                    format!(" of {whole}, which lies beside it and is not over"),
+                    format!("{before}{close}"),
+                )
+            }
+        };
+        let what = format!("{why}{of}: the word of {} is not taken", caller.arn);
+        Failure::new(Exit::Refused, what, next)
     }
 
     /// Why `caller` is nobody whose word counts. What was accepted of a cut is that the run may lose him; and whoever holds
@@ -196,17 +239,40 @@ pub(super) fn concerned(dir: &Path) -> Result<Vec<Concerned>, Failure> {
     let own = std::iter::once(dir.to_owned()).chain(others).map(|dir| Concerned::of(&dir));
     let mut all = own.collect::<Result<Vec<_>, _>>()?;
     let mut beside = Vec::new();
-    for Concerned { saved, .. } in &all {
+    for Concerned { saved, state, .. } in &all {
         let account = &saved.plan.account;
         let up = saved.plan.takes_up.iter().flat_map(|up| up.cases.values());
         let up: BTreeSet<&String> = up.collect();
         let around = Beside::around(&case::accounts::whole_or_itself(dir), account);
-        let of_it =
-            around.any_of(account).filter(|one| one.is_open() || up.contains(&one.begun_with));
-        for one in of_it {
-            beside.push(Concerned::of(&one.dir)?);
+        let own = state.opened.as_ref().map(|opened| &opened.plan);
+        if !is_rehearsal(dir)?
+            && let Some(unread) = around.unreadable.iter().find(|one| one.may_be_of(account, own))
+        {
+            return Err(cannot_be_read(unread));
+        }
+        let of_it = around.into_any_of(account);
+        for one in of_it.filter(|one| {
+            own != Some(&one.begun_with) && (one.is_open() || up.contains(&one.begun_with))
+        }) {
+            beside.push(Concerned::beside(one)?);
         }
     }
     all.extend(beside);
     Ok(all)
+}
+
+/// Whom a case that cannot be read cuts, nobody knows: it may be whoever speaks.
+fn cannot_be_read(unread: &Unreadable) -> Failure {
+    let case = typed(&unread.dir);
+    Failure::new(
+        Exit::Refused,
+        format!(
+            "case {case} lies beside this one and cannot be read ({}): whom it cuts nobody knows, so nobody's word is taken",
+            plain(&unread.why)
+        ),
+        format!(
+            "restore it from a copy of its own, whole, until portcullis status {case} reads it; or, where it is over, lay it \
+             elsewhere; then say it again"
+        ),
+    )
 }

@@ -69,8 +69,8 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
             if !nothing {
                 view::out(&foretold.render(&shown, &there));
                 view::out(&goes_on(&next));
-                let only = typed_only(&args.only);
-                view::hint(&format!("\nNext: portcullis undo {shown}{only}{there}\n"));
+                let undo = format!("portcullis undo {shown}{}{there}", typed_only(&args.only));
+                view::hint(&format!("\nNext: {}\n", foretold.next(&shown, &undo, &there)));
             }
             if nothing {
                 view::out(

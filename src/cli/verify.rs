@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::args;
 use super::conduct::{Conduct, Task};
 use super::exit::{Exit, Failure};
+use super::found::tell_torn;
 use super::overtaken::Doing;
 use super::reach::reach;
 use super::rehearse::Going;
@@ -139,6 +140,7 @@ impl Watched<'_> {
         self.case.custody().check().map_err(|error| error.to_string())?;
         let before = self.journal.state();
         let (decoded, medium) = self.case.journal().map_err(|error| error.to_string())?;
+        tell_torn(&decoded);
         let now = State::of(&decoded).map_err(|error| error.to_string())?;
         if (now.plan(), now.started) != (before.plan(), before.started) {
             return Ok(Woken::GoneOnWith("somebody has gone on with the case".to_owned()));

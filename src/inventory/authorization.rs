@@ -137,6 +137,7 @@ impl UserDetail {
             name: self.name.clone(),
             path: self.path.clone(),
             arn: self.arn.clone(),
+            id: self.id.clone(),
             created_at: self.created_at,
         }
     }

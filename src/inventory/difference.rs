@@ -573,6 +573,7 @@ mod tests {
             name: UserName::parse(*name).unwrap(),
             path: "/".to_owned(),
             arn: Arn::parse(format!("arn:aws:iam::111122223333:user/{name}")).unwrap(),
+            id: String::new(),
             created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         };
         (Want::Users, Ok(Fact::Users(names.iter().map(user).collect())))

@@ -50,13 +50,23 @@ pub struct Decoded {
     pub good: usize,
     /// Bytes that follow.
     pub torn: usize,
-    head: Option<String>,
+    /// The hash of each good line.
+    hashes: Vec<String>,
 }
 
 impl Decoded {
     /// The hash of the last good line.
     pub fn head(&self) -> &str {
-        self.head.as_deref().unwrap_or(GENESIS)
+        self.hashes.last().map_or(GENESIS, String::as_str)
+    }
+
+    /// Whether its first `lines` end with the hash `head`: it is the journal that had those, and whatever came behind them.
+    pub(super) fn goes_on_from(&self, lines: u64, head: &str) -> bool {
+        match usize::try_from(lines) {
+            Ok(0) => head == GENESIS,
+            Ok(n) => self.hashes.get(n - 1).is_some_and(|hash| hash == head),
+            Err(_) => false,
+        }
     }
 }
 
@@ -85,7 +95,8 @@ fn hash_of(before: &str, body: &[u8]) -> String {
 
 /// Reads a journal's bytes.
 ///
-/// A last line that a crash cut short is left out and counted in [`Decoded::torn`]. A last line that is
+/// A last line that a crash cut short is left out and counted in [`Decoded::torn`]: a loss of power may leave noughts where it
+/// was to be, or behind its beginning. A last line that is
 /// whole but does not check was not cut short, it was changed; like any other bad line it is damage.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
     let mut decoded = Decoded::default();
@@ -114,7 +125,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
         decoded.lines.push(read_body(body, number)?);
         decoded.good += line.len();
         longest = longest.max(line.len());
-        decoded.head = Some(String::from_utf8_lossy(hash).into_owned());
+        decoded.hashes.push(String::from_utf8_lossy(hash).into_owned());
         rest = tail;
     }
     Ok(decoded)
@@ -124,8 +135,11 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
 const SHORTEST: usize = OPEN.len() + HASH + MIDDLE.len() + CLOSE.len();
 
 /// Whether the end of a journal may be the one line that was being written when it crashed: it begins as that does, or is no
-/// longer than one that is known. What was synced before it is whole.
+/// longer than one that is known. What was synced before it is whole. Behind its beginning there may be noughts, and nothing but
+/// those: a file system that had made room for it and lost the power before its bytes.
 fn is_one_line(end: &[u8], number: usize, longest: usize) -> bool {
+    let written = end.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let end = &end[..written];
     let begins = || {
         let (hash, body) = (OPEN.len(), format!("{{\"v\":{VERSION},\"seq\":{number},"));
         let middle = [MIDDLE, body.as_bytes()].concat();
@@ -238,17 +252,18 @@ mod tests {
         for end in [last, last + 1] {
             assert_eq!(decode(&joined(2)[..end]).unwrap_err().line, 2);
         }
-        let mut blank = bytes.clone();
-        blank[starts[1]..].fill(0);
-        assert_eq!(decode(&blank).unwrap_err().line, 2);
-        let mut blank = bytes.clone();
-        blank[starts[1] + 120..].fill(0);
-        assert_eq!(decode(&blank).unwrap_err().line, 2);
-        // The last one alone may be lost, to the last byte of it.
-        for from in [starts[2], starts[2] + 120] {
+        // Noughts are no lines: how long the one that they stand for was to be, nobody knows.
+        for (n, from) in
+            [(1, starts[1]), (1, starts[1] + 120), (2, starts[2]), (2, starts[2] + 120)]
+        {
             let mut blank = bytes.clone();
             blank[from..].fill(0);
-            assert_eq!(decode(&blank).unwrap().lines, lines[..2]);
+            blank.extend([0; 4096]);
+            let decoded = decode(&blank).unwrap();
+            assert_eq!((&decoded.lines[..], decoded.torn), (&lines[..n], blank.len() - starts[n]));
+            // Behind them there is nothing.
+            blank.push(b'x');
+            assert_eq!(decode(&blank).unwrap_err().line, n + 1);
         }
         // And be as long as it likes, where it is what was being written.
         let head = decode(&bytes[..starts[2]]).unwrap().head().to_owned();

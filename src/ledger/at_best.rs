@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::row::{issued_by, row};
+use super::row::{issued_by, row, unseen as unseen_rows};
 use super::{Issued, Row};
 use crate::ids::{AccessKeyId, VersionId};
 use crate::journal::{
@@ -19,16 +19,20 @@ use crate::playbook::Proof;
 
 /// Rows that keep every run of the plan from ending proven, whatever goes well; what people may say of them is left out.
 /// `proof` is the strongest that a cut can come to, `None` of what nothing proves. A key may be tried itself, where
-/// somebody has it: that it is blocked, and no more, speaks against nothing.
+/// somebody has it: that it is blocked, and no more, speaks against nothing. What would have told of newcomers and was
+/// refused when the case began, the operations `unseen`, no later look makes good.
 pub fn at_best<'a>(
     plan: &'a Plan,
+    unseen: BTreeSet<String>,
     proof: impl Fn(&Change) -> Option<Proof> + 'a,
 ) -> impl Iterator<Item = Row> + 'a {
+    let state = State { not_seen: unseen, ..State::default() };
+    let unseen: Vec<Row> = unseen_rows(&state).collect();
     let roles = plan.roles.iter().map(|reach| &reach.sessions);
     let all: BTreeSet<&Credential> = plan.credentials.iter().chain(roles).collect();
     // One after the other: of a hundred thousand, the journal is never there as a whole.
     let rows = all.into_iter().map(move |credential| best_of(plan, credential, &proof));
-    rows.filter(|row| row.is_unaccounted() || row.is_unproven())
+    rows.filter(|row| row.is_unaccounted() || row.is_unproven()).chain(unseen)
 }
 
 fn best_of(plan: &Plan, credential: &Credential, proof: impl Fn(&Change) -> Option<Proof>) -> Row {

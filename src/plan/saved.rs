@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::diagnostic::Misread;
-use crate::ids::{AccessKeyId, ChangeId, Principal};
+use crate::ids::{AccessKeyId, Arn, ChangeId, Principal};
 use crate::inventory::{Answers, Inventory, digest_of};
 
 /// The version of the file's shape that this program writes and reads.
@@ -58,6 +58,9 @@ pub struct Round {
     /// What the case had changed by then, as it was found before: expressions are decided by that.
     #[serde(default, skip_serializing_if = "Answers::is_empty")]
     pub as_found: Answers,
+    /// Whoever had worked on the case by then.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub workers: BTreeSet<Arn>,
     /// Whether it adds containment within the scope alone.
     pub cuts_alone: bool,
     /// The cuts that it takes back; where there are any it does nothing else.

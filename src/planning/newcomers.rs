@@ -1,15 +1,16 @@
-//! Ways in that were set up in the account since the case began, for nobody whom the plan cuts off.
+//! Ways in that were set up since the case began, for nobody whom the plan cuts off.
 //!
 //! Whoever is being cut off sets himself up with somebody else: a user of his own, a key or a password of a user who
 //! is in no step, a role that lets him in. No playbook has selected them, so no step can be planned for them. They are
 //! rows of the ledger that no cut covers, and keep the gate shut until somebody has spoken of them.
 //!
 //! Users, keys and passwords are known by when AWS says that they were made, and the first survey by what time AWS told it
-//! then: the clock of whoever surveyed has no say. Roles, whose trust may be changed at any time, are known by comparing whom they admit with what the first survey has seen; whoever is admitted
-//! later is a row of his own, so that nothing that was said of another is said of him. Who has come to read what will be
-//! handed out is told by `readers`. Canaries of a case that runs
-//! beside this one count as having come: a path and a tag can be anybody's. Not looked for are service passwords, SSH keys
-//! and certificates of users who were there before, and policies: what somebody may do is no way in.
+//! then: the clock of whoever surveyed has no say. AWS tells whole seconds: of users and keys that were made in the second of
+//! the survey, those are new that it has not listed. Roles, whose trust may be changed at any time, are known by comparing
+//! whom they admit with what the first survey has seen; whoever is admitted later is a row of his own, so that nothing that
+//! was said of another is said of him. Who has come to read what will be handed out is told by `readers`. Canaries of a case
+//! that runs beside this one count as having come: a path and a tag can be anybody's. Not looked for are service passwords,
+//! SSH keys and certificates of users who were there before, and policies: what somebody may do is no way in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use super::readers;
 use super::round::{Earlier, is_our_own};
 use crate::ids::{AccessKeyId, Principal, RoleName, UserName};
-use crate::inventory::{Inventory, Status, Unread, Want};
+use crate::inventory::{AccessKey, Fact, Inventory, Status, Unread, Want};
 use crate::plan::{
     Change, Credential, FirstSeen, Plan, RoleInReach, SavedPlan, TakenUp, Untouched,
     credential_wants, credentials_of,
@@ -96,7 +97,7 @@ pub(super) fn came_since_survey(
     let users = inventory.users().into_iter().flatten();
     let users = users.filter(|user| principals.contains(&Principal::User(user.name.clone())));
     let of_users = users.flat_map(|user| {
-        if !is_new(user.created_at, first) {
+        if !is_user_new(&user.id, user.created_at, first) {
             return newly_hung_on(&user.name, first, inventory);
         }
         let mut all = credentials_of(&user.name, inventory);
@@ -133,6 +134,7 @@ fn first_of(plan: &Plan, inventory: &Inventory) -> FirstSeen {
         trusts: trusts(inventory),
         trusts_came_later: false,
         readers: BTreeMap::new(),
+        listed: just_made(plan.surveyed_at, inventory),
     };
     readers::first_see(&mut first, readers::filled(&plan.changes), inventory);
     first
@@ -172,6 +174,44 @@ pub(super) fn is_new(made: Timestamp, first: &FirstSeen) -> bool {
     made.as_second() >= first.at.as_second()
 }
 
+/// The same of a user of that unique id, whom the survey may have listed.
+pub(super) fn is_user_new(id: &str, made: Timestamp, first: &FirstSeen) -> bool {
+    is_new(made, first) && !first.has_listed(id)
+}
+
+/// The same of a key.
+pub(super) fn is_key_new(key: &AccessKey, first: &FirstSeen) -> bool {
+    is_new(key.created_at, first) && !first.has_listed(key.id.as_str())
+}
+
+/// Who was made in the very second `at` and is in `inventory`, by unique id: whoever takes the name has another.
+fn just_made(at: Timestamp, inventory: &Inventory) -> BTreeSet<String> {
+    let is_of_it = |made: &Timestamp| made.as_second() == at.as_second();
+    let mut listed = BTreeSet::new();
+    for fact in inventory.answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()) {
+        match fact {
+            Fact::Users(users) => {
+                let young = users.iter().filter(|user| is_of_it(&user.created_at));
+                listed.extend(young.map(|user| user.id.clone()));
+            }
+            Fact::User(Some(user)) if is_of_it(&user.created_at) => {
+                listed.insert(user.id.clone());
+            }
+            Fact::Role(Some(role)) if is_of_it(&role.created_at) => {
+                listed.insert(role.id.clone());
+            }
+            Fact::AccessKeys(keys) => {
+                let young = keys.iter().filter(|key| is_of_it(&key.created_at));
+                listed.extend(young.map(|key| key.id.to_string()));
+            }
+            _ => {}
+        }
+    }
+    // Of what older versions have saved it is not known.
+    listed.remove("");
+    listed
+}
+
 /// Whom `role` admits by `facts`, and did not when the case that `plan` is of began; `seen` is what the plan stands on.
 /// Nobody where that could not be listed then: see [`not_seen`].
 pub fn admitted_to(
@@ -194,7 +234,7 @@ pub(super) fn wants(first: &FirstSeen, inventory: &Inventory) -> Vec<Want> {
     let mut wants = vec![Want::Users, Want::Roles];
     wants.extend(first.readers.keys().flat_map(readers::told_by));
     for user in inventory.users().into_iter().flatten() {
-        if is_new(user.created_at, first) {
+        if is_user_new(&user.id, user.created_at, first) {
             wants.extend(credential_wants(&user.name));
         } else {
             wants.extend([
@@ -260,7 +300,7 @@ pub(super) fn newcomers(
         if principals.contains(&Principal::User(user.name.clone())) {
             continue;
         }
-        if is_new(user.created_at, first) {
+        if is_user_new(&user.id, user.created_at, first) {
             found.extend(credentials_of(&user.name, inventory));
             found.push(Credential::Sessions { user: user.name.clone() });
         } else {
@@ -330,7 +370,7 @@ fn keys_of<'i>(
 fn newly_hung_on(user: &UserName, first: &FirstSeen, inventory: &Inventory) -> Vec<Credential> {
     let keys = inventory.access_keys(user).into_iter().flatten();
     let keys = keys
-        .filter(|key| is_new(key.created_at, first))
+        .filter(|key| is_key_new(key, first))
         .map(|key| Credential::AccessKey { user: user.clone(), id: key.id.clone() });
     let password = inventory.login_profile(user).ok().and_then(Option::as_ref);
     let password = password

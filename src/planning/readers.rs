@@ -80,12 +80,17 @@ fn came_to_read(secret: &SecretId, seen: &SecretSeen, now: &Inventory) -> Vec<Cr
 
 /// Whether what would have told could not be read: now, or at first.
 pub(super) fn not_seen(first: &FirstSeen, inventory: &Inventory) -> Option<String> {
-    let mut each = first.readers.iter();
-    let is_unread = |(secret, seen): (&SecretId, &SecretSeen)| {
-        seen.policy.is_none() || inventory.secret_policy(secret).is_err()
-    };
-    each.any(is_unread).then(|| "secretsmanager:GetResourcePolicy".to_owned())
+    let mut each = first.readers.keys();
+    let now = each.any(|secret| inventory.secret_policy(secret).is_err());
+    never_seen(first).or_else(|| now.then(|| TELLS.to_owned()))
 }
+
+/// The same of what could not be read at first: with what is read later there is nothing to compare.
+pub(super) fn never_seen(first: &FirstSeen) -> Option<String> {
+    first.readers.values().any(|seen| seen.policy.is_none()).then(|| TELLS.to_owned())
+}
+
+const TELLS: &str = "secretsmanager:GetResourcePolicy";
 
 /// Who has come to read `secret` by `facts`, and did not when the case that `plan` is of began; `seen` is what the plan
 /// stands on. What could not be read then tells nothing now.

@@ -8,11 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::chain;
 use super::lockout::{cuts_off_break_glass, touches_break_glass};
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostic;
-use crate::ids::{AccessKeyId, ChangeId, StepId};
+use crate::ids::{AccessKeyId, Arn, ChangeId, StepId};
 use crate::inventory::{Answers, Inventory};
 use crate::plan::{Batches, Change, Credential, Effect, Plan, Subject, Text, Unplanned};
 
@@ -33,8 +34,18 @@ pub struct Earlier<'a> {
     pub seen_off: &'a BTreeSet<AccessKeyId>,
     /// What those changes are about, as it was found before any of them: by [`super::as_found()`].
     pub as_found: &'a Answers,
+    /// Whoever has worked on this case, by its journal: whose roles are the case's own.
+    pub workers: &'a BTreeSet<Arn>,
     /// Whether only containment within its scope is added, and all else left as it was: that waits for nobody.
     pub cuts_alone: bool,
+}
+
+/// The roles through which a case was planned and worked on.
+pub(super) fn roles_of_workers<'a>(earlier: &Earlier<'a>) -> impl Iterator<Item = &'a str> {
+    let Earlier { plan, inventory, workers, .. } = *earlier;
+    let of_here = |arn: &&Arn| arn.account() == plan.account.as_str();
+    let through = workers.iter().filter(of_here).filter_map(chain::role_of);
+    through.chain(chain::own_roles(&inventory.caller))
 }
 
 impl Earlier<'_> {

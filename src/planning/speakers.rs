@@ -2,17 +2,18 @@
 //!
 //! Whoever is being cut off sets up somebody else, and lets him say what two people must say. So a speaker is looked up:
 //! a user and the key that he speaks with by when AWS says that they were made, a role by that and by whom its trust has
-//! come to admit. Pure: whoever asks reads what is wanted. What cannot be read is told as not known, which is no reason
-//! not to hear somebody: most people may not read even of themselves.
+//! come to admit. Of a session nobody can tell by which key or password it was had: one of a user who has got another since
+//! says nothing. Pure: whoever asks reads what is wanted. What cannot be read is told as not known, which is no reason not to
+//! hear somebody: most people may not read even of themselves.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::chain::role_of;
-use super::newcomers::{admitted_since, is_new};
+use super::newcomers::{admitted_since, is_key_new, is_new, is_user_new};
 use crate::ids::{AccessKeyId, Arn, RoleName, UserName};
-use crate::inventory::{Inventory, Want};
+use crate::inventory::{AccessKey, Inventory, Want};
 use crate::plan::{Credential, FirstSeen};
 
 /// What is known of how long there has been somebody.
@@ -40,22 +41,24 @@ fn speaker_of(arn: &Arn) -> Option<Speaker> {
     UserName::parse(user).ok().map(Speaker::User)
 }
 
-/// What must be read of whoever speaks as `arn`; of the keys of a user where it is known which one he speaks with.
-pub fn wants_of_speaker(arn: &Arn, key: Option<&AccessKeyId>) -> BTreeSet<Want> {
+/// What must be read of whoever speaks as `arn`.
+pub fn wants_of_speaker(arn: &Arn) -> BTreeSet<Want> {
     match speaker_of(arn) {
         None => BTreeSet::new(),
         Some(Speaker::User(user)) => {
-            let keys = key.map(|_| Want::AccessKeys(user.clone()));
-            keys.into_iter().chain([Want::User(user)]).collect()
+            let keys = Want::AccessKeys(user.clone());
+            BTreeSet::from([keys, Want::LoginProfile(user.clone()), Want::User(user)])
         }
         Some(Speaker::Role(role)) => BTreeSet::from([Want::Role(role), Want::Roles]),
     }
 }
 
-/// Since when there is whoever speaks as `arn`, with `key` where that is known, by `facts`; `first` is how the case began.
+/// Since when there is whoever speaks as `arn`, with `key` where that is known, by `facts`; `first` is how the case began, and
+/// keys that `is_ours` were issued by a case itself.
 pub fn presence(
     arn: &Arn,
     key: Option<&AccessKeyId>,
+    is_ours: impl Fn(&AccessKeyId) -> bool,
     first: &FirstSeen,
     facts: &Inventory,
 ) -> Presence {
@@ -66,21 +69,41 @@ pub fn presence(
     match speaker_of(arn) {
         None => Presence::Before,
         Some(Speaker::User(user)) => {
-            if let Some(key) = key
-                && let Ok(keys) = facts.access_keys(&user)
-                && let Some(own) = keys.iter().find(|own| own.id == *key)
-                && is_new(own.created_at, first)
-            {
-                return made(&format!("access key {key}, which it is said with,"), own.created_at);
-            }
             match facts.user(&user) {
-                Ok(Some(found)) if is_new(found.created_at, first) => {
-                    made(&format!("user {user}"), found.created_at)
+                Ok(Some(found)) if is_user_new(&found.id, found.created_at, first) => {
+                    return made(&format!("user {user}"), found.created_at);
                 }
-                Ok(Some(_)) => Presence::Before,
-                Ok(None) => Presence::Since(format!(
-                    "there is no user {user} any more, and since when there was is not known"
-                )),
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    return Presence::Since(format!(
+                        "there is no user {user} any more, and since when there was is not known"
+                    ));
+                }
+                Err(unread) => return Presence::Unknown(unread.to_string()),
+            }
+            let keys = match facts.access_keys(&user) {
+                Ok(keys) => keys,
+                Err(unread) => return Presence::Unknown(unread.to_string()),
+            };
+            let is_younger = |one: &&AccessKey| is_key_new(one, first) && !is_ours(&one.id);
+            if let Some(own) = key.and_then(|key| keys.iter().find(|own| own.id == *key)) {
+                let what = format!("access key {}, which it is said with,", own.id);
+                return if is_younger(&own) {
+                    made(&what, own.created_at)
+                } else {
+                    Presence::Before
+                };
+            }
+            let by = "by which of his it is said is not known, and";
+            if let Some(young) = keys.iter().find(is_younger) {
+                let what = format!("{by} access key {} of user {user}", young.id);
+                return made(&what, young.created_at);
+            }
+            match facts.login_profile(&user) {
+                Ok(Some(password)) if is_new(password.created_at, first) => {
+                    made(&format!("{by} the password of user {user}"), password.created_at)
+                }
+                Ok(_) => Presence::Before,
                 Err(unread) => Presence::Unknown(unread.to_string()),
             }
         }
@@ -95,7 +118,9 @@ pub fn presence(
                 ));
             }
             match facts.role(&role) {
-                Ok(Some(found)) if is_new(found.created_at, first) => {
+                Ok(Some(found))
+                    if is_new(found.created_at, first) && !first.has_listed(&found.id) =>
+                {
                     made(&format!("role {role}"), found.created_at)
                 }
                 Ok(Some(_)) => match (&first.trusts, facts.roles()) {

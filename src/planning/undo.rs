@@ -35,6 +35,7 @@ pub fn take_back(
         canaries: BTreeMap::new(),
         seen_off: BTreeSet::new(),
         as_found: Answers::default(),
+        workers: BTreeSet::new(),
         cuts_alone: false,
         undoes,
         lets_in,

@@ -160,7 +160,7 @@ pub enum Event<'a> {
         /// Which, and what is there instead.
         cut: &'a CutOff,
     },
-    /// Every way in is proven cut, of those that a step cuts.
+    /// Every way in is proven cut, of those that a step cuts and nobody has spoken of.
     GateOpened {
         /// On the strength of this: what could not be tried is covered by what was.
         proof: Proof,
@@ -168,6 +168,10 @@ pub enum Event<'a> {
         cuts: &'a BTreeMap<Proof, usize>,
         /// How many roles that somebody in scope may have assumed nothing cuts.
         roles: usize,
+        /// How many ways in stand open for which somebody answers.
+        waived: usize,
+        /// How many stand open because they were found innocent.
+        cleared: usize,
     },
     /// The world is surveyed again, in full.
     SurveyingAgain {

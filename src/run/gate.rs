@@ -16,7 +16,7 @@ use crate::cloud::Urgency;
 use crate::ids::{AccessKeyId, ChangeId, Principal, SecretId, UserName};
 use crate::inventory::{Inventory, Want};
 use crate::journal::{ChangeState, Entry, GateState, Ours};
-use crate::ledger;
+use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Change, Credential, Effect, Subject, credential_wants, credentials_of};
 use crate::planning;
 use crate::playbook::Proof;
@@ -54,7 +54,9 @@ impl Run<'_> {
             self.record(Entry::GateOpened { proof }).await?;
             let cuts = self.proofs();
             let roles = self.roles_not_cut();
-            self.observer.event(&Event::GateOpened { proof, cuts: &cuts, roles });
+            let (waived, cleared) = self.let_be();
+            let opened = Event::GateOpened { proof, cuts: &cuts, roles, waived, cleared };
+            self.observer.event(&opened);
             return Ok(());
         }
         self.shut(reasons).await
@@ -233,6 +235,17 @@ impl Run<'_> {
         };
         let in_reach = self.plan.roles.iter().map(|reach| &reach.sessions).filter(is_open);
         in_reach.collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many ways in stand open on somebody's word: waived, and cleared. Roles in reach are counted for themselves.
+    fn let_be(&self) -> (usize, usize) {
+        let in_reach: BTreeSet<&Credential> =
+            self.plan.roles.iter().map(|reach| &reach.sessions).collect();
+        let ledger = Ledger::of(self.plan, &self.journal.state());
+        let rows = || ledger.rows.iter().filter(|row| !in_reach.contains(&row.credential));
+        let waived = rows().filter(|row| matches!(row.standing, Standing::Waived { .. })).count();
+        let is_open = |row: &&Row| matches!(&row.standing, Standing::Cleared { barriers, .. } if !barriers.iter().any(|one| one.blocks()));
+        (waived, rows().filter(is_open).count())
     }
 
     fn weakest_proof(&self) -> Proof {

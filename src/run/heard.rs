@@ -1,8 +1,9 @@
 //! Who is heard in a run: of whoever has appeared since the case began, no word counts.
 //!
 //! Whoever speaks is looked up when he does, as far as he may read of himself. The run may read more: it looks up everybody
-//! again, before anything stands on what he said, and takes his words back where he is a newcomer. Words of people of other
-//! accounts are left to the look of then: nothing here can read there.
+//! again, before anything stands on what he said, and takes his words back where he is a newcomer, or may have spoken with
+//! what is new of his. Words of people of other accounts are left to the look of then, and whoever speaks is told so: nothing
+//! here can read there.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +11,10 @@ use futures_util::future::try_join_all;
 
 use super::{Entry, Event, Halt, Run};
 use crate::cloud::Urgency;
-use crate::ids::Arn;
+use crate::ids::{AccessKeyId, Arn};
 use crate::inventory::Want;
 use crate::journal::ChangeState;
+use crate::ledger;
 use crate::planning::{self, Presence};
 
 impl Run<'_> {
@@ -23,15 +25,20 @@ impl Run<'_> {
         let speakers: BTreeSet<Arn> =
             state.speakers().filter(|arn| is_of_here(arn)).cloned().collect();
         drop(state);
-        let wants: BTreeSet<Want> =
-            speakers.iter().flat_map(|arn| planning::wants_of_speaker(arn, None)).collect();
+        let wants: BTreeSet<Want> = speakers.iter().flat_map(planning::wants_of_speaker).collect();
         if wants.is_empty() {
             return Ok(());
         }
         let facts = self.look_at(&[], wants, Urgency::Rest).await?;
         let first = planning::first_of_case(self.plan, self.inventory);
+        let state = self.journal.state();
+        let issued = ledger::issued(self.plan, &state);
+        let is_ours = |key: &AccessKeyId| {
+            self.beside.issued.contains_key(key)
+                || issued.iter().any(|issued| issued.key() == Some(key))
+        };
         for speaker in speakers {
-            match planning::presence(&speaker, None, &first, &facts) {
+            match planning::presence(&speaker, None, is_ours, &first, &facts) {
                 Presence::Before => {}
                 Presence::Since(why) => self.take_back_what_he_said(&speaker, &why).await?,
                 Presence::Unknown(why) => {

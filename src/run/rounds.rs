@@ -240,6 +240,7 @@ impl Run<'_> {
         let canaries = self.canaries();
         let seen_off = self.journal.state().seen_off.clone();
         let as_found = planning::as_found(saved, &begun);
+        let workers: BTreeSet<Arn> = self.journal.state().callers.iter().cloned().collect();
         let mut caller = self.inventory.caller.clone();
         // Whoever goes on with a case need not know what was left standing when it was planned.
         if caller.break_glass.is_empty() {
@@ -263,6 +264,7 @@ impl Run<'_> {
                     canaries: &canaries,
                     seen_off: &seen_off,
                     as_found: &as_found,
+                    workers: &workers,
                     cuts_alone,
                 };
                 Ok(match planning::plan_again(playbook, inventory, &earlier)? {
@@ -299,6 +301,7 @@ impl Run<'_> {
                     canaries,
                     seen_off,
                     as_found,
+                    workers,
                     cuts_alone,
                     undoes: BTreeSet::new(),
                     lets_in: BTreeSet::new(),

@@ -49,7 +49,7 @@ impl Run<'_> {
         }
         let canaries = self.canaries();
         let seen_off = self.journal.state().seen_off.clone();
-        let (begun, as_found) = (BTreeSet::new(), Answers::default());
+        let (begun, as_found, workers) = (BTreeSet::new(), Answers::default(), BTreeSet::new());
         let mut inventory = Inventory::new(self.inventory.caller.clone(), self.clock.now());
         let cloud = self.cloud.read().at(Urgency::Rest);
         let came = survey::until(&cloud, &mut inventory, |inventory| {
@@ -63,6 +63,7 @@ impl Run<'_> {
                 canaries: &canaries,
                 seen_off: &seen_off,
                 as_found: &as_found,
+                workers: &workers,
                 cuts_alone: false,
             };
             let thought = planning::came_since(&earlier, inventory);

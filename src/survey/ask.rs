@@ -63,6 +63,7 @@ pub(super) async fn ask(
                     name: UserName::parse(user.user_name()).ok()?,
                     path: user.path().to_owned(),
                     arn: arn_in(account, user.arn())?,
+                    id: user.user_id().to_owned(),
                     created_at: timestamp(user.create_date())?,
                 })
             })?;

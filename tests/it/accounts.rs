@@ -227,6 +227,25 @@ fn a_rehearsal_of_two_accounts_is_one_case_and_neither_is_gone_on_with_alone() {
     assert!(home() && std::fs::read_to_string(&last).unwrap().contains(closed));
 }
 
+/// One ends with a role in reach that nothing cuts, the other well: whoever is cut there is not forgotten.
+#[test]
+fn whoever_stays_cut_in_an_account_that_ended_well_is_told_beside_what_is_left_in_the_others() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let (before, home) = WORLD.split_once("      pipeline:\n").unwrap();
+    let reach = "      reach:\n        trust: { Version: \"2012-10-17\", Statement: [{ Effect: Allow, Principal: { AWS: \"arn:aws:iam::111122223333:user/ci/ci-deploy\" }, Action: \"sts:AssumeRole\" }] }\n";
+    std::fs::write(dir.path().join("playbook.yaml"), PLAYBOOK).unwrap();
+    let world = format!("{before}{reach}      pipeline:\n{home}");
+    std::fs::write(dir.path().join("world.yaml"), world).unwrap();
+    let cases = dir.path().join("cases");
+    let cases = cases.to_str().unwrap();
+    let played = told(&["rehearse", dir.path().to_str().unwrap(), "--cases", cases], 11);
+    let (_, next) = played.rsplit_once("Next: ").unwrap();
+    let still = "In account 444455556666: Still quarantined, and let in by nothing in this plan: user billing";
+    assert!(next.contains("role-sessions/reach") && next.contains(still), "{played}");
+    let case = std::fs::read_dir(cases).unwrap().next().unwrap().unwrap().path();
+    assert!(told(&["status", case.to_str().unwrap()], 0).contains(still));
+}
+
 /// Somebody has put the case of one account elsewhere, where nothing shows that there are others.
 #[test]
 fn one_account_away_from_the_others_is_cut_and_opens_no_gate() {

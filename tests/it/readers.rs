@@ -1,11 +1,17 @@
 //! Who has come to read what will be handed out: a secret that somebody opens a second before he is cut off.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use portcullis::ids::Arn;
+use portcullis::inventory::Answers;
 use portcullis::journal::Entry;
-use portcullis::plan::Credential;
+use portcullis::plan::{Credential, Plan};
+use portcullis::planning::{self, Earlier, Planned};
 use portcullis::run::{Ending, MOST_ROUNDS};
+use portcullis::survey::{self, Thought};
 
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play, somebody_else, with_somebody_else};
 use crate::verdict::the_gate_was_kept;
@@ -77,6 +83,10 @@ fn where_the_policy_may_not_be_read_the_run_says_that_it_has_not_seen_who_reads(
         assert!(WORLD.contains(may));
         let mut stage = Stage::set(&WORLD.replacen(may, "", 1), PLAYBOOK).await;
         stage.most = MOST_ROUNDS;
+        let short: Vec<&str> =
+            stage.saved.plan.at_best.iter().map(|short| short.why.as_str()).collect();
+        let foretold = short.iter().any(|why| why.contains("secretsmanager:GetResourcePolicy"));
+        assert!(foretold, "{short:#?}");
         let left = stage.run(None).await;
         assert!(matches!(left, Left::Ended(Ending::NotProven)), "{left:?}");
         assert!(the_gate_was_kept(&stage) > 0);
@@ -166,5 +176,55 @@ fn the_role_that_the_run_works_through_is_not_waited_for() {
         assert!(!plan.credentials.contains(&own));
         assert!(matches!(stage.run(None).await, Left::Ended(Ending::NotProven)));
         assert!(the_gate_was_kept(&stage) > 0);
+    });
+}
+
+/// Another goes on with the case through a role of his own: the first one's is no more an intruder's for that.
+#[test]
+fn a_role_that_somebody_has_worked_on_the_case_through_is_not_waited_for() {
+    let policy = "        attached: [\"arn:aws:iam::aws:policy/IAMReadOnlyAccess\"]\n";
+    let reads = format!(
+        "{policy}        inline: {{ reads: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: \"secretsmanager:GetSecretValue\", Resource: \"*\" }}] }} }}\n"
+    );
+    let world = WORLD.replacen(policy, &reads, 1);
+    play(async {
+        let stage = Stage::set(&world, PLAYBOOK).await;
+        let role = portcullis::ids::RoleName::parse("auditor").unwrap();
+        let auditor = Credential::RoleSessions { role };
+        assert!(stage.saved.plan.credentials.contains(&auditor), "else there is nothing to see");
+        let mut plan = stage.saved.plan.clone();
+        let others = plan.credentials.iter().filter(|one| **one != auditor).cloned();
+        plan.credentials = others.collect::<Vec<_>>().into();
+        let (connection, _) = crate::stage::connect(&stage.cloud, stage.clock);
+        let again = async |plan: &Plan, by: &[&str]| {
+            let arn = |role: &&str| {
+                Arn::parse(format!("arn:aws:sts::111122223333:assumed-role/{role}/anna")).unwrap()
+            };
+            let workers = by.iter().map(arn).collect();
+            let mut inventory = stage.saved.inventory.clone();
+            let planned = survey::until(connection.read(), &mut inventory, |inventory| {
+                let earlier = Earlier {
+                    plan,
+                    inventory: &stage.saved.inventory,
+                    begun: &BTreeSet::new(),
+                    issued: &BTreeSet::new(),
+                    canaries: &BTreeMap::new(),
+                    seen_off: &BTreeSet::new(),
+                    as_found: &Answers::default(),
+                    workers: &workers,
+                    cuts_alone: false,
+                };
+                let playbook = crate::stage::read(PLAYBOOK);
+                Ok::<_, Infallible>(match planning::plan_again(&playbook, inventory, &earlier) {
+                    Ok(Planned::Plan(plan)) => Thought::Ready(plan),
+                    Ok(Planned::Needs(wants)) => Thought::Needs(wants),
+                    Err(problems) => panic!("{problems:#?}"),
+                })
+            });
+            planned.await.unwrap().unwrap().credentials.contains(&auditor)
+        };
+        assert!(again(&plan, &[]).await, "nobody has worked through it");
+        assert!(!again(&plan, &["auditor"]).await);
+        assert!(again(&stage.saved.plan, &["auditor"]).await, "what was found of it stays");
     });
 }

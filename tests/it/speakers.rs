@@ -257,3 +257,100 @@ fn whom_a_case_beside_it_cuts_says_nothing_in_a_case() {
         ran(&mut hosted.here(&words)).ended_with(0);
     }
 }
+
+/// By which key a session was asked for nobody can tell: where one of them is new, it may be that of whoever hung it on.
+#[test]
+fn a_session_of_whom_a_key_was_hung_on_since_says_nothing_and_no_run_takes_his_word() {
+    // Without a device's code a session may ask IAM nothing.
+    let (keys, device) =
+        ("keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n", "arn:aws:iam::111122223333:mfa/admin");
+    let world = with_somebody_else(&quick_world());
+    let hosted =
+        Hosted::new(&world.replacen(keys, &format!("{keys}        mfa: [\"{device}\"]\n"), 1));
+    let cut = ["cut", "--access-key", "AKIAEXAMPLELEAKED001", "--yes", "--margin", "1"];
+    let cut = ran(&mut hosted.here(&cut));
+    assert!(matches!(cut.code, Some(11 | 13)), "{}", cut.said());
+    let case = hosted.case();
+    let case = case.to_str().unwrap();
+    let waive = ["waive", case, "role-sessions/auditor", "--until", "7d", "--reason", "x"];
+    let session = || {
+        in_real_time(async {
+            let his = somebody_with("AKIAEXAMPLEADMIN0009", &hosted.cloud, Clock::system());
+            let minted = aws_sdk_sts::Client::new(&his).get_session_token().serial_number(device);
+            let minted = minted.token_code(hosted.cloud.mfa_code(device)).send().await;
+            minted.unwrap().credentials.unwrap()
+        })
+    };
+    let says = |with: &aws_sdk_sts::types::Credentials| {
+        let mut command = hosted.here(&waive);
+        command
+            .env("AWS_ACCESS_KEY_ID", with.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", with.secret_access_key())
+            .env("AWS_SESSION_TOKEN", with.session_token());
+        ran(&mut command)
+    };
+    says(&session()).ended_with(0);
+    hosted.meanwhile(async |iam| {
+        iam.create_access_key().user_name("admin").send().await.unwrap();
+    });
+    let refused = says(&session()).ended_with(5);
+    assert!(refused.err.contains("by which of his it is said is not known"), "{}", refused.err);
+    let resumed = ran(&mut hosted.here(&["resume", case])).said();
+    assert!(resumed.contains("said counts no more: by which of his"), "{resumed}");
+}
+
+/// Nor does anybody beside a case that nobody can read; and where an older one silences him, it is named.
+#[test]
+fn whom_a_case_beside_it_silences_is_told_which_and_what_ends_that() {
+    let hosted = Hosted::new(&with_somebody_else(&quick_world()));
+    let cases = || {
+        let all = std::fs::read_dir(hosted.dir().join("cases")).unwrap();
+        all.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let cut = |what: &[&str]| {
+        let said = ran(&mut hosted.here(&[&["cut", "--yes", "--margin", "1"], what].concat()));
+        assert!(matches!(said.code, Some(0 | 11 | 13)), "{}", said.said());
+    };
+    cut(&["--user", "backup"]);
+    let first = cases().remove(0);
+    let mut hired = None;
+    hosted.meanwhile(async |iam| {
+        iam.create_user().user_name("hired").send().await.unwrap();
+        let made = iam.create_access_key().user_name("hired").send().await.unwrap();
+        hired = made.access_key;
+        let all = "arn:aws:iam::aws:policy/AdministratorAccess";
+        iam.attach_user_policy().user_name("hired").policy_arn(all).send().await.unwrap();
+        let made = Clock::system().now().as_second();
+        while Clock::system().now().as_second() == made {
+            tokio::task::yield_now().await;
+        }
+    });
+    let hired = hired.unwrap();
+    cut(&["--access-key", "AKIAEXAMPLELEAKED001"]);
+    let second = cases().into_iter().find(|case| *case != first).unwrap();
+    let clear = ["clear", second.to_str().unwrap(), "user/ci-deploy", "--reason", "x"];
+    let says = || {
+        let mut command = hosted.here(&clear);
+        command
+            .env("AWS_ACCESS_KEY_ID", hired.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", hired.secret_access_key())
+            .env_remove("AWS_SESSION_TOKEN");
+        ran(&mut command)
+    };
+    let name = first.file_name().unwrap().to_str().unwrap();
+    let refused = says().ended_with(5);
+    let close = refused.err.split("portcullis close ").nth(1).unwrap_or_default();
+    assert!(close.contains(name), "{}", refused.err);
+    let journal = first.join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, whole.replacen("\"opened\"", "\"0pened\"", 1)).unwrap();
+    let refused = ran(&mut hosted.here(&clear)).ended_with(5);
+    assert!(
+        refused.err.contains(name) && refused.err.contains("cannot be read"),
+        "{}",
+        refused.err
+    );
+    std::fs::write(&journal, whole).unwrap();
+    ran(&mut hosted.here(&["close", first.to_str().unwrap(), "--reason", "over"])).ended_with(0);
+    says().ended_with(0);
+}

@@ -260,16 +260,10 @@ impl Observer for Progress {
                 let word = if cut.never_seen { "NOT CUT" } else { "CONTESTED" };
                 self.line(Style::Bad, word, &rest);
             }
-            Event::GateOpened { cuts, roles, .. } => {
+            Event::GateOpened { cuts, roles, waived, cleared, .. } => {
                 let told = cuts.iter().rev().map(|(proof, of)| format!("{of} {proof}"));
                 let told = told.collect::<Vec<_>>().join(", ");
-                let ways = match *roles {
-                    0 => "every way in is cut".to_owned(),
-                    1 => "every way in that a step cuts is cut; a role in reach is not".to_owned(),
-                    n => {
-                        format!("every way in that a step cuts is cut; {n} roles in reach are not")
-                    }
-                };
+                let ways = ways_in(*roles, *waived, *cleared);
                 let rest = format!("{ways}; proof of the cuts: {told}");
                 self.line(Style::Good, "GATE OPEN", &rest);
             }
@@ -463,5 +457,39 @@ fn gate(text: &mut String, plan: &Plan, state: &State) {
                 let _ = writeln!(text, "    {}", plain(reason));
             }
         }
+    }
+}
+/// What is so of the ways in where the gate opens: cut, but for what people let be.
+fn ways_in(roles: usize, waived: usize, cleared: usize) -> String {
+    let mut open = Vec::new();
+    if waived > 0 {
+        open.push(format!("{waived} that somebody answers for (waived)"));
+    }
+    if cleared > 0 {
+        open.push(format!("{cleared} found innocent (cleared)"));
+    }
+    let but = if open.is_empty() { String::new() } else { format!(", but {}", open.join(" and ")) };
+    match roles {
+        0 => format!("every way in is cut{but}"),
+        1 => format!("every way in that a step cuts is cut{but}; a role in reach is not"),
+        n => format!("every way in that a step cuts is cut{but}; {n} roles in reach are not"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_s_line_says_what_is_let_be() {
+        assert_eq!(ways_in(0, 0, 0), "every way in is cut");
+        assert_eq!(
+            ways_in(0, 2, 1),
+            "every way in is cut, but 2 that somebody answers for (waived) and 1 found innocent (cleared)"
+        );
+        assert_eq!(
+            ways_in(1, 0, 1),
+            "every way in that a step cuts is cut, but 1 found innocent (cleared); a role in reach is not"
+        );
     }
 }

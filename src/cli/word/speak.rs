@@ -75,7 +75,9 @@ pub(super) fn speak_of(
         for about in &all {
             let About { case, saved, concerned, .. } = about;
             may_speak(saved, concerned, caller, word)?;
-            not_known = looked_up(concerned, caller, cloud, clock).await?.or(not_known);
+            not_known = looked_up(concerned, caller, cloud, clock, &word.access.there())
+                .await?
+                .or(not_known);
             let said = Said {
                 by: caller.arn.clone(),
                 reason: reason.to_owned(),

@@ -94,10 +94,17 @@ pub(super) fn tell(whole: Option<&Path>, heard: &Heard<'_>, all: &[Told<'_>], wo
             let mut text =
                 format!("Said by {}, not signed:\n", view::plain(heard.caller.arn.as_str()));
             if let Some(why) = &heard.not_known {
+                // A run reads in its own account.
+                let of_here = |one: &Told<'_>| one.about.saved.plan.account == heard.caller.account;
+                let then = if all.iter().all(of_here) {
+                    "The next run looks him up, and takes it back if he has come since the case began."
+                } else {
+                    "He is of another account, and no run looks him up there: see by hand that he was there before the case \
+                     began."
+                };
                 let _ = writeln!(
                     text,
-                    "  Not known is since when there is whoever says it: {}.\n  It counts. The next run looks him up, and \
-                     takes it back if he has come since the case began.",
+                    "  Not known is since when there is whoever says it: {}.\n  It counts. {then}",
                     view::plain(why)
                 );
             }

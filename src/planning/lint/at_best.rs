@@ -7,7 +7,8 @@ use crate::action::catalog;
 use crate::inventory::Inventory;
 use crate::ledger::{Row, Standing, at_best};
 use crate::plan::{Change, Credential, Effect, Plan, Shortfall};
-use crate::planning::canary;
+use crate::planning::newcomers::first_of_case;
+use crate::planning::{canary, readers};
 use crate::playbook::{FirstCut, Proof};
 
 /// How many of what has a reason in common are named.
@@ -30,7 +31,11 @@ enum Why {
 /// What keeps the plan from ending with 0, each with what would make it.
 pub(super) fn shortfalls(plan: &Plan, inventory: &Inventory) -> Vec<Shortfall> {
     let mut all: BTreeMap<Why, (Vec<Row>, usize)> = BTreeMap::new();
-    for row in at_best(plan, |change| strongest(plan, change, inventory)) {
+    // An undo looks for nobody.
+    let unseen =
+        if plan.is_undo() { None } else { readers::never_seen(&first_of_case(plan, inventory)) };
+    let unseen = unseen.into_iter().collect();
+    for row in at_best(plan, unseen, |change| strongest(plan, change, inventory)) {
         let (named, more) = all.entry(why(plan, &row)).or_default();
         if named.len() < NAMED {
             named.push(row);

@@ -21,7 +21,9 @@ fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
     assert!(screen.contains("activate AKIAEXAMPLELEAKED001"), "{screen}");
     let clear = "What is innocent is cleared, by 2 different people, each with credentials of his own: portcullis clear";
     assert!(screen.contains("Held, as it stands") && screen.contains(clear), "{screen}");
-    assert!(screen.contains("Next: portcullis undo "), "{screen}");
+    let next = "portcullis clear ";
+    let (_, said) = screen.split_once("Next: ").unwrap();
+    assert!(said.contains(next) && said.contains("; then portcullis undo "), "{screen}");
     assert!(screen.contains("new-key.1"), "what stays is said: {screen}");
     let (code, looked) = rehearsal.say(&["undo", "--dry-run", "--look"]);
     assert_eq!(code, Some(0), "{looked}");
@@ -36,6 +38,18 @@ fn an_undo_is_shown_asked_about_kept_in_the_case_and_resumed() {
     assert!(screen.contains("being taken back already"), "{screen}");
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(13), "{screen}");
+}
+
+/// Before anybody has spoken an undo would change nothing: it is not what is typed next.
+#[test]
+fn where_nothing_would_come_off_the_dry_run_names_what_somebody_is_to_say() {
+    let rehearsal = Rehearsal::of(crate::stage::WORLD, CONTAINED);
+    let (code, screen) = rehearsal.say(&["undo", "--dry-run"]);
+    assert_eq!(code, Some(0), "{screen}");
+    let (_, next) = screen.split_once("Next: ").unwrap();
+    let (clear, undo) =
+        next.split_once("; then portcullis undo ").unwrap_or_else(|| panic!("{screen}"));
+    assert!(clear.contains("portcullis clear ") && !undo.is_empty(), "{screen}");
 }
 
 /// Its denies wait for nothing but time, and go; whoever else is cut off stays so, whatever is said of him afterwards.
