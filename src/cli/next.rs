@@ -527,7 +527,7 @@ pub(super) fn of_all_proven<'a>(
 }
 
 /// Whoever stays cut off in accounts of which nothing else is told, a sentence for each.
-pub(super) fn still_in_each<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String {
+fn still_in_each<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String {
     let still = all.filter_map(|(plan, state)| {
         let still = still_quarantined(plan, state)?;
         Some(format!(". In account {}: {still}", plan.account))
@@ -535,9 +535,11 @@ pub(super) fn still_in_each<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>
     still.collect()
 }
 
-/// What is next about several accounts that ended alike: what is next of each, and of all that they go on together.
+/// What is next about several accounts that ended alike: what is next of each, and of all that they go on together. Of those
+/// that ended well, `well`, it is told who stays cut there: nothing else is.
 pub(super) fn of_several<'a>(
     each: impl Iterator<Item = (&'a AccountId, &'a str)>,
+    well: impl Iterator<Item = (&'a Plan, &'a State)>,
     dir: &Path,
     there: &There,
 ) -> String {
@@ -557,6 +559,7 @@ pub(super) fn of_several<'a>(
             None => parts.push((vec![account], own.to_owned())),
         }
     }
+    let still = still_in_each(well);
     let more = parts.len().saturating_sub(NAMED);
     let mut told: Vec<String> = Vec::new();
     for (of, own) in parts.into_iter().take(NAMED) {
@@ -568,14 +571,15 @@ pub(super) fn of_several<'a>(
     }
     let asks = |part: &String| part.contains("portcullis ") || part.contains("is asked above");
     if told.is_empty() {
-        return resume.to_owned();
+        return format!("{resume}{still}");
     }
     // Where nobody is asked for anything, there is nothing to go on with.
     if !told.iter().any(asks) {
-        return format!("{}. The record: portcullis status {}", told.join("; "), typed(dir));
+        let record = typed(dir);
+        return format!("{}{still}. The record: portcullis status {record}", told.join("; "));
     }
     told.push(then);
-    told.join("; ")
+    format!("{}{still}", told.join("; "))
 }
 
 /// Whether anybody has said anything of the case since anybody last worked on it.

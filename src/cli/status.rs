@@ -53,10 +53,9 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
         Exit::NotProven | Exit::Held | Exit::Waiting => {
             let of_it = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(worst));
             let nexts = of_it.map(|(one, _)| (&one.saved.plan.account, &*one.next));
-            let next = next::of_several(nexts, &args.case, &there);
             let well = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(Exit::Done));
-            let still = next::still_in_each(well.map(|(one, _)| (&one.saved.plan, &one.state)));
-            format!("{next}{still}")
+            let well = well.map(|(one, _)| (&one.saved.plan, &one.state));
+            next::of_several(nexts, well, &args.case, &there)
         }
         _ => format!("portcullis resume {case}{there}"),
     };

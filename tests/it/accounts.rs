@@ -448,7 +448,9 @@ fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
     assert!(dry.contains("account 444455556666") && dry.contains(home), "{dry}");
     let clear = format!("portcullis clear {of} AKIAEXAMPLEHUNGON004 --reason TEXT");
     let closed = "nobody has cleared way in leak-path";
-    for words in [&*clear, closed, &format!("Next: portcullis undo {case}\n")] {
+    // Nothing comes off before that is said: it is what is next.
+    assert!(dry.contains("Next: nothing comes off before somebody is cleared"), "{dry}");
+    for words in [&*clear, closed, &format!("; then portcullis undo {case}\n")] {
         assert!(dry.contains(words), "{dry}");
     }
     for name in ["anna", "ben"] {

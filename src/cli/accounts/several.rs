@@ -253,16 +253,14 @@ impl Several<'_> {
             }
             Exit::NotProven | Exit::Held | Exit::Waiting => {
                 let of_it = nexts.iter().filter(|(of, ..)| *of == exit);
-                let next = next::of_several(
-                    of_it.map(|(_, account, next)| (account, &**next)),
-                    self.going.dir,
-                    &self.reached.there,
-                );
-                // Of those that ended well nothing else is told: whoever stays cut in one would be forgotten.
                 let well =
                     ends.iter().filter(|(_, state)| state.finished == Some(Exit::Done.code()));
-                let still = next::still_in_each(well.map(|(saved, state)| (&saved.plan, &**state)));
-                format!("{next}{still}")
+                next::of_several(
+                    of_it.map(|(_, account, next)| (account, &**next)),
+                    well.map(|(saved, state)| (&saved.plan, &**state)),
+                    self.going.dir,
+                    &self.reached.there,
+                )
             }
             _ => resume.to_owned(),
         };
