@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::PlanError;
+use crate::diagnostic::nearest;
 use crate::ids::{Arn, Principal, RoleName, UserName};
 use crate::inventory::{Inventory, Role, Unread, Want};
 use crate::journal::Position;
@@ -110,9 +111,25 @@ pub(super) fn no_such_user(user: &UserName, inventory: &Inventory) -> PlanError 
 }
 
 fn no_such(principal: &Principal, inventory: &Inventory) -> PlanError {
+    // Who is there is known where the playbook, or what was looked at for it, had everybody listed.
+    let near = match principal {
+        Principal::User(user) => inventory
+            .users()
+            .ok()
+            .and_then(|all| nearest(user.as_str(), all.iter().map(|one| one.name.as_str()))),
+        Principal::Role(role) => inventory
+            .roles()
+            .ok()
+            .and_then(|all| nearest(role.as_str(), all.iter().map(|one| one.name.as_str()))),
+    };
     PlanError::Impossible {
         message: format!("account {} has no {principal}", inventory.caller.account),
-        help: "check the name, and whether the credentials are for the right account".to_owned(),
+        help: near.map_or_else(
+            || "check the name, and whether the credentials are for the right account".to_owned(),
+            |near| {
+                format!("did you mean {near}? If not, are the credentials for the right account?")
+            },
+        ),
     }
 }
 

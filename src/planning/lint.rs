@@ -76,6 +76,18 @@ pub(super) fn lint(
     problems
 }
 
+/// What to do about a share that is too large: the number to write, where a number can be written.
+fn share_help(cut_off: usize, all: usize) -> String {
+    let needed = (cut_off * 100).div_ceil(all.max(1));
+    if needed > 100 {
+        // More are named than the account counts: some are not of it, or it has grown meanwhile.
+        return "see what selects them".to_owned();
+    }
+    format!(
+        "let the steps select fewer; or, if all are meant, write `limits: {{ percent: {needed} }}`, and read each before you say yes"
+    )
+}
+
 /// Refuses a plan that cuts off a larger share of the account than its author had in mind.
 fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
     let Some(percent) = playbook.limits.percent.filter(|_| plan.users().next().is_some()) else {
@@ -93,8 +105,7 @@ fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut
                 "the plan cuts off {cut_off} of the account's {}, and the playbook allows {percent} percent",
                 counted(all, "user")
             );
-            Diagnostic::error(Code::OverLimit, message)
-                .help("see what selects them; raise `limits.percent` if all are meant")
+            Diagnostic::error(Code::OverLimit, message).help(share_help(cut_off, all))
         }
         // A limit that cannot be checked is not thereby kept.
         Ok(None) | Err(_) => Diagnostic::error(

@@ -8,6 +8,7 @@ mod pairs;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::path::Path;
 
 use portcullis::action::catalog::Actions;
 use portcullis::cli;
@@ -19,6 +20,8 @@ use portcullis::playbook::{
     Playbook, Proof, Scope, Spent, Targets,
 };
 use serde_json::{Value, json};
+
+use crate::check::{portcullis, said};
 
 const SHIPPED: &str = include_str!("../../playbooks/leaked-access-key/playbook.yaml");
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -290,6 +293,9 @@ fn problems_of(name: &str, text: &str) -> Vec<Diagnostic> {
         .collect()
 }
 
+/// Where the playbooks are that are refused by what an account has, with the world in which they are.
+const REFUSED: &str = "tests/data/refused";
+
 fn broken() -> BTreeMap<String, String> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/broken");
     std::fs::read_dir(directory)
@@ -347,10 +353,9 @@ fn every_code_is_unique_and_has_a_page_and_a_playbook_that_produces_it() {
         let page = code.page();
         assert!(page.starts_with(&format!("# {text}\n\n")), "{text}: the page has another title");
         assert_eq!(page.matches("\n```").count(), 4, "{text}: a page has two examples");
-        // What only an account can show is produced in `refusals`.
-        let needs_an_account = ["cannot-plan", "lock-out", "over-limit"];
+        let file = format!("{text}.yaml");
         assert!(
-            needs_an_account.contains(&text) || broken.contains_key(&format!("{text}.yaml")),
+            broken.contains_key(&file) || Path::new(REFUSED).join(&file).is_file(),
             "{text}: no playbook produces it"
         );
     }
@@ -369,14 +374,50 @@ fn what_people_are_told_about_every_broken_playbook_is_what_was_reviewed() {
         let shown = cli::diagnostics::text(&problems_of(&name, &text).into(), false);
         write!(told, "==== {name}\n{shown}\n").unwrap();
     }
-    let reviewed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/told.txt");
-    if std::fs::read_to_string(reviewed).unwrap_or_default() != told {
-        let now = concat!(env!("CARGO_TARGET_TMPDIR"), "/told.txt");
-        std::fs::write(now, told).unwrap();
+    is_what_was_reviewed(&told, "told.txt");
+}
+
+/// Fails where `told` is not what stands in that file of `tests/data`.
+fn is_what_was_reviewed(told: &str, name: &str) {
+    let reviewed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    if std::fs::read_to_string(&reviewed).unwrap_or_default() != told {
+        let now = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&now, told).unwrap();
+        let (reviewed, now) = (reviewed.display(), now.display());
         panic!(
             "it is told otherwise now: diff {reviewed} {now}, and copy it over if that is meant"
         );
     }
+}
+
+/// Playbooks in which nothing is wrong before an account is looked at; `many-at-once` has all of it.
+#[test]
+fn what_only_an_account_can_show_is_told_as_it_was_reviewed_and_all_at_once() {
+    let mut told = String::new();
+    let mut produced = BTreeSet::new();
+    let mut all_at_once = BTreeSet::new();
+    for name in ["cannot-plan", "lock-out", "many-at-once", "over-limit"] {
+        let (playbook, world) = (format!("{REFUSED}/{name}.yaml"), format!("{REFUSED}/world.yaml"));
+        let checked = portcullis(&["check", &playbook]);
+        assert_eq!(checked.status.code(), Some(0), "{name}: {}", said(&checked));
+        let refused = portcullis(&["plan", &playbook, "--world", &world]);
+        assert_eq!(refused.status.code(), Some(5), "{name}");
+        let shown = String::from_utf8(refused.stderr).unwrap();
+        let codes: BTreeSet<&str> = shown
+            .lines()
+            .filter_map(|line| line.strip_prefix("error[")?.split(']').next())
+            .collect();
+        let codes = codes.into_iter().map(str::to_owned);
+        if name == "many-at-once" {
+            all_at_once.extend(codes);
+        } else {
+            assert!(shown.contains(&format!("error[{name}]")), "{shown}");
+            produced.extend(codes);
+        }
+        write!(told, "==== {name}.yaml\n{shown}\n").unwrap();
+    }
+    assert_eq!(all_at_once, produced, "none of them hides another");
+    is_what_was_reviewed(&told, "refused.txt");
 }
 
 /// Lines that show a problem, with the last line (the count) left off.
