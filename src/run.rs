@@ -43,7 +43,7 @@ pub use proof::Log;
 pub use rounds::{Again, Keep, MOST_ROUNDS, Rounds, begin_round};
 pub use stale::{Stale, stale};
 pub use step::GIVE_UP_AFTER;
-pub use together::{Ended, Together, waits_for_others};
+pub use together::{Ended, Together, are_of_others, waits_for_others};
 pub use undo::{
     Fate, LookedAt, foresee, gone_on_with, let_in_of, look_before, sessions_live_until,
     to_take_back, undo_of,

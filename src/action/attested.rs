@@ -202,10 +202,12 @@ pub(super) fn asks(change: &Change) -> String {
 }
 
 /// How a person opens again what a person has closed. What was tried is tried the other way around, where it was seen to
-/// be open before it was closed: what was not cannot be told from what is shut.
-pub(super) fn opened_again(closed: &Change) -> Inverse {
+/// be open before it was closed. What was shut before stays so, and nobody is asked about it.
+pub(super) fn opened_again(closed: &Change) -> Option<Inverse> {
     let before = closed.probe.as_ref().and_then(|expected| Some((expected, expected.before?)));
-    let was_shut = before.filter(|(expected, answer)| agrees(expected, Way::Close, *answer));
+    if before.is_some_and(|(expected, answer)| agrees(expected, Way::Close, answer)) {
+        return None;
+    }
     let probe = before.and_then(|(expected, answer)| {
         let status = match (expected.status, answer) {
             (None, Tried::Open) => None,
@@ -214,13 +216,7 @@ pub(super) fn opened_again(closed: &Change) -> Inverse {
         };
         Some(Expected { probe: expected.probe.clone(), status, before: None })
     });
-    let what = match was_shut {
-        None => format!("Open it again, by taking back: {}", closed.what),
-        Some((expected, answer)) => format!(
-            "Leave it as it was before it was closed ({} {answer} then), by taking back: {}",
-            expected.probe, closed.what
-        ),
-    };
+    let what = format!("Open it again, by taking back: {}", closed.what);
     let tried = match &probe {
         Some(expected) => format!(", and {}", wanted(expected, Way::Open)),
         None => String::new(),
@@ -243,7 +239,7 @@ pub(super) fn opened_again(closed: &Change) -> Inverse {
         owner: closed.owner.clone(),
         probe,
     };
-    Inverse::by::<Open>(draft, &opened)
+    Some(Inverse::by::<Open>(draft, &opened))
 }
 
 /// The same without this program.

@@ -21,7 +21,7 @@ impl Action for Close {
     };
     const ABOUT: About = About {
         permissions: &[],
-        undo: "an undo has a person open it again and attest it; in a playbook, `manual.open` behind the gate",
+        undo: "an undo has a person open it again and attest it, unless what is tried was shut before the case; in a playbook, `manual.open` behind the gate",
         hazards: &["whoever comes in that way with a right to is shut out too"],
         unknowns: &[],
         d3fend: &["D3-NI"],
@@ -57,7 +57,7 @@ impl Action for Close {
     }
 
     fn inverse(change: &Change) -> Option<Inverse> {
-        Some(attested::opened_again(change))
+        attested::opened_again(change)
     }
 
     fn shows(change: &Change, notes: &[Note], facts: &Inventory) -> Option<(Proof, String)> {

@@ -19,7 +19,7 @@ pub(super) use self::belong::{
     check_together, refuse_apart, refuse_lost_journals, refuse_one_alone,
 };
 use self::belong::{is_of, plans_of, was_begun};
-use self::enter::{Reached, reach, roles_of};
+use self::enter::{Entering, Reached, reach, roles_of};
 pub(super) use self::enter::{Way, enter, named};
 use self::several::Going;
 use super::args::{self, Format};
@@ -269,7 +269,7 @@ pub(super) fn begin(args: &args::Run, dirs: &[PathBuf]) -> Result<Exit, Failure>
         }
     }
     let given = credential::given(args.credential_fd)?;
-    reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {
+    reach(dir, &args.access, &plans.clone(), (Doing::GoOn, Entering::All), async |mut reached| {
         let all = SavedPlans::new(plans.clone()).expect("they belong together");
         if !args.yes {
             show(&all, &reached.ways, reached.clock, true).await?;
@@ -308,23 +308,29 @@ pub(super) fn resume(args: &args::Resume, dirs: &[PathBuf]) -> Result<Exit, Fail
         return Err(closed);
     }
     let given = credential::given(args.credential_fd)?;
-    reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {
-        let (cases, plans) = if let Some(opened) = opened {
-            (opened, plans)
-        } else {
-            let taken = case::accounts::take_over(dirs)?;
-            // Whoever had it may have gone on until now, to another round.
-            (taken, plans_of(dir, dirs)?.0)
-        };
-        let accounts = reached.work_on(dir, cases, plans).await;
-        let going = Going {
-            resumed: !dirs.iter().any(|dir| was_begun(dir)),
-            taking_over: args.take_over.as_deref(),
-            given,
-            ..Going::on(dir, &playbook, args.format)
-        };
-        reached.carry_out(&accounts, going).await
-    })
+    reach(
+        dir,
+        &args.access,
+        &plans.clone(),
+        (Doing::GoOn, Entering::AsManyAsMayBe),
+        async |mut reached| {
+            let (cases, plans) = if let Some(opened) = opened {
+                (opened, plans)
+            } else {
+                let taken = case::accounts::take_over(dirs)?;
+                // Whoever had it may have gone on until now, to another round.
+                (taken, plans_of(dir, dirs)?.0)
+            };
+            let accounts = reached.work_on(dir, cases, plans).await;
+            let going = Going {
+                resumed: !dirs.iter().any(|dir| was_begun(dir)),
+                taking_over: args.take_over.as_deref(),
+                given,
+                ..Going::on(dir, &playbook, args.format)
+            };
+            reached.carry_out(&accounts, going).await
+        },
+    )
 }
 
 /// Looks at all accounts of a case again.
@@ -334,12 +340,19 @@ pub(super) fn verify(args: &args::Verify, dirs: &[PathBuf]) -> Result<Exit, Fail
     let cases = open_all(dirs)?;
     let (plans, playbook) = plans_of(dir, dirs)?;
     let given = credential::given(args.credential_fd)?;
-    reach(dir, &args.access, &plans.clone(), Doing::Look, async |mut reached| {
-        let task = verify::task(args, reached.live.map_or(rehearse::REGION, Live::region))?;
-        let accounts = reached.work_on(dir, cases, plans).await;
-        let going = Going { resumed: true, given, task, ..Going::on(dir, &playbook, args.format) };
-        reached.carry_out(&accounts, going).await
-    })
+    reach(
+        dir,
+        &args.access,
+        &plans.clone(),
+        (Doing::Look, Entering::AsManyAsMayBe),
+        async |mut reached| {
+            let task = verify::task(args, reached.live.map_or(rehearse::REGION, Live::region))?;
+            let accounts = reached.work_on(dir, cases, plans).await;
+            let going =
+                Going { resumed: true, given, task, ..Going::on(dir, &playbook, args.format) };
+            reached.carry_out(&accounts, going).await
+        },
+    )
 }
 
 /// Takes back what a case has cut in each of its accounts.
@@ -363,6 +376,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
     let only = undo::named(&args.only, plans.iter().map(|saved| &saved.plan))?;
     let mut undone: Vec<SavedPlan> = Vec::new();
     let (mut waits, mut foretold): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
+    let mut goes_on: Vec<String> = Vec::new();
     let undo = format!("portcullis undo {}{}{there}", typed(dir), undo::typed_only(&args.only));
     let mut nexts: Vec<String> = Vec::new();
     for saved in plans.iter_mut().filter(|saved| !saved.plan.is_undo()) {
@@ -379,6 +393,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
             let alone = next.taking_back();
             let told = Foretold::of(&alone, &state, foretold::now(dir, &state)?);
             waits.push(told.render(&typed(at), &there));
+            goes_on.push(undo::goes_on(&next, &told));
             nexts.push(told.next(&typed(at), &undo, &there));
             let mut told = told.as_json();
             told["digest"] = next.digest().into();
@@ -404,10 +419,10 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
             view::out(&diagnostics::printed(&json!({ "version": 1, "accounts": foretold })));
             return Ok(Exit::Done);
         }
-        for (next, waits) in undone.iter().zip(&waits) {
+        for ((next, waits), goes_on) in undone.iter().zip(&waits).zip(&goes_on) {
             view::out(&view::plan(next, view::out_detail()));
             view::out(waits);
-            view::out(&undo::goes_on(next));
+            view::out(goes_on);
         }
         if undone.is_empty() {
             view::out("\nNothing that this case has cut can be taken back, or all of it was.\n");
@@ -418,24 +433,31 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         }
         return Ok(Exit::Done);
     }
-    reach(dir, &args.access, &plans.clone(), Doing::GoOn, async |mut reached| {
-        for (next, waits) in undone.iter().zip(&waits) {
-            round::show(args.yes, next);
+    reach(
+        dir,
+        &args.access,
+        &plans.clone(),
+        (Doing::GoOn, Entering::AsManyAsMayBe),
+        async |mut reached| {
+            for ((next, waits), goes_on) in undone.iter().zip(&waits).zip(&goes_on) {
+                round::show(args.yes, next);
+                if !args.yes {
+                    view::err(waits);
+                    view::err(goes_on);
+                }
+            }
             if !args.yes {
-                view::err(waits);
+                confirm_all(&undone.iter().collect::<Vec<_>>())?;
             }
-        }
-        if !args.yes {
-            confirm_all(&undone.iter().collect::<Vec<_>>())?;
-        }
-        let by = &reached.ways[0].begun.caller.arn.clone();
-        let accounts = reached.work_on(dir, cases, plans).await;
-        for account in &accounts {
-            if undone.contains(&account.saved) {
-                round::begin(&account.case, &account.saved, reached.clock, by).await?;
+            let by = &reached.ways[0].begun.caller.arn.clone();
+            let accounts = reached.work_on(dir, cases, plans).await;
+            for account in &accounts {
+                if undone.contains(&account.saved) {
+                    round::begin(&account.case, &account.saved, reached.clock, by).await?;
+                }
             }
-        }
-        let going = Going::on(dir, &playbook, args.format);
-        reached.carry_out(&accounts, going).await
-    })
+            let going = Going::on(dir, &playbook, args.format);
+            reached.carry_out(&accounts, going).await
+        },
+    )
 }

@@ -19,10 +19,10 @@ use super::{args, rehearse, view};
 use crate::case::accounts;
 use crate::clock::Clock;
 use crate::diagnostic::counted;
-use crate::ids::StepId;
+use crate::ids::{Principal, StepId};
 use crate::journal::{ChangeState, State};
 use crate::ledger;
-use crate::plan::{Change, Credential, Plan, SavedPlan};
+use crate::plan::{Change, Credential, Effect, Plan, SavedPlan};
 use crate::report::held_beyond_changes;
 use crate::run::{Because, Fate, Kept, LookedAt, foresee, look_before, spoken_of};
 
@@ -125,6 +125,14 @@ impl<'a> Foretold<'a> {
             let (live, _) = reach(access, dir, next, Doing::Look).await?;
             let found = look_before(next, state, live.connection.read(), live.clock).await?;
             Ok(looked(live.clock.now(), &found))
+        })
+    }
+
+    /// Whether anything that keeps `whom` out comes off.
+    pub(super) fn lets_in(&self, whom: &Principal) -> bool {
+        self.changes.iter().any(|(change, fate)| {
+            let is_about = |effect: &Effect| matches!(effect, Effect::Lifts { subject, .. } if subject.principal().as_ref() == Some(whom));
+            matches!(fate, Fate::Made | Fate::ByHand(_)) && change.effects.iter().any(is_about)
         })
     }
 

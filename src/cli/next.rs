@@ -12,6 +12,7 @@ use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
 use crate::diagnostic::counted;
+use crate::exit::Exit;
 use crate::ids::{AccountId, Principal};
 use crate::journal::{ChangeState, GateState, Note, State, names};
 use crate::ledger::{self, Ledger, Row, Standing};
@@ -19,6 +20,15 @@ use crate::plan::{Change, Credential, Effect, Plan, SavedPlan};
 use crate::playbook::{FirstCut, Phase};
 use crate::report::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
 use crate::run::{gone_on_with, sessions_live_until, waits_for_others};
+
+/// Whether the last line of several accounts, which together end with `all`, has what is to be done about one that ends
+/// with `one`. What stopped one is told apart; and a resumption that is due anyway takes up what waits for nobody.
+pub(super) fn is_told(one: Exit, all: Exit) -> bool {
+    match all {
+        Exit::Stopped => one == Exit::Waiting,
+        all => one == all,
+    }
+}
 
 /// What is next of an account of several of which nothing is asked.
 pub(super) const WITH_THE_OTHERS: &str = "it goes on with the others";
@@ -258,8 +268,12 @@ pub(super) fn after_all(
             ),
         );
     }
-    if left.is_empty() {
+    if plan.is_undo() && left.is_empty() {
         left.push("nothing by this plan".to_owned());
+    } else if left.is_empty() {
+        left.push(format!("nothing by this plan but to {}", look_again(dir, there)));
+    } else if !plan.is_undo() {
+        left.push(look_again(dir, there));
     }
     let still = still_quarantined(plan, state).map_or(String::new(), |still| format!(". {still}"));
     format!("{}{still}", left.join("; "))
@@ -286,7 +300,13 @@ fn lets_in_the_innocent(plan: &Plan, state: &State, dir: &Path, there: &There) -
     }
     let keeps_out = |row: &&Row| matches!(&row.standing, Standing::Cleared { barriers, .. } if barriers.iter().any(|one| one.blocks()));
     let ledger = Ledger::of(plan, state);
-    let innocent = ledger.rows.iter().filter(keeps_out);
+    // What was shut before the case stays so, and no undo opens it.
+    let was_shut = |row: &&Row| {
+        let mut cuts = plan.changes.reaching(&row.credential).filter(|change| change.cuts());
+        matches!(row.credential, Credential::Manual { .. })
+            && cuts.all(|cut| catalog::of(cut).inverse(&cut.decided).is_none())
+    };
+    let innocent = ledger.rows.iter().filter(keeps_out).filter(|row| !was_shut(row));
     let innocent: BTreeSet<Option<Principal>> =
         innocent.map(|row| row.credential.principal()).collect();
     innocent.first()?;
@@ -429,7 +449,8 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
     }
     // An alarm, or something else that only a person can see to.
     if !stuck.is_empty() || shut || state.held.is_some() {
-        let asked = format!("do what is asked above, then: {resume}");
+        let commands = asked_for(plan, state, &stuck);
+        let asked = format!("do what is asked above{commands}, then: {resume}");
         if !held().any(|one| one.undoes.is_some()) {
             return asked;
         }
@@ -452,6 +473,55 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
                 there.beside(dir)
             )
         })
+}
+
+/// What is typed about all that a case is held for: the commands in what it says of why.
+fn asked_for(plan: &Plan, state: &State, stuck: &[&Change]) -> String {
+    let shut: &[String] = match &state.gate {
+        GateState::Shut(reasons) => reasons,
+        _ => &[],
+    };
+    let stuck = stuck.iter().filter_map(|change| state.record(&change.id).trouble.clone());
+    let why = stuck.chain(state.held.clone()).chain(shut.iter().cloned());
+    let others = plan.together.iter().flat_map(|together| together.accounts());
+    let others: Vec<String> =
+        others.filter(|id| *id != plan.account).map(|id| format!("account {id}")).collect();
+    let why = why.filter(|why| !others.iter().any(|other| why.starts_with(other)));
+    let mut commands: Vec<String> = Vec::new();
+    for why in why {
+        for command in commands_in(&why) {
+            if !commands.contains(&command) {
+                commands.push(command);
+            }
+        }
+    }
+    let more = commands.len().saturating_sub(NAMED);
+    commands.truncate(NAMED);
+    let typed: Vec<String> = commands.iter().map(|command| format!("`{command}`")).collect();
+    match (typed.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(" ({})", typed.join("; ")),
+        (false, more) => format!(" ({}; and {more} more)", typed.join("; ")),
+    }
+}
+
+/// The commands that a sentence has, but for those that only go on or tell.
+fn commands_in(sentence: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in sentence.match_indices("portcullis ") {
+        let (before, command) = sentence.split_at(at);
+        let end = if before.ends_with('`') {
+            command.find('`')
+        } else {
+            command.find([';', ',', '\n', ')']).or_else(|| command.find(". "))
+        };
+        let command = command[..end.unwrap_or(command.len())].trim_end_matches(['.', ' ']);
+        let goes_on = ["resume", "status", "report"].map(|word| format!("portcullis {word}"));
+        if !goes_on.iter().any(|word| command.starts_with(word)) {
+            found.push(command.to_owned());
+        }
+    }
+    found
 }
 
 /// Until when a case that is taken back waits, where it waits for nothing else.
@@ -539,17 +609,25 @@ fn still_in_each<'a>(all: impl Iterator<Item = (&'a Plan, &'a State)>) -> String
 /// that ended well, `well`, it is told who stays cut there: nothing else is.
 pub(super) fn of_several<'a>(
     each: impl Iterator<Item = (&'a AccountId, &'a str)>,
+    stopped: &[(&AccountId, String)],
     well: impl Iterator<Item = (&'a Plan, &'a State)>,
     dir: &Path,
     there: &There,
 ) -> String {
     let resume = &format!("portcullis resume {}{there}", typed(dir));
     let then = format!("then: {resume}");
+    // What each goes on with is said once, of all.
+    let without_resume = |next: &str| {
+        let own = next.replace(&format!("; then {resume}"), "").replace(&format!("; {then}"), "");
+        own.replace(&format!(", {then}"), "").replace(&format!("; then `{resume}`"), "")
+    };
+    let look = look_again(dir, there);
+    let mut looks = false;
     let mut parts: Vec<(Vec<&AccountId>, String)> = Vec::new();
     for (account, next) in each {
-        // What each goes on with is said once, of all.
-        let own = next.replace(&format!("; then {resume}"), "").replace(&format!("; {then}"), "");
-        let own = own.replace(&format!(", {then}"), "").replace(&format!("; then `{resume}`"), "");
+        let own = without_resume(next);
+        looks |= own.contains(&look);
+        let own = own.replace(&format!(" but to {look}"), "").replace(&format!("; {look}"), "");
         let own = own.strip_prefix("nothing by this plan").unwrap_or(&own);
         if own == resume || own == WITH_THE_OTHERS || own.is_empty() {
             continue;
@@ -569,13 +647,22 @@ pub(super) fn of_several<'a>(
     if more > 0 {
         told.push(format!("and {more} more, as above"));
     }
+    told.extend(stopped.iter().map(|(account, why)| {
+        let why = without_resume(why);
+        let colon = if why.is_empty() { "" } else { ": " };
+        format!("account {account} was stopped part-way{colon}{why}")
+    }));
     let asks = |part: &String| part.contains("portcullis ") || part.contains("is asked above");
+    if told.is_empty() && looks {
+        return format!("nothing by these plans but to {look}{still}");
+    }
     if told.is_empty() {
         return format!("{resume}{still}");
     }
     // Where nobody is asked for anything, there is nothing to go on with.
-    if !told.iter().any(asks) {
+    if stopped.is_empty() && !told.iter().any(asks) {
         let record = typed(dir);
+        told.extend(looks.then_some(look));
         return format!("{}{still}. The record: portcullis status {record}", told.join("; "));
     }
     told.push(then);

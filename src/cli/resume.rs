@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{self, Format};
-use super::by_hand::typed;
+use super::by_hand::{quoted, typed};
 use super::conduct::{Conduct, Task, worked_on_by};
 use super::exit::{Exit, Failure};
 use super::found::{refuse_closed, state_of, tell_torn, typed_to_begin};
@@ -28,7 +28,9 @@ pub(super) fn resume(args: &args::Resume) -> Result<Exit, Failure> {
     if !several.is_empty() {
         return accounts::resume(args, &several);
     }
-    accounts::refuse_one_alone(&args.case, "resume", &args.access.there())?;
+    let why = args.take_over.as_ref().map(|why| format!(" --take-over {}", quoted(why)));
+    let why = why.unwrap_or_default();
+    accounts::refuse_one_alone(&args.case, "resume", &why, &args.access.there())?;
     if let Some(reason) = &args.take_over {
         return take_over(args, reason);
     }

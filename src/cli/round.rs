@@ -14,7 +14,6 @@ use super::live::Live;
 use super::overtaken::Doing;
 use super::reach::{goes_there, reach};
 use super::run::confirm;
-use super::undo::goes_on;
 use super::{rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
@@ -179,7 +178,6 @@ pub(super) fn show(yes: bool, next: &SavedPlan) {
         view::note(&format!("Round {}, plan {}\n", next.number(), next.digest()));
     } else {
         view::err(&view::plan(next, view::err_detail()));
-        view::err(&goes_on(next));
     }
 }
 

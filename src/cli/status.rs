@@ -10,7 +10,7 @@ use super::by_hand::typed;
 use super::conduct::worked_on_by;
 use super::exit::{Exit, Failure};
 use super::found::{read, tell_torn, typed_to_begin};
-use super::next::{LastDenies, after_all, awaited, is_over, of_all_proven, of_over};
+use super::next::{LastDenies, after_all, awaited, is_over, is_told, of_all_proven, of_over};
 use super::overtaken::told_overtaken;
 use super::rehearse::is_rehearsal;
 use super::there::{There, placed, placed_in};
@@ -50,12 +50,16 @@ pub(super) fn status(args: &args::Status) -> Result<Exit, Failure> {
             let all = each.iter().map(|one| (&one.saved.plan, &one.state));
             of_all_proven(all, &args.case, &there)
         }
-        Exit::NotProven | Exit::Held | Exit::Waiting => {
-            let of_it = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(worst));
+        Exit::NotProven | Exit::Held | Exit::Waiting | Exit::Stopped => {
+            let of_it = each.iter().zip(&finished);
+            let of_it = of_it.filter(|(_, exit)| exit.is_some_and(|exit| is_told(exit, worst)));
             let nexts = of_it.map(|(one, _)| (&one.saved.plan.account, &*one.next));
             let well = each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(Exit::Done));
             let well = well.map(|(one, _)| (&one.saved.plan, &one.state));
-            next::of_several(nexts, well, &args.case, &there)
+            let stopped =
+                each.iter().zip(&finished).filter(|(_, exit)| **exit == Some(Exit::Stopped));
+            let stopped = stopped.map(|(one, _)| (&one.saved.plan.account, String::new()));
+            next::of_several(nexts, &stopped.collect::<Vec<_>>(), well, &args.case, &there)
         }
         _ => format!("portcullis resume {case}{there}"),
     };

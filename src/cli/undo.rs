@@ -14,7 +14,7 @@ use super::found::{refuse_closed, state_of};
 use super::overtaken::{Doing, not_overtaken};
 use super::{accounts, diagnostics, rehearse, round, sources, view};
 use crate::case::{self, Case};
-use crate::diagnostic::counted;
+use crate::diagnostic::{counted, nearest};
 use crate::ids::{Principal, RoleName, UserName};
 use crate::plan::{Plan, SavedPlan};
 use crate::run::{let_in_of, undo_of};
@@ -27,7 +27,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     if !several.is_empty() {
         return accounts::undo(args, &several);
     }
-    accounts::refuse_one_alone(&args.case, "undo", &args.access.there())?;
+    accounts::refuse_one_alone(&args.case, "undo", &options(args), &args.access.there())?;
     let case = Case::open(&args.case)?;
     let (shown, there) = (typed(&args.case), args.access.there());
     let (saved, playbook) = sources::plan_of(&args.case)?;
@@ -68,7 +68,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
             view::out(&view::plan(&next, view::out_detail()));
             if !nothing {
                 view::out(&foretold.render(&shown, &there));
-                view::out(&goes_on(&next));
+                view::out(&goes_on(&next, &foretold));
                 let undo = format!("portcullis undo {shown}{}{there}", typed_only(&args.only));
                 view::hint(&format!("\nNext: {}\n", foretold.next(&shown, &undo, &there)));
             }
@@ -82,6 +82,7 @@ pub(super) fn undo(args: &args::Undo) -> Result<Exit, Failure> {
     }
     if !args.yes {
         view::err(&foretold.render(&shown, &there));
+        view::err(&goes_on(&next, &foretold));
     }
     round::carry_out(&case, &next, &playbook, args.into())
 }
@@ -92,11 +93,13 @@ pub(super) fn named<'p>(
     plans: impl IntoIterator<Item = &'p Plan>,
 ) -> Result<BTreeSet<Principal>, Failure> {
     let cut: BTreeSet<&Principal> = plans.into_iter().flat_map(|plan| &plan.principals).collect();
-    let refused = |what: String| {
+    let refused = |name: &str, what: String| {
+        let all: Vec<String> = cut.iter().map(|one| one.typed()).collect();
+        let meant = did_you_mean(name, all.iter().map(String::as_str));
         let known = cut.iter().take(NAMED).map(|one| one.typed()).collect::<Vec<_>>().join(", ");
         let more = cut.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        Failure::new(Exit::Usage, what, format!("name one of {known}{more}"))
+        Failure::new(Exit::Usage, what, format!("{meant}name one of {known}{more}"))
     };
     let parsed = |name: &String| {
         let found = match name.split_once('/') {
@@ -104,14 +107,21 @@ pub(super) fn named<'p>(
             Some(("role", name)) => RoleName::parse(name).ok().map(Principal::Role),
             _ => None,
         };
-        let found = found.ok_or_else(|| refused(format!("`{name}` is no user and no role")))?;
+        let found =
+            found.ok_or_else(|| refused(name, format!("`{name}` is no user and no role")))?;
         if cut.contains(&found) {
             Ok(found)
         } else {
-            Err(refused(format!("the case cuts no {found}")))
+            Err(refused(name, format!("the case cuts no {found}")))
         }
     };
     only.iter().map(parsed).collect()
+}
+
+/// `did you mean user/anna? `, where one of `known` is nearly what was typed.
+pub(super) fn did_you_mean<'k>(typed: &str, known: impl Iterator<Item = &'k str>) -> String {
+    let near = nearest(&typed.replacen(':', "/", 1), known);
+    near.map_or_else(String::new, |near| format!("did you mean {near}? Else "))
 }
 
 /// So many are named where somebody named nobody.
@@ -122,19 +132,32 @@ pub(super) fn typed_only(only: &[String]) -> String {
     only.iter().map(|name| format!(" --only {}", quoted(name))).collect()
 }
 
+/// What else was typed, as all accounts of a case take it.
+fn options(args: &args::Undo) -> String {
+    let given = [(args.dry_run, " --dry-run"), (args.all, " --all"), (args.yes, " --yes")];
+    let given = given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag);
+    typed_only(&args.only) + &given.collect::<String>()
+}
+
 /// Whether there is nothing that the round would take back.
 pub(super) fn takes_back_nothing(next: &SavedPlan) -> bool {
     next.round.as_ref().is_none_or(|round| round.undoes.is_empty())
 }
 
 /// What else comes of a round that lets somebody in: whoever says yes to it goes on with the case.
-pub(super) fn goes_on(next: &SavedPlan) -> String {
+pub(super) fn goes_on(next: &SavedPlan, foretold: &Foretold<'_>) -> String {
     if next.plan.is_undo() || takes_back_nothing(next) {
         return String::new();
     }
     let left = next.to_carry_out();
     let left = left.pending().filter(|change| change.undoes.is_none()).count();
-    let whom: Vec<String> = next.plan.lets_in.iter().map(ToString::to_string).collect();
+    let whom = next.plan.lets_in.iter().filter(|whom| foretold.lets_in(whom));
+    let whom: Vec<String> = whom.map(ToString::to_string).collect();
+    let whom = if whom.is_empty() {
+        "Nobody is let in by it yet: nothing comes off".to_owned()
+    } else {
+        format!("Let in by it, as far as it comes off: {}", whom.join(", "))
+    };
     let left = match left {
         0 => "nothing else of the plan is left to be made".to_owned(),
         left => format!(
@@ -146,8 +169,5 @@ pub(super) fn goes_on(next: &SavedPlan) -> String {
             }
         ),
     };
-    format!(
-        "\nEverybody else stays cut, and the case goes on: {left}. Let in by it, as far as it comes off: {}\n",
-        view::plain(&whom.join(", "))
-    )
+    format!("\nEverybody else stays cut, and the case goes on: {left}. {}\n", view::plain(&whom))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::args;
+use super::by_hand::typed;
 use super::conduct::{Conduct, Task};
 use super::exit::{Exit, Failure};
 use super::found::tell_torn;
@@ -28,7 +29,7 @@ pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
     if !several.is_empty() {
         return accounts::verify(args, &several);
     }
-    accounts::refuse_one_alone(&args.case, "verify", &args.access.there())?;
+    accounts::refuse_one_alone(&args.case, "verify", &options(args), &args.access.there())?;
     let case = Case::open(&args.case)?;
     let (saved, playbook) = sources::plan_of(&args.case)?;
     accounts::refuse_apart(&saved)?;
@@ -52,6 +53,22 @@ pub(super) fn verify(args: &args::Verify) -> Result<Exit, Failure> {
 pub(super) fn task(args: &args::Verify, region: &str) -> Result<Task, Failure> {
     let watch = args.watch.map_or(Duration::ZERO, Duration::from_secs);
     Ok(Task::Verify { log: log(args, region)?, watch })
+}
+
+/// What else was typed, as all accounts of a case take it.
+fn options(args: &args::Verify) -> String {
+    let files = args.trail.iter().map(|file| format!(" --trail {}", typed(file)));
+    let mut options: String = files.collect();
+    if args.no_trail {
+        options.push_str(" --no-trail");
+    }
+    if let Some(seconds) = args.watch {
+        let units = [(86_400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
+        let unit = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+        let (unit, name) = unit.unwrap_or((1, 's'));
+        options.push_str(&format!(" --watch {}{name}", seconds / unit));
+    }
+    options
 }
 
 /// Between two looks of one watch.

@@ -29,7 +29,7 @@ use super::{
     WriteSecrets,
 };
 use crate::clock::Clock;
-use crate::ids::Arn;
+use crate::ids::{AccountId, Arn};
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,6 +204,11 @@ impl Connection {
         self.read.outside = outside.clone();
         self.write.read.outside = outside;
         self
+    }
+
+    /// Credentials of any other account are not used.
+    pub(super) async fn is_of(&self, account: &AccountId) {
+        self.held.belongs_to(account).await;
     }
 
     /// From here on every writing request asks, signed already and about to leave, whether it still may. The first

@@ -14,7 +14,7 @@ use super::connection::{Connection, Parts};
 use super::credentials::Held;
 use super::outside::Outside;
 use super::sign_in::SignIn;
-use crate::ids::{AccessKeyId, Arn};
+use crate::ids::{AccessKeyId, AccountId, Arn};
 
 /// The way into another account, from a connection to the first.
 #[derive(Clone, Debug)]
@@ -62,6 +62,17 @@ impl Elsewhere {
         let provider = SharedCredentialsProvider::new(provider);
         let connection = Connection::new(http, provider, region, endpoint, clock);
         Ok((connection.trying(self.0.outside.clone()), key))
+    }
+
+    /// A connection for whoever could not go there yet: its calls go once the role can be assumed, and then only if what
+    /// is got is of `account`.
+    pub async fn later(&self, account: &AccountId) -> Connection {
+        let Parts { http, region, endpoint, clock, .. } = self.0.parts.clone();
+        let provider = Entered { first: Mutex::new(None), then: self.clone() };
+        let provider = SharedCredentialsProvider::new(provider);
+        let connection = Connection::new(http, provider, region, endpoint, clock);
+        connection.is_of(account).await;
+        connection.trying(self.0.outside.clone())
     }
 
     async fn assume(&self) -> Result<Credentials, CallError> {

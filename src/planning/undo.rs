@@ -165,6 +165,14 @@ fn left(
             (Some(irreversible), _) => irreversible.to_string(),
             (None, true) if change.already => "it was so before the case".to_owned(),
             (None, true) if is_of_others(change) => "it is of nobody whom this lets in".to_owned(),
+            (None, true)
+                if change.is_by_hand() && catalog::of(change).inverse(&change.decided).is_none() =>
+            {
+                format!(
+                    "it was shut before the case ({}), and stays so; what people have closed there besides is theirs to open",
+                    change.before
+                )
+            }
             (None, true) if change.is_by_hand() => {
                 "nobody has attested that it is closed, or it was opened again: there is nothing to take back".to_owned()
             }

@@ -97,6 +97,15 @@ fn undone(plan: &Plan, state: &State) -> Option<String> {
 /// What keeps somebody out who was found innocent, or may be, and who lets him in.
 fn of_the_innocent(plan: &Plan, state: &State, ledger: &Ledger, row: &Row) -> Option<String> {
     let (credential, back) = (&row.credential, takes_back(plan, state));
+    // What was shut before the case is taken back by nobody.
+    let lifts = |change: &Change| {
+        let lift = |effect: &Effect| matches!(effect, Effect::Lifts { subject, .. } if subject.covers(credential));
+        change.effects.iter().any(lift)
+    };
+    let is_manual = matches!(credential, Credential::Manual { .. });
+    if is_manual && plan.is_undo() && !plan.carried_out().any(lifts) {
+        return None;
+    }
     match &row.standing {
         Standing::Cleared { barriers, .. } if barriers.iter().any(|barrier| barrier.blocks()) => {
             // What is held tells of it by itself.
@@ -138,7 +147,8 @@ fn of_the_innocent(plan: &Plan, state: &State, ledger: &Ledger, row: &Row) -> Op
             }
             Some(format!(
                 "{credential}: off, and nothing in its place, so that whatever works with it stands still. Where it is \
-                 innocent: portcullis clear CASE {} --reason TEXT; then: {}",
+                 innocent: portcullis clear {} {} --reason TEXT; then: {}",
+                plan.case(),
                 credential.typed(),
                 takes_back_alone(plan, state, credential)
             ))
@@ -232,20 +242,20 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
         ledger.rows.iter().filter_map(|row| of_the_innocent(&saved.plan, state, ledger, row)),
     );
     left.extend(ledger::quarantined(&saved.plan, state).iter().map(|who| {
-        let typed = who.typed();
+        let (case, typed) = (saved.plan.case(), who.typed());
         let stands = format!("{who}: quarantined, and whatever works as it does stands still");
         if ledger::closed_by(&saved.plan, state).is_some() {
             return format!("{stands}. This case is closed: where it is innocent, it is let in by hand");
         }
         if saved.plan.is_undo() {
             return format!(
-                "{stands}. Once it is found innocent (portcullis clear CASE {typed} --reason TEXT), it is let in by: {}",
+                "{stands}. Once it is found innocent (portcullis clear {case} {typed} --reason TEXT), it is let in by: {}",
                 takes_back(&saved.plan, state)
             );
         }
         format!(
             "{stands} until a playbook gives it new credentials and lets it in (iam.access-key.replace or \
-             iam.login-profile.force-reset, then lift-quarantine). Where it alone is found innocent (portcullis clear CASE \
+             iam.login-profile.force-reset, then lift-quarantine). Where it alone is found innocent (portcullis clear {case} \
              {typed} --reason TEXT): portcullis undo CASE --only {typed} --dry-run. An undo without --only is for an \
              alarm that was false: it takes all of this case back"
         )

@@ -398,6 +398,13 @@ impl Run<'_> {
                  is off. See that the clock is right; a resumption begins with it anew"
             );
         }
+        if let Some(role) = self.plan.entered_by() {
+            return format!(
+                "nobody is let into account {} as {role} any more ({error}): see to whom the role admits, or get fresh \
+                 credentials",
+                self.plan.account
+            );
+        }
         let accepted = match &self.plan.accepted_lockouts[..] {
             [] => String::new(),
             [arn, ..] => format!(

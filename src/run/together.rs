@@ -230,9 +230,12 @@ impl Member<'_> {
 
 /// Whether an account of several has its gate shut for nothing but how others stand.
 pub fn waits_for_others(plan: &Plan, state: &State) -> bool {
-    let (Some(together), GateState::Shut(reasons)) = (&plan.together, &state.gate) else {
-        return false;
-    };
+    matches!(&state.gate, GateState::Shut(reasons) if are_of_others(plan, reasons))
+}
+
+/// Whether `reasons` tell of nothing but how other accounts stand.
+pub fn are_of_others(plan: &Plan, reasons: &[String]) -> bool {
+    let Some(together) = &plan.together else { return false };
     let others = together.accounts().into_iter().filter(|id| *id != plan.account);
     let others: Vec<String> = others.map(|id| of_account(&id)).collect();
     let is_of_another = |reason: &String| others.iter().any(|other| reason.starts_with(other));

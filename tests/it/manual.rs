@@ -274,7 +274,9 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     assert!(told.contains("Next: portcullis resume "), "{told}");
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(13), "{screen}");
-    assert!(stands().contains("Next: do what is asked above"), "{}", stands());
+    let told = stands();
+    let (_, next) = told.rsplit_once("\nNext: do what is asked above (").unwrap();
+    assert!(next.contains("`portcullis attest ") && next.contains("`portcullis waive "), "{told}");
     // While it goes on, nobody else is let to type that.
     let mut held = screen.lines().filter(|line| line.contains("  held       webmail-off.1  "));
     let when = "webmail-off.1  once this run has ended: ";
@@ -303,6 +305,27 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     assert!(report.contains("0 are cut in a way that was shown to work on a stand-in"), "{report}");
     let (code, screen) = rehearsal.say(&[&["clear", "manual/webmail"][..], &WHY].concat());
     assert_eq!(code, Some(0), "{screen}");
+}
+
+/// It was down when the plan was made: that is no doing of the case, and nothing of it to be taken back.
+#[test]
+fn what_was_shut_before_the_case_stays_so_and_an_undo_asks_nobody_about_it() {
+    let down = OUTSIDE.replace("mail.example.org:443\" }", "mail.example.org:443\", open: false }");
+    assert_ne!(down, OUTSIDE);
+    let text = PLAYBOOK.split("  - { id: vpn-off").next().unwrap();
+    let rehearsal = Rehearsal::of(&world().replace(OUTSIDE, &down), text);
+    assert_eq!(rehearsal.code, Some(13));
+    rehearsal.say(&["attest", "webmail-off.1"]);
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(11), "{screen}");
+    for name in ["anna", "ben"] {
+        rehearsal.say(&[&["clear", "everybody", "--as", name][..], &WHY].concat());
+    }
+    let (code, screen) = rehearsal.say(&["undo", "--dry-run"]);
+    assert_eq!(code, Some(0), "{screen}");
+    let stays =
+        "it was shut before the case (tcp mail.example.org:443 refuses connections), and stays so";
+    assert!(screen.contains(stays) && !screen.contains("Opened again by people"), "{screen}");
 }
 
 #[test]

@@ -108,10 +108,11 @@ pub(super) fn was_begun(dir: &Path) -> bool {
     case::read_journal(dir).is_ok_and(|decoded| !decoded.lines.is_empty())
 }
 
-/// Refuses what only all accounts of a case do together.
+/// Refuses what only all accounts of a case do together; `options` are what was typed besides.
 pub(in crate::cli) fn refuse_one_alone(
     dir: &Path,
     command: &str,
+    options: &str,
     there: &There,
 ) -> Result<(), Failure> {
     match case::accounts::whole(dir) {
@@ -119,7 +120,7 @@ pub(in crate::cli) fn refuse_one_alone(
         Some(whole) => Err(Failure::new(
             Exit::Refused,
             format!("this is one account of case {}, and goes with the others", whole.display()),
-            format!("portcullis {command} {}{there}", typed(&whole)),
+            format!("portcullis {command} {}{options}{there}", typed(&whole)),
         )),
     }
 }

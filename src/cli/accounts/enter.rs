@@ -20,7 +20,7 @@ use crate::cli::{args, rehearse, view};
 use crate::clock::Clock;
 use crate::cloud::{CallError, Cause, Connection, Elsewhere, NO_CONNECTION};
 use crate::ids::{AccountId, Arn};
-use crate::inventory::{Inventory, Origin};
+use crate::inventory::{Caller, Inventory, Origin};
 use crate::plan::SavedPlan;
 use crate::playbook::Playbook;
 use crate::sim::Cloud;
@@ -33,6 +33,14 @@ pub(in crate::cli) struct Way {
     pub(super) begun: Inventory,
     /// The role we are there by, where it is not home.
     pub(super) elsewhere: Option<Elsewhere>,
+    /// Why it could not be entered, where it could not.
+    pub(super) shut: Option<NoWayIn>,
+}
+
+/// Why an account could not be entered, and what lets one in.
+pub(super) struct NoWayIn {
+    pub(super) why: String,
+    pub(super) next: String,
 }
 
 /// The roles in other accounts that a playbook names, none of them at home.
@@ -69,34 +77,15 @@ pub(in crate::cli) async fn enter(
     external_ids: &[(AccountId, String)],
     roles: &[Arn],
 ) -> Result<Vec<Way>, Failure> {
-    let one = async |role: &Arn| -> Result<Way, (String, bool)> {
-        let asked = external_ids.iter().find(|(of, _)| of.as_str() == role.account());
-        let elsewhere = home.elsewhere(role, asked.map(|(_, id)| id.as_str()));
-        let (connection, key) = elsewhere.enter().await.map_err(|error| shut(&error))?;
-        let begun_there = survey::begin(connection.read(), clock, key).await;
-        let mut there = begun_there.map_err(|error| shut(&error.0))?;
-        if there.caller.account.as_str() != role.account() {
-            return Err((format!("it leads into account {}", there.caller.account), true));
-        }
-        let from = &begun.caller;
-        there.caller.came_from.push(Origin {
-            how: format!("credentials of {}", from.arn),
-            arn: Some(from.arn.clone()),
-            access_key_id: from.access_key_id.clone(),
-        });
-        there.caller.came_from.extend(from.came_from.iter().cloned());
-        there.caller.break_glass.clone_from(&from.break_glass);
-        Ok(Way { connection, begun: there, elsewhere: Some(elsewhere) })
-    };
-    let entered = join_all(roles.iter().map(one)).await;
-    let mut ways = vec![Way { connection: home.clone(), begun: begun.clone(), elsewhere: None }];
+    let entered = enter_each(home, begun, clock, external_ids, roles).await;
+    let mut ways = vec![Way::at_home(home, begun)];
     let (mut shut_out, mut was_refused) = (Vec::new(), false);
     for (role, entered) in roles.iter().zip(entered) {
         match entered {
             Ok(way) => ways.push(way),
-            Err((why, refused)) => {
-                was_refused |= refused;
-                shut_out.push(format!("account {} as {role}: {why}", role.account()));
+            Err(shut) => {
+                was_refused |= shut.refused;
+                shut_out.push(format!("account {} as {role}: {}", role.account(), shut.why));
             }
         }
     }
@@ -106,12 +95,93 @@ pub(in crate::cli) async fn enter(
     Err(Failure::new(
         Exit::Refused,
         format!("cannot enter {}; nothing was changed", shut_out.join("; ")),
-        to_be_let_in(&begun.caller.arn, was_refused),
+        format!(
+            "{}; or leave the account out of `accounts`, and see to it by itself",
+            to_be_let_in(&begun.caller.arn, was_refused)
+        ),
     ))
 }
 
+/// Enters the accounts of a case that was begun. One that cannot be entered keeps nobody from working on the others: who
+/// we are there is taken from its plan, and its run stops at its first call unless it can be entered by then.
+async fn enter_again(
+    home: &Connection,
+    begun: &Inventory,
+    clock: Clock,
+    external_ids: &[(AccountId, String)],
+    plans: &[SavedPlan],
+) -> Vec<Way> {
+    let roles = roles_of(&plans[0]);
+    let entered = enter_each(home, begun, clock, external_ids, &roles).await;
+    let mut ways = vec![Way::at_home(home, begun)];
+    for ((role, saved), entered) in roles.iter().zip(&plans[1..]).zip(entered) {
+        ways.push(match entered {
+            Ok(way) => way,
+            Err(Shut { elsewhere, why, refused }) => {
+                let account = &saved.plan.account;
+                let others = "The other accounts are gone on with";
+                let told =
+                    format!("Account {account} cannot be entered as {role}: {why}. {others}");
+                view::err(&format!("{}\n", view::plain(&told)));
+                let mut there = Inventory::new(saved.inventory.caller.clone(), clock.now());
+                is_from(&mut there.caller, &begun.caller);
+                Way {
+                    connection: elsewhere.later(account).await,
+                    begun: there,
+                    elsewhere: Some(elsewhere),
+                    shut: Some(NoWayIn {
+                        why: format!("it cannot be entered as {role}: {why}"),
+                        next: to_be_let_in(&begun.caller.arn, refused),
+                    }),
+                }
+            }
+        });
+    }
+    ways
+}
+
+/// Tries to enter the account of each role.
+async fn enter_each(
+    home: &Connection,
+    begun: &Inventory,
+    clock: Clock,
+    external_ids: &[(AccountId, String)],
+    roles: &[Arn],
+) -> Vec<Result<Way, Shut>> {
+    let one = async |role: &Arn| -> Result<Way, Shut> {
+        let asked = external_ids.iter().find(|(of, _)| of.as_str() == role.account());
+        let elsewhere = home.elsewhere(role, asked.map(|(_, id)| id.as_str()));
+        let shut = |(why, refused)| Shut { elsewhere: elsewhere.clone(), why, refused };
+        let (connection, key) = elsewhere.enter().await.map_err(|error| shut(said_of(&error)))?;
+        let begun_there = survey::begin(connection.read(), clock, key).await;
+        let mut there = begun_there.map_err(|error| shut(said_of(&error.0)))?;
+        if there.caller.account.as_str() != role.account() {
+            return Err(shut((format!("it leads into account {}", there.caller.account), true)));
+        }
+        is_from(&mut there.caller, &begun.caller);
+        Ok(Way { connection, begun: there, elsewhere: Some(elsewhere), shut: None })
+    };
+    join_all(roles.iter().map(one)).await
+}
+
+/// An account that could not be entered.
+struct Shut {
+    elsewhere: Elsewhere,
+    why: String,
+    refused: bool,
+}
+
+/// Whoever is `there` has come from `home`.
+fn is_from(there: &mut Caller, home: &Caller) {
+    let arn = Some(home.arn.clone());
+    let how = format!("credentials of {}", home.arn);
+    there.came_from = vec![Origin { how, arn, access_key_id: home.access_key_id.clone() }];
+    there.came_from.extend(home.came_from.iter().cloned());
+    there.break_glass.clone_from(&home.break_glass);
+}
+
 /// Why there is no way in, and whether that was said by whoever answered: of who got no answer nothing is known.
-fn shut(error: &CallError) -> (String, bool) {
+fn said_of(error: &CallError) -> (String, bool) {
     let unheard = matches!(error.cause, Cause::Lost | Cause::Unavailable | Cause::Throttled);
     let unsent = error.cause == Cause::NotSent && error.code == NO_CONNECTION;
     (error.to_string(), !unheard && !unsent)
@@ -119,20 +189,19 @@ fn shut(error: &CallError) -> (String, bool) {
 
 /// What lets `caller` into the accounts that he could not enter.
 fn to_be_let_in(caller: &Arn, was_refused: bool) -> String {
-    let by_itself = "or leave the account out of `accounts`, and see to it by itself";
     if !was_refused {
-        return format!(
-            "it did not answer, and refused nobody: see to the network on the way there (endpoint, proxy), or wait, and try \
-             again; {by_itself}"
-        );
+        return "it did not answer, and refused nobody: see to the network on the way there (endpoint, proxy), or wait, and \
+                try again"
+            .to_owned();
     }
     format!(
         "have the role's trust policy admit {caller}, and let that assume it (sts:AssumeRole); where it asks for an \
-         external id: --external-id-of ACCOUNT=ID; {by_itself}"
+         external id: --external-id-of ACCOUNT=ID"
     )
 }
 
-/// A case of several accounts that is taken up again: every account entered, and found to be the one of its plan.
+/// A case of several accounts that is taken up again: every account entered that can be, and found to be the one of its
+/// plan.
 pub(super) struct Reached<'a> {
     pub(super) ways: Vec<Way>,
     pub(super) clock: Clock,
@@ -144,20 +213,35 @@ pub(super) struct Reached<'a> {
     pub(super) there: There,
 }
 
+/// Which accounts must be let into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entering {
+    /// All of them: nothing was begun yet, and nothing is.
+    All,
+    /// Home; another that does not let in is stopped, and the rest is gone on with.
+    AsManyAsMayBe,
+}
+
 /// Reaches the accounts of the case in `dir`, which `plans` are for, and goes on from there.
 pub(super) fn reach(
     dir: &Path,
     access: &args::Access,
     plans: &[SavedPlan],
-    doing: Doing,
+    (doing, entering): (Doing, Entering),
     go_on: impl AsyncFnOnce(Reached<'_>) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
-    let roles = roles_of(&plans[0]);
+    let enter = async |home: &Connection, begun: &Inventory, clock: Clock| {
+        let ids = &access.external_id_of;
+        match entering {
+            Entering::All => enter(home, begun, clock, ids, &roles_of(&plans[0])).await,
+            Entering::AsManyAsMayBe => Ok(enter_again(home, begun, clock, ids, plans).await),
+        }
+    };
     if rehearse::is_rehearsal(dir)? {
         return view::virtual_runtime().block_on(async {
             let (cloud, clock) = rehearse::world_of(dir)?;
             let (home, begun, clock) = rehearse::begin(&cloud, clock).await?;
-            let ways = enter(&home, &begun, clock, &access.external_id_of, &roles).await?;
+            let ways = enter(&home, &begun, clock).await?;
             let world = Some(&cloud);
             let there = There::default();
             go_on(Reached { ways, clock, live: None, world, there }).await
@@ -173,7 +257,7 @@ pub(super) fn reach(
         }
         fits(&plans[0], &begun.caller, endpoint)?;
         let (home, clock) = (&live.connection, live.clock);
-        let mut ways = enter(home, &begun, clock, &access.external_id_of, &roles).await?;
+        let mut ways = enter(home, &begun, clock).await?;
         for (saved, way) in plans.iter().zip(&ways).filter(|(_, way)| way.elsewhere.is_some()) {
             fits(saved, &way.begun.caller, endpoint)?;
         }
@@ -210,6 +294,10 @@ impl Reached<'_> {
 }
 
 impl Way {
+    fn at_home(home: &Connection, begun: &Inventory) -> Self {
+        Self { connection: home.clone(), begun: begun.clone(), elsewhere: None, shut: None }
+    }
+
     /// The account it leads into.
     pub(in crate::cli) fn account(&self) -> &AccountId {
         &self.begun.caller.account
@@ -227,7 +315,9 @@ impl Way {
             Some(elsewhere) => {
                 let name = dir.file_name().unwrap_or_default().to_string_lossy();
                 elsewhere.work_as(&session_name(&name));
-                self.connection.replace_credentials().await;
+                if self.shut.is_none() {
+                    self.connection.replace_credentials().await;
+                }
             }
         }
     }
@@ -259,7 +349,7 @@ mod tests {
             (Cause::NotSent, NO_CONNECTION, false),
             (Cause::Refused, "AccessDenied", true),
         ] {
-            let (_, refused) = shut(&error(cause, code));
+            let (_, refused) = said_of(&error(cause, code));
             let next = to_be_let_in(&caller, refused);
             assert_eq!(next.contains("trust policy"), trust, "{cause:?}: {next}");
             assert_eq!(next.contains("network"), !trust, "{cause:?}: {next}");

@@ -75,7 +75,7 @@ struct Several<'a> {
 
 impl Several<'_> {
     async fn carry_out(&self) -> Result<Exit, Failure> {
-        let resume = format!("portcullis resume {}{}", typed(self.going.dir), self.reached.there);
+        let resume = self.resume();
         view::note(&format!(
             "\nCase {}, of {}\n",
             self.going.dir.display(),
@@ -150,6 +150,10 @@ impl Several<'_> {
         Ok(kept.unwrap_or(exit))
     }
 
+    fn resume(&self) -> String {
+        format!("portcullis resume {}{}", typed(self.going.dir), self.reached.there)
+    }
+
     /// The run of one of them.
     fn of<'a>(&'a self, account: &'a Account) -> Conduct<'a> {
         let given = self.given.get(&account.saved.plan.account);
@@ -182,6 +186,7 @@ impl Several<'_> {
         let (mut told, mut text, mut each) = (Vec::new(), String::new(), String::new());
         let mut ends: Vec<(SavedPlan, Arc<State>)> = Vec::new();
         let mut nexts: Vec<(Exit, AccountId, String)> = Vec::new();
+        let mut stopped: Vec<(&AccountId, String)> = Vec::new();
         let runs = self.accounts.iter().zip(conducts).zip(journals);
         for (((account, conduct), journal), ended) in runs.zip(ended) {
             let (dir, there) = (account.case.dir(), &self.reached.there);
@@ -191,8 +196,10 @@ impl Several<'_> {
             let (saved, ending) = match ended {
                 Ok(ended) => ended,
                 Err(failure) => {
+                    let failure = account.way.told_of(failure, resume);
                     view::err(&format!("\nAccount {name}:\n"));
                     failure.print();
+                    stopped.push((name, format!("{}; {}", failure.line(), failure.next())));
                     let _ = writeln!(each, "  {name}  {}", failure.exit.in_words());
                     told.push(
                         json!({ "account": name, "ending": { "exit": failure.exit.code() } }),
@@ -205,7 +212,12 @@ impl Several<'_> {
             let state = journal.state();
             let ledger = Ledger::of(&saved.plan, &state);
             let next = self.next(account, &saved, &state, &ledger, &ending);
-            nexts.push((ending.exit(), name.clone(), next.clone()));
+            nexts.push((ending.exit(), name.clone(), placed(&next, dir, there)));
+            if let Ending::Stopped(why) = &ending
+                && let Some(why) = account.way.stopped_by(&saved, why)
+            {
+                stopped.push((name, why));
+            }
             exit = exit.and(ending.exit());
             let _ = writeln!(each, "  {name}  {}", ending.exit().in_words());
             let view = view::Account { plan: &saved.plan, state: &state, ledger: &ledger };
@@ -251,12 +263,13 @@ impl Several<'_> {
                 });
                 next::of_closed(self.going.dir, &self.reached.there, last.max(), more)
             }
-            Exit::NotProven | Exit::Held | Exit::Waiting => {
-                let of_it = nexts.iter().filter(|(of, ..)| *of == exit);
+            Exit::NotProven | Exit::Held | Exit::Waiting | Exit::Stopped => {
+                let of_it = nexts.iter().filter(|(of, ..)| next::is_told(*of, exit));
                 let well =
                     ends.iter().filter(|(_, state)| state.finished == Some(Exit::Done.code()));
                 next::of_several(
                     of_it.map(|(_, account, next)| (account, &**next)),
+                    &stopped,
                     well.map(|(saved, state)| (&saved.plan, &**state)),
                     self.going.dir,
                     &self.reached.there,
@@ -303,6 +316,7 @@ impl Several<'_> {
         ledger: &Ledger,
         ending: &Ending,
     ) -> String {
+        let resume = self.resume();
         match ending {
             Ending::NotProven | Ending::Held(_) if is_over(saved, state) => next::of_closed(
                 account.case.dir(),
@@ -323,7 +337,34 @@ impl Several<'_> {
                 let waits = awaited(saved, state, account.case.dir(), &self.reached.there);
                 waits.unwrap_or_else(|| next::WITH_THE_OTHERS.to_owned())
             }
-            Ending::Stopped(_) | Ending::Interrupted => next::WITH_THE_OTHERS.to_owned(),
+            Ending::Stopped(why) => match &account.way.shut {
+                Some(shut) => format!("{}; then: {resume}", shut.next),
+                None if driver::are_of_others(&saved.plan, why) => next::WITH_THE_OTHERS.to_owned(),
+                None => format!("when that is mended: {resume}"),
+            },
+            Ending::Interrupted => next::WITH_THE_OTHERS.to_owned(),
+        }
+    }
+}
+
+impl Way {
+    /// What the last line of all accounts says of why the run of this one was stopped; nothing where that is another.
+    fn stopped_by(&self, saved: &SavedPlan, why: &[String]) -> Option<String> {
+        match &self.shut {
+            Some(shut) => Some(format!("{}; {}", shut.why, shut.next)),
+            None if driver::are_of_others(&saved.plan, why) => None,
+            None => Some(why.first().cloned().unwrap_or_default()),
+        }
+    }
+
+    /// Why its run could not go on: where it could not be entered, that.
+    fn told_of(&self, failure: Failure, resume: &str) -> Failure {
+        match &self.shut {
+            Some(shut) if failure.exit == Exit::Stopped => {
+                let next = format!("{}; then: {resume}", shut.next);
+                Failure::new(Exit::Stopped, shut.why.clone(), next)
+            }
+            _ => failure,
         }
     }
 }

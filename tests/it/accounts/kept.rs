@@ -7,8 +7,9 @@ use std::path::Path;
 
 use portcullis::run::Ending;
 
+use super::rehearsed::{nobody_is_inside, told};
 use super::several::{Crash, Several};
-use super::{HOME, OTHER, PLAYBOOK, WORLD, nobody_is_inside, told};
+use super::{HOME, OTHER, PLAYBOOK, WORLD};
 use crate::hosted::{bare, cases_in, ran, with_room_for};
 use crate::stage::play;
 

@@ -288,6 +288,8 @@ fn one_is_let_in_on_the_command_line_as_all_are() {
     );
     assert!(screen.contains("Everybody else stays cut, and the case goes on"), "{screen}");
     assert!(screen.contains("--only user/ci-deploy\n"), "{screen}");
+    // Nobody has spoken yet, and nobody is promised anything.
+    assert!(screen.contains("Nobody is let in by it yet: nothing comes off"), "{screen}");
     for name in ["anna", "ben"] {
         let clear = ["clear", "user/ci-deploy", "--as", name];
         let (code, screen) = rehearsal.say(&[&clear[..], &WHY].concat());
