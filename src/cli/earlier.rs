@@ -17,7 +17,7 @@ use crate::case;
 use crate::ids::AccountId;
 use crate::journal::{ChangeState, NoMore, State};
 use crate::ledger::{self, Ledger, Row, Standing};
-use crate::plan::{Credential, FirstSeen, SavedPlan, TakenUp};
+use crate::plan::{Credential, FirstSeen, Plan, SavedPlan, TakenUp};
 use crate::planning;
 use crate::run::{CutBefore, Lost, MadeBeside};
 
@@ -153,6 +153,21 @@ fn left_open(other: &Other) -> impl Iterator<Item = Credential> {
     })
 }
 
+/// What people have said in an earlier case that still holds, of credentials that a new plan is about too: each of it was said
+/// of one plan, by somebody who had read that.
+fn words_of(plan: &Plan, state: &State, known: impl Fn(&Credential) -> bool) -> Vec<String> {
+    let cleared = state.cleared.keys().filter(|one| ledger::is_cleared(plan, state, one));
+    let cleared = cleared.map(|one| (one, "is cleared"));
+    let waived = state.waived.iter();
+    let waived = waived.filter(|(_, waiver)| state.last.is_none_or(|now| now < waiver.until));
+    let waived = waived.map(|(one, _)| (one, "is waived"));
+    let said = cleared.chain(waived).filter(|(one, _)| known(one));
+    let said: Vec<String> = said.map(|(one, how)| format!("{one} {how}")).collect();
+    let more = said.len().saturating_sub(ROWS);
+    let more = (more > 0).then(|| format!("{more} more that people have spoken of are spoken of"));
+    said.into_iter().take(ROWS).chain(more).collect()
+}
+
 /// Refuses a plan that does not take up what is to be taken up: one that was made before a case began whose beginning it
 /// would have taken up, or before more was found; and one that says more of the cases than they do.
 pub(super) fn takes_up_all(root: &Path, saved: &SavedPlan, there: &There) -> Result<(), Failure> {
@@ -247,6 +262,13 @@ pub(super) fn told(beside: &Beside, saved: &SavedPlan, there: &There) -> String 
                     plain(&credential.to_string()),
                 );
             }
+        }
+        for word in words_of(&other.saved.plan, &other.state, known) {
+            let _ = writeln!(
+                text,
+                "{careful}: {} in {case}, and that is no word in another case: say it again of this one once it is begun",
+                plain(&word)
+            );
         }
         if is_taken_up {
             let _ = writeln!(

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::ids::{AccountId, Principal};
 use crate::journal::{ChangeState, GateState, Note, State, names};
 use crate::ledger::{self, Ledger, Row, Standing};
-use crate::plan::{Change, Credential, Effect, Plan, SavedPlan};
+use crate::plan::{Change, Credential, Effect, Plan, SavedPlan, Together};
 use crate::playbook::{FirstCut, Phase};
 use crate::report::{NOT_SEEN_REFUSED, held_beyond_changes, to_hand_over};
 use crate::run::{gone_on_with, sessions_live_until, waits_for_others};
@@ -483,7 +483,7 @@ fn asked_for(plan: &Plan, state: &State, stuck: &[&Change]) -> String {
     };
     let stuck = stuck.iter().filter_map(|change| state.record(&change.id).trouble.clone());
     let why = stuck.chain(state.held.clone()).chain(shut.iter().cloned());
-    let others = plan.together.iter().flat_map(|together| together.accounts());
+    let others = plan.together.iter().flat_map(Together::accounts);
     let others: Vec<String> =
         others.filter(|id| *id != plan.account).map(|id| format!("account {id}")).collect();
     let why = why.filter(|why| !others.iter().any(|other| why.starts_with(other)));

@@ -409,8 +409,8 @@ fn world_in(path: &Path) -> Result<(World, Source), Failure> {
         .because(&error)
     })?;
     let source = Source::from_bytes(shown.to_string(), bytes);
-    let invalid = |problems| {
-        let next = format!("mend what is marked in world {shown}, then the same again");
+    let invalid = |problems: Vec<Diagnostic>| {
+        let next = format!("{} in world {shown}, then the same again", sources::to_mend(&problems));
         Failure::of(Exit::Invalid, problems, next)
     };
     let world = World::read(&source).map_err(invalid)?;

@@ -10,6 +10,7 @@ use super::args;
 use super::by_hand::typed;
 use super::exit::{Exit, Failure};
 use super::rehearse::signed_in_as;
+use super::stop::asked_to_stop;
 use super::view;
 use crate::clock::Clock;
 use crate::sim::{self, Cloud, Credentials};
@@ -59,12 +60,10 @@ pub(super) fn serve(args: &args::Serve) -> Result<Exit, Failure> {
                 profiles(&args.as_whom).join(", "),
                 typed(path)
             ));
+            view::err(&as_sessions(&cloud, &responder, &args.as_whom));
         }
         view::note(&view::not_modelled(sim::NOT_MODELLED));
-        let stop = async {
-            let _ = tokio::signal::ctrl_c().await;
-        };
-        cloud.serve(listener, stop).await.map_err(|error| {
+        cloud.serve(listener, asked_to_stop()).await.map_err(|error| {
             Failure::new(Exit::Stopped, "serving failed", "serve it again").because(&error)
         })?;
         audit.map_or(Ok(()), |(file, path)| write_audit(&cloud, file, path))
@@ -82,6 +81,22 @@ fn settings(credentials: &Credentials) -> Vec<(&'static str, &str)> {
     .into_iter()
     .chain(token.map(|token| ("aws_session_token", token.expose())))
     .collect()
+}
+
+/// That a name is one of a session, where there is a user of that name, too: whoever meant the user speaks as somebody else.
+fn as_sessions(cloud: &Cloud, responder: &Credentials, others: &[String]) -> String {
+    if responder.session_token.is_none() {
+        return String::new();
+    }
+    let known = cloud.snapshot().0;
+    let is_user = |name: &&String| {
+        let user = format!("/users/{name}");
+        known.keys().any(|key| key.ends_with(&user) || key.contains(&format!("{user}/")))
+    };
+    let told = others.iter().filter(is_user).map(|name| {
+        format!("careful: profile {name} is a session of the responder's role that is called so, and not user {name}\n")
+    });
+    told.map(|line| view::plain(line.trim_end()) + "\n").collect()
 }
 
 fn profiles(others: &[String]) -> Vec<&str> {

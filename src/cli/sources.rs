@@ -153,8 +153,14 @@ pub(super) fn playbook(path: &Path) -> Result<Playbook, Failure> {
 /// A playbook that is broken, whose problems are shown.
 pub(super) fn broken(path: &Path, problems: Vec<Diagnostic>) -> Failure {
     let typed = super::by_hand::typed(path);
-    let next = format!("mend what is marked, then: portcullis check {typed}");
+    let next = format!("{}, then: portcullis check {typed}", to_mend(&problems));
     Failure::of(Exit::Invalid, problems, next)
+}
+
+/// What is done about problems: some have no place that could be marked.
+pub(super) fn to_mend(problems: &[Diagnostic]) -> &'static str {
+    let is_marked = problems.iter().any(|problem| problem.primary.is_some());
+    if is_marked { "mend what is marked" } else { "mend what is said" }
 }
 
 /// The inputs of a playbook, and what this run sets otherwise than it.
@@ -206,9 +212,9 @@ pub(super) fn asked(
     }
     problems.extend(taken.unused);
     let (exit, next) = if in_a_file {
-        (Exit::Invalid, "mend what is marked above, then the same again")
+        (Exit::Invalid, format!("{} above, then the same again", to_mend(&problems)))
     } else {
-        (Exit::Usage, "the same again with the inputs as above")
+        (Exit::Usage, "the same again with the inputs as above".to_owned())
     };
     Err(Failure::of(exit, problems, next))
 }

@@ -8,6 +8,7 @@ mod given;
 mod speak;
 mod told;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,18 +22,20 @@ use super::by_hand::{quoted, typed};
 use super::everybody::{self, EVERYBODY};
 use super::exit::{Exit, Failure};
 use super::found::read;
+use super::undo::did_you_mean;
 use crate::action::catalog;
 use crate::case::{self, Case};
-use crate::ids::ChangeId;
+use crate::ids::{ChangeId, StepId};
 use crate::journal::{Entry, Said, State};
 use crate::ledger::{Ledger, Row};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
-use crate::playbook::Phase;
+use crate::playbook::{Phase, Playbook};
 
 /// A case in which somebody has the floor.
 struct Floor<'a> {
     case: &'a Case,
     saved: &'a SavedPlan,
+    playbook: &'a Playbook,
     state: Arc<State>,
     now: Timestamp,
     /// What every word of his begins with.
@@ -111,6 +114,16 @@ pub(super) fn attest(args: &args::Attest) -> Result<Exit, Failure> {
             let of_step = |change: &&Change| change.step.as_str() == args.what.trim();
             let changes: Vec<&Change> = floor.saved.plan.changes.iter().filter(of_step).collect();
             let next = match &changes[..] {
+                [] if floor.has_step(args.what.trim()) => {
+                    return Err(Failure::new(
+                        Exit::Usage,
+                        format!(
+                            "step `{}` changes nothing in this plan: there is nothing of it to stand up for",
+                            args.what.trim()
+                        ),
+                        format!("portcullis status {case} names what it waits for"),
+                    ));
+                }
                 [] => return Ok(vec![Entry::Attested { change: None, said }]),
                 [change] => format!("did you mean: portcullis attest {case} {}{there}", change.id),
                 several => {
@@ -185,6 +198,11 @@ pub(super) fn close(args: &args::Close) -> Result<Exit, Failure> {
 }
 
 impl Floor<'_> {
+    /// Whether the playbook has a step of that name.
+    fn has_step(&self, name: &str) -> bool {
+        StepId::parse(name).is_ok_and(|step| self.playbook.step(&step).is_some())
+    }
+
     /// The credentials that were named, of those in the ledger.
     fn credentials(&self, named: &[String]) -> Result<Vec<Credential>, Failure> {
         let ledger = Ledger::of(&self.saved.plan, &self.state);
@@ -198,13 +216,17 @@ impl Floor<'_> {
                 let mut known: Vec<String> =
                     ledger.rows.iter().map(|row| row.credential.typed()).collect();
                 known.dedup();
+                let rows = ledger.rows.iter().filter_map(|row| row.credential.principal());
+                let whose: BTreeSet<String> = rows.map(|whose| whose.typed()).collect();
+                let all = known.iter().chain(&whose).map(String::as_str);
+                let meant = did_you_mean(name, all);
                 let more = known.len().saturating_sub(20);
                 known.truncate(20);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
                 return Err(Failure::new(
                     Exit::Usage,
                     format!("the ledger of this case has no credential {name}"),
-                    format!("name one of {}{more}", known.join(", ")),
+                    format!("{meant}name one of {}{more}", known.join(", ")),
                 ));
             }
         }

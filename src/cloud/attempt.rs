@@ -151,6 +151,12 @@ impl CallError {
         )
     }
 
+    /// Whether IAM knows nothing of a credential: of one that AWS accepts elsewhere, too, where it is a session that a user
+    /// got without the code of a device.
+    pub fn is_not_for_iam(&self) -> bool {
+        self.code == "InvalidClientTokenId" && self.operation.starts_with("iam:")
+    }
+
     /// Whether the responder's credentials were good, and are not any more.
     pub fn is_expired(&self) -> bool {
         matches!(self.code.as_str(), "ExpiredToken" | "ExpiredTokenException")

@@ -301,7 +301,7 @@ impl FieldType {
             Self::Duration => {
                 let text = self.text(value)?;
                 let length = parse_duration(text).ok_or_else(|| self.content(value))?;
-                Ok(Value::String(format!("{length:#}")))
+                Ok(Value::String(duration_in_words(length)))
             }
             Self::Text => self.text(value).map(|text| Value::String(text.to_owned())),
             Self::Integer => match value {
@@ -462,6 +462,15 @@ impl FieldType {
     }
 }
 
+/// `90d`, `1d`, `36h`: days where it is whole days, and else as the time library has it.
+fn duration_in_words(length: SignedDuration) -> String {
+    let (seconds, day) = (length.as_secs(), 24 * 60 * 60);
+    if seconds >= 2 * day && seconds % day == 0 && length.subsec_nanos() == 0 {
+        return format!("{}d", seconds / day);
+    }
+    format!("{length:#}")
+}
+
 /// A length of time in words, as the time library has it; before the rest may stand days of 24 hours: `90d`,
 /// `1d 12h`.
 pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
@@ -560,6 +569,9 @@ mod tests {
         assert_eq!(instant, "2026-03-19T00:00:00Z");
         assert_eq!(accept(FieldType::Duration, json!("90s")), "1m 30s");
         assert_eq!(accept(FieldType::Duration, json!("2d 30m")), "48h 30m");
+        for days in ["90d", "2160h"] {
+            assert_eq!(accept(FieldType::Duration, json!(days)), "90d");
+        }
         assert_eq!(accept(FieldType::List(&FieldType::UserName), json!(["a"])), json!(["a"]));
     }
 

@@ -207,10 +207,14 @@ impl From<'_> {
     }
 }
 
+/// Typed for a list of which nobody, or nothing, is to be.
+const NONE: &str = "[]";
+
 /// What was given, piece by piece, so that an item that is wrong hides no other.
 fn pieces<'g>(ty: &FieldType, given: &'g Given) -> Vec<Piece<'g>> {
     let one = |value, from| Piece { value, from };
     match (given, ty) {
+        (Given::Typed(text), FieldType::List(_)) if text.trim() == NONE => Vec::new(),
         (Given::Typed(text), FieldType::List(item)) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             items.map(|text| one(item.accept_typed(text), From::Said)).collect()
@@ -290,6 +294,7 @@ fn taken(
         && item.is_some()
         && values.is_empty()
         && input.required
+        && !matches!(given, Given::Typed(text) if text.trim() == NONE)
     {
         problems.push(missing(input, Some(given), unseen));
         return None;
@@ -334,6 +339,12 @@ fn missing(input: &Input, given: Option<&Given>, unseen: &dyn Fn(&Written) -> bo
                 "nothing stands behind it",
             )
             .help(input.ty.written(&input.name)),
+        Some(_) if matches!(input.ty, FieldType::List(_)) => {
+            let (name, example) = (&input.name, input.ty.example());
+            problem.help(format!(
+                "what was given is empty: give it with -i {name}={example}; where none is meant, say so: -i '{name}={NONE}'"
+            ))
+        }
         _ => problem,
     }
 }

@@ -57,7 +57,7 @@ fn of_what_is_to_be_read_before_the_yes_the_weightiest_stands_first() {
     let terms = portcullis::planning::Terms::default();
     let stage = play(async { Stage::set_on(&world, &settled, &terms).await.unwrap() });
     let plan = stage.saved.plan;
-    let [short, _] = &plan.at_best[..] else { panic!("{:?}", plan.at_best) };
+    let [short, ..] = &plan.at_best[..] else { panic!("{:?}", plan.at_best) };
     assert!(short.why.contains("the gate asks for settled proof"), "{short:?}");
     let warnings = plan.warnings;
     let refused: Vec<_> = warnings.iter().filter(|one| one.contains("is not allowed to")).collect();
@@ -153,6 +153,9 @@ fn what_is_permitted_is_done_and_what_is_not_is_held_as_the_plan_says() {
             assert_eq!(cannot, refused);
             let warned = plan.warnings.iter().any(|warning| warning.contains("is not allowed to"));
             assert_eq!(warned, !refused.is_empty(), "{:?}", plan.warnings);
+            let held = format!("is not allowed to make {}, which will be held", refused.join(", "));
+            let is_foretold = plan.at_best.iter().any(|short| short.why.contains(&held));
+            assert_eq!(is_foretold, !refused.is_empty(), "{:?}", plan.at_best);
             let sure = plan.changes.iter().flat_map(|change| &change.permissions);
             assert!(sure.clone().all(|p| p.have != Have::Unknown), "{sure:?}");
             let Left::Ended(ending) = stage.run(None).await else { panic!("nothing crashes") };

@@ -361,7 +361,7 @@ fn two_people_approve_on_the_command_line_and_the_run_goes_on() {
         "{screen}"
     );
     assert!(screen.contains("one more approves it"), "{screen}");
-    approve("anna");
+    assert!(approve("anna").1.contains("has said so before, and a name counts once"));
     let (code, screen) = rehearsal.say(&["resume"]);
     assert_eq!(code, Some(6), "{screen}");
     assert!(screen.contains("so far it is attested by"), "{screen}");

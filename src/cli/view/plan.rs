@@ -16,10 +16,12 @@ pub(in crate::cli) use self::stale::stale;
 use self::walk::{Stop, stops};
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
+use crate::exit::Exit;
 use crate::plan::{
     Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Shortfall,
     Whereabouts,
 };
+use crate::planning::left_open;
 use crate::playbook::{FirstCut, Phase};
 
 /// With more changes than these, they are told by step.
@@ -158,7 +160,12 @@ fn at_best(plan: &Plan) -> Option<String> {
         None => plain(why),
     };
     let all: Vec<String> = plan.at_best.iter().map(told).collect();
-    (!all.is_empty()).then(|| format!("at best it ends with exit code 11: {}", all.join("; ")))
+    // Until somebody answers for what stays open the gate is shut, and what is not allowed is held until it is.
+    let is_held =
+        plan.has_a_gate() && !left_open(plan).is_empty() || plan.pending().any(Change::is_refused);
+    let exit = if is_held { Exit::Held } else { Exit::NotProven };
+    (!all.is_empty())
+        .then(|| format!("at best it ends with exit code {}: {}", exit.code(), all.join("; ")))
 }
 
 /// That it will be held when it has cut, and for what.

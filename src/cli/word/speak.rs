@@ -23,6 +23,7 @@ use crate::cloud::ReadCloud;
 use crate::inventory::Caller;
 use crate::journal::{AppendError, Decoded, Entry, Journal, Medium, Said};
 use crate::plan::SavedPlan;
+use crate::playbook::Playbook;
 use crate::run::RunError;
 
 /// Puts what somebody says of one case on record.
@@ -40,6 +41,7 @@ pub(super) struct About<'a> {
     pub(super) dir: &'a Path,
     case: Case,
     pub(super) saved: SavedPlan,
+    playbook: Playbook,
     /// Itself, and the other accounts that it goes with.
     concerned: Vec<Concerned>,
 }
@@ -50,9 +52,9 @@ impl<'a> About<'a> {
             refuse_lost_journals(&case::accounts::of(&whole))?;
         }
         let case = Case::open(dir)?;
-        let (saved, _) = sources::plan_of(dir)?;
+        let (saved, playbook) = sources::plan_of(dir)?;
         let concerned = concerned(dir)?;
-        Ok(Self { dir, case, saved, concerned })
+        Ok(Self { dir, case, saved, playbook, concerned })
     }
 }
 
@@ -73,7 +75,7 @@ pub(super) fn speak_of(
         let mut to_say = Vec::new();
         let mut not_known = None;
         for about in &all {
-            let About { case, saved, concerned, .. } = about;
+            let About { case, saved, playbook, concerned, .. } = about;
             may_speak(saved, concerned, caller, word)?;
             not_known = looked_up(concerned, caller, cloud, clock, &word.access.there())
                 .await?
@@ -91,7 +93,7 @@ pub(super) fn speak_of(
             };
             let journal = open(case, saved, &decoded, medium, clock)?;
             let (state, now) = (journal.state(), clock.now());
-            let entries = entries(&Floor { case, saved, state, now, said })?;
+            let entries = entries(&Floor { case, saved, playbook, state, now, said })?;
             to_say.push((about, journal, entries));
         }
         for (n, (about, journal, entries)) in to_say.iter().enumerate() {

@@ -8,10 +8,11 @@ use serde_json::json;
 
 use super::speak::{About, Heard};
 use crate::cli::args::{self, Format};
+use crate::cli::by_hand::typed;
 use crate::cli::next::of_words;
 use crate::cli::{diagnostics, view};
 use crate::diagnostic::counted;
-use crate::journal::{Entry, Journal, State, names};
+use crate::journal::{Entry, Journal, Spoken, State, names};
 use crate::ledger::{self, Ledger, Standing};
 use crate::plan::Plan;
 use crate::playbook::Phase;
@@ -114,6 +115,17 @@ pub(super) fn tell(whole: Option<&Path>, heard: &Heard<'_>, all: &[Told<'_>], wo
                 }
                 text += &one.render();
             }
+            let is_closed = |one: &Told<'_>| {
+                one.entries.iter().any(|entry| matches!(entry, Entry::Closed { .. }))
+            };
+            if let Some(whole) = whole.filter(|_| all.iter().all(is_closed)) {
+                let next = format!(
+                    "Next: nothing: this case is closed, in {}. The record: portcullis status {}\n",
+                    counted(all.len(), "account"),
+                    typed(whole)
+                );
+                text += &format!("\n{}", view::hinted(next));
+            }
             view::out(&text);
         }
     }
@@ -133,7 +145,8 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
                 let shared = shared.map_or_else(String::new, |shared| format!(" ({shared})"));
                 format!("cleared: no step cuts it any more, and it may be let in again{shared}")
             } else {
-                format!("{} of the {asked} names it takes: not cleared yet", by.len())
+                let again = state.cleared.get(credential).map_or_else(String::new, |all| once(all));
+                format!("{} of the {asked} names it takes: not cleared yet{again}", by.len())
             };
             (credential.to_string(), what)
         }
@@ -184,6 +197,15 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
     let _ = writeln!(text, "  {}\n      {}", view::plain(&about), view::plain(&what));
 }
 
+/// That whoever spoke last has said the same before, where he has.
+fn once(spoken: &[Spoken]) -> String {
+    let Some((last, before)) = spoken.split_last() else { return String::new() };
+    if !before.iter().any(|one| one.said.by == last.said.by) {
+        return String::new();
+    }
+    format!("; {} has said so before, and a name counts once", last.said.by)
+}
+
 /// What an approval is of, and whose there are.
 fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &State) {
     let asked = plan.approvals.get(&phase).copied().unwrap_or_default();
@@ -196,6 +218,12 @@ fn approved(text: &mut String, phase: Phase, digest: &str, plan: &Plan, state: &
     }
     for name in &by {
         let _ = writeln!(text, "  attested by {}", view::plain(name.as_str()));
+    }
+    let of_this = state.approvals.get(&phase).into_iter().flatten();
+    let of_this: Vec<Spoken> = of_this.filter(|one| one.said.plan == digest).cloned().collect();
+    let again = once(&of_this);
+    if by.len() < asked && !again.is_empty() {
+        let _ = writeln!(text, "  {}", view::plain(again.trim_start_matches("; ")));
     }
     if let Some(shared) = ledger::shared_role(&by) {
         let _ = writeln!(text, "  {}", view::plain(&shared));

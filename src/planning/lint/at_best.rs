@@ -43,7 +43,24 @@ pub(super) fn shortfalls(plan: &Plan, inventory: &Inventory) -> Vec<Shortfall> {
             *more += 1;
         }
     }
-    all.into_iter().map(|(why, (named, more))| told(plan, why, &named, more)).collect()
+    let told = all.into_iter().map(|(why, (named, more))| told(plan, why, &named, more));
+    told.chain(not_allowed(plan)).collect()
+}
+
+/// What is not allowed is held, and a run in which anything is does not end with 0.
+fn not_allowed(plan: &Plan) -> Option<Shortfall> {
+    let held: Vec<&str> = plan
+        .pending()
+        .filter(|change| change.is_refused())
+        .map(|change| change.id.as_str())
+        .collect();
+    let more = held.len().saturating_sub(NAMED);
+    let named = held.get(..held.len() - more)?.join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!held.is_empty()).then(|| Shortfall {
+        why: format!("{} is not allowed to make {named}{more}, which will be held", plan.caller),
+        then: Some("allow it, or run it as somebody who may".to_owned()),
+    })
 }
 
 /// The strongest proof that a change can come to.

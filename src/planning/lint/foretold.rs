@@ -19,11 +19,12 @@ const NAMED: usize = 6;
 
 /// Phases that will wait for approvals, said in advance.
 pub(super) fn approvals(plan: &mut Plan) {
+    let case = plan.case();
     for (phase, people) in &plan.approvals {
         if plan.changes.iter().any(|change| change.phase == *phase) {
             plan.warnings.push(format!(
                 "phase `{phase}` asks for {}: the run will wait before it, with exit code 6, until \
-                 so many people have said: portcullis approve CASE {phase}",
+                 so many people have said: portcullis approve {case} {phase}",
                 counted(*people, "approval")
             ));
         }

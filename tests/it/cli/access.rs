@@ -61,6 +61,11 @@ fn credentials_that_are_not_accepted_are_told_with_advice() {
     kind: session-token
     issued_at: 2026-03-22T02:45:00Z
     expires_at: 2026-03-23T14:45:00Z
+  - id: ASIAEXAMPLENOCODE007
+    of: { account: \"111122223333\", user: backup }
+    kind: session-token
+    issued_at: 2026-03-24T02:45:00Z
+    expires_at: 2026-03-25T14:45:00Z
 
 consumers:";
     let text = quick_world().replacen("consumers:", expired, 1);
@@ -72,6 +77,14 @@ consumers:";
         .env("AWS_SECRET_ACCESS_KEY", old.secret.expose())
         .env("AWS_SESSION_TOKEN", old.session_token.unwrap().expose());
     world.refuses(5, &mut plan, &["ExpiredToken", advice[0], advice[1]]);
+    // AWS accepts it, and IAM does not.
+    let without = world.hosted.cloud.credentials_of(&key("ASIAEXAMPLENOCODE007"));
+    let mut plan = world.hosted.plan(&[]);
+    plan.env("AWS_ACCESS_KEY_ID", without.access_key_id.as_str())
+        .env("AWS_SECRET_ACCESS_KEY", without.secret.expose())
+        .env("AWS_SESSION_TOKEN", without.session_token.unwrap().expose());
+    let code = "is let into IAM only with the code of an MFA device";
+    world.refuses(5, &mut plan, &["InvalidClientTokenId", code, "--mfa-serial ARN"]);
     let mut plan = world.hosted.plan(&[]);
     plan.env("AWS_SECRET_ACCESS_KEY", "not-the-secret");
     world.refuses(5, &mut plan, &["Signature", advice[0], advice[1]]);

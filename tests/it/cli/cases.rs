@@ -360,7 +360,8 @@ fn what_is_to_be_typed_next_is_taken_by_a_shell_as_it_stands() {
     for _ in 0..4 {
         let commands = |said: &str| {
             let mut commands = to_type(said);
-            commands.retain(|command| !command.starts_with("portcullis status"));
+            let looks = ["portcullis status", "portcullis verify"];
+            commands.retain(|command| !looks.iter().any(|look| command.starts_with(look)));
             commands
         };
         let status = typed(&format!("portcullis status {case}")).ended_with(0);
@@ -386,6 +387,10 @@ fn what_is_to_be_typed_next_is_taken_by_a_shell_as_it_stands() {
     let (_, end) = said.out.split_once("Next: ").unwrap();
     assert!(
         end.starts_with("know that nobody has seen this refused: way in front-desk; "),
+        "{end}"
+    );
+    assert!(
+        end.contains(&format!("look again, for days to come: portcullis verify {case}")),
         "{end}"
     );
     assert!(told.contains(gate), "{told}");

@@ -237,6 +237,8 @@ fn inputs_come_from_files_and_from_variables_by_name() {
     ] {
         refused(plan_lists(&lines, &args), 5, &["no region is set"]);
     }
+    // Nobody, on purpose.
+    refused(plan_lists(&[], &["-iusers=[]", "-idays=1"]), 5, &["no region is set"]);
     // What is typed goes before what a file says.
     let wrong = [("in.yaml", "users: [ci-a]\ndays: 99\n")];
     refused(plan_lists(&wrong, &["--inputs=in.yaml"]), 3, &["input `days` wants at most 30"]);
@@ -248,7 +250,7 @@ fn an_input_that_is_nowhere_or_out_of_bounds_is_refused() {
     for (args, words) in [
         (["-iusers=@nowhere", "-idays=1"], ["cannot be read from nowhere", "text:@"]),
         (["-iusers=ci-a", "-iusers=ci-b"], ["input `users` is typed twice", "-i users=A,B"]),
-        (["-iusers=", "-idays=1"], ["input `users` is missing", "give it with -i users="]),
+        (["-iusers=", "-idays=1"], ["give it with -i users=", "say so: -i 'users=[]'"]),
         (["-iusers=env:NOBODY", "-idays=1"], ["variable NOBODY", "text:env:"]),
         (["-iusers=@/dev/zero", "-idays=1"], ["/dev/zero", "not a regular file"]),
         (["-iusers=ci-a,ci-b,ci-c,ci-d", "-idays=1"], ["at most 3 items, not 4", "max_items: 3"]),

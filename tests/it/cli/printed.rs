@@ -85,6 +85,10 @@ fn every_command_that_is_printed_goes_to_the_same_place_as_the_same_person() {
     go(&["undo", &second, "--dry-run"], 0);
     go(&["waive", &second, "user/ci-deploy", "--until", "7d", "--reason", "it is looked into"], 0);
     go(&["run", "plan.json", "--yes", "--cases", "night"], 5);
+    // What was said of that case is no word in the next, and whoever plans that is told so.
+    let again = go(&[&plan[..], &inputs, &night, &["--replace"]].concat(), 0);
+    let word = "access key AKIAEXAMPLELEAKED001 of ci-deploy is waived in night/";
+    assert!(again.said().contains(word), "{}", again.said());
     // Whoever asks later, or writes it up, is told the same without being asked as whom.
     for args in [["status", &first], ["status", &second], ["report", &second]] {
         judge(&ran(&mut bare(hosted.dir(), &args)).ended_with(0));

@@ -106,6 +106,7 @@ fn every_command_keeps_quiet() {
 
     let world = format!("{playbook}/world.yaml");
     let serving = ["cloud", "serve", "--world", &world, "--listen", "127.0.0.1:0", "-q"];
+    let serving = [&serving[..], &["--audit", "asked.jsonl"]].concat();
     let serving = start(&mut bare(dir, &serving));
     let told = serving.out_until("export AWS_SECRET_ACCESS_KEY=");
     let address = told.split("http://").nth(1).unwrap().lines().next().unwrap();
@@ -113,7 +114,10 @@ fn every_command_keeps_quiet() {
     let mut asking = std::net::TcpStream::connect(address).unwrap();
     asking.write_all(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").unwrap();
     assert!(asking.read(&mut [0]).unwrap() > 0);
-    assert_eq!(serving.killed().err, "");
+    // However it is asked to stop, what was asked of it is written down.
+    serving.signal("TERM");
+    assert_eq!(serving.ended().ended_with(0).err, "");
+    assert!(dir.join("asked.jsonl").metadata().unwrap().len() > 0);
     kept.0.insert("cloud".to_owned());
 
     let mut all = commands();

@@ -1,5 +1,6 @@
 //! A plan on a terminal: what must be seen of it, in as few lines as it can be told in without saying what is not so.
-//! What cannot be taken back, what a step may break first of all, and what is to be read before saying yes, is whole. Where
+//! What cannot be taken back, what a step may break first of all, and what is to be read before saying yes, is whole, and so is
+//! every name that is told. Where
 //! anything else is cut short it ends in `...`, or says how much more there is; and how to read that is said above the yes.
 
 use std::collections::BTreeSet;
@@ -22,6 +23,8 @@ const WAYS_IN: usize = 2;
 const WAYS: usize = 2;
 /// In so many columns it can be told from what to what.
 const BOTH: usize = 36;
+/// How many lines have the names of those whom a step of a long plan is about.
+const NAMES: usize = 4;
 /// How many steps are named where they have something in common.
 const STEPS: usize = 2;
 
@@ -119,7 +122,7 @@ fn one_by_one(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
             let mark = if change.already { " (already so)" } else { "" };
             let id = format!("{:<14}", id.as_str());
             let room = width.saturating_sub(4 + id.chars().count());
-            let mut said = cut(&format!("{}: {}{mark}", plain(target), plain(what)), room);
+            let mut said = whom_and_what(&plain(target), &format!("{}{mark}", plain(what)), room);
             let left = |said: &str| room.saturating_sub(said.chars().count());
             // Where the beginning of both fits, it needs no line of its own.
             let whole = format!("  {of_each}{}", turn_in(usize::MAX));
@@ -156,19 +159,7 @@ fn step(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
     let first = &group[0];
     let id = format!("{:<14}", first.step.as_str());
     let room = width.saturating_sub(INDENT.len());
-    let each = |change: &Change| format!("{}: {}", plain(&change.target), plain(&change.what));
-    let mut named = format!("{}: {}", how_many(group), each(first));
-    let mut more = group.len() - 1;
-    for change in &group[1..] {
-        let longer = format!("{named}; {}", each(change));
-        if longer.chars().count() + 8 > room {
-            break;
-        }
-        (named, more) = (longer, more - 1);
-    }
-    let more = if more > 0 { format!("; +{}", grouped(more)) } else { String::new() };
-    let named = cut(&named, room.saturating_sub(more.chars().count()));
-    let mut line = format!("{named}{more}");
+    let mut line = format!("{}: {}", how_many(group), named_in(group, room));
     if let Some(place) = whence(first, plan) {
         let with_place = format!("{line} ({place})");
         if with_place.chars().count() <= room {
@@ -188,6 +179,56 @@ fn step(text: &mut String, plan: &Plan, group: &[Change], width: usize) {
     }
     further(text, group);
     irreversible(text, &group.iter().collect::<Vec<_>>());
+}
+
+/// Whom it is about, whole, and what is done, on a line. A name goes on to the next line, and so does the id of a key.
+fn whom_and_what(whom: &str, what: &str, room: usize) -> String {
+    let line = format!("{whom}: {what}");
+    if what.split(' ').any(is_id) {
+        return line;
+    }
+    let least = whom.chars().count() + 1 + what.chars().take(room / 2).count();
+    cut(&line, room.max(least))
+}
+
+/// `AKIA...`, and whatever else AWS makes up.
+fn is_id(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    word.len() >= 16 && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+/// Whom the changes of a step are about, and what is done to them: as many as [`NAMES`] lines hold, each whole.
+fn named_in(group: &[Change], room: usize) -> String {
+    let (mut of, mut long, mut more) = (Vec::<(String, Vec<String>)>::new(), 0, 0);
+    for change in group {
+        let (whom, what) = (plain(&change.target), plain(&change.what));
+        if long > NAMES * room {
+            more += 1;
+            continue;
+        }
+        // Of most the kind is said once.
+        long += whom.chars().count().saturating_sub(3);
+        if let Some((_, all)) = of.iter_mut().find(|(known, _)| *known == what) {
+            all.push(whom);
+        } else {
+            long += what.chars().count().min(room / 2) + 2;
+            of.push((what, vec![whom]));
+        }
+    }
+    let told = of.iter().map(|(what, whom)| whom_and_what(&of_one_kind(whom), what, room));
+    let more = (more > 0).then(|| format!("+{}", grouped(more)));
+    told.chain(more).collect::<Vec<_>>().join("; ")
+}
+
+/// `users anna, bert`, where all are users.
+fn of_one_kind(whom: &[String]) -> String {
+    let one = whom.first().and_then(|first| first.split_once(' ')).map(|(kind, _)| kind);
+    let Some(kind) = one.filter(|kind| whom.len() > 1 && ["user", "role"].contains(kind)) else {
+        return whom.join(", ");
+    };
+    let names: Option<Vec<&str>> =
+        whom.iter().map(|one| one.strip_prefix(kind)?.strip_prefix(' ')).collect();
+    names.map_or_else(|| whom.join(", "), |names| format!("{kind}s {}", names.join(", ")))
 }
 
 /// From what to what on one line; of both the beginning, where not all of it fits: neither pushes the other off.
@@ -369,4 +410,34 @@ fn cut(text: &str, width: usize) -> String {
     let mut cut: String = text.chars().take(width.saturating_sub(3)).collect();
     cut.truncate(cut.trim_end().len());
     cut + "..."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_of_them_are_is_said_once() {
+        let all = ["user anna", "user bert"].map(str::to_owned);
+        assert_eq!(of_one_kind(&all), "users anna, bert");
+        assert_eq!(of_one_kind(&all[..1]), "user anna");
+        let others = ["user anna", "role pipeline"].map(str::to_owned);
+        assert_eq!(of_one_kind(&others), "user anna, role pipeline");
+    }
+
+    #[test]
+    fn a_name_and_the_id_of_a_key_are_whole_however_narrow_the_screen() {
+        let what = "deny sessions again, behind every cut of what mints them";
+        let whom = "user anna, user bert, user carla";
+        for room in [62, 32, 10] {
+            let told = whom_and_what(whom, what, room);
+            assert!(told.starts_with("user anna, user bert, user carla: deny "), "{told}");
+            let told = whom_and_what("user carla", "deactivate AKIAEXAMPLECARLAKEY1", room);
+            assert_eq!(told, "user carla: deactivate AKIAEXAMPLECARLAKEY1");
+        }
+        assert_eq!(
+            whom_and_what("user carla", what, 40),
+            "user carla: deny sessions again, behin..."
+        );
+    }
 }
