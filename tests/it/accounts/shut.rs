@@ -85,4 +85,15 @@ fn what_was_typed_of_one_account_is_typed_of_all_as_it_was() {
     refused(&["undo", "--only", "user/billing", "--dry-run"], " --only user/billing --dry-run");
     refused(&["verify", "--no-trail", "--watch", "480m"], " --no-trail --watch 8h");
     refused(&["resume", "--take-over", "he left"], " --take-over 'he left'");
+
+    // Who was meant is told, and of a step that changes nothing there is nothing to stand up for.
+    let (_, told) = case.say(&["undo", "--only", "user:biling", "--dry-run"]);
+    assert!(told.contains("did you mean user/billing?"), "{told}");
+    let attested = portcullis(&["attest", one.to_str().unwrap(), "quarantine"]);
+    let said = String::from_utf8_lossy(&attested.stderr).into_owned();
+    assert_eq!(attested.status.code(), Some(2), "{said}");
+    assert!(said.contains("step `quarantine` changes nothing in this plan"), "{said}");
+    let (_, closed) = case.say(&["close", "--reason", "over"]);
+    let last = format!("in 3 accounts. The record: portcullis status {}\n", case.case.display());
+    assert!(closed.contains(&last), "{closed}");
 }
