@@ -23,6 +23,7 @@ mod explain;
 mod foretold;
 mod found;
 mod imports;
+mod let_in;
 mod live;
 mod log;
 mod new;

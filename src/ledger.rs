@@ -7,6 +7,7 @@
 mod at_best;
 mod barrier;
 mod early;
+mod let_in;
 mod row;
 mod standing;
 mod uncut;
@@ -20,6 +21,7 @@ use serde::Serialize;
 pub use self::at_best::at_best;
 pub use self::barrier::{barriers, is_lifted, lift_begun, quarantined, reached};
 pub use self::early::{Early, early, opened_by};
+pub use self::let_in::{LetIn, on_a_word_no_more, waits_for_a_word};
 pub use self::row::{issued, rotation};
 use self::row::{row, undelivered, unseen};
 pub use self::standing::{Standing, Successor};
@@ -220,6 +222,13 @@ impl Ledger {
         rows.extend(unseen(state));
         for row in &mut rows {
             row.remarks = remarks(plan, state, &row.credential);
+            if waits_for_a_word(plan, state, row) {
+                row.remarks.push(format!(
+                    "whoever had it is let in alone, and nothing proves its end as the gate asks ({}): that holds the case up \
+                     until it is cleared, or somebody answers for it",
+                    plan.gate.proof
+                ));
+            }
             if let Some(word) = word(plan, state, row) {
                 row.standing = word;
                 row.proof = None;

@@ -36,7 +36,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
-pub use beside::{CutBefore, Lost, MadeBeside};
+pub use beside::{CutBefore, Known as KnownOfLost, Lost, MadeBeside};
 pub use event::{Event, Observer};
 pub use lifting::{Because, Kept, spoken_of};
 pub use proof::Log;
@@ -196,6 +196,7 @@ impl Run<'_> {
     /// How a round was left, by how its phases were.
     fn left(&self, halted: Result<Ending, Halt>) -> Result<Left, RunError> {
         Ok(Left::Ended(match halted {
+            Ok(Ending::Held(why)) | Err(Halt::Held(why)) => Ending::Held(self.and_who_is_in(why)),
             Ok(ending) => ending,
             Err(Halt::Again(next)) => return Ok(Left::Again(next)),
             Err(Halt::Newcomers(reasons)) => Ending::Held(reasons),
@@ -206,7 +207,6 @@ impl Run<'_> {
             Err(Halt::Unread(error)) => Ending::Stopped(vec![error.0.to_string()]),
             Err(Halt::Stopped(why)) => Ending::Stopped(why),
             Err(Halt::Interrupted) => Ending::Interrupted,
-            Err(Halt::Held(why)) => Ending::Held(why),
             Err(Halt::Waiting(why)) => Ending::Waiting(why),
         }))
     }

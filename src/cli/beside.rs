@@ -66,10 +66,6 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
-    pub(super) fn is_of(&self, account: &AccountId) -> bool {
-        self.of.as_ref().is_some_and(|(of, _)| of == account)
-    }
-
     /// Whether it may be a case of that account, and not a copy of the one that was begun with `own`. Of what not even the
     /// plan can be read it may be of any.
     pub(super) fn may_be_of(&self, account: &AccountId, own: Option<&String>) -> bool {

@@ -19,7 +19,7 @@ use crate::journal::{ChangeState, NoMore, State};
 use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Credential, FirstSeen, Plan, SavedPlan, TakenUp};
 use crate::planning;
-use crate::run::{CutBefore, Lost, MadeBeside};
+use crate::run::{CutBefore, KnownOfLost, Lost, MadeBeside};
 
 /// So many rows of one case are told one by one.
 const ROWS: usize = 5;
@@ -113,18 +113,19 @@ pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
     }
     made.lost.extend(lost.into_iter().map(|(begun_with, case)| Lost {
         case: case.clone(),
-        is_taken_up: true,
+        known: KnownOfLost::TakenUp,
         why: beside.why_not(begun_with),
     }));
-    let mut of_it = beside.unreadable.iter().filter(|one| one.is_of(account)).peekable();
-    if of_it.peek().is_some() {
+    if !beside.unreadable.is_empty() {
         // What copies of the case itself are worth is seen to where it is opened.
         let itself = beside::itself(dir, account).ok().flatten().map(|own| own.begun_with);
-        let is_other =
-            |one: &&Unreadable| one.of.as_ref().map(|(_, begun)| begun) != itself.as_ref();
-        made.lost.extend(of_it.filter(is_other).map(|one| Lost {
+        let of_it = beside.unreadable.iter().filter(|one| one.may_be_of(account, itself.as_ref()));
+        made.lost.extend(of_it.map(|one| Lost {
             case: typed(&one.dir),
-            is_taken_up: false,
+            known: match one.of {
+                Some(_) => KnownOfLost::OfTheAccount,
+                None => KnownOfLost::Nothing,
+            },
             why: Some(one.why.clone()),
         }));
     }
@@ -281,12 +282,17 @@ pub(super) fn told(beside: &Beside, saved: &SavedPlan, there: &There) -> String 
         }
     }
     for unreadable in beside.unreadable.iter().take(ROWS) {
-        let Unreadable { dir, why, .. } = unreadable;
-        let shut = if unreadable.is_of(&saved.plan.account) {
-            ". It is of this account: nothing is handed out while it lies there so. Restore it from a copy; or, where it is \
-             over, lay it elsewhere"
-        } else {
-            ""
+        let Unreadable { dir, why, of } = unreadable;
+        let shut = match of {
+            _ if !unreadable.may_be_of(&saved.plan.account, None) => "",
+            Some(_) => {
+                ". It is of this account: nothing is handed out while it lies there so. Restore it from a copy; or, where it \
+                 is over, lay it elsewhere"
+            }
+            None => {
+                ". It may be of this account: nothing is handed out while it lies there so, and nobody's word is taken. \
+                 Restore it from a copy; or, where it is over, or no case, lay it elsewhere"
+            }
         };
         let _ = writeln!(
             text,

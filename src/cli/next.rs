@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::by_hand::{quoted, typed};
 use super::everybody::{self, EVERYBODY};
 use super::foretold::next_of_held;
+use super::let_in;
 use super::there::There;
 use crate::action::catalog;
 use crate::case::accounts;
@@ -240,6 +241,7 @@ pub(super) fn after_all(
     there: &There,
 ) -> String {
     let mut left: Vec<String> = Vec::new();
+    left.extend(let_in::who_is_in(plan, state, dir, there));
     let open: Vec<&Credential> = ledger.unaccounted().map(|row| &row.credential).collect();
     let unproven: Vec<&Credential> = ledger.unproven().map(|row| &row.credential).collect();
     if !open.is_empty() {
@@ -408,12 +410,19 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
     if has_spoken(state) {
         return of_words(saved, state, dir, there);
     }
+    if let Some(is_in) = let_in::who_is_in(plan, state, dir, there) {
+        return format!("{is_in}; then: portcullis resume {whole}{there}");
+    }
     if plan.is_undo() {
         return next_of_held(saved, state, dir, there);
     }
     let held =
         || plan.changes.iter().filter(|one| state.record(&one.id).state == ChangeState::Held);
-    if held().next().is_some() && held().all(|one| one.undoes.is_some()) && state.held.is_none() {
+    if held().next().is_some()
+        && held().all(|one| one.undoes.is_some())
+        && state.held.is_none()
+        && !matches!(state.gate, GateState::Shut(_))
+    {
         // Nothing else than whoever is to be let in again waits.
         let mut alone = saved.clone();
         alone.plan.lets_in.clear();
@@ -524,12 +533,17 @@ fn commands_in(sentence: &str) -> Vec<String> {
     found
 }
 
-/// Until when a case that is taken back waits, where it waits for nothing else.
+/// Until when a case waits that is taken back, or lets somebody in, where it waits for nothing else.
 pub(super) fn waits_for_time(plan: &Plan, state: &State) -> Option<Timestamp> {
     let kept = denies_kept(plan, state);
-    let is_left = |change: &&Change| state.record(&change.id).state != ChangeState::Seen;
+    let is_left = |change: &&Change| {
+        state.record(&change.id).state != ChangeState::Seen && !ledger::is_idle(plan, state, change)
+    };
     let left = gone_on_with(plan, state).filter(is_left).count();
-    kept.iter().map(|(_, until)| *until).max().filter(|_| plan.is_undo() && left == kept.len())
+    // A case that goes on waits for people before it waits for time.
+    let goes_on =
+        !plan.is_undo() && (state.asking.is_some() || matches!(state.gate, GateState::Shut(_)));
+    kept.iter().map(|(_, until)| *until).max().filter(|_| !goes_on && left == kept.len())
 }
 
 /// Denies of older sessions that are to be lifted and stay for as long as one of those may live: nobody has anything to do

@@ -42,15 +42,15 @@ mod tests {
 
     use super::Misread;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
     struct Own {
         count: usize,
     }
 
     #[test]
     fn nothing_of_what_could_not_be_read_is_quoted() {
+        assert_eq!(serde_json::from_str::<Own>("{\"count\": 7}").unwrap(), Own { count: 7 });
         let told = |text| Misread::from(serde_json::from_str::<Own>(text).unwrap_err()).to_string();
         assert_eq!(told("\"hunter2\""), "line 1, column 9: something else belongs here");
         assert_eq!(told("{}"), "line 1, column 2: there is no `count`");

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::barrier::{barriers, is_lifted, is_seen, lift_begun, seen};
+use super::barrier::{barriers, is_lifted, is_seen, seen};
 use super::early::opened_early;
-use super::word::{is_cleared, is_let_off, is_spared};
-use super::{Issued, Row, RowProof, Silent, Standing, Successor, is_dead};
-use crate::ids::{AccessKeyId, Principal, SecretId, VersionId};
+use super::let_in::{let_in_by_undo, mints_anew, on_a_word_no_more, opened_on_a_word_that_ran_out};
+use super::word::{is_cleared, is_spared};
+use super::{Issued, Row, RowProof, Silent, Standing, Successor};
+use crate::ids::{AccessKeyId, SecretId, VersionId};
 use crate::journal::{
     ChangeRecord, ChangeState, CutOff, Delivered, Heard, Note, Outcome, Proven, Refusal, State,
     Witness,
@@ -177,6 +178,11 @@ pub(super) fn row(
                 )
             }
             Credential::Manual { .. } => of_way_in(plan, state, &credential),
+            _ if let Some(let_in) = on_a_word_no_more(plan, state, &credential) => {
+                format!(
+                    "let in again {let_in}, and nobody answers for it now: cut it, have it cleared, or answer for it anew"
+                )
+            }
             _ if let Some(why) = was_to_be_cut(plan, state, &credential) => why,
             Credential::RoleSessions { role } => {
                 let reads = plan.credentials.contains(&credential);
@@ -256,68 +262,6 @@ fn was_to_be_cut(plan: &Plan, state: &State, credential: &Credential) -> Option<
         _ => "and was not begun",
     };
     Some(format!("{} was to cut it, {became}", cut.id))
-}
-
-/// What mints sessions that a deny of older ones does not reach, where nothing else keeps them out.
-fn mints_anew<'a>(
-    plan: &'a Plan,
-    state: &'a State,
-    sessions: &Credential,
-    standing: &BTreeMap<Barrier, &Change>,
-) -> Option<&'a Credential> {
-    let Credential::Sessions { user } = sessions else { return None };
-    if !standing.keys().all(|barrier| barrier.is_of_sessions()) {
-        return None;
-    }
-    let mints = |one: &&Credential| {
-        matches!(one, Credential::AccessKey { .. } | Credential::Password { .. })
-            && one.user() == Some(user)
-    };
-    let is_let_in = |one: &&Credential| {
-        !barriers(plan, state, one).keys().any(|barrier| barrier.blocks())
-            && plan.changes.reaching(one).any(|cut| {
-                state.record(&cut.id).contested && cut.cuts() && !is_lifted(plan, state, cut)
-            })
-            && !is_let_off(plan, state, one)
-            && plan.trust_in(one).is_none()
-    };
-    plan.credentials.iter().filter(mints).find(is_let_in)
-}
-
-/// The change of an undo that took the quarantine off whoever has these sessions, where nobody's word for them stands:
-/// whomever a role admits mints new ones, and a user by what nothing keeps out any more.
-fn let_in_by_undo<'a>(plan: &'a Plan, state: &State, sessions: &Credential) -> Option<&'a Change> {
-    if is_let_off(plan, state, sessions) || plan.trust_in(sessions).is_some() {
-        return None;
-    }
-    let mints = |one: &Credential| {
-        matches!(one, Credential::AccessKey { .. } | Credential::Password { .. })
-            && !barriers(plan, state, one).keys().any(|barrier| barrier.blocks())
-            && !is_let_off(plan, state, one)
-            && plan.trust_in(one).is_none()
-            && !is_dead(plan, state, one)
-    };
-    match sessions {
-        Credential::RoleSessions { .. } => {}
-        Credential::Sessions { user } => {
-            let held = plan
-                .credentials
-                .about(&Subject::Principal { principal: Principal::User(user.clone()) });
-            if !{ held }.any(mints) {
-                return None;
-            }
-        }
-        _ => return None,
-    }
-    plan.changes.reaching(sessions).find(|change| {
-        let lifts = |effect: &Effect| {
-            matches!(effect, Effect::Lifts { subject, barrier: Barrier::Quarantine }
-                if subject.covers(sessions))
-        };
-        change.undoes.is_some()
-            && change.effects.iter().any(lifts)
-            && lift_begun(change, state.record(&change.id)).is_some()
-    })
 }
 
 /// The lift that took the deny of these sessions off, if one has: it is begun only when the last of them has ended
@@ -494,26 +438,6 @@ fn may_refuse_with(barrier: Barrier, because: Refusal) -> bool {
         | Barrier::Deleted
         | Barrier::Attested => false,
     }
-}
-
-/// Why a way in that an undo has opened again is nobody's to answer for any more. Behind a gate a way in is opened to whom
-/// every credential is cut; an undo opens it because somebody speaks for it, and a waiver does for a time.
-fn opened_on_a_word_that_ran_out(
-    plan: &Plan,
-    state: &State,
-    opened: &Change,
-    way_in: &Credential,
-) -> Option<String> {
-    let waiver = state.waived.get(way_in).filter(|_| opened.undoes.is_some())?;
-    (!is_let_off(plan, state, way_in)).then(|| {
-        format!(
-            "opened again by {}, for which {} answered until {}, and nobody does since: close it, clear it, or answer for it \
-             anew",
-            opened.id,
-            waiver.spoken.said.by,
-            waiver.until.strftime("%Y-%m-%d %H:%M UTC")
-        )
-    })
 }
 
 /// How a way in outside stands that is not seen closed.

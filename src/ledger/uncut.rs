@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::barrier::{barriers, is_lifted, lift_begun};
+use super::let_in::is_let_in_for_good;
 use super::word::{is_let_off, is_spared};
 use crate::ids::ChangeId;
 use crate::journal::{ChangeState, CutOff, State};
@@ -57,13 +58,8 @@ pub fn to_answer_for(plan: &Plan, state: &State) -> BTreeSet<Credential> {
     uncut(plan, state).chain(kept_out).cloned().collect()
 }
 
-/// Whether what allowed a lift is nobody's proof but somebody's word, in a case that goes on: once that holds no more, neither
-/// does the lift.
-fn is_by_a_word_alone(plan: &Plan, lift: &Change) -> bool {
-    lift.undoes.is_some() && !plan.is_undo()
-}
-
-/// Whether a credential that no barrier covers any more was destroyed, or freed by a lift that was itself allowed.
+/// Whether a credential that no barrier covers any more was destroyed, has ended by itself, or was let in by a lift for what
+/// still holds. A lift that stood on somebody's word is none once that holds no more.
 fn is_gone_or_lifted(plan: &Plan, state: &State, credential: &Credential) -> bool {
     plan.changes.reaching(credential).any(|change| {
         let record = || state.record(&change.id);
@@ -72,12 +68,18 @@ fn is_gone_or_lifted(plan: &Plan, state: &State, credential: &Credential) -> boo
             // Whom a role has come to admit since is let in by no lift that was allowed before.
             Effect::Lifts { subject, barrier } => {
                 !matches!(credential, Credential::Admission { .. })
-                    && (barrier.is_of_sessions() || !is_by_a_word_alone(plan, change))
                     && subject.covers(credential)
                     && record().attempts > 0
                     && lift_begun(change, record()).is_some()
+                    && (barrier.is_of_sessions() || holds(plan, state, change, credential))
             }
             _ => false,
         })
     })
+}
+
+/// Whether what allowed a lift that is no deny's of sessions holds, whatever anybody's word is worth by now: an undo opens no
+/// gate.
+fn holds(plan: &Plan, state: &State, lift: &Change, credential: &Credential) -> bool {
+    plan.is_undo() || lift.undoes.is_none() && is_let_in_for_good(plan, state, credential)
 }

@@ -35,9 +35,6 @@ struct Lost {
 enum Whose {
     Caller,
     BreakGlass,
-    /// Nobody's whom a run stands on: whoever says something of the case. A secret that is sealed for him takes nothing
-    /// from his word.
-    Speaker,
 }
 
 /// Refuses where the plan cuts what `caller` stands on, or break-glass; gives back what is to be said where it is
@@ -53,7 +50,7 @@ pub fn refuse_lock_out(
     let mut refused = None;
     for (whose, chain) in [(Whose::Caller, chain(caller)), (Whose::BreakGlass, break_glass(caller))]
     {
-        for lost in lost(plan, inventory, caller, whose, &chain, &mut warnings) {
+        for lost in lost(plan, inventory, caller, Some(whose), &chain, &mut warnings) {
             let path = lost.path.join(" <- ");
             let accepted =
                 lost.arn.as_ref().is_some_and(|arn| plan.accepted_lockouts.contains(arn));
@@ -75,9 +72,9 @@ pub fn refuse_lock_out(
 pub(super) fn accepts_nothing(plan: &Plan, inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
     let caller = &inventory.caller;
     let chains = [(Whose::Caller, chain(caller)), (Whose::BreakGlass, break_glass(caller))];
-    let lost = chains
-        .iter()
-        .flat_map(|(whose, chain)| lost(plan, inventory, caller, *whose, chain, &mut Vec::new()));
+    let lost = chains.iter().flat_map(|(whose, chain)| {
+        lost(plan, inventory, caller, Some(*whose), chain, &mut Vec::new())
+    });
     let lost: BTreeSet<Arn> = lost.filter_map(|lost| lost.arn).collect();
     for arn in plan.accepted_lockouts.iter().filter(|arn| !lost.contains(*arn)) {
         let message = format!(
@@ -94,7 +91,7 @@ pub(super) fn accepts_nothing(plan: &Plan, inventory: &Inventory, problems: &mut
 /// Whether the plan cuts what `caller` stands on, be it accepted or not: that a run may lose whom it runs as makes nobody's
 /// word of him any better.
 pub fn is_cut_off(plan: &Plan, inventory: &Inventory, caller: &Caller) -> bool {
-    !lost(plan, inventory, caller, Whose::Speaker, &chain(caller), &mut Vec::new()).is_empty()
+    !lost(plan, inventory, caller, None, &chain(caller), &mut Vec::new()).is_empty()
 }
 
 /// What `later` cuts of break-glass that `earlier`, the plan before it, did not: a sentence each. Nobody has said yes
@@ -107,7 +104,7 @@ pub(super) fn cuts_off_break_glass(
     let caller = &inventory.caller;
     let chain = break_glass(caller);
     let lost = |plan: &Plan| {
-        lost(plan, inventory, caller, Whose::BreakGlass, &chain, &mut Vec::new()).into_iter()
+        lost(plan, inventory, caller, Some(Whose::BreakGlass), &chain, &mut Vec::new()).into_iter()
     };
     let before: BTreeSet<Vec<String>> = lost(earlier).map(|lost| lost.path).collect();
     let is_accepted =
@@ -145,7 +142,7 @@ impl Whose {
                 "the run cuts what it stands on, and that was accepted: {path}. It will stop there; go on with \
                  other credentials: portcullis resume CASE"
             ),
-            Self::BreakGlass | Self::Speaker => format!(
+            Self::BreakGlass => format!(
                 "the plan cuts break-glass, and that was accepted: {path}. Have another way in at hand before it runs"
             ),
         }
@@ -161,7 +158,7 @@ impl Whose {
                 "run from an identity the playbook does not touch: a break-glass user, or an incident role \
                  (--profile NAME, --role-arn ARN); or cut less, so that it is left out",
             ),
-            Self::BreakGlass | Self::Speaker => (
+            Self::BreakGlass => (
                 "the plan would cut off break-glass, the way in that is left when nothing else goes",
                 "cut less, so that it is left out; or try a break-glass that the playbook does not touch, or another key \
                  of it, which is remembered in its place: portcullis doctor --break-glass PROFILE",
@@ -175,7 +172,7 @@ fn lost(
     plan: &Plan,
     inventory: &Inventory,
     caller: &Caller,
-    whose: Whose,
+    whose: Option<Whose>,
     chain: &[Link<'_>],
     warnings: &mut Vec<String>,
 ) -> Vec<Lost> {
@@ -197,7 +194,7 @@ fn lost(
             lost.push(Lost { by: Some(by.change.step.clone()), arn, path: to(at, vec![by.said]) });
         }
     }
-    if whose == Whose::Caller {
+    if whose == Some(Whose::Caller) {
         let sealed = sealed_out(plan, caller);
         lost.extend(sealed.map(|by| Lost {
             by: Some(by.change.step.clone()),
@@ -247,7 +244,7 @@ fn lost(
             }
         }
         // Who is behind break-glass is not the one who reads this.
-        if let (Whose::Caller, Some(first)) = (whose, perhaps.first()) {
+        if let (Some(Whose::Caller), Some(first)) = (whose, perhaps.first()) {
             let more = match perhaps.len() {
                 1 => String::new(),
                 n => format!(", or {}", counted(n - 1, "other")),

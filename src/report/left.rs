@@ -4,6 +4,7 @@
 //! The screen's last line asks here too for what it has in common with the report, so that neither knows of a task that
 //! the other calls none. Text alone: `CASE` stands for the case, and whoever knows where it lies puts that in.
 
+use crate::ids::Principal;
 use crate::journal::{ChangeState, State};
 use crate::ledger::{self, Ledger, Row, Standing};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, SavedPlan};
@@ -188,10 +189,27 @@ fn named(mut all: Vec<String>) -> String {
     format!("{}{more}", all.join(", "))
 }
 
+/// What is open, and what to type where somebody was let in on a word that holds no more.
+fn of_open(plan: &Plan, state: &State, row: &Row) -> String {
+    let open = format!("{}: {}", row.credential, row.detail());
+    if ledger::on_a_word_no_more(plan, state, &row.credential).is_none() {
+        return open;
+    }
+    let typed = row.credential.typed();
+    let cut = match row.credential.principal() {
+        Some(Principal::User(user)) => format!("portcullis cut --user={user}; "),
+        Some(Principal::Role(role)) => format!("portcullis cut --role={role}; "),
+        None => String::new(),
+    };
+    format!(
+        "{open}: {cut}portcullis clear CASE {typed} --reason TEXT; portcullis waive CASE {typed} --until 7d --reason TEXT"
+    )
+}
+
 /// What people must still do, and what must not be forgotten.
 pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> Vec<String> {
     let mut left: Vec<String> =
-        ledger.unaccounted().map(|row| format!("{}: {}", row.credential, row.detail())).collect();
+        ledger.unaccounted().map(|row| of_open(&saved.plan, state, row)).collect();
     // What an undo does not carry out is nobody's to do any more.
     let held = saved.plan.carried_out().map(|change| (change, state.change(&change.id)));
     let is_over = saved.plan.is_undo() && ledger::closed_by(&saved.plan, state).is_some();
@@ -213,6 +231,16 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
         left.extend(held_beyond_changes(&saved.plan, state));
     }
     left.extend(undone(&saved.plan, state));
+    let waits = ledger.rows.iter().filter(|row| ledger::waits_for_a_word(&saved.plan, state, row));
+    left.extend(waits.map(|row| {
+        let (of, typed) = (&row.credential, row.credential.typed());
+        format!(
+            "{of}: whoever had it is let in alone, and nothing proves its end as the gate asks: have it cleared, by {} in all \
+             (portcullis clear CASE {typed} --reason TEXT), or answer for it (portcullis waive CASE {typed} --until 7d --reason \
+             TEXT); then portcullis resume CASE",
+            ledger::names_to_clear(&saved.plan)
+        )
+    }));
     left.extend(ledger::off_before(&saved.plan, state).map(|cut| {
         format!(
             "{} ({}, {}) of the earlier case {}: {} ({})",

@@ -41,10 +41,21 @@ pub struct MadeBeside {
 pub struct Lost {
     /// Its directory; of one that was taken up, by the name that it was taken up by.
     pub case: String,
-    /// Whether this one takes it up, and it is not to be found or read. If not, it lies there and cannot be read.
-    pub is_taken_up: bool,
+    /// What is known of it.
+    pub known: Known,
     /// Why, where that is known.
     pub why: Option<String>,
+}
+
+/// What is known of a case of which nobody can say what stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// This one takes it up, and it is not to be found or read.
+    TakenUp,
+    /// It lies there and cannot be read, and is of this account.
+    OfTheAccount,
+    /// It lies there, and not even its plan can be read: it may be of any account.
+    Nothing,
 }
 
 /// A cut of an earlier case.
@@ -209,18 +220,22 @@ impl Run<'_> {
         }
         let state = self.journal.state();
         let off = ledger::off_before(self.plan, &state).map(|cut| off_before(self.plan, cut));
-        let lost = self.beside.lost.iter().map(|Lost { case, is_taken_up, why }| {
+        let lost = self.beside.lost.iter().map(|Lost { case, known, why }| {
             let why = why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-            if *is_taken_up {
-                return format!(
+            match known {
+                Known::TakenUp => format!(
                     "case {case}, which this one takes up, is not to be found or read where this one lies{why}: whether what it \
                      has cut still stands cannot be looked at. Put it back, then resume; where it is gone for good, plan anew"
-                );
+                ),
+                Known::OfTheAccount => format!(
+                    "case {case} is of this account and cannot be read{why}: nobody knows what it has found. Restore it from a \
+                     copy; or, where it is over, lay it elsewhere; then resume"
+                ),
+                Known::Nothing => format!(
+                    "{case} looks like a case and cannot be read, nor its plan{why}: it may be of this account, and nobody knows \
+                     what it has found. Restore it from a copy; or, where it is over, or no case, lay it elsewhere; then resume"
+                ),
             }
-            format!(
-                "case {case} is of this account and cannot be read{why}: nobody knows what it has found. Restore it from a \
-                 copy; or, where it is over, lay it elsewhere; then resume"
-            )
         });
         off.chain(lost).collect()
     }

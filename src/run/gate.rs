@@ -192,10 +192,25 @@ impl Run<'_> {
         reasons.extend(ledger::uncut(self.plan, &state).map(|credential| {
             let has_come =
                 !self.plan.credentials.contains(credential) || self.plan.is_newcomer(credential);
-            uncut(self.plan, credential, has_come)
+            uncut(self.plan, &state, credential, has_come)
         }));
         reasons.extend(self.reasons_from_before());
         reasons
+    }
+
+    /// What a person is called for; before it, who is in on a word that holds no more, whatever it was that called.
+    pub(super) fn and_who_is_in(&self, why: Vec<String>) -> Vec<String> {
+        let state = self.journal.state();
+        let is_in = |credential: &&Credential| {
+            let is_told = || {
+                let named = credential.to_string();
+                why.iter().any(|why| why.contains(&named))
+            };
+            ledger::on_a_word_no_more(self.plan, &state, credential).is_some() && !is_told()
+        };
+        let is_in = self.plan.credentials.iter().filter(is_in);
+        let is_in: Vec<String> = is_in.map(|one| uncut(self.plan, &state, one, false)).collect();
+        is_in.into_iter().chain(why).collect()
     }
 
     /// Why something new must not be put into `secret` now: somebody has come to read it since the case began, and nobody
@@ -213,7 +228,7 @@ impl Run<'_> {
         };
         let state = self.journal.state();
         let open = came.iter().find(|one| !ledger::is_let_off(self.plan, &state, one));
-        Ok(open.map(|reader| uncut(self.plan, reader, true)))
+        Ok(open.map(|reader| uncut(self.plan, &state, reader, true)))
     }
 
     /// How many of the cuts that stand are proven how surely.

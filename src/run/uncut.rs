@@ -4,12 +4,15 @@
 //! name the case as [`Plan::case`] does.
 
 use crate::ids::Principal;
-use crate::journal::CutOff;
+use crate::journal::{CutOff, State};
+use crate::ledger;
 use crate::plan::{Change, Credential, Effect, Plan, Subject};
 
 /// What speaks against the gate where nothing cuts `credential`, of somebody who has come since or not.
-pub(super) fn uncut(plan: &Plan, credential: &Credential, has_come: bool) -> String {
-    let since = if plan.was_left_open(credential) {
+pub(super) fn uncut(plan: &Plan, state: &State, credential: &Credential, has_come: bool) -> String {
+    let since = if let Some(let_in) = ledger::on_a_word_no_more(plan, state, credential) {
+        &format!(", which was let in again {let_in}")
+    } else if plan.was_left_open(credential) {
         ", which an earlier case of the account has left open"
     } else if plan.is_in_reach(credential) {
         ", which somebody in scope may have, and which may read what is handed out"

@@ -271,13 +271,18 @@ impl Run<'_> {
     /// Lets in again whom the case is to let in while it goes on for all others, as far as it may be. What it may not is held,
     /// and holds up nothing else.
     pub(super) async fn let_in_again(&self) -> Result<(), Halt> {
+        if self.due(|change| change.undoes.is_some()).is_empty() || self.is_apart().is_some() {
+            return Ok(());
+        }
+        // A word that is taken back is no name any more.
+        self.withdraw_by_a_look().await?;
         let state = self.journal.state();
         let is_approved = |lift: &Change| ledger::names_to_let_in(self.plan, &state, lift) == 0;
         let due = self.due(|change| change.undoes.is_some() && is_approved(change));
-        if due.is_empty() || self.is_apart().is_some() {
+        drop(state);
+        if due.is_empty() {
             return Ok(());
         }
-        self.withdraw_by_a_look().await?;
         self.observer.event(&Event::PhaseBegan { phase: Phase::Recover, changes: due.len() });
         self.drive_in_order(due, Proof::Silent).await?;
         Ok(())

@@ -2,21 +2,21 @@
 //! who signs in with what in the end.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis::ids::{ChangeId, DeliveryName};
+use portcullis::ids::{ChangeId, DeliveryName, Principal, UserName};
 use portcullis::journal::{ChangeState, Entry, Said};
 use portcullis::ledger::{Ledger, Row, Standing};
 use portcullis::plan::Credential;
 use portcullis::planning::Terms;
 use portcullis::playbook::{Phase, Proof};
 use portcullis::report::Report;
-use portcullis::run::{Ending, Log, MOST_ROUNDS, undo_of};
+use portcullis::run::{Ending, Log, MOST_ROUNDS, let_in_of, undo_of};
 use portcullis::secret::Secret;
 use portcullis::sim::Snapshot;
 
 use crate::sealed::pairs;
-use crate::stage::{Stage, play};
+use crate::stage::{Stage, play, somebody_else};
 use crate::verdict::{ACCOUNT, no_effect_came_without_its_intent, no_secret_was_written};
 use crate::words::Rehearsal;
 
@@ -514,4 +514,87 @@ fn whoever_takes_a_false_alarm_back_is_told_whom_it_lets_in_and_what_to_type() {
     assert!(screen.contains("Next: nothing: this case is closed."), "{screen}");
     let report = ok(&["report"]);
     assert!(report.contains("It was taken back, and nothing of it is left in place."), "{report}");
+}
+
+/// His password was deleted, and nothing tries a deletion; his quarantine, which was tried, comes off. Who is asked for what is
+/// told wherever it is held; and in a rehearsal the day on which the last deny comes off is then.
+#[test]
+fn whoever_was_away_is_let_in_once_two_people_have_spoken_for_him() {
+    let case = Rehearsal::shipped("password-reset-and-remote-access", "calm.yaml");
+    let says = |args: &[&str], code: i32| {
+        let (ended, screen) = case.say(args);
+        assert_eq!(ended, Some(code), "{args:?}: {screen}");
+        screen
+    };
+    says(&["attest", "webmail-off.1"], 0);
+    says(&["attest", "vpn-off.1"], 0);
+    says(&["approve", "rotate", "--reason", "x", "--as", "paul"], 0);
+    says(&["approve", "recover", "--reason", "x", "--as", "paul"], 0);
+    says(&["resume"], 13);
+    says(&["attest", "webmail-on.1"], 0);
+    says(&["attest", "vpn-on.1"], 0);
+    says(&["resume"], 11);
+    let clear = ["clear", "user/dirk", "--reason", "he is back", "--as"];
+    says(&[&clear[..], &["olga"]].concat(), 0);
+    let screen = says(&["undo", "--only", "user/dirk", "--yes"], 13);
+    let next = screen.split("Next: ").last().unwrap();
+    let typed = [" password/dirk --reason TEXT", " password/dirk --until 7d --reason TEXT"];
+    for part in ["portcullis clear ", "portcullis waive "].iter().chain(&typed) {
+        assert!(next.contains(part), "{part}: {next}");
+    }
+    assert!(screen.contains("by 2 people in all"), "{screen}");
+    assert!(screen.contains("holds the case up until it is cleared"), "{screen}");
+    let report = says(&["report"], 0);
+    let (_, left) = report.split_once("Left to do").unwrap();
+    assert!(typed.iter().all(|part| left.contains(part)), "{report}");
+
+    says(&[&clear[..], &["paul"]].concat(), 0);
+    let screen = says(&["resume"], 13);
+    assert!(
+        screen.contains("is kept until 2026-03-24 ") && !screen.contains("away.1 ("),
+        "{screen}"
+    );
+    let screen = says(&["resume"], 11);
+    assert!(screen.contains("In its world it is 2026-03-24 "), "{screen}");
+    let stands = says(&["status"], 0);
+    for lift in ["sessions-off.9 ", "quarantine.5 ", "office-only.5 "] {
+        assert!(stands.contains(&format!("done       {lift}")), "{lift}: {stands}");
+    }
+}
+
+/// What was deleted needs nobody's word; what somebody has set up in its place does.
+#[test]
+fn whoever_was_away_is_not_let_in_with_a_password_that_somebody_has_set_up_since() {
+    let admin = "    users:\n      admin:\n        keys: [{ id: AKIAEXAMPLEADMIN0009 }]\n        attached: [\"arn:aws:iam::aws:policy/AdministratorAccess\"]\n";
+    let world = CALM.replacen("    users:\n", admin, 1);
+    let lifted = |anew: bool| {
+        play(async {
+            let (stage, _) = set(&world).await;
+            contained(&stage).await;
+            let dirk = UserName::parse("dirk").unwrap();
+            let next = let_in_of(
+                &stage.newest(stage.state().round()),
+                &stage.state(),
+                BTreeSet::from([Principal::User(dirk)]),
+            );
+            stage.keeps(&next);
+            stage.says_yes_to(&next).await;
+            for name in ["olga", "paul"] {
+                let said = Said { plan: next.digest(), ..stage.said_by(name) };
+                stage.say([Entry::Approved { phase: Phase::Recover, said }]).await;
+            }
+            if anew {
+                let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+                let made = iam.create_login_profile().user_name("dirk");
+                made.password("Another-Pa55word-of-his").send().await.unwrap();
+            }
+            stage.let_it_settle().await;
+            stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            let deny = "users/dirk/attached/arn:aws:iam::aws:policy/AWSDenyAll";
+            !stage.cloud.snapshot().0.keys().any(|key| key.contains(deny))
+        })
+    };
+    assert!(lifted(false), "he has no password");
+    assert!(!lifted(true), "he has one for which nobody has spoken");
 }

@@ -302,14 +302,14 @@ fn a_plan_that_would_miss_what_a_case_has_begun_before_it_is_refused() {
     let refused = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(5);
     assert!(refused.err.contains("is not taken up by it"), "{}", refused.err);
 
-    // A copy is the same case, and what is no case keeps nobody from work.
+    // A copy is the same case; of what not even the plan can be read nobody knows whose it is.
     let case = hosted.case();
     let (copy, junk) = (hosted.dir().join("cases/copy"), hosted.dir().join("cases/junk"));
     copied(&case, &copy);
-    std::fs::create_dir_all(junk.join("rounds")).unwrap();
-    std::fs::write(junk.join("journal.jsonl"), "not a line\nnor this\n").unwrap();
     let case = case.to_str().unwrap();
     ran(&mut hosted.here(&["verify", case, "--no-trail"])).ended_with(11);
+    std::fs::create_dir_all(junk.join("rounds")).unwrap();
+    std::fs::write(junk.join("journal.jsonl"), "not a line\nnor this\n").unwrap();
 
     // What was held to be taken back stays with it until it is; what somebody has taken off is open.
     ran(&mut hosted.here(&["undo", case, "--yes"])).ended_with(13);
@@ -349,12 +349,23 @@ fn nothing_is_handed_out_beside_a_case_of_the_account_that_cannot_be_read() {
     );
     let held = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
     assert!(held.said().contains("is of this account and cannot be read"), "{}", held.said());
-    let made = hosted.cloud.audit().iter().filter(|one| one.operation == "CreateAccessKey").count();
-    assert_eq!(made, 0);
+    let made =
+        || hosted.cloud.audit().iter().filter(|one| one.operation == "CreateAccessKey").count();
+    assert_eq!(made(), 0);
+    // Nor beside one of which nobody can read whose it is: it takes nobody's word either.
+    std::fs::remove_dir_all(case.join("rounds/1")).unwrap();
+    let second = cases_in(hosted.dir()).into_iter().find(|dir| *dir != case).unwrap();
+    let second = second.to_str().unwrap();
+    let held = ran(&mut hosted.here(&["resume", second])).ended_with(13);
+    assert!(held.out.contains("it may be of this account"), "{}", held.said());
+    let waive = ["waive", second, "user/backup", "--until", "7d", "--reason", "x"];
+    let refused = ran(&mut hosted.here(&waive)).ended_with(5);
+    assert!(refused.err.contains("cannot be read"), "{}", refused.said());
+    assert_eq!(made(), 0);
     // Laid elsewhere by whoever knows that it is over.
     std::fs::rename(&case, hosted.dir().join("over")).unwrap();
-    let case = hosted.case();
-    ran(&mut hosted.here(&["resume", case.to_str().unwrap()])).ended_with(11);
+    ran(&mut hosted.here(&["resume", second])).ended_with(11);
+    assert_eq!(made(), 1);
 }
 
 /// Copies a case, as somebody would who keeps it safe.

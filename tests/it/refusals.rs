@@ -276,6 +276,98 @@ fn a_listing_that_is_refused_keeps_nothing_else_from_being_cut() {
     });
 }
 
+/// The responder may not list the SSH keys of `backup`, and those of everybody else.
+fn blind_to_one(world: &str) -> String {
+    let look = "              - Sid: Look\n";
+    let deny = format!(
+        "              - {{ Effect: Deny, Action: \"iam:ListSSHPublicKeys\", Resource: \"arn:aws:iam::{ACCOUNT}:user/ops/backup\" }}\n"
+    );
+    let allow =
+        "              - { Effect: Allow, Action: \"iam:UpdateSSHPublicKey\", Resource: \"*\" }\n";
+    let blind = world.replacen(look, &format!("{deny}{allow}{look}"), 1).replacen(
+        "      ci-deploy:\n",
+        "      ci-deploy:\n        ssh_keys: [{ body: ssh-rsa AAAA }]\n",
+        1,
+    );
+    assert_ne!(blind, world);
+    blind
+}
+
+/// Of a step that was planned for one alone the other is left out as he was, in every round that follows.
+#[test]
+fn a_step_that_is_left_out_for_one_keeps_the_gate_shut_in_every_round() {
+    let text = LISTED
+        .replace(
+            "id: ssh-off, phase: contain,",
+            "id: ssh-off, phase: contain, for_each: [ci-deploy, backup],",
+        )
+        .replace(
+            "iam.ssh-key.deactivate, with: { user: ci-deploy,",
+            "iam.ssh-key.deactivate, with: { user: \"${{ each }}\",",
+        )
+        + "  - { id: other, phase: contain, uses: iam.user.quarantine, with: { user: backup } }\n";
+    assert!(text.contains("for_each"), "{text}");
+    play(async {
+        let mut stage = Stage::set_on(&blind_to_one(&with_somebody_else(WORLD)), &text, &terms())
+            .await
+            .unwrap();
+        stage.most = MOST_ROUNDS;
+        let is_planned = |stage: &Stage| {
+            let plan = stage.plan();
+            plan.changes.iter().any(|change| change.step.as_str() == "ssh-off")
+        };
+        assert!(is_planned(&stage) && stage.plan().unplanned.len() == 1);
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        other.create_access_key().user_name("backup").send().await.unwrap();
+        for _ in 0..2 {
+            stage.let_it_settle().await;
+            let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("not held") };
+            let why = why.join("\n");
+            assert!(why.contains("step `ssh-off` is not planned"), "{why}");
+            assert!(quarantined(&stage), "nobody is let in over what is not seen");
+        }
+        assert!(stage.state().round() > 1);
+    });
+}
+
+/// Somebody comes into what a step selects, and what it asks of him is refused: nobody has approved that he is cut.
+#[test]
+fn a_step_that_is_left_out_in_a_later_round_widens_no_scope() {
+    let text = crate::words::whoever_has_a_new_key().replace(
+        "  - id: new-key\n",
+        "  - id: new-ssh-off
+    phase: contain
+    for_each: ${{ targets.everybody }}
+    if: inventory.access_keys(each).exists(key, key.created_at >= inputs.leaked_at)
+    uses: iam.ssh-key.deactivate
+    with: { user: \"${{ each }}\", keys: all }
+  - id: new-key\n",
+    );
+    play(async {
+        let world = blind_to_one(&with_somebody_else(WORLD));
+        let mut stage = Stage::set_on(&world, &text, &terms()).await.unwrap();
+        stage.most = MOST_ROUNDS;
+        let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        stage.resume_to_the_end(1).await;
+        let hung = other.create_access_key().user_name("backup").send().await.unwrap();
+        let hung = hung.access_key.unwrap().access_key_id;
+        for _ in 0..3 {
+            stage.let_it_settle().await;
+            let ended = stage.resume_to_the_end(1).await;
+            assert!(!matches!(ended, Ending::Proven | Ending::NotProven), "{ended:?}");
+            let plan = stage.plan();
+            assert!(plan.users().all(|user| user.as_str() != "backup"), "{:?}", plan.principals);
+        }
+        let world = stage.cloud.snapshot().0;
+        assert_eq!(
+            world[&format!("{ACCOUNT}/users/backup/keys/{hung}")],
+            "Active",
+            "nobody was asked"
+        );
+    });
+}
+
 /// What the operator accepts by name keeps nothing waiting; the row is there.
 #[test]
 fn a_step_whose_listing_shows_nothing_is_left_out_where_that_is_accepted() {

@@ -19,9 +19,10 @@ use crate::stage::{
     self, Left, PLAYBOOK, Stage, Torn, WORLD, play, somebody_else, with_somebody_else,
 };
 use crate::verdict::{
-    VICTIM, every_consumer_works, no_secret_was_written, the_gate_was_kept, the_intruder_is_out,
-    the_world_is_as_it_should_be,
+    VICTIM, every_consumer_works, no_secret_was_written, requests_of, the_gate_was_kept,
+    the_intruder_is_out, the_world_is_as_it_should_be,
 };
+use crate::words::whoever_has_a_new_key;
 
 /// The shipped world, where the owner has but the leaked key when the plan is made.
 pub(crate) fn with_one_key() -> String {
@@ -437,6 +438,26 @@ fn who_takes_the_name_of_one_that_we_made_and_removed_has_come() {
             assert_eq!(the_gate_was_kept(&stage), 0, "nothing is handed out");
         });
     }
+}
+
+/// AWS tells whole seconds: what the survey has listed was there, though it was made in the very second of it.
+#[test]
+fn whoever_was_made_in_the_second_of_the_survey_and_listed_by_it_has_not_come() {
+    play(async {
+        let now = "2026-03-24T07:10:00Z";
+        let world = WORLD
+            .replacen("created_at: 2023-05-02T08:00:00Z", &format!("created_at: {now}"), 1)
+            .replacen("created_at: 2025-11-01T08:00:00Z", &format!("created_at: {now}"), 1);
+        // It reads everybody and all keys, and cuts nobody beside.
+        let text = whoever_has_a_new_key().replace(
+            ">= inputs.leaked_at",
+            ">= inputs.leaked_at && key.id == inputs.access_key_id",
+        );
+        let stage = set(&world, &text).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        assert!(stage.state().came.is_empty(), "{:?}", stage.state().came);
+        assert_eq!(requests_of(&stage, "CreateAccessKey").len(), 1);
+    });
 }
 
 #[test]

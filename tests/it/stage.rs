@@ -149,7 +149,9 @@ impl Observer for Witness {
             Event::Contested { change, position, .. } => {
                 format!("contested {} {position}", change.id)
             }
-            Event::GateOpened { proof, .. } => format!("gate opened {proof}"),
+            Event::GateOpened { proof, roles, waived, cleared, .. } => {
+                format!("gate opened {proof}, {roles} roles, {waived} waived, {cleared} cleared")
+            }
             Event::GateShut { reasons } => format!("gate shut {reasons:?}"),
             Event::Withdrawn { reason } => format!("withdrawn: {reason}"),
             Event::NotLookedUp { speaker, why } => format!("not looked up: {speaker}: {why}"),

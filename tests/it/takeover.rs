@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use portcullis::case::{Case, CaseError, Deliveries, read_journal};
 use portcullis::clock::Clock;
-use portcullis::journal::{Entry, Journal, Medium, Place, State};
+use portcullis::journal::{self, Entry, Journal, Medium, Place, State};
 use portcullis::plan::SavedPlan;
 use portcullis::run::{Ending, Keep, Rounds, RunError};
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ use tokio::task::yield_now;
 use crate::hosted::{Hosted, bare, quick_world, ran, start};
 use crate::process::{journal_of, judge, state_of, status_agrees};
 use crate::side_by_side::each;
-use crate::stage::{Backdrop, PLAYBOOK, Stage, WORLD, connect_through, play, read};
+use crate::stage::{Backdrop, PLAYBOOK, Recorder, Stage, WORLD, connect_through, play, read};
 use crate::verdict::the_world_is_as_it_should_be;
 
 const REASON: &str = "anna's laptop is shut, and nobody reaches her";
@@ -447,4 +447,61 @@ fn what_somebody_began_elsewhere_and_did_not_end_is_gone_on_with_on_record_alone
     }
     let ended = ran(&mut hosted.here(&["resume", dir, "--take-over", REASON])).ended_with(11);
     judge(&hosted, &before, ended.said());
+}
+
+/// What was left to others is gone on with where it is what was left, and whatever came behind it.
+#[test]
+fn a_journal_that_was_left_to_others_is_gone_on_with_where_it_is_the_same() {
+    play(async {
+        let stage = Stage::set(WORLD, PLAYBOOK).await;
+        let opened = Entry::Opened {
+            plan: stage.saved.digest(),
+            account: stage.saved.plan.account.clone(),
+            program: "test".to_owned(),
+            rehearsal: true,
+        };
+        let said = |name: &str| [Entry::Attested { change: None, said: stage.said_by(name) }];
+        let tape = || stage.tape.lock().unwrap().bytes.clone();
+        stage.say([opened]).await;
+        let begun = tape();
+        stage.say(said("anna")).await;
+        let left = tape();
+        stage.say(said("ben")).await;
+        let longer = tape();
+        // The same lines, and others behind the first.
+        stage.tape.lock().unwrap().bytes.clone_from(&begun);
+        stage.say(said("mallory")).await;
+        stage.say(said("ben")).await;
+        let rewritten = tape();
+
+        let open = |bytes: &[u8]| {
+            let crashed = Arc::default();
+            let medium = Recorder::new(&stage.tape, &stage.cloud, None, &crashed);
+            Journal::open(&journal::decode(bytes).unwrap(), Box::new(medium), stage.clock).unwrap()
+        };
+        for (bytes, is_it) in [(&longer, true), (&left, true), (&rewritten, false), (&begun, false)]
+        {
+            let journal = open(&left);
+            let crashed = Arc::default();
+            let medium = Recorder::new(&stage.tape, &stage.cloud, None, &crashed);
+            let read = journal.read_again(&journal::decode(bytes).unwrap(), Box::new(medium)).await;
+            assert_eq!(read.is_ok(), is_it, "{read:?}");
+            let attested = journal.state().attested.len();
+            assert_eq!(attested, if bytes == &longer { 2 } else { 1 });
+        }
+    });
+}
+
+/// A loss of power may leave noughts behind the last line: whoever takes the case over is told how many, and goes on.
+#[test]
+fn whoever_takes_a_case_over_is_told_what_a_loss_of_power_has_left_of_its_last_line() {
+    let rehearsal = crate::words::Rehearsal::of(WORLD, PLAYBOOK);
+    let journal = rehearsal.case.join("journal.jsonl");
+    let whole = std::fs::read(&journal).unwrap();
+    let torn = [&whole[..], &[0; 7]].concat();
+    std::fs::write(&journal, torn).unwrap();
+    let (_, screen) = rehearsal.say(&["resume", "--take-over", "he hangs"]);
+    assert!(screen.contains("The last line of the journal was cut short (7 bytes)"), "{screen}");
+    let now = std::fs::read(&journal).unwrap();
+    assert!(now.starts_with(&whole) && now.len() > whole.len() && !now.contains(&0));
 }

@@ -151,6 +151,85 @@ fn a_waiver_counts_until_it_runs_out_by_the_journal_s_last_entry_and_is_shown_fi
     });
 }
 
+/// A step of the playbook let him in because somebody answered for him; what is destroyed after that waits for approval.
+#[test]
+fn once_the_word_that_a_step_let_somebody_in_by_has_run_out_the_gate_is_shut() {
+    let text = TWO_USERS.replace("steps:\n", "approvals: { destroy: 1 }\nsteps:\n")
+        + "  - { id: gone, phase: destroy, uses: iam.access-key.delete, with: { user: ci-deploy, keys: [AKIAEXAMPLELEAKED001] } }\n";
+    let keys_left = |hours: i64| {
+        play(async {
+            let stage = Stage::set(WORLD, &text).await;
+            stage.resume_to_the_end(1).await;
+            let deny = "users/backup/attached/arn:aws:iam::aws:policy/AWSDenyAll";
+            let is_cut = || stage.cloud.snapshot().0.keys().any(|key| key.contains(deny));
+            assert!(is_cut());
+            let until = stage.clock.now() + SignedDuration::from_hours(hours);
+            let said = stage.said_by("anna");
+            let waive = |credential| Entry::Waived { credential, until, said: said.clone() };
+            stage.say(backups(&stage).into_iter().map(waive).collect::<Vec<_>>()).await;
+            assert!(matches!(stage.resume_to_the_end(1).await, Ending::Waiting(_)));
+            assert!(!is_cut());
+            stage.clock.sleep(std::time::Duration::from_hours(2)).await;
+            stage.say([Entry::Approved { phase: Phase::Destroy, said: said.clone() }]).await;
+            let ended = stage.resume_to_the_end(1).await;
+            if hours < 2 {
+                let Ending::Held(why) = &ended else { panic!("{ended:?}") };
+                assert!(why.iter().any(|why| why.contains("was let in again by lift")), "{why:#?}");
+                let row = rows(&stage).into_iter().find(|row| of_backup(&row.credential)).unwrap();
+                assert!(row.detail().contains("nobody answers for it now"), "{row:?}");
+            }
+            stage.let_it_settle().await;
+            stage
+                .cloud
+                .snapshot()
+                .0
+                .keys()
+                .filter(|key| key.contains("AKIAEXAMPLELEAKED001"))
+                .count()
+        })
+    };
+    assert_eq!(keys_left(99), 0, "somebody answers for who is in");
+    assert_ne!(keys_left(1), 0, "nobody does");
+}
+
+/// What stands open behind a gate that opens is counted: by whose word, and not what is cut besides.
+#[test]
+fn the_gate_that_opens_counts_what_stands_open_on_somebody_s_word() {
+    const TEXT: &str = "\
+portcullis: 1
+name: keys
+title: Keys of two users are off
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: keys-off, phase: contain, for_each: [ci-deploy, backup], uses: iam.access-key.deactivate, with: { user: \"${{ each }}\", keys: all } }
+  - { id: gone, phase: destroy, uses: iam.access-key.delete, with: { user: ci-deploy, keys: [AKIAEXAMPLELEAKED001] } }
+";
+    play(async {
+        let stage = Stage::set(WORLD, TEXT).await;
+        assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+        let sessions = |user: &str| {
+            let user = portcullis::ids::UserName::parse(user).unwrap();
+            Credential::Sessions { user }
+        };
+        let until = stage.clock.now() + SignedDuration::from_hours(9);
+        let said = stage.said_by("anna");
+        stage.say([Entry::Waived { credential: sessions("backup"), until, said }]).await;
+        // What is off needs nobody to answer for it.
+        for (name, of) in [("anna", "ci-deploy"), ("ben", "ci-deploy")] {
+            let said = stage.said_by(name);
+            stage.say([Entry::Cleared { credential: sessions(of), said }]).await;
+        }
+        let keys =
+            backups(&stage).into_iter().filter(|one| matches!(one, Credential::AccessKey { .. }));
+        let said = stage.said_by("anna");
+        let waive = |credential| Entry::Waived { credential, until, said: said.clone() };
+        stage.say(keys.map(waive).collect::<Vec<_>>()).await;
+        stage.resume_to_the_end(1).await;
+        let told = stage.witness.0.lock().unwrap().clone();
+        assert!(told.contains("gate opened settled, 1 roles, 1 waived, 1 cleared"), "{told}");
+    });
+}
+
 #[test]
 fn an_approval_is_of_one_plan() {
     play(async {

@@ -10,6 +10,8 @@ use super::speak::{About, Heard};
 use crate::cli::args::{self, Format};
 use crate::cli::by_hand::typed;
 use crate::cli::next::of_words;
+use crate::cli::overtaken::told_overtaken;
+use crate::cli::there::There;
 use crate::cli::{diagnostics, view};
 use crate::diagnostic::counted;
 use crate::journal::{Entry, Journal, Spoken, State, names};
@@ -36,7 +38,7 @@ impl<'a> Told<'a> {
     ) -> Self {
         let state = journal.state();
         let (head, lines) = journal.head().await;
-        let next = of_words(&about.saved, &state, about.dir, &word.access.there());
+        let next = next(about, &state, &word.access.there());
         Self { about, entries, state, head, lines, next }
     }
 
@@ -59,6 +61,16 @@ impl<'a> Told<'a> {
         let Self { lines, head, next, .. } = self;
         let next = view::hinted(format!("Next: {next}\n"));
         format!("{text}\n{}{next}", view::journal(*lines, head))
+    }
+}
+
+/// What is next. A case that another has overtaken is not gone on with, and whoever goes on with the other has not heard this.
+fn next(about: &About<'_>, state: &State, there: &There) -> String {
+    let is_over = ledger::closed_by(&about.saved.plan, state).is_some();
+    let overtaken = if is_over { None } else { told_overtaken(about.dir, &about.saved, there) };
+    match overtaken {
+        Some(told) => format!("what is said here is said of this case alone, and {told}"),
+        None => of_words(&about.saved, state, about.dir, there),
     }
 }
 
@@ -161,6 +173,14 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
                 Some(Standing::Blocked { .. }) => format!(
                     "waived until {until}: it is blocked, nobody needs to answer for that, and what would let it in again may"
                 ),
+                Some(Standing::Dead { .. })
+                    if credential.principal().is_some_and(|whom| plan.lets_in.contains(&whom)) =>
+                {
+                    format!(
+                        "waived until {until}: whoever had it is let in alone, and until then the gate asks for no more proof of \
+                         its end"
+                    )
+                }
                 Some(standing) => format!(
                     "kept, and it changes nothing while this is {}: nobody needs to answer for that",
                     standing.word()

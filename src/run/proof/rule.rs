@@ -10,7 +10,7 @@ use crate::action::{Canary, catalog};
 use crate::inventory::Inventory;
 use crate::journal::{ChangeRecord, State};
 use crate::ledger;
-use crate::plan::{Barrier, Change, Effect, Plan};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan};
 use crate::playbook::Proof;
 use crate::run::Run;
 
@@ -53,7 +53,28 @@ impl Known<'_> {
             return None;
         }
         let why = record.unproven.as_ref().map_or(String::new(), |(_, why)| format!(": {why}"));
-        Some(format!("is proven {proof}, and the gate asks for {asked}{why}"))
+        let short = format!("is proven {proof}, and the gate asks for {asked}{why}");
+        if proof < Proof::Settled || self.can_be_tried(change) {
+            return Some(short);
+        }
+        Some(format!("{short}. {}", self.what_ends_it(change, state)))
+    }
+
+    /// What lets the gate go by a cut that nothing can try, where nothing that can be tried stands before what it cuts.
+    fn what_ends_it(&self, change: &Change, state: &State) -> String {
+        let open = ledger::reached(self.plan, change)
+            .filter(|one| !ledger::is_let_off(self.plan, state, one));
+        let typed: Vec<String> = open.map(Credential::typed).collect();
+        let (case, typed) = (self.plan.case(), typed.join(" "));
+        let names = match ledger::names_to_clear(self.plan) {
+            1 => "1 person".to_owned(),
+            names => format!("{names} people"),
+        };
+        format!(
+            "Nothing can try it, and nothing that can be tried stands before what it cuts: cut that by what can be, too, like a \
+             quarantine; or have it cleared, by {names} in all (portcullis clear {case} {typed} --reason TEXT), or answer for \
+             it (portcullis waive {case} {typed} --until 7d --reason TEXT); then resume"
+        )
     }
 
     /// Whether everything that `change` cuts off is cut off by something proven as the gate asks.

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use portcullis::ids::{ChangeId, Principal, UserName};
 use portcullis::journal::{self, ChangeState, Entry};
 use portcullis::ledger::Ledger;
-use portcullis::plan::SavedPlan;
+use portcullis::plan::{Credential, SavedPlan};
 use portcullis::planning;
 use portcullis::playbook::Phase;
 use portcullis::run::{Ending, Fate, MOST_ROUNDS, foresee, let_in_of, undo_of};
@@ -148,6 +148,39 @@ fn one_is_let_in_by_the_words_for_her_while_the_phase_of_all_waits_for_approval(
             assert!(stage.state().approved_by(Phase::Recover).is_empty());
         });
     }
+}
+
+/// Both have found her password innocent, and somebody has set another.
+#[test]
+fn a_word_that_is_taken_back_is_no_name_that_lets_her_in() {
+    let text = PLAYBOOK.replacen("steps:", "approvals: { recover: 2 }\nsteps:", 1)
+        + "  - { id: leak, phase: contain, uses: manual.close, with: { covers: leak, what: Close the leak } }\n";
+    let lifted = |set_anew: bool| {
+        play(async {
+            let stage = Stage::set(&world(false), &text).await;
+            stage.resume_to_the_end(1).await;
+            let credential = Credential::Password { user: UserName::parse("alice").unwrap() };
+            for name in ["anna", "ben"] {
+                let said = stage.said_by(name);
+                stage.say([Entry::Cleared { credential: credential.clone(), said }]).await;
+            }
+            begin_to_let_her_in(&stage).await;
+            if set_anew {
+                let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+                stage.clock.sleep(Duration::from_mins(1)).await;
+                iam.delete_login_profile().user_name("alice").send().await.unwrap();
+                let anew = iam.create_login_profile().user_name("alice");
+                anew.password("Another-Pa55word-of-hers").send().await.unwrap();
+            }
+            stage.clock.sleep(Duration::from_hours(37)).await;
+            let before = state_of(&stage);
+            stage.resume_to_the_end(1).await;
+            stage.let_it_settle().await;
+            !differs(&before, &state_of(&stage), true).is_empty()
+        })
+    };
+    assert!(lifted(false), "two people have spoken");
+    assert!(!lifted(true), "nobody has, of what she has now");
 }
 
 /// What took the cuts off was one person's word, and the gate has not been open yet.
@@ -308,4 +341,38 @@ fn one_is_let_in_on_the_command_line_as_all_are() {
     assert!(screen.contains("can be taken back, or all of it was"), "{screen}");
     let (_, report) = rehearsal.say(&["report"]);
     assert!(report.contains("round 2, which lets user ci-deploy in again, was begun"), "{report}");
+}
+
+/// Whoever is called has to hear first of whom nobody answers for, and what to type.
+#[test]
+fn who_is_in_on_a_word_that_ran_out_is_told_first_by_the_last_line_and_the_report() {
+    let world = crate::stage::WORLD.replacen(
+        "      ci-deploy:\n",
+        "      ci-deploy:\n        password: {}\n",
+        1,
+    );
+    let rehearsal = Rehearsal::of(&world, super::CONTAINED);
+    let waive = ["waive", "user/ci-deploy", "--until", "6m", "--as", "anna"];
+    rehearsal.say(&[&waive[..], &WHY].concat());
+    let (_, screen) = rehearsal.say(&["undo", "--only", "user/ci-deploy", "--yes"]);
+    assert!(!screen.contains(" is IN"), "{screen}");
+    // Minutes have passed in the world since.
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
+    let next = screen.split("Next: ").last().unwrap();
+    for words in
+        ["user ci-deploy (let in again by quarantine.2, for which ", "is IN", "portcullis waive "]
+    {
+        assert!(next.contains(words), "{words}: {screen}");
+    }
+    let (_, why) = screen.split_once("(exit code 13)\n").unwrap();
+    assert!(why.starts_with("  - nothing cuts the console password of ci-deploy"), "{why}");
+    let (_, report) = rehearsal.say(&["report"]);
+    let (_, left) = report.split_once("Left to do").unwrap();
+    let first = left.lines().nth(1).unwrap();
+    assert!(
+        first.contains("console password of ci-deploy: let in again by quarantine.2"),
+        "{report}"
+    );
+    assert!(first.contains("clear ") && first.contains("password/ci-deploy"), "{report}");
 }
