@@ -22,8 +22,8 @@ pub use self::at_best::at_best;
 pub use self::barrier::{barriers, is_lifted, lift_begun, quarantined, reached};
 pub use self::early::{Early, early, opened_by};
 pub use self::let_in::{LetIn, on_a_word_no_more, waits_for_a_word};
+use self::row::{held_alone, row, undelivered, unseen};
 pub use self::row::{issued, rotation};
-use self::row::{row, undelivered, unseen};
 pub use self::standing::{Standing, Successor};
 pub use self::uncut::{off_before, to_answer_for, uncut};
 pub use self::word::{
@@ -222,6 +222,14 @@ impl Ledger {
         rows.extend(unseen(state));
         for row in &mut rows {
             row.remarks = remarks(plan, state, &row.credential);
+            if let (Credential::SecretValue { secret }, Standing::Replaced { .. }) =
+                (&row.credential, &row.standing)
+                && let Some((key, _)) = held_alone(plan, state, secret)
+            {
+                row.remarks.push(format!(
+                    "it held the {key} and no other secret, and that key is off, or deleted"
+                ));
+            }
             if waits_for_a_word(plan, state, row) {
                 row.remarks.push(format!(
                     "whoever had it is let in alone, and nothing proves its end as the gate asks ({}): that holds the case up \

@@ -112,6 +112,33 @@ pub(super) fn key_in(value: &Secret) -> Option<AccessKeyId> {
     AccessKeyId::parse(serde_json::from_str::<String>(id.get()).ok()?).ok()
 }
 
+/// The key that `value` holds, where it holds no other secret: who knows it knows that key, and no more. The name of a region
+/// is none.
+pub(super) fn key_alone_in(value: &Secret) -> Option<AccessKeyId> {
+    let fields = fields_of(value)?.0;
+    let is_of_a_key = |(name, value): &(String, &RawValue)| {
+        [KEY_ID, KEY_SECRET].contains(&name.as_str()) || name == "region" && is_a_region(value)
+    };
+    let of = |field: &str| fields.iter().filter(|(name, _)| name == field).count();
+    if of(KEY_ID) != 1 || of(KEY_SECRET) > 1 || !fields.iter().all(is_of_a_key) {
+        return None;
+    }
+    key_in(value)
+}
+
+/// Whether a text is the name of a region: words of few letters, and a digit.
+fn is_a_region(value: &RawValue) -> bool {
+    let Some(name) = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = name.split('-').collect();
+    let digit =
+        parts.pop().is_some_and(|last| last.len() == 1 && last.as_bytes()[0].is_ascii_digit());
+    let is_word =
+        |part: &&str| (2..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase());
+    digit && (2..=3).contains(&parts.len()) && parts.iter().all(is_word)
+}
+
 /// The value with `fields` set and every other field kept, byte for byte.
 pub(super) fn with_fields(current: Option<&Secret>, fields: &[(&str, &str)]) -> Secret {
     let there = current.and_then(fields_of).unwrap_or_default();
@@ -222,6 +249,25 @@ mod tests {
         );
         let fresh = with_fields(None, &[("access_key_id", "new")]);
         assert_eq!(fresh.expose(), r#"{"access_key_id":"new"}"#);
+    }
+
+    #[test]
+    fn a_key_is_alone_in_a_value_that_has_no_other_field() {
+        let alone = |text: &str| key_alone_in(&Secret::new(text.to_owned()));
+        let key = AccessKeyId::parse("AKIAEXAMPLELEAKED001").unwrap();
+        let pair = r#""access_key_id":"AKIAEXAMPLELEAKED001","secret_access_key":"s""#;
+        assert_eq!(alone(&format!("{{{pair}}}")), Some(key.clone()));
+        assert_eq!(alone(&format!("{{{pair},\"region\":\"us-gov-west-1\"}}")), Some(key));
+        for more in [
+            r#","region":"hunter2""#,
+            r#","region":["eu-west-1"]"#,
+            r#","token":"eu-west-1""#,
+            r#","access_key_id":"AKIAEXAMPLEBACKUP003""#,
+            r#","secret_access_key":"another""#,
+        ] {
+            assert_eq!(alone(&format!("{{{pair}{more}}}")), None, "{more}");
+        }
+        assert_eq!(alone("{}"), None);
     }
 
     #[test]

@@ -288,6 +288,12 @@ impl Action for Replace {
             not_anothers(change, cloud, &key).await?;
         }
         make_room(change, cloud, notes, &keys, None).await?;
+        // What whoever has read the old value knows is told while it is there to be read.
+        if let Some(key) = there.as_ref().and_then(delivery::key_alone_in)
+            && !notes.so_far().iter().any(|note| matches!(note, Note::HeldAlone { .. }))
+        {
+            notes.note(Note::HeldAlone { key }).await?;
+        }
         let doubtful = Ours::of(notes.so_far()).in_doubt_since.is_some();
         let at = cloud.read().sts().time().await?;
         notes.note(Note::Minting { at }).await?;

@@ -294,4 +294,36 @@ mod tests {
         let lines = case::read_journal(case.dir()).unwrap().lines.len();
         assert_eq!(lines, 5, "nothing is written over");
     }
+
+    /// Between two looks a case is anybody's: what a crash of theirs left of a line is cut off, and another journal is none.
+    #[tokio::test]
+    async fn a_watch_goes_on_with_the_journal_that_it_had_left_and_with_no_other() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let begun = async |name: &str| {
+            let case = Case::create(dir.path(), name, &saved(), &[]).unwrap();
+            let (decoded, medium) = case.journal().unwrap();
+            let journal = Journal::open(&decoded, medium, Clock::system()).unwrap();
+            journal.append(entry()).await.unwrap();
+            (case, journal)
+        };
+        let (case, journal) = begun("watched").await;
+        let watched = Watched { case: &case, journal: &journal };
+        let path = case.dir().join("journal.jsonl");
+        watched.rest();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&whole[..], &[0; 9]].concat()).unwrap();
+        assert!(matches!(watched.wake().await, Ok(Woken::All)));
+        journal.append(Entry::Finished { exit: 11 }).await.unwrap();
+        let longer = std::fs::read(&path).unwrap();
+        assert!(longer.starts_with(&whole) && !longer.contains(&0));
+
+        let (other, more) = begun("other").await;
+        for exit in [10, 11] {
+            more.append(Entry::Finished { exit }).await.unwrap();
+        }
+        watched.rest();
+        std::fs::write(&path, std::fs::read(other.dir().join("journal.jsonl")).unwrap()).unwrap();
+        let Err(why) = watched.wake().await else { panic!("it is another journal") };
+        assert!(why.contains("is not the one that was left to others"), "{why}");
+    }
 }

@@ -676,6 +676,11 @@ pub enum Note {
         /// The key in it.
         key: AccessKeyId,
     },
+    /// The value that is about to be replaced held this key, and nothing else.
+    HeldAlone {
+        /// Which.
+        key: AccessKeyId,
+    },
     /// A new value is about to be stored under a label of its own.
     StagingValue {
         /// Which version.

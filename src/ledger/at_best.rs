@@ -49,6 +49,24 @@ fn best_of(plan: &Plan, credential: &Credential, proof: impl Fn(&Change) -> Opti
     {
         state.tried.insert(id.clone(), refused(&reaching));
     }
+    // What a value is worth that held a key, the end of that key tells.
+    if matches!(credential, Credential::SecretValue { .. }) {
+        let replaced = reaching.iter().flat_map(|change| &change.effects);
+        let replaced = replaced.filter_map(|effect| match effect {
+            Effect::Issues { replaces: Some(key @ Credential::AccessKey { id, .. }), .. } => {
+                Some((key, id))
+            }
+            _ => None,
+        });
+        for (key, id) in replaced {
+            let cuts: Vec<&Change> =
+                plan.changes.reaching(key).filter(|change| change.undoes.is_none()).collect();
+            for change in &cuts {
+                state.changes.insert(change.id.clone(), done(change, proof(change)));
+            }
+            state.tried.insert(id.clone(), refused(&cuts));
+        }
+    }
     let issued: Vec<Issued> =
         reaching.iter().flat_map(|change| issued_by(change, &state)).collect();
     let replaces = |new: &&Issued| new.replaces.as_ref() == Some(credential);
@@ -73,13 +91,20 @@ fn done(change: &Change, proof: Option<Proof>) -> ChangeRecord {
         }
         _ => None,
     });
+    // What a secret holds no plan knows: at best the key that is replaced, and nothing else.
+    let held = change.effects.iter().find_map(|effect| match effect {
+        Effect::Issues { replaces: Some(Credential::AccessKey { id, .. }), .. } => {
+            Some(Note::HeldAlone { key: id.clone() })
+        }
+        _ => None,
+    });
     ChangeRecord {
         state: ChangeState::Seen,
         attempts: u32::from(!change.already),
         begun: (!change.already).then_some(begun),
         seen: Some(begun),
         was_seen: true,
-        notes: removed.collect(),
+        notes: removed.chain(held).collect(),
         receipt: Some(receipt(change)),
         proof: proof.map(proven),
         ..ChangeRecord::default()

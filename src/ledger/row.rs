@@ -134,7 +134,14 @@ pub(super) fn row(
         return row(credential, Standing::Unaccounted { why }, None);
     }
     if let Credential::SecretValue { secret } = &credential {
-        let standing = of_value(plan, state, secret, standing.keys().copied().collect());
+        let by: Vec<Barrier> = standing.keys().copied().collect();
+        if let Some((key, version)) = held_alone(plan, state, secret)
+            && let Some(key) = of_one_that_is_off(plan, state, key)
+        {
+            let with = Successor::Version(version);
+            return row(credential, Standing::Replaced { by, with }, key.proof);
+        }
+        let standing = of_value(plan, state, secret, by);
         return row(credential, standing, proof);
     }
     if standing.is_empty()
@@ -485,6 +492,42 @@ fn of_value(plan: &Plan, state: &State, secret: &SecretId, by: Vec<Barrier>) -> 
             why: format!("it was not replaced: whoever knows it can use it{sealed}"),
         },
     }
+}
+
+/// The key that was all that a secret held when a new one was put in its place, and the version of the new one.
+pub(super) fn held_alone(
+    plan: &Plan,
+    state: &State,
+    secret: &SecretId,
+) -> Option<(Credential, VersionId)> {
+    let value = Credential::SecretValue { secret: secret.clone() };
+    let mut delivered = plan.changes.reaching(&value).filter(|change| {
+        let into = |effect: &Effect| {
+            matches!(effect, Effect::Delivers { to: Destination::Secret { secret: of } } if of == secret)
+        };
+        is_seen(change, state) && change.effects.iter().any(into)
+    });
+    // Where more than one key is put into it, the later one finds that of the earlier.
+    let (change, None) = (delivered.next()?, delivered.next()) else { return None };
+    let record = state.record(&change.id);
+    let key = record.notes.iter().find_map(|note| match note {
+        Note::HeldAlone { key } => Some(key),
+        _ => None,
+    })?;
+    let Delivered::Secret { version, .. } = record.receipt.clone()?.delivered? else { return None };
+    let is_it = |one: &&Credential| matches!(one, Credential::AccessKey { id, .. } if id == key);
+    Some((plan.credentials.iter().find(is_it)?.clone(), version))
+}
+
+/// The row of a key, where that is off or gone for good, whatever else comes off.
+fn of_one_that_is_off(plan: &Plan, state: &State, key: Credential) -> Option<Row> {
+    let of_it = row(plan, state, &BTreeMap::new(), key);
+    let is_off = match &of_it.standing {
+        Standing::Dead { .. } => true,
+        Standing::Blocked { by, .. } => by.contains(&Barrier::Inactive),
+        _ => false,
+    };
+    (is_off && of_it.let_in.is_none()).then_some(of_it)
 }
 
 /// The rotation of a secret that was seen done: what becomes of the old value, and the version of the new one.

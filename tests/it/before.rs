@@ -114,6 +114,17 @@ fn nothing_is_handed_out_while_what_an_earlier_case_has_cut_stands_no_more() {
         "{one}"
     );
 
+    // What is said of the one that was taken up is heard by nobody who goes on with the other.
+    let waive = ["waive", &first, "user/backup", "--until", "7d", "--reason", "x"];
+    let said = ran(&mut hosted.here(&waive)).ended_with(0);
+    let next = said.out.split("Next: ").nth(1).unwrap();
+    assert!(
+        next.starts_with("what is said here is said of this case alone, and ")
+            && next.contains("has taken this case up")
+            && next.contains("portcullis resume "),
+        "{next}"
+    );
+
     // It is not this one's to take back.
     ran(&mut hosted.here(&["undo", second, "--yes"])).ended_with(13);
     let backup = hosted.cloud.snapshot().0.into_iter();

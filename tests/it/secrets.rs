@@ -520,7 +520,8 @@ fn a_secret_into_which_a_new_key_was_put_is_unsealed() {
         let may = "                  - secretsmanager:UpdateSecretVersionStage\n";
         let more = ["GetResourcePolicy", "PutResourcePolicy", "DeleteResourcePolicy"];
         let more = more.map(|one| format!("                  - secretsmanager:{one}\n")).concat();
-        let world = crate::stage::WORLD.replace(may, &format!("{may}{more}"));
+        let world = crate::stage::with_somebody_else(crate::stage::WORLD)
+            .replace(may, &format!("{may}{more}"));
         let step = |id: &str, phase: &str, uses: &str, with: &str| {
             format!("  - {{ id: {id}, phase: {phase}, uses: {uses}, with: {{ {with} }} }}\n")
         };
@@ -546,6 +547,32 @@ fn a_secret_into_which_a_new_key_was_put_is_unsealed() {
         assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
         stage.let_it_settle().await;
         crate::verdict::every_consumer_works(&stage);
+        // It held the leaked key and no other secret, and that key is off.
+        let now = standing(&stage, "deploy/aws-key");
+        assert!(matches!(now, Standing::Replaced { .. }), "{now:?}");
+        let row = Ledger::of(&stage.saved.plan, &stage.state()).rows;
+        let row = row.iter().find(|row| matches!(row.credential, Credential::SecretValue { .. }));
+        let told = &row.unwrap().remarks;
+        assert!(
+            told.iter().any(|one| one.contains("it held the access key AKIAEXAMPLELEAKED001")),
+            "{told:?}"
+        );
+        // Somebody has switched it on again.
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let on =
+            iam.update_access_key().user_name("ci-deploy").access_key_id("AKIAEXAMPLELEAKED001");
+        on.status(aws_sdk_iam::types::StatusType::Active).send().await.unwrap();
+        stage.let_it_settle().await;
+        stage.verify(&portcullis::run::Log::None).await;
+        let now = standing(&stage, "deploy/aws-key");
+        assert!(matches!(now, Standing::Unaccounted { .. }), "{now:?}");
+
+        // What else is in another nobody here knows.
+        let more =
+            world.replace("          region: eu-west-1\n", "          token: of-another-service\n");
+        assert_ne!(more, world);
+        let stage = Stage::set(&more, &format!("{head}{steps}{unseal}")).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
         let Standing::Unaccounted { why } = standing(&stage, "deploy/aws-key") else {
             panic!("what else was in it is not known")
         };
