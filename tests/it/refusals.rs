@@ -2,8 +2,9 @@
 //! part cannot be done, everything else is.
 
 use portcullis::diagnostic::{Code, Diagnostic};
-use portcullis::ids::UserName;
+use portcullis::ids::{ChangeId, UserName};
 use portcullis::inventory::{Answer, Fact, Gap, Want};
+use portcullis::journal::Entry;
 use portcullis::ledger::{Ledger, Standing};
 use portcullis::planning::{self, Planned, Terms};
 use portcullis::run::{Ending, MOST_ROUNDS};
@@ -329,6 +330,42 @@ fn a_step_that_is_left_out_for_one_keeps_the_gate_shut_in_every_round() {
         }
         assert!(stage.state().round() > 1);
     });
+}
+
+/// What a step has planned stays planned where its question is refused later on; and the gate is shut over what is not seen.
+#[test]
+fn a_step_whose_question_is_refused_in_a_later_round_keeps_what_it_cuts_and_the_gate_is_shut() {
+    let text = LISTED.replace("[AKIAEXAMPLELEAKED001, AKIAEXAMPLEHUNGON002]", "all")
+        + "  - { id: leak, phase: contain, uses: manual.close, with: { covers: leak, what: Close the leak } }\n";
+    let let_in = |refused: bool| {
+        play(async {
+            let deny = "Effect: Deny, Action: \"iam:ListSSHPublicKeys\"";
+            let none = "Effect: Deny, Action: \"iam:ListSAMLProviders\"";
+            let world = blind_to_one(&with_somebody_else(WORLD)).replace(deny, none);
+            let mut stage = Stage::set_on(&world, &text, &terms()).await.unwrap();
+            stage.most = MOST_ROUNDS;
+            assert!(matches!(stage.resume_to_the_end(1).await, Ending::Held(_)));
+            let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+            let gone = other.delete_access_key().user_name(VICTIM);
+            gone.access_key_id("AKIAEXAMPLEHUNGON002").send().await.unwrap();
+            other.create_access_key().user_name(VICTIM).send().await.unwrap();
+            if refused {
+                let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iam:ListSSHPublicKeys","Resource":"*"}]}"#;
+                let put = other.put_role_policy().role_name("incident-responder");
+                put.policy_name("less").policy_document(document).send().await.unwrap();
+            }
+            stage.let_it_settle().await;
+            let change = Some(ChangeId::parse("leak.1").unwrap());
+            let said = stage.said_by("anna");
+            stage.say([Entry::Attested { change, said }]).await;
+            stage.resume_to_the_end(1).await;
+            let plan = stage.plan();
+            assert!(plan.changes.iter().any(|change| change.step.as_str() == "ssh-off"));
+            !quarantined(&stage)
+        })
+    };
+    assert!(let_in(false), "what is new of his is cut, and he is let in");
+    assert!(!let_in(true), "nobody is let in over what is not seen");
 }
 
 /// Somebody comes into what a step selects, and what it asks of him is refused: nobody has approved that he is cut, in that
