@@ -26,7 +26,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sim", &["ids", "secret", "clock", "diagnostic", "policy", "inventory"]),
     (
         "action",
-        &["ids", "secret", "outbox", "inventory", "policy", "playbook", "plan", "journal", "cloud"],
+        &[
+            "ids",
+            "secret",
+            "diagnostic",
+            "outbox",
+            "inventory",
+            "policy",
+            "playbook",
+            "plan",
+            "journal",
+            "cloud",
+        ],
     ),
     ("survey", &["ids", "clock", "inventory", "cloud"]),
     (
