@@ -44,7 +44,7 @@ impl Action for Delete {
             Field::required(
                 "keys",
                 KEYS,
-                "`all` that there are when it is planned, or a list of access key ids",
+                "`all` that there were before the case handed out any, or a list of access key ids",
             ),
         ],
         phases: &[Phase::Destroy],

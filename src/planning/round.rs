@@ -167,7 +167,7 @@ pub(super) fn merge(
 ) -> Vec<Change> {
     let mut left: Vec<Option<Change>> = fresh
         .into_iter()
-        .filter(|change| !cuts_our_own(change, earlier.issued))
+        .filter(|change| !is_against_our_own(change, earlier.issued))
         .map(Some)
         .collect();
     // A step may be for everybody there is: what it does to one of them is found without going through the others.
@@ -176,19 +176,20 @@ pub(super) fn merge(
     for (n, change) in left.iter().flatten().enumerate() {
         done_to.entry(about(change)).or_default().push(n);
     }
+    let mut take = |was: &Change, is_it: fn(&Change, &Change) -> bool| {
+        let mut of_both = done_to.get(&about(was)).into_iter().flatten().copied();
+        let found = of_both.find(|n| left[*n].as_ref().is_some_and(|is| is_it(was, is)));
+        found.and_then(|n| left[n].take())
+    };
+    // Whoever is there unchanged is found first: of two deletions of one user's keys, one may have been done.
+    let unchanged: Vec<Option<Change>> =
+        earlier.plan.changes.iter().map(|was| take(was, is_unchanged)).collect();
     let mut numbers: BTreeMap<StepId, usize> = BTreeMap::new();
-    let mut merged = Vec::with_capacity(left.len());
-    for was in &earlier.plan.changes {
+    let mut merged = Vec::with_capacity(unchanged.len());
+    for (was, unchanged) in earlier.plan.changes.iter().zip(unchanged) {
         let last = numbers.entry(was.step.clone()).or_default();
         *last = (*last).max(was.id.number());
-        let again = done_to
-            .get(&about(was))
-            .into_iter()
-            .flatten()
-            .copied()
-            .find(|n| left[*n].as_ref().is_some_and(|is| is_the_same(was, is)));
-        let again = again.and_then(|n| left[n].take());
-        merged.push(match again {
+        merged.push(match unchanged.or_else(|| take(was, is_of_the_same)) {
             Some(is)
                 if was.is_gated()
                     && !earlier.cuts_alone
@@ -217,18 +218,23 @@ pub(super) fn merge(
     merged
 }
 
-/// Whether two drafts are of one thing done to one target. A change behind the gate is known by its target alone,
-/// since what it decides may differ.
-fn is_the_same(was: &Change, is: &Change) -> bool {
-    let target = was.kind == is.kind && was.target == is.target;
-    target && (was.what == is.what || was.is_gated() && is.is_gated())
+/// Whether two drafts are of one thing done to one target.
+fn is_unchanged(was: &Change, is: &Change) -> bool {
+    was.kind == is.kind && was.target == is.target && was.what == is.what
 }
 
-/// Whether a change would cut a key that the case itself has handed out.
-fn cuts_our_own(change: &Change, issued: &BTreeSet<AccessKeyId>) -> bool {
-    change.effects.iter().any(|effect| {
-        matches!(effect, Effect::Cuts { subject: Subject::Credential { credential }, .. }
-            if is_our_own(credential, issued))
+/// A change behind the gate is known by its target alone, too, since what it decides may differ.
+fn is_of_the_same(was: &Change, is: &Change) -> bool {
+    was.kind == is.kind && was.target == is.target && was.is_gated() && is.is_gated()
+}
+
+/// Whether a change would cut or delete a key that the case itself has handed out: `keys: all` is all that there were
+/// before it did.
+fn is_against_our_own(change: &Change, issued: &BTreeSet<AccessKeyId>) -> bool {
+    change.effects.iter().any(|effect| match effect {
+        Effect::Cuts { subject: Subject::Credential { credential }, .. }
+        | Effect::Destroys { credential } => is_our_own(credential, issued),
+        _ => false,
     })
 }
 

@@ -5,7 +5,7 @@ use portcullis::ledger::{Ledger, Standing};
 use portcullis::plan::Credential;
 use portcullis::run::{Ending, MOST_ROUNDS};
 
-use crate::stage::{PLAYBOOK, Stage, WORLD, play, terms};
+use crate::stage::{Left, PLAYBOOK, Stage, Torn, WORLD, play, terms};
 use crate::verdict::{
     ACCOUNT, VICTIM, every_consumer_works, no_effect_came_without_its_intent, the_intruder_is_out,
 };
@@ -44,6 +44,33 @@ fn the_old_key_goes_last_and_the_new_one_stays() {
             assert!(matches!(row.standing, Standing::Dead { .. }), "{row:?}");
         }
     });
+}
+
+/// `all` is what there was before the case handed out a key: a round that comes behind it, after a crash or at an approval,
+/// sees the new one too.
+#[test]
+fn all_keys_go_and_the_one_that_was_handed_out_stays_wherever_the_run_was_stopped() {
+    let text = then_delete("all");
+    let lines = play(async {
+        let stage = Stage::set(WORLD, &text).await;
+        assert_eq!(stage.resume_to_the_end(1).await, Ending::NotProven);
+        stage.tape.lock().unwrap().requests.len()
+    });
+    let points: Vec<usize> = (1..=lines).rev().step_by(3).collect();
+    let cases = crate::side_by_side::each(&points, |line| {
+        play(async {
+            let stage = Stage::set(WORLD, &text).await;
+            assert!(matches!(stage.run(Some((*line, Torn::Whole))).await, Left::Crashed), "{line}");
+            let ending = stage.resume_to_the_end(1).await;
+            assert_eq!(ending, Ending::NotProven, "{line}: {}", stage.witness.0.lock().unwrap());
+            stage.let_it_settle().await;
+            the_intruder_is_out(&stage);
+            every_consumer_works(&stage);
+            let left = keys(&stage);
+            assert!(matches!(&left[..], [(_, status)] if status == "Active"), "{line}: {left:?}");
+        });
+    });
+    println!("counted: {cases} cases, crashes at a line with a deletion of all keys");
 }
 
 #[test]
