@@ -25,7 +25,7 @@ pub use self::let_in::{LetIn, on_a_word_no_more, waits_for_a_word};
 use self::row::{held_alone, row, undelivered, unseen};
 pub use self::row::{issued, rotation};
 pub use self::standing::{Standing, Successor};
-pub use self::uncut::{off_before, to_answer_for, uncut};
+pub use self::uncut::{has_come_since, off_before, to_answer_for, uncut};
 pub use self::word::{
     closed_by, is_another, is_cleared, is_idle, is_let_off, is_spared, names_to_clear,
     names_to_let_in, shared_role, spoken_for_by, whom_it_lets_in,

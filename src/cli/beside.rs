@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::by_hand::typed;
 use super::exit::Exit;
 use super::rehearse::is_rehearsal;
 use crate::case::{self, CaseError};
@@ -101,7 +102,7 @@ impl Beside {
         let mut bad: BTreeMap<String, PathBuf> = BTreeMap::new();
         for dir in beside.roots.clone().iter().flat_map(|root| case::all(root)) {
             match read(&dir, accounts) {
-                Ok(None) => {}
+                Ok(None) => beside.unreadable.extend(without_a_line(&dir, accounts)),
                 Ok(Some(other)) => beside.add(other),
                 Err(why) => {
                     // It may be the copy of a case that can be read, and have come further.
@@ -212,6 +213,24 @@ fn further(one: &Other, other: &Other) -> Further {
     }
 }
 
+/// A real case of one of `accounts` whose journal has no line. A case appears whole, and its first line follows at once:
+/// only a crash in between leaves none, or a disk that has lost what was there. What that one did nobody knows.
+fn without_a_line(dir: &Path, accounts: &BTreeSet<&AccountId>) -> Option<Unreadable> {
+    if !case::read_journal(dir).is_ok_and(|decoded| decoded.lines.is_empty()) {
+        return None;
+    }
+    let first = case::read_round(dir, 1).ok()?;
+    if !accounts.contains(&first.plan.account) || is_rehearsal(dir).unwrap_or(false) {
+        return None;
+    }
+    let dir = dir.to_owned();
+    let why = format!(
+        "its journal has no line: what it did is lost, or it was never begun; in that case begin it, portcullis run {}",
+        typed(&dir)
+    );
+    Some(Unreadable { dir, why, of: Some((first.plan.account.clone(), first.digest())) })
+}
+
 /// A case of one of `accounts`, if that is what is in `dir`.
 fn read(dir: &Path, accounts: &BTreeSet<&AccountId>) -> Result<Option<Other>, String> {
     if !dir.join("rounds").is_dir() && !case::has_journal(dir) {
@@ -223,8 +242,8 @@ fn read(dir: &Path, accounts: &BTreeSet<&AccountId>) -> Result<Option<Other>, St
     };
     let decoded = case::read_journal(dir).map_err(told)?;
     let state = State::of(&decoded).map_err(|error| error.to_string())?;
-    let Some(begun_at) = decoded.lines.first().map(|line| line.at) else { return Ok(None) };
-    let Some(opened) = &state.opened else { return Ok(None) };
+    let begun_at = decoded.lines.first().map(|line| line.at);
+    let (Some(begun_at), Some(opened)) = (begun_at, &state.opened) else { return Ok(None) };
     // The plan is the larger part by far: it is read where it matters.
     if opened.rehearsal || !accounts.contains(&opened.account) {
         return Ok(None);

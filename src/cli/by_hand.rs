@@ -222,11 +222,11 @@ fn cuts(text: &mut String, saved: &SavedPlan) {
             one_part(text, saved, part);
         }
     }
-    let people: Vec<&str> =
-        cuts.iter().filter(|cut| cut.is_for_people()).map(|cut| cut.change.id.as_str()).collect();
-    if !people.is_empty() {
-        let said = format!("Not done here, but by people, as it says above: {}", people.join(", "));
-        let _ = writeln!(text, "\necho {}", quoted(&said));
+    // Nothing in here knows whether they have.
+    for cut in cuts.iter().filter(|cut| cut.is_for_people()) {
+        let Change { id, target, .. } = cut.change;
+        let said = format!("{target}, unless people have closed it, as it says above: {id}");
+        let _ = writeln!(text, "still_open {}", quoted(&plain(&said)));
     }
     let behind: Vec<&Change> =
         plan.changes.iter().filter(|change| !here.contains(&change.id)).collect();

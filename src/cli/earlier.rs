@@ -119,6 +119,8 @@ pub(super) fn made_beside(dir: &Path, saved: &SavedPlan) -> MadeBeside {
     if !beside.unreadable.is_empty() {
         // What copies of the case itself are worth is seen to where it is opened.
         let itself = beside::itself(dir, account).ok().flatten().map(|own| own.begun_with);
+        // Before its first line there is nothing to tell it by but the plan that it is begun with.
+        let itself = itself.or_else(|| Some(case::read_round(dir, 1).ok()?.digest()));
         let of_it = beside.unreadable.iter().filter(|one| one.may_be_of(account, itself.as_ref()));
         made.lost.extend(of_it.map(|one| Lost {
             case: typed(&one.dir),

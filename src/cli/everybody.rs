@@ -1,10 +1,10 @@
 //! Everybody at once, in a word about a case: where the alarm was false, two thousand names are nothing to type.
 //!
-//! It means whoever was there when the case was begun, and the ways in that people have closed. Whatever has come since,
+//! It means whoever was there when the case was begun, the values that were sealed, and the ways in that people have closed. Whatever has come since,
 //! be it with somebody who was there, and whom a role admits, is spoken of by name, by somebody who has seen it.
 
 use crate::journal::State;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::plan::{Credential, Plan};
 
 /// How everybody is named.
@@ -14,12 +14,11 @@ pub(super) const EVERYBODY: &str = "everybody";
 pub(super) fn is_among(plan: &Plan, state: &State, credential: &Credential) -> bool {
     let is_planned = plan.credentials.contains(credential)
         || plan.roles.reaching(credential).any(|reach| reach.sessions == *credential);
-    let is_way_in = matches!(credential, Credential::Manual { .. });
-    (credential.principal().is_some() && is_planned || is_way_in)
-        && plan.came.binary_search(credential).is_err()
-        && !matches!(credential, Credential::Admission { .. })
+    let is_nobodys =
+        matches!(credential, Credential::Manual { .. } | Credential::SecretValue { .. });
+    (credential.principal().is_some() && is_planned || is_nobodys)
         && !plan.is_newcomer(credential)
-        && !state.came.contains(credential)
+        && !ledger::has_come_since(plan, state, credential)
 }
 
 /// All that a word about everybody is about.

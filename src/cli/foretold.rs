@@ -47,6 +47,7 @@ enum Kind {
     Sessions,
     NobodySpoke,
     Compromised,
+    HasCome,
     Other,
 }
 
@@ -59,6 +60,7 @@ impl Kind {
                 Because::Sessions(_) => Self::Sessions,
                 Because::NobodySpoke(_) => Self::NobodySpoke,
                 Because::Compromised(_) => Self::Compromised,
+                Because::HasCome(_) => Self::HasCome,
                 Because::TakenOff | Because::Other => Self::Other,
             },
         }
@@ -71,6 +73,7 @@ impl Kind {
             Self::Sessions => "until-sessions-have-ended",
             Self::NobodySpoke => "not-cleared",
             Self::Compromised => "compromised",
+            Self::HasCome => "has-come-since",
             Self::Other => "held",
         }
     }
@@ -83,6 +86,9 @@ impl Kind {
             Self::NobodySpoke => format!("Stays shut: {uncleared} that nobody has cleared"),
             Self::Compromised => {
                 "Held, as it stands: what counts as compromised never works again".to_owned()
+            }
+            Self::HasCome => {
+                "Stays off: it came after this case was begun, and whoever was inside may have made it".to_owned()
             }
             Self::Other => "Held, as it stands".to_owned(),
         }
@@ -170,7 +176,7 @@ impl<'a> Foretold<'a> {
         };
         let mut text = format!("\n{}\n  {by}\n", Style::Strong.paint("What comes of it"));
         for (kind, changes) in kinds {
-            let uncleared = spoken_of(&unspoken(&changes)).len();
+            let uncleared = spoken_of(&self.next.plan, &unspoken(&changes)).len();
             let style = if kind == Kind::Made { Style::Strong } else { Style::Careful };
             let _ = writeln!(text, "\n{}", style.paint(&kind.heading(uncleared)));
             list(&mut text, &changes, kind, case, there);
@@ -190,7 +196,7 @@ impl<'a> Foretold<'a> {
         }
         let said = changes.iter().any(|(_, fate)| Kind::of(fate) == Kind::NobodySpoke);
         let whom = if said {
-            in_a_command(&spoken_of(&unspoken))
+            in_a_command(&spoken_of(&self.next.plan, &unspoken))
         } else {
             typed_all(&unspoken.iter().collect::<Vec<_>>())
         };
@@ -209,7 +215,7 @@ impl<'a> Foretold<'a> {
         let others = there.for_others();
         match kind {
             Kind::NobodySpoke => {
-                let named = in_a_command(&spoken_of(&unspoken));
+                let named = in_a_command(&spoken_of(&self.next.plan, &unspoken));
                 format!(
                     "  Where the alarm was false, {names}: portcullis clear {case} {named} --reason TEXT{others}\n  \
                      Or for a time, on one person's word, and keys stay off: portcullis waive {case} {named} --until 7d \
@@ -255,7 +261,7 @@ pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: 
         let Some(changes) = kinds.get(&kind) else { continue };
         let unspoken = unspoken(changes);
         let named = match kind {
-            Kind::NobodySpoke => in_a_command(&spoken_of(&unspoken)),
+            Kind::NobodySpoke => in_a_command(&spoken_of(&saved.plan, &unspoken)),
             _ => typed_all(&unspoken.iter().collect::<Vec<_>>()),
         };
         let (names, others) = (by(&saved.plan), there.for_others());
@@ -263,6 +269,16 @@ pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: 
             .push(format!("{why}, {names}: portcullis clear {case} {named} --reason TEXT{others}"));
     }
     let attest = to_attest(&saved.plan, state, dir, there);
+    let has_come = kinds.get(&Kind::HasCome).map(|came| {
+        let came: Vec<String> = came.iter().filter_map(|(_, fate)| match fate {
+            Fate::Kept(Kept { because: Because::HasCome(one), .. }) => Some(plain(&one.to_string())),
+            _ => None,
+        }).collect();
+        format!(
+            "{} came after the case was begun and stays off: once all else is back, portcullis close {whole} --reason TEXT{there}",
+            came.join(", ")
+        )
+    });
     let later = kinds.get(&Kind::Sessions).into_iter().flatten();
     let until = later.filter_map(|(_, fate)| match fate {
         Fate::Kept(Kept { because: Because::Sessions(until), .. }) => Some(*until),
@@ -277,10 +293,15 @@ pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: 
         (some, Some(attest)) => Some(format!("{}; {attest}", some.join("; "))),
         (some, None) => Some(format!("{}; then: {resume}", some.join("; "))),
     };
-    match (now, later) {
-        (Some(now), Some(later)) => format!("{now}; and {later}"),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => awaited(saved, state, dir, there).unwrap_or(resume),
+    let told = match (now, later) {
+        (Some(now), Some(later)) => Some(format!("{now}; and {later}")),
+        (now, later) => now.or(later),
+    };
+    match (told, has_come) {
+        (Some(told), Some(has_come)) => format!("{told}; {has_come}"),
+        (told, has_come) => {
+            told.or(has_come).or_else(|| awaited(saved, state, dir, there)).unwrap_or(resume)
+        }
     }
 }
 
@@ -348,7 +369,9 @@ fn list(text: &mut String, changes: &[&(&Change, Fate)], kind: Kind, case: &str,
                         plain(&holds.join(", "))
                     )
                 }
-                (Because::Compromised(credential), _) => plain(&credential.to_string()),
+                (Because::Compromised(credential) | Because::HasCome(credential), _) => {
+                    plain(&credential.to_string())
+                }
                 _ => plain(&kept.why),
             },
         };

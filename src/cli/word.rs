@@ -27,7 +27,7 @@ use crate::action::catalog;
 use crate::case::{self, Case};
 use crate::ids::{ChangeId, StepId};
 use crate::journal::{Entry, Said, State};
-use crate::ledger::{Ledger, Row};
+use crate::ledger::{self, Ledger, Row};
 use crate::plan::{Change, Credential, Plan, SavedPlan};
 use crate::playbook::{Phase, Playbook};
 
@@ -203,6 +203,18 @@ impl Floor<'_> {
         StepId::parse(name).is_ok_and(|step| self.playbook.step(&step).is_some())
     }
 
+    /// Whether `credential` is among what `name` stands for, of all that it may mean. Whoever speaks of a user means what he
+    /// knows of him: what has been hung on him since the case began is spoken of by its own name. Who has come himself has
+    /// nothing else.
+    fn is_among(&self, credential: &Credential, meant: &[&Credential], name: &str) -> bool {
+        let has_come =
+            |one: &Credential| ledger::has_come_since(&self.saved.plan, &self.state, one);
+        !has_come(credential)
+            || credential.typed() == name
+            || credential.to_string() == name
+            || meant.iter().all(|one| has_come(one) || matches!(one, Credential::Sessions { .. }))
+    }
+
     /// The credentials that were named, of those in the ledger.
     fn credentials(&self, named: &[String]) -> Result<Vec<Credential>, Failure> {
         let ledger = Ledger::of(&self.saved.plan, &self.state);
@@ -211,7 +223,13 @@ impl Floor<'_> {
             let before = found.len();
             let all = ledger.rows.iter().map(|row| &row.credential);
             let is_meant = |one: &&Credential| is_meant(&self.saved.plan, &self.state, one, name);
-            found.extend(all.filter(is_meant).cloned());
+            let meant: Vec<&Credential> = all.filter(is_meant).collect();
+            found.extend(
+                meant
+                    .iter()
+                    .filter(|one| self.is_among(one, &meant, name))
+                    .map(|one| (*one).clone()),
+            );
             if found.len() == before {
                 let mut known: Vec<String> =
                     ledger.rows.iter().map(|row| row.credential.typed()).collect();

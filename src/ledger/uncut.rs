@@ -58,6 +58,14 @@ pub fn to_answer_for(plan: &Plan, state: &State) -> BTreeSet<Credential> {
     uncut(plan, state).chain(kept_out).cloned().collect()
 }
 
+/// Whether a credential was not there when the case was begun, nor when whoever lifts was asked. Sessions are nobody's
+/// to count: they are held back by when they were issued.
+pub fn has_come_since(plan: &Plan, state: &State, credential: &Credential) -> bool {
+    matches!(credential, Credential::Admission { .. })
+        || plan.came.binary_search(credential).is_ok()
+        || state.came.contains(credential)
+}
+
 /// Whether a credential that no barrier covers any more was destroyed, has ended by itself, or was let in by a lift for what
 /// still holds. A lift that stood on somebody's word is none once that holds no more.
 fn is_gone_or_lifted(plan: &Plan, state: &State, credential: &Credential) -> bool {
@@ -65,9 +73,9 @@ fn is_gone_or_lifted(plan: &Plan, state: &State, credential: &Credential) -> boo
         let record = || state.record(&change.id);
         change.effects.iter().any(|effect| match effect {
             Effect::Destroys { credential: gone } => gone == credential && record().attempts > 0,
-            // Whom a role has come to admit since is let in by no lift that was allowed before.
+            // What has come since is let in by no lift that was allowed before.
             Effect::Lifts { subject, barrier } => {
-                !matches!(credential, Credential::Admission { .. })
+                !has_come_since(plan, state, credential)
                     && subject.covers(credential)
                     && record().attempts > 0
                     && lift_begun(change, record()).is_some()

@@ -96,12 +96,20 @@ pub(super) fn readers(
     let may_read = |role: &RoleName| {
         let Some(found) = all.roles.iter().find(|one| one.name == *role) else { return true };
         let Some(reach) = reach_of(all, account, found.arn.as_str()) else { return true };
-        gives_itself(&reach, found, account)
-            || secrets.iter().any(|secret| {
-                let Some(arn) = inventory.arn_of_secret(secret) else { return true };
-                let policy = inventory.secret_policy(secret).ok().and_then(Option::as_deref);
+        if gives_itself(&reach, found, account) {
+            return true;
+        }
+        let within_reach = within_reach(&reach, found, account);
+        secrets.iter().any(|secret| {
+            let Some(arn) = inventory.arn_of_secret(secret) else { return true };
+            let policy = inventory.secret_policy(secret).ok().and_then(Option::as_deref);
+            let reads = |reach: &Reach, policy: Option<&str>| {
                 READS_OR_OPENS.iter().any(|one| reach.may(one, arn.as_str(), account, policy))
-            })
+            };
+            within_reach.iter().any(|reach| reads(reach, policy))
+                || reach.may(OPENS_BY_TAKING_AWAY, arn.as_str(), account, policy)
+                    && reads(&reach, None)
+        })
     };
     let sessions = |role: RoleName| Credential::RoleSessions { role };
     Ok(roles.into_iter().filter(may_read).map(sessions).collect())
@@ -111,17 +119,50 @@ pub(super) fn readers(
 const READS_OR_OPENS: [&str; 2] =
     ["secretsmanager:GetSecretValue", "secretsmanager:PutResourcePolicy"];
 
+/// What takes off a secret what its own policy forbids.
+const OPENS_BY_TAKING_AWAY: &str = "secretsmanager:DeleteResourcePolicy";
+
 /// What gives a role more than it has: whoever may do it to himself may read with the next request.
 const GIVES_A_ROLE: [&str; 2] = ["iam:PutRolePolicy", "iam:AttachRolePolicy"];
 
+/// What takes a deny away that a role is under by its own policies.
+const TAKES_A_DENY_AWAY: [&str; 2] = ["iam:DeleteRolePolicy", "iam:DetachRolePolicy"];
+
+/// What takes away what bounds a role, or puts something wider in its place.
+const UNBOUNDS: [&str; 2] = ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"];
+
+/// What has a policy say something else. An older version of one is nobody's to foresee.
+const REWRITES: [&str; 2] = ["iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion"];
+
+/// Whether a role may, by one request, have one of `policies` say whatever it likes.
+fn rewrites<'p>(reach: &Reach, policies: impl IntoIterator<Item = &'p Arn>, account: &str) -> bool {
+    // AWS's own are nobody's to change.
+    let mut own = policies.into_iter().filter(|policy| policy.account() == account);
+    own.any(|policy| REWRITES.iter().any(|one| reach.may(one, policy.as_str(), account, None)))
+}
+
 /// Whether a role may give itself whatever it likes, by one request.
 fn gives_itself(reach: &Reach, role: &RoleDetail, account: &str) -> bool {
-    let may = |action: &str, of: &Arn| reach.may(action, of.as_str(), account, None);
-    GIVES_A_ROLE.iter().any(|action| may(action, &role.arn))
-        || role.policies.attached.iter().any(|policy| {
-            // AWS's own are nobody's to change.
-            policy.account() == account && may("iam:CreatePolicyVersion", policy)
-        })
+    GIVES_A_ROLE.iter().any(|action| reach.may(action, role.arn.as_str(), account, None))
+        || rewrites(reach, &role.policies.attached, account)
+}
+
+/// What a role may do: as it is, and with what it can take off itself by one request. Of several denies one request takes
+/// one away; it counts as all of them, since which of them matters nobody looks at.
+fn within_reach(reach: &Reach, role: &RoleDetail, account: &str) -> Vec<Reach> {
+    let may_any = |actions: &[&str]| {
+        actions.iter().any(|action| reach.may(action, role.arn.as_str(), account, None))
+    };
+    let mut all = vec![reach.clone()];
+    if may_any(&TAKES_A_DENY_AWAY) {
+        all.push(reach.clone().without_own_denies());
+    }
+    if role.policies.boundary.is_some()
+        && (may_any(&UNBOUNDS) || rewrites(reach, &role.policies.boundary, account))
+    {
+        all.push(reach.clone().unbounded());
+    }
+    all
 }
 
 fn counted_roles(roles: &BTreeSet<RoleName>, called: &str) -> String {

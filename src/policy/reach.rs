@@ -44,6 +44,21 @@ impl Reach {
         reach
     }
 
+    /// The same without what bounds it.
+    #[must_use]
+    pub fn unbounded(self) -> Self {
+        Self { boundary: None, ..self }
+    }
+
+    /// The same without what its own policies deny.
+    #[must_use]
+    pub fn without_own_denies(mut self) -> Self {
+        for document in &mut self.identity {
+            document.statements.retain(|statement| statement.effect == Effect::Allow);
+        }
+        self
+    }
+
     /// Whether it may, perhaps, do `action` on `resource`, whose own policy is the JSON text `policy`.
     pub fn may(&self, action: &str, resource: &str, account: &str, policy: Option<&str>) -> bool {
         let policy = policy.map(Document::parse);

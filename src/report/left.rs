@@ -146,6 +146,12 @@ fn of_the_innocent(plan: &Plan, state: &State, ledger: &Ledger, row: &Row) -> Op
                     new.join(", ")
                 ));
             }
+            if ledger::has_come_since(plan, state, credential) {
+                return Some(format!(
+                    "{credential}: off; it came after the case was begun, and whoever was inside may have made it. Delete it \
+                     once it is no evidence any more"
+                ));
+            }
             Some(format!(
                 "{credential}: off, and nothing in its place, so that whatever works with it stands still. Where it is \
                  innocent: portcullis clear {} {} --reason TEXT; then: {}",

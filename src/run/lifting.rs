@@ -33,6 +33,8 @@ pub struct Kept {
 pub enum Because {
     /// What counts as compromised never works again.
     Compromised(Credential),
+    /// It came after the case was begun, and nobody has said by name that it is innocent: an alarm that was false says nothing of it.
+    HasCome(Credential),
     /// It keeps somebody out for whom nobody has spoken: these are what he holds, and nobody has spoken of.
     NobodySpoke(Vec<Credential>),
     /// Sessions that it denies may live until then.
@@ -77,13 +79,22 @@ impl<'a> Lifting<'a> {
             && !(ledger::is_cleared(self.plan(), self.state, credential)
                 && self.is_let_off(credential, facts))
         {
+            let (case, typed) = (self.plan().case(), credential.typed());
+            if ledger::has_come_since(self.plan(), self.state, credential) {
+                return Some(Kept {
+                    because: Because::HasCome(credential.clone()),
+                    why: format!(
+                        "the {credential} came after this case was begun, and whoever was inside may have made it: it stays off. \
+                         Once all else is back: portcullis close {case} --reason TEXT. Only where its owner is known to have \
+                         made it: portcullis clear {case} {typed} --reason TEXT, then resume"
+                    ),
+                });
+            }
             return Some(Kept {
                 because: Because::Compromised(credential.clone()),
                 why: format!(
                     "the {credential} counts as compromised, and what does never works again. Where it does not, have \
-                     it cleared (portcullis clear {} {} --reason TEXT), then resume",
-                    self.plan().case(),
-                    credential.typed()
+                     it cleared (portcullis clear {case} {typed} --reason TEXT), then resume"
                 ),
             });
         }
@@ -200,15 +211,27 @@ impl<'a> Lifting<'a> {
         facts: &Inventory,
     ) -> Option<Kept> {
         if let [value @ Credential::SecretValue { .. }] = held {
-            let let_off = ledger::is_let_off(self.plan(), self.state, value);
-            return (!let_off).then(|| self.would_unseal(value)).flatten();
+            if ledger::is_let_off(self.plan(), self.state, value)
+                || self.would_unseal(value).is_none()
+            {
+                return None;
+            }
+            let case = self.plan().case();
+            return Some(Kept {
+                because: Because::NobodySpoke(vec![value.clone()]),
+                why: format!(
+                    "nobody has cleared the {value}: where nobody has read it, portcullis clear {case} {} --reason TEXT, then \
+                     resume; where somebody may have, it is rotated, by a step of its own, before it is unsealed",
+                    value.typed()
+                ),
+            });
         }
         let unspoken: Vec<Credential> =
             held.iter().filter(|one| !self.is_spoken_for(one, facts)).cloned().collect();
         if unspoken.is_empty() {
             return None;
         }
-        let (case, named) = (self.plan().case(), spoken_of(&unspoken).join(" "));
+        let (case, named) = (self.plan().case(), spoken_of(self.plan(), &unspoken).join(" "));
         let holds: Vec<String> = unspoken.iter().map(ToString::to_string).collect();
         let whom = match subject {
             Subject::Principal { principal } => format!("{principal} ({})", holds.join(", ")),
@@ -232,8 +255,9 @@ impl<'a> Lifting<'a> {
             || !matches!(credential, Credential::RoleSessions { .. })
                 && ledger::is_dead(plan, state, credential)
             || self.has_ended(credential)
-            // The undo leaves off what was replaced, as long as nobody clears it.
-            || self.issued.iter().any(|issued| issued.replaces.as_ref() == Some(credential))
+            // The undo leaves off what was replaced, and what came since, as long as nobody clears it.
+            || (ledger::has_come_since(plan, state, credential)
+                || self.issued.iter().any(|issued| issued.replaces.as_ref() == Some(credential)))
                 && self.is_blocked_beside(credential, Barrier::Quarantine)
     }
 
@@ -305,10 +329,13 @@ pub(super) fn live_until(plan: &Plan, state: &State, of: &Subject) -> Result<Tim
     Ok(last.saturating_add(longest_session(&principal)).unwrap_or(Timestamp::MAX))
 }
 
-/// How credentials are named in a word about them: all that somebody holds at once, and whom a role admits one by one.
-pub fn spoken_of(credentials: &[Credential]) -> Vec<String> {
+/// How credentials are named in a word about them: all that somebody holds at once, and one by one what came since the case
+/// was begun, and whom a role admits.
+pub fn spoken_of(plan: &Plan, credentials: &[Credential]) -> Vec<String> {
+    let has_come = |one: &Credential| plan.came.binary_search(one).is_ok();
     let typed = |credential: &Credential| match (credential, credential.principal()) {
         (Credential::Admission { .. }, _) | (_, None) => credential.typed(),
+        _ if has_come(credential) => credential.typed(),
         (_, Some(principal)) => principal.typed(),
     };
     let mut named: Vec<String> = credentials.iter().map(typed).collect();

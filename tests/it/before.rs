@@ -245,6 +245,29 @@ fn a_copy_of_a_case_is_no_way_around_whoever_stands_on_it() {
     assert_eq!(before.changes_to(&hosted.cloud.snapshot()), [""; 0]);
 }
 
+/// A disk has lost what it did: nobody knows what it stands on, and nothing is planned as if it had never been.
+#[test]
+fn a_case_whose_journal_has_no_line_left_keeps_the_gate_shut_for_whoever_is_planned_behind_it() {
+    let (hosted, first) = with_a_first_cut(&quick_world());
+    let journal = Path::new(&first).join("journal.jsonl");
+    let whole = std::fs::read(&journal).unwrap();
+    let had = keys(&hosted);
+    for (n, left) in [Some(vec![0; whole.len()]), Some(Vec::new()), None].iter().enumerate() {
+        match left {
+            Some(bytes) => std::fs::write(&journal, bytes).unwrap(),
+            None => std::fs::remove_file(&journal).unwrap(),
+        }
+        let planned = ran(&mut hosted.plan(&["--gate", "settled", "--margin", "1"]));
+        let planned = planned.ended_with(0).said();
+        assert!(planned.contains("its journal has no line"), "{n}: {planned}");
+        let held = ran(&mut hosted.here(&["run", "plan.json", "--yes"])).ended_with(13);
+        assert!(held.out.contains("its journal has no line"), "{n}: {}", held.said());
+        assert_eq!(keys(&hosted), had, "{n}: nothing is handed out");
+        std::fs::remove_dir_all(behind(&hosted, &first)).unwrap();
+        std::fs::remove_file(hosted.dir().join("plan.json")).unwrap();
+    }
+}
+
 /// Whoever was let in again meanwhile has minted sessions that are younger than their deny.
 #[test]
 fn sessions_that_were_had_while_a_cut_of_an_earlier_case_was_off_are_denied_behind_it() {

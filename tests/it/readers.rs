@@ -161,6 +161,64 @@ fn a_role_in_reach_that_may_let_itself_read_keeps_the_gate_shut() {
     assert!(kept > 0);
 }
 
+/// What forbids him to read he may take off with the next request; or what bounds him.
+#[test]
+fn a_role_in_reach_that_may_take_off_what_keeps_it_from_reading_keeps_the_gate_shut() {
+    let attached = "attached: [\"arn:aws:iam::aws:policy/IAMReadOnlyAccess\"";
+    let own = |name: &str| format!("arn:aws:iam::111122223333:policy/{name}");
+    let policy = |effect: &str, actions: &str| {
+        format!(
+            "{{ Version: \"2012-10-17\", Statement: [{{ Effect: {effect}, Action: {actions}, Resource: \"*\" }}] }}"
+        )
+    };
+    let reads = "\"secretsmanager:GetSecretValue\"";
+    let plays = |may: &str, inline: &str, more: &str, bounded: bool| {
+        let boundary = if bounded {
+            format!("\n        boundary: \"{}\"", own("bounds"))
+        } else {
+            String::new()
+        };
+        let now = format!(
+            "{attached}{more}]{boundary}\n        inline: {{ does: {}{inline} }}",
+            policy("Allow", &format!("[{reads}, {may}]"))
+        );
+        let bounds = policy("Allow", &format!("[\"iam:*\", {may}]"));
+        let world = WORLD.replacen(&format!("{attached}]"), &now, 1);
+        assert_ne!(world, WORLD);
+        let policies = format!(
+            "    policies:\n      bounds: {bounds}\n      forbids: {}\n    secrets:\n",
+            policy("Deny", reads)
+        );
+        let world = world.replacen("    secrets:\n", &policies, 1);
+        play(async {
+            let stage = Stage::set(&world, PLAYBOOK).await;
+            let left = stage.run(None).await;
+            (left, the_gate_was_kept(&stage))
+        })
+    };
+    let denied = format!(", forbids: {}", policy("Deny", reads));
+    let detached = format!(", \"{}\"", own("forbids"));
+    for (may, inline, more, bounded) in [
+        ("\"iam:DeleteRolePermissionsBoundary\"", "", "", true),
+        ("\"iam:PutRolePermissionsBoundary\"", "", "", true),
+        ("\"iam:SetDefaultPolicyVersion\"", "", "", true),
+        ("\"iam:DeleteRolePolicy\"", &*denied, "", false),
+        ("\"iam:DetachRolePolicy\"", "", &*detached, false),
+    ] {
+        let (left, kept) = plays(may, inline, more, bounded);
+        let Left::Ended(Ending::Held(why)) = left else { panic!("{may}: {left:?}") };
+        assert!(why.iter().any(|why| why.contains("role-sessions/auditor")), "{may}: {why:#?}");
+        assert_eq!(kept, 0, "{may}: nothing is handed out");
+    }
+    // Under a boundary, or a deny, that it cannot take off it reads nothing.
+    for (inline, more, bounded) in [("", "", true), (&*denied, "", false), ("", &*detached, false)]
+    {
+        let (left, kept) = plays("\"iam:GetUser\"", inline, more, bounded);
+        assert!(matches!(left, Left::Ended(Ending::NotProven)), "{left:?}");
+        assert!(kept > 0);
+    }
+}
+
 /// Whoever runs it works through his role: he would have to cut himself, and no word that comes through it would count.
 #[test]
 fn the_role_that_the_run_works_through_is_not_waited_for() {

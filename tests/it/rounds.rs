@@ -640,3 +640,97 @@ fn a_case_that_is_killed_taken_over_and_killed_again_in_its_rounds_comes_to_the_
     });
     println!("counted: {taken} pairs of kills, of {all}, in rounds");
 }
+
+/// Whom a step has let in again is let in with what he had then: what somebody hangs on him afterwards keeps the gate shut for
+/// everybody who still waits behind it.
+#[test]
+fn what_comes_on_somebody_who_was_let_in_again_keeps_the_gate_shut() {
+    let steps = |user: &str| {
+        let key = format!("AKIAEXAMPLE{}0001", user.to_uppercase());
+        format!(
+            "  - {{ id: q-{user}, phase: contain, uses: iam.user.quarantine, with: {{ user: {user} }} }}\n  \
+             - {{ id: k-{user}, phase: contain, uses: iam.access-key.deactivate, with: {{ user: {user}, keys: [{key}] }} }}\n  \
+             - {{ id: s-{user}, phase: contain, uses: iam.user.revoke-sessions, with: {{ user: {user} }} }}\n  \
+             - {{ id: n-{user}, phase: rotate, uses: iam.access-key.replace, with: {{ user: {user}, deliver_to: s/{user} }} }}\n  \
+             - {{ id: l-{user}, phase: recover, needs: [n-{user}], uses: iam.user.lift-quarantine, with: {{ user: {user} }} }}\n"
+        )
+    };
+    let text = format!(
+        "portcullis: 1\nname: x\ntitle: x\ngate: {{ proof: settled }}\nsteps:\n{}{}",
+        steps("alice"),
+        steps("bobby")
+    );
+    let user = |name: &str| {
+        let key = format!("AKIAEXAMPLE{}0001", name.to_uppercase());
+        format!("      {name}:\n        keys: [{{ id: {key} }}]\n")
+    };
+    let secret = |name: &str| {
+        let key = format!("AKIAEXAMPLE{}0001", name.to_uppercase());
+        format!(
+            "      s/{name}: {{ value: {{ access_key_id: {key}, secret_access_key: \"@secret-of {key}\" }} }}\n"
+        )
+    };
+    let none_for_bobby = r#"{ Version: "2012-10-17", Statement: [{ Effect: Deny, Action: "iam:CreateAccessKey", Resource: "arn:aws:iam::111122223333:user/bobby" }] }"#;
+    let world = format!(
+        r#"
+world: 1
+now: 2026-03-24T07:10:00Z
+responder: {{ account: "111122223333", role: responder }}
+accounts:
+  "111122223333":
+    users:
+{}{}{}
+    roles:
+      responder:
+        trust: {{ Version: "2012-10-17", Statement: [{{ Effect: Allow, Principal: {{ AWS: "999988887777" }}, Action: "sts:AssumeRole" }}] }}
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+        inline: {{ none-for-bobby: {none_for_bobby} }}
+    secrets:
+{}{}"#,
+        user("alice"),
+        user("bobby"),
+        stage::ADMIN,
+        secret("alice"),
+        secret("bobby")
+    );
+    for with in ["a password", "a key", "a password for one service"] {
+        play(async {
+            let stage = set(&world, &text).await;
+            let left = stage.run(None).await;
+            let Left::Ended(Ending::Held(why)) = left else { panic!("{with}: {left:?}") };
+            assert!(why.iter().any(|why| why.contains("bobby")), "{with}: {why:#?}");
+            let quarantine = "/users/alice/attached/arn:aws:iam::aws:policy/AWSDenyAll";
+            let quarantined = |stage: &Stage| {
+                stage.cloud.snapshot().0.keys().any(|key| key.ends_with(quarantine))
+            };
+            assert!(!quarantined(&stage), "{with}: she is let in");
+            let other = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+            let allowed = other.delete_role_policy().role_name("responder");
+            allowed.policy_name("none-for-bobby").send().await.unwrap();
+            match with {
+                "a key" => {
+                    let old = other.delete_access_key().user_name("alice");
+                    old.access_key_id("AKIAEXAMPLEALICE0001").send().await.unwrap();
+                    hangs_a_key_on(&stage, "alice").await;
+                }
+                "a password" => {
+                    let password = other.create_login_profile().user_name("alice");
+                    password.password("Correct-Horse-7").send().await.unwrap();
+                }
+                _ => {
+                    let password = other.create_service_specific_credential().user_name("alice");
+                    password.service_name("codecommit.amazonaws.com").send().await.unwrap();
+                }
+            }
+            stage.let_it_settle().await;
+            let keys = |stage: &Stage| {
+                let all = stage.cloud.snapshot().0.into_keys();
+                all.filter(|key| key.contains("/users/bobby/keys/")).count()
+            };
+            let left = stage.run(None).await;
+            let Left::Ended(Ending::Held(why)) = left else { panic!("{with}: {left:?}") };
+            assert!(why.iter().any(|why| why.contains("alice")), "{with}: {why:#?}");
+            assert_eq!(keys(&stage), 1, "{with}: nothing is handed out beside it");
+        });
+    }
+}

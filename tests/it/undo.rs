@@ -536,6 +536,7 @@ fn what_an_undo_does_is_what_its_dry_run_said() {
                             Because::Sessions(_) => "sessions",
                             Because::NobodySpoke(_) => "nobody spoke",
                             Because::Compromised(_) => "compromised",
+                            Because::HasCome(_) => "has come",
                             Because::TakenOff | Because::Other => "other",
                         }
                     }

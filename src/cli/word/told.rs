@@ -1,5 +1,6 @@
 //! What came of a word, told to whoever said it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use crate::cli::overtaken::told_overtaken;
 use crate::cli::there::There;
 use crate::cli::{diagnostics, view};
 use crate::diagnostic::counted;
+use crate::ids::Principal;
 use crate::journal::{Entry, Journal, Spoken, State, names};
 use crate::ledger::{self, Ledger, Standing};
-use crate::plan::Plan;
+use crate::plan::{Credential, Plan};
 use crate::playbook::Phase;
 
 /// What came of a word about one case.
@@ -53,10 +55,44 @@ impl<'a> Told<'a> {
         })
     }
 
+    /// What has been hung on those whom the words are about since the case began, and the words are not about.
+    fn left_out(&self) -> Vec<Credential> {
+        let (plan, state) = (&self.about.saved.plan, &*self.state);
+        let spoken: Vec<&Credential> = self
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Cleared { credential, .. } | Entry::Waived { credential, .. } => {
+                    Some(credential)
+                }
+                _ => None,
+            })
+            .collect();
+        let whose: BTreeSet<Principal> =
+            spoken.iter().filter_map(|credential| credential.principal()).collect();
+        let ledger = Ledger::of(plan, state);
+        let all = ledger.rows.into_iter().map(|row| row.credential);
+        let is_left_out = |one: &Credential| {
+            ledger::has_come_since(plan, state, one)
+                && !spoken.contains(&one)
+                && one.principal().is_some_and(|principal| whose.contains(&principal))
+        };
+        all.filter(is_left_out).collect()
+    }
+
     fn render(&self) -> String {
         let mut text = String::new();
         for entry in self.entries {
             told(&mut text, entry, &self.about.saved.plan, &self.state);
+        }
+        for one in self.left_out() {
+            let _ = writeln!(
+                text,
+                "  Not among them: the {}, which came after this case was begun. Whoever knows whose it is speaks of it by its own \
+                 name, {}",
+                view::plain(&one.to_string()),
+                view::plain(&one.typed())
+            );
         }
         let Self { lines, head, next, .. } = self;
         let next = view::hinted(format!("Next: {next}\n"));
@@ -153,9 +189,16 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
                 "kept, and it changes nothing: this case is closed, and what it has left cut stays cut"
                     .to_owned()
             } else if by.len() >= asked {
+                let came = if ledger::has_come_since(plan, state, credential) {
+                    "; it came after this case was begun: whoever was inside may have made it, so have its owner say that he did"
+                } else {
+                    ""
+                };
                 let shared = ledger::shared_role(&by);
                 let shared = shared.map_or_else(String::new, |shared| format!(" ({shared})"));
-                format!("cleared: no step cuts it any more, and it may be let in again{shared}")
+                format!(
+                    "cleared: no step cuts it any more, and it may be let in again{shared}{came}"
+                )
             } else {
                 let again = state.cleared.get(credential).map_or_else(String::new, |all| once(all));
                 format!("{} of the {asked} names it takes: not cleared yet{again}", by.len())
