@@ -14,7 +14,9 @@ use portcullis::journal::{ChangeState, Entry};
 use portcullis::ledger::{Ledger, Row};
 use portcullis::plan::{Change, SavedPlan};
 use portcullis::planning;
-use portcullis::run::{Because, Ending, Fate, foresee, look_before, to_take_back, undo_of};
+use portcullis::run::{
+    Because, Ending, Fate, MOST_ROUNDS, foresee, look_before, to_take_back, undo_of,
+};
 use portcullis::sim::{Fault, Snapshot};
 
 use crate::honesty::{Dice, scene};
@@ -163,6 +165,51 @@ fn what_two_people_have_cleared_is_as_it_was_before_to_the_letter() {
             );
         });
     }
+}
+
+/// An alarm that was false says nothing of what has been hung on somebody since: it stays off until somebody names it, and
+/// keeps nobody else shut out.
+#[test]
+fn what_came_while_the_case_went_on_stays_off_and_lets_its_owner_in() {
+    play(async {
+        let mut stage = Stage::set(&world(false), PLAYBOOK).await;
+        stage.most = MOST_ROUNDS;
+        let iam = aws_sdk_iam::Client::new(&somebody_else(&stage.cloud, stage.clock));
+        let hung = iam.create_service_specific_credential().user_name("alice");
+        let hung = hung.service_name("cassandra.amazonaws.com").send().await.unwrap();
+        let hung = hung.service_specific_credential().unwrap();
+        let id = hung.service_specific_credential_id();
+        stage.let_it_settle().await;
+        stage.resume_to_the_end(2).await;
+        let rows = Ledger::of(&stage.plan(), &stage.state()).rows;
+        let (came, there): (Vec<Row>, Vec<Row>) =
+            rows.into_iter().partition(|row| row.credential.typed().contains(id));
+        assert_eq!(came.len(), 1, "{came:#?}");
+        for name in ["anna", "ben"] {
+            let said = stage.said_by(name);
+            let cleared = there.iter().map(|row| Entry::Cleared {
+                credential: row.credential.clone(),
+                said: said.clone(),
+            });
+            stage.say(cleared.collect::<Vec<_>>()).await;
+        }
+        begin_undo(&stage).await;
+        let held = until_the_denies_may_go_but(&stage, id).await;
+        assert!(held.contains("came after this case was begun"), "{held}");
+        let state = state_of(&stage).0;
+        let status = state.iter().find(|(key, _)| key.contains(id)).expect("it is there");
+        assert!(status.1.contains("Inactive"), "{status:?}");
+        assert!(!state.keys().any(|key| key.contains("users/alice/attached")), "{state:#?}");
+    });
+}
+
+/// The same, where one thing is held for good: why.
+async fn until_the_denies_may_go_but(stage: &Stage, id: &str) -> String {
+    stage.resume_to_the_end(1).await;
+    stage.clock.sleep(Duration::from_hours(37)).await;
+    let Ending::Held(why) = stage.resume_to_the_end(1).await else { panic!("it is not held") };
+    assert!(why.iter().all(|why| why.contains(id)), "{why:#?}");
+    why.join("\n")
 }
 
 #[test]
