@@ -394,6 +394,7 @@ fn plan_on(
     let mut beside = terms.together.as_ref().map(Together::accounts).unwrap_or_default();
     beside.retain(|account| *account != inventory.caller.account);
     warnings.extend(minting.warnings(&changes, inventory, &beside));
+    warnings.extend(untouched::enabled_lately(&users, inventory));
     if let Err(waiting) = order::sort(&mut changes) {
         problems.push(order::cycle(playbook, &waiting));
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use crate::ids::{Principal, UserName};
 use crate::inventory::Inventory;
 use crate::plan::{Change, Destination, Effect, RoleInReach, Untouched};
@@ -44,6 +46,40 @@ pub(super) fn second_factors(users: &BTreeSet<UserName>, inventory: &Inventory) 
             ),
         })
         .collect()
+}
+
+/// How long before the survey a second factor may have been enabled to be pointed out: whoever broke in seldom did so long
+/// before he was noticed.
+const LATELY: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Second factors that were enabled of late, all in one sentence: an old one among them would hide the new.
+pub(super) fn enabled_lately(users: &BTreeSet<UserName>, inventory: &Inventory) -> Option<String> {
+    let mut late: Vec<_> = users
+        .iter()
+        .flat_map(|user| {
+            let devices = inventory.mfa_devices(user).into_iter().flatten();
+            devices.map(move |device| (device.enabled_at, user, device))
+        })
+        .filter(|(at, ..)| inventory.taken_at.duration_since(*at) <= LATELY)
+        .collect();
+    late.sort_by_key(|(at, user, _)| (std::cmp::Reverse(*at), *user));
+    let told: Vec<String> = late
+        .iter()
+        .map(|(at, user, device)| {
+            format!("{} of {user}, {}", device.serial, at.strftime("%Y-%m-%d %H:%M UTC"))
+        })
+        .collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "of the MFA devices, {} enabled in the 30 days before this survey; see that each is its owner's, before its user \
+             is let in again: {}",
+            match told.len() {
+                1 => "1 was".to_owned(),
+                n => format!("{n} were"),
+            },
+            told.join("; ")
+        )
+    })
 }
 
 /// What was seen and is left alone, and why.

@@ -153,7 +153,7 @@ fn a_plan_asks_nothing_twice() {
 
 #[test]
 fn a_second_factor_is_told_with_its_date_and_is_no_row_of_the_ledger() {
-    let device = "        path: /ci/\n        mfa: [{ serial: \"arn:aws:iam::111122223333:mfa/x\", enabled_at: 2026-03-24T02:43:00Z }]\n";
+    let device = "        path: /ci/\n        mfa: [{ serial: \"arn:aws:iam::111122223333:mfa/x\", enabled_at: 2026-03-24T02:43:00Z }, { serial: \"arn:aws:iam::111122223333:mfa/old\", enabled_at: 2025-03-24T02:43:00Z }]\n";
     let world = WORLD.replace("        path: /ci/\n", device);
     assert_ne!(world, WORLD);
     play(async {
@@ -163,6 +163,10 @@ fn a_second_factor_is_told_with_its_date_and_is_no_row_of_the_ledger() {
         assert_eq!(told.what, "MFA device arn:aws:iam::111122223333:mfa/x of ci-deploy");
         assert!(told.why.contains("enabled 2026-03-24 02:43 UTC"), "{}", told.why);
         assert!(!plan.credentials.iter().any(|one| one.to_string().contains("mfa/x")));
+        // What is new is told before somebody says yes, and an old one does not hide it.
+        let warned = plan.warnings.iter().find(|one| one.contains("MFA devices")).unwrap();
+        assert!(warned.contains("mfa/x of ci-deploy, 2026-03-24 02:43 UTC"), "{warned}");
+        assert!(!warned.contains("mfa/old"), "{warned}");
     });
 }
 
