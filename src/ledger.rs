@@ -8,6 +8,7 @@ mod at_best;
 mod barrier;
 mod early;
 mod let_in;
+mod minters;
 mod row;
 mod standing;
 mod uncut;
@@ -19,9 +20,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use self::at_best::at_best;
-pub use self::barrier::{barriers, is_lifted, lift_begun, quarantined, reached};
+pub use self::barrier::{
+    barriers, is_lifted, lift_begun, quarantined, reached, was_kept_out_meanwhile,
+};
 pub use self::early::{Early, early, opened_by};
 pub use self::let_in::{LetIn, on_a_word_no_more, waits_for_a_word};
+pub use self::minters::{is_stopped_otherwise, left_minting};
 use self::row::{held_alone, row, undelivered, unseen};
 pub use self::row::{issued, rotation};
 pub use self::standing::{Standing, Successor};

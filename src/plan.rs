@@ -383,6 +383,19 @@ impl Change {
         })
     }
 
+    /// Whether it denies sessions for the second time, behind what can mint them.
+    pub fn is_second_pass(&self) -> bool {
+        self.effects.iter().any(|effect| {
+            matches!(effect, Effect::Cuts { barrier: Barrier::SessionsSecondPass, .. })
+        })
+    }
+
+    /// What a second pass over sessions comes behind: the cuts of whoever can mint them. What the playbook itself puts
+    /// before it is none of that.
+    pub fn comes_behind(&self) -> impl Iterator<Item = &Need> {
+        self.needs.iter().filter(|need| need.proof > Proof::ReadBack && self.is_second_pass())
+    }
+
     /// Whether every effect is a cut: it may be made without looking first.
     pub fn only_cuts(&self) -> bool {
         self.effects

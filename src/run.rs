@@ -27,6 +27,7 @@ mod together;
 mod uncut;
 mod undo;
 mod verify;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -55,7 +56,9 @@ use crate::diagnostic::counted;
 use crate::exit::Exit;
 use crate::ids::ChangeId;
 use crate::inventory::Inventory;
-use crate::journal::{AppendError, ChangeRecord, ChangeState, Entry, GateState, Journal, Place};
+use crate::journal::{
+    AppendError, ChangeRecord, ChangeState, Entry, GateState, Journal, Place, State,
+};
 use crate::ledger::{self, Ledger};
 use crate::outbox::Outbox;
 use crate::plan::{Change, Effect, Need, Plan};
@@ -293,22 +296,12 @@ impl Run<'_> {
         if !surveyed {
             self.survey_again().await?;
         }
-        let state = self.journal.state();
         let mut held = self.open_batches().stopped();
         held.extend(self.troubles());
+        held.extend(self.made_without());
+        held.extend(self.left_behind());
         if !held.is_empty() {
             return Ok(Ending::Held(held));
-        }
-        let waiting: Vec<String> = self
-            .due(|change| {
-                !ledger::is_spared(self.plan, &state, change)
-                    && !ledger::is_idle(self.plan, &state, change)
-            })
-            .iter()
-            .map(|change| format!("{} was not done: what it needs was not done", change.id))
-            .collect();
-        if !waiting.is_empty() {
-            return Ok(Ending::Held(waiting));
         }
         // Cut is what could be; the rest nobody has planned.
         if !self.plan.unplanned.is_empty() {
@@ -422,7 +415,9 @@ impl Run<'_> {
                 }
             }
             let why = others.into_iter().find_map(|other| {
-                if waited_for(other) && (since(other) || undone(other)) {
+                if self.is_good_without(change, &other.id, &state) {
+                    None
+                } else if waited_for(other) && (since(other) || undone(other)) {
                     Some(format!("{} was done anew since", other.id))
                 } else if proven_since(other) {
                     Some(format!("{} was proven since", other.id))
@@ -437,6 +432,22 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a second pass over sessions that was made stands, however it is with a cut that it comes behind: who could
+    /// mint was stopped by another then; or it was made all the same in this run, and nothing has changed of that.
+    fn is_good_without(&self, pass: &Change, other: &ChangeId, state: &State) -> bool {
+        let record = state.record(&pass.id);
+        let Some(done) = record.begun.or(record.seen) else { return false };
+        let cut = state.record(other);
+        let as_it_was = Some(done) > state.started
+            && cut.state != ChangeState::Seen
+            && [cut.begun, cut.taken_off].into_iter().flatten().all(|at| at < done);
+        let mut needs = pass.comes_behind().filter(|need| need.change == *other).peekable();
+        needs.peek().is_some()
+            && needs.all(|need| {
+                as_it_was || ledger::is_stopped_otherwise(self.plan, state, need, Some(done))
+            })
     }
 
     /// Containment, to the second pass over sessions.
@@ -467,6 +478,7 @@ impl Run<'_> {
                 break;
             }
         }
+        self.passes_all_the_same(before_gate).await?;
         let stopped = self.open_batches().stopped();
         if stopped.is_empty() {
             return Ok(());
@@ -474,6 +486,41 @@ impl Run<'_> {
         // What was cut is seen to stay cut, whatever is left.
         self.settle(&self.standing_cuts(), "every cut so far").await?;
         Err(Halt::Held(stopped.into_iter().chain(self.troubles()).collect()))
+    }
+
+    /// Second passes over sessions, behind whatever was cut: what was refused, or waits for a person, keeps none from being
+    /// made. Made now, they deny what was minted until now; what they may miss is told.
+    async fn passes_all_the_same(&self, before_gate: impl Fn(&Change) -> bool) -> Result<(), Halt> {
+        if self.due(&before_gate).is_empty() {
+            return Ok(());
+        }
+        self.reopen().await?;
+        let passes = self.due(|change| before_gate(change) && change.is_second_pass());
+        self.drive_and_prove_behind(passes, MINTERS, Behind::WhatIsCut).await
+    }
+
+    /// What second passes over sessions may miss that were made while something could mint, a sentence each.
+    fn made_without(&self) -> Vec<String> {
+        let state = self.journal.state();
+        let made = |change: &&Change| {
+            change.is_second_pass()
+                && state.record(&change.id).state == ChangeState::Seen
+                && !ledger::is_lifted(self.plan, &state, change)
+        };
+        let short = self.plan.changes.iter().filter(made).filter_map(|pass| {
+            let left = ledger::left_minting(self.plan, &state, pass);
+            let (cut, minter) = left.first()?;
+            let more = match left.len() - 1 {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            Some(format!(
+                "{} ({}): made, and sessions that the {minter}{more} can mint since are not denied. Once {} is done, or \
+                 somebody answers for it, resume, which denies them once more",
+                pass.id, pass.target, cut.id
+            ))
+        });
+        short.collect()
     }
 
     /// Makes cuts anew that were opened again, and whatever stood on them, and sees every cut stand as the gate asks; what still speaks against that
@@ -493,10 +540,19 @@ impl Run<'_> {
 
     /// Drives what is ready; proves what others wait to be proven, told as `what`; and so on, until nothing is left
     /// that could become ready.
-    async fn drive_and_prove(&self, mut waiting: Vec<&Change>, what: &str) -> Result<(), Halt> {
+    async fn drive_and_prove(&self, waiting: Vec<&Change>, what: &str) -> Result<(), Halt> {
+        self.drive_and_prove_behind(waiting, what, Behind::All).await
+    }
+
+    async fn drive_and_prove_behind(
+        &self,
+        mut waiting: Vec<&Change>,
+        what: &str,
+        behind: Behind,
+    ) -> Result<(), Halt> {
         let mut enough = Proof::Silent;
         loop {
-            let left = self.drive_in_order(waiting, enough).await?;
+            let left = self.drive_in_order_behind(waiting, enough, behind).await?;
             waiting = left.waiting;
             let unproven = self.holding_up(&waiting, enough);
             let pause = left.pause.filter(|pause| unproven.is_empty() || self.comes_first(pause));
@@ -538,18 +594,39 @@ impl Run<'_> {
     /// them wait for, as it was when none was ready. None waits for more than `enough`.
     async fn drive_in_order<'c>(
         &self,
+        waiting: Vec<&'c Change>,
+        enough: Proof,
+    ) -> Result<Undriven<'_, 'c>, Halt> {
+        self.drive_in_order_behind(waiting, enough, Behind::All).await
+    }
+
+    async fn drive_in_order_behind<'c>(
+        &self,
         mut waiting: Vec<&'c Change>,
         enough: Proof,
+        behind: Behind,
     ) -> Result<Undriven<'_, 'c>, Halt> {
         let idle = self.idle();
         loop {
             let open = self.open_batches();
             let shut = open.shut();
-            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|change| {
-                !shut.contains_key(&change.id) && self.needs_are_met(change, enough, &idle)
-            });
+            // What is still to be made is waited for.
+            let to_come: BTreeSet<&ChangeId> = match behind {
+                Behind::All => BTreeSet::new(),
+                Behind::WhatIsCut => waiting.iter().map(|change| &change.id).collect(),
+            };
+            let is_ready = |change: &Change| {
+                change.needs.iter().all(|need| {
+                    idle.contains(&need.change)
+                        || is_met(need, &self.journal.change(&need.change), enough)
+                        || self.can_do_without(change, need, behind, &to_come)
+                })
+            };
+            let (ready, later): (Vec<_>, Vec<_>) = waiting
+                .into_iter()
+                .partition(|change| !shut.contains_key(&change.id) && is_ready(change));
             if ready.is_empty() {
-                let due = later.iter().filter(|change| self.needs_are_met(change, enough, &idle));
+                let due = later.iter().filter(|change| is_ready(change));
                 let pause = open.pause(due.copied());
                 return Ok(Undriven { waiting: later, pause });
             }
@@ -577,10 +654,22 @@ impl Run<'_> {
         if stopped.is_empty() { Ok(()) } else { Err(Halt::Stopped(stopped)) }
     }
 
-    fn needs_are_met(&self, change: &Change, enough: Proof, idle: &BTreeSet<&ChangeId>) -> bool {
-        change.needs.iter().all(|need| {
-            idle.contains(&need.change) || is_met(need, &self.journal.change(&need.change), enough)
-        })
+    /// Whether `change` is a second pass over sessions that need not wait for one of the cuts it comes behind.
+    fn can_do_without(
+        &self,
+        change: &Change,
+        need: &Need,
+        behind: Behind,
+        to_come: &BTreeSet<&ChangeId>,
+    ) -> bool {
+        if !change.comes_behind().any(|one| one == need) {
+            return false;
+        }
+        let state = self.journal.state();
+        let is_left = behind == Behind::WhatIsCut
+            && state.record(&need.change).state != ChangeState::Seen
+            && !to_come.contains(&need.change);
+        is_left || ledger::is_stopped_otherwise(self.plan, &state, need, None)
     }
 
     /// Changes for what was found innocent: they are not begun, and hold up nothing.
@@ -634,6 +723,15 @@ fn is_met(need: &Need, record: &ChangeRecord, enough: Proof) -> bool {
     record.state == ChangeState::Seen
         && (needed <= Proof::ReadBack
             || record.proof.as_ref().is_some_and(|proven| proven.proof >= needed))
+}
+
+/// What second passes over sessions come behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// Every cut of whoever can mint.
+    All,
+    /// Those that were made: nothing more comes of the others.
+    WhatIsCut,
 }
 
 /// Changes that are not ready to be driven.

@@ -42,6 +42,10 @@ fn best_of(plan: &Plan, credential: &Credential, proof: impl Fn(&Change) -> Opti
     let reaching: Vec<&Change> = reaching.filter(|change| change.undoes.is_none()).collect();
     for change in &reaching {
         state.changes.insert(change.id.clone(), done(change, proof(change)));
+        // What mints was cut before.
+        for first in change.comes_behind().filter_map(|need| plan.change(&need.change)) {
+            state.changes.entry(first.id.clone()).or_insert_with(|| done(first, proof(first)));
+        }
     }
     // What nothing stands in the way of is let in.
     if let Credential::AccessKey { id, .. } = credential

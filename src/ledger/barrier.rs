@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::ids::Principal;
 use crate::journal::{ChangeRecord, ChangeState, Moment, State};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, Subject};
+use crate::playbook::Proof;
 
 /// The credentials that a cut is for: of those in the plan, all that it reaches.
 pub fn reached<'a>(plan: &'a Plan, cut: &'a Change) -> impl Iterator<Item = &'a Credential> {
@@ -74,21 +75,54 @@ pub fn lift_begun(change: &Change, record: &ChangeRecord) -> Option<Moment> {
 
 /// Whether the barrier that `cut` has put on was taken off since: a lift has begun after it.
 pub fn is_lifted(plan: &Plan, state: &State, cut: &Change) -> bool {
+    lifts_of(plan, state, cut).next().is_some()
+}
+
+/// The lifts that have taken the barrier off since that `cut` has put on, and when each was begun.
+fn lifts_of<'a>(
+    plan: &'a Plan,
+    state: &State,
+    cut: &'a Change,
+) -> impl Iterator<Item = (&'a Change, Moment)> {
     let cut_begun = state.record(&cut.id).begun;
-    let lifts = |subject: &Subject, barrier: Barrier| {
-        plan.changes.about(subject).any(|change| {
+    let put_on = cut.effects.iter().filter_map(|effect| match effect {
+        Effect::Cuts { subject, barrier } => Some((subject, *barrier)),
+        _ => None,
+    });
+    put_on.flat_map(move |(subject, barrier)| {
+        plan.changes.about(subject).filter_map(move |change| {
             let lifts = |effect: &Effect| {
                 matches!(effect, Effect::Lifts { subject: of, barrier: lifted }
                     if *lifted == barrier && of == subject)
             };
-            change.effects.iter().any(lifts)
-                && lift_begun(change, state.record(&change.id))
-                    .is_some_and(|lift| cut_begun.is_none_or(|cut| cut <= lift))
+            let begun = lift_begun(change, state.record(&change.id))?;
+            let is_later = cut_begun.is_none_or(|cut| cut <= begun);
+            (is_later && change.effects.iter().any(lifts)).then_some((change, begun))
         })
-    };
-    cut.effects.iter().any(|effect| match effect {
-        Effect::Cuts { subject, barrier } => lifts(subject, *barrier),
-        _ => false,
+    })
+}
+
+/// Whether `credential` was kept out by something else, proven at least as surely as `asked`, until the plan itself took that off
+/// again, and `cut` was seen by then. What an undo lifts, or somebody else takes off, is none of that.
+pub fn was_kept_out_meanwhile(
+    plan: &Plan,
+    state: &State,
+    cut: &Change,
+    credential: &Credential,
+    asked: Proof,
+) -> bool {
+    let own = state.record(&cut.id);
+    let Some(stood) = own.seen.max(own.begun) else { return false };
+    plan.changes.reaching(credential).filter(|by| by.keeps_out(credential)).any(|by| {
+        let Some(proven) = state.record(&by.id).proof.as_ref().filter(|_| is_seen(by, state))
+        else {
+            return false;
+        };
+        let mut lifts = lifts_of(plan, state, by).peekable();
+        proven.proof >= asked
+            && lifts.peek().is_some()
+            && lifts
+                .all(|(lift, begun)| lift.undoes.is_none() && proven.since < begun && stood < begun)
     })
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::barrier::{barriers, is_lifted, is_seen, seen};
 use super::early::opened_early;
 use super::let_in::{let_in_by_undo, mints_anew, on_a_word_no_more, opened_on_a_word_that_ran_out};
-use super::word::{is_cleared, is_spared};
+use super::minters::left_minting;
+use super::word::{is_cleared, is_let_off, is_spared};
 use super::{Issued, Row, RowProof, Silent, Standing, Successor};
 use crate::ids::{AccessKeyId, SecretId, VersionId};
 use crate::journal::{
@@ -221,6 +222,9 @@ pub(super) fn row(
         );
         return row(credential, Standing::Unaccounted { why }, None);
     }
+    if let Some(why) = not_behind_what_mints(plan, state, &credential, &standing) {
+        return row(credential, Standing::Unaccounted { why }, None);
+    }
     let by = all;
     let issued_before = standing
         .values()
@@ -260,15 +264,53 @@ fn was_to_be_cut(plan: &Plan, state: &State, credential: &Credential) -> Option<
     // Of several, one that AWS refused says most.
     let refused = |change: &&Change| state.record(&change.id).refused;
     let cut = Some(first).into_iter().chain(cuts).find(refused).unwrap_or(first);
-    let record = state.record(&cut.id);
-    let became = match record.state {
+    Some(format!("{} was to cut it, {}", cut.id, became(state.record(&cut.id))))
+}
+
+/// What became of a change that is not seen done, behind a comma.
+fn became(record: &ChangeRecord) -> &'static str {
+    match record.state {
         ChangeState::Held if record.refused => "and was refused",
         ChangeState::Held => "and is held: a person is called",
         _ if record.was_seen => "and was taken off again",
         _ if record.attempts > 0 => "and is not seen to be done",
         _ => "and was not begun",
+    }
+}
+
+/// Why sessions that nothing but a deny of older ones keeps out are not cut yet: they are to be denied once more behind
+/// whatever can mint them, or that was done while something could.
+fn not_behind_what_mints(
+    plan: &Plan,
+    state: &State,
+    sessions: &Credential,
+    standing: &BTreeMap<Barrier, &Change>,
+) -> Option<String> {
+    if !standing.keys().all(|barrier| barrier.is_of_sessions()) || is_let_off(plan, state, sessions)
+    {
+        return None;
+    }
+    let denies_again = |change: &&Change| {
+        change.is_second_pass() && change.keeps_out(sessions) && !is_lifted(plan, state, change)
     };
-    Some(format!("{} was to cut it, {became}", cut.id))
+    let passes: Vec<&Change> = plan.changes.reaching(sessions).filter(denies_again).collect();
+    let made = |pass: &&&Change| is_seen(pass, state);
+    if let Some(pass) = passes.iter().find(|pass| !made(pass)) {
+        return Some(format!(
+            "older ones are denied, in a first pass; {} was to deny those that were minted since, {}",
+            pass.id,
+            became(state.record(&pass.id))
+        ));
+    }
+    let (cut, minter) = passes
+        .iter()
+        .filter(made)
+        .find_map(|pass| left_minting(plan, state, pass).first().copied())?;
+    Some(format!(
+        "older ones are denied; whoever has the {minter} mints new ones: {} was to stop that, {}",
+        cut.id,
+        became(state.record(&cut.id))
+    ))
 }
 
 /// The lift that took the deny of these sessions off, if one has: it is begun only when the last of them has ended

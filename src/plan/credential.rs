@@ -124,6 +124,10 @@ pub enum Credential {
     },
 }
 
+/// What these list is good for one service each, and for no session.
+const MINT_NOTHING: [&str; 3] =
+    ["iam:ListServiceSpecificCredentials", "iam:ListSSHPublicKeys", "iam:ListSigningCertificates"];
+
 impl Credential {
     /// The user who holds it; `None` for what is a role's or nobody's.
     pub fn user(&self) -> Option<&UserName> {
@@ -182,6 +186,28 @@ impl Credential {
                 profile.map(|profile| profile.created_at)
             }
             _ => None,
+        }
+    }
+
+    /// Whether whoever has it can get new sessions of somebody by it. What is not known may be of that kind.
+    pub fn mints(&self) -> bool {
+        match self {
+            Self::AccessKey { .. }
+            | Self::Password { .. }
+            | Self::Sessions { .. }
+            | Self::RoleSessions { .. } => true,
+            Self::Unlisted { operation, .. } | Self::NotUnderstood { operation, .. } => {
+                !MINT_NOTHING.contains(&operation.as_str())
+            }
+            Self::ServiceSpecific { .. }
+            | Self::SshKey { .. }
+            | Self::SigningCertificate { .. }
+            | Self::UnlistedRoles { .. }
+            | Self::Admission { .. }
+            | Self::Reader { .. }
+            | Self::Unseen { .. }
+            | Self::SecretValue { .. }
+            | Self::Manual { .. } => false,
         }
     }
 

@@ -185,11 +185,21 @@ impl Effect {
     pub fn is_gated(&self) -> bool {
         self.kind().is_gated()
     }
+
+    /// Whether it keeps somebody from minting new sessions. Such cuts are proven before the second pass over sessions
+    /// takes its time.
+    pub fn stops_minting(&self) -> bool {
+        let Self::Cuts { subject, barrier } = self else { return false };
+        let mints = match subject {
+            Subject::Principal { .. } => true,
+            Subject::Credential { credential } => credential.mints(),
+        };
+        barrier.stops_minting() && mints
+    }
 }
 
 impl Barrier {
-    /// Whether what it stops could otherwise mint new sessions. Such barriers are proven before the
-    /// second pass over sessions takes its time.
+    /// Whether what it stands before mints no sessions, if it could otherwise.
     pub fn stops_minting(self) -> bool {
         matches!(self, Self::Quarantine | Self::Inactive | Self::Deleted)
     }

@@ -64,7 +64,7 @@ impl Minting {
                 if *barrier == Barrier::Quarantine {
                     minting.quarantined.insert(principal.clone());
                 }
-                if barrier.stops_minting() {
+                if effect.stops_minting() {
                     minting.stops.entry(principal).or_default().push(change.id.clone());
                 }
             }

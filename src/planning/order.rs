@@ -69,7 +69,7 @@ pub(super) fn sort(changes: &mut [Change]) -> Result<(), Vec<ChangeId>> {
 pub(super) fn cycle(playbook: &Playbook, waiting: &[ChangeId]) -> Diagnostic {
     let ids: Vec<&str> = waiting.iter().map(ChangeId::as_str).collect();
     let message = format!("these changes wait for each other: {}", ids.join(", "));
-    let help = "a session's second cut waits for every key and quarantine of its user, and of whoever can assume \
+    let help = "a session's second cut waits for every key, password and quarantine of its user, and of whoever can assume \
                 its role; take `needs` off the steps that cut those, or put the steps that wait for the second cut \
                 into the same phase";
     let problem = Diagnostic::error(Code::Cycle, message).help(help);
@@ -156,9 +156,7 @@ pub(super) fn connect(
     let passes: BTreeSet<&ChangeId> = minting.second_passes().map(|(_, pass)| pass).collect();
     for change in changes {
         let step = playbook.step(&change.step).expect("changes come from steps");
-        let stops = change.effects.iter().any(
-            |effect| matches!(effect, Effect::Cuts { barrier, .. } if barrier.stops_minting()),
-        );
+        let stops = change.effects.iter().any(Effect::stops_minting);
         let first = step.needs.iter().filter_map(|step| of_steps.get(step)).flatten();
         let mut needs: Vec<Need> = first
             // Whatever stops minting cannot wait for the pass that waits for it.

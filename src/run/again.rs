@@ -41,13 +41,10 @@ pub(super) fn ended_since(change: &Change, state: &State) -> Option<String> {
 /// Whether a cut of an earlier case was off, and stands again, since `change` was made, which is a second pass: whoever it
 /// let in could mint.
 fn is_let_in_since(change: &Change, state: &State) -> bool {
-    let is_pass = |effect: &Effect| {
-        matches!(effect, Effect::Cuts { barrier: Barrier::SessionsSecondPass, .. })
-    };
     let record = state.record(&change.id);
     let (back, done) =
         (state.before.as_ref().and_then(|before| before.back), record.begun.or(record.seen));
-    back.zip(done).is_some_and(|(back, done)| back > done) && change.effects.iter().any(is_pass)
+    back.zip(done).is_some_and(|(back, done)| back > done) && change.is_second_pass()
 }
 
 /// The role over whose sessions `change` is a second pass.

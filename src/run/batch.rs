@@ -62,6 +62,17 @@ impl<'p> Open<'p> {
         Some(Pause { until, step: &batches.step, next: open + 1, of: batches.of.len() })
     }
 
+    /// Why `change` is not begun, where its step was stopped before its batch.
+    pub(super) fn stopped_before(&self, change: &ChangeId) -> Option<&str> {
+        self.0.iter().find_map(|(batches, open, next)| match next {
+            Next::Stopped(why) => {
+                let mut shut = batches.of.iter().skip(*open).flatten();
+                shut.any(|one| one == change).then_some(why.as_str())
+            }
+            _ => None,
+        })
+    }
+
     /// Why steps were stopped, a sentence each.
     pub(super) fn stopped(&self) -> Vec<String> {
         let why = |(_, _, next): &(_, _, Next)| match next {
@@ -125,7 +136,10 @@ impl Run<'_> {
                 return (n + 1, Next::Stopped(why));
             }
             let until = last.saturating_add(pause).unwrap_or(Timestamp::MAX);
-            if self.clock.now() < until {
+            // What was tried once more since is no reason to wait for batches that were begun before.
+            let mut further = batches.of[n + 1..].iter().flatten();
+            let is_begun = further.any(|change| self.journal.change(change).attempts > 0);
+            if self.clock.now() < until && !is_begun {
                 // The time is that of the next batch in which there is something to do.
                 let over = |change: &ChangeId| {
                     idle.contains(change) || self.journal.change(change).state == ChangeState::Seen

@@ -4,6 +4,7 @@
 //! the driver can forget it, and by a fresh look (how fresh: `overview`): every cut must still stand, and every credential that
 //! the principals in scope hold *now* must be one the plan knows. What speaks against it stops the run.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -161,6 +162,7 @@ impl Run<'_> {
     pub(super) fn reasons_from_journal(&self) -> Vec<String> {
         let state = self.journal.state();
         let mut reasons = self.given_that_are_let_in();
+        let hindrances = OnceCell::new();
         for change in self.plan.changes.iter().filter(|change| change.cuts()) {
             if ledger::is_lifted(self.plan, &state, change)
                 || ledger::is_spared(self.plan, &state, change)
@@ -175,7 +177,14 @@ impl Run<'_> {
                 let short = self.known().short_of_proof(change, record, &state);
                 reasons.extend(short.map(|short| format!("{label} {short}")));
             } else {
-                let why = record.trouble.as_deref().unwrap_or("it was not seen");
+                let not_begun;
+                let why = match &record.trouble {
+                    Some(trouble) => trouble.as_str(),
+                    None => {
+                        not_begun = hindrances.get_or_init(|| self.hindrances()).of(change, &state);
+                        not_begun.as_str()
+                    }
+                };
                 // What people are asked to do says itself what it is.
                 let label = if why.contains(&*change.what) {
                     format!("{} ({})", change.id, change.target)
@@ -185,6 +194,8 @@ impl Run<'_> {
                 reasons.push(format!("{label} is not cut: {why}"));
             }
         }
+        // Whatever can still mint is among those that are not cut.
+        reasons.extend(self.made_without());
         let unplanned = self.plan.unplanned.iter().filter(|one| one.before_the_gate);
         reasons.extend(
             unplanned.map(|one| format!("step `{}` is not planned: {}", one.step, one.why)),

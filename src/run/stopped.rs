@@ -67,7 +67,7 @@ impl<'a> Stopped<'a> {
             let Some(seen) = record.seen else { continue };
             for effect in &change.effects {
                 let Effect::Cuts { subject, barrier } = effect else { continue };
-                if barrier.stops_minting() {
+                if effect.stops_minting() {
                     cut = cut.max(Some(clocks.by_aws(seen)));
                 } else if *barrier == Barrier::SessionsSecondPass
                     && let Some(principal) = subject.principal()

@@ -224,6 +224,10 @@ fn told(text: &mut String, entry: &Entry, plan: &Plan, state: &State) {
                          its end"
                     )
                 }
+                Some(standing) if row.is_some_and(ledger::Row::is_unproven) => format!(
+                    "kept, and it cannot make 0 of 11: this is {}, and nobody can try whether the old one is refused",
+                    standing.word()
+                ),
                 Some(standing) => format!(
                     "kept, and it changes nothing while this is {}: nobody needs to answer for that",
                     standing.word()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::action::catalog;
 use crate::inventory::Inventory;
 use crate::ledger::{Row, Standing, at_best};
-use crate::plan::{Change, Credential, Effect, Plan, Shortfall};
+use crate::plan::{Barrier, Change, Credential, Effect, Plan, Shortfall};
 use crate::planning::newcomers::first_of_case;
 use crate::planning::{canary, readers};
 use crate::playbook::{FirstCut, Proof};
@@ -26,6 +26,7 @@ enum Why {
     NotCut,
     ValueUntried,
     CutUntried,
+    CutLaidBare,
 }
 
 /// What keeps the plan from ending with 0, each with what would make it.
@@ -89,8 +90,18 @@ fn why(plan: &Plan, row: &Row) -> Why {
         (_, Standing::Unaccounted { .. }) => Why::NotCut,
         (Credential::Manual { .. }, _) => Why::ByHand,
         _ if plan.gate.proof < Proof::Enforced => Why::Settled,
+        (credential, _) if is_quarantined(plan, credential) => Why::CutLaidBare,
         _ => Why::CutUntried,
     }
+}
+
+/// Whether a quarantine keeps it out; where it has no proof even then, that is lifted again.
+fn is_quarantined(plan: &Plan, credential: &Credential) -> bool {
+    let quarantines = |effect: &Effect| {
+        matches!(effect, Effect::Cuts { subject, barrier: Barrier::Quarantine }
+            if subject.covers(credential))
+    };
+    plan.changes.reaching(credential).any(|change| change.effects.iter().any(quarantines))
 }
 
 fn puts_in_a_new_value(effect: &Effect) -> bool {
@@ -141,6 +152,12 @@ fn told(plan: &Plan, why: Why, named: &[Row], more: usize) -> Shortfall {
         Why::CutUntried => (
             format!("nothing can try whether the cut of the {these} is enforced"),
             "cut it by what can be tried, too, like a quarantine".to_owned(),
+        ),
+        Why::CutLaidBare => (
+            format!(
+                "once the quarantine is lifted, 11 is the end: nobody can try whether the {these} is refused"
+            ),
+            String::new(),
         ),
     };
     Shortfall { why, then: Some(then).filter(|then| !then.is_empty()) }

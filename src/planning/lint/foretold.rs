@@ -7,6 +7,7 @@ use crate::action::{CANARY_PATH, catalog};
 use crate::diagnostic::counted;
 use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
+use crate::ledger::reached;
 use crate::plan::{Barrier, Change, Credential, Effect, Have, Plan, longest_session};
 use crate::playbook::{EffectKind, Phase, Playbook, Proof, Step};
 
@@ -179,6 +180,35 @@ pub(super) fn refusals(plan: &mut Plan) {
          cut all the same",
         plan.caller
     ));
+    let missed: Vec<String> = passes_that_miss(plan).take(NAMED).collect();
+    plan.warnings.extend(missed);
+}
+
+/// Second passes over sessions that are made without a cut that they come behind, where nothing else that is allowed keeps
+/// whoever can mint from it.
+fn passes_that_miss(plan: &Plan) -> impl Iterator<Item = String> {
+    let is_stopped = |minter: &Credential| {
+        plan.trust_in(minter).is_some()
+            || plan.changes.reaching(minter).filter(|cut| !cut.is_refused()).any(|cut| {
+                cut.effects.iter().any(|effect| {
+                    matches!(effect, Effect::Cuts { subject, barrier }
+                        if (barrier.stops_minting() || *barrier == Barrier::SessionsSecondPass)
+                            && subject.covers(minter))
+                })
+            })
+    };
+    plan.changes.iter().filter_map(move |pass| {
+        let refused = pass.comes_behind().filter_map(|need| plan.change(&need.change));
+        let refused = refused.filter(|cut| cut.is_refused());
+        let left = refused.flat_map(|cut| reached(plan, cut).map(move |minter| (cut, minter)));
+        let mut left = left.filter(|(_, minter)| minter.mints() && !is_stopped(minter));
+        let (cut, minter) = left.next()?;
+        Some(format!(
+            "{} is made without {}: sessions that the {minter} mints behind it are not denied until that is done, and it is \
+             made once more",
+            pass.id, cut.id
+        ))
+    })
 }
 
 /// As much as is known of it: a cut that is not allowed is held.

@@ -1,7 +1,8 @@
 //! When a cut is proven as surely as the gate asks.
 //!
 //! A cut that can be tried on a canary must itself be proven so. One that cannot (a console password that was
-//! deleted, something done by hand) counts when whatever it covers is also covered by a barrier that is. A seal
+//! deleted, something done by hand) counts when whatever it covers is also covered by a barrier that is, or was when the
+//! playbook's own lift took that off (`docs/design/0030-what-stood-under-a-quarantine.md`). A seal
 //! cannot be tried, and nothing else covers what it is for: it counts when it has settled, and the ledger goes on
 //! saying no more of it. Nothing proves what a person did outside but what was tried: the person's word opens the
 //! gate, and the ledger says what it is worth.
@@ -77,7 +78,8 @@ impl Known<'_> {
         )
     }
 
-    /// Whether everything that `change` cuts off is cut off by something proven as the gate asks.
+    /// Whether everything that `change` cuts off is cut off by something proven as the gate asks, or was until the plan
+    /// itself lifted that: what let it is no less so for what stands behind.
     fn is_covered(&self, change: &Change, state: &State) -> bool {
         let asked = self.plan.gate.proof;
         let mut cut = ledger::reached(self.plan, change).peekable();
@@ -85,6 +87,7 @@ impl Known<'_> {
         cut.peek().is_some()
             && cut.all(|credential| {
                 ledger::is_let_off(self.plan, state, credential)
+                    || ledger::was_kept_out_meanwhile(self.plan, state, change, credential, asked)
                     || ledger::barriers(self.plan, state, credential).iter().any(|(barrier, by)| {
                         let proven = state.change(&by.id).proof;
                         barrier.blocks() && proven.is_some_and(|proven| proven.proof >= asked)
