@@ -415,17 +415,16 @@ impl Run<'_> {
                 }
             }
             let why = others.into_iter().find_map(|other| {
-                if self.is_good_without(change, &other.id, &state) {
-                    None
-                } else if waited_for(other) && (since(other) || undone(other)) {
-                    Some(format!("{} was done anew since", other.id))
+                let why = if waited_for(other) && (since(other) || undone(other)) {
+                    format!("{} was done anew since", other.id)
                 } else if proven_since(other) {
-                    Some(format!("{} was proven since", other.id))
+                    format!("{} was proven since", other.id)
                 } else if put_on_again(other) && since(other) {
-                    Some(format!("{} was put on again since", other.id))
+                    format!("{} was put on again since", other.id)
                 } else {
-                    None
-                }
+                    return None;
+                };
+                (!self.is_good_without(change, &other.id, &state)).then_some(why)
             });
             if let Some(why) = why {
                 self.record(Entry::Reopened { change: change.id.clone(), why }).await?;
@@ -662,7 +661,7 @@ impl Run<'_> {
         behind: Behind,
         to_come: &BTreeSet<&ChangeId>,
     ) -> bool {
-        if !change.comes_behind().any(|one| one == need) {
+        if need.proof <= Proof::ReadBack || !change.is_second_pass() {
             return false;
         }
         let state = self.journal.state();

@@ -195,7 +195,9 @@ impl Run<'_> {
             }
         }
         // Whatever can still mint is among those that are not cut.
-        reasons.extend(self.made_without());
+        if !reasons.is_empty() {
+            reasons.extend(self.made_without());
+        }
         let unplanned = self.plan.unplanned.iter().filter(|one| one.before_the_gate);
         reasons.extend(
             unplanned.map(|one| format!("step `{}` is not planned: {}", one.step, one.why)),
