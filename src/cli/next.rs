@@ -519,6 +519,10 @@ fn commands_in(sentence: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in sentence.match_indices("portcullis ") {
         let (before, command) = sentence.split_at(at);
+        // Sessions are called so, too: `assumed-role/responder/portcullis is not authorized to ...`.
+        if !before.is_empty() && !before.ends_with([' ', '`', '(', '\n']) {
+            continue;
+        }
         let end = if before.ends_with('`') {
             command.find('`')
         } else {
@@ -715,5 +719,12 @@ mod tests {
             of_over(dir, &there, last(true)).ends_with("To lift those: portcullis resume cases/1")
         );
         assert_eq!(of_over(dir, &there, None), "nothing: this case is closed");
+    }
+
+    #[test]
+    fn a_session_of_our_name_is_no_command() {
+        let refused = "User: arn:aws:sts::111122223333:assumed-role/responder/portcullis is not authorized to perform it. Mend \
+                       that, then: portcullis attest cases/1 vpn.1. Then resume";
+        assert_eq!(commands_in(refused), ["portcullis attest cases/1 vpn.1"]);
     }
 }
