@@ -10,7 +10,7 @@ use crate::journal::{Moment, State};
 use crate::plan::{Barrier, Change, Credential, Need, Plan};
 
 /// Whether a second pass need not wait for a cut that it comes behind: whatever that is to keep from minting is kept from it
-/// by something else, proven as surely and begun before `until`; or somebody's word lets it be.
+/// by something else, proven as surely before `until`; or somebody's word lets it be.
 pub fn is_stopped_otherwise(
     plan: &Plan,
     state: &State,
@@ -27,14 +27,11 @@ pub fn is_stopped_otherwise(
             });
             is_let_be(plan, state, one) && !said_since
                 || barriers(plan, state, one).into_iter().any(|(barrier, by)| {
-                    let record = state.record(&by.id);
-                    let in_time = until.is_none_or(|until| {
-                        record.begun.or(record.seen).is_some_and(|begun| begun < until)
-                    });
-                    let proof = record.proof.as_ref().map(|proven| proven.proof);
                     barrier.stops_minting()
-                        && in_time
-                        && proof.is_some_and(|proof| proof >= needed.proof)
+                        && state.record(&by.id).proof.as_ref().is_some_and(|proven| {
+                            proven.proof >= needed.proof
+                                && until.is_none_or(|until| proven.since < until)
+                        })
                 })
         })
 }

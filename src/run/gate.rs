@@ -178,12 +178,11 @@ impl Run<'_> {
                 reasons.extend(short.map(|short| format!("{label} {short}")));
             } else {
                 let not_begun;
-                let why = match &record.trouble {
-                    Some(trouble) => trouble.as_str(),
-                    None => {
-                        not_begun = hindrances.get_or_init(|| self.hindrances()).of(change, &state);
-                        not_begun.as_str()
-                    }
+                let why = if let Some(trouble) = &record.trouble {
+                    trouble.as_str()
+                } else {
+                    not_begun = hindrances.get_or_init(|| self.hindrances()).of(change, &state);
+                    not_begun.as_str()
                 };
                 // What people are asked to do says itself what it is.
                 let label = if why.contains(&*change.what) {
