@@ -369,9 +369,8 @@ fn list(text: &mut String, changes: &[&(&Change, Fate)], kind: Kind, case: &str,
                         plain(&holds.join(", "))
                     )
                 }
-                (Because::Compromised(credential) | Because::HasCome(credential), _) => {
-                    plain(&credential.to_string())
-                }
+                (Because::Compromised(credential), _) => plain(&credential.to_string()),
+                (Because::HasCome(credential), _) => plain(&credential.to_string()),
                 _ => plain(&kept.why),
             },
         };

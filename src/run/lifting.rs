@@ -34,7 +34,7 @@ pub enum Because {
     /// What counts as compromised never works again.
     Compromised(Credential),
     /// It came after the case was begun, and nobody has said by name that it is innocent: an alarm that was false says nothing of it.
-    HasCome(Credential),
+    HasCome(Box<Credential>),
     /// It keeps somebody out for whom nobody has spoken: these are what he holds, and nobody has spoken of.
     NobodySpoke(Vec<Credential>),
     /// Sessions that it denies may live until then.
@@ -82,7 +82,7 @@ impl<'a> Lifting<'a> {
             let (case, typed) = (self.plan().case(), credential.typed());
             if ledger::has_come_since(self.plan(), self.state, credential) {
                 return Some(Kept {
-                    because: Because::HasCome(credential.clone()),
+                    because: Because::HasCome(Box::new(credential.clone())),
                     why: format!(
                         "the {credential} came after this case was begun, and whoever was inside may have made it: it stays off. \
                          Once all else is back: portcullis close {case} --reason TEXT. Only where its owner is known to have \

@@ -114,14 +114,14 @@ fn what_is_not_done_is_told(stage: &Stage, ending: &Ending, seed: u64) -> usize 
 /// Gives back how many of the intruder's credentials the ledger calls cut.
 fn what_is_called_cut_is_cut(stage: &Stage, seed: u64) -> usize {
     let ledger = Ledger::of(&stage.plan(), &stage.state());
-    let is_cut = |row: &&Row| {
+    let is_cut = |row: &Row| {
         matches!(
             row.standing,
             Standing::Dead { .. } | Standing::Blocked { .. } | Standing::Replaced { .. }
         )
     };
     let called_cut = |typed: &str| {
-        ledger.rows.iter().find(|row| row.credential.typed() == typed).filter(is_cut).is_some()
+        ledger.rows.iter().find(|row| row.credential.typed() == typed).is_some_and(is_cut)
     };
     let mut tried = 0;
     for reach in stage.cloud.intruder_reach() {

@@ -117,20 +117,19 @@ pub(super) fn wide(seed: u64) -> (String, String) {
 }
 
 fn world(dice: &mut Dice, users: &str) -> String {
-    let refused = match dice.throw(3) {
-        0 => String::new(),
-        _ => {
-            let at = usize::try_from(dice.throw(REFUSED.len() as u64)).unwrap();
-            let resource = if dice.one_in(3) {
-                format!("arn:aws:iam::{ACCOUNT}:user/staff/ada")
-            } else {
-                "*".to_owned()
-            };
-            format!(
-                "        inline: {{ not: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Deny, Action: \"{}\", Resource: \"{resource}\" }}] }} }}\n",
-                REFUSED[at]
-            )
-        }
+    let refused = if dice.throw(3) == 0 {
+        String::new()
+    } else {
+        let at = usize::try_from(dice.throw(REFUSED.len() as u64)).unwrap();
+        let resource = if dice.one_in(3) {
+            format!("arn:aws:iam::{ACCOUNT}:user/staff/ada")
+        } else {
+            "*".to_owned()
+        };
+        format!(
+            "        inline: {{ not: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Deny, Action: \"{}\", Resource: \"{resource}\" }}] }} }}\n",
+            REFUSED[at]
+        )
     };
     let trusts = if dice.one_in(3) { "ben" } else { "ada" };
     let (assumes, mints) = (1 + dice.throw(150), 1 + dice.throw(150));
