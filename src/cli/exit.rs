@@ -266,8 +266,9 @@ impl From<SurveyError> for Failure {
              and AWS_SECRET_ACCESS_KEY"
         // Asking who one is needs no permission: whoever is refused that was not let in at all.
         } else if call.is_not_for_iam() {
-            "they are accepted elsewhere, or were just now: a session of sts:GetSessionToken is let into IAM only with the code \
-             of an MFA device. Use the user's own key with --mfa-serial ARN, or a role (--role-arn ARN); else check the key"
+            "the credentials are expired, switched off or not accepted: get fresh ones, check the account. If they are a session \
+             of sts:GetSessionToken, IAM lets it in only with the code of an MFA device: use the user's own key with \
+             --mfa-serial ARN, or a role (--role-arn ARN)"
         } else if call.is_credentials() || call.is_refused_identity() {
             "the credentials are expired or not accepted: get fresh ones, check the account and the clock"
         } else if call.code == crate::cloud::NO_CONNECTION {

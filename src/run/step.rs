@@ -91,11 +91,14 @@ impl Run<'_> {
             let came = if let Some(came) = made.take() {
                 came
             } else {
-                let state = self.journal.change(&change.id).state;
+                let record = self.journal.change(&change.id);
+                let state = record.state;
                 if state == ChangeState::Seen {
                     return Ok(Driven::Seen);
                 }
-                if !(told_to_wait && change.only_cuts() && !change.already) {
+                // A pass that was refused was never made; what it would see is the first pass, which may have been made later.
+                let was_refused = attempt == 1 && record.refused && change.is_second_pass();
+                if !(was_refused || told_to_wait && change.only_cuts() && !change.already) {
                     // At first many look; whoever tries again is waited for.
                     let position = if attempt == 1 && change.only_cuts() {
                         self.look_with_all(change).await?

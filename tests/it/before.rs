@@ -345,7 +345,7 @@ fn a_user_whom_a_later_round_cuts_is_not_held_for_a_key_that_another_case_has_is
             stage.says_yes_to(&stage.newest(stage.state().round() + 1)).await;
             ending = stage.resume_to_the_end(1).await;
         }
-        assert_eq!(ending, Ending::NotProven);
+        assert_eq!(ending, Ending::NotProven, "{}", stage.witness.0.lock().unwrap());
         let keys = stage.cloud.snapshot().0;
         let mut keys = keys.iter().filter(|(key, _)| key.contains("users/backup/keys/"));
         assert!(keys.all(|(_, status)| status == "Inactive"));

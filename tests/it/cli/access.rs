@@ -83,7 +83,7 @@ consumers:";
     plan.env("AWS_ACCESS_KEY_ID", without.access_key_id.as_str())
         .env("AWS_SECRET_ACCESS_KEY", without.secret.expose())
         .env("AWS_SESSION_TOKEN", without.session_token.unwrap().expose());
-    let code = "is let into IAM only with the code of an MFA device";
+    let code = "IAM lets it in only with the code of an MFA device";
     world.refuses(5, &mut plan, &["InvalidClientTokenId", code, "--mfa-serial ARN"]);
     let mut plan = world.hosted.plan(&[]);
     plan.env("AWS_SECRET_ACCESS_KEY", "not-the-secret");
