@@ -84,9 +84,18 @@ impl<'a> Lifting<'a> {
                 return Some(Kept {
                     because: Because::HasCome(Box::new(credential.clone())),
                     why: format!(
-                        "the {credential} came after this case was begun, and whoever was inside may have made it: it stays off. \
-                         Once all else is back: portcullis close {case} --reason TEXT. Only where its owner is known to have \
-                         made it: portcullis clear {case} {typed} --reason TEXT, then resume"
+                        "the {credential} came after this case was begun, and whoever was inside may have made it: it stays off{}",
+                        if self.plan().is_undo() {
+                            format!(
+                                ". Once all else is back: portcullis close {case} --reason TEXT. Only where its owner is known \
+                                 to have made it: portcullis clear {case} {typed} --reason TEXT, then resume"
+                            )
+                        } else {
+                            // The case goes on: it is not to be closed for this, nor the key to be given back in passing.
+                            format!(
+                                ", unless its owner is known to have made it, and {typed} is cleared by its own name"
+                            )
+                        }
                     ),
                 });
             }
