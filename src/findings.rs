@@ -130,7 +130,8 @@ pub enum Refused {
     },
 }
 
-const NONE_OF_THOSE: &str = "neither findings of TruffleHog or Gitleaks, nor a credential report, nor a CSV with access key ids";
+const NONE_OF_THOSE: &str = "neither findings of TruffleHog or Gitleaks, nor a credential report, nor a CSV with access key ids. \
+                             Names of users go into an input of the playbook: -i NAME=@FILE";
 
 impl Findings {
     /// Nothing at all.

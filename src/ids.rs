@@ -227,6 +227,31 @@ id!(
     })
 );
 
+impl SecretId {
+    /// The name in the ARN of a secret that lacks the hyphen and the six characters that AWS ends each with; `None` where
+    /// it has them, or a name that only looks so, or is the ARN of no secret.
+    pub fn name_without_its_end(text: &str) -> Option<&str> {
+        let mut parts = text.splitn(7, ':');
+        let is_one = parts.next() == Some("arn")
+            && parts.nth(1) == Some("secretsmanager")
+            && parts.nth(2) == Some("secret");
+        let name = parts.next().filter(|name| is_one && !name.is_empty())?;
+        let has_it = name.rsplit_once('-').is_some_and(|(_, end)| {
+            end.len() == SECRET_END && end.bytes().all(|b| b.is_ascii_alphanumeric())
+        });
+        (!has_it).then_some(name)
+    }
+
+    /// Whether `whole` is what AWS calls the secret that this names by its ARN without the end: AWS answers to both.
+    pub fn is_beginning_of(&self, whole: &Arn) -> bool {
+        let end = whole.as_str().strip_prefix(self.as_str()).and_then(|end| end.strip_prefix('-'));
+        self.0.starts_with("arn:") && end.is_some_and(|end| end.len() == SECRET_END)
+    }
+}
+
+/// So many characters AWS puts behind a hyphen at the end of a secret's ARN.
+const SECRET_END: usize = 6;
+
 /// Address and number of leading bits.
 fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{ApplyError, PlanError};
+use super::{ApplyError, PlanError, seal_policy};
 use crate::cloud::WriteCloud;
 use crate::ids::{AccessKeyId, SecretId, VersionId};
 use crate::inventory::{Inventory, SecretMetadata};
@@ -51,17 +51,7 @@ pub(super) fn deliverable<'a>(
                 "restore it (aws secretsmanager restore-secret --secret-id {id}), or name another"
             ),
         )),
-        Some(secret)
-            if secret.arn.as_str() == id.as_str()
-                || secret.name == id.as_str()
-                    && secret.arn.account() == inventory.caller.account.as_str() =>
-        {
-            Ok(secret)
-        }
-        Some(secret) => Err(impossible(
-            format!("the inventory has {} of {} for secret {id}", secret.name, secret.arn),
-            "survey and plan anew: somebody has changed the file".to_owned(),
-        )),
+        Some(secret) => seal_policy::found(id, Some(secret), &inventory.caller),
         None => Err(impossible(
             format!("account {} has no secret {id} in this region", inventory.caller.account),
             format!(

@@ -109,6 +109,15 @@ pub(super) fn found<'i>(
             ),
         )),
         Some(secret) if is_called(secret, id, caller) => Ok(secret),
+        Some(secret) if id.is_beginning_of(&secret.arn) => Err(impossible(
+            format!(
+                "{id} is not the whole ARN of a secret: AWS ends it with a hyphen and six characters more"
+            ),
+            format!(
+                "name it as AWS does, {}; or, in the account that it lies in, {}",
+                secret.arn, secret.name
+            ),
+        )),
         Some(secret) => Err(impossible(
             format!("the inventory has {} of {} for secret {id}", secret.name, secret.arn),
             "survey and plan anew: somebody has changed the file".to_owned(),

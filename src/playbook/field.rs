@@ -267,7 +267,10 @@ impl FieldType {
         match self {
             Self::UserName => self.name(value, UserName::parse),
             Self::AccessKeyId => self.identifier(value, AccessKeyId::parse),
-            Self::SecretId => self.identifier(value, SecretId::parse),
+            Self::SecretId => {
+                self.with_its_end(value)?;
+                self.identifier(value, SecretId::parse)
+            }
             Self::AgeRecipient => self.identifier(value, AgeRecipient::parse).map_err(|mut error| {
                 let text = value.as_str().unwrap_or_default().trim();
                 if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
@@ -281,7 +284,10 @@ impl FieldType {
                 error
             }),
             Self::AccountId => self.identifier(value, AccountId::parse),
-            Self::Arn => self.identifier(value, Arn::parse),
+            Self::Arn => {
+                self.with_its_end(value)?;
+                self.identifier(value, Arn::parse)
+            }
             Self::RoleName => self.name(value, RoleName::parse),
             Self::Cidr => self.identifier(value, Cidr::parse).map_err(|mismatch| {
                 let near = value.as_str().and_then(Cidr::nearest);
@@ -431,6 +437,24 @@ impl FieldType {
                 .then(|| "take the spaces off".to_owned());
             Mismatch { help, ..self.content(value) }
         })
+    }
+
+    /// Refuses the ARN of a secret that lacks its end: it is like no ARN that AWS tells, and in no list of them.
+    fn with_its_end(&self, value: &Value) -> Result<(), Mismatch> {
+        let Some(name) = value.as_str().map(str::trim).and_then(SecretId::name_without_its_end)
+        else {
+            return Ok(());
+        };
+        let name = if SecretId::parse(name).is_ok() { name } else { "NAME" };
+        let by_name = match self {
+            Self::SecretId => format!("; or, in the account that it lies in, its name, {name}"),
+            _ => String::new(),
+        };
+        let help = Some(format!(
+            "AWS ends the ARN of a secret with a hyphen and six characters more; take it whole from \
+             `aws secretsmanager describe-secret --secret-id {name}`{by_name}"
+        ));
+        Err(Mismatch { help, ..self.content(value) })
     }
 
     /// A name, of which people have the ARN at hand.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub use self::file::Written;
-use super::field::{FieldType, Mismatch, shorten};
+use super::field::{FieldType, Mismatch, describe, shorten};
 use super::{Input, Playbook, yaml};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Source, counted, grouped};
@@ -222,10 +222,11 @@ fn pieces<'g>(ty: &FieldType, given: &'g Given) -> Vec<Piece<'g>> {
         (Given::Typed(text), ty) => vec![one(ty.accept_typed(text), From::Said)],
         // Empty lines and those that begin with `#` say nothing.
         (Given::Text(text), FieldType::List(item)) => {
+            let text = text.trim_start_matches('\u{feff}');
             let lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.trim()));
             lines
                 .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-                .map(|(n, text)| (item.accept_typed(text), From::Text { line: Some(n), text }))
+                .map(|(n, text)| (of_a_line(item, text), From::Text { line: Some(n), text }))
                 .map(|(value, from)| one(value, from))
                 .collect()
         }
@@ -250,6 +251,25 @@ fn pieces<'g>(ty: &FieldType, given: &'g Given) -> Vec<Piece<'g>> {
             vec![one(ty.accept(written.value()), From::Written(written))]
         }
     }
+}
+
+/// The item that stands in a line: as it is, or in quotation marks, as the only column of a CSV has it. A line with a comma
+/// is a row of several columns, though the name of a user might have one: half a list that is taken for one name is worse.
+fn of_a_line(item: &FieldType, line: &str) -> Result<Value, Mismatch> {
+    if *item == FieldType::Text {
+        return item.accept_typed(line);
+    }
+    let alone = line.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let value = item.accept_typed(alone.unwrap_or(line))?;
+    if !line.contains(',') {
+        return Ok(value);
+    }
+    Err(Mismatch {
+        expected: item.to_string(),
+        found: describe(&value),
+        right_kind: true,
+        help: None,
+    })
 }
 
 /// The value that was given, if it is one for the input. Nothing is none.
@@ -401,7 +421,16 @@ fn wrong(input: &Input, ty: &FieldType, mismatch: &Mismatch, from: From<'_>) -> 
         From::Unseen(written) => problem
             .at(written.place().unseen(), file::NOT_SHOWN)
             .help(input.ty.written(&input.name)),
-        From::Text { line: Some(_), .. } => problem.help(format!("write it like {}", ty.example())),
+        From::Text { line: Some(n), text } => {
+            let hint = if text.contains(',') {
+                "a line holds one of them: of a CSV give one column alone, and a name that has a comma in a file of `--inputs`; "
+            } else if n == 1 {
+                "where this is the heading of a column, put # before it; "
+            } else {
+                ""
+            };
+            problem.help(format!("{hint}write it like {}", ty.example()))
+        }
         From::Text { line: None, .. } => {
             problem.help(format!("give it like -i {}={}", input.name, input.ty.example()))
         }

@@ -245,9 +245,9 @@ fn literal(ty: &FieldType) -> Value {
     match ty {
         FieldType::UserName | FieldType::RoleName => pattern("^[A-Za-z0-9_+=,.@-]{1,64}$"),
         FieldType::AccessKeyId => pattern("^A[KS]IA[A-Z0-9]{12,124}$"),
-        FieldType::SecretId => {
-            pattern("^(arn:.*:secretsmanager:.*:secret:.*|[A-Za-z0-9/_+=.@-]{1,512})$")
-        }
+        FieldType::SecretId => pattern(
+            "^(arn:.*:secretsmanager:.*:secret:.*-[A-Za-z0-9]{6}|[A-Za-z0-9/_+=.@-]{1,512})$",
+        ),
         FieldType::AgeRecipient => pattern("^age1[02-9ac-hj-np-z]{58}$"),
         FieldType::AccountId => pattern("^[0-9]{12}$"),
         FieldType::Cidr => pattern("^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"),

@@ -214,11 +214,14 @@ pub(super) async fn ask(
             let found = cloud.secrets().describe(id).await?;
             Fact::Secret(whole("secretsmanager:DescribeSecret", found, |secret| {
                 let versions = secret.version_ids_to_stages().into_iter().flatten();
-                let asked = [secret.arn()?, secret.name()?].contains(&id.as_str());
-                let here = Arn::parse(secret.arn()?).ok()?.account() == account.as_str();
-                (asked && (here || id.as_str().starts_with("arn:"))).then_some(())?;
+                let arn = Arn::parse(secret.arn()?).ok()?;
+                let asked = [arn.as_str(), secret.name()?].contains(&id.as_str());
+                let here = arn.account() == account.as_str();
+                // By an ARN without its end AWS finds it, too. Whoever plans says what to type instead.
+                let asked = asked && (here || id.as_str().starts_with("arn:"));
+                (asked || id.is_beginning_of(&arn)).then_some(())?;
                 Some(Box::new(SecretMetadata {
-                    arn: Arn::parse(secret.arn()?).ok()?,
+                    arn,
                     name: secret.name()?.to_owned(),
                     versions: labelled(versions)?,
                     rotates_itself: secret.rotation_enabled().unwrap_or(false),

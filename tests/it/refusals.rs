@@ -33,6 +33,15 @@ fn what_cannot_be_planned_is_refused_with_a_reason_and_a_way_out() {
             "create-secret",
         ),
         (
+            "a secret by its ARN without the end, of which AWS knows which is meant",
+            WORLD.replace("deploy/aws-key", "deploy/aws-secret")
+                .replace("deliver_to: deploy/aws-secret", "deliver_to: arn:aws:secretsmanager:us-east-1:111122223333:secret:deploy/aws-secret"),
+            PLAYBOOK.to_owned(),
+            Code::CannotPlan,
+            "secret:deploy/aws-secret is not the whole ARN of a secret",
+            "name it as AWS does, arn:aws:secretsmanager:us-east-1:111122223333:secret:deploy/aws-secret-",
+        ),
+        (
             "a user that is not there",
             WORLD.to_owned(),
             PLAYBOOK.replacen("user: ${{ targets.owner }}", "user: nobody", 1),
@@ -134,7 +143,7 @@ steps:
   - { id: asked, phase: contain, if: 1 / (size(inputs.deliver_to) - 14) > 0, uses: manual.close, with: { covers: leak-path, what: x } }
   - { id: its-key, phase: rotate, reason: \"since ${{ inputs.leaked_at }}\", uses: iam.access-key.replace, with: { user: \"${{ targets.owner }}\", deliver_to: \"${{ inputs.deliver_to }}\" } }
   - { id: its-lift, phase: recover, needs: [its-key], uses: iam.user.lift-quarantine, with: { user: \"${{ targets.owner }}\" } }
-  - { id: other-lift, phase: recover, uses: iam.user.lift-quarantine, with: { user: backup } }
+  - { id: other-lift, phase: recover, uses: iam.user.lift-quarantine, with: { user: \"${{ 'backup' }}\" } }
 ";
     let mut all: Vec<(Code, String)> = refused("a question", &world, playbook)
         .into_iter()

@@ -150,3 +150,35 @@ fn what_stands_in_a_file_that_cannot_be_read_is_not_called_missing() {
     }
     assert!(told(&from_file("# nothing\n")).contains("input `key` is missing"));
 }
+
+/// AWS ends the ARN of a secret with six characters of its own: without them it is like none that an inventory has.
+#[test]
+fn the_arn_of_a_secret_without_its_end_is_refused_with_what_to_type() {
+    let of = |where_: &str| from_file(&format!("key: AKIAIOSFODNN7EXAMPLE\nwhere: {where_}\n"));
+    let arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/key";
+    let told = told(&of(arn));
+    assert!(told.contains("describe-secret --secret-id prod/key`"), "{told}");
+    assert!(told.contains("its name, prod/key\n"), "{told}");
+    assert!(bind(&of(&format!("'{arn}-??????'"))).is_err(), "a pattern is no secret's ARN either");
+    assert_eq!(bind(&of(&format!("{arn}-a1B2c3"))).unwrap()["where"], format!("{arn}-a1B2c3"));
+}
+
+/// As a spreadsheet or a console writes it.
+#[test]
+fn a_csv_of_one_column_is_a_list_and_one_of_several_is_told_to_be_one() {
+    let of = |text: &str| {
+        let mut given = from_file("key: AKIAIOSFODNN7EXAMPLE\nwhere: prod/key\n");
+        given.give("users", Given::Text(text.to_owned()));
+        given
+    };
+    let bound = bind(&of("\u{feff}# User name\r\n\"alice\"\r\ndana\r\n")).unwrap();
+    assert_eq!(bound["users"], json!(["alice", "dana"]));
+    // A comma may stand in a user's name, and this is no name of one.
+    let text = told(&of("alice,2026-03-24\n"));
+    assert!(
+        text.contains("line 1 of input `users` wants ") && text.contains("one column alone"),
+        "{text}"
+    );
+    let text = told(&of("User name\nalice\n"));
+    assert!(text.contains("put # before it"), "{text}");
+}
