@@ -423,6 +423,7 @@ fn plan_on(
         came,
         gate,
         untouched: {
+            left_out.extend(select::filtered(playbook, &scope, &named(&principals, &changes)));
             left_out.extend(untouched::second_factors(&users, inventory));
             left_out.extend(untouched::cut_by_aws(&users, inventory));
             left_out.extend(elsewhere.iter().map(elsewhere::untouched));
@@ -465,6 +466,18 @@ fn plan_on(
         return Err(problems);
     }
     Ok(Planned::Plan(Box::new(plan)))
+}
+
+/// The users and roles that stand in a plan: whoever is cut, and whoever a change does anything else for.
+fn named(principals: &BTreeSet<Principal>, changes: &[Change]) -> BTreeSet<String> {
+    let of_effect = |effect: &Effect| match effect {
+        Effect::Cuts { subject, .. } | Effect::Lifts { subject, .. } => subject.principal(),
+        Effect::Issues { user, .. } => Some(Principal::User(user.clone())),
+        Effect::Destroys { credential } => credential.principal(),
+        Effect::Delivers { .. } | Effect::Spares { .. } | Effect::Rotates { .. } => None,
+    };
+    let touched = changes.iter().flat_map(|change| &change.effects).filter_map(of_effect);
+    principals.iter().cloned().chain(touched).map(|one| one.name().to_owned()).collect()
 }
 
 /// So many seconds clocks may be apart before it is worth a word.

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::draft::Undecided;
 use crate::action::catalog::{self, ErasedAction};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::ids::StepId;
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::ids::{AccessKeyId, Arn, StepId, UserName};
 use crate::inventory::Want;
 use crate::plan::Untouched;
-use crate::playbook::{EffectKind, Evaluated, Playbook, Scope, Step, Template};
+use crate::playbook::{EffectKind, Evaluated, Expression, Playbook, Scope, Step, Template};
 
 /// The longest list that a step is taken for.
 const MOST_ITEMS: usize = 100_000;
@@ -261,6 +261,74 @@ fn skipped<'p>(
     }
 }
 
+/// Users and roles that a `filter` leaves out of what steps are taken for, and that are none of those `named` in the plan
+/// otherwise.
+pub(super) fn filtered(
+    playbook: &Playbook,
+    scope: &Scope<'_>,
+    named: &BTreeSet<String>,
+) -> Vec<Untouched> {
+    let lists = playbook.steps.iter().filter_map(|step| Some((step, step.for_each.as_ref()?)));
+    let lists: Vec<(&Step, &Expression)> = lists
+        .flat_map(|(step, list)| list.expressions().into_iter().map(move |one| (step, one)))
+        .collect();
+    let mut of_targets: BTreeSet<&String> =
+        lists.iter().flat_map(|(_, list)| list.targets()).collect();
+    let mut asked = Vec::new();
+    // Each stands behind those that it needs.
+    for target in playbook.targets.iter().rev() {
+        if of_targets.contains(&target.name) {
+            of_targets.extend(target.expression.targets());
+            asked.push((format!("target `{}`", target.name), &target.expression));
+        }
+    }
+    asked.reverse();
+    asked.extend(lists.into_iter().map(|(step, list)| (format!("step `{}`", step.id), list)));
+    let mut told = named.clone();
+    asked
+        .into_iter()
+        .filter(|(_, expression)| expression.asks_only(scope.targets))
+        .filter_map(|(by, expression)| {
+            let whom = expression.leaves_out(scope).into_iter().filter_map(|item| whom(&item));
+            let whom = whom.filter(|(name, _)| told.insert(name.clone()));
+            let whom: Vec<String> = whom.map(|(_, words)| words).collect();
+            let them = if whom.len() == 1 { "it" } else { "them" };
+            let more = whom.len().saturating_sub(NAMED_ITEMS);
+            let mut what = whom.into_iter().take(NAMED_ITEMS).collect::<Vec<_>>().join(", ");
+            if more > 0 {
+                what = format!("{what} and {more} more");
+            }
+            let line = line(playbook, expression.place());
+            let why = format!(
+                "the `filter` of {by} leaves {them} out ({line}), and no other step takes {them}"
+            );
+            (!what.is_empty()).then_some(Untouched { what, why })
+        })
+        .collect()
+}
+
+/// The user or role that an item stands for, by name and in words.
+fn whom(item: &Value) -> Option<(String, String)> {
+    if let Some(name) = item.as_str() {
+        let is_one = UserName::parse(name).is_ok() && AccessKeyId::parse(name).is_err();
+        return is_one.then(|| (name.to_owned(), name.to_owned()));
+    }
+    let field = |key: &str| item.get(key).and_then(Value::as_str);
+    let (name, arn) = (field("name")?, Arn::parse(field("arn")?).ok()?);
+    let kind = ["user", "role"].into_iter().find(|kind| {
+        arn.as_str().contains(":iam:") && arn.resource().starts_with(&format!("{kind}/"))
+    })?;
+    Some((name.to_owned(), format!("{kind} {name}")))
+}
+
+/// Where something stands, as the plan says it.
+fn line(playbook: &Playbook, place: &Place) -> String {
+    match playbook.fragment_of(place) {
+        Some(fragment) => format!("{} line {}", fragment.path, place.line()),
+        None => format!("line {}", place.line()),
+    }
+}
+
 fn left_out(
     playbook: &Playbook,
     step: &Step,
@@ -268,10 +336,7 @@ fn left_out(
     refused: &[Option<Value>],
     skipped_for: Option<&StepId>,
 ) -> Option<Untouched> {
-    let line = match playbook.fragment_of(&step.place) {
-        Some(fragment) => format!("{} line {}", fragment.path, step.place.line()),
-        None => format!("line {}", step.place.line()),
-    };
+    let line = line(playbook, &step.place);
     if let Some(need) = skipped_for {
         let why = format!("it needs step `{need}`, which is skipped ({line})");
         return Some(Untouched { what: format!("step `{}`", step.id), why });

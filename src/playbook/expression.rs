@@ -10,6 +10,7 @@ mod copies;
 pub(crate) mod evaluate;
 pub(crate) mod functions;
 mod indexed;
+mod left_out;
 pub(crate) mod meter;
 mod rewrite;
 pub(crate) mod shape;

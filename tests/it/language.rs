@@ -308,6 +308,43 @@ steps:
     assert!(screen.contains("\n1 change. About "), "{screen}");
 }
 
+/// Whom a `filter` leaves out the plan names, as it names whom an `if` refuses; but nobody whom another step takes.
+#[test]
+fn whom_a_filter_leaves_out_stands_in_the_plan() {
+    let text = "\
+targets:
+  ours: ${{ inventory.users().map(user, user.name).filter(name, name != 'backup') }}
+steps:
+  - id: quarantine
+    phase: contain
+    for_each: ${{ targets.ours }}
+    uses: iam.user.quarantine
+    with: { user: \"${{ each }}\" }
+";
+    let left = untouched(&plan(text, &[]));
+    let backup =
+        "backup: the `filter` of target `ours` leaves it out (line 6), and no other step takes it";
+    assert!(left.iter().any(|one| one == backup), "{left:#?}");
+    let other = "  - id: sessions-off
+    phase: contain
+    for_each: ${{ inventory.users().filter(user, user.path == '/ops/') }}
+    uses: iam.user.revoke-sessions
+    with: { user: \"${{ each.name }}\" }
+";
+    let left = untouched(&plan(&format!("{text}{other}"), &[]));
+    assert!(!left.iter().any(|one| one.contains("`filter`")), "{left:#?}");
+    let roles = other
+        .replace("users()", "roles()")
+        .replace("user.revoke", "role.revoke")
+        .replace("{ user:", "{ role:");
+    let left = untouched(&plan(&format!("{text}{}", roles.replace("/ops/", "/none/")), &[]));
+    let of_roles = left
+        .iter()
+        .find(|one| one.contains("the `filter` of step `sessions-off` leaves "))
+        .unwrap();
+    assert!(of_roles.contains("role incident-responder"), "{of_roles}");
+}
+
 /// Of many, each with a reason of its own, none is given as the reason of all; and what many users have in common does
 /// not push what matters off the end.
 #[test]

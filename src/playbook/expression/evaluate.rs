@@ -14,6 +14,7 @@ use serde_json::{Number, Value};
 use super::check::{ACCOUNT, EACH};
 use super::functions::Unanswered;
 use super::indexed::{Indexed, Lookup, plain};
+use super::left_out::{LEFT_OUT, Notes};
 use super::meter::{Meter, Scales, Spent};
 use super::rewrite::call_variable;
 use super::shape::{Shape, Wanted};
@@ -51,6 +52,15 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 impl Expression {
     /// Evaluates it.
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Evaluated, Diagnostic> {
+        self.evaluate_noting(scope, &Mutex::default())
+    }
+
+    /// The same; what it is written to take a note of is `noted`.
+    pub(super) fn evaluate_noting(
+        &self,
+        scope: &Scope<'_>,
+        noted: &Mutex<Vec<Value>>,
+    ) -> Result<Evaluated, Diagnostic> {
         let found = Mutex::new(Findings::default());
         let result = {
             let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
@@ -81,6 +91,7 @@ impl Expression {
                     context.add_variable_as_val(name, Box::new(Indexed(scales)));
                 }
             }
+            context.add_variable_as_val(LEFT_OUT, Box::new(Indexed(Notes(noted))));
             context
                 .add_function(INSTANT, instant)
                 .expect("no playbook and no library has a function of that name");
@@ -302,7 +313,7 @@ fn to_cel(value: &Value) -> cel::Value {
 }
 
 /// The evaluator's value as a plain one, objects sorted by key.
-fn from_cel(value: &cel::Value) -> Option<Value> {
+pub(super) fn from_cel(value: &cel::Value) -> Option<Value> {
     Some(match value {
         cel::Value::Null => Value::Null,
         cel::Value::Bool(b) => Value::Bool(*b),

@@ -209,6 +209,56 @@ fn what_is_written_out_is_judged_where_it_stands() {
     }
 }
 
+/// One secret has a name and an ARN, and they are never the same text.
+#[test]
+fn a_name_is_not_looked_for_among_arns() {
+    let arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/key-a1B2c3";
+    for bad in [
+        "inventory.secrets().filter(s, s.arn in ['prod/key'])",
+        "inventory.secrets().filter(s, s.arn != 'prod/key')",
+    ] {
+        let problems = read(bad).expect_err(bad);
+        assert_eq!(problems[0].code, Code::WrongType, "{bad}");
+        let help = problems[0].help.as_deref().unwrap_or_default();
+        assert!(help.contains("`.arn`") && help.contains("`.name`"), "{bad}: {help}");
+    }
+    for good in [
+        &format!("inventory.secrets().filter(s, s.arn in ['{arn}'] || s.arn == '{arn}')")[..],
+        "inventory.secrets().filter(s, s.name in ['prod/key'] || s.name == inputs.user)",
+    ] {
+        assert!(read(good).is_ok(), "{good}: {:?}", read(good));
+    }
+}
+
+#[test]
+fn what_a_filter_leaves_out_is_known_and_what_it_only_asks_is_not_left_out() {
+    let (inputs, targets, spent) = (inputs(), BTreeMap::new(), Spent::default());
+    let inventory = inventory(&[]);
+    let scope = Scope {
+        inputs: &inputs,
+        targets: &targets,
+        inventory: &inventory,
+        each: None,
+        spent: &spent,
+    };
+    for (text, left_out) in [
+        ("inputs.users.filter(u, u != 'bob').map(u, u + '!')", json!(["bob"])),
+        ("inputs.users.map(u, u + '!').filter(u, u == 'bob!')", json!(["alice!", "ci-deploy!"])),
+        (
+            "inputs.yes ? ['x'] + inputs.users.filter(u, u == 'bob') : []",
+            json!(["alice", "ci-deploy"]),
+        ),
+        ("inputs.users.map(u, u != 'bob', u)", json!(["bob"])),
+        ("inputs.users.exists(u, u == 'bob') ? inputs.users : []", json!([])),
+        ("size(inputs.users.filter(u, u == 'bob')) > 0 ? inputs.users : []", json!([])),
+        // What has no value leaves out nothing.
+        ("inputs.users.filter(u, inventory.has_password(u))", json!([])),
+    ] {
+        let expression = read(text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        assert_eq!(json!(expression.leaves_out(&scope)), left_out, "{text}");
+    }
+}
+
 #[test]
 fn what_expressions_cost_has_an_end() {
     let users: Value = (0..10_000).map(|n| format!("u{n}")).collect();

@@ -39,6 +39,13 @@ impl Checker<'_> {
             let asks = ORDER.contains(&name) || name == operators::IN;
             return self.may_be_nothing(&call.args[at], &format!("`{}`", sign(name)), asks);
         }
+        if let Some(other) = called_otherwise(name, &shapes) {
+            let message = format!(
+                "an ARN is compared with {other}: the same thing goes by both, and they are never alike"
+            );
+            let help = "compare `.arn` with ARNs, as an input of `type: list of arn` gives them, and `.name` with names";
+            return self.problem(Code::WrongType, expr, message, help.to_owned());
+        }
         let integers = |shapes: &[Shape]| {
             shapes.iter().all(|shape| matches!(shape, Shape::Integer | Shape::Unknown))
         };
@@ -138,6 +145,34 @@ impl Checker<'_> {
         }
         self.instants.insert(expr.id);
         Shape::Boolean
+    }
+}
+
+/// What stands beside an ARN and is none, where the two are compared.
+fn called_otherwise<'s>(name: &str, operands: &'s [Shape]) -> Option<&'s Shape> {
+    let (a, b) = match (name, operands) {
+        (operators::EQUALS | operators::NOT_EQUALS, [a, b]) => (a, b),
+        (operators::IN, [a, Shape::List(b)]) => (a, b.as_ref()),
+        _ => return None,
+    };
+    let is_arn = |shape: &Shape| matches!(shape, Shape::Of(FieldType::Arn));
+    let is_other = |shape: &Shape| match shape {
+        Shape::Of(FieldType::SecretId) => true,
+        Shape::Written(_) => shape.fits(&FieldType::Arn, true).is_err(),
+        _ => false,
+    };
+    let (a, b) = (where_it_is(a), where_it_is(b));
+    [(a, b), (b, a)]
+        .into_iter()
+        .find(|(arn, other)| is_arn(arn) && is_other(other))
+        .map(|(_, other)| other)
+}
+
+/// What it is where it is something.
+fn where_it_is(shape: &Shape) -> &Shape {
+    match shape {
+        Shape::Nullable(inner) => inner,
+        shape => shape,
     }
 }
 
