@@ -15,7 +15,7 @@ use super::next::{self, LastDenies, after_all, awaited, is_over};
 use super::overtaken::told_overtaken;
 use super::stop::stop_when_asked;
 use super::there::{There, placed, placed_in};
-use super::verify::{Watched, is_calm, spoilt, watched};
+use super::verify::{Watched, comes_to, spoilt, watched};
 use super::{args, diagnostics, view};
 use crate::case::{self, Case, Deliveries, accounts};
 use crate::clock::Clock;
@@ -231,7 +231,9 @@ impl Conduct<'_> {
                     let left = [Watched { case: self.case, journal: &journal }];
                     let left = if self.world.is_none() { &left[..] } else { &[] };
                     let spoilt = |_, why: &str| Ok(spoilt(why));
-                    let watched = watched(self.clock, *watch, stop, left, look, is_calm, spoilt);
+                    let account = &self.saved.plan.account;
+                    let comes_to = |looked: &_| vec![comes_to(account, looked)];
+                    let watched = watched(self.clock, *watch, stop, left, look, comes_to, spoilt);
                     watched.await.map(|ending| (self.saved.clone(), ending))
                 }
             }
@@ -402,7 +404,9 @@ pub(super) fn case_name(saved: &SavedPlan, clock: Clock) -> String {
 
 /// What is said where a rehearsal knows more than its case.
 pub(super) const STILL_INSIDE: &str = "the intruder is still inside, by what is LET IN above, and no row of the case \
-                                       tells of it: have the playbook cut that too, and rehearse again";
+                                       tells of it: have the playbook cut that too, and rehearse again. What only a \
+                                       supplier can cut, in an account of his, `manual.close` asks for, and the world's \
+                                       `remote` names that account (docs/worlds.md)";
 
 /// Whether, of all that the intruder of a rehearsal holds, anything lets him do anything.
 pub(super) fn intruder_is_inside(world: &Cloud) -> bool {

@@ -1,5 +1,6 @@
 //! `portcullis verify`: look at a case again, try what can be tried, listen for what was cut.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::rehearse::Going;
 use super::{accounts, credential, rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::journal::{Journal, State};
 use crate::run::{Ending, Log, RunError};
 use crate::trail::{self, TrailEvent};
@@ -74,9 +76,22 @@ fn options(args: &args::Verify) -> String {
 /// Between two looks of one watch.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(15);
 
-/// Whether a look shows nothing that a person must be called for at once.
-pub(super) fn is_calm(looked: &Result<Ending, RunError>) -> bool {
-    matches!(looked, Ok(Ending::Proven | Ending::NotProven))
+/// What a look at one account comes to, as far as a watch goes by it.
+pub(super) enum Shown {
+    /// Nothing that a person must be called for at once.
+    Calm,
+    /// It could not be looked at, and why.
+    Silent(AccountId, String),
+    /// Something that a person must see to.
+    Alarm,
+}
+
+pub(super) fn comes_to(account: &AccountId, looked: &Result<Ending, RunError>) -> Shown {
+    match looked {
+        Ok(Ending::Proven | Ending::NotProven) => Shown::Calm,
+        Ok(Ending::Stopped(why)) => Shown::Silent(account.clone(), why.join("; ")),
+        _ => Shown::Alarm,
+    }
 }
 
 /// What a watch comes to that could not look again.
@@ -86,8 +101,9 @@ pub(super) fn spoilt(why: &str) -> Ending {
     )])
 }
 
-/// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop. Between two
-/// looks the cases `left` are anybody's: what is said of them meanwhile is known to the next. Whoever goes on with one ends
+/// Looks once, and again and again until the time is over, something is not calm, or somebody asks to stop. An account that is
+/// silent is told of, and what the next look comes to decides: a line that fails for a minute ends no watch of days, and
+/// whoever shuts us out is not waited for either. Between two looks the cases `left` are anybody's: what is said of them meanwhile is known to the next. Whoever goes on with one ends
 /// the watch: what was seen last is then `spoilt`, since nobody has looked at what has come of it.
 pub(super) async fn watched<T>(
     clock: Clock,
@@ -95,15 +111,31 @@ pub(super) async fn watched<T>(
     mut stop: watch::Receiver<bool>,
     left: &[Watched<'_>],
     look: impl AsyncFn() -> T,
-    calm: impl Fn(&T) -> bool,
+    shown: impl Fn(&T) -> Vec<Shown>,
     spoilt: impl Fn(T, &str) -> T,
 ) -> T {
     let end = clock.now().saturating_add(watch).unwrap_or(jiff::Timestamp::MAX);
+    let mut silent_before = BTreeSet::new();
     loop {
         let seen = look().await;
-        if !calm(&seen) || clock.now() >= end {
+        let mut silent = BTreeMap::new();
+        for one in shown(&seen) {
+            match one {
+                Shown::Calm => {}
+                Shown::Silent(account, why) => drop(silent.insert(account, why)),
+                Shown::Alarm => return seen,
+            }
+        }
+        if clock.now() >= end || silent.keys().any(|account| silent_before.contains(account)) {
             return seen;
         }
+        for (account, why) in &silent {
+            view::err(&format!(
+                "Account {account} could not be looked at: {}\nWhere it cannot the next time either, the watch ends.\n",
+                view::plain(why)
+            ));
+        }
+        silent_before = silent.into_keys().collect();
         left.iter().for_each(Watched::rest);
         loop {
             let next = clock.now().saturating_add(LOOK_AGAIN_AFTER).unwrap_or(end).min(end);
@@ -280,7 +312,7 @@ mod tests {
         let (_ask, stop) = watch::channel(false);
         let left = [Watched { case: &case, journal: &journal }];
         let watching =
-            watched(clock, Duration::from_mins(20), stop, &left, look, |_| true, |_, _| 99);
+            watched(clock, Duration::from_mins(20), stop, &left, look, |_| Vec::new(), |_, _| 99);
         let says = async {
             clock.sleep(Duration::from_mins(7)).await;
             let other = Case::open(case.dir()).unwrap();
@@ -293,6 +325,28 @@ mod tests {
         assert_eq!((entries, looks.into_inner()), (4, 3));
         let lines = case::read_journal(case.dir()).unwrap().lines.len();
         assert_eq!(lines, 5, "nothing is written over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_is_silent_once_ends_no_watch_and_one_that_stays_so_does() {
+        let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
+        let account = |id: &str| AccountId::parse(id).unwrap();
+        let silent = |id: &str| Shown::Silent(account(id), "no connection".to_owned());
+        let (one, other) = ("111122223333", "444455556666");
+        for (shows, looks) in [
+            (vec![vec![one], vec![], vec![other], vec![one], vec![]], 5),
+            (vec![vec![one, other], vec![other]], 2),
+            // The time is over.
+            (vec![vec![]; 5], 5),
+        ] {
+            let looked = AtomicUsize::new(0);
+            let look = async || looked.fetch_add(1, Ordering::Relaxed);
+            let shown = |n: &usize| shows[*n].iter().map(|id| silent(id)).collect();
+            let (_ask, stop) = watch::channel(false);
+            let watch = LOOK_AGAIN_AFTER * 4;
+            let last = watched(clock, watch, stop, &[], look, shown, |seen, _| seen).await;
+            assert_eq!((last + 1, looked.into_inner()), (looks, looks), "{shows:?}");
+        }
     }
 
     /// Between two looks a case is anybody's: what a crash of theirs left of a line is cut off, and another journal is none.

@@ -65,6 +65,15 @@ impl World {
                 });
             }
         }
+        for (name, remote) in &self.remote {
+            let Some(through) = &remote.account else { continue };
+            found.within(&[&"remote", name], Some(format!("way in {name}")), |found| {
+                self.account(through, &[&"account"], found);
+                if self.responder.as_ref().is_some_and(|one| one.account == *through) {
+                    found.bad(&[&"account"], "nobody else closes the responder's own account");
+                }
+            });
+        }
         for (n, consumer) in self.consumers.iter().enumerate() {
             let about = Some(format!("consumer {}", consumer.name));
             found.within(&[&"consumers", &n], about, |found| {

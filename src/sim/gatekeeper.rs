@@ -92,6 +92,13 @@ impl Engine {
 
     /// Whom a key or session stands for, as far as enforcement knows yet.
     pub(super) fn subject(&self, id: &str, now: Timestamp) -> Result<Subject, Dead> {
+        let subject = self.subject_at_all(id, now)?;
+        // What he holds of theirs whoever has the say there has cut.
+        let is_cut = self.is_closed(&subject.caller.account) && self.intruder.holds_credential(id);
+        if is_cut { Err(Dead::Invalid) } else { Ok(subject) }
+    }
+
+    fn subject_at_all(&self, id: &str, now: Timestamp) -> Result<Subject, Dead> {
         let state = self.enforced(now);
         if id.starts_with("ASIA") {
             let session = self.sessions.get(id).ok_or(Dead::Invalid)?;

@@ -116,7 +116,7 @@ impl Intruder {
         Some(self.due.swap_remove(n))
     }
 
-    fn holds_credential(&self, id: &str) -> bool {
+    pub(super) fn holds_credential(&self, id: &str) -> bool {
         self.holds.iter().any(|held| matches!(held, Holding::Credential(has) if has == id))
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
+use crate::ids::AccountId;
 use crate::inventory::{Probe, Tried};
 
 /// One way in.
@@ -27,6 +28,10 @@ pub struct Remote {
     /// How often somebody attests that he has done something here, and has not.
     #[serde(default)]
     pub empty_words: u32,
+    /// The account of somebody else's that it leads through: while it is closed, what the intruder holds of that account
+    /// is worth nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
 }
 
 fn yes() -> bool {
@@ -59,6 +64,14 @@ impl Engine {
     pub(super) fn answer_to(&self, probe: &Probe) -> Result<Tried, String> {
         let mut answers = self.remote.values().filter_map(|remote| remote.answer_to(probe));
         answers.next().ok_or_else(|| format!("there is no {probe} in this world"))
+    }
+
+    /// Whether a way in that leads through `account` is closed: whoever has the say there has cut the intruder off.
+    pub(super) fn is_closed(&self, account: &str) -> bool {
+        self.remote.values().any(|remote| {
+            !remote.open
+                && remote.account.as_ref().is_some_and(|through| through.as_str() == account)
+        })
     }
 
     /// As [`super::Cloud::done_outside`].

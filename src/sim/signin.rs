@@ -41,6 +41,9 @@ impl Engine {
     pub(super) fn sign_in(&self, known: &Known, now: Timestamp) -> Result<SignedIn, Refusal> {
         let refused = |why: &str| Refusal::new(403, "AuthenticationFailure", why);
         let wrong = || refused("Your authentication information is incorrect.");
+        if self.is_closed(&known.account) {
+            return Err(wrong());
+        }
         let state = self.enforced(now);
         let account = state.account(&known.account).ok_or_else(wrong)?;
         let user = account.users.get(&known.user).ok_or_else(wrong)?;

@@ -9,7 +9,7 @@ use portcullis::playbook::{Phase, Proof};
 use portcullis::report::Report;
 use portcullis::run::{Ending, MOST_ROUNDS};
 
-use crate::stage::{Left, Stage, Torn, WORLD, play, terms, told};
+use crate::stage::{Left, Stage, Torn, WORLD, play, told};
 use crate::verdict::{no_secret_was_written, the_intruder_is_out};
 use crate::words::{Rehearsal, WHY};
 
@@ -307,6 +307,48 @@ fn a_rehearsal_asks_and_whoever_attests_has_done_it_unless_the_world_says_otherw
     assert_eq!(code, Some(0), "{screen}");
 }
 
+/// What the intruder holds in a supplier's account no step of ours cuts: the supplier does, and the world says which way in
+/// goes with it. Where the world does not, a rehearsal finds him inside whatever is attested.
+#[test]
+fn an_intruder_in_a_supplier_s_account_is_out_once_the_supplier_has_cut_him_off() {
+    const SUPPLIED: &str = r#"
+world: 1
+now: 2026-03-24T07:10:00Z
+responder: { account: "111122223333", role: responder }
+accounts:
+  "111122223333":
+    roles:
+      responder:
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "arn:aws:iam::999988887777:root" }, Action: "sts:AssumeRole" }] }
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+        max_session: 12h
+  "444455556666":
+    users: { builder: { keys: [{ id: AKIAEXAMPLEBUILDER04 }], attached: ["arn:aws:iam::aws:policy/ReadOnlyAccess"] } }
+remote:
+  supplier: { http: "https://status.example.org/", closed_status: 503, account: "444455556666" }
+intruder: { holds: [AKIAEXAMPLEBUILDER04] }
+"#;
+    let asks = r#"portcullis: 1
+name: supplier-cut
+title: The supplier cuts off who is in its account
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: supplier-off, phase: contain, uses: manual.close, with: { covers: supplier, what: Have the supplier cut him off, http: "https://status.example.org/", status: 503 } }
+"#;
+    for (world, ends) in [
+        (SUPPLIED.to_owned(), Some(0)),
+        (SUPPLIED.replace(", account: \"444455556666\"", ""), Some(11)),
+    ] {
+        let rehearsal = Rehearsal::of(&world, asks);
+        assert_eq!(rehearsal.code, Some(13));
+        rehearsal.say(&["attest", "supplier-off.1"]);
+        let (code, screen) = rehearsal.say(&["resume"]);
+        assert_eq!(code, ends, "{screen}");
+        let told = screen.contains("the world's `remote` names that account (docs/worlds.md)");
+        assert_eq!(told, ends == Some(11), "{screen}");
+    }
+}
+
 /// It was down when the plan was made: that is no doing of the case, and nothing of it to be taken back.
 #[test]
 fn what_was_shut_before_the_case_stays_so_and_an_undo_asks_nobody_about_it() {
@@ -335,7 +377,6 @@ fn what_a_step_asks_of_a_person_must_be_clear_and_what_is_opened_must_have_been_
             "portcullis: 1\nname: one-step\ntitle: One step\nsteps:\n  - {{ id: closed, phase: contain, uses: manual.close, with: {{ {with} }} }}\n"
         )
     };
-    let opens = PLAYBOOK.replace("covers: webmail, what: Close", "covers: web-mail, what: Close");
     let page = "covers: mail, what: x, http: \"https://mail.example.org/\", status: 5";
     for (text, says) in [
         (of("covers: \"web mail\", what: x"), "wants a name for a way in"),
@@ -346,14 +387,23 @@ fn what_a_step_asks_of_a_person_must_be_clear_and_what_is_opened_must_have_been_
         let told = told(&text);
         assert!(told.contains(says) && told.contains("playbook.yaml:5:"), "{says}: {told}");
     }
-    let refused = [(opens, "which no step closes first")];
+    // Known from the file alone, whatever else is cut.
+    let opens = PLAYBOOK.replace("covers: webmail, what: Close", "covers: web-mail, what: Close");
+    let told_of = told(&opens);
+    assert!(
+        told_of.contains("this opens the way in `webmail`, which no step closes first"),
+        "{told_of}"
+    );
+    assert!(told_of.contains("did you mean `web-mail`?"), "{told_of}");
+    let alone =
+        of("covers: webmail, what: x").replace("contain", "recover").replace("close", "open");
+    let told_of = told(&alone);
+    for says in
+        ["playbook.yaml:5:", "`manual.close` with `covers: webmail`", "portcullis undo CASE --only"]
+    {
+        assert!(told_of.contains(says), "{says}: {told_of}");
+    }
     play(async {
-        for (text, says) in refused {
-            let problems = Stage::set_on(&world(), &text, &terms()).await.err().unwrap();
-            let told =
-                problems.iter().map(|problem| &problem.message[..]).collect::<Vec<_>>().join("\n");
-            assert!(told.contains(says), "{says}: {told}");
-        }
         // What cannot be tried is said in the plan, and is no reason not to close it.
         let stage =
             Stage::set(WORLD, &of("covers: mail, what: x, tcp: \"nowhere.example.org:443\"")).await;

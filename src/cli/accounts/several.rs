@@ -19,7 +19,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::next::{self, LastDenies, after_all, awaited, is_over};
 use crate::cli::stop::stop_when_asked;
 use crate::cli::there::{placed, placed_in};
-use crate::cli::verify::{Watched, is_calm, spoilt, watched};
+use crate::cli::verify::{Watched, comes_to, spoilt, watched};
 use crate::cli::view::{self, Style};
 use crate::cli::{diagnostics, rehearse};
 use crate::cloud::Suspect;
@@ -114,7 +114,11 @@ impl Several<'_> {
                         let looks = runs.iter().map(|(saved, rounds)| rounds.verify(saved, log));
                         join_all(looks).await
                     };
-                    let calm = |all: &Vec<_>| all.iter().all(is_calm);
+                    let all_come_to = |all: &Vec<_>| {
+                        let each = runs.iter().zip(all);
+                        each.map(|((saved, _), looked)| comes_to(&saved.plan.account, looked))
+                            .collect()
+                    };
                     // In a rehearsal nobody else is there, and no time passes.
                     let left = self.accounts.iter().zip(&journals);
                     let left = left.filter(|_| self.reached.world.is_none());
@@ -125,7 +129,8 @@ impl Several<'_> {
                     let spoilt =
                         |all: Vec<_>, why: &str| all.iter().map(|_| Ok(spoilt(why))).collect();
                     let looked =
-                        watched(clock, *watch, stop.clone(), &left, look, calm, spoilt).await;
+                        watched(clock, *watch, stop.clone(), &left, look, all_come_to, spoilt)
+                            .await;
                     let plans = runs.iter().map(|(saved, _)| saved.clone());
                     plans.zip(looked).map(|(saved, ending)| Ok((saved, ending?))).collect()
                 }

@@ -8,7 +8,7 @@ use super::Lowering;
 use super::steps::Draft;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::ids::StepId;
-use crate::playbook::field::{FieldType, shorten};
+use crate::playbook::field::{Field, FieldType, shorten};
 use crate::playbook::template::Content;
 use crate::playbook::vocabulary::{EffectKind, Mode, Phase};
 
@@ -25,51 +25,94 @@ pub(super) fn check(lowering: &mut Lowering<'_>, mode: Mode, steps: &[Draft<'_, 
     }
 }
 
-/// Whoever is handed something or let in again is cut off first, as far as the file alone tells: who is named by an
-/// expression is known when the plan is made.
+/// Whoever is handed something or let in again is cut off first, and what is opened is closed first, as far as the file alone
+/// tells: who is named by an expression is known when the plan is made.
 fn cuts_whom_it_hands_to(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
     if !lowering.names.unread.is_empty() {
         return;
     }
-    let mut cut_off = BTreeSet::new();
+    let (mut cut_off, mut anybody) = (BTreeSet::new(), BTreeSet::new());
+    let mut cuts = false;
     for draft in steps {
         let (Some((phase, _)), Some((action, _))) = (draft.phase, draft.action) else { return };
         if phase.is_behind_the_gate() || !action.effects.contains(&EffectKind::Cuts) {
             continue;
         }
+        cuts = true;
         match named(draft) {
-            Some((kind, name, _)) => cut_off.insert((kind, name.to_owned())),
-            // It may be anybody.
-            None => return,
-        };
+            Some((kind, name, _)) => {
+                cut_off.insert((kind, name.to_owned()));
+            }
+            None => anybody.extend(action.fields.iter().filter_map(kind_of)),
+        }
     }
     for draft in steps {
-        let is_gated = draft.action.is_some_and(|(action, _)| {
-            action.effects.iter().any(|kind| matches!(kind, EffectKind::Issues | EffectKind::Lifts))
-        });
-        let Some((kind, name, place)) = named(draft).filter(|_| is_gated) else { continue };
-        // Without any cut at all another problem says so.
-        if cut_off.is_empty() || cut_off.contains(&(kind, name.to_owned())) {
+        let Some((action, uses)) = draft.action else { continue };
+        let does = |effect: EffectKind| action.effects.contains(&effect);
+        // Where nothing is cut at all, another problem says so of what is handed out.
+        if !(does(EffectKind::Issues) && cuts || does(EffectKind::Lifts)) {
             continue;
         }
-        let name = shorten(name);
-        let problem = Diagnostic::error(
-            Code::GateOrder,
-            format!("this concerns {kind} {name}, whom no step cuts off first"),
-        )
-        .at(place, "still inside")
-        .help(format!("add `iam.{kind}.quarantine` for {name} in phase `contain`"));
-        lowering.push(problem);
+        let (message, place, label, mut help) = match named(draft) {
+            Some((kind, name, _))
+                if anybody.contains(kind) || cut_off.contains(&(kind, name.to_owned())) =>
+            {
+                continue;
+            }
+            Some((kind @ WAY_IN, name, place)) => {
+                let name = shorten(name);
+                let closed = cut_off.iter().filter(|(of, _)| *of == kind).map(|(_, name)| &**name);
+                let near = lowering.suggest(&name, closed).map(str::to_owned);
+                let help = near.map_or_else(
+                    || format!("add `manual.close` with `covers: {name}` in phase `contain`"),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let message = format!("this opens the way in `{name}`, which no step closes first");
+                (message, place, "never closed", help)
+            }
+            Some((kind, name, place)) => {
+                let name = shorten(name);
+                let message = format!("this concerns {kind} {name}, whom no step cuts off first");
+                let help = format!("add `iam.{kind}.quarantine` for {name} in phase `contain`");
+                (message, place, "still inside", help)
+            }
+            None if !cuts => (
+                format!("`{}` takes a cut back, and no step of this playbook cuts", action.kind),
+                lowering.place(uses),
+                "nothing to take back",
+                "add the step that cuts, in phase `contain`".to_owned(),
+            ),
+            None => continue,
+        };
+        if !cuts {
+            help.push_str(
+                ": what it finds cut stays so and counts. What a case has cut that case opens again (`portcullis resume \
+                 CASE`), or lets in alone (`portcullis undo CASE --only user/NAME`), and no playbook of its own",
+            );
+        }
+        lowering.push(Diagnostic::error(Code::GateOrder, message).at(place, label).help(help));
     }
 }
 
-/// The one user or role that a step is about, where the file names one.
+/// What is closed and opened outside.
+const WAY_IN: &str = "way in";
+
+/// What a field names: a user, a role or a way in.
+fn kind_of(field: &Field) -> Option<&'static str> {
+    match field.ty {
+        FieldType::UserName => Some("user"),
+        FieldType::RoleName => Some("role"),
+        _ => (field.name == "covers").then_some(WAY_IN),
+    }
+}
+
+/// The one user, role or way in that a step is about, where the file names one.
 fn named<'d>(draft: &'d Draft<'_, '_>) -> Option<(&'static str, &'d str, Place)> {
     let step = draft.step.as_ref().filter(|step| step.for_each.is_none())?;
-    let mut of = step.with.iter().filter_map(|(_, template)| match template.ty() {
-        FieldType::UserName => Some(("user", template)),
-        FieldType::RoleName => Some(("role", template)),
-        _ => None,
+    let (action, _) = draft.action?;
+    let mut of = step.with.iter().filter_map(|(name, template)| {
+        let field = action.fields.iter().find(|field| field.name == name)?;
+        Some((kind_of(field)?, template))
     });
     let ((kind, template), None) = (of.next()?, of.next()) else { return None };
     let Content::Literal(Value::String(name)) = &template.content else { return None };
