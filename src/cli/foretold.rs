@@ -233,8 +233,24 @@ impl<'a> Foretold<'a> {
     }
 }
 
+/// What becomes of whoever else a case has cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    /// All of it is taken back.
+    AreLetInToo,
+    /// The case goes on.
+    StayCut,
+}
+
 /// What is next where an undo was held: what people say and open, and when the rest may come off.
-pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
+pub(super) fn next_of_held(
+    saved: &SavedPlan,
+    state: &State,
+    dir: &Path,
+    there: &There,
+    others: Others,
+) -> String {
+    let ends = others == Others::AreLetInToo;
     let now = state.last.unwrap_or(Timestamp::MAX);
     let mut foretold = Foretold::of(saved, state, now);
     let is_held = |change: &Change| state.record(&change.id).state == ChangeState::Held;
@@ -270,14 +286,22 @@ pub(super) fn next_of_held(saved: &SavedPlan, state: &State, dir: &Path, there: 
     }
     let attest = to_attest(&saved.plan, state, dir, there);
     let has_come = kinds.get(&Kind::HasCome).map(|came| {
-        let came: Vec<String> = came.iter().filter_map(|(_, fate)| match fate {
-            Fate::Kept(Kept { because: Because::HasCome(one), .. }) => Some(plain(&one.to_string())),
-            _ => None,
-        }).collect();
-        format!(
-            "{} came after the case was begun and stays off: once all else is back, portcullis close {whole} --reason TEXT{there}",
-            came.join(", ")
-        )
+        let came: Vec<String> = came
+            .iter()
+            .filter_map(|(_, fate)| match fate {
+                Fate::Kept(Kept { because: Because::HasCome(one), .. }) => {
+                    Some(plain(&one.to_string()))
+                }
+                _ => None,
+            })
+            .collect();
+        let stays = format!("{} came after the case was begun and stays off", came.join(", "));
+        // A case that goes on is not to be closed for this.
+        if ends {
+            format!("{stays}: once all else is back, portcullis close {whole} --reason TEXT{there}")
+        } else {
+            stays
+        }
     });
     let later = kinds.get(&Kind::Sessions).into_iter().flatten();
     let until = later.filter_map(|(_, fate)| match fate {

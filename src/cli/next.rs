@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::by_hand::{quoted, typed};
 use super::everybody::{self, EVERYBODY};
-use super::foretold::next_of_held;
+use super::foretold::{Others, next_of_held};
 use super::let_in;
 use super::there::There;
 use crate::action::catalog;
@@ -25,10 +25,8 @@ use crate::run::{gone_on_with, sessions_live_until, waits_for_others};
 /// Whether the last line of several accounts, which together end with `all`, has what is to be done about one that ends
 /// with `one`. What stopped one is told apart; and a resumption that is due anyway takes up what waits for nobody.
 pub(super) fn is_told(one: Exit, all: Exit) -> bool {
-    match all {
-        Exit::Stopped => one == Exit::Waiting,
-        all => one == all,
-    }
+    // Whoever is asked for a yes is asked whatever else is to be done elsewhere.
+    one == Exit::Waiting || one == all && all != Exit::Stopped
 }
 
 /// What is next of an account of several of which nothing is asked.
@@ -414,7 +412,7 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
         return format!("{is_in}; then: portcullis resume {whole}{there}");
     }
     if plan.is_undo() {
-        return next_of_held(saved, state, dir, there);
+        return next_of_held(saved, state, dir, there, Others::AreLetInToo);
     }
     let held =
         || plan.changes.iter().filter(|one| state.record(&one.id).state == ChangeState::Held);
@@ -424,9 +422,7 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
         && !matches!(state.gate, GateState::Shut(_))
     {
         // Nothing else than whoever is to be let in again waits.
-        let mut alone = saved.clone();
-        alone.plan.lets_in.clear();
-        return next_of_held(&alone, state, dir, there);
+        return of_held_alone(saved, state, dir, there);
     }
     if waits_for_others(plan, state) {
         return WITH_THE_OTHERS.to_owned();
@@ -463,11 +459,9 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
         if !held().any(|one| one.undoes.is_some()) {
             return asked;
         }
-        let mut alone = saved.clone();
-        alone.plan.lets_in.clear();
         return format!(
             "{asked}. For whoever is to be let in alone: {}",
-            next_of_held(&alone, state, dir, there)
+            of_held_alone(saved, state, dir, there)
         );
     }
     to_attest(plan, state, dir, there)
@@ -482,6 +476,13 @@ pub(super) fn of_held(saved: &SavedPlan, state: &State, dir: &Path, there: &Ther
                 there.beside(dir)
             )
         })
+}
+
+/// The same of those alone whom the case lets in again while it goes on.
+fn of_held_alone(saved: &SavedPlan, state: &State, dir: &Path, there: &There) -> String {
+    let mut alone = saved.clone();
+    alone.plan.lets_in.clear();
+    next_of_held(&alone, state, dir, there, Others::StayCut)
 }
 
 /// What is typed about all that a case is held for: the commands in what it says of why.
@@ -719,6 +720,15 @@ mod tests {
             of_over(dir, &there, last(true)).ends_with("To lift those: portcullis resume cases/1")
         );
         assert_eq!(of_over(dir, &there, None), "nothing: this case is closed");
+    }
+
+    #[test]
+    fn whoever_is_asked_for_a_yes_is_told_whatever_is_to_be_done_in_other_accounts() {
+        for all in [Exit::Held, Exit::Stopped, Exit::Waiting] {
+            assert!(is_told(Exit::Waiting, all));
+            assert!(!is_told(Exit::NotProven, all) && !is_told(Exit::Stopped, all));
+        }
+        assert!(is_told(Exit::Held, Exit::Held) && is_told(Exit::NotProven, Exit::NotProven));
     }
 
     #[test]

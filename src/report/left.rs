@@ -201,14 +201,14 @@ fn of_open(plan: &Plan, state: &State, row: &Row) -> String {
     if ledger::on_a_word_no_more(plan, state, &row.credential).is_none() {
         return open;
     }
-    let typed = row.credential.typed();
+    let (case, typed) = (plan.case(), row.credential.typed());
     let cut = match row.credential.principal() {
         Some(Principal::User(user)) => format!("portcullis cut --user={user}; "),
         Some(Principal::Role(role)) => format!("portcullis cut --role={role}; "),
         None => String::new(),
     };
     format!(
-        "{open}: {cut}portcullis clear CASE {typed} --reason TEXT; portcullis waive CASE {typed} --until 7d --reason TEXT"
+        "{open}: {cut}portcullis clear {case} {typed} --reason TEXT; portcullis waive {case} {typed} --until 7d --reason TEXT"
     )
 }
 
@@ -240,9 +240,10 @@ pub(super) fn left_to_do(saved: &SavedPlan, state: &State, ledger: &Ledger) -> V
     let waits = ledger.rows.iter().filter(|row| ledger::waits_for_a_word(&saved.plan, state, row));
     left.extend(waits.map(|row| {
         let (of, typed) = (&row.credential, row.credential.typed());
+        let case = saved.plan.case();
         format!(
             "{of}: whoever had it is let in alone, and nothing proves its end as the gate asks: have it cleared, by {} in all \
-             (portcullis clear CASE {typed} --reason TEXT), or answer for it (portcullis waive CASE {typed} --until 7d --reason \
+             (portcullis clear {case} {typed} --reason TEXT), or answer for it (portcullis waive {case} {typed} --until 7d --reason \
              TEXT); then portcullis resume CASE",
             ledger::names_to_clear(&saved.plan)
         )

@@ -641,3 +641,36 @@ fn a_word_that_means_nothing_is_not_taken() {
     let after = std::fs::read(rehearsal.case.join("journal.jsonl")).unwrap();
     assert_eq!(before, after, "what is not taken leaves no trace");
 }
+
+/// What is deleted and nobody can try stays unproven, whoever answers for it.
+#[test]
+fn whoever_answers_for_what_nobody_can_try_is_told_that_11_stays_11() {
+    let world = r#"
+world: 1
+now: 2026-03-24T07:10:00Z
+responder: { account: "111122223333", role: responder }
+accounts:
+  "111122223333":
+    users: { ada: { password: {} } }
+    roles:
+      responder:
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "arn:aws:iam::999988887777:root" }, Action: "sts:AssumeRole" }] }
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+        max_session: 12h
+"#;
+    let text = "\
+portcullis: 1
+name: gone
+title: A password is deleted
+gate: { proof: settled, margin: 60s }
+steps:
+  - { id: password-gone, phase: eradicate, uses: iam.login-profile.delete, with: { user: ada } }
+";
+    let rehearsal = Rehearsal::of(world, text);
+    assert_eq!(rehearsal.code, Some(11));
+    let waive = ["waive", "password/ada", "--until", "14d", "--as", "anna"];
+    let (code, screen) = rehearsal.say(&[&waive[..], &WHY].concat());
+    assert_eq!(code, Some(0), "{screen}");
+    let told = "kept, and it cannot make 0 of 11: this is dead, and nobody can try";
+    assert!(screen.contains(told), "{screen}");
+}

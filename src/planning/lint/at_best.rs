@@ -59,7 +59,9 @@ fn not_allowed(plan: &Plan) -> Option<Shortfall> {
     let named = held.get(..held.len() - more)?.join(", ");
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!held.is_empty()).then(|| Shortfall {
-        why: format!("{} is not allowed to make {named}{more}, which will be held", plan.caller),
+        why: format!(
+            "{named}{more} will be held: what that needs is not allowed, as is said below"
+        ),
         then: Some("allow it, or run it as somebody who may".to_owned()),
     })
 }

@@ -176,8 +176,7 @@ pub(super) fn refusals(plan: &mut Plan) {
         n => format!(" and {}", counted(n, "other action")),
     };
     plan.warnings.push(format!(
-        "{} is not allowed to {named}{more}: what needs it will be held. Allow it before you run; what can be cut is \
-         cut all the same",
+        "{} is not allowed to {named}{more}; what can be cut is cut all the same",
         plan.caller
     ));
     let missed: Vec<String> = passes_that_miss(plan).take(NAMED).collect();

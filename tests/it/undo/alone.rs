@@ -376,3 +376,49 @@ fn who_is_in_on_a_word_that_ran_out_is_told_first_by_the_last_line_and_the_repor
     );
     assert!(first.contains("clear ") && first.contains("password/ci-deploy"), "{report}");
 }
+
+/// What was hung on her while the case went on stays off, keeps her shut out of nothing else, and is no reason to close the case.
+#[test]
+fn what_came_since_stays_off_when_its_owner_is_let_in_alone_and_nobody_is_told_to_close_the_case() {
+    let world = r#"
+world: 1
+now: 2026-03-24T07:10:00Z
+lag: 4s
+responder: { account: "111122223333", role: responder }
+accounts:
+  "111122223333":
+    users:
+      ci-deploy:
+        keys: [{ id: AKIAEXAMPLELEAKED001 }]
+        inline:
+          own: { Version: "2012-10-17", Statement: [{ Effect: Allow, Action: "iam:CreateAccessKey", Resource: "*" }] }
+    roles:
+      responder:
+        trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { AWS: "arn:aws:iam::999988887777:root" }, Action: "sts:AssumeRole" }] }
+        attached: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+        max_session: 12h
+intruder:
+  holds: [AKIAEXAMPLELEAKED001]
+  reacts: [{ after: 1s, deeds: [{ operation: CreateAccessKey, params: {} }] }]
+"#;
+    let rehearsal = Rehearsal::of(world, super::CONTAINED);
+    for name in ["anna", "ben"] {
+        let clear = ["clear", "user/ci-deploy", "--as", name];
+        let (code, screen) = rehearsal.say(&[&clear[..], &WHY].concat());
+        assert_eq!(code, Some(0), "{screen}");
+        assert!(screen.contains("came after this case was begun. Whoever knows whose"), "{screen}");
+    }
+    let only = ["undo", "--only", "user/ci-deploy"];
+    let (code, dry) = rehearsal.say(&[&only[..], &["--dry-run", "--all"]].concat());
+    assert_eq!(code, Some(0), "{dry}");
+    assert!(dry.contains("Stays off: it came after this case was begun"), "{dry}");
+    let (code, screen) = rehearsal.say(&[&only[..], &["--yes"]].concat());
+    assert_eq!(code, Some(13), "{screen}");
+    let (_, status) = rehearsal.say(&["status"]);
+    assert!(status.contains("undone     quarantine.1"), "{status}");
+    let next = screen.rsplit("Next: ").next().unwrap();
+    assert!(next.contains("came after the case was begun and stays off"), "{screen}");
+    for said in [&dry, &screen, &status] {
+        assert!(!said.contains("portcullis close"), "{said}");
+    }
+}
