@@ -8,6 +8,7 @@ use portcullis::plan::{Barrier, Credential};
 use portcullis::playbook::{Phase, Proof};
 use portcullis::report::Report;
 use portcullis::run::{Ending, MOST_ROUNDS};
+use portcullis::sim::World;
 
 use crate::stage::{Left, Stage, Torn, WORLD, play, told};
 use crate::verdict::{no_secret_was_written, the_intruder_is_out};
@@ -346,6 +347,15 @@ steps:
         assert_eq!(code, ends, "{screen}");
         let told = screen.contains("the world's `remote` names that account (docs/worlds.md)");
         assert_eq!(told, ends == Some(11), "{screen}");
+    }
+    for (account, why) in [
+        ("111122223333", "nobody else closes the responder's own account"),
+        ("999988887777", "there is no account 999988887777"),
+    ] {
+        let through = format!("account: \"{account}\" }}\nintruder");
+        let world = SUPPLIED.replace("account: \"444455556666\" }\nintruder", &through);
+        let error = World::parse(&world).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
     }
 }
 

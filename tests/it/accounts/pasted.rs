@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{PLAYBOOK, WORLD, with_an_admin_there};
+use crate::check::{portcullis, said};
 use crate::hosted::{Hosted, Ran, ran, ran_typing};
 use crate::words::Rehearsal;
 
@@ -122,4 +123,27 @@ fn of_several_accounts_it_is_said_once_what_people_are_to_do() {
         assert!(told.contains("Next: it goes on with the others"), "{told}");
     }
     assert_eq!(all.matches("portcullis ").count(), 2, "{all}");
+}
+
+/// A word is said of one account, and the report of all says it with the part of the case that it is typed of.
+#[test]
+fn the_report_of_several_accounts_has_what_is_to_be_said_of_one_with_its_part_of_the_case() {
+    let world = WORLD.replacen("      billing:\n", "      billing:\n        password: {}\n", 1);
+    let rehearsal = Rehearsal::of(&world, PLAYBOOK);
+    let case = rehearsal.case.to_str().unwrap();
+    let there = format!("{case}/accounts/444455556666");
+    let why = ["--reason", "her laptop was checked", "--as", "anna"];
+    let waive = ["waive", &there, "user/billing", "--until", "6m"];
+    let waived = portcullis(&[&waive[..], &why].concat());
+    assert_eq!(waived.status.code(), Some(0), "{}", said(&waived));
+    rehearsal.say(&["undo", "--only", "user/billing", "--yes"]);
+    // Minutes have passed in the world since.
+    let (code, screen) = rehearsal.say(&["resume"]);
+    assert_eq!(code, Some(13), "{screen}");
+    let (_, report) = rehearsal.say(&["report"]);
+    let (_, left) = report.split_once("Left to do").unwrap();
+    for word in ["clear", "waive"] {
+        let typed = format!("portcullis {word} {there} password/billing");
+        assert!(left.contains(&typed), "{typed}: {report}");
+    }
 }
