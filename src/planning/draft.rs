@@ -37,6 +37,8 @@ pub(super) struct Unread<'p> {
     pub(super) operation: String,
     /// How, in one word.
     pub(super) code: String,
+    /// Whether it was refused: what is answered and not understood no permission mends.
+    pub(super) understood: bool,
     /// Whom it is about, as far as the playbook names him.
     pub(super) of: Option<Principal>,
     pub(super) problem: Diagnostic,
@@ -101,6 +103,7 @@ pub(super) fn draft<'p>(
                         step,
                         operation: gap.operation.clone(),
                         code: gap.code.clone(),
+                        understood: gap.understood,
                         of: named(with),
                         problem,
                         undecided: Undecided::taken(step, *action, with),

@@ -48,14 +48,14 @@ pub(super) fn leave_out<'p>(
         })
     };
     let mut left_out = LeftOut::default();
-    let mut whom: BTreeMap<(&StepId, String, String), Vec<Principal>> = BTreeMap::new();
+    let mut whom: BTreeMap<(&StepId, String, String, bool), Vec<Principal>> = BTreeMap::new();
     for one in unread {
         let step = one.step;
         if step.phase.is_behind_the_gate() || !goes_on || was_planned(&step.id) {
             left_out.kept.push(one);
             continue;
         }
-        let Unread { operation, code, of, undecided, .. } = one;
+        let Unread { operation, code, understood, of, undecided, .. } = one;
         // Whom nobody has approved of as cut is asked about when the step can be planned.
         let is_in_scope =
             |of: &Principal| earlier.is_none_or(|earlier| earlier.plan.principals.contains(of));
@@ -63,9 +63,9 @@ pub(super) fn leave_out<'p>(
         if !accepted.contains(&operation) {
             left_out.undecided.push(undecided);
         }
-        whom.entry((&step.id, operation, code)).or_default().extend(of);
+        whom.entry((&step.id, operation, code, understood)).or_default().extend(of);
     }
-    for ((step, operation, code), whom) in whom {
+    for ((step, operation, code, understood), whom) in whom {
         let named: Vec<String> = whom.iter().take(NAMED).map(ToString::to_string).collect();
         let more = match whom.len().saturating_sub(NAMED) {
             0 => String::new(),
@@ -83,10 +83,15 @@ pub(super) fn leave_out<'p>(
             ));
             continue;
         }
+        let once = if understood {
+            "once it is allowed"
+        } else {
+            "see what is unusual about what it shows: once that is gone"
+        };
         left_out.unplanned.push(Unplanned {
             step: step.clone(),
             why: format!(
-                "{operation} answered {code}{}{place}; once it is allowed, `resume` plans what the step cuts",
+                "{operation} answered {code}{}{place}; {once}, `resume` plans what the step cuts",
                 of("of")
             ),
             before_the_gate: true,

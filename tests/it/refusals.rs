@@ -487,6 +487,29 @@ fn only_a_gap_can_be_accepted_and_only_one_that_is_understood() {
     }
 }
 
+/// No permission mends what is answered and not understood, and nobody is told to wait for one.
+#[test]
+fn what_a_step_that_is_left_out_waits_for_is_said_as_it_is() {
+    let saved = play(async { Stage::set_on(WORLD, LISTED, &terms()).await.unwrap().saved });
+    for (understood, says) in
+        [(true, "; once it is allowed, `resume`"), (false, ": once that is gone, `resume`")]
+    {
+        let mut inventory = saved.inventory.clone();
+        let gap = Gap {
+            operation: "iam:ListSSHPublicKeys".to_owned(),
+            code: "Any".to_owned(),
+            message: "any".to_owned(),
+            passing: false,
+            understood,
+        };
+        let asked = Want::SshPublicKeys(UserName::parse(VICTIM).unwrap());
+        assert!(inventory.answers.insert(asked, Err(Box::new(gap))).is_some());
+        let planned = planning::plan(&read(LISTED), &saved.plan.inputs, &inventory, &terms());
+        let Ok(Planned::Plan(plan)) = planned else { panic!("{planned:?}") };
+        assert!(plan.unplanned[0].why.contains(says), "{:?}", plan.unplanned);
+    }
+}
+
 /// What cannot be delivered into is found before a key is deleted for good to make room for the new one.
 #[test]
 fn where_nothing_can_be_delivered_nothing_is_deleted() {
