@@ -49,7 +49,8 @@ impl Bounds {
             })
     }
 
-    fn number_of_items(&self, found: usize) -> Option<String> {
+    /// What is wrong with so many items.
+    pub(super) fn number_of_items(&self, found: usize) -> Option<String> {
         match (self.min_items, self.max_items) {
             (Some(least), _) if found < least => {
                 Some(format!("at least {}, not {found}", counted(least, "item")))

@@ -105,11 +105,7 @@ impl Expression {
 
     /// Whether it reads the item of the step's `for_each`.
     pub(crate) fn asks_each(&self) -> bool {
-        let mut asks = false;
-        walk(&self.ast, &mut |node| {
-            asks |= matches!(&node.expr, Expr::Ident(name) if name == check::EACH);
-        });
-        asks
+        asks_each(&self.ast)
     }
 
     /// Whether it gives the same whatever is given and whatever there is.
@@ -441,6 +437,15 @@ fn readable(message: &str) -> String {
         return format!("no part of one begins with {}", super::field::shorten(sign));
     }
     super::field::shorten(front)
+}
+
+/// Whether an expression uses the item of its step's `for_each`.
+fn asks_each(ast: &IdedExpr) -> bool {
+    let mut asks = false;
+    walk(ast, &mut |node| {
+        asks |= matches!(&node.expr, Expr::Ident(name) if name == check::EACH);
+    });
+    asks
 }
 
 /// Calls `visit` for every node, a parent before its parts.

@@ -22,6 +22,7 @@ pub(super) use self::tables::KEY_OR_KEYS;
 pub use self::tables::{APPROVALS, BATCHES, GATE, INPUT, LIMITS, PLAYBOOK, STEP, TRUSTED};
 use super::Playbook;
 use super::expression::check::{EACH, Names};
+use super::expression::shape::Shape;
 
 use super::field::{Field, FieldType, Mismatch, shorten};
 use super::include::{Gathered, Parts};
@@ -55,6 +56,7 @@ pub(super) fn lower(
         names: Names { unread: gathered.unread.clone(), ..Names::default() },
         beside_with: &[],
         each_of: Vec::new(),
+        would_give: Shape::Unknown,
         cut_short: gathered.cut_short,
         refused: refused(&gathered.problems),
     };
@@ -101,6 +103,8 @@ struct Lowering<'a> {
     beside_with: &'static [Field],
     /// The texts that the `for_each` of the step lists as they stand, each with its place.
     each_of: Vec<(String, Place)>,
+    /// What the last expression that was refused, and would fit where it stands, would give.
+    would_give: Shape,
     /// Whether there is more of the playbook, which is no YAML: nothing is missing in what there is.
     cut_short: bool,
     /// Where some of the text was refused.

@@ -57,10 +57,7 @@ impl Template {
     /// What each of its items is, where it is a list.
     pub(super) fn item_shape(&self) -> Shape {
         match &self.content {
-            Content::Expression(expression) => match expression.shape() {
-                Shape::List(item) => item.as_ref().clone(),
-                _ => Shape::Unknown,
-            },
+            Content::Expression(expression) => expression.shape().clone().item(),
             Content::Literal(Value::Array(items)) if items.iter().all(Value::is_string) => {
                 Shape::written(items.iter().filter_map(Value::as_str).map(str::to_owned))
             }

@@ -18,7 +18,7 @@ use super::copies::{AT_MOST, copies};
 use super::functions::{self, FUNCTIONS, Function};
 use super::rewrite::rewrite;
 use super::shape::{Shape, attribute_names};
-use super::{Expression, Parsed};
+use super::{Expression, Parsed, asks_each};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::playbook::field::{FieldType, shorten};
@@ -48,8 +48,21 @@ pub(super) const ACCOUNT: &str = "account";
 
 const ROOTS: &[&str] = &["inputs", "targets", "inventory"];
 
+/// An expression that is wrong, and what is known of it all the same, so that what uses it is judged beside it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// What is wrong with it.
+    pub(crate) problems: Vec<Diagnostic>,
+    /// What it would give, were it mended as its helps say.
+    pub(crate) shape: Shape,
+    /// As [`Expression::present`].
+    pub(crate) present: BTreeSet<String>,
+    /// As [`Expression::asks_each`].
+    pub(crate) asks_each: bool,
+}
+
 /// Checks and rewrites.
-pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Diagnostic>> {
+pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Refused> {
     let mut checker = Checker {
         parsed: &parsed,
         names,
@@ -76,7 +89,7 @@ pub(crate) fn check(parsed: Parsed, names: &Names) -> Result<Expression, Vec<Dia
     let present = present::where_true(&parsed.ast);
     let parsed = Parsed { instants, ..parsed };
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(Refused { problems, shape, present, asks_each: asks_each(&parsed.ast) });
     }
     let mut calls = Vec::new();
     let ast = rewrite(parsed.ast.clone(), &parsed, &mut calls);
@@ -218,9 +231,9 @@ impl Checker<'_> {
                 let shape = self.shape(&select.operand);
                 if shape.may_be_nothing() {
                     let needed = format!("`.{}`", shorten(&select.field));
-                    return self.may_be_nothing(&select.operand, &needed, select.test);
+                    self.may_be_nothing(&select.operand, &needed, select.test);
                 }
-                self.field(expr, &shape, &select.field)
+                self.field(expr, &shape.or_unknown(), &select.field)
             }
         };
         // `has(...)` asks whether there is something.
@@ -250,7 +263,9 @@ impl Checker<'_> {
             used.insert(name.to_owned());
             return shape;
         }
-        let help = match nearest(name, known.keys().map(String::as_str)) {
+        let near = nearest(name, known.keys().map(String::as_str));
+        let meant = near.and_then(|near| known.get(near)).cloned().unwrap_or(Shape::Unknown);
+        let help = match near {
             Some(near) => format!("did you mean `{root}.{near}`?"),
             None if !self.names.unread.is_empty() => {
                 let used = if root == "inputs" { &mut self.inputs } else { &mut self.targets };
@@ -264,7 +279,8 @@ impl Checker<'_> {
             ),
         };
         let message = format!("there is no {kind} `{}`", shorten(name));
-        self.problem(Code::UnknownReference, expr, message, help)
+        self.problem(Code::UnknownReference, expr, message, help);
+        meant
     }
 
     fn field(&mut self, expr: &IdedExpr, shape: &Shape, name: &str) -> Shape {
@@ -274,12 +290,14 @@ impl Checker<'_> {
                 if let Some(shape) = object.field(name) {
                     return shape;
                 }
-                let help = match nearest(name, object.attributes().iter().map(|a| a.name)) {
+                let near = nearest(name, object.attributes().iter().map(|a| a.name));
+                let help = match near {
                     Some(near) => format!("did you mean `.{near}`?"),
                     None => format!("it has {}", attribute_names(object.attributes())),
                 };
                 let message = format!("there is no field `{}`", shorten(name));
-                self.problem(Code::UnknownReference, expr, message, help)
+                self.problem(Code::UnknownReference, expr, message, help);
+                near.and_then(|near| object.field(near)).unwrap_or(Shape::Unknown)
             }
             other => {
                 let message = format!("{other} has no fields, and so no `.{}`", shorten(name));

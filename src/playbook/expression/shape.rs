@@ -103,6 +103,23 @@ impl Shape {
         }
     }
 
+    /// What each of its items is, where it is a list.
+    pub(crate) fn item(self) -> Self {
+        match self {
+            Self::List(item) => *item,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What it is where it is there: of what is never there nothing is known.
+    pub(super) fn or_unknown(self) -> Self {
+        match self {
+            Self::Nullable(inner) => *inner,
+            Self::Null => Self::Unknown,
+            shape => shape,
+        }
+    }
+
     /// The same, where a condition has asked about it: what stands in the playbook and does not meet the condition is
     /// not among it, and which that is, nobody has worked out.
     pub(crate) fn chosen_from(self) -> Self {

@@ -80,7 +80,8 @@ fn inventory(users: &[(&str, Option<&str>)]) -> Inventory {
 fn read(text: &str) -> Result<Expression, Vec<Diagnostic>> {
     let source = Source::new("e", text);
     let place = Place::new(&source, 0..text.len());
-    check(Parsed::parse(text, place).map_err(|problem| vec![problem])?, &names())
+    let parsed = Parsed::parse(text, place).map_err(|problem| vec![problem])?;
+    check(parsed, &names()).map_err(|refused| refused.problems)
 }
 
 fn evaluate(text: &str, inventory: &Inventory) -> Result<Evaluated, Diagnostic> {

@@ -10,7 +10,6 @@ use super::{Fields, Lowering, kebab, order};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::playbook::bounds::{Bounds, has_order};
 use crate::playbook::expression::Parsed;
-use crate::playbook::expression::check::check;
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::field::{FieldType, parse_duration, shorten};
 use crate::playbook::node::{Key, Kind};
@@ -95,9 +94,17 @@ impl Lowering<'_> {
                 _ => None,
             };
             let bounds = ty.as_ref().map(|ty| self.bounds(&given, ty)).unwrap_or_default();
-            if let (Some(ty), Some(value), Some((_, node))) = (&ty, &default, given.get("default"))
-            {
-                for (at, objection) in bounds.objections(ty, value) {
+            if let (Some(ty), Some((_, node))) = (&ty, given.get("default")) {
+                let objections = match (&default, &node.kind) {
+                    (Some(value), _) => bounds.objections(ty, value),
+                    // How many there are does not hang on what is wrong with one of them.
+                    (None, Kind::List(items)) if matches!(ty, FieldType::List(_)) => {
+                        let number = bounds.number_of_items(items.len());
+                        number.map(|why| (None, why)).into_iter().collect()
+                    }
+                    (None, _) => Vec::new(),
+                };
+                for (at, objection) in objections {
                     let item = match (&node.kind, at) {
                         (Kind::List(items), Some(at)) => items.get(at),
                         _ => None,
@@ -297,7 +304,7 @@ impl Lowering<'_> {
         let mut targets = Vec::new();
         for i in sorted.order {
             let Some((key, parsed)) = drafts[i].take() else { continue };
-            match check(parsed, &self.names) {
+            match self.checked(parsed) {
                 Ok(expression) => {
                     self.names.targets.insert(key.text.clone(), expression.shape().clone());
                     self.names.copies.insert(key.text.clone(), expression.copies());
@@ -307,10 +314,8 @@ impl Lowering<'_> {
                         place: self.place(&key.range),
                     });
                 }
-                Err(problems) => {
-                    for problem in problems {
-                        self.push(problem);
-                    }
+                Err(refused) => {
+                    self.names.targets.insert(key.text.clone(), refused.shape);
                 }
             }
         }

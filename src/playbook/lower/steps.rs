@@ -1,5 +1,6 @@
 //! The steps of a playbook, each as far as it can be read.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use super::{Fields, Lowering, MAX_PROBLEMS};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ids::{ActionKind, StepId};
 use crate::playbook::Step;
+use crate::playbook::expression::check::Refused;
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{Field, FieldType, shorten};
@@ -43,6 +45,13 @@ pub(super) struct Said {
     pub(super) with: Vec<(String, Template)>,
     pub(super) reason: Option<Template>,
     pub(super) review_by: Option<Template>,
+}
+
+/// What a step's `if` asks: what is there in the rest of the step, and whether its items are chosen by it.
+#[derive(Default)]
+struct Asked {
+    there: BTreeSet<String>,
+    each: bool,
 }
 
 impl Said {
@@ -105,19 +114,18 @@ impl<'a> Lowering<'a> {
         let phase = self.word(&fields, STEP, "phase", Phase::find);
         let accounts = self.word(&fields, STEP, "in", Accounts::find);
         let title = self.scalar(&fields, STEP, "title");
+        self.would_give = Shape::Unknown;
         let for_each = self.for_each(&fields);
         // Known in this step alone, whatever is wrong with the list.
         self.names.each = fields.contains_key("for_each").then(|| match &for_each {
             Some(template) => template.item_shape(),
-            None => Shape::Unknown,
+            None => self.would_give.clone().item(),
         });
         let batches = self.batches(&fields);
-        let condition = self.condition(&fields);
+        let (condition, asked) = self.condition(&fields);
         let needs = self.needs(&fields);
         let action = self.action(&fields);
-        if let Some(condition) = &condition {
-            self.narrow(condition);
-        }
+        self.narrow(asked);
         let with = match self.beside_with {
             [] => self.with(&fields, action, &what, &whole),
             // Said of each key that has slipped out of it.
@@ -189,12 +197,14 @@ impl<'a> Lowering<'a> {
         if slipped { action.fields } else { &[] }
     }
 
-    /// `if`: an expression as it stands, true or false.
-    fn condition(&mut self, fields: &Fields<'_>) -> Option<Expression> {
-        let (_, node) = fields.get("if")?;
+    /// `if`: an expression as it stands, true or false; and what the rest of the step may rely on, also where something
+    /// is wrong with it.
+    fn condition(&mut self, fields: &Fields<'_>) -> (Option<Expression>, Asked) {
+        let nothing = (None, Asked::default());
+        let Some((_, node)) = fields.get("if") else { return nothing };
         let Kind::Text(text) = &node.kind else {
             self.wrong_type(node, "`if` is an expression", "`if: inputs.rotate`");
-            return None;
+            return nothing;
         };
         if template::has_expression(text) {
             let problem =
@@ -202,29 +212,38 @@ impl<'a> Lowering<'a> {
                     .at(self.place(&node.range), "in an expression already")
                     .help("leave `${{` and `}}` out");
             self.push(problem);
-            return None;
+            return nothing;
         }
         let place = self.place(&node.range);
-        let expression = self.expression(Parsed::parse(text, place))?;
-        if !matches!(expression.shape(), Shape::Boolean | Shape::Unknown) {
-            let message = format!("`if` wants true or false, and this is {}", expression.shape());
-            let help = match expression.shape() {
-                Shape::Nullable(_) | Shape::Null => "ask whether it is there: `has(...)`",
-                _ => "compare it with something: `size(...) > 0`",
-            };
-            let problem = Diagnostic::error(Code::WrongType, message)
-                .at(expression.place().clone(), "of another type")
-                .help(help);
-            self.push(problem);
-            return None;
+        let Some(parsed) = self.counted(Parsed::parse(text, place)) else { return nothing };
+        let place = parsed.place().clone();
+        let (shape, expression, asked) = match self.checked(parsed) {
+            Ok(condition) => {
+                let asked =
+                    Asked { there: condition.present().clone(), each: condition.asks_each() };
+                (condition.shape().clone(), Some(condition), asked)
+            }
+            Err(Refused { shape, present, asks_each, .. }) => {
+                (shape, None, Asked { there: present, each: asks_each })
+            }
+        };
+        if matches!(shape, Shape::Boolean | Shape::Unknown) {
+            return (expression, asked);
         }
-        Some(expression)
+        let message = format!("`if` wants true or false, and this is {shape}");
+        let help = match shape {
+            Shape::Nullable(_) | Shape::Null => "ask whether it is there: `has(...)`",
+            _ => "compare it with something: `size(...) > 0`",
+        };
+        let problem = Diagnostic::error(Code::WrongType, message).at(place, "of another type");
+        self.push(problem.help(help));
+        (None, asked)
     }
 
     /// What the step's `if` asks for is there in the rest of it; and of the items, those that it lets through are taken.
-    fn narrow(&mut self, condition: &Expression) {
-        self.names.present.clone_from(condition.present());
-        if condition.asks_each() {
+    fn narrow(&mut self, asked: Asked) {
+        self.names.present = asked.there;
+        if asked.each {
             self.names.each = self.names.each.take().map(Shape::chosen_from);
         }
     }

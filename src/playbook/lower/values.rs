@@ -7,8 +7,8 @@ use std::ops::Range;
 use serde_json::{Number, Value};
 
 use super::{Fields, Lowering, MAX_EXPRESSIONS, MAX_PROBLEMS, example};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::playbook::expression::check::check;
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::playbook::expression::check::{Refused, check};
 use crate::playbook::expression::shape::{Misfit, Shape, Wanted, explain_misfit};
 use crate::playbook::expression::{Expression, Parsed};
 use crate::playbook::field::{Beside, Field, FieldType, shorten};
@@ -369,25 +369,24 @@ impl Lowering<'_> {
         required: bool,
     ) -> Option<Content> {
         let place = self.place(&node.range);
+        let mut pieces = template::pieces(text, &place);
+        if let [Piece::Expression(_)] = pieces.as_slice()
+            && let Some(Piece::Expression(parsed)) = pieces.pop()
+        {
+            return self.alone(parsed, name, ty, required).map(Content::Expression);
+        }
         let mut parts: Vec<Option<Part>> = Vec::new();
-        for piece in template::pieces(text, &place) {
+        for piece in pieces {
             parts.push(match piece {
                 Piece::Text(text) => Some(Part::Text(text)),
                 Piece::Expression(parsed) => {
-                    self.expression(parsed).map(Box::new).map(Part::Expression)
+                    let parsed = self.counted(parsed);
+                    let checked = parsed.and_then(|parsed| self.checked(parsed).ok());
+                    checked.map(Box::new).map(Part::Expression)
                 }
             });
         }
-        let mut parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
-        if let [Part::Expression(_)] = parts.as_slice()
-            && let Some(Part::Expression(expression)) = parts.pop()
-        {
-            if let Err(misfit) = expression.shape().fits(ty, required) {
-                self.misfit(&misfit, &expression, name, ty);
-                return None;
-            }
-            return Some(Content::Expression(*expression));
-        }
+        let parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
         let mut good = true;
         if !ty.takes_text() {
             let problem = Diagnostic::error(
@@ -410,7 +409,7 @@ impl Lowering<'_> {
                             Shape::Object(object) => Misfit::Object(object.attributes()),
                             _ => Misfit::OtherType,
                         };
-                        self.misfit(&misfit, expression, name, &FieldType::Text);
+                        self.misfit(&misfit, shape, expression.place(), name, &FieldType::Text);
                         good = false;
                     }
                 }
@@ -419,11 +418,46 @@ impl Lowering<'_> {
         good.then_some(Content::Text(parts))
     }
 
-    fn misfit(&mut self, misfit: &Misfit, expression: &Expression, name: &str, ty: &FieldType) {
+    /// An expression with nothing around it: what it gives must fit, also where something else is wrong with it.
+    fn alone(
+        &mut self,
+        parsed: Result<Parsed, Diagnostic>,
+        name: &str,
+        ty: &FieldType,
+        required: bool,
+    ) -> Option<Expression> {
+        let parsed = self.counted(parsed)?;
+        let place = parsed.place().clone();
+        let checked = self.checked(parsed);
+        let shape = match &checked {
+            Ok(expression) => expression.shape(),
+            Err(refused) => &refused.shape,
+        };
+        if let Err(misfit) = shape.fits(ty, required) {
+            self.misfit(&misfit, shape, &place, name, ty);
+            return None;
+        }
+        match checked {
+            Ok(expression) => Some(expression),
+            Err(refused) => {
+                self.would_give = refused.shape;
+                None
+            }
+        }
+    }
+
+    fn misfit(
+        &mut self,
+        misfit: &Misfit,
+        shape: &Shape,
+        place: &Place,
+        name: &str,
+        ty: &FieldType,
+    ) {
         let wanted = Wanted::Field(name);
-        let (message, help) = explain_misfit(misfit, expression.shape(), wanted, ty);
+        let (message, help) = explain_misfit(misfit, shape, wanted, ty);
         let mut problem = Diagnostic::error(Code::WrongType, message)
-            .at(expression.place().clone(), misfit.label())
+            .at(place.clone(), misfit.label())
             .help(help);
         if let Misfit::Written(wrong) = misfit {
             let is_wrong = |text: &str| wrong.iter().any(|(one, _)| one == text);
@@ -435,17 +469,15 @@ impl Lowering<'_> {
         self.push(problem);
     }
 
-    pub(super) fn expression(&mut self, parsed: Result<Parsed, Diagnostic>) -> Option<Expression> {
-        let parsed = self.counted(parsed)?;
-        match check(parsed, &self.names) {
-            Ok(expression) => Some(expression),
-            Err(problems) => {
-                for problem in problems {
-                    self.push(problem);
-                }
-                None
+    /// An expression judged by the names that are known here. What is wrong with it has been said.
+    pub(super) fn checked(&mut self, parsed: Parsed) -> Result<Expression, Refused> {
+        let mut checked = check(parsed, &self.names);
+        if let Err(refused) = &mut checked {
+            for problem in refused.problems.drain(..) {
+                self.push(problem);
             }
         }
+        checked
     }
 
     /// What was parsed, unless it is wrong or one too many.

@@ -4,7 +4,7 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr};
 
 use super::{Checker, function_names};
 use crate::diagnostic::{Code, nearest};
-use crate::playbook::expression::functions::{self, FUNCTIONS};
+use crate::playbook::expression::functions::{self, FUNCTIONS, Function};
 use crate::playbook::expression::shape::{Shape, Wanted, explain_misfit};
 use crate::playbook::field::shorten;
 
@@ -30,13 +30,11 @@ impl Checker<'_> {
     }
 
     fn inventory_call(&mut self, expr: &IdedExpr, root: &str, call: &CallExpr) -> Shape {
-        for argument in &call.args {
+        if root != "inventory" {
             // Their own problems are reported whatever the call is.
-            if root != "inventory" || functions::find(&call.func_name).is_none() {
+            for argument in &call.args {
                 self.shape(argument);
             }
-        }
-        if root != "inventory" {
             let message = format!("`{root}` has no functions");
             let function = &call.func_name;
             let help = if functions::find(function).is_some() {
@@ -46,19 +44,13 @@ impl Checker<'_> {
             };
             return self.problem(Code::BadExpression, expr, message, help);
         }
-        let Some(function) = functions::find(&call.func_name) else {
-            let names = FUNCTIONS.iter().map(|function| function.name);
-            let help = match nearest(&call.func_name, names) {
-                Some(near) => format!("did you mean `inventory.{near}`?"),
-                None => format!("the functions are {}", function_names()),
-            };
-            let message = format!("the inventory has no function `{}`", shorten(&call.func_name));
-            return self.problem(Code::UnknownReference, expr, message, help);
-        };
-        if call.args.len() != function.arguments.len() {
+        let Some(function) = self.function_meant(expr, &call.func_name) else {
             for argument in &call.args {
                 self.shape(argument);
             }
+            return Shape::Unknown;
+        };
+        if call.args.len() != function.arguments.len() {
             let message = format!(
                 "`inventory.{}` takes {}, not {}",
                 function.name,
@@ -66,17 +58,35 @@ impl Checker<'_> {
                 call.args.len()
             );
             let help = format!("write {}", function.signature());
-            return self.problem(Code::BadExpression, expr, message, help);
+            self.problem(Code::BadExpression, expr, message, help);
         }
-        for (argument, (name, ty)) in call.args.iter().zip(function.arguments) {
+        let mut wanted = function.arguments.iter();
+        for argument in &call.args {
             let shape = self.shape(argument);
-            if let Err(misfit) = shape.fits(ty, true) {
+            if let Some((name, ty)) = wanted.next()
+                && let Err(misfit) = shape.fits(ty, true)
+            {
                 let wanted = Wanted::Argument(function, name);
                 let (message, help) = explain_misfit(&misfit, &shape, wanted, ty);
                 self.labelled(Code::WrongType, argument, misfit.label(), message, help);
             }
         }
         (function.result)()
+    }
+
+    /// The function of that name, or the one that is most likely meant.
+    fn function_meant(&mut self, expr: &IdedExpr, name: &str) -> Option<&'static Function> {
+        if let Some(function) = functions::find(name) {
+            return Some(function);
+        }
+        let near = nearest(name, FUNCTIONS.iter().map(|function| function.name));
+        let help = match near {
+            Some(near) => format!("did you mean `inventory.{near}`?"),
+            None => format!("the functions are {}", function_names()),
+        };
+        let message = format!("the inventory has no function `{}`", shorten(name));
+        self.problem(Code::UnknownReference, expr, message, help);
+        functions::find(near?)
     }
 
     fn function(
@@ -97,7 +107,8 @@ impl Checker<'_> {
             && let Some((nothing, _)) = operands.iter().find(|(_, shape)| shape.may_be_nothing())
         {
             let asks = ["contains", "startsWith", "endsWith"].contains(&name);
-            return self.may_be_nothing(nothing, &format!("`{name}`"), asks);
+            self.may_be_nothing(nothing, &format!("`{name}`"), asks);
+            return given_by(name);
         }
         let shapes: Vec<&Shape> = operands.iter().map(|(_, shape)| shape).collect();
         match (name, shapes.as_slice()) {
@@ -118,11 +129,13 @@ impl Checker<'_> {
                     _ => "it compares texts: inputs.name.startsWith('ci-')",
                 };
                 let message = format!("`{known}` does not take these");
-                self.problem(Code::WrongType, expr, message, help.to_owned())
+                self.problem(Code::WrongType, expr, message, help.to_owned());
+                given_by(known)
             }
             (unknown, _) => {
                 let all = VALUE_FUNCTIONS.iter().chain(LOOPS).copied();
-                let help = match nearest(unknown, all.clone()) {
+                let near = nearest(unknown, all.clone());
+                let help = match near {
                     Some(near) if near != unknown => format!("did you mean `{near}`?"),
                     Some(near) => format!("a loop is written list.{near}(x, x == 'a')"),
                     None if ["now", "today", "date", "time", "timestamp"].contains(&unknown) => {
@@ -136,9 +149,22 @@ impl Checker<'_> {
                     None => format!("the functions are {}", all.collect::<Vec<_>>().join(", ")),
                 };
                 let message = format!("there is no function `{}`", shorten(unknown));
-                self.problem(Code::UnknownReference, expr, message, help)
+                self.problem(Code::UnknownReference, expr, message, help);
+                near.map_or(Shape::Unknown, given_by)
             }
         }
+    }
+}
+
+/// What a function of values gives, whatever is wrong with what it is given.
+fn given_by(name: &str) -> Shape {
+    match name {
+        "size" => Shape::Integer,
+        "string" => Shape::Text,
+        "contains" | "startsWith" | "endsWith" | "has" | "all" | "exists" | "exists_one" => {
+            Shape::Boolean
+        }
+        _ => Shape::Unknown,
     }
 }
 

@@ -12,9 +12,10 @@ impl Checker<'_> {
         let item = match range {
             Shape::List(item) => *item,
             Shape::Unknown => Shape::Unknown,
-            Shape::Nullable(_) | Shape::Null => {
+            range @ (Shape::Nullable(_) | Shape::Null) => {
                 let asks = !matches!(loop_.accu_init.expr, Expr::List(_));
-                self.may_be_nothing(&loop_.iter_range, "a loop", asks)
+                self.may_be_nothing(&loop_.iter_range, "a loop", asks);
+                range.or_unknown().item()
             }
             other => {
                 let message = format!("a loop runs over a list, not over {other}");

@@ -37,14 +37,16 @@ impl Checker<'_> {
             && let Some(at) = needs_a_value(name, &shapes).find(|at| shapes[*at].may_be_nothing())
         {
             let asks = ORDER.contains(&name) || name == operators::IN;
-            return self.may_be_nothing(&call.args[at], &format!("`{}`", sign(name)), asks);
+            self.may_be_nothing(&call.args[at], &format!("`{}`", sign(name)), asks);
+            return given_by(name);
         }
         if let Some(other) = called_otherwise(name, &shapes) {
             let message = format!(
                 "an ARN is compared with {other}: the same thing goes by both, and they are never alike"
             );
             let help = "compare `.arn` with ARNs, as an input of `type: list of arn` gives them, and `.name` with names";
-            return self.problem(Code::WrongType, expr, message, help.to_owned());
+            self.problem(Code::WrongType, expr, message, help.to_owned());
+            return given_by(name);
         }
         let integers = |shapes: &[Shape]| {
             shapes.iter().all(|shape| matches!(shape, Shape::Integer | Shape::Unknown))
@@ -125,7 +127,8 @@ impl Checker<'_> {
                     operators::CONDITIONAL => "inputs.rotate ? 'yes' : 'no'",
                     _ => "it goes with whole numbers: size(inputs.users) - 1",
                 };
-                self.problem(Code::WrongType, expr, message, help.to_owned())
+                self.problem(Code::WrongType, expr, message, help.to_owned());
+                given_by(name)
             }
         }
     }
@@ -141,7 +144,7 @@ impl Checker<'_> {
             let message = format!("an instant is compared with {shape}");
             let help = "write an instant like '2026-03-19T00:00:00Z', give the input `type: timestamp`, or ask \
                         for inventory.ago('90d')";
-            return self.problem(Code::WrongType, side, message, help.to_owned());
+            self.problem(Code::WrongType, side, message, help.to_owned());
         }
         self.instants.insert(expr.id);
         Shape::Boolean
@@ -173,6 +176,26 @@ fn where_it_is(shape: &Shape) -> &Shape {
     match shape {
         Shape::Nullable(inner) => inner,
         shape => shape,
+    }
+}
+
+/// What an operator gives, whatever is wrong with its operands.
+fn given_by(name: &str) -> Shape {
+    match name {
+        operators::LOGICAL_AND
+        | operators::LOGICAL_OR
+        | operators::LOGICAL_NOT
+        | operators::NOT_STRICTLY_FALSE
+        | operators::EQUALS
+        | operators::NOT_EQUALS
+        | operators::IN => Shape::Boolean,
+        order if ORDER.contains(&order) => Shape::Boolean,
+        operators::SUBSTRACT
+        | operators::MULTIPLY
+        | operators::DIVIDE
+        | operators::MODULO
+        | operators::NEGATE => Shape::Integer,
+        _ => Shape::Unknown,
     }
 }
 
