@@ -45,6 +45,7 @@ pub use undo::take_back;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexSet;
 use serde_json::Value;
 
 use self::minting::Minting;
@@ -262,15 +263,17 @@ fn plan_on(
         refused = before.chain(draft::told_once(of_steps)).collect();
     }
     let mut problems = refused;
-    let mut principals: BTreeSet<_> = changes
+    // Each is cut by several changes: told apart by hash, so that only those that are left are put in order.
+    let principals: IndexSet<_> = changes
         .iter()
         .flat_map(|change| &change.effects)
         .filter_map(|effect| match effect {
             Effect::Cuts { subject, .. } => subject.principal(),
             _ => None,
         })
+        .chain(concerned)
         .collect();
-    principals.extend(concerned);
+    let principals: BTreeSet<_> = principals.into_iter().collect();
     let users: BTreeSet<_> = principals.iter().filter_map(Principal::user).cloned().collect();
     let of_each = |user: &UserName| {
         let itself = [Want::User(user.clone()), Want::MfaDevices(user.clone())];

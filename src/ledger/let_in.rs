@@ -114,7 +114,8 @@ pub(super) fn mints_anew<'a>(
             && !is_let_off(plan, state, one)
             && plan.trust_in(one).is_none()
     };
-    plan.credentials.iter().filter(mints).find(is_let_in)
+    let held = Subject::Principal { principal: Principal::User(user.clone()) };
+    plan.credentials.about(&held).filter(mints).find(is_let_in)
 }
 
 /// The change of an undo that took the quarantine off whoever has these sessions, where nobody's word for them stands:
@@ -124,6 +125,19 @@ pub(super) fn let_in_by_undo<'a>(
     state: &State,
     sessions: &Credential,
 ) -> Option<&'a Change> {
+    if !matches!(sessions, Credential::RoleSessions { .. } | Credential::Sessions { .. }) {
+        return None;
+    }
+    // Most plans have none: nothing else is asked of them.
+    let lift = plan.changes.reaching(sessions).find(|change| {
+        let lifts = |effect: &Effect| {
+            matches!(effect, Effect::Lifts { subject, barrier: Barrier::Quarantine }
+                if subject.covers(sessions))
+        };
+        change.undoes.is_some()
+            && change.effects.iter().any(lifts)
+            && lift_begun(change, state.record(&change.id)).is_some()
+    })?;
     if is_let_off(plan, state, sessions) || plan.trust_in(sessions).is_some() {
         return None;
     }
@@ -134,27 +148,13 @@ pub(super) fn let_in_by_undo<'a>(
             && plan.trust_in(one).is_none()
             && !is_dead(plan, state, one)
     };
-    match sessions {
-        Credential::RoleSessions { .. } => {}
-        Credential::Sessions { user } => {
-            let held = plan
-                .credentials
-                .about(&Subject::Principal { principal: Principal::User(user.clone()) });
-            if !{ held }.any(mints) {
-                return None;
-            }
+    if let Credential::Sessions { user } = sessions {
+        let held = Subject::Principal { principal: Principal::User(user.clone()) };
+        if !plan.credentials.about(&held).any(mints) {
+            return None;
         }
-        _ => return None,
     }
-    plan.changes.reaching(sessions).find(|change| {
-        let lifts = |effect: &Effect| {
-            matches!(effect, Effect::Lifts { subject, barrier: Barrier::Quarantine }
-                if subject.covers(sessions))
-        };
-        change.undoes.is_some()
-            && change.effects.iter().any(lifts)
-            && lift_begun(change, state.record(&change.id)).is_some()
-    })
+    Some(lift)
 }
 
 /// Why a way in that an undo has opened again is nobody's to answer for any more. Behind a gate a way in is opened to whom

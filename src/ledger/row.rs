@@ -33,7 +33,9 @@ pub(super) fn row(
     standing.retain(|barrier, _| barrier.blocks());
     let (proof, mut let_in) = proof_of(state, &standing, &credential);
     let mut silent = None;
-    if let Some(listened) = state.listened.get(&credential.to_string()) {
+    if !state.listened.is_empty()
+        && let Some(listened) = state.listened.get(&credential.to_string())
+    {
         match &listened.heard {
             Heard::Nothing { until, .. } => {
                 let (since, log) = (listened.since, listened.log.clone());

@@ -7,7 +7,6 @@
 //! for, and forgotten by whoever changes the list. Things of the same hash are given besides: whoever asks judges
 //! what he is given as if he had gone through all.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{Deref, DerefMut};
@@ -66,23 +65,48 @@ impl<T: Concerns> Listed<T> {
         })
     }
 
-    fn places_of(&self, of: &Of<'_>) -> impl Iterator<Item = u32> + use<'_, T> {
+    /// Where all is that can concern what is asked for by, in the order of the list.
+    fn places_of(&self, of: &Of<'_>) -> &[(u64, u32)] {
         let (places, hash) = (self.places(), of.hash());
         let from = places.partition_point(|(other, _)| *other < hash);
-        places[from..].iter().take_while(move |(other, _)| *other == hash).map(|(_, at)| *at)
+        let found = places[from..].iter().take_while(|(other, _)| *other == hash).count();
+        &places[from..from + found]
     }
 
-    /// All that can concern one of these, in the order of the list.
-    fn of<'s>(&'s self, these: &[Of<'_>]) -> impl Iterator<Item = &'s T> + use<'s, T> {
-        let places: BTreeSet<u32> = these.iter().flat_map(|of| self.places_of(of)).collect();
-        places.into_iter().map(|at| &self.all[at as usize])
+    /// All that can concern it, in the order of the list.
+    fn of(&self, of: &Of<'_>) -> impl Iterator<Item = &T> + use<'_, T> {
+        self.of_either(of, None)
+    }
+
+    /// All that can concern one of the two, in the order of the list.
+    fn of_either<'s>(
+        &'s self,
+        one: &Of<'_>,
+        other: Option<&Of<'_>>,
+    ) -> impl Iterator<Item = &'s T> + use<'s, T> {
+        let (mut one, mut other) =
+            (self.places_of(one), other.map(|of| self.places_of(of)).unwrap_or_default());
+        // Asked for each of thousands, and so nothing is put together first.
+        std::iter::from_fn(move || {
+            let next = match (one.first(), other.first()) {
+                (Some((_, a)), Some((_, b))) => *a.min(b),
+                (Some((_, at)), None) | (None, Some((_, at))) => *at,
+                (None, None) => return None,
+            };
+            for places in [&mut one, &mut other] {
+                if places.first().is_some_and(|(_, at)| *at == next) {
+                    *places = &places[1..];
+                }
+            }
+            Some(&self.all[next as usize])
+        })
     }
 
     /// All that a cut or a lift of `subject` can concern, and all that cuts or lifts it, in the order of the list.
     pub fn about<'s>(&'s self, subject: &Subject) -> impl Iterator<Item = &'s T> + use<'s, T> {
         match subject {
-            Subject::Principal { principal } => self.of(&[Of::Principal(principal)]),
-            Subject::Credential { credential } => self.of(&[Of::Credential(credential)]),
+            Subject::Principal { principal } => self.of(&Of::Principal(principal)),
+            Subject::Credential { credential } => self.of(&Of::Credential(credential)),
         }
     }
 
@@ -91,24 +115,23 @@ impl<T: Concerns> Listed<T> {
         &'s self,
         credential: &Credential,
     ) -> impl Iterator<Item = &'s T> + use<'s, T> {
-        match credential.principal() {
-            Some(holder) => self.of(&[Of::Credential(credential), Of::Principal(&holder)]),
-            None => self.of(&[Of::Credential(credential)]),
-        }
+        let holder = credential.principal();
+        let held = holder.as_ref().map(Of::Principal);
+        self.of_either(&Of::Credential(credential), held.as_ref())
     }
 }
 
 impl Listed<Change> {
     /// The change called `id`.
     pub fn called(&self, id: &ChangeId) -> Option<&Change> {
-        self.of(&[Of::Change(id)]).find(|change| &change.id == id)
+        self.of(&Of::Change(id)).find(|change| &change.id == id)
     }
 }
 
 impl Listed<Credential> {
     /// Whether it is in the list.
     pub fn contains(&self, credential: &Credential) -> bool {
-        self.of(&[Of::Credential(credential)]).any(|listed| listed == credential)
+        self.of(&Of::Credential(credential)).any(|listed| listed == credential)
     }
 }
 

@@ -86,8 +86,17 @@ pub(super) fn not_seen(first: &FirstSeen, inventory: &Inventory) -> Option<Strin
 }
 
 /// The same of what could not be read at first: with what is read later there is nothing to compare.
-pub(super) fn never_seen(first: &FirstSeen) -> Option<String> {
+fn never_seen(first: &FirstSeen) -> Option<String> {
     first.readers.values().any(|seen| seen.policy.is_none()).then(|| TELLS.to_owned())
+}
+
+/// The same of a plan, before there is a case of it; `inventory` is what it stands on.
+pub(super) fn never_seen_of(plan: &Plan, inventory: &Inventory) -> Option<String> {
+    let unread = |secret: &&SecretId| parts(secret, inventory).is_err();
+    match &plan.first_seen {
+        Some(first) => never_seen(first),
+        None => filled(&plan.changes).iter().any(unread).then(|| TELLS.to_owned()),
+    }
 }
 
 const TELLS: &str = "secretsmanager:GetResourcePolicy";

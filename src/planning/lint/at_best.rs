@@ -7,7 +7,6 @@ use crate::action::catalog;
 use crate::inventory::Inventory;
 use crate::ledger::{Row, Standing, at_best};
 use crate::plan::{Barrier, Change, Credential, Effect, Plan, Shortfall};
-use crate::planning::newcomers::first_of_case;
 use crate::planning::{canary, readers};
 use crate::playbook::{FirstCut, Proof};
 
@@ -33,8 +32,7 @@ enum Why {
 pub(super) fn shortfalls(plan: &Plan, inventory: &Inventory) -> Vec<Shortfall> {
     let mut all: BTreeMap<Why, (Vec<Row>, usize)> = BTreeMap::new();
     // An undo looks for nobody.
-    let unseen =
-        if plan.is_undo() { None } else { readers::never_seen(&first_of_case(plan, inventory)) };
+    let unseen = (!plan.is_undo()).then(|| readers::never_seen_of(plan, inventory)).flatten();
     let unseen = unseen.into_iter().collect();
     for row in at_best(plan, unseen, |change| strongest(plan, change, inventory)) {
         let (named, more) = all.entry(why(plan, &row)).or_default();
