@@ -473,6 +473,7 @@ mod tests {
             lets_in: Vec::new(),
             batches: Vec::new(),
             accepted_gaps: Vec::new(),
+            waits: Vec::new(),
             at_best: Vec::new(),
             unplanned: Vec::new(),
             warnings: Vec::new(),

@@ -26,7 +26,7 @@ pub use credential::{Credential, credential_wants, credentials_of, longest_sessi
 pub use effect::{Barrier, Destination, Effect, OldValue, Subject};
 pub use found::{Found, Import, Whereabouts};
 pub use listed::Listed;
-pub use outlook::{Estimate, Have, Permission, Shortfall, Unknown, Unplanned};
+pub use outlook::{Estimate, Have, Permission, Shortfall, Unknown, Unplanned, Wait};
 pub use saved::{OpenError, Round, SavedPlan};
 pub use text::{Decided, Text, Texts};
 pub use together::{SavedPlans, Together};
@@ -110,6 +110,9 @@ pub struct Plan {
     pub canary: Option<PlannedCanary>,
     /// How much it asks of the cloud, and how long that takes.
     pub estimate: Estimate,
+    /// Where its run stops on its way to the end, in the order in which it comes to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<Wait>,
     /// What keeps its run from ending with 0, whatever goes well: where there is any, that ends with 11 at best.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_best: Vec<Shortfall>,

@@ -448,6 +448,7 @@ fn plan_on(
         found,
         canary,
         estimate: Estimate::default(),
+        waits: Vec::new(),
         at_best: Vec::new(),
         unplanned,
         warnings,

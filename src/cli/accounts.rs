@@ -86,8 +86,7 @@ pub(super) async fn make(
             }
         }
     }
-    let all: Vec<_> = plans.iter().map(|saved| &saved.plan).collect();
-    let problems = planning::lint_together(playbook, &all, refused.is_none());
+    let problems = planning::lint_together(playbook, &plans, refused.is_none());
     if !problems.is_empty() {
         view::err("\nIn all accounts together:\n");
         let together = plan::refused(problems);
@@ -440,7 +439,7 @@ pub(super) fn undo(args: &args::Undo, dirs: &[PathBuf]) -> Result<Exit, Failure>
         (Doing::GoOn, Entering::AsManyAsMayBe),
         async |mut reached| {
             for ((next, waits), goes_on) in undone.iter().zip(&waits).zip(&goes_on) {
-                round::show(args.yes, next);
+                round::show(args.yes, next, None);
                 if !args.yes {
                     view::err(waits);
                     view::err(goes_on);

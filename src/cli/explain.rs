@@ -20,6 +20,7 @@ pub(super) fn explain(args: &args::Explain) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     };
+    let called = bare(called);
     let Some(code) = Code::find(called) else {
         let next = match nearest(called, codes.iter().copied()) {
             Some(near) => format!("did you mean: portcullis explain {near}"),
@@ -40,4 +41,10 @@ pub(super) fn explain(args: &args::Explain) -> Result<Exit, Failure> {
         })),
     });
     Ok(Exit::Done)
+}
+
+/// The code of what is copied as it was told: `error[bad-value]`.
+fn bare(called: &str) -> &str {
+    let told = called.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    told.map_or(called, |(code, _)| code)
 }

@@ -13,7 +13,7 @@ use super::found::refuse_closed;
 use super::live::Live;
 use super::overtaken::Doing;
 use super::reach::{goes_there, reach};
-use super::run::confirm;
+use super::run::confirm_round;
 use super::{rehearse, sources, view};
 use crate::case::{self, Case};
 use crate::clock::Clock;
@@ -63,15 +63,23 @@ pub(super) fn run(args: &args::Run, dir: &Path) -> Result<Exit, Failure> {
         .because(&why)
     })?;
     match case::accounts::whole(dir) {
-        Some(whole) => say_yes(&case, &next, &whole, args),
-        None => carry_out(&case, &next, &playbook, args.into()),
+        Some(whole) => say_yes(&case, &next, &saved, &whole, args),
+        None => {
+            carry_out(&case, &next, &playbook, Terms { before: Some(&saved), ..Terms::from(args) })
+        }
     }
 }
 
 /// One account of several: somebody says yes to its round, and all of them go on with it together.
-fn say_yes(case: &Case, next: &SavedPlan, whole: &Path, args: &args::Run) -> Result<Exit, Failure> {
+fn say_yes(
+    case: &Case,
+    next: &SavedPlan,
+    before: &SavedPlan,
+    whole: &Path,
+    args: &args::Run,
+) -> Result<Exit, Failure> {
     if rehearse::is_rehearsal(case.dir())? {
-        ask(args.yes, next)?;
+        ask(args.yes, next, Some(before))?;
         view::virtual_runtime().block_on(async {
             let (clock, caller) = rehearse::responder(case).await?;
             begin(case, next, clock, &caller.arn).await
@@ -89,7 +97,7 @@ fn say_yes(case: &Case, next: &SavedPlan, whole: &Path, args: &args::Run) -> Res
                     "use those of the account that the case is worked on from",
                 ));
             }
-            ask(args.yes, next)?;
+            ask(args.yes, next, Some(before))?;
             begin(case, next, live.clock, &caller.arn).await
         })?;
     }
@@ -109,17 +117,19 @@ pub(super) struct Terms<'a> {
     /// Whether somebody has read its plan already.
     yes: bool,
     format: Format,
+    /// The plan of the round before, where it is shown what is new since.
+    before: Option<&'a SavedPlan>,
 }
 
 impl<'a> From<&'a args::Run> for Terms<'a> {
     fn from(args: &'a args::Run) -> Self {
-        Self { access: &args.access, yes: args.yes, format: args.format }
+        Self { access: &args.access, yes: args.yes, format: args.format, before: None }
     }
 }
 
 impl<'a> From<&'a args::Undo> for Terms<'a> {
     fn from(args: &'a args::Undo) -> Self {
-        Self { access: &args.access, yes: args.yes, format: args.format }
+        Self { access: &args.access, yes: args.yes, format: args.format, before: None }
     }
 }
 
@@ -130,14 +140,14 @@ pub(super) fn carry_out(
     playbook: &Playbook,
     terms: Terms<'_>,
 ) -> Result<Exit, Failure> {
-    let Terms { access, yes, format } = terms;
+    let Terms { access, yes, format, before } = terms;
     if rehearse::is_rehearsal(case.dir())? {
-        ask(yes, next)?;
+        ask(yes, next, before)?;
         return rehearse::next_round(case, next, playbook, format);
     }
     view::runtime().block_on(async {
         let (live, caller) = reach(access, case.dir(), next, Doing::GoOn).await?;
-        ask(yes, next)?;
+        ask(yes, next, before)?;
         begin(case, next, live.clock, &caller.arn).await?;
         let (decoded, medium) = case.journal()?;
         let begun = (next, playbook);
@@ -167,17 +177,17 @@ pub(super) async fn begin(
 }
 
 /// Shows the round's plan and asks, unless somebody has read it already.
-fn ask(yes: bool, next: &SavedPlan) -> Result<(), Failure> {
-    show(yes, next);
-    if yes { Ok(()) } else { confirm(next) }
+fn ask(yes: bool, next: &SavedPlan, before: Option<&SavedPlan>) -> Result<(), Failure> {
+    show(yes, next, before);
+    if yes { Ok(()) } else { confirm_round(next, before) }
 }
 
 /// Shows the round's plan, or what tells which it is where somebody has read it already.
-pub(super) fn show(yes: bool, next: &SavedPlan) {
+pub(super) fn show(yes: bool, next: &SavedPlan, before: Option<&SavedPlan>) {
     if yes {
         view::note(&format!("Round {}, plan {}\n", next.number(), next.digest()));
     } else {
-        view::err(&view::plan(next, view::err_detail()));
+        view::err(&view::since(next, before, view::err_detail()));
     }
 }
 

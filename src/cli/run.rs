@@ -280,8 +280,17 @@ pub(super) fn confirm(saved: &SavedPlan) -> Result<(), Failure> {
     confirm_all(&[saved])
 }
 
+/// The same of a further round, with what is new in it since the one `before`.
+pub(super) fn confirm_round(saved: &SavedPlan, before: Option<&SavedPlan>) -> Result<(), Failure> {
+    confirm_each(&[saved], before)
+}
+
 /// The same for several, by the account of whoever runs it, which is the first.
 pub(super) fn confirm_all(plans: &[&SavedPlan]) -> Result<(), Failure> {
+    confirm_each(plans, None)
+}
+
+fn confirm_each(plans: &[&SavedPlan], before: Option<&SavedPlan>) -> Result<(), Failure> {
     let account = &plans[0].plan.account;
     let changes = plans.iter().map(|saved| saved.to_carry_out().pending().count()).sum();
     let changes = counted(changes, "change");
@@ -304,7 +313,7 @@ pub(super) fn confirm_all(plans: &[&SavedPlan]) -> Result<(), Failure> {
         // Once: what answers without reading would be answered for ever.
         offered = "";
         for saved in plans {
-            view::err(&view::plan(saved, view::Detail::Everything));
+            view::err(&view::since(saved, before, view::Detail::Everything));
         }
     };
     if read.is_ok() && typed.trim() == account.as_str() {

@@ -19,7 +19,7 @@ pub(super) use account::{
     Account, ending, ending_as_json, slowed_as_json, verdict, verdict_as_json,
 };
 pub(super) use inventory::inventory;
-pub(super) use plan::{Detail, as_json as plan_as_json, duration, plan, stale};
+pub(super) use plan::{Detail, as_json as plan_as_json, duration, plan, since, stale};
 pub(super) use progress::{Progress, progress_of};
 
 use super::diagnostics;

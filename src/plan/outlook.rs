@@ -58,6 +58,19 @@ pub struct Shortfall {
     pub then: Option<String>,
 }
 
+/// Where a run stops on its way, until somebody has done or said something, or time has passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// With which exit code it stops there.
+    pub exit: u8,
+    /// Until when, and what is typed then, as the end of a sentence: "until somebody attests web-off.1: ...".
+    pub until: String,
+    /// Whether it comes to that only once the gate is open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind_the_gate: bool,
+}
+
 /// A step that is not planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

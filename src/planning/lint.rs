@@ -13,7 +13,7 @@ use super::lockout::{accepts_nothing, cuts_off_break_glass, refuse_lock_out};
 use crate::diagnostic::{Code, Diagnostic, counted, grouped, nearest};
 use crate::ids::{AccountId, ChangeId, Principal, SecretId, StepId};
 use crate::inventory::Inventory;
-use crate::plan::{Barrier, Credential, Destination, Effect, Plan, Subject};
+use crate::plan::{Barrier, Credential, Destination, Effect, Plan, SavedPlan, Subject};
 use crate::playbook::{Playbook, shorten};
 
 /// Which steps come to nothing that is known.
@@ -46,9 +46,9 @@ pub(super) fn lint(
     match refuse_lock_out(plan, inventory, &caller, &place_of) {
         Ok(warnings) => {
             plan.warnings.extend(warnings);
-            // In another account of several, or in a later round, it may have been of use.
+            // In a later round it may have been of use before; of several accounts it is judged of all.
             if plan.together.is_none() && earlier.is_none() && undecided.is_empty() {
-                accepts_nothing(plan, inventory, &mut problems);
+                accepts_nothing([(&*plan, inventory)], &mut problems);
             }
         }
         Err(problem) => problems.push(problem),
@@ -71,20 +71,21 @@ pub(super) fn lint(
     seals::kept_out(plan, inventory);
     plan.warnings.extend(told);
     foretold::vanished_keys(plan, inventory);
-    foretold::approvals(plan);
+    foretold::waits(plan);
     review::passed(plan);
     problems
 }
 
-/// What to do about a share that is too large: the number to write, where a number can be written.
-fn share_help(cut_off: usize, all: usize) -> String {
+/// What to do about a share that is too large: whom the steps select, and the number to write, where one can be written.
+fn share_help(of_steps: &str, cut_off: usize, all: usize) -> String {
     let needed = (cut_off * 100).div_ceil(all.max(1));
     if needed > 100 {
         // More are named than the account counts: some are not of it, or it has grown meanwhile.
-        return "see what selects them".to_owned();
+        return format!("they are {of_steps}: see what selects them");
     }
     format!(
-        "let the steps select fewer; or, if all are meant, write `limits: {{ percent: {needed} }}`, and read each before you say yes"
+        "they are {of_steps}: let these select fewer; or, if all are meant, write `limits: {{ percent: {needed} }}`, and \
+         read each before you say yes"
     )
 }
 
@@ -94,6 +95,7 @@ fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut
         return;
     };
     let count = inventory.account_summary().map(|summary| summary.get("Users").copied());
+    let mut of_steps = Vec::new();
     let mut problem = match count {
         Ok(Some(all)) => {
             let all = usize::try_from(all).unwrap_or(0);
@@ -105,7 +107,9 @@ fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut
                 "the plan cuts off {cut_off} of the account's {}, and the playbook allows {percent} percent",
                 counted(all, "user")
             );
-            Diagnostic::error(Code::OverLimit, message).help(share_help(cut_off, all))
+            of_steps = principals_of_steps(playbook, &[plan], |one| one.user().is_some());
+            let help = share_help(&in_a_list(&of_steps), cut_off, all);
+            Diagnostic::error(Code::OverLimit, message).help(help)
         }
         // A limit that cannot be checked is not thereby kept.
         Ok(None) | Err(_) => Diagnostic::error(
@@ -117,7 +121,7 @@ fn share(playbook: &Playbook, plan: &Plan, inventory: &Inventory, problems: &mut
     if let Some(place) = playbook.limits.places.get("percent") {
         problem = problem.at(place.clone(), "the limit");
     }
-    problems.push(problem);
+    problems.push(at_its_steps(playbook, problem, of_steps));
 }
 
 /// What issues, delivers or lifts is behind the gate, for somebody the gate looks at; what is destroyed
@@ -321,35 +325,45 @@ fn limits(playbook: &Playbook, what: &str, plans: &[&Plan]) -> Vec<Diagnostic> {
             limits.principals,
             "principals",
             format!("cuts off {}", counted(principals, "principal")),
-            principals_of_steps,
+            |playbook, plans| principals_of_steps(playbook, plans, |_| true),
         ),
     ] {
         let Some(limit) = limit.filter(|limit| found > *limit) else { continue };
         let message = format!("the {what} {does}, and the playbook allows {limit}");
         let of_steps = of_steps(playbook, plans);
-        let named: Vec<&str> =
-            of_steps.iter().take(NAMED_STEPS).map(|of| of.in_a_list.as_str()).collect();
-        let more = match of_steps.len() - named.len() {
-            0 => String::new(),
-            more => format!("; and those of {}", counted(more, "more step")),
-        };
         let help = format!(
-            "they are {}{more}: let these select fewer; or, if all are meant, write `limits: {{ {key}: {found} }}`, and \
+            "they are {}: let these select fewer; or, if all are meant, write `limits: {{ {key}: {found} }}`, and \
              read each before you say yes",
-            named.join("; ")
+            in_a_list(&of_steps)
         );
         let mut problem = Diagnostic::error(Code::OverLimit, message).help(help);
         if let Some(place) = limits.places.get(key) {
             problem = problem.at(place.clone(), "the limit");
         }
-        for OfStep { step, label, .. } in of_steps.into_iter().take(NAMED_STEPS) {
-            if let Some(step) = playbook.step(&step) {
-                problem = problem.and(step.place.clone(), label);
-            }
-        }
-        problems.push(problem);
+        problems.push(at_its_steps(playbook, problem, of_steps));
     }
     problems
+}
+
+/// What comes of each of the first steps, and how many more there are.
+fn in_a_list(of_steps: &[OfStep]) -> String {
+    let named: Vec<&str> =
+        of_steps.iter().take(NAMED_STEPS).map(|of| of.in_a_list.as_str()).collect();
+    let more = match of_steps.len() - named.len() {
+        0 => String::new(),
+        more => format!("; and those of {}", counted(more, "more step")),
+    };
+    format!("{}{more}", named.join("; "))
+}
+
+/// The problem, told where the first of the steps stand as well.
+fn at_its_steps(playbook: &Playbook, mut problem: Diagnostic, of_steps: Vec<OfStep>) -> Diagnostic {
+    for OfStep { step, label, .. } in of_steps.into_iter().take(NAMED_STEPS) {
+        if let Some(step) = playbook.step(&step) {
+            problem = problem.and(step.place.clone(), label);
+        }
+    }
+    problem
 }
 
 /// How many steps are named that more comes of than is allowed.
@@ -383,8 +397,13 @@ fn changes_of_steps(_: &Playbook, plans: &[&Plan]) -> Vec<OfStep> {
     told.collect()
 }
 
-/// Whom each step cuts, in all accounts, that none before it cuts: each is told once, by the first that selects him.
-fn principals_of_steps(playbook: &Playbook, plans: &[&Plan]) -> Vec<OfStep> {
+/// Whom of those `meant` each step cuts, in all accounts, that none before it cuts: each is told once, by the first that
+/// selects him.
+fn principals_of_steps(
+    playbook: &Playbook,
+    plans: &[&Plan],
+    meant: impl Fn(&Principal) -> bool,
+) -> Vec<OfStep> {
     let mut of_steps: BTreeMap<&StepId, BTreeSet<(&AccountId, Principal)>> = BTreeMap::new();
     for plan in plans {
         for change in &plan.changes {
@@ -399,7 +418,8 @@ fn principals_of_steps(playbook: &Playbook, plans: &[&Plan]) -> Vec<OfStep> {
     let mut told = Vec::new();
     for step in &playbook.steps {
         let Some(cut) = of_steps.remove(&step.id) else { continue };
-        let new: Vec<_> = cut.into_iter().filter(|one| known.insert(one.clone())).collect();
+        let cut = cut.into_iter().filter(|(_, one)| meant(one));
+        let new: Vec<_> = cut.filter(|one| known.insert(one.clone())).collect();
         if new.is_empty() {
             continue;
         }
@@ -423,12 +443,14 @@ fn principals_of_steps(playbook: &Playbook, plans: &[&Plan]) -> Vec<OfStep> {
 
 /// What is wrong with the plans of several accounts together, and not with one alone. Where they are not `all` there are to
 /// be, what is too much of these is too much of all.
-pub fn lint_together(playbook: &Playbook, plans: &[&Plan], all: bool) -> Vec<Diagnostic> {
+pub fn lint_together(playbook: &Playbook, saved: &[SavedPlan], all: bool) -> Vec<Diagnostic> {
+    let plans: Vec<&Plan> = saved.iter().map(|saved| &saved.plan).collect();
     if !all {
-        return limits(playbook, "plan of the other accounts", plans);
+        return limits(playbook, "plan of the other accounts", &plans);
     }
-    let mut problems = limits(playbook, "plan of all accounts", plans);
-    accepted_gaps(plans.iter().copied(), &mut problems);
+    let mut problems = limits(playbook, "plan of all accounts", &plans);
+    accepted_gaps(plans.into_iter(), &mut problems);
+    accepts_nothing(saved.iter().map(|saved| (&saved.plan, &saved.inventory)), &mut problems);
     problems
 }
 

@@ -68,19 +68,26 @@ pub fn refuse_lock_out(
     refused.map_or(Ok(warnings), Err)
 }
 
-/// What was accepted beforehand and is not cut: a slip of the finger, or of another plan.
-pub(super) fn accepts_nothing(plan: &Plan, inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
-    let caller = &inventory.caller;
-    let chains = [(Whose::Caller, chain(caller)), (Whose::BreakGlass, break_glass(caller))];
-    let lost = chains.iter().flat_map(|(whose, chain)| {
-        lost(plan, inventory, caller, Some(*whose), chain, &mut Vec::new())
-    });
-    let lost: BTreeSet<Arn> = lost.filter_map(|lost| lost.arn).collect();
-    for arn in plan.accepted_lockouts.iter().filter(|arn| !lost.contains(*arn)) {
+/// What was accepted beforehand and none of the plans cuts: a slip of the finger, or of another plan.
+pub(super) fn accepts_nothing<'p>(
+    plans: impl IntoIterator<Item = (&'p Plan, &'p Inventory)>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let (mut accepted, mut gone) = (BTreeSet::new(), BTreeSet::new());
+    for (plan, inventory) in plans {
+        accepted.extend(&plan.accepted_lockouts);
+        let caller = &inventory.caller;
+        let chains = [(Whose::Caller, chain(caller)), (Whose::BreakGlass, break_glass(caller))];
+        for (whose, chain) in &chains {
+            let lost = lost(plan, inventory, caller, Some(*whose), chain, &mut Vec::new());
+            gone.extend(lost.into_iter().filter_map(|lost| lost.arn));
+        }
+    }
+    for arn in accepted.into_iter().filter(|arn| !gone.contains(*arn)) {
         let message = format!(
             "--accept-lockout {arn} accepts nothing: the plan cuts off neither who runs it nor break-glass by it"
         );
-        let help = match nearest(arn.as_str(), lost.iter().map(Arn::as_str)) {
+        let help = match nearest(arn.as_str(), gone.iter().map(Arn::as_str)) {
             Some(near) => format!("did you mean --accept-lockout {near}?"),
             None => "leave --accept-lockout out".to_owned(),
         };

@@ -67,6 +67,8 @@ impl Earlier<'_> {
 pub struct Added {
     /// Changes that were not there, and whose target is not already so.
     pub changes: Vec<ChangeId>,
+    /// Changes behind the gate that are decided otherwise than they were.
+    pub otherwise: Vec<ChangeId>,
     /// Credentials that were not there.
     pub credentials: Vec<Credential>,
     /// Steps that could not be planned for everybody they are for, and can be now.
@@ -94,7 +96,10 @@ impl Added {
         for change in &later.changes {
             match before.get(&change.id) {
                 Some(was) if !change.is_gated() || decides_the_same(was, change) => {}
-                Some(was) => added.beyond.push(differs(was, change)),
+                Some(was) => {
+                    added.otherwise.push(change.id.clone());
+                    added.beyond.push(differs(was, change));
+                }
                 None => {
                     if !change.already {
                         added.changes.push(change.id.clone());

@@ -81,6 +81,7 @@ pub(super) fn plan(
     plan.untouched = left(earlier, begun, undoes, lets_in);
     // One that lets somebody in goes on for all others, and to the same end.
     if plan.lets_in.is_empty() {
+        plan.waits.clear();
         plan.at_best.clear();
         plan.unplanned.clear();
     }

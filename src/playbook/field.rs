@@ -468,7 +468,14 @@ impl FieldType {
             let name = arn.and_then(|arn| arn.rsplit('/').next());
             let name = name.filter(|name| parse((*name).to_owned()).is_ok());
             let help = name.map(|name| format!("the name is the last part of the ARN: {name}"));
-            Mismatch { help: help.or(mismatch.help), ..mismatch }
+            let help = help.or(mismatch.help);
+            let mut words = value.as_str().unwrap_or_default().split_whitespace();
+            let are_names = words.clone().all(|word| parse(word.to_owned()).is_ok());
+            let spaced = (words.nth(1).is_some() && are_names).then(|| {
+                let list = if *self == Self::RoleName { "list-roles" } else { "list-users" };
+                format!("no name has a space in it: take it as `aws iam {list}` has it")
+            });
+            Mismatch { help: help.or(spaced), ..mismatch }
         })
     }
 

@@ -10,7 +10,7 @@ use portcullis::run::{Ending, MOST_ROUNDS};
 use serde_json::Value;
 
 use crate::honesty::scene;
-use crate::hosted::{Hosted, quick_world, ran};
+use crate::hosted::{Hosted, bare, quick_world, ran};
 use crate::side_by_side::each;
 use crate::stage::{Left, PLAYBOOK, Stage, WORLD, play};
 
@@ -95,6 +95,58 @@ fn a_run_that_can_at_best_end_with_11_is_told_so_and_no_other_is() {
     println!("counted: 24 cases, whether 11 was foretold, and how it ended: {ends:?}");
     assert!(ends.get(&(false, 0)).is_some_and(|n| *n >= 3), "{ends:?}");
     assert!(ends.keys().any(|(foretold, _)| *foretold), "{ends:?}");
+}
+
+/// What a plan printed into a file says before the yes.
+fn before_the_yes(world: &str, playbook: &str) -> Vec<String> {
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::write(dir.path().join("w.yaml"), world).unwrap();
+    std::fs::write(dir.path().join("p.yaml"), playbook).unwrap();
+    let planned = ran(&mut bare(dir.path(), &["plan", "p.yaml", "--world", "w.yaml"]));
+    let planned = planned.ended_with(0).out;
+    let told = planned.split("Before you say yes\n").nth(1).unwrap_or_default();
+    let lines = told.lines().take_while(|line| line.starts_with("  - "));
+    lines.map(|line| line.trim_start_matches("  - ").to_owned()).collect()
+}
+
+/// Who is waited for, and with which code it stops there, stands in the order in which the run comes to it; and how it can end
+/// behind all of that.
+#[test]
+fn how_a_run_can_end_is_said_in_the_order_in_which_it_comes_to_it() {
+    let playbook = "\
+portcullis: 1
+name: waits
+title: It waits for people and for time
+approvals: { recover: 1 }
+gate: { proof: GATE, margin: 60s }
+steps:
+  - { id: web-off, phase: contain, uses: manual.close, with: { covers: web, what: Close the web shop } }
+  - { id: shut, phase: contain, uses: iam.user.quarantine, with: { user: ci-deploy } }
+  - { id: sessions-off, phase: contain, uses: iam.user.revoke-sessions, with: { user: ci-deploy } }
+  - { id: older, phase: recover, uses: iam.user.lift-older-sessions, with: { user: ci-deploy } }
+";
+    let settled = playbook.replace("GATE", "settled");
+    let (world, _) = WORLD.split_once("\nrehearsal:").unwrap();
+    let told = before_the_yes(&without_auditor(world), &settled);
+    let expected = [
+        "first the run is held, exit code 13, in `contain`, with all else cut, and nothing handed out, until somebody does \
+         and attests web-off.1 (Close the web shop): `portcullis attest CASE web-off.1`",
+        "then the run waits, exit code 6, before `recover`, until it has 1 approval: `portcullis approve CASE recover`",
+        "then the run is held, exit code 13, at older.1 (user ci-deploy), until 36 hours after the last pass",
+        "after that, at best it ends with exit code 11: the gate asks for settled proof",
+    ];
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected), "{told}");
+    }
+    assert!(told.len() >= expected.len(), "{told:#?}");
+    // Where nothing waits it begins with how it ends.
+    let quiet: String = settled
+        .lines()
+        .filter(|line| !["approvals", "web-off", "older"].iter().any(|one| line.contains(one)))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let told = before_the_yes(&without_auditor(world), &quiet);
+    assert!(told[0].starts_with("at best it ends with exit code 11: "), "{told:#?}");
 }
 
 /// The shipped world without the role that trusts whoever is in the account.

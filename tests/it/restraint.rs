@@ -257,6 +257,20 @@ fn a_share_of_the_account_is_a_limit() {
 }
 
 #[test]
+fn over_a_share_it_is_said_who_is_cut_by_which_step_and_what_number_to_write() {
+    let text = playbook(&format!("limits: {{ percent: 50 }}\n{BATCHES}"));
+    let Err(problems) = play(Stage::set_on(WORLD, &text, &terms())) else { panic!() };
+    let problem = &problems[0];
+    assert_eq!(problem.code, Code::OverLimit);
+    let help = problem.help.as_deref().unwrap();
+    let users = "user backup, user ci-deploy";
+    assert!(help.starts_with(&format!("they are {users}, by step `quarantine`: ")), "{help}");
+    assert!(help.contains("write `limits: { percent: 100 }`"), "{help}");
+    assert_eq!(problem.others[0].text, users);
+    assert!(problem.others[0].place.text().contains("quarantine"));
+}
+
+#[test]
 fn over_the_limit_it_is_said_of_which_steps_the_changes_are() {
     let text = playbook(&format!("limits: {{ principals: 1, changes: 1 }}\n{BATCHES}"));
     let Err(problems) = play(Stage::set_on(WORLD, &text, &terms())) else { panic!() };

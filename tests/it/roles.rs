@@ -504,9 +504,12 @@ fn an_older_than_deny_is_kept_until_nothing_it_denies_can_be_alive() {
     let role = ("role-older", "recover", "iam.role.lift-older-sessions", "role: deploy");
     play(async {
         let stage = set(&with(&[DEPLOY, user, role])).await;
-        let warned = stage.saved.plan.warnings.join("\n");
-        assert!(warned.contains("user-older.1 will be held until 36 hours after"), "{warned}");
-        assert!(warned.contains("role-older.1 will be held until 12 hours after"), "{warned}");
+        let waits = &stage.saved.plan.waits;
+        let told: Vec<(u8, &str)> =
+            waits.iter().map(|wait| (wait.exit, wait.until.as_str())).collect();
+        let [(13, role), (13, user)] = told[..] else { panic!("{told:?}") };
+        assert!(role.contains("role-older.1 (role deploy), until 12 hours after"), "{role}");
+        assert!(user.contains("user-older.1 (user ci-deploy), until 36 hours after"), "{user}");
         let before = stage.cloud.snapshot();
         let ending = stage.resume_to_the_end(1).await;
         let Ending::Held(why) = &ending else { panic!("{ending:?}") };

@@ -119,6 +119,7 @@ const BEYOND_IT: &[(&str, &str)] = &[
     ("gate-proof--margin-too-long.yaml", "lengths of time have no order in a schema"),
     ("gate-proof--margin.yaml", "lengths of time have no order in a schema"),
     ("wrong-type--absent.yaml", "what an expression gives"),
+    ("wrong-type--never-nothing.yaml", "what an expression gives"),
     ("wrong-type--field-of-none.yaml", "what an expression gives"),
     ("wrong-type--not-asked-for.yaml", "what an expression gives"),
     ("wrong-type--expression.yaml", "what an expression gives"),

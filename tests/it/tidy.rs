@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "planning",
         &[
             "ids",
+            "exit",
             "lookup",
             "diagnostic",
             "inventory",

@@ -453,6 +453,13 @@ fn two_people_approve_on_the_command_line_and_the_run_goes_on() {
     assert_eq!(code, Some(11), "{screen}");
 }
 
+/// What somebody is shown who is asked about a plan, and says nothing.
+fn asked(plan: &Path) -> String {
+    let asked = portcullis(&["run", text_of(plan)]);
+    assert_eq!(asked.status.code(), Some(5));
+    String::from_utf8_lossy(&asked.stderr).into_owned()
+}
+
 /// What is asked of whom is read from the case alone, by whoever comes next.
 #[test]
 fn a_round_that_waits_for_a_yes_is_told_by_the_status_with_what_to_type() {
@@ -480,6 +487,12 @@ intruder:
     let (_, screen) =
         rehearsal.say(&[&["waive", "role-sessions/auditor", "--until", "14d"][..], &WHY].concat());
     assert!(screen.contains("rounds/3/plan.json"), "{screen}");
+    // Whoever is asked sees what of it is not as it was in the round before, and nothing else is called so.
+    let shown = asked(&plan);
+    let marked: Vec<&str> =
+        shown.lines().filter(|line| line.contains("(OTHERWISE THAN BEFORE)")).collect();
+    assert!(marked.len() == 1 && marked[0].starts_with("  new-key.1 "), "{shown}");
+    assert!(shown.contains("\n  - new: new-key.1 would ") && !shown.contains("(NEW)"), "{shown}");
     let done = portcullis(&["run", text_of(&plan), "--yes"]);
     assert_eq!(done.status.code(), Some(11), "{}", said(&done));
     let (_, screen) = rehearsal.say(&["status"]);
@@ -536,6 +549,15 @@ fn whoever_has_come_since_has_no_say_until_somebody_answers_for_him() {
     };
     let asking = Rehearsal::of(&with_a_newcomer(WORLD), &whoever_has_a_new_key());
     assert_eq!(asking.code, Some(6));
+    let (_, screen) = asking.say(&["status"]);
+    let plan = screen.lines().last().unwrap().rsplit(' ').next().unwrap();
+    // What is new is marked, and only that.
+    let shown = asked(Path::new(plan));
+    let changes = shown.lines().filter(|line| line.contains("; line "));
+    for line in changes {
+        assert_eq!(line.contains("(NEW)"), line.contains("user mallory"), "{line}\n{shown}");
+    }
+    assert!(shown.contains("(NEW)"), "{shown}");
     let (code, screen) = clear(&asking, "mallory");
     assert_eq!(code, Some(5), "{screen}");
     assert!(screen.contains("whom the round that waits for a yes cuts off"), "{screen}");

@@ -17,11 +17,12 @@ use self::walk::{Stop, stops};
 use super::{Style, plain};
 use crate::diagnostic::{counted, grouped};
 use crate::exit::Exit;
+use crate::ids::StepId;
 use crate::plan::{
-    Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Shortfall,
+    Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Shortfall, Wait,
     Whereabouts,
 };
-use crate::planning::left_open;
+use crate::planning::{Added, left_open};
 use crate::playbook::{FirstCut, Phase};
 
 /// With more changes than these, they are told by step.
@@ -58,13 +59,24 @@ pub(in crate::cli) fn as_json(saved: &SavedPlan) -> Value {
 /// The plan: of a further round, and of one that takes back or lets somebody in again, what it does. What was done before is
 /// told by the case's status.
 pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
+    since(saved, None, detail)
+}
+
+/// The plan of a further round, with what is new in it since the one `before`, where that is at hand.
+pub(in crate::cli) fn since(
+    saved: &SavedPlan,
+    before: Option<&SavedPlan>,
+    detail: Detail,
+) -> String {
     let digest = saved.digest();
-    let Some(round) = &saved.round else { return shown(&saved.plan, &digest, detail) };
+    let Some(round) = &saved.round else { return shown(&saved.plan, &digest, detail, None) };
     if !round.lets_in.is_empty() {
-        return shown(&saved.taking_back().to_carry_out(), &digest, detail);
+        return shown(&saved.taking_back().to_carry_out(), &digest, detail, None);
     }
     let plan = saved.to_carry_out();
-    let mut text = shown(&plan, &digest, detail);
+    let added = before.filter(|_| !plan.is_undo());
+    let added = added.map(|before| Added::of(&before.plan, &saved.plan, &saved.inventory));
+    let mut text = shown(&plan, &digest, detail, added.as_ref());
     let begun = saved.plan.carried_out().count() - plan.carried_out().count();
     if begun > 0 {
         let _ = writeln!(
@@ -76,9 +88,9 @@ pub(in crate::cli) fn plan(saved: &SavedPlan, detail: Detail) -> String {
     text
 }
 
-fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
+fn shown(plan: &Plan, digest: &str, detail: Detail, added: Option<&Added>) -> String {
     if let Detail::Screen(width) = detail {
-        return screen::shown(plan, digest, width);
+        return screen::shown(plan, digest, width, added);
     }
     let every_change = detail == Detail::Everything;
     let Plan { caller, endpoint, playbook, title, surveyed_at, .. } = plan;
@@ -91,20 +103,20 @@ fn shown(plan: &Plan, digest: &str, detail: Detail) -> String {
     }
     // What is taken back was decided from these, and nothing is decided from them anew.
     if !plan.is_undo() {
-        for input in inputs(plan) {
+        for input in inputs(plan, " = ") {
             let _ = writeln!(text, "  input     {input}");
         }
         let _ = writeln!(text, "  surveyed  {}", surveyed_at.strftime("%Y-%m-%d %H:%M:%S UTC"));
     }
     let _ = writeln!(text, "  digest    {digest}");
-    changes(&mut text, plan, every_change || plan.changes.len() <= ONE_BY_ONE);
+    changes(&mut text, plan, every_change || plan.changes.len() <= ONE_BY_ONE, added);
     batches(&mut text, plan);
     per_action(&mut text, plan);
     permissions(&mut text, plan);
     canary(&mut text, plan);
     left_alone(&mut text, plan, if every_change { usize::MAX } else { LINES });
     found(&mut text, plan, if every_change { usize::MAX } else { LINES });
-    warnings(&mut text, plan, if every_change { usize::MAX } else { LINES });
+    warnings(&mut text, plan, if every_change { usize::MAX } else { LINES }, added, "");
     let _ = writeln!(text, "\n{}", in_all(plan));
     text
 }
@@ -131,30 +143,96 @@ fn left_alone(text: &mut String, plan: &Plan, shown: usize) {
 }
 
 /// `access_key_id = AKIA...`, as they were given.
-fn inputs(plan: &Plan) -> impl Iterator<Item = String> {
-    plan.inputs.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+fn inputs(plan: &Plan, is: &str) -> impl Iterator<Item = String> {
+    plan.inputs.iter().filter(|(_, value)| !value.is_null()).map(move |(name, value)| {
         let text = value.as_str().filter(|text| !text.is_empty());
         let value = text.map_or_else(|| value.to_string(), str::to_owned);
-        format!("{name} = {}", plain(&value))
+        format!("{name}{is}{}", plain(&value))
     })
 }
 
-fn warnings(text: &mut String, plan: &Plan, shown: usize) {
-    let mut lines: Vec<String> = at_best(plan).into_iter().chain(not_planned(plan)).collect();
+/// What is to be read before saying yes, if anything is; `beside` is said beside the heading.
+fn warnings(
+    text: &mut String,
+    plan: &Plan,
+    shown: usize,
+    added: Option<&Added>,
+    beside: &str,
+) -> bool {
+    let mut lines: Vec<String> = added.into_iter().flat_map(new_in_it).collect();
+    lines.extend(how_it_ends(plan));
     lines.extend(if shown == usize::MAX {
         plan.warnings.iter().map(|warning| plain(warning)).collect()
     } else {
         alike::sentences(plan, &plan.warnings)
     });
     if lines.is_empty() {
-        return;
+        return false;
     }
-    let _ = writeln!(text, "\n{}", Style::Careful.paint("Before you say yes"));
+    let heading = Style::Careful.paint("Before you say yes");
+    let _ = writeln!(text, "\n{heading}{}", Style::Faint.paint(beside));
     listed(text, "  - ", &lines, shown);
+    true
 }
 
-/// That it cannot end with 0, why, and what would make it: with which number a run ends is what its caller goes by.
-fn at_best(plan: &Plan) -> Option<String> {
+/// What a round has that the one before it had not: what somebody is asked about first, and what has come.
+fn new_in_it(added: &Added) -> impl Iterator<Item = String> {
+    let beyond = added.beyond.iter().map(|why| format!("new: {}", plain(why)));
+    let come: Vec<String> = added.credentials.iter().map(ToString::to_string).collect();
+    let come =
+        (!come.is_empty()).then(|| format!("new in the account: {}", plain(&come.join(", "))));
+    let planned: Vec<&str> = added.planned_at_last.iter().map(StepId::as_str).collect();
+    let planned = (!planned.is_empty())
+        .then(|| format!("new: steps that could not be planned before: {}", planned.join(", ")));
+    beyond.chain(come).chain(planned)
+}
+
+/// What is said of a change beside what it does: that it is so already, or that it is new in this round, or decided anew.
+fn mark(change: &Change, added: Option<&Added>) -> &'static str {
+    match added {
+        Some(added) if added.changes.contains(&change.id) => " (NEW)",
+        Some(added) if added.otherwise.contains(&change.id) => " (OTHERWISE THAN BEFORE)",
+        _ if change.already => " (already so)",
+        _ => "",
+    }
+}
+
+/// How its run can end, and what it waits for on the way, in the order in which it comes to that; nothing where it ends with 0
+/// without waiting for anybody.
+fn how_it_ends(plan: &Plan) -> Vec<String> {
+    let (end, is_held) = at_best(plan);
+    let (early, late): (Vec<&Wait>, Vec<&Wait>) =
+        plan.waits.iter().partition(|wait| !wait.behind_the_gate);
+    let mut lines = Vec::new();
+    let stops = |lines: &[String], Wait { exit, until, .. }: &Wait| {
+        let when = if lines.is_empty() { "first" } else { "then" };
+        let stops = if *exit == Exit::Waiting.code() { "waits" } else { "is held" };
+        format!("{when} the run {stops}, exit code {exit}, {}", plain(until))
+    };
+    for wait in early {
+        lines.push(stops(&lines, wait));
+    }
+    lines.extend(not_planned(plan));
+    // What is held before the gate comes to nothing behind it.
+    if is_held {
+        lines.extend(end);
+        return lines;
+    }
+    for wait in late {
+        lines.push(stops(&lines, wait));
+    }
+    match end {
+        Some(end) if lines.is_empty() => lines.push(end),
+        Some(end) => lines.push(format!("after that, {end}")),
+        None if lines.is_empty() => {}
+        None => lines.push("after that, where all goes well, it ends with exit code 0".to_owned()),
+    }
+    lines
+}
+
+/// That it cannot end with 0, why, and what would make it: with which number a run ends is what its caller goes by. And
+/// whether it is held, and comes to no end by itself.
+fn at_best(plan: &Plan) -> (Option<String>, bool) {
     let told = |Shortfall { why, then }: &Shortfall| match then {
         Some(then) => plain(&format!("{why} (for 0: {then})")),
         None => plain(why),
@@ -164,8 +242,9 @@ fn at_best(plan: &Plan) -> Option<String> {
     let is_held =
         plan.has_a_gate() && !left_open(plan).is_empty() || plan.pending().any(Change::is_refused);
     let exit = if is_held { Exit::Held } else { Exit::NotProven };
-    (!all.is_empty())
-        .then(|| format!("at best it ends with exit code {}: {}", exit.code(), all.join("; ")))
+    let end = (!all.is_empty())
+        .then(|| format!("at best it ends with exit code {}: {}", exit.code(), all.join("; ")));
+    (end, is_held)
 }
 
 /// That it will be held when it has cut, and for what.
@@ -252,7 +331,7 @@ fn found(text: &mut String, plan: &Plan, shown: usize) {
     }
 }
 
-fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
+fn changes(text: &mut String, plan: &Plan, one_by_one: bool, added: Option<&Added>) {
     let mut of_kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for change in &*plan.changes {
         *of_kinds.entry(change.kind.as_str()).or_default() += 1;
@@ -270,8 +349,10 @@ fn changes(text: &mut String, plan: &Plan, one_by_one: bool) {
             Stop::Phase(phase) => {
                 let _ = writeln!(text, "\n{}", Style::Strong.paint(heading_of(phase)));
             }
-            Stop::One(change) => one(text, plan, change, of_kinds.remove(change.kind.as_str())),
-            Stop::Step(group) => step(text, plan, group),
+            Stop::One(change) => {
+                one(text, plan, change, of_kinds.remove(change.kind.as_str()), added);
+            }
+            Stop::Step(group) => step(text, plan, group, added),
         }
     }
     if !one_by_one {
@@ -291,9 +372,15 @@ fn heading_of(phase: Phase) -> &'static str {
 }
 
 /// One change; what is not known of its kind is said with the first of them, which is told `of_kind` how many.
-fn one(text: &mut String, plan: &Plan, change: &Change, of_kind: Option<usize>) {
+fn one(
+    text: &mut String,
+    plan: &Plan,
+    change: &Change,
+    of_kind: Option<usize>,
+    added: Option<&Added>,
+) {
     let Change { id, target, what, before, after, .. } = change;
-    let mark = if change.already { " (already so)" } else { "" };
+    let mark = mark(change, added);
     let _ = writeln!(
         text,
         "  {}  {}: {}{mark}  {}",
@@ -307,7 +394,7 @@ fn one(text: &mut String, plan: &Plan, change: &Change, of_kind: Option<usize>) 
     if let Some(of_kind) = of_kind {
         unknowns(text, change, of_kind);
     }
-    irreversible(text, &[change]);
+    irreversible(text, &[change], INDENT);
 }
 
 /// What the step says of them. Of what it says for each in other words, one is an example and no more.
@@ -373,27 +460,29 @@ fn whence(change: &Change, plan: &Plan) -> Option<String> {
     (plan.playbook != FirstCut::NAME).then(|| plain(&change.place()))
 }
 
-/// What of them cannot be taken back: whole, whatever room it takes. Nobody should say yes to half of it.
-fn irreversible(text: &mut String, changes: &[&Change]) {
+/// What of them cannot be taken back: whole, whatever room it takes. Nobody should say yes to half of it, or to one of three.
+fn irreversible(text: &mut String, changes: &[&Change], indent: &str) {
     let lost: Vec<&str> =
         changes.iter().filter_map(|change| change.irreversible.as_deref()).collect();
-    let Some(first) = lost.first() else { return };
+    if lost.is_empty() {
+        return;
+    }
     let times = match changes.len() {
         1 => String::new(),
         _ => format!(", {}", counted(lost.len(), "time")),
     };
-    let warning = format!("CANNOT BE TAKEN BACK{times}: {}", plain(first));
-    let _ = writeln!(text, "{INDENT}{}", Style::Bad.paint(&warning));
+    let warning = format!("CANNOT BE TAKEN BACK{times}: {}", alike::each(&lost));
+    let _ = writeln!(text, "{indent}{}", Style::Bad.paint(&warning));
 }
 
 /// All changes of a step, which are of one kind, in a few lines.
-fn step(text: &mut String, plan: &Plan, group: &[Change]) {
+fn step(text: &mut String, plan: &Plan, group: &[Change], added: Option<&Added>) {
     let first = &group[0];
     let _ = writeln!(
         text,
         "  {}  {}: {}  {}",
         Style::Strong.paint(&format!("{:<14}", first.step.as_str())),
-        how_many(group),
+        how_many(group, added),
         first.kind,
         Style::Faint.paint(&does(first, plan)),
     );
@@ -417,19 +506,23 @@ fn step(text: &mut String, plan: &Plan, group: &[Change]) {
         writeln!(text, "{INDENT}{}", Style::Faint.paint(&format!("{}{more}", named.join("; "))));
     further(text, group);
     unknowns(text, first, group.len());
-    irreversible(text, &group.iter().collect::<Vec<_>>());
+    irreversible(text, &group.iter().collect::<Vec<_>>(), INDENT);
 }
 
 /// `6 changes to 3 targets (1 already so)`.
-fn how_many(group: &[Change]) -> String {
+fn how_many(group: &[Change], added: Option<&Added>) -> String {
     let targets: BTreeSet<&str> = group.iter().map(|change| change.target.as_str()).collect();
     let already = match group.iter().filter(|change| change.already).count() {
         0 => String::new(),
         n if n == group.len() => " (all already so)".to_owned(),
         n => format!(" ({} already so)", grouped(n)),
     };
+    let new = match group.iter().filter(|change| mark(change, added) == " (NEW)").count() {
+        0 => String::new(),
+        n => format!(" ({} NEW)", grouped(n)),
+    };
     let targets = counted(targets.len(), "target");
-    format!("{} to {targets}{already}", counted(group.len(), "change"))
+    format!("{} to {targets}{already}{new}", counted(group.len(), "change"))
 }
 
 /// From what to what, with the changes that have it in common: those of which there are most first.

@@ -144,7 +144,7 @@ impl Observer for Progress {
             }
             Event::Underway { change, why, until } => {
                 let until = until.strftime("%H:%M:%S");
-                let rest = format!("{}  {why}; at most until {until} UTC", change.id);
+                let rest = format!("{}  until {until} UTC at most: {why}", change.id);
                 self.line(Style::Faint, "waiting", &rest);
             }
             Event::Held { change, until } => {
@@ -167,15 +167,16 @@ impl Observer for Progress {
                 let from = from.map_or("whoever worked on it", |from| from.caller.as_str());
                 let (at, until) = (until, until.strftime("%H:%M:%S"));
                 let rest = format!(
-                    "what {from} signed before the case was taken over may still arrive: nothing is handed out or \
-                     lifted before {until} UTC"
+                    "until {until} UTC nothing is handed out or lifted: what {from} signed before the case was taken \
+                     over may still arrive"
                 );
                 self.line(Style::Faint, "waiting", &rest);
                 self.wait_until(*at);
             }
             Event::Pausing { step, next, of, until } => {
                 let (at, until) = (until, until.strftime("%H:%M:%S"));
-                let rest = format!("{step}: batch {next} of {of} is begun at {until} UTC");
+                let rest =
+                    format!("until {until} UTC; then batch {next} of {of} of {step} is begun");
                 self.line(Style::Faint, "pausing", &rest);
                 self.wait_until(*at);
             }
@@ -197,9 +198,9 @@ impl Observer for Progress {
             }
             Event::Trying { what, mechanisms, until } => {
                 let rest = format!(
-                    "{what}: {} tried on a canary; a refusal is waited for until {} UTC",
-                    counted(*mechanisms, "mechanism"),
-                    until.strftime("%H:%M:%S")
+                    "until {} UTC at most for a refusal: {what}, {} tried on a canary",
+                    until.strftime("%H:%M:%S"),
+                    counted(*mechanisms, "mechanism")
                 );
                 self.line(Style::Faint, "trying", &rest);
             }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{cut_by_itself, stays_quarantined};
 use crate::action::{CANARY_PATH, catalog};
 use crate::diagnostic::counted;
+use crate::exit::Exit;
 use crate::ids::{AccessKeyId, ChangeId};
 use crate::inventory::Inventory;
 use crate::ledger::reached;
-use crate::plan::{Barrier, Change, Credential, Effect, Have, Plan, longest_session};
+use crate::plan::{Barrier, Change, Credential, Effect, Have, Plan, Wait, longest_session};
 use crate::playbook::{EffectKind, Phase, Playbook, Proof, Step};
 
 /// Below this a cut may be read back twice before it is enforced even once (about four seconds have been
@@ -18,18 +19,75 @@ const LEAST_SENSIBLE_MARGIN: u64 = 10;
 /// How many of what stays open, or is refused, are named.
 const NAMED: usize = 6;
 
-/// Phases that will wait for approvals, said in advance.
-pub(super) fn approvals(plan: &mut Plan) {
+/// Where the run will stop for people or for time, in the order in which it comes to it.
+pub(super) fn waits(plan: &mut Plan) {
     let case = plan.case();
-    for (phase, people) in &plan.approvals {
-        if plan.changes.iter().any(|change| change.phase == *phase) {
-            plan.warnings.push(format!(
-                "phase `{phase}` asks for {}: the run will wait before it, with exit code 6, until \
-                 so many people have said: portcullis approve {case} {phase}",
-                counted(*people, "approval")
-            ));
+    let mut waits: Vec<Wait> = Vec::new();
+    // What waits for nobody comes first; what is to be attested holds only itself, and the gate.
+    let of_phases = plan.changes.as_slice().chunk_by(|one, next| one.phase == next.phase);
+    for changes in of_phases {
+        let phase = changes[0].phase;
+        let behind_the_gate = phase.is_behind_the_gate();
+        let mut stops = |exit: Exit, until: String| {
+            waits.push(Wait { exit: exit.code(), until, behind_the_gate });
+        };
+        if let Some(people) = plan.approvals.get(&phase) {
+            let approvals = counted(*people, "approval");
+            stops(
+                Exit::Waiting,
+                format!(
+                    "before `{phase}`, until it has {approvals}: `portcullis approve {case} {phase}`"
+                ),
+            );
+        }
+        let asked: Vec<&Change> =
+            changes.iter().filter(|one| catalog::of(one).asks(&one.decided).is_some()).collect();
+        if let Some(first) = asked.first() {
+            let named: Vec<String> =
+                asked.iter().take(NAMED).map(|one| format!("{} ({})", one.id, one.what)).collect();
+            let more = asked.len() - named.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let which = if asked.len() == 1 { first.id.as_str() } else { "CHANGE" };
+            let then = if behind_the_gate || !plan.has_a_gate() {
+                ""
+            } else {
+                ", with all else cut, and nothing handed out"
+            };
+            stops(
+                Exit::Held,
+                format!(
+                    "in `{phase}`{then}, until somebody does and attests {}{more}: `portcullis attest {case} {which}`",
+                    named.join(", ")
+                ),
+            );
+        }
+        let mut expiring: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for change in changes {
+            let of = change.effects.iter().filter_map(|effect| match effect {
+                Effect::Lifts { subject, barrier: Barrier::SessionsSecondPass } => {
+                    subject.principal()
+                }
+                _ => None,
+            });
+            for principal in of {
+                let hours = longest_session(&principal).as_hours();
+                expiring.entry(hours).or_default().push(format!("{} ({principal})", change.id));
+            }
+        }
+        for (hours, lifts) in expiring {
+            let more = lifts.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let named = lifts.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+            stops(
+                Exit::Held,
+                format!(
+                    "at {named}{more}, until {hours} hours after the last pass over those sessions, which may live so \
+                     long: `portcullis resume {case}`"
+                ),
+            );
         }
     }
+    plan.waits = waits;
 }
 
 /// Steps that are there to cut, of which none cuts anybody: that is seldom what was meant, and proves nothing.
@@ -86,7 +144,7 @@ pub(super) fn vanished_keys(plan: &mut Plan, inventory: &Inventory) {
     plan.warnings.extend(warnings);
 }
 
-/// Lifts that will wait for a person, said in advance: cuts must not wait for them.
+/// Lifts that will wait for a person to change something, said in advance: cuts must not wait for them.
 pub(super) fn lifts(plan: &mut Plan) {
     let mut warnings = Vec::new();
     let mut cut = cut_by_itself(plan);
@@ -103,16 +161,6 @@ pub(super) fn lifts(plan: &mut Plan) {
     for change in &plan.changes {
         for effect in &change.effects {
             let Effect::Lifts { subject, barrier } = effect else { continue };
-            if *barrier == Barrier::SessionsSecondPass
-                && let Some(principal) = subject.principal()
-            {
-                warnings.push(format!(
-                    "{} will be held until {} hours after the last pass over the sessions of {principal}: they may \
-                     live so long. Resume then",
-                    change.id,
-                    longest_session(&principal).as_hours()
-                ));
-            }
             if barrier.is_of_sessions() {
                 continue;
             }

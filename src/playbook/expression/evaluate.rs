@@ -245,9 +245,7 @@ impl Answers<'_> {
                         Code::CouldNotRead,
                         format!(
                             "could not be read: {} answered {}: {}",
-                            gap.operation,
-                            gap.code,
-                            shorten(&gap.message)
+                            gap.operation, gap.code, gap.message
                         ),
                     )
                     .at(place.clone(), "asked here")

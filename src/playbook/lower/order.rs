@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::ids::StepId;
 use crate::playbook::field::{Field, FieldType, shorten};
 use crate::playbook::template::Content;
-use crate::playbook::vocabulary::{EffectKind, Mode, Phase};
+use crate::playbook::vocabulary::{ActionShape, EffectKind, Mode, Phase};
 
 /// Judges the steps.
 pub(super) fn check(lowering: &mut Lowering<'_>, mode: Mode, steps: &[Draft<'_, '_>]) {
@@ -21,6 +21,7 @@ pub(super) fn check(lowering: &mut Lowering<'_>, mode: Mode, steps: &[Draft<'_, 
     }
     if mode == Mode::Breach {
         cuts_before_issuing(lowering, steps);
+        cuts_before_deleting(lowering, steps);
         cuts_whom_it_hands_to(lowering, steps);
     }
 }
@@ -49,8 +50,9 @@ fn cuts_whom_it_hands_to(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
     for draft in steps {
         let Some((action, uses)) = draft.action else { continue };
         let does = |effect: EffectKind| action.effects.contains(&effect);
-        // Where nothing is cut at all, another problem says so of what is handed out.
-        if !(does(EffectKind::Issues) && cuts || does(EffectKind::Lifts)) {
+        // Where nothing is cut at all, another problem says so of what is handed out, or deleted.
+        let gives_or_takes = does(EffectKind::Issues) || does(EffectKind::Destroys);
+        if !(gives_or_takes && cuts || does(EffectKind::Lifts)) {
             continue;
         }
         let (message, place, label, mut help) = match named(draft) {
@@ -276,6 +278,37 @@ fn cuts_before_issuing(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
         )
         .at(lowering.place(range), "the intruder could read it")
         .help(help);
+        lowering.push(problem);
+    }
+}
+
+/// What is deleted for good is cut first, and seen to be: where no step cuts anything, nothing is. What a secret held is no
+/// such thing, for nothing but what replaces it ends it.
+fn cuts_before_deleting(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
+    let is_of_iam = |action: &ActionShape| action.kind.starts_with("iam.");
+    let cuts = steps.iter().any(|step| match (step.phase, step.action) {
+        (Some((phase, _)), Some((action, _))) => {
+            !phase.is_behind_the_gate()
+                && is_of_iam(action)
+                && action.effects.contains(&EffectKind::Cuts)
+        }
+        _ => true,
+    });
+    if cuts || !lowering.names.unread.is_empty() {
+        return;
+    }
+    for step in steps {
+        let Some((action, uses)) = step.action.filter(|(action, _)| {
+            is_of_iam(action) && action.effects == [EffectKind::Destroys].as_slice()
+        }) else {
+            continue;
+        };
+        let problem = Diagnostic::error(
+            Code::GateOrder,
+            format!("`{}` deletes for good, and no step cuts anything first", action.kind),
+        )
+        .at(lowering.place(uses), "not known to be dead")
+        .help("add `iam.access-key.deactivate` with `keys: all` in phase `contain`");
         lowering.push(problem);
     }
 }

@@ -397,6 +397,18 @@ impl Lowering<'_> {
             .help("let the expression stand alone");
             self.push(problem);
             good = false;
+        } else if matches!(ty, FieldType::UserName | FieldType::RoleName)
+            && parts
+                .iter()
+                .any(|part| matches!(part, Part::Text(text) if text.contains(char::is_whitespace)))
+        {
+            let message =
+                format!("`{name}` wants {ty}, and there is a space beside the expression");
+            let problem = Diagnostic::error(Code::BadValue, message)
+                .at(place, "whatever the expression gives")
+                .help("no name has a space in it: take what stands beside the expression out, or join it by a hyphen");
+            self.push(problem);
+            good = false;
         }
         for part in &parts {
             if let Part::Expression(expression) = part {

@@ -175,6 +175,20 @@ pub(super) fn nobody_is_inside(case: &std::path::Path) -> Cloud {
     })
 }
 
+/// Of several accounts one may have it: that none has it is said of all together.
+#[test]
+fn a_lock_out_that_is_accepted_and_is_in_no_account_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cases, shipped) = (dir.path().to_str().unwrap(), "playbooks/leaked-access-key");
+    let world = format!("{shipped}/other-accounts.yaml");
+    let nobody = "arn:aws:iam::444455556666:user/nobody";
+    let rehearse = ["rehearse", shipped, "--world", &world, "--cases", cases];
+    let refused = portcullis(&[&rehearse[..], &["--accept-lockout", nobody]].concat());
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(5), "{told}");
+    assert!(told.contains(&format!("--accept-lockout {nobody} accepts nothing")), "{told}");
+}
+
 #[test]
 fn the_shipped_playbook_evicts_whoever_went_on_to_two_other_accounts() {
     let dir = tempfile::tempdir().unwrap();

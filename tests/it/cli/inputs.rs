@@ -363,6 +363,9 @@ fn only_a_saved_plan_is_run_without_a_question() {
 fn the_page_of_a_code_is_shown_and_an_unknown_code_is_told_the_others() {
     let page = here(&["explain", "gate-order"]).ended_with(0);
     assert!(page.out.len() > 100, "{}", page.out);
+    for copied in ["error[gate-order]", "warning[gate-order]:", "[gate-order]"] {
+        assert_eq!(here(&["explain", copied]).ended_with(0).out, page.out, "{copied}");
+    }
     refused(here(&["explain", "gate-odrer"]), 2, &["there is no code `gate-odrer`", "gate-order"]);
 }
 

@@ -94,6 +94,49 @@ pub(super) fn sentences(plan: &Plan, all: &[String]) -> Vec<String> {
     told.collect()
 }
 
+/// So many are named of whom the same is said; of more nobody reads every name at once.
+const EACH: usize = 48;
+
+/// Sentences about one thing each, all of them: of those that differ in some words the first, and what those words are in each
+/// of the others.
+pub(super) fn each(all: &[&str]) -> String {
+    let words: Vec<Vec<&str>> = all.iter().map(|one| one.split_whitespace().collect()).collect();
+    let mut told: Vec<(&Vec<&str>, Vec<&Vec<&str>>)> = Vec::new();
+    for one in &words {
+        match told.iter_mut().find(|(first, _)| first.len() == one.len() && are_alike(first, one)) {
+            Some((_, others)) => others.push(one),
+            None => told.push((one, Vec::new())),
+        }
+    }
+    let told = told.into_iter().map(|(first, others)| {
+        let differs = |column: &usize| others.iter().any(|one| one[*column] != first[*column]);
+        let differ: Vec<usize> = (0..first.len()).filter(differs).collect();
+        let mut seen = BTreeSet::new();
+        let others = others.iter().map(|one| {
+            let these = differ.iter().map(|column| plain(bare(one[*column])));
+            these.collect::<Vec<_>>().join(" of ")
+        });
+        let others: Vec<String> = others.filter(|one| seen.insert(one.clone())).collect();
+        let first = plain(&first.join(" "));
+        let more = match others.len().saturating_sub(EACH) {
+            0 => String::new(),
+            n => format!(" and {} more, which --all names", grouped(n)),
+        };
+        match others.len() {
+            0 => first,
+            1 if others[0].is_empty() => first,
+            n => format!("{first}; the same of {}{more}", others[..n.min(EACH)].join(", ")),
+        }
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether most of the words of two sentences are the same.
+fn are_alike(one: &[&str], other: &[&str]) -> bool {
+    let same = one.iter().zip(other).filter(|(a, b)| a == b).count();
+    same * 2 > one.len()
+}
+
 fn by_rank(mut all: Vec<Alike<'_>>) -> Vec<Alike<'_>> {
     all.sort_by_key(|alike| rank(alike.all[0]));
     all
@@ -177,6 +220,18 @@ fn names(plan: &Plan) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_is_said_of_each_nothing_is_left_out() {
+        let deletes = |key, user| format!("deletes access key {key} for good: {user} holds 2 keys");
+        let all = [deletes("A1", "ada"), deletes("B1", "bob"), deletes("B2", "bob")];
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        assert_eq!(each(&all[..1]), "deletes access key A1 for good: ada holds 2 keys");
+        let first = "deletes access key A1 for good: ada holds 2 keys";
+        assert_eq!(each(&all), format!("{first}; the same of B1 of bob, B2 of bob"));
+        assert_eq!(each(&[all[0], all[0]]), first);
+        assert_eq!(each(&[all[0], "wipes the disk"]), format!("{first}; wipes the disk"));
+    }
 
     #[test]
     fn what_differs_in_several_words_is_told_with_those_that_go_together() {

@@ -3,7 +3,7 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 
 use super::Checker;
-use super::present::{where_false, where_true};
+use super::present::{is_null, where_false, where_true};
 use crate::diagnostic::Code;
 use crate::playbook::expression::shape::Shape;
 use crate::playbook::field::FieldType;
@@ -73,7 +73,9 @@ impl Checker<'_> {
             (operators::NOT_STRICTLY_FALSE, [_]) | (operators::IN, [_, Shape::Unknown]) => {
                 Shape::Boolean
             }
-            (operators::EQUALS | operators::NOT_EQUALS, [a, b]) if a.same_kind(b) => Shape::Boolean,
+            (operators::EQUALS | operators::NOT_EQUALS, [a, b]) if a.same_kind(b) => {
+                self.asks_for_nothing(expr, call, &shapes)
+            }
             (order, operands)
                 if ORDER.contains(&order) && operands.iter().any(Shape::is_instant) =>
             {
@@ -131,6 +133,38 @@ impl Checker<'_> {
                 given_by(name)
             }
         }
+    }
+
+    /// What is never nothing is not compared with it: that would say the same whatever is given. Where it was asked before,
+    /// asking once more harms nobody.
+    fn asks_for_nothing(&mut self, expr: &IdedExpr, call: &CallExpr, sides: &[Shape]) -> Shape {
+        let in_vain = match (call.args.as_slice(), sides) {
+            ([one, null], [shape, Shape::Null]) | ([null, one], [Shape::Null, shape])
+                if is_null(null) =>
+            {
+                let may_be = matches!(shape, Shape::Unknown) || shape.may_be_nothing();
+                (!may_be && !self.is_present(one)).then_some((one, shape))
+            }
+            _ => None,
+        };
+        let Some((one, shape)) = in_vain else { return Shape::Boolean };
+        let place = self.place(one);
+        let what = if place.text().len() > 60 || place == self.place(expr) {
+            "what stands here".to_owned()
+        } else {
+            format!("`{}`", place.text())
+        };
+        let (always, sign) = match call.func_name.as_str() {
+            operators::EQUALS => ("always false", "=="),
+            _ => ("always true", "!="),
+        };
+        let empty = match shape {
+            Shape::List(_) => format!(", or ask whether anything is in it: size(...) {sign} 0"),
+            shape if shape.is_textual() => format!(", or compare it with an empty text: {sign} ''"),
+            _ => String::new(),
+        };
+        let message = format!("{what} is never nothing, and `{sign} null` is {always}");
+        self.labelled(Code::WrongType, expr, always, message, format!("take it out{empty}"))
     }
 
     /// Instants are compared with instants. A text that is written out counts as one where it can be read so.

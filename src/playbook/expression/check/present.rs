@@ -54,7 +54,7 @@ fn follows(condition: &IdedExpr, is: bool) -> BTreeSet<String> {
     }
 }
 
-fn is_null(expr: &IdedExpr) -> bool {
+pub(super) fn is_null(expr: &IdedExpr) -> bool {
     matches!(expr.expr, Expr::Literal(LiteralValue::Null))
 }
 
