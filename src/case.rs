@@ -474,6 +474,7 @@ mod tests {
             batches: Vec::new(),
             accepted_gaps: Vec::new(),
             waits: Vec::new(),
+            stays_shut: false,
             at_best: Vec::new(),
             unplanned: Vec::new(),
             warnings: Vec::new(),

@@ -113,6 +113,9 @@ pub struct Plan {
     /// Where its run stops on its way to the end, in the order in which it comes to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<Wait>,
+    /// Whether its gate stays shut whatever goes well, until somebody answers for what is open or allows what is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays_shut: bool,
     /// What keeps its run from ending with 0, whatever goes well: where there is any, that ends with 11 at best.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_best: Vec<Shortfall>,

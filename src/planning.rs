@@ -449,6 +449,7 @@ fn plan_on(
         canary,
         estimate: Estimate::default(),
         waits: Vec::new(),
+        stays_shut: false,
         at_best: Vec::new(),
         unplanned,
         warnings,

@@ -45,6 +45,7 @@ impl<K: Kind> Action for Activate<K> {
         fields: K::FIELDS,
         phases: &[Phase::Recover],
         effects: &[EffectKind::Lifts],
+        takes_off: Some(K::NAME),
     };
     const ABOUT: About = About {
         permissions: K::ABOUT.permissions,

@@ -122,6 +122,7 @@ impl<K: Kind> Action for Deactivate<K> {
         fields: K::FIELDS,
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     };
     const ABOUT: About = K::ABOUT;
 

@@ -61,6 +61,7 @@ impl Action for Activate {
         ],
         phases: &[Phase::Recover],
         effects: &[EffectKind::Lifts],
+        takes_off: Some("iam.access-key.deactivate"),
     };
     const ABOUT: About = About {
         permissions: &["iam:GetUser", "iam:ListAccessKeys", "iam:UpdateAccessKey"],

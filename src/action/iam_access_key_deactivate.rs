@@ -115,6 +115,7 @@ impl Action for Deactivate {
         ],
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[

@@ -49,6 +49,7 @@ impl Action for Delete {
         ],
         phases: &[Phase::Destroy],
         effects: &[EffectKind::Destroys],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[

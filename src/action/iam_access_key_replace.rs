@@ -75,6 +75,7 @@ impl Action for Replace {
         ],
         phases: &[Phase::Rotate],
         effects: &[EffectKind::Issues, EffectKind::Delivers, EffectKind::Destroys],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[

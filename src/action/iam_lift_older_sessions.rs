@@ -65,6 +65,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             fields: &[Field::required("user", FieldType::UserName, "Whose deny")],
             phases: &[Phase::Recover],
             effects: &[EffectKind::Lifts],
+            takes_off: Some("iam.user.revoke-sessions"),
         },
         Kind::Role => ActionShape {
             kind: "iam.role.lift-older-sessions",
@@ -72,6 +73,7 @@ impl<N: Named> Action for LiftOlderSessions<N> {
             fields: &[Field::required("role", FieldType::RoleName, "Whose deny")],
             phases: &[Phase::Recover],
             effects: &[EffectKind::Lifts],
+            takes_off: Some("iam.role.revoke-sessions"),
         },
     };
     const ABOUT: About = match N::KIND {

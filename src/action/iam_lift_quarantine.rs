@@ -65,6 +65,7 @@ impl<N: Named> Action for LiftQuarantine<N> {
             fields: &[Field::required("user", FieldType::UserName, "The user to let in again")],
             phases: &[Phase::Recover],
             effects: &[EffectKind::Lifts],
+            takes_off: Some("iam.user.quarantine"),
         },
         Kind::Role => ActionShape {
             kind: "iam.role.lift-quarantine",
@@ -72,6 +73,7 @@ impl<N: Named> Action for LiftQuarantine<N> {
             fields: &[Field::required("role", FieldType::RoleName, "The role to let work again")],
             phases: &[Phase::Recover],
             effects: &[EffectKind::Lifts],
+            takes_off: Some("iam.role.quarantine"),
         },
     };
     const ABOUT: About = match N::KIND {

@@ -43,6 +43,7 @@ impl Action for Delete {
         fields: &[Field::required("user", FieldType::UserName, "Whose password")],
         phases: &[Phase::Contain, Phase::Eradicate],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &["iam:GetUser", "iam:GetLoginProfile", "iam:DeleteLoginProfile"],

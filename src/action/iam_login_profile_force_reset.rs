@@ -117,6 +117,7 @@ impl Action for ForceReset {
         ],
         phases: &[Phase::Rotate],
         effects: &[EffectKind::Issues, EffectKind::Delivers],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[

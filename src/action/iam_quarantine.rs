@@ -61,6 +61,7 @@ impl<N: Named> Action for Quarantine<N> {
             fields: &[Field::required("user", FieldType::UserName, "The user to cut off")],
             phases: &[Phase::Contain],
             effects: &[EffectKind::Cuts],
+            takes_off: None,
         },
         Kind::Role => ActionShape {
             kind: "iam.role.quarantine",
@@ -68,6 +69,7 @@ impl<N: Named> Action for Quarantine<N> {
             fields: &[Field::required("role", FieldType::RoleName, "The role to cut off")],
             phases: &[Phase::Contain],
             effects: &[EffectKind::Cuts],
+            takes_off: None,
         },
     };
     const ABOUT: About = match N::KIND {

@@ -65,6 +65,7 @@ impl<N: Named> Action for RevokeSessions<N> {
             fields: &[Field::required("user", FieldType::UserName, "Whose sessions")],
             phases: &[Phase::Contain],
             effects: &[EffectKind::Cuts],
+            takes_off: None,
         },
         Kind::Role => ActionShape {
             kind: "iam.role.revoke-sessions",
@@ -72,6 +73,7 @@ impl<N: Named> Action for RevokeSessions<N> {
             fields: &[Field::required("role", FieldType::RoleName, "Whose sessions")],
             phases: &[Phase::Contain],
             effects: &[EffectKind::Cuts],
+            takes_off: None,
         },
     };
     const ABOUT: About = match N::KIND {

@@ -68,6 +68,7 @@ impl Action for LiftNetwork {
         fields: &[Field::required("user", FieldType::UserName, "The user to let in again")],
         phases: &[Phase::Recover],
         effects: &[EffectKind::Lifts],
+        takes_off: Some("iam.user.restrict-network"),
     };
     const ABOUT: About = About {
         permissions: &[

@@ -89,6 +89,7 @@ impl Action for RestrictNetwork {
         ],
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[

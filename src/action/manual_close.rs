@@ -18,6 +18,7 @@ impl Action for Close {
         fields: FIELDS,
         phases: &[Phase::Contain, Phase::Eradicate],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[],

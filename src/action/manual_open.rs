@@ -19,6 +19,7 @@ impl Action for Open {
         fields: FIELDS,
         phases: &[Phase::Recover],
         effects: &[EffectKind::Lifts],
+        takes_off: Some("manual.close"),
     };
     const ABOUT: About = About {
         permissions: &[],

@@ -141,6 +141,7 @@ impl Action for Rotate {
         ],
         phases: &[Phase::Rotate],
         effects: &[EffectKind::Issues, EffectKind::Delivers],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[

@@ -61,6 +61,7 @@ impl Action for Seal {
         ],
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &[

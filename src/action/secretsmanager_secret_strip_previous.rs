@@ -45,6 +45,7 @@ impl Action for StripPrevious {
         fields: &[Field::required("secret", FieldType::SecretId, "The secret that was rotated")],
         phases: &[Phase::Destroy],
         effects: &[EffectKind::Destroys],
+        takes_off: None,
     };
     const ABOUT: About = About {
         permissions: &["secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"],

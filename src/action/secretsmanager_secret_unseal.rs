@@ -64,6 +64,7 @@ impl Action for Unseal {
         fields: &[Field::required("secret", FieldType::SecretId, "The secret to unseal")],
         phases: &[Phase::Recover],
         effects: &[EffectKind::Lifts],
+        takes_off: Some("secretsmanager.secret.seal"),
     };
     const ABOUT: About = About {
         permissions: &[

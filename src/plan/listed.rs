@@ -21,7 +21,47 @@ use crate::ids::{ChangeId, Principal};
 pub struct Listed<T> {
     all: Vec<T>,
     /// The hash of everything that is asked for by, and the place of what it concerns; sorted.
-    places: OnceLock<Vec<(u64, u32)>>,
+    places: OnceLock<Places>,
+}
+
+/// Hashes and the place of what each is of, sorted; and where those begin that have the same upper bits.
+struct Places {
+    all: Vec<(u64, u32)>,
+    begins: Vec<u32>,
+    /// How far a hash is shifted for its upper bits.
+    shift: u32,
+}
+
+impl Places {
+    /// A search by halves would look into most of a list that is larger than the processor's caches: some four lie
+    /// between one beginning and the next.
+    fn of(mut all: Vec<(u64, u32)>) -> Self {
+        all.sort_unstable();
+        all.dedup();
+        all.shrink_to_fit();
+        let bits = (all.len() / 4).max(2).next_power_of_two().ilog2();
+        let shift = u64::BITS - bits;
+        let mut begins = Vec::with_capacity((1 << bits) + 1);
+        for (at, (hash, _)) in (0_u32..).zip(&all) {
+            begins.resize(begins.len().max(upper(*hash, shift) + 1), at);
+        }
+        let end = u32::try_from(all.len()).expect("a plan has fewer than four billion changes");
+        begins.resize((1 << bits) + 1, end);
+        Self { all, begins, shift }
+    }
+
+    fn of_hash(&self, hash: u64) -> &[(u64, u32)] {
+        let bits = upper(hash, self.shift);
+        let alike = &self.all[self.begins[bits] as usize..self.begins[bits + 1] as usize];
+        let from = alike.iter().take_while(|(other, _)| *other < hash).count();
+        let found = alike[from..].iter().take_while(|(other, _)| *other == hash).count();
+        &alike[from..from + found]
+    }
+}
+
+/// What is left of a hash that is shifted so far: no more bits than there are beginnings.
+fn upper(hash: u64, shift: u32) -> usize {
+    usize::try_from(hash >> shift).expect("a beginning has its place in memory")
 }
 
 /// What is asked for by.
@@ -51,26 +91,20 @@ impl Of<'_> {
 }
 
 impl<T: Concerns> Listed<T> {
-    fn places(&self) -> &[(u64, u32)] {
+    fn places(&self) -> &Places {
         self.places.get_or_init(|| {
             let mut places = Vec::with_capacity(self.all.len() * 2);
             for (at, one) in self.all.iter().enumerate() {
                 let at = u32::try_from(at).expect("a plan has fewer than four billion changes");
                 one.concerns(&mut |of| places.push((of.hash(), at)));
             }
-            places.sort_unstable();
-            places.dedup();
-            places.shrink_to_fit();
-            places
+            Places::of(places)
         })
     }
 
     /// Where all is that can concern what is asked for by, in the order of the list.
     fn places_of(&self, of: &Of<'_>) -> &[(u64, u32)] {
-        let (places, hash) = (self.places(), of.hash());
-        let from = places.partition_point(|(other, _)| *other < hash);
-        let found = places[from..].iter().take_while(|(other, _)| *other == hash).count();
-        &places[from..from + found]
+        self.places().of_hash(of.hash())
     }
 
     /// All that can concern it, in the order of the list.

@@ -71,6 +71,7 @@ pub(super) fn lint(
     seals::kept_out(plan, inventory);
     plan.warnings.extend(told);
     foretold::vanished_keys(plan, inventory);
+    plan.stays_shut = foretold::stays_shut(plan);
     foretold::waits(plan);
     review::passed(plan);
     problems

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::draft::Undecided;
 use crate::action::catalog::{self, ErasedAction};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::ids::{AccessKeyId, Arn, StepId, UserName};
-use crate::inventory::Want;
+use crate::ids::{Arn, StepId, UserName};
+use crate::inventory::{Inventory, Want};
 use crate::plan::Untouched;
 use crate::playbook::{EffectKind, Evaluated, Expression, Playbook, Scope, Step, Template};
 
@@ -289,7 +289,8 @@ pub(super) fn filtered(
         .into_iter()
         .filter(|(_, expression)| expression.asks_only(scope.targets))
         .filter_map(|(by, expression)| {
-            let whom = expression.leaves_out(scope).into_iter().filter_map(|item| whom(&item));
+            let left = expression.leaves_out(scope).into_iter();
+            let whom = left.filter_map(|item| whom(&item, scope.inventory));
             let whom = whom.filter(|(name, _)| told.insert(name.clone()));
             let whom: Vec<String> = whom.map(|(_, words)| words).collect();
             let them = if whom.len() == 1 { "it" } else { "them" };
@@ -307,11 +308,21 @@ pub(super) fn filtered(
         .collect()
 }
 
-/// The user or role that an item stands for, by name and in words.
-fn whom(item: &Value) -> Option<(String, String)> {
+/// The user or role that an item stands for, by name and in words. A text is one where the account is known to have one of
+/// that name: else it may be anything.
+fn whom(item: &Value, inventory: &Inventory) -> Option<(String, String)> {
     if let Some(name) = item.as_str() {
-        let is_one = UserName::parse(name).is_ok() && AccessKeyId::parse(name).is_err();
-        return is_one.then(|| (name.to_owned(), name.to_owned()));
+        let is_user = || {
+            let mut users = inventory.users().into_iter().flatten();
+            let asked = UserName::parse(name).ok().and_then(|name| {
+                inventory.user(&name).ok().and_then(Option::as_deref).map(|user| user.name.clone())
+            });
+            asked.is_some() || users.any(|user| user.name.as_str() == name)
+        };
+        let is_role =
+            || inventory.roles().into_iter().flatten().any(|role| role.name.as_str() == name);
+        let kind = if is_user() { "user" } else { is_role().then_some("role")? };
+        return Some((name.to_owned(), format!("{kind} {name}")));
     }
     let field = |key: &str| item.get(key).and_then(Value::as_str);
     let (name, arn) = (field("name")?, Arn::parse(field("arn")?).ok()?);

@@ -65,6 +65,8 @@ struct CallSite {
     place: Place,
     /// Whether it is asked for every item of a list, by `map` or `filter`.
     for_every_item: bool,
+    /// Whether a loop goes over its answer.
+    gone_through: bool,
 }
 
 impl Expression {

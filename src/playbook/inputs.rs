@@ -453,6 +453,7 @@ mod tests {
         fields: &[],
         phases: &[Phase::Contain],
         effects: &[],
+        takes_off: None,
     };
 
     fn playbook() -> Playbook {

@@ -142,6 +142,8 @@ pub struct ActionShape {
     pub phases: &'static [Phase],
     /// Every effect its changes may have.
     pub effects: &'static [EffectKind],
+    /// The action whose cut it takes off, where it does that.
+    pub takes_off: Option<&'static str>,
 }
 
 /// The actions there are.
@@ -222,6 +224,7 @@ mod tests {
             fields: &[],
             phases: &[Phase::Rotate],
             effects: &[EffectKind::Issues],
+            takes_off: None,
         };
         assert_eq!(faults(&vec![shape]), Vec::<String>::new());
         let early = ActionShape { phases: &[Phase::Contain], ..shape };

@@ -322,8 +322,7 @@ steps:
     with: { user: \"${{ each }}\" }
 ";
     let left = untouched(&plan(text, &[]));
-    let backup =
-        "backup: the `filter` of target `ours` leaves it out (line 6), and no other step takes it";
+    let backup = "user backup: the `filter` of target `ours` leaves it out (line 6), and no other step takes it";
     assert!(left.iter().any(|one| one == backup), "{left:#?}");
     let other = "  - id: sessions-off
     phase: contain

@@ -147,6 +147,13 @@ steps:
         .collect();
     let told = before_the_yes(&without_auditor(world), &quiet);
     assert!(told[0].starts_with("at best it ends with exit code 11: "), "{told:#?}");
+    // What is not allowed behind the gate holds itself alone: until then everybody is waited for.
+    let refused = without("iam:DeleteUserPolicy");
+    let (refused, _) = refused.split_once("\nrehearsal:").unwrap();
+    let told = before_the_yes(&without_auditor(refused), &settled);
+    assert!(told[1].starts_with("then the run waits, exit code 6, before `recover`"), "{told:#?}");
+    let end = "after that, at best it ends with exit code 13";
+    assert!(told.iter().any(|one| one.starts_with(end)), "{told:#?}");
 }
 
 /// The shipped world without the role that trusts whoever is in the account.

@@ -42,6 +42,7 @@ const ACTIONS: [ActionShape; 6] = [
         fields: &[USER],
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     },
     ActionShape {
         kind: "iam.user.lift-quarantine",
@@ -49,6 +50,7 @@ const ACTIONS: [ActionShape; 6] = [
         fields: &[USER],
         phases: &[Phase::Recover],
         effects: &[EffectKind::Lifts],
+        takes_off: Some("iam.user.quarantine"),
     },
     ActionShape {
         kind: "iam.user.revoke-sessions",
@@ -56,6 +58,7 @@ const ACTIONS: [ActionShape; 6] = [
         fields: &[USER],
         phases: &[Phase::Contain],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     },
     ActionShape {
         kind: "iam.access-key.deactivate",
@@ -69,6 +72,7 @@ const ACTIONS: [ActionShape; 6] = [
         ],
         phases: &[Phase::Contain, Phase::Eradicate],
         effects: &[EffectKind::Cuts],
+        takes_off: None,
     },
     ActionShape {
         kind: "iam.access-key.replace",
@@ -80,6 +84,7 @@ const ACTIONS: [ActionShape; 6] = [
         ],
         phases: &[Phase::Rotate],
         effects: &[EffectKind::Issues, EffectKind::Delivers],
+        takes_off: None,
     },
     ActionShape {
         kind: "iam.access-key.delete",
@@ -91,6 +96,7 @@ const ACTIONS: [ActionShape; 6] = [
         ],
         phases: &[Phase::Destroy],
         effects: &[EffectKind::Destroys],
+        takes_off: None,
     },
 ];
 

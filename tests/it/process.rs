@@ -108,6 +108,8 @@ fn the_binary_killed_at_any_request_resumes_to_the_same_world() {
     let (first, last) = undisturbed();
     let points: Vec<(u64, Fault)> =
         (first..=last).flat_map(|n| [(n, Fault::StopBefore), (n, Fault::StopAfter)]).collect();
+    let all = points.len();
+    let points = crate::side_by_side::spread(points, 120);
     let cases = crate::side_by_side::each_of_many(SIDE_BY_SIDE, &points, |(n, fault)| {
         let hosted = Hosted::new(&quick_world());
         let before = hosted.cloud.snapshot();
@@ -130,7 +132,9 @@ fn the_binary_killed_at_any_request_resumes_to_the_same_world() {
         judge(&hosted, &before, killed.said() + &ended.said());
         status_agrees(&hosted);
     });
-    println!("counted: {cases} cases, kill -9 of the binary at requests {first} to {last}");
+    println!(
+        "counted: {cases} cases of {all}, kill -9 of the binary at requests {first} to {last}"
+    );
 }
 
 /// Ctrl-C, the end of the session, a connection that is gone: the same to us.

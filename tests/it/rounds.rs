@@ -14,7 +14,7 @@ use portcullis::planning::{self, Terms};
 use portcullis::run::{Ending, Log, MOST_ROUNDS};
 use portcullis::sim::Fault;
 
-use crate::side_by_side::each;
+use crate::side_by_side::{each, spread};
 use crate::stage::{
     self, Left, PLAYBOOK, Stage, Torn, WORLD, play, somebody_else, with_somebody_else,
 };
@@ -550,7 +550,8 @@ fn a_crash_anywhere_in_two_rounds_is_resumed_to_the_same_end() {
         [Fault::StopBefore, Fault::StopAfter].map(|fault| (None, Some((call, fault))))
     });
     let cases: Vec<_> = at_lines.chain(at_calls).collect();
-    let count = each(&cases, |(line, fault)| {
+    let all = cases.len();
+    let count = each(&spread(cases, 120), |(line, fault)| {
         play(async {
             let stage = backdrop.stage();
             stage.cloud.set_faults(*fault);
@@ -578,7 +579,7 @@ fn a_crash_anywhere_in_two_rounds_is_resumed_to_the_same_end() {
             assert!(cut.iter().all(|id| state.change(id).proof.is_some()), "{line:?} {fault:?}");
         });
     });
-    println!("counted: {count} cases, crashes in two rounds");
+    println!("counted: {count} cases of {all}, crashes in two rounds");
 }
 
 /// Plays to the end, with kills at these requests, and says yes where somebody must; after the first kill another goes on

@@ -33,3 +33,13 @@ pub(crate) fn each_of_many<C: std::fmt::Debug + Sync>(
     assert_eq!(failed, 0, "{failed} of {} cases failed", cases.len());
     cases.len()
 }
+
+/// At most so many of a great many cases, spread over all of them. `PORTCULLIS_CASES=all` has every one played.
+pub(crate) fn spread<C>(cases: Vec<C>, most: usize) -> Vec<C> {
+    let all = cases.len();
+    if all <= most || std::env::var_os("PORTCULLIS_CASES").is_some_and(|cases| cases == "all") {
+        return cases;
+    }
+    let taken = |n: usize| n * most / all != (n + 1) * most / all;
+    cases.into_iter().enumerate().filter(|(n, _)| taken(*n)).map(|(_, case)| case).collect()
+}

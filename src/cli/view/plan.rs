@@ -22,7 +22,7 @@ use crate::plan::{
     Barrier, Batches, Change, Effect, Have, Import, Permission, Plan, SavedPlan, Shortfall, Wait,
     Whereabouts,
 };
-use crate::planning::{Added, left_open};
+use crate::planning::Added;
 use crate::playbook::{FirstCut, Phase};
 
 /// With more changes than these, they are told by step.
@@ -200,7 +200,7 @@ fn mark(change: &Change, added: Option<&Added>) -> &'static str {
 /// How its run can end, and what it waits for on the way, in the order in which it comes to that; nothing where it ends with 0
 /// without waiting for anybody.
 fn how_it_ends(plan: &Plan) -> Vec<String> {
-    let (end, is_held) = at_best(plan);
+    let end = at_best(plan);
     let (early, late): (Vec<&Wait>, Vec<&Wait>) =
         plan.waits.iter().partition(|wait| !wait.behind_the_gate);
     let mut lines = Vec::new();
@@ -213,8 +213,7 @@ fn how_it_ends(plan: &Plan) -> Vec<String> {
         lines.push(stops(&lines, wait));
     }
     lines.extend(not_planned(plan));
-    // What is held before the gate comes to nothing behind it.
-    if is_held {
+    if plan.stays_shut {
         lines.extend(end);
         return lines;
     }
@@ -230,21 +229,18 @@ fn how_it_ends(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// That it cannot end with 0, why, and what would make it: with which number a run ends is what its caller goes by. And
-/// whether it is held, and comes to no end by itself.
-fn at_best(plan: &Plan) -> (Option<String>, bool) {
+/// That it cannot end with 0, why, and what would make it: with which number a run ends is what its caller goes by.
+fn at_best(plan: &Plan) -> Option<String> {
     let told = |Shortfall { why, then }: &Shortfall| match then {
         Some(then) => plain(&format!("{why} (for 0: {then})")),
         None => plain(why),
     };
     let all: Vec<String> = plan.at_best.iter().map(told).collect();
-    // Until somebody answers for what stays open the gate is shut, and what is not allowed is held until it is.
-    let is_held =
-        plan.has_a_gate() && !left_open(plan).is_empty() || plan.pending().any(Change::is_refused);
+    // What is not allowed is held until it is.
+    let is_held = plan.stays_shut || plan.pending().any(Change::is_refused);
     let exit = if is_held { Exit::Held } else { Exit::NotProven };
-    let end = (!all.is_empty())
-        .then(|| format!("at best it ends with exit code {}: {}", exit.code(), all.join("; ")));
-    (end, is_held)
+    (!all.is_empty())
+        .then(|| format!("at best it ends with exit code {}: {}", exit.code(), all.join("; ")))
 }
 
 /// That it will be held when it has cut, and for what.

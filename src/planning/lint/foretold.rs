@@ -87,7 +87,18 @@ pub(super) fn waits(plan: &mut Plan) {
             );
         }
     }
+    // What is held before the gate comes to nothing behind it.
+    if plan.stays_shut {
+        waits.retain(|wait| !wait.behind_the_gate);
+    }
     plan.waits = waits;
+}
+
+/// Whether the gate stays shut whatever goes well: until somebody answers for what stays open, or allows a cut that is
+/// refused. What is refused behind it stops only that.
+pub(super) fn stays_shut(plan: &Plan) -> bool {
+    let refused = |change: &Change| change.is_refused() && !change.is_gated();
+    plan.has_a_gate() && (!left_open(plan).is_empty() || plan.pending().any(refused))
 }
 
 /// Steps that are there to cut, of which none cuts anybody: that is seldom what was meant, and proves nothing.

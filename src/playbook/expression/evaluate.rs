@@ -268,7 +268,12 @@ impl Lookup for Answers<'_> {
         };
         let given = |value: &Value| plain(name, to_cel(value));
         match self.answer(&arguments) {
-            Ok(value) if self.spent.keeps(&value) => given(&value),
+            Ok(value)
+                if self.spent.keeps(&value)
+                    && (!self.site.gone_through || self.spent.goes_through(&value)) =>
+            {
+                given(&value)
+            }
             Ok(_) => Err(ExecutionError::function_error(name, "too much")),
             Err(Findings { wants, problem, .. }) => {
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,7 +33,12 @@ pub struct Spent {
 impl Spent {
     /// Counts what is kept for other expressions. Whether it is still within the budget.
     pub(crate) fn keeps(&self, value: &Value) -> bool {
-        self.makes(weight(value))
+        self.makes(weight(value, BYTES_MADE))
+    }
+
+    /// Counts what a loop goes over. Whether it is still within the budget.
+    pub(super) fn goes_through(&self, value: &Value) -> bool {
+        self.looks(weight(value, BYTES_LOOKED_AT))
     }
 
     /// What the budget is of, where it is used up.
@@ -56,11 +61,11 @@ impl Spent {
     }
 }
 
-fn weight(value: &Value) -> u64 {
+fn weight(value: &Value, bytes: u64) -> u64 {
     match value {
-        Value::String(text) => 1 + text.len() as u64 / BYTES_MADE,
-        Value::Array(items) => 1 + items.iter().map(weight).sum::<u64>(),
-        Value::Object(fields) => 1 + fields.values().map(weight).sum::<u64>(),
+        Value::String(text) => 1 + text.len() as u64 / bytes,
+        Value::Array(items) => 1 + items.iter().map(|item| weight(item, bytes)).sum::<u64>(),
+        Value::Object(fields) => 1 + fields.values().map(|item| weight(item, bytes)).sum::<u64>(),
         Value::Null | Value::Bool(_) | Value::Number(_) => 1,
     }
 }

@@ -52,7 +52,12 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
                 .is_some_and(|t| matches!(&t.expr, Expr::Ident(name) if name == "inventory"));
             if is_inventory && let Some(function) = functions::find(&func_name) {
                 let variable = call_variable(calls.len());
-                calls.push(CallSite { function, place, for_every_item: false });
+                calls.push(CallSite {
+                    function,
+                    place,
+                    for_every_item: false,
+                    gone_through: false,
+                });
                 return node(Expr::Call(CallExpr {
                     func_name: operators::INDEX.to_owned(),
                     target: None,
@@ -84,7 +89,7 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
             let loop_ = *loop_;
             // `map` and `filter` collect into a list; the others stop where they know enough.
             let collects = matches!(loop_.accu_init.expr, Expr::List(_));
-            let iter_range = metered(rewrite(loop_.iter_range, parsed, calls), Meter::Looks);
+            let iter_range = gone_through(loop_.iter_range, parsed, calls);
             let before = calls.len();
             let loop_step = rewrite(loop_.loop_step, parsed, calls);
             calls[before..].iter_mut().for_each(|call| call.for_every_item = collects);
@@ -92,6 +97,22 @@ pub(super) fn rewrite(expr: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>
             node(Expr::Comprehension(Box::new(loop_)))
         }
         other => node(other),
+    }
+}
+
+/// What a loop goes over, weighed. An answer of the inventory is weighed where it is given: a meter would copy it.
+fn gone_through(range: IdedExpr, parsed: &Parsed, calls: &mut Vec<CallSite>) -> IdedExpr {
+    let range = rewrite(range, parsed, calls);
+    let is_answer = matches!(&range.expr, Expr::Call(CallExpr { func_name, args, .. })
+        if func_name == operators::INDEX
+            && matches!(args.as_slice(), [IdedExpr { expr: Expr::Ident(name), .. }, _]
+                if calls.len().checked_sub(1).is_some_and(|last| *name == call_variable(last))));
+    match calls.last_mut() {
+        Some(last) if is_answer => {
+            last.gone_through = true;
+            range
+        }
+        _ => metered(range, Meter::Looks),
     }
 }
 

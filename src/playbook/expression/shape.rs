@@ -140,6 +140,13 @@ impl Shape {
         matches!(self, Self::Nullable(_) | Self::Null)
     }
 
+    /// Whether it is one of the texts that stand in the playbook, and none of them is of the type; one that is empty stands for
+    /// nothing.
+    pub(super) fn is_written_and_never(&self, ty: &FieldType) -> bool {
+        let Self::Written(Written { texts, or: None }) = self else { return false };
+        texts.iter().all(|text| !text.is_empty() && ty.accept(&text.as_str().into()).is_err())
+    }
+
     pub(super) fn is_instant(&self) -> bool {
         matches!(self, Self::Of(FieldType::Timestamp))
     }
@@ -181,6 +188,9 @@ impl Shape {
             (Self::Nullable(inner), shape) | (shape, Self::Nullable(inner)) => {
                 inner.same_kind(shape)
             }
+            // What is given for a secret may be its ARN.
+            (Self::Of(FieldType::Arn), Self::Of(FieldType::SecretId))
+            | (Self::Of(FieldType::SecretId), Self::Of(FieldType::Arn)) => true,
             (Self::Of(a), Self::Of(b)) => a == b,
             (a, b) if a.is_textual() && b.is_textual() => true,
             (Self::Boolean, Self::Boolean)

@@ -226,6 +226,8 @@ fn a_name_is_not_looked_for_among_arns() {
     for good in [
         &format!("inventory.secrets().filter(s, s.arn in ['{arn}'] || s.arn == '{arn}')")[..],
         "inventory.secrets().filter(s, s.name in ['prod/key'] || s.name == inputs.user)",
+        // What is given for a secret may be its ARN.
+        "inventory.secrets().filter(s, has(inputs.maybe) && (s.arn == inputs.maybe || s.name == inputs.maybe))",
     ] {
         assert!(read(good).is_ok(), "{good}: {:?}", read(good));
     }

@@ -23,23 +23,28 @@ pub(super) fn check(lowering: &mut Lowering<'_>, mode: Mode, steps: &[Draft<'_, 
         cuts_before_issuing(lowering, steps);
         cuts_before_deleting(lowering, steps);
         cuts_whom_it_hands_to(lowering, steps);
+        puts_on_what_it_takes_off(lowering, steps);
     }
 }
 
-/// Whoever is handed something or let in again is cut off first, and what is opened is closed first, as far as the file alone
-/// tells: who is named by an expression is known when the plan is made.
+/// Whether a step cuts before the gate, or may, as far as it could be read.
+fn may_cut(draft: &Draft<'_, '_>, of: impl Fn(&ActionShape) -> bool) -> bool {
+    let early = draft.phase.is_none_or(|(phase, _)| !phase.is_behind_the_gate());
+    let cuts = draft
+        .action
+        .is_none_or(|(action, _)| action.effects.contains(&EffectKind::Cuts) && of(action));
+    early && cuts
+}
+
+/// Whoever is handed something is cut off first, as far as the file alone tells: who is named by an expression is known when
+/// the plan is made.
 fn cuts_whom_it_hands_to(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
     if !lowering.names.unread.is_empty() {
         return;
     }
     let (mut cut_off, mut anybody) = (BTreeSet::new(), BTreeSet::new());
-    let mut cuts = false;
-    for draft in steps {
-        let (Some((phase, _)), Some((action, _))) = (draft.phase, draft.action) else { return };
-        if phase.is_behind_the_gate() || !action.effects.contains(&EffectKind::Cuts) {
-            continue;
-        }
-        cuts = true;
+    for draft in steps.iter().filter(|draft| may_cut(draft, |_| true)) {
+        let Some((action, _)) = draft.action else { return };
         match named(draft) {
             Some((kind, name, _)) => {
                 cut_off.insert((kind, name.to_owned()));
@@ -47,46 +52,81 @@ fn cuts_whom_it_hands_to(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
             None => anybody.extend(action.fields.iter().filter_map(kind_of)),
         }
     }
+    let cuts_of_iam = steps.iter().any(|draft| may_cut(draft, is_of_iam));
+    // Where nothing is cut at all, another problem says so.
+    if cut_off.is_empty() && anybody.is_empty() {
+        return;
+    }
     for draft in steps {
-        let Some((action, uses)) = draft.action else { continue };
+        let Some((action, _)) = draft.action else { continue };
         let does = |effect: EffectKind| action.effects.contains(&effect);
-        // Where nothing is cut at all, another problem says so of what is handed out, or deleted.
-        let gives_or_takes = does(EffectKind::Issues) || does(EffectKind::Destroys);
-        if !(gives_or_takes && cuts || does(EffectKind::Lifts)) {
+        // Of what is deleted where nothing of IAM is cut, another problem says so.
+        if !(does(EffectKind::Issues) || does(EffectKind::Destroys) && cuts_of_iam) {
             continue;
         }
+        let Some((kind, name, place)) = named(draft) else { continue };
+        if anybody.contains(kind) || cut_off.contains(&(kind, name.to_owned())) {
+            continue;
+        }
+        let name = shorten(name);
+        let problem = Diagnostic::error(
+            Code::GateOrder,
+            format!("this concerns {kind} {name}, whom no step cuts off first"),
+        );
+        let help = format!("add `iam.{kind}.quarantine` for {name} in phase `contain`");
+        lowering.push(problem.at(place, "still inside").help(help));
+    }
+}
+
+/// What is taken off is put on first, by the action that does and for the same user, role or way in, as far as the file alone
+/// tells.
+fn puts_on_what_it_takes_off(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
+    // What puts it on may stand in what could not be read.
+    if !lowering.names.unread.is_empty() || steps.iter().any(|draft| draft.action.is_none()) {
+        return;
+    }
+    for draft in steps {
+        let Some((action, uses)) = draft.action else { continue };
+        let Some(cut) = action.takes_off else { continue };
+        let cuts: Vec<&Draft<'_, '_>> =
+            steps.iter().filter(|draft| may_cut(draft, |action| action.kind == cut)).collect();
         let (message, place, label, mut help) = match named(draft) {
-            Some((kind, name, _))
-                if anybody.contains(kind) || cut_off.contains(&(kind, name.to_owned())) =>
-            {
-                continue;
-            }
-            Some((kind @ WAY_IN, name, place)) => {
-                let name = shorten(name);
-                let closed = cut_off.iter().filter(|(of, _)| *of == kind).map(|(_, name)| &**name);
-                let near = lowering.suggest(&name, closed).map(str::to_owned);
-                let help = near.map_or_else(
-                    || format!("add `manual.close` with `covers: {name}` in phase `contain`"),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                let message = format!("this opens the way in `{name}`, which no step closes first");
-                (message, place, "never closed", help)
-            }
             Some((kind, name, place)) => {
+                let mut whose = cuts.iter().map(|cut| named(cut));
+                if whose.any(|whose| whose.is_none_or(|(_, of, _)| of == name)) {
+                    continue;
+                }
+                let closed = cuts.iter().filter_map(|cut| named(cut)).map(|(_, name, _)| name);
+                let near = lowering.suggest(name, closed).map(str::to_owned);
                 let name = shorten(name);
-                let message = format!("this concerns {kind} {name}, whom no step cuts off first");
-                let help = format!("add `iam.{kind}.quarantine` for {name} in phase `contain`");
-                (message, place, "still inside", help)
+                if kind == WAY_IN {
+                    let help = near.map_or_else(
+                        || format!("add `{cut}` with `covers: {name}` in phase `contain`"),
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                    let message =
+                        format!("this opens the way in `{name}`, which no step closes first");
+                    (message, place, "never closed", help)
+                } else {
+                    let help = near.map_or_else(
+                        || format!("add `{cut}` for {name} in phase `contain`"),
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                    let message = format!(
+                        "this takes off what `{cut}` puts on {kind} {name}, and no step does that first"
+                    );
+                    (message, place, "nothing to take off", help)
+                }
             }
-            None if !cuts => (
-                format!("`{}` takes a cut back, and no step of this playbook cuts", action.kind),
+            None if cuts.is_empty() => (
+                format!("`{}` takes off what `{cut}` puts on, and no step does that", action.kind),
                 lowering.place(uses),
-                "nothing to take back",
-                "add the step that cuts, in phase `contain`".to_owned(),
+                "nothing to take off",
+                format!("add `{cut}` in phase `contain`"),
             ),
             None => continue,
         };
-        if !cuts {
+        if cuts.is_empty() {
             help.push_str(
                 ": what it finds cut stays so and counts. What a case has cut that case opens again (`portcullis resume \
                  CASE`), or lets in alone (`portcullis undo CASE --only user/NAME`), and no playbook of its own",
@@ -259,13 +299,7 @@ fn phase(lowering: &mut Lowering<'_>, mode: Mode, step: &Draft<'_, '_>) {
 }
 
 fn cuts_before_issuing(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
-    let cuts = steps.iter().any(|step| match (step.phase, step.action) {
-        (Some((phase, _)), Some((action, _))) => {
-            !phase.is_behind_the_gate() && action.effects.contains(&EffectKind::Cuts)
-        }
-        // A step that could not be read may be the one that cuts.
-        _ => true,
-    });
+    let cuts = steps.iter().any(|step| may_cut(step, |_| true));
     let issues = steps.iter().find_map(|step| {
         step.action.filter(|(action, _)| action.effects.contains(&EffectKind::Issues))
     });
@@ -282,18 +316,14 @@ fn cuts_before_issuing(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
     }
 }
 
+fn is_of_iam(action: &ActionShape) -> bool {
+    action.kind.starts_with("iam.")
+}
+
 /// What is deleted for good is cut first, and seen to be: where no step cuts anything, nothing is. What a secret held is no
 /// such thing, for nothing but what replaces it ends it.
 fn cuts_before_deleting(lowering: &mut Lowering<'_>, steps: &[Draft<'_, '_>]) {
-    let is_of_iam = |action: &ActionShape| action.kind.starts_with("iam.");
-    let cuts = steps.iter().any(|step| match (step.phase, step.action) {
-        (Some((phase, _)), Some((action, _))) => {
-            !phase.is_behind_the_gate()
-                && is_of_iam(action)
-                && action.effects.contains(&EffectKind::Cuts)
-        }
-        _ => true,
-    });
+    let cuts = steps.iter().any(|step| may_cut(step, is_of_iam));
     if cuts || !lowering.names.unread.is_empty() {
         return;
     }

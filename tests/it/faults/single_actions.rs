@@ -10,7 +10,7 @@ use portcullis::sim::{Fault, Snapshot};
 
 use super::PASSING;
 use crate::secrets;
-use crate::side_by_side::each;
+use crate::side_by_side::{each, spread};
 use crate::stage::{Backdrop, Left, PLAYBOOK, Stage, WORLD, play};
 use crate::verdict::{
     ACCOUNT, VICTIM, no_effect_came_without_its_intent, no_secret_was_written,
@@ -48,6 +48,8 @@ steps:
 
 /// Pairs that are played of one change behind the gate, evenly chosen.
 const AT_MOST: usize = 64;
+/// And of a cut.
+const OF_A_CUT: usize = 120;
 
 /// Every two at every two of `calls`, the first before the second; what may go wrong at a call is told
 /// by `kinds`.
@@ -100,14 +102,16 @@ pub(super) fn cut_in(
         (stage.backdrop(), stage.cloud.snapshot())
     });
     let first = play(async { backdrop.stage().cloud.requests() }) + 1;
-    let cases = each(&pairs(first..first + calls, |_| kinds), |pair| {
+    let pairs = pairs(first..first + calls, |_| kinds);
+    let all = pairs.len();
+    let cases = each(&spread(pairs, OF_A_CUT), |pair| {
         play(async {
             let stage = backdrop.stage();
             play_pair(&stage, pair).await;
             expected(&stage, &before.changes_to(&stage.cloud.snapshot()));
         });
     });
-    println!("counted: {cases} pairs of faults, {action}");
+    println!("counted: {cases} pairs of faults, of {all}, {action}");
 }
 
 pub(super) fn all_kinds() -> Vec<Fault> {
@@ -291,8 +295,7 @@ pub(super) fn behind_the_gate_after(
     }
     // Behind the gate every attempt looks at everything anew, and there are many calls: not every pair fits.
     let all = cases.len();
-    let cases: Vec<_> = cases.into_iter().step_by(all.div_ceil(AT_MOST)).collect();
-    let cases = each(&cases, |pair| {
+    let cases = each(&spread(cases, AT_MOST), |pair| {
         play(async {
             let stage = backdrop.stage();
             play_pair(&stage, pair).await;

@@ -160,7 +160,8 @@ impl Checker<'_> {
         };
         let empty = match shape {
             Shape::List(_) => format!(", or ask whether anything is in it: size(...) {sign} 0"),
-            shape if shape.is_textual() => format!(", or compare it with an empty text: {sign} ''"),
+            // A name, an id or an instant is never empty either.
+            Shape::Text => format!(", or compare it with an empty text: {sign} ''"),
             _ => String::new(),
         };
         let message = format!("{what} is never nothing, and `{sign} null` is {always}");
@@ -193,11 +194,8 @@ fn called_otherwise<'s>(name: &str, operands: &'s [Shape]) -> Option<&'s Shape> 
         _ => return None,
     };
     let is_arn = |shape: &Shape| matches!(shape, Shape::Of(FieldType::Arn));
-    let is_other = |shape: &Shape| match shape {
-        Shape::Of(FieldType::SecretId) => true,
-        Shape::Written(_) => shape.fits(&FieldType::Arn, true).is_err(),
-        _ => false,
-    };
+    // A secret may be named by its ARN: what is given for one may be one.
+    let is_other = |shape: &Shape| shape.is_written_and_never(&FieldType::Arn);
     let (a, b) = (where_it_is(a), where_it_is(b));
     [(a, b), (b, a)]
         .into_iter()
