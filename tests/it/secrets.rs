@@ -298,11 +298,15 @@ fn plans_that_seal_the_wrong_way_are_refused() {
         refused(&world(""), &seal("\"arn:aws:iam::111122223333:user/ci/ci-deploy\""));
     assert_eq!(code, Code::GateOrder);
     assert!(message.contains("would leave user ci-deploy reading"), "{message}");
-    let told = told(&playbook(&seal("\"arn:aws:iam::111122223333:role/*\"")));
-    assert!(told.contains("wants the ARN of one user or role"), "{told}");
-    let (code, message) =
-        refused(&world(""), &one("unseal", "recover", "unseal", "secret: shop/db"));
+    let said = told(&playbook(&seal("\"arn:aws:iam::111122223333:role/*\"")));
+    assert!(said.contains("wants the ARN of one user or role"), "{said}");
+    let unseal = one("unseal", "recover", "unseal", "secret: shop/db");
+    let said = told(&playbook(&unseal));
+    assert!(said.contains("takes off what `secretsmanager.secret.seal` puts on"), "{said}");
+    let other = one("seal", "contain", "seal", "secret: shop/hook");
+    let (code, message) = refused(&world(""), &format!("{other}{unseal}"));
     assert_eq!(code, Code::GateOrder, "{message}");
+    assert!(message.contains("which no step seals"), "{message}");
     let (code, message) =
         refused(&world(""), &one("strip", "destroy", "strip-previous", "secret: shop/db"));
     assert_eq!(code, Code::GateOrder, "{message}");
